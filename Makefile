@@ -1,0 +1,38 @@
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test test-slow bench check venv lock
+
+run: venv
+	$(BIN)/wallet-hooks db upgrade
+	$(BIN)/wallet-hooks demo --if-empty
+	$(BIN)/gunicorn -c python:wallet_hooks.server wsgi:app
+
+test: venv
+	$(BIN)/pytest -m "not slow"
+
+test-slow: venv
+	$(BIN)/pytest -m slow
+
+bench: venv
+	$(BIN)/python -m tests.bench
+
+check: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/test_migrations.py tests/test_lock.py
+
+venv: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Exact versions with hashes; no index address is written.
+lock: venv
+	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements.lock pyproject.toml

@@ -1,0 +1,59 @@
+"""The roof: the Flask application, put together from its rooms."""
+
+from typing import Any
+
+from flask import Flask, Response, g, json, request
+from werkzeug.exceptions import HTTPException
+
+from wallet_hooks import clock, money, openapi, probes
+from wallet_hooks.database import open_engine
+from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook.routes import Callbacks
+from wallet_hooks.telemetry import logger, start_logging
+from wallet_hooks.web.requests import new_request_id
+
+
+def create_app(settings: Settings) -> Flask:
+    """An application on the settings' database. Raises ConfigurationError where they cannot be used."""
+    start_logging(settings.log_level)
+    money.add_currencies(settings.currencies)
+    app = Flask(__name__, static_folder=None)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    engine = open_engine(settings, for_callbacks=True)
+    app.extensions["wallet_hooks"] = {"engine": engine, "settings": settings}
+    app.register_blueprint(Callbacks(engine, settings).blueprint())
+    app.register_blueprint(probes.blueprint(engine))
+    app.register_blueprint(openapi.blueprint())
+    app.before_request(_number_request)
+    app.after_request(_name_request)
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(Exception, _answer_defect)
+    return app
+
+
+def _number_request() -> None:
+    g.request_id = new_request_id(clock.now())
+
+
+def _name_request(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    return response
+
+
+def _answer_http_error(error: HTTPException) -> Response:
+    """What no room answered: no such path, or no such method on it."""
+    code = (error.name or "error").lower().replace(" ", "_")
+    response = _json({"error": code}, error.code or 500)
+    if error.code == 405 and "Allow" in dict(error.get_headers()):
+        response.headers["Allow"] = dict(error.get_headers())["Allow"]
+    return response
+
+
+def _answer_defect(error: Exception) -> Response:
+    """A defect of ours: logged with its trace, and told without it."""
+    logger().error("defect", request_id=g.get("request_id"), path=request.path, exc_info=error)
+    return _json({"error": "internal_error"}, 500)
+
+
+def _json(body: dict[str, Any], status: int) -> Response:
+    return Response(json.dumps(body), status, content_type="application/json")

@@ -1,0 +1,1 @@
+"""Deposits, withdrawals and adjustments."""

@@ -1,0 +1,100 @@
+"""`wallet-hooks`: each room's commands under one name. Exit 0 done, 1 refused, 2 wrong usage."""
+
+import sys
+
+import click
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from wallet_hooks import clock, demo, money
+from wallet_hooks.cashier.commands import cashier
+from wallet_hooks.customers.commands import customer
+from wallet_hooks.database import fault_of, open_engine, writing
+from wallet_hooks.database.migrating import downgrade, upgrade
+from wallet_hooks.deliveries.commands import deliveries
+from wallet_hooks.errors import WalletHooksError
+from wallet_hooks.identity.commands import brand, provider
+from wallet_hooks.ledger.commands import rate, verify
+from wallet_hooks.settings import ConfigurationError, Settings
+from wallet_hooks.sportsbook.commands import exceptions, wager
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wallet-hooks")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """The operator's side of a sportsbook. Settings come from WALLET_HOOKS_… in the environment."""
+    settings = Settings.from_env()
+    money.add_currencies(settings.currencies)
+    context.obj = context.with_resource(_Disposing(open_engine(settings)))
+
+
+class _Disposing:
+    """Closes the engine's connections when the command ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __enter__(self) -> Engine:
+        return self.engine
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.dispose()
+
+
+@cli.group()
+def db() -> None:
+    """The database's schema."""
+
+
+@db.command("upgrade")
+@click.argument("revision", default="head")
+@click.pass_obj
+def db_upgrade(engine: Engine, revision: str) -> None:
+    """Migrate the database that WALLET_HOOKS_DATABASE_URL names."""
+    upgrade(engine, revision)
+    click.echo("migrated")
+
+
+@db.command("downgrade")
+@click.argument("revision")
+@click.confirmation_option(prompt="This deletes what the undone migrations stored. Go on?")
+@click.pass_obj
+def db_downgrade(engine: Engine, revision: str) -> None:
+    """Undo migrations down to REVISION (base: all)."""
+    downgrade(engine, revision)
+    click.echo("undone")
+
+
+@cli.command("demo")
+@click.option("--if-empty", is_flag=True, help="Do nothing where the demo is loaded already.")
+@click.pass_obj
+def load_demo(engine: Engine, if_empty: bool) -> None:
+    """Load demo data: two brands, ten customers with funds, limits and credit."""
+    with writing(engine) as session:
+        if if_empty and demo.is_loaded(session):
+            return
+        demo.load(session, now=clock.now())
+    click.echo("demo data loaded")
+
+
+for _command in (brand, provider, customer, cashier, wager, exceptions, deliveries, verify, rate):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    try:
+        cli(standalone_mode=True)
+    except ConfigurationError as error:
+        click.echo(f"wallet-hooks: {error}", err=True)
+        sys.exit(2)
+    except WalletHooksError as error:
+        click.echo(f"wallet-hooks: {error.code}: {error}", err=True)
+        sys.exit(1)
+    except money.MoneyError as error:
+        click.echo(f"wallet-hooks: {error}", err=True)
+        sys.exit(1)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        click.echo(f"wallet-hooks: database ({fault_of(error).value}): {reason}", err=True)
+        sys.exit(1)

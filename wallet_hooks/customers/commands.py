@@ -1,0 +1,194 @@
+"""`wallet-hooks customer …`."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any, TextIO
+
+import click
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import clock, money
+from wallet_hooks.customers.models import ROLES, Customer
+from wallet_hooks.customers.queries import Standing, customer_by_uid, standings
+from wallet_hooks.customers.service import NewCustomer, create_customers
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import WalletHooksError
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.service import brand_by_client
+
+_IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
+_BATCH = 1000
+
+
+@click.group()
+def customer() -> None:
+    """Customers and what they may spend."""
+
+
+@customer.command()
+@click.option("--brand", "client", required=True, help="The brand's client name.")
+@click.option("--uid", required=True, help="The customer's id at the operator.")
+@click.option("--username", required=True)
+@click.option("--currency", required=True, help="ISO 4217 code.")
+@click.option("--credit-limit", default="0", show_default=True, help="Decimal amount in the currency.")
+@click.option("--max-stake-per-event", help="Decimal amount: the most that may be open on one coupon.")
+@click.option(
+    "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable. Without bet_placer: no bets."
+)
+@click.option("--name", default="", help="Display name.")
+@click.option("--inactive", is_flag=True)
+@click.option("--locked", is_flag=True)
+@click.option("--expires-at", type=click.DateTime(), help="UTC; no bets from then on.")
+@click.pass_obj
+def create(
+    engine: Engine,
+    /,
+    client: str,
+    currency: str,
+    credit_limit: str,
+    max_stake_per_event: str | None,
+    inactive: bool,
+    expires_at: Any,
+    **facts: Any,
+) -> None:
+    """Create a customer with empty accounts."""
+    stake_limit = None if max_stake_per_event is None else money.parse_limit(max_stake_per_event, currency)
+    new = NewCustomer(
+        currency=currency,
+        credit_limit=money.parse_limit(credit_limit, currency),
+        max_stake_per_event=stake_limit,
+        active=not inactive,
+        expires_at=expires_at and expires_at.replace(tzinfo=clock.now().tzinfo),
+        **facts,
+    )
+    with writing(engine) as session:
+        create_customers(session, brand_by_client(session, client), [new], now=clock.now())
+    click.echo(f"customer {new.uid} of {client} created")
+
+
+@customer.command("import")
+@click.argument("file", type=click.File(encoding="utf-8-sig"))
+@click.pass_obj
+def import_(engine: Engine, file: TextIO) -> None:
+    """Create customers from a CSV file: brand,uid,username,currency,balance,credit_limit. All of them or none."""
+    rows = csv.DictReader(file)
+    if set(rows.fieldnames or ()) != set(_IMPORT_COLUMNS):
+        raise click.UsageError(f"the first line names the columns {','.join(_IMPORT_COLUMNS)}")
+    count = 0
+    with writing(engine) as session:
+        for client, batch in _batches(_read_rows(rows)):
+            create_customers(session, brand_by_client(session, client), batch, now=clock.now())
+            count += len(batch)
+    click.echo(f"{count} customers imported")
+
+
+@customer.command("list")
+@click.option("--brand", "client", help="Only this brand's.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_(engine: Engine, client: str | None, as_json: bool) -> None:
+    """List customers with their money."""
+    with reading(engine) as session:
+        rows = _listed(session, client)
+        if as_json:
+            _echo_json_array(rows)
+            return
+        for row in rows:
+            click.echo(
+                f"{row['brand']:<16} {row['uid']:<12} {row['username']:<16} {row['balance']:>16} {row['currency']}"
+                f"  open {row['open_stakes']}, credit {row['credit_limit']}"
+            )
+
+
+@customer.command()
+@click.option("--brand", "client", required=True)
+@click.option("--uid", required=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
+    """Show a customer: balance, what is available, open stakes, limits."""
+    with reading(engine) as session:
+        found, brand = customer_by_uid(session, client=client, uid=uid)
+        row = _row(found, brand, standings(session, [found])[found.id])
+        row |= {
+            "active": found.active,
+            "locked": found.locked,
+            "expires_at": found.expires_at.isoformat() if found.expires_at else None,
+            "roles": found.roles.split(","),
+            "limits": {},
+        }
+        if found.max_stake_per_event is not None:
+            row["limits"] = {"stake_per_event": money.format_amount(found.max_stake_per_event, found.currency)}
+    if as_json:
+        click.echo(json.dumps(row))
+        return
+    for key, value in row.items():
+        click.echo(f"{key:<14} {value}")
+
+
+def _read_rows(rows: "csv.DictReader[str]") -> Iterator[tuple[str, NewCustomer]]:
+    for row in rows:
+        try:
+            yield row["brand"], _read_row(row)
+        except (WalletHooksError, money.MoneyError, TypeError) as error:
+            raise click.ClickException(f"line {rows.line_num}: {error}") from None
+
+
+def _read_row(row: dict[str, str]) -> NewCustomer:
+    currency = row["currency"]
+    return NewCustomer(
+        uid=row["uid"],
+        username=row["username"],
+        currency=currency,
+        balance=money.parse_amount(row["balance"] or "0", currency),
+        credit_limit=money.parse_limit(row["credit_limit"] or "0", currency),
+    )
+
+
+def _batches(rows: Iterable[tuple[str, NewCustomer]]) -> Iterator[tuple[str, Sequence[NewCustomer]]]:
+    for client, group in groupby(rows, key=lambda row: row[0]):
+        while batch := [new for _, new in islice(group, _BATCH)]:
+            yield client, batch
+
+
+def _listed(session: Session, client: str | None) -> Iterator[dict[str, Any]]:
+    query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
+    if client is not None:
+        query = query.where(Customer.brand_id == brand_by_client(session, client).id)
+    last = 0
+    while rows := session.execute(query.where(Customer.id > last).order_by(Customer.id).limit(_BATCH)).all():
+        money_of = standings(session, [found for found, _ in rows])
+        for found, brand in rows:
+            yield _row(found, brand, money_of[found.id])
+        last = rows[-1][0].id
+        session.expunge_all()
+
+
+def _row(found: Customer, brand: Brand, standing: Standing) -> dict[str, Any]:
+    currency = found.currency
+    row: dict[str, Any] = {
+        "brand": brand.client,
+        "uid": found.uid,
+        "username": found.username,
+        "currency": currency,
+        "balance": money.format_amount(standing.balance, currency),
+        "available": money.format_amount(standing.available, currency),
+        "open_stakes": money.format_amount(standing.open_stakes, currency),
+        "credit_limit": money.format_amount(found.credit_limit, currency),
+    }
+    if standing.open_stakes_abroad:
+        abroad = standing.open_stakes_abroad.items()
+        row["open_stakes_abroad"] = {code: money.format_amount(amount, code) for code, amount in abroad}
+    return row
+
+
+def _echo_json_array(rows: Iterable[dict[str, Any]]) -> None:
+    """A JSON array, an element a line, however long it gets."""
+    separator = "["
+    for row in rows:
+        click.echo(f"{separator}{json.dumps(row)}", nl=False)
+        separator = ",\n"
+    click.echo("[]" if separator == "[" else "]")

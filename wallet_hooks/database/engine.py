@@ -1,0 +1,91 @@
+"""Engines and transactions."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+from wallet_hooks.settings import ConfigurationError, Settings
+
+# The callbacks' statements must never fall back to a scan: a plan made while tables are empty is kept, and these
+# settings make it the index's plan from the first day. Reports go through an engine of their own.
+_CALLBACK_PLANS = (
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c jit=off -c plan_cache_mode=force_generic_plan"
+)
+
+
+def open_engine(settings: Settings, *, for_callbacks: bool = False) -> Engine:
+    """An engine on the database that the settings name. Raises ConfigurationError where its URL is wrong.
+
+    `for_callbacks` sets the lock and statement timeouts and the plans of the path that takes bets.
+    """
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError:
+        raise ConfigurationError("WALLET_HOOKS_DATABASE_URL is not a database URL") from None
+    if url.get_backend_name() == "sqlite":
+        return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else 10.0)
+    return _open_postgresql(url.set(drivername="postgresql+psycopg"), settings, for_callbacks=for_callbacks)
+
+
+def _open_sqlite(url: Any, *, busy_timeout: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": busy_timeout, "check_same_thread": False}, pool_size=8)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+    connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # an acknowledged bet survives the loss of power
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get("read_only", False)
+    # A writer takes its lock at once: one that read first and wrote later could not be granted it.
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _open_postgresql(url: Any, settings: Settings, *, for_callbacks: bool) -> Engine:
+    options = "-c timezone=UTC -c client_encoding=UTF8"
+    connect_args: dict[str, Any] = {"connect_timeout": 2}
+    if for_callbacks:
+        lock, statement = int(settings.lock_timeout * 1000), int(settings.statement_timeout * 1000)
+        idle = max(statement * 4, 1000)
+        options += f" {_CALLBACK_PLANS} -c lock_timeout={lock} -c statement_timeout={statement}"
+        options += f" -c idle_in_transaction_session_timeout={idle}"
+        connect_args |= {"prepare_threshold": 1}
+    return create_engine(
+        url,
+        connect_args=connect_args | {"options": options},
+        pool_size=4,
+        max_overflow=4,
+        pool_timeout=settings.statement_timeout,
+        pool_pre_ping=not for_callbacks,
+    )
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """One transaction: committed when the block ends, rolled back when it raises."""
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """One consistent, read-only look at the database."""
+    options: dict[str, Any] = {"read_only": True}
+    if engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with Session(engine.execution_options(**options)) as session, session.begin():
+        yield session

@@ -1,0 +1,70 @@
+"""Telling apart what went wrong in a database, whichever driver said it."""
+
+import sqlite3
+from enum import Enum
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+
+class Fault(Enum):
+    LOST = "lost"  # the database is away, or full, or the connection broke: nobody knows more
+    CONTENDED = "contended"  # a serialization failure or a deadlock: the same again may well succeed
+    LATE = "late"  # a lock or a statement took longer than it may
+    DUPLICATE = "duplicate"  # a unique key was taken meanwhile
+    CLOSED_PERIOD = "closed_period"  # the accounting day was closed meanwhile
+    OTHER = "other"
+
+
+# The ledger's triggers say these words when a transaction is booked into a closed day.
+CLOSED_PERIOD_MESSAGE = "ledger: the period is closed"
+
+_LOST_STATES = ("08", "53", "57P", "58")
+_CONTENDED_STATES = ("40",)
+_LATE_STATES = ("55P03", "57014", "25P")
+_SQLITE_LATE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_SQLITE_LOST = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Sort an error of SQLAlchemy, psycopg or sqlite3; anything else is OTHER."""
+    if isinstance(error, PoolTimeoutError):
+        return Fault.LATE
+    if isinstance(error, DBAPIError):
+        return Fault.LOST if error.connection_invalidated or error.orig is None else fault_of(error.orig)
+    if isinstance(error, psycopg.Error | sqlite3.Error) and CLOSED_PERIOD_MESSAGE in str(error):
+        return Fault.CLOSED_PERIOD
+    if isinstance(error, psycopg.Error):
+        return _postgresql_fault(error)
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_fault(error)
+    return Fault.OTHER
+
+
+def _postgresql_fault(error: psycopg.Error) -> Fault:
+    state = error.sqlstate
+    if state is None:
+        return Fault.LOST if isinstance(error, psycopg.OperationalError) else Fault.OTHER
+    if state == "23505":
+        return Fault.DUPLICATE
+    for fault, prefixes in (
+        (Fault.LATE, _LATE_STATES),
+        (Fault.CONTENDED, _CONTENDED_STATES),
+        (Fault.LOST, _LOST_STATES),
+    ):
+        if state.startswith(prefixes):
+            return fault
+    return Fault.OTHER
+
+
+def _sqlite_fault(error: sqlite3.Error) -> Fault:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return Fault.OTHER
+    if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+        return Fault.DUPLICATE
+    primary = code & 0xFF
+    if primary in _SQLITE_LATE:
+        return Fault.LATE
+    return Fault.LOST if primary in _SQLITE_LOST else Fault.OTHER

@@ -1,0 +1,1 @@
+"""Every callback as it came, with the answer that it got."""

@@ -1,0 +1,32 @@
+"""`wallet-hooks deliveries …`."""
+
+import click
+from sqlalchemy import Engine
+
+from wallet_hooks import clock
+from wallet_hooks.database import writing
+from wallet_hooks.deliveries import service
+from wallet_hooks.settings import Settings
+
+_BATCH = 1000
+
+
+@click.group()
+def deliveries() -> None:
+    """Stored callbacks."""
+
+
+@deliveries.command()
+@click.option("--older-than", type=click.IntRange(1), metavar="DAYS", help="Default: WALLET_HOOKS_RETENTION_DAYS.")
+@click.pass_obj
+def prune(engine: Engine, older_than: int | None) -> None:
+    """Delete callbacks whose retention is over, a thousand in a transaction. Wagers and the ledger stay."""
+    days = older_than or Settings.from_env().retention_days
+    now, total = clock.now(), 0
+    while True:
+        with writing(engine) as session:
+            count = service.forget(session, now=now, retention_days=days, at_most=_BATCH)
+        total += count
+        if count < _BATCH:
+            break
+    click.echo(f"{total} deliveries deleted")

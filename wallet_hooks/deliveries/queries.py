@@ -1,0 +1,14 @@
+"""Finding callbacks again."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+
+
+def deliveries_of(session: Session, *, bet: str) -> Sequence[Delivery]:
+    """Every callback that named the bet (`game:client:uid`), in the order in which they came."""
+    naming = select(DeliveryBet.delivery_id).where(DeliveryBet.bet == bet)
+    return session.scalars(select(Delivery).where(Delivery.id.in_(naming)).order_by(Delivery.id)).all()

@@ -1,0 +1,1 @@
+"""Brands, providers and their credentials: who may call what."""

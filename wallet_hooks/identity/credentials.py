@@ -1,0 +1,151 @@
+"""Proofs that a call comes from a provider, over the raw bytes that came.
+
+`scout-jwt`: `Authorization: Bearer <client> <token>`, an HS256 JWT with `exp`, `username` and `id` or `uid`, whose
+`role` is `user` or `admin`. `standard-webhooks`: `webhook-id`, `webhook-timestamp`, `webhook-signature`, five minutes.
+`hmac`: `X-Signature`, the hex SHA-256 HMAC of the body. `basic`: the secret is `username:password`.
+"""
+
+import hashlib
+import hmac
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import Enum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jwt
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
+
+from wallet_hooks.identity.directory import ProviderFacts
+from wallet_hooks.identity.secrets import read_secret
+from wallet_hooks.web.source import Source
+
+AUTHENTICATIONS = ("none", "scout-jwt", "standard-webhooks", "hmac", "basic")
+_PLACING_ROLES = ("user", "admin")
+
+
+class Denial(Enum):
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+
+
+class Call(NamedTuple):
+    """What a proof is checked against. `admin` says whether the call needs the role of that name."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    source: Source
+    now: datetime
+    admin: bool
+
+
+Scope = frozenset[tuple[str, str]]  # the (client, game) pairs that a caller may speak for
+
+
+def authenticate(call: Call, providers: Iterable[ProviderFacts]) -> Scope | Denial:
+    """Which of the providers the caller has proven to be, or why it is turned away."""
+    candidates = [provider for provider in providers if _is_meant(provider, call)]
+    here = [provider for provider in candidates if _may_come_from(provider, call.source)]
+    if candidates and not here:
+        return Denial.FORBIDDEN
+    proofs = {provider: _prove(provider, call) for provider in here}
+    scope = frozenset((provider.client, provider.game) for provider, proof in proofs.items() if proof is None)
+    if scope:
+        return scope
+    return Denial.FORBIDDEN if Denial.FORBIDDEN in proofs.values() else Denial.UNAUTHENTICATED
+
+
+def _is_meant(provider: ProviderFacts, call: Call) -> bool:
+    """Whether the call brings this provider's kind of proof at all."""
+    scheme, _, rest = call.headers.get("Authorization", "").partition(" ")
+    match provider.auth:
+        case "none":
+            return call.source.is_loopback
+        case "scout-jwt":
+            return scheme == "Bearer" and rest.partition(" ")[0] == provider.client
+        case "basic":
+            return scheme.lower() == "basic"
+        case "hmac":
+            return "X-Signature" in call.headers
+        case _:
+            return "Webhook-Signature" in call.headers
+
+
+def _may_come_from(provider: ProviderFacts, source: Source) -> bool:
+    if not provider.allow:
+        return True
+    return source.address is not None and any(source.address in network for network in provider.allow)
+
+
+def _prove(provider: ProviderFacts, call: Call) -> Denial | None:
+    if provider.auth == "none":
+        return None
+    prove = _PROOFS[provider.auth]
+    denial: Denial | None = Denial.UNAUTHENTICATED
+    for reference in provider.secrets:  # two may be valid at once, for rotation
+        secret = read_secret(reference)
+        if secret is not None:
+            denial = prove(call, secret)
+            if denial is not Denial.UNAUTHENTICATED:
+                return denial
+    return denial
+
+
+def _prove_token(call: Call, secret: str) -> Denial | None:
+    token = call.headers["Authorization"].split(" ", 2)[2:]
+    claims = _claims(token[0], secret) if token else None
+    if claims is None or not claims["exp"] > call.now.timestamp():
+        return Denial.UNAUTHENTICATED
+    role = claims.get("role", "user")  # older tokens have none: the lesser one is meant
+    allowed = role == "admin" if call.admin else role in _PLACING_ROLES
+    return None if allowed else Denial.FORBIDDEN
+
+
+@lru_cache(maxsize=1024)
+def _claims(token: str, secret: str) -> Mapping[str, Any] | None:
+    """The claims of a token whose signature is right. Its expiry is the caller's to judge, at each call."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            options={"require": ["exp", "username"], "verify_exp": False, "verify_aud": False, "verify_iat": False},
+        )
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        return None
+    has_id = "id" in claims or "uid" in claims
+    return claims if has_id and type(claims["exp"]) in (int, float) else None
+
+
+def _prove_webhook(call: Call, secret: str) -> Denial | None:
+    try:
+        Webhook(secret).verify(call.body, dict(call.headers), json_parse=False)
+    # A malformed header or secret surfaces as whatever the library tripped over; each means: not proven.
+    except (WebhookVerificationError, EmptyWebhookSecretError, ValueError, Base64Error, RuntimeError, IndexError):
+        return Denial.UNAUTHENTICATED
+    return None
+
+
+def _prove_signature(call: Call, secret: str) -> Denial | None:
+    expected = hmac.new(secret.encode(), call.body, hashlib.sha256).hexdigest()
+    given = call.headers["X-Signature"].removeprefix("sha256=").lower()
+    return None if hmac.compare_digest(expected.encode(), given.encode()) else Denial.UNAUTHENTICATED
+
+
+def _prove_password(call: Call, secret: str) -> Denial | None:
+    encoded = call.headers["Authorization"].partition(" ")[2]
+    try:
+        given = b64decode(encoded.encode(), validate=True)
+    except (Base64Error, ValueError):
+        return Denial.UNAUTHENTICATED
+    return None if hmac.compare_digest(given, secret.encode()) else Denial.UNAUTHENTICATED
+
+
+_PROOFS = {
+    "scout-jwt": _prove_token,
+    "standard-webhooks": _prove_webhook,
+    "hmac": _prove_signature,
+    "basic": _prove_password,
+}

@@ -1,0 +1,99 @@
+"""Brands and providers as the callbacks see them: read together, kept for a second."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, select
+
+from wallet_hooks.database import reading
+from wallet_hooks.identity.models import Brand, Provider
+
+CORRECTIONS = ("debt", "refuse")
+
+
+class BrandFacts(NamedTuple):
+    """A brand's rules. `corrections`: what to do with one that takes back more than there is (debt or refuse)."""
+
+    id: int
+    client: str
+    currency: str
+    timezone: ZoneInfo
+    day_start: timedelta
+    corrections: str
+
+    def booking_day(self, instant: datetime) -> date:
+        """The accounting day of an instant (UTC): the brand's civil day, which may start after midnight."""
+        return (instant.astimezone(self.timezone).replace(tzinfo=None) - self.day_start).date()
+
+
+class ProviderFacts(NamedTuple):
+    """A provider's game for a brand: how its calls are proven, and where they may come from (empty: anywhere)."""
+
+    game: str
+    client: str
+    auth: str
+    secrets: tuple[str, ...]
+    allow: tuple[IPv4Network | IPv6Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    brands: Mapping[str, BrandFacts]
+    providers: tuple[ProviderFacts, ...]
+
+
+def read_directory(engine: Engine) -> Directory:
+    with reading(engine) as session:
+        brands = {brand.client: brand_facts(brand) for brand in session.scalars(select(Brand))}
+        providers = tuple(
+            ProviderFacts(
+                game=provider.game,
+                client=provider.brand.client,
+                auth=provider.auth,
+                secrets=tuple(provider.secrets),
+                allow=tuple(ip_network(network) for network in provider.allow),
+            )
+            for provider in session.scalars(select(Provider))
+        )
+    return Directory(brands=brands, providers=providers)
+
+
+def brand_facts(brand: Brand) -> BrandFacts:
+    start = time.fromisoformat(brand.day_start)
+    return BrandFacts(
+        id=brand.id,
+        client=brand.client,
+        currency=brand.currency,
+        timezone=ZoneInfo(brand.timezone),
+        day_start=timedelta(hours=start.hour, minutes=start.minute),
+        corrections=brand.policy.get("corrections", "debt"),
+    )
+
+
+class DirectoryCache:
+    """The directory, at most `lifetime` seconds old: it changes by hand, and callbacks come by thousands."""
+
+    def __init__(self, engine: Engine, monotonic: Callable[[], float], *, lifetime: float = 1.0) -> None:
+        self._engine = engine
+        self._monotonic = monotonic
+        self._lifetime = lifetime
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._directory = Directory({}, ())
+
+    def get(self) -> Directory:
+        """Raises the database's error where the directory is stale and cannot be read."""
+        if self._is_stale():
+            with self._lock:
+                if self._is_stale():
+                    self._directory = read_directory(self._engine)
+                    self._read_at = self._monotonic()
+        return self._directory
+
+    def _is_stale(self) -> bool:
+        return self._monotonic() - self._read_at > self._lifetime

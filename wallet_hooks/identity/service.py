@@ -1,0 +1,85 @@
+"""Brands and providers: adding and changing them."""
+
+from collections.abc import Sequence
+from datetime import time
+from ipaddress import ip_network
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
+from wallet_hooks.identity.credentials import AUTHENTICATIONS
+from wallet_hooks.identity.directory import CORRECTIONS
+from wallet_hooks.identity.models import Brand, Provider
+from wallet_hooks.identity.secrets import check_reference
+
+
+def add_brand(
+    session: Session,
+    *,
+    id_: int,
+    client: str,
+    currency: str,
+    timezone: str,
+    policy: str | None,
+    corrections: str = "debt",
+    day_start: str = "00:00",
+) -> Brand:
+    """Add a brand. Raises ConflictError where its id or client is taken, RefusedError for a bad value."""
+    _check_name(client, "client")
+    money.decimals(currency)
+    if corrections not in CORRECTIONS:
+        raise RefusedError("bad_value", f"corrections are one of {', '.join(CORRECTIONS)}")
+    try:
+        ZoneInfo(timezone)
+        time.fromisoformat(day_start)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise RefusedError("bad_value", f"unknown time zone or start of the day: {timezone!r}, {day_start!r}") from None
+    if session.scalar(select(Brand).where(or_(Brand.id == id_, Brand.client == client))) is not None:
+        raise ConflictError(f"a brand with id {id_} or client {client!r} exists already")
+    rules = {"preset": policy, "corrections": corrections}
+    brand = Brand(id=id_, client=client, currency=currency, timezone=timezone, day_start=day_start, policy=rules)
+    session.add(brand)
+    session.flush()
+    return brand
+
+
+def add_provider(
+    session: Session, *, game: str, client: str, auth: str, secrets: Sequence[str], allow: Sequence[str]
+) -> Provider:
+    """Add a provider's game to a brand, or change how it proves itself. Raises NotFoundError, RefusedError."""
+    _check_name(game, "game")
+    brand = brand_by_client(session, client)
+    if auth not in AUTHENTICATIONS:
+        raise RefusedError("bad_value", f"an authentication is one of {', '.join(AUTHENTICATIONS)}")
+    if (auth == "none") != (not secrets) or len(secrets) > 2:
+        raise RefusedError("bad_value", "one secret, or two for rotation, go with each authentication but 'none'")
+    references = [check_reference(reference) for reference in secrets]
+    try:
+        networks = [str(ip_network(network)) for network in allow]
+    except ValueError as error:
+        raise RefusedError("bad_value", str(error)) from None
+    query = select(Provider).where(Provider.game == game, Provider.brand_id == brand.id)
+    provider = session.scalar(query)
+    if provider is None:
+        provider = Provider(game=game, brand_id=brand.id)
+        session.add(provider)
+    provider.auth, provider.secrets, provider.allow = auth, references, networks
+    session.flush()
+    return provider
+
+
+def brand_by_client(session: Session, client: str) -> Brand:
+    """Raises NotFoundError."""
+    brand = session.scalar(select(Brand).where(Brand.client == client))
+    if brand is None:
+        raise NotFoundError(f"no brand {client!r}")
+    return brand
+
+
+def _check_name(name: str, what: str) -> None:
+    """Names of brands and games become part of account names and references, where a colon would divide."""
+    if not 0 < len(name) <= 64 or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
+        raise RefusedError("bad_value", f"a {what} is made of up to 64 letters, digits, - and _")

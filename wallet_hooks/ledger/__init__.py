@@ -1,0 +1,1 @@
+"""Accounts, transactions and entries: the only writer of money."""

@@ -1,0 +1,36 @@
+"""The chart of accounts: every account that the ledger knows, by name."""
+
+from wallet_hooks.ledger.journal import AccountName
+
+BETTING_WALLET = "UK"  # the account API's name for it (seeds/002)
+OPEN_STAKES = "open_stakes"
+
+
+def player(customer_id: int, currency: str, wallet: str = BETTING_WALLET) -> AccountName:
+    """What the operator owes a customer: a credit balance is the customer's money."""
+    return AccountName(f"players:{customer_id}:{wallet}", currency, "liability")
+
+
+def open_stakes(customer_id: int, currency: str) -> AccountName:
+    """Stakes taken and not settled yet; its balance is the customer's exposure."""
+    return AccountName(f"players:{customer_id}:{OPEN_STAKES}", currency, "liability")
+
+
+def payment_provider(method: str, currency: str) -> AccountName:
+    return AccountName(f"psp:{method}", currency, "asset")
+
+
+def stakes_income(brand: str, game: str, currency: str) -> AccountName:
+    return AccountName(f"income:stakes:{brand}:{game}", currency, "income")
+
+
+def winnings_expense(brand: str, game: str, currency: str) -> AccountName:
+    return AccountName(f"expenses:winnings:{brand}:{game}", currency, "expense")
+
+
+def adjustments_expense(brand: str, currency: str) -> AccountName:
+    return AccountName(f"expenses:adjustments:{brand}", currency, "expense")
+
+
+def conversion(currency: str) -> AccountName:
+    return AccountName("equity:conversion", currency, "equity")

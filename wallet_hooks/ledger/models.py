@@ -1,0 +1,112 @@
+"""The ledger's tables. Amounts are minor units, debit positive and credit negative; instants are UTC."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Date,
+    Index,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime
+
+
+class Account(Base):
+    """A ledger account: one row per name and currency.
+
+    Accounts that a customer holds (`holder_id`, the customer's id) keep their balance and the version of their last
+    entry on the row. House accounts do not, so that no bet ever waits for a row that all bets share.
+    """
+
+    __tablename__ = "ledger_account"
+    __table_args__ = (
+        UniqueConstraint("name", "currency"),
+        Index(None, "holder_id"),
+        CheckConstraint("kind IN ('asset', 'liability', 'income', 'expense', 'equity')", name="kind"),
+        CheckConstraint(
+            "(holder_id IS NULL) = (balance IS NULL) AND (holder_id IS NULL) = (version IS NULL)", name="held"
+        ),
+        {"postgresql_with": {"fillfactor": "50"}},
+    )
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    name: Mapped[str] = mapped_column(Key(200))
+    currency: Mapped[str] = mapped_column(Key(6))
+    kind: Mapped[str] = mapped_column(String(10))
+    holder_id: Mapped[int | None] = mapped_column(BigInteger)
+    balance: Mapped[int | None] = mapped_column(BigInteger)
+    version: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Transaction(Base):
+    """What happened, once: `reference` names its cause, `fingerprint` is a hash of the cause's facts."""
+
+    __tablename__ = "ledger_transaction"
+    __table_args__ = (UniqueConstraint("reference"), Index(None, "booked_on", postgresql_using="brin"))
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(20))
+    reference: Mapped[str] = mapped_column(Key(250))
+    fingerprint: Mapped[str] = mapped_column(String(32))
+    occurred_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    recorded_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    booked_on: Mapped[date] = mapped_column(Date)
+    description: Mapped[str | None] = mapped_column(Text)
+    reverses_id: Mapped[int | None] = mapped_column(BigInteger)
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON(none_as_null=True))
+
+
+class Entry(Base):
+    """One line of a transaction; on a customer's account with the balance after it and a gap-free version."""
+
+    __tablename__ = "ledger_entry"
+    __table_args__ = (
+        Index(
+            "uq_ledger_entry_account_id_version",
+            "account_id",
+            "version",
+            unique=True,
+            postgresql_where=text("version IS NOT NULL"),
+            sqlite_where=text("version IS NOT NULL"),
+        ),
+        CheckConstraint("(balance_after IS NULL) = (version IS NULL)", name="held"),
+    )
+
+    transaction_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    line: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(Key(6))
+    amount: Mapped[int] = mapped_column(BigInteger)
+    balance_after: Mapped[int | None] = mapped_column(BigInteger)
+    version: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Period(Base):
+    """A closed accounting day: nothing is posted into it or into any day before it."""
+
+    __tablename__ = "ledger_period"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    closed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class ExchangeRate(Base):
+    """How much of `target` one unit of `source` is worth; the newest row counts."""
+
+    __tablename__ = "exchange_rate"
+    __table_args__ = (UniqueConstraint("source", "target", "valid_from"),)
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    source: Mapped[str] = mapped_column(Key(6))
+    target: Mapped[str] = mapped_column(Key(6))
+    rate: Mapped[str] = mapped_column(String(26))
+    valid_from: Mapped[datetime] = mapped_column(UTCDateTime)

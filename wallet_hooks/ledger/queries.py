@@ -1,0 +1,97 @@
+"""Reading the ledger."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.database import RowStatement
+from wallet_hooks.ledger.chart import OPEN_STAKES
+from wallet_hooks.ledger.journal import AccountName, HeldAccount, Line
+from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
+
+HOUSE_ACCOUNTS = RowStatement(
+    "SELECT a.id, a.name, a.currency, a.kind FROM {asked} JOIN ledger_account a USING (name, currency)",
+    asked={"name": "text", "currency": "text"},
+)
+HELD_ACCOUNTS = RowStatement(
+    "SELECT a.id, a.holder_id, a.name, a.currency, a.balance, a.version"
+    " FROM {asked} JOIN ledger_account a ON a.holder_id = asked.id",
+    asked={"id": "bigint"},
+)
+ENTRIES_OF_REFERENCES = RowStatement(
+    "SELECT asked.reference, t.id, a.name, a.currency, a.kind, e.amount FROM {asked}"
+    " JOIN ledger_transaction t USING (reference)"
+    " JOIN ledger_entry e ON e.transaction_id = t.id JOIN ledger_account a ON a.id = e.account_id"
+    " ORDER BY t.id, e.line",
+    asked={"reference": "text"},
+)
+CURRENT_RATES = RowStatement(
+    "SELECT r.source, r.target, r.rate FROM {asked} JOIN exchange_rate r USING (source, target)"
+    " ORDER BY r.valid_from, r.id",
+    asked={"source": "text", "target": "text"},
+)
+
+
+def held_accounts(rows: Iterable[Sequence[Any]]) -> dict[AccountName, HeldAccount]:
+    """Rows of HELD_ACCOUNTS as a journal takes them."""
+    return {
+        AccountName(name, currency, "liability"): HeldAccount(id_, holder_id, balance, version, version)
+        for id_, holder_id, name, currency, balance, version in rows
+    }
+
+
+def house_accounts(rows: Iterable[Sequence[Any]]) -> dict[AccountName, int]:
+    """Rows of HOUSE_ACCOUNTS as a journal takes them."""
+    return {AccountName(name, currency, kind): id_ for id_, name, currency, kind in rows}
+
+
+def lines_by_reference(rows: Iterable[Sequence[Any]]) -> dict[str, tuple[int, tuple[Line, ...]]]:
+    """Rows of ENTRIES_OF_REFERENCES: each reference's transaction id and lines."""
+    found: dict[str, tuple[int, tuple[Line, ...]]] = {}
+    for reference, transaction_id, name, currency, kind, amount in rows:
+        _, lines = found.get(reference, (0, ()))
+        found[reference] = (transaction_id, (*lines, Line(AccountName(name, currency, kind), amount)))
+    return found
+
+
+def balances_of(session: Session, *, holder_ids: Sequence[int]) -> dict[AccountName, int]:
+    """The balances of customers' accounts in minor units, credit negative."""
+    rows = session.execute(
+        select(Account.name, Account.currency, Account.balance).where(Account.holder_id.in_(holder_ids))
+    )
+    return {AccountName(name, currency, "liability"): balance or 0 for name, currency, balance in rows}
+
+
+def transactions_with(session: Session, *, references: Sequence[str]) -> list[dict[str, Any]]:
+    """The transactions of these references with their entries, in posting order."""
+    found = session.scalars(select(Transaction).where(Transaction.reference.in_(references)).order_by(Transaction.id))
+    transactions = {transaction.id: transaction for transaction in found}
+    entries: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in transactions}
+    rows = session.execute(
+        select(Entry.transaction_id, Account.name, Entry.currency, Entry.amount, Entry.balance_after)
+        .join(Account, Account.id == Entry.account_id)
+        .where(Entry.transaction_id.in_(transactions))
+        .order_by(Entry.transaction_id, Entry.line)
+    )
+    for transaction_id, name, currency, amount, balance_after in rows:
+        entry = {"account": name, "currency": currency, "amount": amount, "balance_after": balance_after}
+        entries[transaction_id].append(entry)
+    return [{"transaction": transactions[id_], "entries": entries[id_]} for id_ in transactions]
+
+
+def current_rate(session: Session, *, source: str, target: str) -> str | None:
+    """The newest stored rate, as a decimal string, or None."""
+    query = select(ExchangeRate.rate).where(ExchangeRate.source == source, ExchangeRate.target == target)
+    return session.scalar(query.order_by(ExchangeRate.valid_from.desc(), ExchangeRate.id.desc()).limit(1))
+
+
+def open_stakes(session: Session) -> dict[str, int]:
+    """All stakes that are taken and not settled, in minor units by currency."""
+    rows = session.execute(
+        select(Account.currency, func.sum(Account.balance))
+        .where(Account.name.like(f"players:%:{OPEN_STAKES}"))
+        .group_by(Account.currency)
+    )
+    return {currency: -int(balance or 0) for currency, balance in rows}

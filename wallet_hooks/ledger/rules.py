@@ -1,0 +1,78 @@
+"""The posting rules: which accounts each event debits and credits (pure; amounts in minor units).
+
+A stake in the customer's own currency has `cost == stake`; in another one `cost` is what it cost at home, and the
+two meet in equity:conversion.
+"""
+
+from typing import NamedTuple
+
+from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.journal import AccountName, Line
+
+
+class Stake(NamedTuple):
+    """A stake as the ledger sees it: `amount` in `currency`, `cost` in `home_currency`."""
+
+    customer_id: int
+    brand: str
+    game: str
+    currency: str
+    amount: int
+    home_currency: str
+    cost: int
+
+
+def deposited(customer_id: int, method: str, currency: str, amount: int) -> tuple[Line, ...]:
+    return _move(chart.payment_provider(method, currency), chart.player(customer_id, currency), amount)
+
+
+def withdrawn(customer_id: int, method: str, currency: str, amount: int) -> tuple[Line, ...]:
+    return _move(chart.player(customer_id, currency), chart.payment_provider(method, currency), amount)
+
+
+def adjusted(customer_id: int, brand: str, currency: str, amount: int) -> tuple[Line, ...]:
+    """A positive amount is given to the customer, a negative one taken."""
+    return _move(chart.adjustments_expense(brand, currency), chart.player(customer_id, currency), amount)
+
+
+def staked(stake: Stake) -> tuple[Line, ...]:
+    return _from_player(stake, chart.open_stakes(stake.customer_id, stake.currency), stake.amount, stake.cost)
+
+
+def returned(stake: Stake) -> tuple[Line, ...]:
+    """A void or a cancel: the very stake goes back, at the very cost that was taken."""
+    return _to_player(stake, chart.open_stakes(stake.customer_id, stake.currency), stake.amount, stake.cost)
+
+
+def settled(stake: Stake, payout: int, home_payout: int) -> tuple[Line, ...]:
+    """`payout` in the bet's currency, `home_payout` what the customer gets of it at home."""
+    closed = _move(
+        chart.open_stakes(stake.customer_id, stake.currency),
+        chart.stakes_income(stake.brand, stake.game, stake.currency),
+        stake.amount,
+    )
+    if not payout:
+        return closed
+    winnings = chart.winnings_expense(stake.brand, stake.game, stake.currency)
+    return closed + _to_player(stake, winnings, payout, home_payout)
+
+
+def reversed_(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The same lines, each taken back."""
+    return tuple(Line(account, -amount) for account, amount in lines)
+
+
+def _move(debit: AccountName, credit: AccountName, amount: int) -> tuple[Line, ...]:
+    return (Line(debit, amount), Line(credit, -amount))
+
+
+def _from_player(stake: Stake, target: AccountName, amount: int, cost: int) -> tuple[Line, ...]:
+    wallet = chart.player(stake.customer_id, stake.home_currency)
+    if stake.currency == stake.home_currency:
+        return _move(wallet, target, amount)
+    at_home = _move(wallet, chart.conversion(stake.home_currency), cost)
+    return at_home + _move(chart.conversion(stake.currency), target, amount)
+
+
+def _to_player(stake: Stake, source: AccountName, amount: int, proceeds: int) -> tuple[Line, ...]:
+    return reversed_(_from_player(stake, source, amount, proceeds))

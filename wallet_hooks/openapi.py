@@ -1,0 +1,116 @@
+"""What the service speaks, for programs (`/openapi.json`) and for people (`/docs`), from the routes' own schemas."""
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Blueprint, Response, jsonify, render_template
+
+from wallet_hooks.sportsbook import schemas
+from wallet_hooks.web.shapes import Amount, Anything, Identifier, Text
+
+_CALLBACKS = {
+    "/bets": (schemas.PlaceBetsShape, "Take stakes: every bet of the request, or none of them."),
+    "/winners": (schemas.SettleBetsShape, "Pay winnings: each bet by itself. A payout of 0 closes the bet too."),
+    "/bets/cancel": (schemas.CancelBetsShape, "Give stakes back: each bet by itself, the amount that was taken."),
+}
+_ANSWERS = {
+    "400": "Not JSON, the wrong shape, or an amount that is none. Nothing was done.",
+    "401": "No proof of who calls, or a bad one.",
+    "403": "Not allowed from here, for this role, or for this brand and game.",
+    "402": "Refused: `error` says why, and may be shown to the player.",
+    "409": "The same id with other facts, or a step that can no longer be taken. Nothing moved for it.",
+    "411": "The body came without a length.",
+    "413": "The body is too large.",
+    "415": "The body is not application/json.",
+    "503": "A passing fault: nothing was done. Retry-After says when to try again.",
+}
+_PROBES = {
+    "/healthz": "The process is alive.",
+    "/readyz": "The database is reachable and its migrations are current (503 where not).",
+    "/metrics": "Metrics in Prometheus' text format.",
+}
+
+
+def blueprint() -> Blueprint:
+    documents = Blueprint("openapi", __name__, template_folder="templates")
+
+    @documents.get("/openapi.json")
+    def openapi_json() -> Response:
+        return jsonify(specification())
+
+    @documents.get("/docs")
+    def docs() -> Response:
+        response = Response(render_template("docs.html", spec=specification()))
+        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return documents
+
+
+@cache
+def specification() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    plugin = MarshmallowPlugin()
+    spec = APISpec("wallet-hooks", version("wallet-hooks"), "3.1.0", plugins=[plugin])
+    assert plugin.converter is not None
+    plugin.converter.add_attribute_function(_describe_field)  # type: ignore[no-untyped-call]
+    for name, scheme in _SECURITY.items():
+        spec.components.security_scheme(name, scheme)
+    for path, (shape, summary) in _CALLBACKS.items():
+        spec.path(path, operations={"post": _callback(path, shape, summary)})
+    for path, summary in _PROBES.items():
+        answer = {"description": summary}
+        spec.path(path, operations={"get": {"summary": summary, "responses": {"200": answer}}})
+    document: dict[str, Any] = spec.to_dict()
+    return document
+
+
+_SECURITY = {
+    "scout-jwt": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "<client> <JWT>",
+        "description": "Three parts: `Bearer <client> <token>`; HS256 with exp, username, id or uid, and role.",
+    },
+    "basic": {"type": "http", "scheme": "basic"},
+    "hmac": {"type": "apiKey", "in": "header", "name": "X-Signature"},
+    "standard-webhooks": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
+}
+
+
+def _callback(path: str, shape: type, summary: str) -> dict[str, Any]:
+    answers = {"200": {"description": "Done, or done before.", "content": _json(schemas.AcceptedShape)}}
+    for status, description in _ANSWERS.items():
+        answers[status] = {"description": description, "content": _json(schemas.ErrorShape)}
+    if path != "/bets":
+        answers["404"] = {"description": "A bet that was never taken.", "content": _json(schemas.ErrorShape)}
+    return {
+        "summary": summary,
+        "operationId": path.strip("/").replace("/", "_"),
+        "security": [{name: []} for name in _SECURITY],
+        "requestBody": {"required": True, "content": _json(shape)},
+        "responses": dict(sorted(answers.items())),
+    }
+
+
+def _json(shape: type) -> dict[str, Any]:
+    return {"application/json": {"schema": shape}}
+
+
+def _describe_field(_converter: Any, field: Any, **_kwargs: Any) -> dict[str, Any]:
+    """The JSON Schema of the fields that are our own."""
+    match field:
+        case Identifier():
+            return {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 64}, {"type": "integer", "minimum": 0}]}
+        case Text():
+            return {"type": "string", "minLength": field.min_length, "maxLength": field.max_length}
+        case Amount():
+            text = {"type": "string", "pattern": r"^\d{1,19}(\.\d{1,18})?$"}
+            return {"oneOf": [text, {"type": "number", "minimum": 0}], "examples": ["10.00"]}
+        case Anything():
+            return {}
+    return {}

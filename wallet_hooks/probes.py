@@ -1,0 +1,53 @@
+"""Is it alive, is it ready, what does it measure: for the machines that watch."""
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from wallet_hooks.database import reading
+from wallet_hooks.database.migrating import head_revision
+from wallet_hooks.ledger.queries import open_stakes
+from wallet_hooks.telemetry import exposition
+
+
+def blueprint(engine: Engine) -> Blueprint:
+    probes = Blueprint("probes", __name__)
+
+    @probes.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @probes.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        problem = _problem(engine)
+        return jsonify(status="ok" if problem is None else problem), 200 if problem is None else 503
+
+    @probes.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition() + _open_stakes(engine), content_type=CONTENT_TYPE_LATEST)
+
+    return probes
+
+
+def _problem(engine: Engine) -> str | None:
+    try:
+        with reading(engine) as session:
+            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError:
+        return "database unreachable or never migrated"
+    head = head_revision()
+    return None if revision == head else f"database at migration {revision}, code at {head}"
+
+
+def _open_stakes(engine: Engine) -> bytes:
+    """Stakes taken and not settled, by currency, from the ledger itself; left out while the database is away."""
+    try:
+        with reading(engine) as session:
+            stakes = open_stakes(session)
+    except SQLAlchemyError:
+        return b""
+    name = "wallet_hooks_open_stakes_minor_units"
+    lines = [f"# HELP {name} Stakes taken and not settled.", f"# TYPE {name} gauge"]
+    lines += [f'{name}{{currency="{currency}"}} {amount}' for currency, amount in sorted(stakes.items())]
+    return "\n".join([*lines, ""]).encode()

@@ -1,0 +1,43 @@
+"""gunicorn's settings: `gunicorn -c python:wallet_hooks.server wsgi:app`. WEB_CONCURRENCY sets the workers."""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from typing import Any
+
+from prometheus_client import multiprocess
+
+from wallet_hooks.settings import ConfigurationError, Settings
+
+try:
+    _settings = Settings.from_env()
+except ConfigurationError as error:
+    sys.exit(f"wallet-hooks: {error}")
+
+bind = _settings.listen
+# SQLite has one writer at a time, so a second process would only wait for the first one's lock.
+_default_workers = 1 if _settings.database_url.startswith("sqlite") else os.cpu_count() or 2
+workers = int(os.environ.get("WEB_CONCURRENCY", _default_workers))
+worker_class = "gthread"
+# Threads are what groups are made of: as many requests can share a commit.
+threads = 32
+keepalive = 30
+graceful_timeout = 20
+timeout = 30
+worker_connections = 1000
+limit_request_line = 4094
+backlog = 2048
+# One line a callback is logged by the application itself.
+accesslog = None
+
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    _metrics = tempfile.mkdtemp(prefix="wallet-hooks-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics
+    _owner = os.getpid()
+    atexit.register(lambda: shutil.rmtree(_metrics, ignore_errors=True) if os.getpid() == _owner else None)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

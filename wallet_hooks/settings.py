@@ -1,0 +1,74 @@
+"""Settings: `WALLET_HOOKS_*` in the environment, read once into a frozen object and checked at start."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from environs import Env, EnvError, ValidationError
+from marshmallow.validate import OneOf, Range
+
+_LISTEN = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+_DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+
+
+class ConfigurationError(Exception):
+    """A setting is wrong or missing; the message is one line for whoever starts the service."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting with its default. Times are in seconds, sizes in bytes."""
+
+    database_url: str = "sqlite:///wallet_hooks.db"
+    reporting_database_url: str | None = None
+    listen: str = "127.0.0.1:8000"
+    proxy_hops: int = 0
+    body_cap: int = 1024 * 1024
+    queue_size: int = 512
+    request_timeout: float = 0.8
+    lock_timeout: float = 0.3
+    statement_timeout: float = 0.5
+    retention_days: int = 400
+    currencies: dict[str, int] = field(default_factory=dict)
+    log_level: str = "info"
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Raises ConfigurationError: one line that names every wrong setting."""
+        env = Env(eager=False, prefix="WALLET_HOOKS_")
+        values: dict[str, Any] = {
+            "database_url": env.str("DATABASE_URL", cls.database_url, validate=_is_database_url),
+            "reporting_database_url": env.str("REPORTING_DATABASE_URL", None, validate=_is_database_url),
+            "listen": env.str("LISTEN", cls.listen, validate=_is_listen),
+            "proxy_hops": env.int("PROXY_HOPS", cls.proxy_hops, validate=Range(0, 10)),
+            "body_cap": env.int("BODY_CAP", cls.body_cap, validate=Range(1024, 64 * 1024 * 1024)),
+            "queue_size": env.int("QUEUE_SIZE", cls.queue_size, validate=Range(1, 100_000)),
+            "request_timeout": env.float("REQUEST_TIMEOUT", cls.request_timeout, validate=Range(0.05, 60)),
+            "lock_timeout": env.float("LOCK_TIMEOUT", cls.lock_timeout, validate=Range(0.01, 60)),
+            "statement_timeout": env.float("STATEMENT_TIMEOUT", cls.statement_timeout, validate=Range(0.01, 60)),
+            "retention_days": env.int("RETENTION_DAYS", cls.retention_days, validate=Range(1, 36_500)),
+            "currencies": env.dict("CURRENCIES", {}, subcast_values=int, validate=_are_currencies),
+            "log_level": env.str("LOG_LEVEL", cls.log_level, validate=OneOf(["debug", "info", "warning", "error"])),
+        }
+        try:
+            env.seal()
+        except EnvError as error:
+            raise ConfigurationError(" ".join(str(error).split())) from None
+        return cls(**values)
+
+
+def _is_database_url(url: str | None) -> None:
+    if url is not None and not url.startswith(_DATABASES):
+        raise ValidationError("a database URL starts with sqlite:/// or postgresql://")
+
+
+def _is_listen(listen: str) -> None:
+    match = _LISTEN.fullmatch(listen)
+    if match is None or not 0 < int(match["port"]) < 65_536:
+        raise ValidationError("expected host:port")
+
+
+def _are_currencies(currencies: dict[str, int]) -> None:
+    for code, scale in currencies.items():
+        if not re.fullmatch(r"[A-Z]{3,6}", code) or not 0 <= scale <= 18:
+            raise ValidationError("expected CODE=decimals, such as BTC=8")

@@ -1,0 +1,97 @@
+"""What the provider asks, as plain values, and what it is told. Amounts are minor units of the bet's currency."""
+
+from typing import NamedTuple
+
+
+class BetKey(NamedTuple):
+    """A bet's identity: unique within the provider's game for one brand (`client`)."""
+
+    game: str
+    client: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.game}:{self.client}:{self.uid}"
+
+    @property
+    def reference(self) -> str:
+        """How the ledger's references to this bet begin."""
+        return f"{self.game}:{self.client}:wager:{self.uid}"
+
+
+class PlaceBet(NamedTuple):
+    """A stake to take. `amount` is None where the currency is unknown, and `amount_sent` is what was sent for it."""
+
+    key: BetKey
+    user_uid: str
+    ip: str | None
+    pool_uid: str
+    currency: str
+    amount: int | None
+    amount_sent: str
+    possible_payout: int | None
+
+
+class SettleBet(NamedTuple):
+    """A bet's result. `payout` is None where the currency is unknown; 0 is a bet that lost."""
+
+    key: BetKey
+    user_uid: str
+    currency: str
+    payout: int | None
+    result: str | None
+
+
+class CancelBet(NamedTuple):
+    """A stake to give back."""
+
+    key: BetKey
+    user_uid: str
+
+
+class PlaceBets(NamedTuple):
+    """POST /bets: all of them or none."""
+
+    bets: tuple[PlaceBet, ...]
+
+
+class SettleBets(NamedTuple):
+    """POST /winners: bet by bet."""
+
+    bets: tuple[SettleBet, ...]
+
+
+class CancelBets(NamedTuple):
+    """POST /bets/cancel: bet by bet."""
+
+    bets: tuple[CancelBet, ...]
+
+
+class Unreadable(NamedTuple):
+    """A callback that was turned away before it could mean anything; it is stored like any other."""
+
+    code: str
+    fields: dict[str, object] | None = None
+    bets: tuple[()] = ()
+
+
+Request = PlaceBets | SettleBets | CancelBets | Unreadable
+
+
+class Accepted(NamedTuple):
+    """Done, or done before with the same facts."""
+
+
+class Declined(NamedTuple):
+    """Nothing was done for this request; `code` says why."""
+
+    code: str
+
+
+class Failed(NamedTuple):
+    """Some bets failed, the others were done: (bet id, code) of each that failed, in the order of the request."""
+
+    bets: tuple[tuple[str, str], ...]
+
+
+Outcome = Accepted | Declined | Failed | Unreadable

@@ -1,0 +1,137 @@
+"""What a group of callbacks is decided on: everything that was locked and read for it, moving as decisions are made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import NamedTuple
+
+from wallet_hooks import money
+from wallet_hooks.customers.queries import CustomerFacts
+from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.journal import Journal, Line, Posting, fingerprint
+from wallet_hooks.ledger.rules import Stake
+from wallet_hooks.sportsbook.bets import BetKey
+
+# Balances are BIGINT: no credit limit lets one leave that range.
+_LOWEST_BALANCE = -(2**62)
+
+
+@dataclass(slots=True)
+class WagerState:
+    """A wager as it was read or is being made; the fields are the table's, in its order.
+
+    A wager that was cancelled before it came has no fingerprint: nobody knows its facts yet.
+    """
+
+    game: str
+    client: str
+    uid: str
+    user_uid: str
+    customer_id: int | None
+    status: str
+    refusal: str | None
+    fingerprint: str | None
+    pool_uid: str | None
+    currency: str | None
+    stake: int | None
+    cost: int | None
+    home_currency: str | None
+    rate: str | None
+    possible_payout: int | None
+    ip: str | None
+    placed_at: datetime
+    payout: int | None = None
+    home_payout: int | None = None
+    result: str | None = None
+    outcome: str | None = None
+    replaced: str | None = None
+    settlements: int = 0
+    closed_at: datetime | None = None
+
+    @property
+    def key(self) -> BetKey:
+        return BetKey(self.game, self.client, self.uid)
+
+    def as_stake(self) -> Stake:
+        """The stake that was taken. Only a wager that was taken has one."""
+        assert self.customer_id is not None
+        assert self.currency is not None
+        assert self.stake is not None
+        assert self.home_currency is not None
+        assert self.cost is not None
+        return Stake(self.customer_id, self.client, self.game, self.currency, self.stake, self.home_currency, self.cost)
+
+
+class RaisedException(NamedTuple):
+    """Something that needs a person; raised once for the same kind, bet and subject."""
+
+    kind: str
+    key: BetKey
+    subject: str
+    delivery_id: str
+
+
+EventKey = tuple[int, str, str]  # customer id, game, coupon
+
+
+@dataclass(slots=True)
+class Book:
+    """`journal` has the balances, `posted` earlier transactions by reference; amounts in minor units, `now` in UTC."""
+
+    now: datetime
+    brands: Mapping[str, BrandFacts]
+    customers: Mapping[tuple[int, str], CustomerFacts]
+    wagers: dict[BetKey, WagerState]
+    journal: Journal
+    rates: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    event_stakes: dict[EventKey, int] = field(default_factory=dict)
+    posted: Mapping[str, tuple[int, tuple[Line, ...]]] = field(default_factory=dict)
+    created: list[WagerState] = field(default_factory=list)
+    changed: dict[BetKey, WagerState] = field(default_factory=dict)
+    exceptions: list[RaisedException] = field(default_factory=list)
+    delivery_id: str = ""
+    reason: str | None = None  # a person's, kept with what it posts
+
+    def customer(self, client: str, user_uid: str) -> CustomerFacts | None:
+        brand = self.brands.get(client)
+        return self.customers.get((brand.id, user_uid)) if brand else None
+
+    def available(self, customer: CustomerFacts) -> int:
+        """What the customer may still spend: balance and credit, in minor units of its currency."""
+        balance = self.journal.balance(chart.player(customer.id, customer.currency))
+        return min(customer.credit_limit - balance, -_LOWEST_BALANCE - balance)
+
+    def home_amount(self, amount: int, currency: str, customer: CustomerFacts) -> tuple[int, str | None] | None:
+        """An amount in the customer's currency with the rate that was used (None at home); None without a rate."""
+        if currency == customer.currency:
+            return amount, None
+        rate = self.rates.get((currency, customer.currency))
+        return None if rate is None else (money.convert(amount, currency, customer.currency, rate), rate)
+
+    def booking_day(self, client: str) -> date:
+        return self.brands[client].booking_day(self.now)
+
+    def create(self, wager: WagerState) -> None:
+        assert wager.key not in self.wagers, "a wager is created once"
+        self.wagers[wager.key] = wager
+        self.created.append(wager)
+
+    def change(self, wager: WagerState) -> None:
+        self.changed[wager.key] = wager
+
+    def post(
+        self, wager: WagerState, kind: str, step: str, lines: tuple[Line, ...], reverses: int | None = None
+    ) -> None:
+        """Post what a wager moves. `step` ends the reference: stake, cancel, settlement:1, reversal:1."""
+        reference = f"{wager.key.reference}:{step}"
+        facts = fingerprint(*(fact for (name, currency, _), amount in lines for fact in (name, currency, amount)))
+        day = self.booking_day(wager.client)
+        self.journal.post(Posting(kind, reference, facts, self.now, day, lines, self.reason, reverses))
+
+    def posting(self, reference: str) -> tuple[int, tuple[Line, ...]]:
+        """An earlier transaction's id and lines, posted by this very group or before it."""
+        return self.journal.posted.get(reference) or self.posted[reference]
+
+    def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
+        self.exceptions.append(RaisedException(kind, key, subject, self.delivery_id))

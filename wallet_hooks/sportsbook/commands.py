@@ -1,0 +1,102 @@
+"""`wallet-hooks wager …` and `wallet-hooks exceptions …`."""
+
+import json
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+
+from wallet_hooks import clock, money
+from wallet_hooks.database import reading, writing
+from wallet_hooks.identity.directory import read_directory
+from wallet_hooks.sportsbook import queries, service
+from wallet_hooks.sportsbook.bets import BetKey
+
+
+@click.group()
+def wager() -> None:
+    """Wagers: what was asked, what became of it."""
+
+
+@wager.command()
+@click.option("--brand", required=True, help="The brand's client name.")
+@click.option("--game", required=True)
+@click.option("--uid", required=True, help="The bet's id at the provider.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None:
+    """Show a wager with its transactions, deliveries and exceptions."""
+    with reading(engine) as session:
+        found = queries.history(session, queries.wager_by_key(session, BetKey(game, brand, uid)))
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    lists = ("transactions", "deliveries", "exceptions")
+    for key, value in found.items():
+        if key not in lists and value is not None:
+            click.echo(f"{key:<16} {value}")
+    _echo_transactions(found["transactions"])
+    for row in found["deliveries"]:
+        click.echo(f"delivery {row['id']}  {row['received_at']}  {row['path']}  {row['status']} {row['answer']}")
+    for row in found["exceptions"]:
+        click.echo(f"exception {row['id']}  {row['kind']}  {'resolved' if row['resolved_at'] else 'open'}")
+
+
+@wager.command()
+@click.option("--brand", required=True)
+@click.option("--game", required=True)
+@click.option("--uid", required=True)
+@click.option("--payout", required=True, help="Decimal amount in the bet's currency.")
+@click.option("--result", help="What the bet came to; void with payout = stake gives the stake back.")
+@click.option("--reason", required=True, help="Kept with the transactions.")
+@click.pass_obj
+def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, result: str | None, reason: str) -> None:
+    """Settle a wager again by hand, whatever was settled before."""
+    key = BetKey(game, brand, uid)
+    brands = read_directory(engine).brands
+    with writing(engine) as session:
+        found = queries.wager_by_key(session, key)
+        amount = money.parse_amount(payout, found.currency or "")
+        now = clock.now()
+        service.resettle(session, key, payout=amount, result=result, reason=reason, brands=brands, now=now)
+    click.echo(f"wager {key} settled with {payout}")
+
+
+@click.group()
+def exceptions() -> None:
+    """What needs a person."""
+
+
+@exceptions.command("list")
+@click.option("--all", "include_resolved", is_flag=True, help="Those that are resolved too.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_exceptions(engine: Engine, include_resolved: bool, as_json: bool) -> None:
+    """List exceptions, oldest first."""
+    with reading(engine) as session:
+        rows = queries.exceptions(session, include_resolved=include_resolved)
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        state = f"resolved: {row['reason']}" if row["resolved_at"] else "open"
+        bet = f"{row['game']}:{row['brand']}:{row['bet']}"
+        click.echo(f"{row['id']:>6}  {row['raised_at']}  {row['kind']:<24} {bet}  {row['subject']}  {state}")
+
+
+@exceptions.command()
+@click.argument("id_", metavar="ID", type=click.IntRange(1, 2**63 - 1))
+@click.option("--reason", required=True)
+@click.pass_obj
+def resolve(engine: Engine, id_: int, reason: str) -> None:
+    """Close an exception, with the reason why."""
+    with writing(engine) as session:
+        service.resolve_exception(session, id_, reason=reason, now=clock.now())
+    click.echo(f"exception {id_} resolved")
+
+
+def _echo_transactions(transactions: list[dict[str, Any]]) -> None:
+    for transaction in transactions:
+        click.echo(f"transaction {transaction['id']}  {transaction['booked_on']}  {transaction['reference']}")
+        for entry in transaction["entries"]:
+            click.echo(f"    {entry['account']:<44} {entry['amount']:>18} {entry['currency']}")

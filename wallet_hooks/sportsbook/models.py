@@ -1,0 +1,75 @@
+"""Wagers and what needs a person about them. Amounts are minor units; instants are UTC."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+
+
+class Wager(Base):
+    """A bet that was asked for, once and for all: taken, refused, or cancelled before it came.
+
+    Its identity is the provider's: game, client (the brand's name there) and bet id. `stake` and `payout` are in
+    `currency`; `cost` is the stake in the customer's own currency, `home_payout` the payout, at `rate`.
+    `outcome` is the settlement that stands, `replaced` those that stood before it.
+    """
+
+    __tablename__ = "wager"
+    __table_args__ = (
+        CheckConstraint("status IN ('open', 'settled', 'cancelled', 'refused')", name="status"),
+        Index(
+            "ix_wager_open_on_event",
+            "customer_id",
+            "pool_uid",
+            "game",
+            postgresql_where=text("status = 'open'"),
+            sqlite_where=text("status = 'open'"),
+        ),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    game: Mapped[str] = mapped_column(Key(), primary_key=True)
+    client: Mapped[str] = mapped_column(Key(), primary_key=True)
+    uid: Mapped[str] = mapped_column(Key(), primary_key=True)
+    user_uid: Mapped[str] = mapped_column(Key())
+    customer_id: Mapped[int | None] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(String(10))
+    refusal: Mapped[str | None] = mapped_column(String(40))
+    fingerprint: Mapped[str | None] = mapped_column(String(32))
+    pool_uid: Mapped[str | None] = mapped_column(Key())
+    currency: Mapped[str | None] = mapped_column(Key(6))
+    stake: Mapped[int | None] = mapped_column(BigInteger)
+    cost: Mapped[int | None] = mapped_column(BigInteger)
+    home_currency: Mapped[str | None] = mapped_column(Key(6))
+    rate: Mapped[str | None] = mapped_column(String(26))
+    possible_payout: Mapped[int | None] = mapped_column(BigInteger)
+    ip: Mapped[str | None] = mapped_column(String(64))
+    placed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    payout: Mapped[int | None] = mapped_column(BigInteger)
+    home_payout: Mapped[int | None] = mapped_column(BigInteger)
+    result: Mapped[str | None] = mapped_column(Text)
+    outcome: Mapped[str | None] = mapped_column(String(40))
+    replaced: Mapped[str | None] = mapped_column(Text)
+    settlements: Mapped[int] = mapped_column(BigInteger, default=0)
+    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class CallbackException(Base):
+    """Something about a bet that needs a person, kept with the delivery that showed it; one for the same `subject`."""
+
+    __tablename__ = "callback_exception"
+    __table_args__ = (UniqueConstraint("game", "client", "bet_uid", "kind", "subject"),)
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    game: Mapped[str] = mapped_column(Key())
+    client: Mapped[str] = mapped_column(Key())
+    bet_uid: Mapped[str] = mapped_column(Key())
+    subject: Mapped[str] = mapped_column(Key(80))
+    delivery_id: Mapped[UUID | None] = mapped_column()
+    raised_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    resolved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reason: Mapped[str | None] = mapped_column(Text)

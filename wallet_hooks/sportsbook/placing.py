@@ -1,0 +1,154 @@
+"""Taking stakes: all the bets of a request or none of them (seeds/004). Pure: nothing here reads or writes."""
+
+from collections.abc import Callable
+
+from wallet_hooks import money
+from wallet_hooks.customers.queries import CustomerFacts
+from wallet_hooks.ledger import rules
+from wallet_hooks.ledger.journal import fingerprint
+from wallet_hooks.sportsbook.bets import Accepted, BetKey, Declined, PlaceBet, PlaceBets
+from wallet_hooks.sportsbook.book import Book, EventKey, WagerState
+
+
+class Trial:
+    """Bets of one request as if they were taken: the book moves only when all of them are kept."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self._taken: dict[BetKey, WagerState] = {}
+        self._spent: dict[int, int] = {}
+        self._event_stakes: dict[EventKey, int] = {}
+
+    def wager(self, key: BetKey) -> WagerState | None:
+        return self._taken.get(key) or self.book.wagers.get(key)
+
+    def available(self, customer: CustomerFacts) -> int:
+        return self.book.available(customer) - self._spent.get(customer.id, 0)
+
+    def stake_on_event(self, event: EventKey) -> int:
+        return self.book.event_stakes.get(event, 0) + self._event_stakes.get(event, 0)
+
+    def take(self, bet: PlaceBet, customer: CustomerFacts, cost: int, rate: str | None) -> None:
+        wager = _wager(bet, self.book, customer)
+        wager.status, wager.cost, wager.home_currency, wager.rate = "open", cost, customer.currency, rate
+        event = (customer.id, bet.key.game, bet.pool_uid)
+        self._taken[bet.key] = wager
+        self._spent[customer.id] = self._spent.get(customer.id, 0) + cost
+        self._event_stakes[event] = self._event_stakes.get(event, 0) + cost
+
+    def keep(self) -> None:
+        for wager in self._taken.values():
+            self.book.create(wager)
+            self.book.post(wager, "stake", "stake", rules.staked(wager.as_stake()))
+        for event, cost in self._event_stakes.items():
+            self.book.event_stakes[event] = self.book.event_stakes.get(event, 0) + cost
+
+
+def place(request: PlaceBets, book: Book) -> Accepted | Declined:
+    """Take every bet of the request or none of them.
+
+    The first refusal decides and is recorded for its bet. Accepting moves the stakes inside `book`, so that the next
+    request of the group sees them gone.
+    """
+    trial = Trial(book)
+    for bet in request.bets:
+        known = trial.wager(bet.key)
+        if known is not None:
+            if (answer := _known_before(bet, known)) is not None:
+                return Declined(answer)
+            continue
+        if (refusal := _try(bet, trial)) is not None:
+            _refuse(bet, book, refusal)
+            return Declined(refusal)
+    trial.keep()
+    return Accepted()
+
+
+def bet_fingerprint(bet: PlaceBet) -> str:
+    """The facts that a repeated bet must bring again: user, amount, currency and pool."""
+    amount = bet.amount_sent if bet.amount is None else bet.amount
+    return fingerprint(bet.user_uid, amount, bet.currency, bet.pool_uid)
+
+
+def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
+    """None where the bet was taken with the same facts, whatever became of it since."""
+    if wager.fingerprint is None:
+        return "bet_cancelled"
+    if wager.fingerprint != bet_fingerprint(bet):
+        return "conflict"
+    return wager.refusal
+
+
+def _try(bet: PlaceBet, trial: Trial) -> str | None:
+    """Take the bet on trial, or say why not. The order of the checks is part of the interface."""
+    customer = trial.book.customer(bet.key.client, bet.user_uid)
+    if customer is None:
+        return "customer_unknown"
+    if (refusal := _standing_refusal(customer, trial.book)) is not None:
+        return refusal
+    home = None if bet.amount is None else trial.book.home_amount(bet.amount, bet.currency, customer)
+    if home is None:
+        return "currency_not_supported"
+    cost, rate = home
+    for check in _CHECKS:
+        if (refusal := check(bet, customer, cost, trial)) is not None:
+            return refusal
+    trial.take(bet, customer, cost, rate)
+    return None
+
+
+def _standing_refusal(customer: CustomerFacts, book: Book) -> str | None:
+    if not customer.active:
+        return "customer_inactive"
+    if customer.locked:
+        return "customer_locked"
+    if customer.expires_at is not None and customer.expires_at <= book.now:
+        return "customer_expired"
+    return None if "bet_placer" in customer.roles else "betting_not_permitted"
+
+
+def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
+    limit = customer.max_stake_per_event
+    if limit is None or not cost:
+        return None
+    staked = trial.stake_on_event((customer.id, bet.key.game, bet.pool_uid))
+    return "event_stake_exceeded" if staked + cost > limit else None
+
+
+def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
+    if not cost or cost <= trial.available(customer):
+        return None
+    return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
+
+
+_Check = Callable[[PlaceBet, CustomerFacts, int, Trial], str | None]
+_CHECKS: tuple[_Check, ...] = (_event_refusal, _funds_refusal)
+
+
+def _refuse(bet: PlaceBet, book: Book, refusal: str) -> None:
+    wager = _wager(bet, book, book.customer(bet.key.client, bet.user_uid))
+    wager.status, wager.refusal = "refused", refusal
+    book.create(wager)
+
+
+def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerState:
+    known_currency = money.is_currency(bet.currency)
+    return WagerState(
+        game=bet.key.game,
+        client=bet.key.client,
+        uid=bet.key.uid,
+        user_uid=bet.user_uid,
+        customer_id=customer.id if customer else None,
+        status="open",
+        refusal=None,
+        fingerprint=bet_fingerprint(bet),
+        pool_uid=bet.pool_uid,
+        currency=bet.currency if known_currency else None,
+        stake=bet.amount,
+        cost=None,
+        home_currency=None,
+        rate=None,
+        possible_payout=bet.possible_payout,
+        ip=bet.ip,
+        placed_at=book.now,
+    )

@@ -1,0 +1,157 @@
+"""Reading wagers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.database import RowStatement
+from wallet_hooks.deliveries.models import Delivery
+from wallet_hooks.deliveries.queries import deliveries_of
+from wallet_hooks.errors import NotFoundError
+from wallet_hooks.ledger.queries import transactions_with
+from wallet_hooks.money import format_amount
+from wallet_hooks.sportsbook.bets import BetKey
+from wallet_hooks.sportsbook.book import EventKey, WagerState
+from wallet_hooks.sportsbook.models import CallbackException, Wager
+
+WAGER_COLUMNS = tuple(column.name for column in fields(WagerState))
+_PLACED_AT, _CLOSED_AT = WAGER_COLUMNS.index("placed_at"), WAGER_COLUMNS.index("closed_at")
+
+KNOWN_WAGERS = RowStatement(
+    f"SELECT {', '.join('w.' + column for column in WAGER_COLUMNS)}"
+    " FROM {asked} JOIN wager w USING (game, client, uid)",
+    asked={"game": "text", "client": "text", "uid": "text"},
+)
+STAKES_ON_EVENTS = RowStatement(
+    "SELECT w.customer_id, w.game, w.pool_uid, sum(w.cost) FROM {asked} JOIN wager w"
+    " ON w.customer_id = asked.customer_id AND w.pool_uid = asked.pool_uid AND w.game = asked.game"
+    " WHERE w.status = 'open' GROUP BY w.customer_id, w.game, w.pool_uid",
+    asked={"customer_id": "bigint", "game": "text", "pool_uid": "text"},
+)
+
+
+def wager_states(rows: Iterable[Sequence[Any]]) -> dict[BetKey, WagerState]:
+    """Rows of KNOWN_WAGERS by key."""
+    found = {}
+    for row in rows:
+        wager = WagerState(*row)
+        if isinstance(wager.placed_at, str):  # SQLite keeps instants as text
+            wager.placed_at = datetime.fromisoformat(wager.placed_at).replace(tzinfo=UTC)
+            if isinstance(wager.closed_at, str):
+                wager.closed_at = datetime.fromisoformat(wager.closed_at).replace(tzinfo=UTC)
+        found[wager.key] = wager
+    return found
+
+
+def event_stakes(rows: Iterable[Sequence[Any]]) -> dict[EventKey, int]:
+    """Rows of STAKES_ON_EVENTS by event, in minor units of the customer's currency."""
+    return {(customer_id, game, pool_uid): int(cost) for customer_id, game, pool_uid, cost in rows}
+
+
+def wager_by_key(session: Session, key: BetKey) -> Wager:
+    """Raises NotFoundError."""
+    wager = session.get(Wager, tuple(key))
+    if wager is None:
+        raise NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
+    return wager
+
+
+def history(session: Session, wager: Wager) -> dict[str, Any]:
+    """All that is known of a wager: itself, its transactions, the deliveries that named it, its exceptions.
+
+    Amounts are decimal strings, instants ISO 8601 in UTC.
+    """
+    key = BetKey(wager.game, wager.client, wager.uid)
+    steps = ["stake", "cancel"]
+    for number in range(1, wager.settlements + 1):
+        steps += [f"settlement:{number}", f"reversal:{number}"]
+    found = transactions_with(session, references=[f"{key.reference}:{step}" for step in steps])
+    raised = select(CallbackException).where(
+        CallbackException.game == key.game, CallbackException.client == key.client, CallbackException.bet_uid == key.uid
+    )
+    return {
+        "brand": wager.client,
+        "game": wager.game,
+        "uid": wager.uid,
+        "user": wager.user_uid,
+        "status": wager.status,
+        "refusal": wager.refusal,
+        "pool": wager.pool_uid,
+        "currency": wager.currency,
+        "stake": _amount(wager.stake, wager.currency),
+        "cost": _amount(wager.cost, wager.home_currency),
+        "home_currency": wager.home_currency,
+        "rate": wager.rate,
+        "possible_payout": _amount(wager.possible_payout, wager.currency),
+        "payout": _amount(wager.payout, wager.currency),
+        "result": wager.result,
+        "placed_at": wager.placed_at.isoformat(),
+        "closed_at": wager.closed_at.isoformat() if wager.closed_at else None,
+        "transactions": [_transaction(item) for item in found],
+        "deliveries": [_delivery(delivery) for delivery in deliveries_of(session, bet=str(key))],
+        "exceptions": [exception_row(row) for row in session.scalars(raised.order_by(CallbackException.id))],
+    }
+
+
+def exceptions(session: Session, *, include_resolved: bool) -> list[dict[str, Any]]:
+    """What needs a person, oldest first."""
+    query = select(CallbackException).order_by(CallbackException.id)
+    if not include_resolved:
+        query = query.where(CallbackException.resolved_at.is_(None))
+    return [exception_row(row) for row in session.scalars(query)]
+
+
+def exception_row(row: CallbackException) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "brand": row.client,
+        "game": row.game,
+        "bet": row.bet_uid,
+        "subject": row.subject,
+        "delivery": row.delivery_id.hex if row.delivery_id else None,
+        "raised_at": row.raised_at.isoformat(),
+        "resolved_at": row.resolved_at.isoformat() if row.resolved_at else None,
+        "reason": row.reason,
+    }
+
+
+def _transaction(item: dict[str, Any]) -> dict[str, Any]:
+    transaction = item["transaction"]
+    return {
+        "id": transaction.id,
+        "kind": transaction.kind,
+        "reference": transaction.reference,
+        "booked_on": transaction.booked_on.isoformat(),
+        "recorded_at": transaction.recorded_at.isoformat(),
+        "reverses": transaction.reverses_id,
+        "entries": [
+            {
+                "account": entry["account"],
+                "currency": entry["currency"],
+                "amount": format_amount(entry["amount"], entry["currency"]),
+                "balance_after": _amount(entry["balance_after"], entry["currency"]),
+            }
+            for entry in item["entries"]
+        ],
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id.hex,
+        "path": delivery.path,
+        "received_at": delivery.received_at.isoformat(),
+        "source": delivery.source,
+        "status": delivery.status,
+        "answer": delivery.answer,
+        "duration_ms": delivery.duration_us / 1000,
+    }
+
+
+def _amount(minor: int | None, currency: str | None) -> str | None:
+    return None if minor is None or currency is None else format_amount(minor, currency)

@@ -1,0 +1,152 @@
+"""POST /bets, /winners and /bets/cancel (seeds/004): what comes in becomes values, what comes out becomes HTTP."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
+
+from flask import Blueprint, Response, g, request
+from marshmallow import ValidationError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from wallet_hooks import clock
+from wallet_hooks.database import Fault, fault_of
+from wallet_hooks.errors import TryAgainError
+from wallet_hooks.group_commit import GroupCommit
+from wallet_hooks.identity.credentials import Call, Denial, Scope, authenticate
+from wallet_hooks.identity.directory import Directory, DirectoryCache
+from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook import service
+from wallet_hooks.sportsbook.bets import Accepted, Declined, Outcome, Request, Unreadable
+from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
+from wallet_hooks.sportsbook.service import Answer, Callback
+from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, REFUSALS, logger
+from wallet_hooks.web.requests import RejectedBodyError, read_body, source_of
+from wallet_hooks.web.source import Source
+from wallet_hooks.web.strict_json import InvalidJSONError, read_json
+
+# A code that is not named here is a refusal that the player may be shown.
+STATUS_OF_CODE = {
+    "invalid_request": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "unknown_bet": 404,
+    "conflict": 409,
+    "bet_already_settled": 409,
+    "superseded_settlement": 409,
+    "length_required": 411,
+    "body_too_large": 413,
+    "not_json": 415,
+}
+REFUSED = 402
+OK_BODY = '{"status":"OK"}'
+# What an unproven caller can make us store of its body.
+UNPROVEN_BODY_CAP = 4096
+
+Read = Callable[[Any], Request]
+
+
+class Callbacks:
+    """The three routes over one queue of group commits."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._settings = settings
+        self._directory = DirectoryCache(engine, clock.monotonic)
+        self._commits: GroupCommit[Callback, Answer] = GroupCommit(
+            engine,
+            lambda session, callbacks: service.answer(session, callbacks, render=render, now=clock.now()),
+            queue_size=settings.queue_size,
+            patience=settings.request_timeout,
+        )
+
+    def blueprint(self) -> Blueprint:
+        blueprint = Blueprint("sportsbook", __name__)
+        for path, read, admin in (
+            ("/bets", read_place_bets, False),
+            ("/winners", read_settle_bets, True),
+            ("/bets/cancel", read_cancel_bets, True),
+        ):
+            view = partial(self._answer, path, read, admin)
+            blueprint.add_url_rule(path, path.strip("/").replace("/", "_"), view, methods=["POST"])
+        return blueprint
+
+    def _answer(self, path: str, read: Read, admin: bool) -> Response:
+        started, now = clock.monotonic(), clock.now()
+        source = source_of(request, proxy_hops=self._settings.proxy_hops)
+        try:
+            directory = self._directory.get()
+            body, asked = self._read(read, source, directory, admin=admin)
+            answer = self._commits.submit(
+                Callback(g.request_id, path, asked, directory.brands, str(source.address or ""), body, now, started)
+            )
+        except (TryAgainError, SQLAlchemyError) as error:
+            return self._try_again(path, error, started)
+        code = _code(answer.outcome)
+        _observe(path, answer.status, code, started)
+        response = Response(answer.body, answer.status, content_type="application/json")
+        if answer.status == 413:
+            response.headers["Connection"] = "close"  # what was not read is not worth reading
+        return response
+
+    def _read(self, read: Read, source: Source, directory: Directory, *, admin: bool) -> tuple[bytes, Request]:
+        """The raw body and what it asks, or why it is turned away: proof first, over the bytes as they came."""
+        try:
+            body = read_body(request, cap=self._settings.body_cap)
+        except RejectedBodyError as error:
+            return b"", Unreadable(error.code)
+        scope = authenticate(
+            Call(cast("Mapping[str, str]", request.headers), body, source, clock.now(), admin), directory.providers
+        )
+        if isinstance(scope, Denial):
+            return body[:UNPROVEN_BODY_CAP], Unreadable(scope.value)
+        try:
+            asked = read(read_json(body))
+        except InvalidJSONError as error:
+            return body, Unreadable("invalid_request", {"_body": [str(error)]})
+        except ValidationError as error:
+            return body, Unreadable("invalid_request", error.normalized_messages())  # type: ignore[no-untyped-call]
+        return body, asked if _is_within(scope, asked, directory) else Unreadable("forbidden")
+
+    def _try_again(self, path: str, error: Exception, started: float) -> Response:
+        if isinstance(error, SQLAlchemyError) and fault_of(error) is Fault.OTHER:
+            raise error
+        _observe(path, 503, "try_again", started)
+        return Response('{"error":"try_again"}', 503, {"Retry-After": "1"}, content_type="application/json")
+
+
+def render(outcome: Outcome) -> tuple[int, str]:
+    """The status and body of an answer, exactly as the provider's documentation shows them."""
+    if isinstance(outcome, Accepted):
+        return 200, OK_BODY
+    code = _code(outcome)
+    assert code is not None
+    body: dict[str, Any] = {"error": code}
+    if isinstance(outcome, Unreadable):
+        if outcome.fields is not None:
+            body["fields"] = outcome.fields
+    elif not isinstance(outcome, Declined):
+        body["bets"] = [{"uid": uid, "error": error} for uid, error in outcome.bets]
+    return STATUS_OF_CODE.get(code, REFUSED), json.dumps(body, separators=(",", ":"))
+
+
+def _code(outcome: Outcome) -> str | None:
+    if isinstance(outcome, Accepted):
+        return None
+    if isinstance(outcome, Declined | Unreadable):
+        return outcome.code
+    return outcome.bets[0][1]
+
+
+def _is_within(scope: Scope, asked: Request, directory: Directory) -> bool:
+    """Whether the caller speaks for every brand and game that it names; brands that do not exist are refused later."""
+    return all((bet.key.client, bet.key.game) in scope or bet.key.client not in directory.brands for bet in asked.bets)
+
+
+def _observe(path: str, status: int, code: str | None, started: float) -> None:
+    seconds = clock.monotonic() - started
+    CALLBACKS.labels(path, str(status)).inc()
+    CALLBACK_SECONDS.labels(path).observe(seconds)
+    if code is not None:
+        REFUSALS.labels(code).inc()
+    logger().info("callback", request_id=g.request_id, path=path, status=status, code=code, ms=round(seconds * 1000, 3))

@@ -1,0 +1,213 @@
+"""The shapes of the three callbacks (seeds/004), and their reading into values.
+
+The seed's braces are broken in two places; the nesting here is the one that the provider's public documentation shows.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+from wallet_hooks import money
+from wallet_hooks.sportsbook.bets import BetKey, CancelBet, CancelBets, PlaceBet, PlaceBets, SettleBet, SettleBets
+from wallet_hooks.web.shapes import Amount, Anything, Identifier, Shape, Text, quick_reader
+
+_SOME = validate.Length(min=1)
+
+
+class BettingUserShape(Shape):
+    client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
+    uid = Identifier(required=True, metadata={"description": "The customer's id at the operator."})
+    ip = Text(max_length=64, metadata={"description": "Where the customer placed the bet from."})
+
+
+class BetslipPoolShape(Shape):
+    client = Identifier(required=True)
+    currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
+    game = Identifier(required=True, metadata={"description": "The provider's game, such as betflex."})
+    uid = Identifier(required=True, metadata={"description": "The coupon: what the bet is on."})
+    overdraw = Amount(metadata={"description": "Potential payout."})
+
+
+class StakeShape(Shape):
+    uid = Identifier(required=True, metadata={"description": "The bet's id, unique within game and brand."})
+    amount = Amount(required=True, metadata={"description": "The stake to take; 0 is accepted."})
+
+
+class PlacedBetShape(Shape):
+    user = fields.Nested(BettingUserShape, required=True)
+    pool = fields.Nested(BetslipPoolShape, required=True)
+    bet = fields.Nested(StakeShape, required=True)
+
+
+class PlaceBetsShape(Shape):
+    """Body of POST /bets."""
+
+    bets = fields.List(fields.Nested(PlacedBetShape), required=True, validate=_SOME)
+
+
+class NamedUserShape(Shape):
+    client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
+    uid = Identifier(required=True, metadata={"description": "The customer's id at the operator."})
+    name = Text(metadata={"description": "The customer's name; not compared."})
+
+
+class SettledPoolShape(Shape):
+    client = Identifier(metadata={"description": "The provider's own name; the brand is user.client."})
+    game = Identifier(required=True)
+    uid = Identifier()
+    currency = Text(max_length=6, metadata={"description": "Base currency of the coupon; the bet has its own."})
+    overdraw = Amount()
+    cost = Amount()
+    guaranteed = Anything()
+
+
+class ResultShape(Shape):
+    uid = Identifier(required=True)
+    currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
+    amount = Amount(metadata={"description": "The stake, for information: ours is the one recorded."})
+    payout = Amount(required=True, metadata={"description": "What the customer gets; 0 closes the bet."})
+    base_payout = Anything()
+    odds = Anything()
+    rake = Anything()
+    result = Text(metadata={"description": "void, refund, cancelled, push or returned with payout = stake is a void."})
+    extra = Anything()
+
+
+class SettledBetShape(Shape):
+    user = fields.Nested(NamedUserShape, required=True)
+    bet = fields.Nested(ResultShape, required=True)
+
+
+class SettledCouponShape(Shape):
+    pool = fields.Nested(SettledPoolShape, required=True)
+    bets = fields.List(fields.Nested(SettledBetShape), required=True, validate=_SOME)
+
+
+class SettleBetsShape(Shape):
+    """Body of POST /winners."""
+
+    pools = fields.List(fields.Nested(SettledCouponShape), required=True, validate=_SOME)
+
+
+class CancelledPoolShape(Shape):
+    client = Identifier(metadata={"description": "The provider's own name; the brand is user.client."})
+    status = Anything()
+    game = Identifier(required=True)
+    uid = Identifier()
+
+
+class RefundShape(Shape):
+    uid = Identifier(required=True)
+    amount = Amount(metadata={"description": "The stake, for information: the recorded one is given back."})
+    rake = Anything()
+
+
+class CancelledBetShape(Shape):
+    user = fields.Nested(NamedUserShape, required=True)
+    bet = fields.Nested(RefundShape, required=True)
+
+
+class CancelledCouponShape(Shape):
+    pool = fields.Nested(CancelledPoolShape, required=True)
+    bets = fields.List(fields.Nested(CancelledBetShape), required=True, validate=_SOME)
+
+
+class CancelBetsShape(Shape):
+    """Body of POST /bets/cancel."""
+
+    pools = fields.List(fields.Nested(CancelledCouponShape), required=True, validate=_SOME)
+
+
+class AcceptedShape(Shape):
+    """Done, or done before with the same facts."""
+
+    status = fields.String(required=True, validate=validate.Equal("OK"))
+
+
+class FailedBetShape(Shape):
+    uid = fields.String(required=True)
+    error = fields.String(required=True)
+
+
+class ErrorShape(Shape):
+    """Refused: the code says why."""
+
+    error = fields.String(required=True)
+    fields_ = fields.Dict(data_key="fields", metadata={"description": "What is wrong, field by field."})
+    bets = fields.List(fields.Nested(FailedBetShape), metadata={"description": "Which bets failed."})
+
+
+_load_placed = quick_reader(PlaceBetsShape())
+_load_settled = quick_reader(SettleBetsShape())
+_load_cancelled = quick_reader(CancelBetsShape())
+
+
+def read_place_bets(document: Any) -> PlaceBets:
+    """Raises marshmallow's ValidationError, as do the other two."""
+    items = _load_placed(document)["bets"]
+    return PlaceBets(tuple(_place_bet(item, index) for index, item in enumerate(items)))
+
+
+def read_settle_bets(document: Any) -> SettleBets:
+    return SettleBets(tuple(_settle_bet(*found) for found in _bets_of_pools(_load_settled(document))))
+
+
+def read_cancel_bets(document: Any) -> CancelBets:
+    return CancelBets(
+        tuple(
+            CancelBet(BetKey(pool["game"], item["user"]["client"], item["bet"]["uid"]), item["user"]["uid"])
+            for pool, item, _ in _bets_of_pools(_load_cancelled(document))
+        )
+    )
+
+
+_Path = tuple[str | int, ...]
+
+
+def _bets_of_pools(document: Any) -> Iterator[tuple[Any, Any, _Path]]:
+    for number, coupon in enumerate(document["pools"]):
+        for index, item in enumerate(coupon["bets"]):
+            yield coupon["pool"], item, ("pools", number, "bets", index)
+
+
+def _place_bet(item: Any, index: int) -> PlaceBet:
+    user, pool, bet = item["user"], item["pool"], item["bet"]
+    currency = pool["currency"]
+    path = ("bets", index)
+    overdraw = pool.get("overdraw")
+    return PlaceBet(
+        BetKey(pool["game"], user["client"], bet["uid"]),
+        user["uid"],
+        user.get("ip"),
+        pool["uid"],
+        currency,
+        _minor(bet["amount"], currency, lambda: (*path, "bet", "amount")),
+        bet["amount"],
+        None if overdraw is None else _minor(overdraw, currency, lambda: (*path, "pool", "overdraw")),
+    )
+
+
+def _settle_bet(pool: Any, item: Any, path: _Path) -> SettleBet:
+    user, bet = item["user"], item["bet"]
+    currency = bet["currency"]
+    return SettleBet(
+        BetKey(pool["game"], user["client"], bet["uid"]),
+        user["uid"],
+        currency,
+        _minor(bet["payout"], currency, lambda: (*path, "bet", "payout")),
+        bet.get("result"),
+    )
+
+
+def _minor(text: str, currency: str, path: Callable[[], _Path]) -> int | None:
+    """Minor units; None for a currency that nobody knows, which is refused later and not malformed."""
+    try:
+        return money.parse_amount(text, currency)
+    except money.UnknownCurrencyError:
+        return None
+    except money.AmountError as error:
+        errors: Any = [str(error)]
+        for step in reversed(path()):
+            errors = {step: errors}
+        raise ValidationError(errors) from None

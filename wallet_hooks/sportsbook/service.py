@@ -1,0 +1,315 @@
+"""The way of a group of callbacks: read what it needs, decide each request in turn, write what came of it.
+
+The number of statements does not depend on how many callbacks or bets there are.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import clock
+from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS, customer_facts
+from wallet_hooks.database import Call, RowStatement, run_together
+from wallet_hooks.deliveries import service as deliveries
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.ledger import chart
+from wallet_hooks.ledger import service as ledger
+from wallet_hooks.ledger.journal import AccountName
+from wallet_hooks.ledger.queries import (
+    CURRENT_RATES,
+    ENTRIES_OF_REFERENCES,
+    HOUSE_ACCOUNTS,
+    held_accounts,
+    house_accounts,
+    lines_by_reference,
+)
+from wallet_hooks.sportsbook.bets import (
+    Accepted,
+    BetKey,
+    CancelBets,
+    Failed,
+    Outcome,
+    PlaceBets,
+    Request,
+    SettleBet,
+    SettleBets,
+)
+from wallet_hooks.sportsbook.book import Book, WagerState
+from wallet_hooks.sportsbook.models import CallbackException
+from wallet_hooks.sportsbook.placing import place
+from wallet_hooks.sportsbook.queries import (
+    KNOWN_WAGERS,
+    STAKES_ON_EVENTS,
+    WAGER_COLUMNS,
+    event_stakes,
+    wager_states,
+)
+from wallet_hooks.sportsbook.settling import cancel, outcome_of, settle, settle_again
+
+_KINDS = {
+    "customer_id": "bigint",
+    "stake": "bigint",
+    "cost": "bigint",
+    "possible_payout": "bigint",
+    "placed_at": "timestamptz",
+    "payout": "bigint",
+    "home_payout": "bigint",
+    "settlements": "bigint",
+    "closed_at": "timestamptz",
+}
+_CREATED = WAGER_COLUMNS[: WAGER_COLUMNS.index("placed_at") + 1]
+_KEY = ("game", "client", "uid")
+_CHANGED = ("status", "payout", "home_payout", "result", "outcome", "replaced", "settlements", "closed_at")
+
+_CREATE_WAGERS = RowStatement(
+    f"INSERT INTO wager ({', '.join(_CREATED)}, settlements) SELECT {', '.join(_CREATED)}, 0 FROM {{created}}",
+    created={column: _KINDS.get(column, "text") for column in _CREATED},
+)
+_CHANGE_WAGERS = RowStatement(
+    f"UPDATE wager SET {', '.join(f'{column} = changed.{column}' for column in _CHANGED)} FROM {{changed}}"
+    " WHERE wager.game = changed.game AND wager.client = changed.client AND wager.uid = changed.uid",
+    changed={column: _KINDS.get(column, "text") for column in (*_KEY, *_CHANGED)},
+)
+_RAISE_EXCEPTIONS = RowStatement(
+    "INSERT INTO callback_exception (kind, game, client, bet_uid, subject, delivery_id, raised_at)"
+    " SELECT kind, game, client, uid, subject, delivery_id, raised_at FROM {raised} WHERE true"
+    " ON CONFLICT (game, client, bet_uid, kind, subject) DO NOTHING",
+    raised={
+        "kind": "text",
+        "game": "text",
+        "client": "text",
+        "uid": "text",
+        "subject": "text",
+        "delivery_id": "uuid",
+        "raised_at": "timestamptz",
+    },
+)
+_created_row = attrgetter(*_CREATED)
+_changed_row = attrgetter(*_KEY, *_CHANGED)
+
+
+class Callback(NamedTuple):
+    """A callback on its way: what it asks, and what is stored of it. `started` is a monotonic instant in seconds."""
+
+    id: str
+    path: str
+    request: Request
+    brands: Mapping[str, BrandFacts]
+    source: str
+    body: bytes
+    received_at: datetime
+    started: float
+
+
+class Answer(NamedTuple):
+    """An HTTP status and the very body that was stored with it; `outcome` is what they say."""
+
+    outcome: Outcome
+    status: int
+    body: str
+
+
+Render = Callable[[Outcome], tuple[int, str]]
+
+
+def answer(session: Session, callbacks: Sequence[Callback], *, render: Render, now: datetime) -> list[Answer]:
+    """Decide and write a group of callbacks, in the order in which they arrived.
+
+    `render` turns an outcome into the status and body that are sent, and stored in the same transaction. `now` is UTC.
+    """
+    book = _open_book(session, [callback.request for callback in callbacks], callbacks[-1].brands, now)
+    answers = []
+    for callback in callbacks:
+        book.delivery_id = callback.id
+        outcome = _decide(callback.request, book)
+        answers.append(Answer(outcome, *render(outcome)))
+    _write(session, book, _received(callbacks, answers))
+    return answers
+
+
+def _decide(request: Request, book: Book) -> Outcome:
+    if isinstance(request, PlaceBets):
+        return place(request, book)
+    if isinstance(request, SettleBets):
+        return _each((bet.key.uid, settle(bet, book)) for bet in request.bets)
+    if isinstance(request, CancelBets):
+        return _each((bet.key.uid, cancel(bet, book)) for bet in request.bets)
+    return request
+
+
+def _each(results: Iterable[tuple[str, str | None]]) -> Accepted | Failed:
+    failed = tuple((uid, code) for uid, code in results if code is not None)
+    return Failed(failed) if failed else Accepted()
+
+
+def _open_book(session: Session, requests: Sequence[Request], brands: Mapping[str, BrandFacts], now: datetime) -> Book:
+    """Lock the customers, then read everything that the decisions look at."""
+    bets = [bet for request in requests for bet in request.bets]
+    users = {(brands[bet.key.client].id, bet.user_uid) for bet in bets if bet.key.client in brands}
+    asked, keys = sorted(users), list({bet.key: None for bet in bets})
+    house = sorted({account[:2] for account in _settling_accounts(requests, brands)})
+    # A settlement may come with a reversal.
+    count = sum(len(request.bets) * (2 if isinstance(request, SettleBets) else 1) for request in requests)
+    calls = [
+        LOCK_CUSTOMERS(asked),
+        ACCOUNTS_OF_CUSTOMERS(asked),
+        KNOWN_WAGERS(keys),
+        ledger.next_ids(count=count),
+        *([HOUSE_ACCOUNTS(house)] if house else []),
+    ]
+    customers, held, wagers, ids, *houses = run_together(session, calls) if bets else ([], [], [], [])
+    journal = ledger.begin(ids, recorded_at=now)
+    journal.held = held_accounts(held)
+    journal.house = house_accounts(houses[0]) if houses else {}
+    book = Book(now, brands, customer_facts(customers), wager_states(wagers), journal)
+    _look_closer(session, book, requests)
+    return book
+
+
+def _look_closer(session: Session, book: Book, requests: Sequence[Request]) -> None:
+    """Read what only some bets need: accounts to open, rates, stakes on events, settlements to reverse."""
+    accounts: list[tuple[AccountName, int | None]] = [
+        (account, None) for account in _settling_accounts(requests, book.brands)
+    ]
+    for known in book.wagers.values():
+        if known.rate is not None:
+            accounts += _conversions(known.currency, known.home_currency)
+    pairs, events = set(), set()
+    for bet in _of_kind(PlaceBets, requests):
+        customer = book.customer(bet.key.client, bet.user_uid)
+        if customer is None:
+            continue
+        if bet.currency != customer.currency and bet.amount is not None:
+            pairs.add((bet.currency, customer.currency))
+            accounts.append((chart.open_stakes(customer.id, bet.currency), customer.id))
+            accounts += _conversions(bet.currency, customer.currency)
+        if customer.max_stake_per_event is not None:
+            events.add((customer.id, bet.key.game, bet.pool_uid))
+    corrected = {
+        f"{wager.key.reference}:settlement:{wager.settlements}"
+        for bet in _of_kind(SettleBets, requests)
+        if _is_correction(bet, wager := book.wagers.get(bet.key)) and wager is not None
+    }
+    ledger.open_accounts(session, book.journal, accounts)
+    if pairs or events or corrected:
+        rates, stakes, entries = run_together(
+            session,
+            [
+                CURRENT_RATES(sorted(pairs)),
+                STAKES_ON_EVENTS(sorted(events)),
+                ENTRIES_OF_REFERENCES([(reference,) for reference in sorted(corrected)]),
+            ],
+        )
+        book.rates = {(source, target): rate for source, target, rate in rates}
+        book.event_stakes = event_stakes(stakes)
+        book.posted = lines_by_reference(entries)
+
+
+def _of_kind(kind: type[Any], requests: Sequence[Request]) -> Iterator[Any]:
+    return (bet for request in requests if isinstance(request, kind) for bet in request.bets)
+
+
+def _conversions(*currencies: str | None) -> list[tuple[AccountName, None]]:
+    return [(chart.conversion(currency), None) for currency in currencies if currency is not None]
+
+
+def _is_correction(bet: SettleBet, wager: WagerState | None) -> bool:
+    return (
+        wager is not None
+        and wager.status == "settled"
+        and bet.payout is not None
+        and outcome_of(bet.payout, bet.result, wager) != wager.outcome
+    )
+
+
+def _settling_accounts(requests: Sequence[Request], brands: Mapping[str, BrandFacts]) -> set[AccountName]:
+    return {
+        account(bet.key.client, bet.key.game, bet.currency)
+        for bet in _of_kind(SettleBets, requests)
+        if bet.payout is not None and bet.key.client in brands
+        for account in (chart.stakes_income, chart.winnings_expense)
+    }
+
+
+def _write(session: Session, book: Book, received: Sequence[deliveries.Received]) -> None:
+    posted = ledger.writes(book.journal, dialect=session.get_bind().dialect.name)
+    calls: list[Call] = [*posted]
+    if book.created:
+        calls.append(_CREATE_WAGERS([_created_row(wager) for wager in book.created]))
+    if book.changed:
+        calls.append(_CHANGE_WAGERS([_changed_row(wager) for wager in book.changed.values()]))
+    if book.exceptions:
+        calls.append(
+            _RAISE_EXCEPTIONS(
+                [(raised.kind, *raised.key, raised.subject, raised.delivery_id, book.now) for raised in book.exceptions]
+            )
+        )
+    if received:
+        calls += deliveries.records(received)
+    ledger.check_written(book.journal, run_together(session, calls))
+
+
+def _received(callbacks: Sequence[Callback], answers: Sequence[Answer]) -> list[deliveries.Received]:
+    finished = clock.monotonic()
+    return [
+        deliveries.Received(
+            callback.id,
+            callback.path,
+            callback.received_at,
+            callback.source,
+            callback.body,
+            given.status,
+            given.body,
+            int((finished - callback.started) * 1_000_000),
+            [str(bet.key) for bet in callback.request.bets],
+        )
+        for callback, given in zip(callbacks, answers, strict=True)
+    ]
+
+
+def resettle(
+    session: Session,
+    key: BetKey,
+    *,
+    payout: int,
+    result: str | None,
+    reason: str,
+    brands: Mapping[str, BrandFacts],
+    now: datetime,
+) -> None:
+    """A person settles a wager again, whatever was settled before; `payout` in minor units of its currency.
+
+    The reason is kept with the transactions.
+
+    Raises NotFoundError for an unknown wager, RefusedError where it was not settled or the brand's policy refuses.
+    """
+    (found,) = run_together(session, [KNOWN_WAGERS([key])])
+    if not found:
+        raise NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
+    before = wager_states(found)[key]
+    if before.status != "settled" or before.currency is None:
+        raise RefusedError("not_settled", f"the wager is {before.status}, not settled")
+    bet = SettleBet(key, before.user_uid, before.currency, payout, result)
+    book = _open_book(session, [SettleBets((bet,))], brands, now)
+    book.reason = reason
+    wager = book.wagers[key]
+    if outcome_of(payout, result, wager) == wager.outcome:
+        return
+    if (code := settle_again(wager, payout, result, book)) is not None:
+        raise RefusedError(code, "the brand's policy refuses a correction that takes back more than there is")
+    _write(session, book, [])
+
+
+def resolve_exception(session: Session, id_: int, *, reason: str, now: datetime) -> None:
+    """Close what needed a person. Raises NotFoundError, or RefusedError where it was closed before."""
+    row = session.scalar(select(CallbackException).where(CallbackException.id == id_).with_for_update())
+    if row is None:
+        raise NotFoundError(f"no exception {id_}")
+    if row.resolved_at is not None:
+        raise RefusedError("resolved", f"exception {id_} was resolved before: {row.reason}")
+    row.resolved_at, row.reason = now, reason

@@ -1,0 +1,151 @@
+"""Paying winnings and giving stakes back, bet by bet (seeds/004). Pure: nothing here reads or writes.
+
+A settlement or a refund is never refused for a blocked, limited or expired customer.
+"""
+
+import json
+
+from wallet_hooks import money
+from wallet_hooks.ledger import rules
+from wallet_hooks.ledger.journal import Line
+from wallet_hooks.sportsbook.bets import CancelBet, SettleBet
+from wallet_hooks.sportsbook.book import Book, WagerState
+
+VOID_RESULTS = frozenset({"void", "refund", "cancelled", "push", "returned"})
+_VOID = "void"
+
+
+def settle(bet: SettleBet, book: Book) -> str | None:
+    """Settle one bet; None when it is done (now or before), else the code of what stands against it."""
+    wager = book.wagers.get(bet.key)
+    if wager is None:
+        book.raise_exception("unknown_bet", bet.key)
+        return "unknown_bet"
+    if wager.status in ("refused", "cancelled") or wager.user_uid != bet.user_uid or wager.currency != bet.currency:
+        return "conflict"
+    assert bet.payout is not None, "a wager that was taken has a currency that is known"
+    outcome = outcome_of(bet.payout, bet.result, wager)
+    if wager.status == "open":
+        _settle_anew(wager, bet.payout, bet.result, outcome, book)
+        return None
+    if outcome == wager.outcome:
+        return None
+    if outcome in replaced_outcomes(wager):
+        book.raise_exception("superseded_settlement", bet.key, outcome)
+        return "superseded_settlement"
+    return settle_again(wager, bet.payout, bet.result, book)
+
+
+def settle_again(wager: WagerState, payout: int, result: str | None, book: Book) -> str | None:
+    """Replace a settlement: the standing one is reversed and the new one posted, in one database transaction."""
+    customer = book.customer(wager.client, wager.user_uid)
+    assert customer is not None, "whoever took a wager's stake locked its customer"
+    assert wager.outcome is not None
+    outcome = outcome_of(payout, result, wager)
+    takes_back = _home_return(wager, wager.outcome) - _new_home_return(wager, payout, outcome)
+    leaves_debt = takes_back > max(0, book.available(customer))
+    if leaves_debt and book.brands[wager.client].corrections == "refuse":
+        return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
+    standing_id, lines = book.posting(f"{wager.key.reference}:settlement:{wager.settlements}")
+    book.post(wager, "reversal", f"reversal:{wager.settlements}", rules.reversed_(lines), standing_id)
+    wager.replaced = json.dumps([*replaced_outcomes(wager), wager.outcome])
+    _settle_anew(wager, payout, result, outcome, book)
+    if leaves_debt:
+        book.raise_exception("debt_after_correction", wager.key, f"settlement:{wager.settlements}")
+    return None
+
+
+def cancel(bet: CancelBet, book: Book) -> str | None:
+    """Give a stake back once, the very amount that was recorded. Before the bet came, remember not to take it."""
+    wager = book.wagers.get(bet.key)
+    if wager is None:
+        _remember_cancelled(bet, book)
+        return None
+    if wager.user_uid != bet.user_uid:
+        return "conflict"
+    if wager.status == "settled":
+        return "bet_already_settled"
+    if wager.status == "open":
+        book.post(wager, "cancel", "cancel", rules.returned(wager.as_stake()))
+        wager.status, wager.closed_at = "cancelled", book.now
+        _leave_event(wager, book)
+        book.change(wager)
+    return None
+
+
+def outcome_of(payout: int, result: str | None, wager: WagerState) -> str:
+    """What a settlement comes down to: two that come down to the same are the same."""
+    is_void = (result or "").lower() in VOID_RESULTS and payout == wager.stake
+    return _VOID if is_void else str(payout)
+
+
+def replaced_outcomes(wager: WagerState) -> list[str]:
+    """The outcomes that stood before the present one, oldest first."""
+    outcomes: list[str] = json.loads(wager.replaced) if wager.replaced else []
+    return outcomes
+
+
+def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: str, book: Book) -> None:
+    home_payout = _new_home_return(wager, payout, outcome)
+    wager.settlements += 1
+    book.post(wager, "settlement", f"settlement:{wager.settlements}", _lines(wager, payout, home_payout, outcome))
+    if wager.status == "open":
+        _leave_event(wager, book)
+    wager.status, wager.outcome, wager.result = "settled", outcome, result
+    wager.payout, wager.home_payout, wager.closed_at = payout, home_payout, book.now
+    book.change(wager)
+    if wager.possible_payout is not None and payout > wager.possible_payout:
+        book.raise_exception("payout_above_overdraw", wager.key, f"settlement:{wager.settlements}")
+
+
+def _lines(wager: WagerState, payout: int, home_payout: int, outcome: str) -> tuple[Line, ...]:
+    stake = wager.as_stake()
+    return rules.returned(stake) if outcome == _VOID else rules.settled(stake, payout, home_payout)
+
+
+def _new_home_return(wager: WagerState, payout: int, outcome: str) -> int:
+    """What a settlement gives the customer in its own currency, at the rate that the stake was taken at."""
+    stake = wager.as_stake()
+    if outcome == _VOID:
+        return stake.cost
+    if wager.rate is None:
+        return payout
+    return money.convert(payout, stake.currency, stake.home_currency, wager.rate)
+
+
+def _home_return(wager: WagerState, outcome: str) -> int:
+    assert wager.home_payout is not None, "a settled wager knows what it paid"
+    return wager.as_stake().cost if outcome == _VOID else wager.home_payout
+
+
+def _leave_event(wager: WagerState, book: Book) -> None:
+    """The stake is no longer open on its event."""
+    stake = wager.as_stake()
+    event = (stake.customer_id, wager.game, wager.pool_uid or "")
+    if event in book.event_stakes:
+        book.event_stakes[event] -= stake.cost
+
+
+def _remember_cancelled(bet: CancelBet, book: Book) -> None:
+    customer = book.customer(bet.key.client, bet.user_uid)
+    book.create(
+        WagerState(
+            game=bet.key.game,
+            client=bet.key.client,
+            uid=bet.key.uid,
+            user_uid=bet.user_uid,
+            customer_id=customer.id if customer else None,
+            status="cancelled",
+            refusal=None,
+            fingerprint=None,
+            pool_uid=None,
+            currency=None,
+            stake=None,
+            cost=None,
+            home_currency=None,
+            rate=None,
+            possible_payout=None,
+            ip=None,
+            placed_at=book.now,
+        )
+    )

@@ -1,0 +1,56 @@
+"""Logs and metrics."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, multiprocess
+from prometheus_client.exposition import generate_latest
+
+CALLBACKS = Counter("wallet_hooks_callbacks", "Callbacks answered.", ["path", "status"])
+CALLBACK_SECONDS = Histogram(
+    "wallet_hooks_callback_seconds",
+    "From a callback's arrival to its answer.",
+    ["path"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
+)
+REFUSALS = Counter("wallet_hooks_refusals", "Callbacks refused, by the code that they were answered.", ["code"])
+GROUP_SIZE = Histogram(
+    "wallet_hooks_group_size", "Requests that shared a database transaction.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
+DATABASE_SECONDS = Histogram(
+    "wallet_hooks_database_seconds",
+    "What a group waited for the database, from its first statement to the end of its commit.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+)
+GROUP_FAULTS = Counter("wallet_hooks_group_faults", "Groups that were run again or given up, by reason.", ["fault"])
+
+
+def start_logging(level: str) -> None:
+    """JSON lines on standard output: an event, its level and time, and what the caller adds."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger() -> Any:
+    return structlog.get_logger()
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text format, summed over the workers where there are several."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

@@ -1,0 +1,151 @@
+"""Shapes of bodies: the marshmallow fields that all protocols share, and a reader that is quick about valid ones."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
+
+from wallet_hooks.web.strict_json import Number
+
+# Control characters, and the halves of surrogate pairs that JSON's \u escapes can smuggle in.
+_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_DIGITS = re.compile(r"\d+", re.ASCII)
+_AMOUNT = re.compile(r"\d{1,19}(\.\d{1,18})?", re.ASCII)
+
+
+class Shape(Schema):
+    """An object of a body. Unknown fields are ignored: the delivery keeps them."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class Text(fields.Field[str]):
+    """A string without control characters."""
+
+    def __init__(self, *, max_length: int = 200, min_length: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_length = max_length
+        self.min_length = min_length
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is not str:
+            raise ValidationError("Not a string.")
+        if not self.min_length <= len(value) <= self.max_length:
+            raise ValidationError(f"Length must be between {self.min_length} and {self.max_length}.")
+        if _UNWANTED.search(value):
+            raise ValidationError("Control characters are not allowed.")
+        return value
+
+
+class Identifier(Text):
+    """An id, sent as a string or as a whole number: a string of 1 to 64 characters in either case."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=64, min_length=1, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is Number:
+            if len(value) > self.max_length or not _DIGITS.fullmatch(value):
+                raise ValidationError("Not an id.")
+            return str(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Amount(fields.Field[str]):
+    """A decimal amount, sent as a string or as a number: plain ASCII `digits[.digits]`, still a string here."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) not in (str, Number) or not _AMOUNT.fullmatch(value):
+            raise ValidationError("Not an amount.")
+        return str(value)
+
+
+class Anything(fields.Field[Any]):
+    """A value that is not read here, whatever it is."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return value
+
+
+_MISSING = object()
+_Reader = Callable[[Any], Any]
+
+
+class _NotQuickError(Exception):
+    """The quick reader met something that marshmallow must judge."""
+
+
+def quick_reader(schema: Schema) -> _Reader:
+    """A function that reads valid bodies as `schema.load` does, in a fraction of its time.
+
+    It is built from the schema's own fields, once. Whatever is not plainly valid goes to `schema.load`, which then
+    raises its own ValidationError.
+    """
+    read = _object_reader(schema)
+
+    def load(document: Any) -> Any:
+        try:
+            return read(document)
+        except (_NotQuickError, ValidationError):
+            return schema.load(document)
+
+    return load
+
+
+def _object_reader(schema: Schema) -> _Reader:
+    steps = [(name, field.data_key or name, field.required, _reader(field)) for name, field in schema.fields.items()]
+
+    def read(document: Any) -> dict[str, Any]:
+        if type(document) is not dict:
+            raise _NotQuickError
+        loaded = {}
+        for name, key, required, read_value in steps:
+            value = document.get(key, _MISSING)
+            if value is not _MISSING:
+                loaded[name] = read_value(value)
+            elif required:
+                raise _NotQuickError
+        return loaded
+
+    return read
+
+
+def _reader(field: fields.Field[Any]) -> _Reader:
+    assert field.load_default is missing, "the quick reader knows no defaults"
+    read = _unvalidated_reader(field)
+    if not field.validators:
+        return read
+
+    def read_and_validate(value: Any) -> Any:
+        loaded = read(value)
+        for validator in field.validators:
+            validator(loaded)
+        return loaded
+
+    return read_and_validate
+
+
+def _unvalidated_reader(field: fields.Field[Any]) -> _Reader:
+    if isinstance(field, fields.Nested):
+        return _object_reader(field.schema)
+    if isinstance(field, fields.List):
+        return _list_reader(_reader(field.inner))
+    read = field._deserialize
+
+    def read_value(value: Any) -> Any:
+        if value is None:
+            raise _NotQuickError
+        return read(value, None, None)
+
+    return read_value
+
+
+def _list_reader(read: _Reader) -> _Reader:
+    def read_list(values: Any) -> list[Any]:
+        if type(values) is not list:
+            raise _NotQuickError
+        return [read(value) for value in values]
+
+    return read_list

@@ -1,0 +1,65 @@
+"""JSON as a hostile sender might write it, read exactly or not at all.
+
+Numbers stay the text that was sent (`Number`), so that no amount passes through a float and no long integer costs
+time. The whole cost is linear in the body's length.
+"""
+
+import json
+from typing import Any
+
+MAX_DEPTH = 32
+
+
+class InvalidJSONError(Exception):
+    """The body is not the JSON that we read; the message says why, and may be shown to the sender."""
+
+
+class Number(str):
+    """A JSON number, as the text that was sent."""
+
+    __slots__ = ()
+
+
+def read_json(body: bytes) -> Any:
+    """Read UTF-8 JSON. Raises InvalidJSONError on duplicate keys, NaN, Infinity, nesting over 32, and the rest."""
+    try:
+        document = _decode(body.decode())
+    except UnicodeDecodeError:
+        raise InvalidJSONError("not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise InvalidJSONError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise InvalidJSONError("nested too deeply") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(document):
+        raise InvalidJSONError("nested too deeply")
+    return document
+
+
+def _is_deep(document: Any) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise InvalidJSONError("duplicate key")
+    return read
+
+
+def _constant(name: str) -> None:
+    raise InvalidJSONError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant
+).decode
