@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from flask import Flask, Response, g, json, request
+from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from wallet_hooks import clock, money, openapi, probes
 from wallet_hooks.database import open_engine
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.routes import Callbacks
-from wallet_hooks.telemetry import logger, start_logging
+from wallet_hooks.telemetry import LOG, start_logging
 from wallet_hooks.web.requests import new_request_id
 
 
@@ -24,20 +24,9 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(Callbacks(engine, settings).blueprint())
     app.register_blueprint(probes.blueprint(engine))
     app.register_blueprint(openapi.blueprint())
-    app.before_request(_number_request)
-    app.after_request(_name_request)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_defect)
     return app
-
-
-def _number_request() -> None:
-    g.request_id = new_request_id(clock.now())
-
-
-def _name_request(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    return response
 
 
 def _answer_http_error(error: HTTPException) -> Response:
@@ -50,9 +39,12 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 
 def _answer_defect(error: Exception) -> Response:
-    """A defect of ours: logged with its trace, and told without it."""
-    logger().error("defect", request_id=g.get("request_id"), path=request.path, exc_info=error)
-    return _json({"error": "internal_error"}, 500)
+    """A defect of ours: logged with its trace under an id that the answer carries, and told without it."""
+    request_id = new_request_id(clock.now())
+    LOG.error("defect", request_id=request_id, path=request.path, exc_info=error)
+    response = _json({"error": "internal_error"}, 500)
+    response.headers["X-Request-Id"] = request_id
+    return response
 
 
 def _json(body: dict[str, Any], status: int) -> Response:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of, writing
 from wallet_hooks.errors import TryAgainError
-from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, logger
+from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -160,7 +160,7 @@ class GroupCommit(Generic[Request, Answer]):
 
     def _fail(self, group: list[_Seat[Request, Answer]], error: Exception, fault: Fault) -> None:
         GROUP_FAULTS.labels(fault.value).inc()
-        logger().warning("group_failed", fault=fault.value, requests=len(group), error=type(error).__name__)
+        LOG.warning("group_failed", fault=fault.value, requests=len(group), error=type(error).__name__)
         if fault is Fault.LOST:
             self._engine.dispose()  # the pool's other connections are as dead as this one
         for seat in group:

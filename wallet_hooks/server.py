@@ -1,13 +1,12 @@
 """gunicorn's settings: `gunicorn -c python:wallet_hooks.server wsgi:app`. WEB_CONCURRENCY sets the workers."""
 
 import atexit
+import gc
 import os
 import shutil
 import sys
 import tempfile
 from typing import Any
-
-from prometheus_client import multiprocess
 
 from wallet_hooks.settings import ConfigurationError, Settings
 
@@ -39,5 +38,25 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     atexit.register(lambda: shutil.rmtree(_metrics, ignore_errors=True) if os.getpid() == _owner else None)
 
 
+def post_fork(_server: Any, worker: Any) -> None:
+    """Keep a worker on one processor: its threads take turns anyway, and waking one elsewhere costs more than it gains.
+
+    The arbiter's age of a worker counts up from 1, so that neighbours get neighbouring processors.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    if _settings.pin_workers and len(processors) > 1:
+        os.sched_setaffinity(0, {processors[worker.age % len(processors)]})
+
+
+def post_worker_init(_worker: Any) -> None:
+    """What start-up made stays; requests leave no cycles behind, so the collector need not look every 700 objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
+
+
 def child_exit(_server: Any, worker: Any) -> None:
+    # Only here: the library looks for the directory above when it is imported.
+    from prometheus_client import multiprocess  # noqa: PLC0415
+
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -31,6 +31,7 @@ class Settings:
     retention_days: int = 400
     currencies: dict[str, int] = field(default_factory=dict)
     log_level: str = "info"
+    pin_workers: bool = True
 
     @classmethod
     def from_env(cls) -> Self:
@@ -48,6 +49,7 @@ class Settings:
             "statement_timeout": env.float("STATEMENT_TIMEOUT", cls.statement_timeout, validate=Range(0.01, 60)),
             "retention_days": env.int("RETENTION_DAYS", cls.retention_days, validate=Range(1, 36_500)),
             "currencies": env.dict("CURRENCIES", {}, subcast_values=int, validate=_are_currencies),
+            "pin_workers": env.bool("PIN_WORKERS", cls.pin_workers),
             "log_level": env.str("LOG_LEVEL", cls.log_level, validate=OneOf(["debug", "info", "warning", "error"])),
         }
         try:

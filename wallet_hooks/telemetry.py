@@ -1,5 +1,7 @@
 """Logs and metrics."""
 
+import io
+import json
 import logging
 import os
 import sys
@@ -35,16 +37,22 @@ def start_logging(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_to_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        # Unbuffered: a line is one system call, and there is none that a crash could lose.
+        logger_factory=structlog.BytesLoggerFactory(file=io.FileIO(sys.stdout.fileno(), "wb", closefd=False)),
         cache_logger_on_first_use=True,
     )
 
 
-def logger() -> Any:
-    return structlog.get_logger()
+LOG: Any = structlog.get_logger()
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def _to_json(event: dict[str, Any], **_: Any) -> bytes:
+    return _encode(event).encode()
 
 
 def exposition() -> bytes:

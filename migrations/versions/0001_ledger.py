@@ -123,7 +123,7 @@ _POSTGRESQL_RULES = (
     "CREATE SEQUENCE ledger_transaction_id",
     """
     CREATE FUNCTION ledger_check_entries() RETURNS trigger LANGUAGE plpgsql
-    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
     BEGIN
         IF EXISTS (SELECT FROM fresh GROUP BY transaction_id, currency HAVING sum(amount) <> 0) THEN
             RAISE EXCEPTION 'ledger: entries of a transaction do not sum to zero' USING ERRCODE = 'check_violation';

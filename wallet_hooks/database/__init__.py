@@ -2,7 +2,7 @@
 
 from wallet_hooks.database.engine import open_engine, reading, writing
 from wallet_hooks.database.faults import Fault, fault_of
-from wallet_hooks.database.rows import Call, Either, RowStatement, for_update, run_together
+from wallet_hooks.database.rows import Call, Either, RowStatement, for_update, run_together, write_at_once
 from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime, WideAmount
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "open_engine",
     "reading",
     "run_together",
+    "write_at_once",
     "writing",
 ]

@@ -15,7 +15,7 @@ from wallet_hooks.settings import ConfigurationError, Settings
 # The callbacks' statements must never fall back to a scan: a plan made while tables are empty is kept, and these
 # settings make it the index's plan from the first day. Reports go through an engine of their own.
 _CALLBACK_PLANS = (
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_material=off"
     " -c jit=off -c plan_cache_mode=force_generic_plan"
 )
 

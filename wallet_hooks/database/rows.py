@@ -5,8 +5,9 @@ takes bets, so texts are prepared once, and the calls of a group travel together
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 import psycopg
@@ -39,8 +40,8 @@ class RowStatement:
 
     `RowStatement("SELECT c.id FROM {asked} JOIN customer c USING (uid)", asked={"uid": "text"})`
 
-    Types: text, smallint, integer, bigint, boolean, bytea, timestamptz, date. A name in braces may also stand for
-    `Either` of two spellings.
+    Types: text, smallint, integer, bigint, bytea, timestamptz, date, uuid (as 32 hex digits). A name in braces may
+    also stand for `Either` of two spellings.
     """
 
     def __init__(self, sql: str, **parts: dict[str, str] | Either) -> None:
@@ -75,6 +76,31 @@ def run_together(session: Session, calls: Iterable[Call]) -> list[list[tuple[Any
     return results
 
 
+def write_at_once(session: Session, calls: Sequence[Call]) -> list[int | None]:
+    """Run writes that do not look at each other, in the session's transaction; as one statement where the engine can.
+
+    Returns for each call how many rows it returned, None for one that returns none.
+    """
+    connection = session.connection().connection.driver_connection
+    if isinstance(connection, psycopg.Connection):
+        parameters = [parameter for call in calls for parameter in _postgresql_parameters(call)]
+        row = connection.execute(_as_one(tuple(call.statement for call in calls)), parameters).fetchone()
+        assert row is not None
+        return list(row)
+    results = run_together(session, calls)
+    return [len(rows) if call.statement.returns_rows else None for call, rows in zip(calls, results, strict=True)]
+
+
+@cache
+def _as_one(statements: tuple[RowStatement, ...]) -> bytes:
+    """One statement whose common table expressions are the writes. Their triggers see all that it wrote."""
+    parts = [f"w{number} AS (".encode() + one.postgresql + b")" for number, one in enumerate(statements)]
+    counts = [
+        f"(SELECT count(*) FROM w{number})" if one.returns_rows else "NULL" for number, one in enumerate(statements)
+    ]
+    return b"WITH " + b", ".join(parts) + f" SELECT {', '.join(counts)}".encode()
+
+
 def _run_pipelined(
     connection: "psycopg.Connection[tuple[Any, ...]]", calls: Iterable[Call]
 ) -> list[list[tuple[Any, ...]]]:
@@ -103,24 +129,39 @@ def _sqlite_set(name: str, columns: dict[str, str]) -> str:
 def _postgresql_parameters(call: Call) -> list[str]:
     parameters: list[str] = []
     for kinds, rows in zip(call.statement.columns, call.sets, strict=True):
-        values = zip(*rows, strict=True) if rows else ((),) * len(kinds)
-        for kind, column in zip(kinds, values, strict=True):
-            literal = _ARRAY_ELEMENTS.get(kind, str)
-            items = ["NULL" if value is None else literal(value) for value in column]
-            parameters.append("{" + ",".join(items) + "}")
+        columns = zip(*rows, strict=True) if rows else ((),) * len(kinds)
+        parameters += map(_array, kinds, columns)
     return parameters
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _array(kind: str, column: Sequence[Any]) -> str:
+    """An array literal. Columns that are all one value, plain numbers or plain text are most, and go quickly."""
+    if not column:
+        return "{}"
+    first = column[0]
+    if column.count(first) == len(column):
+        return "{" + ",".join([_element(kind, first)] * len(column)) + "}"
+    if kind in _NUMBERS:
+        return "{" + ",".join(map(str, column)).replace("None", "NULL") + "}"
+    if kind == "text" and None not in column:
+        joined = '","'.join(column)
+        if "\\" not in joined and joined.count('"') == 2 * (len(column) - 1):
+            return '{"' + joined + '"}'
+    return "{" + ",".join([_element(kind, value) for value in column]) + "}"
 
 
-_ARRAY_ELEMENTS: dict[str, Callable[[Any], str]] = {
-    "text": _quoted,
-    "bytea": lambda value: '"\\\\x' + value.hex() + '"',
-    "timestamptz": lambda value: '"' + value.isoformat() + '"',
-    "boolean": lambda value: "t" if value else "f",
-}
+def _element(kind: str, value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if kind == "text":
+        escaped: str = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if kind == "bytea":
+        return f'"\\\\x{value.hex()}"'
+    return f'"{value.isoformat()}"' if kind == "timestamptz" else str(value)
+
+
+_NUMBERS = frozenset({"smallint", "integer", "bigint"})
 
 
 def _sqlite_parameters(call: Call) -> list[str]:

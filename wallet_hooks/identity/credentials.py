@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jwt
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
@@ -26,6 +26,18 @@ AUTHENTICATIONS = ("none", "scout-jwt", "standard-webhooks", "hmac", "basic")
 _PLACING_ROLES = ("user", "admin")
 
 
+class Headers(Protocol):
+    """A request's headers, by names of any case."""
+
+    def get(self, name: str, default: str) -> str: ...
+
+    def __getitem__(self, name: str) -> str: ...
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
 class Denial(Enum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -34,7 +46,7 @@ class Denial(Enum):
 class Call(NamedTuple):
     """What a proof is checked against. `admin` says whether the call needs the role of that name."""
 
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
     source: Source
     now: datetime
@@ -121,7 +133,7 @@ def _claims(token: str, secret: str) -> Mapping[str, Any] | None:
 
 def _prove_webhook(call: Call, secret: str) -> Denial | None:
     try:
-        Webhook(secret).verify(call.body, dict(call.headers), json_parse=False)
+        Webhook(secret).verify(call.body, dict(call.headers.items()), json_parse=False)
     # A malformed header or secret surfaces as whatever the library tripped over; each means: not proven.
     except (WebhookVerificationError, EmptyWebhookSecretError, ValueError, Base64Error, RuntimeError, IndexError):
         return Denial.UNAUTHENTICATED

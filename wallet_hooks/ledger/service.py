@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import Call, Either, RowStatement, run_together
+from wallet_hooks.database import Call, Either, RowStatement, run_together, write_at_once
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.journal import AccountName, Journal, Posting
 from wallet_hooks.ledger.models import ExchangeRate, Transaction
@@ -110,7 +110,7 @@ def open_accounts(session: Session, journal: Journal, accounts: Iterable[tuple[A
 
 
 def writes(journal: Journal, *, dialect: str) -> list[Call]:
-    """The calls that store the journal. After they ran, `check_written` must see the last one's rows."""
+    """The calls that store the journal, for `write_at_once`; `check_written` must see what they returned."""
     if not journal.transactions:
         return []
     insert = [_INSERT_TRANSACTIONS(journal.transactions), _INSERT_ENTRIES(journal.entries)]
@@ -118,19 +118,20 @@ def writes(journal: Journal, *, dialect: str) -> list[Call]:
         # There the entries are sealed by their transaction's row, which must therefore come last.
         insert.reverse()
     moved = sorted((held.id, held.balance, held.version, held.version_read) for held in journal.moved.values())
-    return [*insert, _MOVE_BALANCES(moved)]
+    return [_MOVE_BALANCES(moved), *insert]
 
 
-def check_written(journal: Journal, results: Sequence[Sequence[Any]]) -> None:
+def check_written(journal: Journal, counts: Sequence[int | None]) -> None:
     """Raise UnlockedBalanceError unless every balance that the journal moved was still as it had been read."""
-    if journal.transactions and len(results[2]) != len(journal.moved):
+    if journal.transactions and counts[0] != len(journal.moved):
         raise UnlockedBalanceError
 
 
 def write(session: Session, journal: Journal) -> None:
     """Store the journal, in a number of statements that does not depend on its size."""
-    calls = writes(journal, dialect=session.get_bind().dialect.name)
-    check_written(journal, run_together(session, calls))
+    if journal.transactions:
+        calls = writes(journal, dialect=session.get_bind().dialect.name)
+        check_written(journal, write_at_once(session, calls))
 
 
 def post_one(session: Session, posting: Posting, *, holder_id: int, recorded_at: datetime) -> tuple[int, bool]:

@@ -9,7 +9,7 @@ from wallet_hooks import money
 from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.journal import Journal, Line, Posting, fingerprint
+from wallet_hooks.ledger.journal import Journal, Line, Posting
 from wallet_hooks.ledger.rules import Stake
 from wallet_hooks.sportsbook.bets import BetKey
 
@@ -19,14 +19,12 @@ _LOWEST_BALANCE = -(2**62)
 
 @dataclass(slots=True)
 class WagerState:
-    """A wager as it was read or is being made; the fields are the table's, in its order.
+    """A wager as it was read or is being made; after the key, the fields are the table's columns in their order.
 
     A wager that was cancelled before it came has no fingerprint: nobody knows its facts yet.
     """
 
-    game: str
-    client: str
-    uid: str
+    key: BetKey
     user_uid: str
     customer_id: int | None
     status: str
@@ -49,10 +47,6 @@ class WagerState:
     settlements: int = 0
     closed_at: datetime | None = None
 
-    @property
-    def key(self) -> BetKey:
-        return BetKey(self.game, self.client, self.uid)
-
     def as_stake(self) -> Stake:
         """The stake that was taken. Only a wager that was taken has one."""
         assert self.customer_id is not None
@@ -60,7 +54,9 @@ class WagerState:
         assert self.stake is not None
         assert self.home_currency is not None
         assert self.cost is not None
-        return Stake(self.customer_id, self.client, self.game, self.currency, self.stake, self.home_currency, self.cost)
+        return Stake(
+            self.customer_id, self.key.client, self.key.game, self.currency, self.stake, self.home_currency, self.cost
+        )
 
 
 class RaisedException(NamedTuple):
@@ -70,6 +66,14 @@ class RaisedException(NamedTuple):
     key: BetKey
     subject: str
     delivery_id: str
+
+
+class Step(NamedTuple):
+    """A step in a wager's life. `name` ends its reference (stake, cancel, settlement:1); `facts` is a fingerprint."""
+
+    kind: str
+    name: str
+    facts: str
 
 
 EventKey = tuple[int, str, str]  # customer id, game, coupon
@@ -90,6 +94,7 @@ class Book:
     created: list[WagerState] = field(default_factory=list)
     changed: dict[BetKey, WagerState] = field(default_factory=dict)
     exceptions: list[RaisedException] = field(default_factory=list)
+    booking_days: dict[str, date] = field(default_factory=dict)
     delivery_id: str = ""
     reason: str | None = None  # a person's, kept with what it posts
 
@@ -110,7 +115,9 @@ class Book:
         return None if rate is None else (money.convert(amount, currency, customer.currency, rate), rate)
 
     def booking_day(self, client: str) -> date:
-        return self.brands[client].booking_day(self.now)
+        if client not in self.booking_days:
+            self.booking_days[client] = self.brands[client].booking_day(self.now)
+        return self.booking_days[client]
 
     def create(self, wager: WagerState) -> None:
         assert wager.key not in self.wagers, "a wager is created once"
@@ -120,14 +127,12 @@ class Book:
     def change(self, wager: WagerState) -> None:
         self.changed[wager.key] = wager
 
-    def post(
-        self, wager: WagerState, kind: str, step: str, lines: tuple[Line, ...], reverses: int | None = None
-    ) -> None:
-        """Post what a wager moves. `step` ends the reference: stake, cancel, settlement:1, reversal:1."""
-        reference = f"{wager.key.reference}:{step}"
-        facts = fingerprint(*(fact for (name, currency, _), amount in lines for fact in (name, currency, amount)))
-        day = self.booking_day(wager.client)
-        self.journal.post(Posting(kind, reference, facts, self.now, day, lines, self.reason, reverses))
+    def post(self, wager: WagerState, step: Step, lines: tuple[Line, ...], reverses: int | None = None) -> None:
+        """Post what a step in a wager's life moves."""
+        reference = f"{wager.key.reference}:{step.name}"
+        day = self.booking_day(wager.key.client)
+        posting = Posting(step.kind, reference, step.facts, self.now, day, lines, self.reason, reverses)
+        self.journal.post(posting)
 
     def posting(self, reference: str) -> tuple[int, tuple[Line, ...]]:
         """An earlier transaction's id and lines, posted by this very group or before it."""

@@ -7,7 +7,7 @@ from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
 from wallet_hooks.sportsbook.bets import Accepted, BetKey, Declined, PlaceBet, PlaceBets
-from wallet_hooks.sportsbook.book import Book, EventKey, WagerState
+from wallet_hooks.sportsbook.book import Book, EventKey, Step, WagerState
 
 
 class Trial:
@@ -39,7 +39,8 @@ class Trial:
     def keep(self) -> None:
         for wager in self._taken.values():
             self.book.create(wager)
-            self.book.post(wager, "stake", "stake", rules.staked(wager.as_stake()))
+            assert wager.fingerprint is not None
+            self.book.post(wager, Step("stake", "stake", wager.fingerprint), rules.staked(wager.as_stake()))
         for event, cost in self._event_stakes.items():
             self.book.event_stakes[event] = self.book.event_stakes.get(event, 0) + cost
 
@@ -134,9 +135,7 @@ def _refuse(bet: PlaceBet, book: Book, refusal: str) -> None:
 def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerState:
     known_currency = money.is_currency(bet.currency)
     return WagerState(
-        game=bet.key.game,
-        client=bet.key.client,
-        uid=bet.key.uid,
+        key=bet.key,
         user_uid=bet.user_uid,
         customer_id=customer.id if customer else None,
         status="open",

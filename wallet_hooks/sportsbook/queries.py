@@ -18,12 +18,11 @@ from wallet_hooks.sportsbook.bets import BetKey
 from wallet_hooks.sportsbook.book import EventKey, WagerState
 from wallet_hooks.sportsbook.models import CallbackException, Wager
 
-WAGER_COLUMNS = tuple(column.name for column in fields(WagerState))
-_PLACED_AT, _CLOSED_AT = WAGER_COLUMNS.index("placed_at"), WAGER_COLUMNS.index("closed_at")
+WAGER_COLUMNS = (*BetKey._fields, *(column.name for column in fields(WagerState) if column.name != "key"))
 
 KNOWN_WAGERS = RowStatement(
     f"SELECT {', '.join('w.' + column for column in WAGER_COLUMNS)}"
-    " FROM {asked} JOIN wager w USING (game, client, uid)",
+    " FROM {asked} LEFT JOIN wager w USING (game, client, uid)",
     asked={"game": "text", "client": "text", "uid": "text"},
 )
 STAKES_ON_EVENTS = RowStatement(
@@ -38,7 +37,9 @@ def wager_states(rows: Iterable[Sequence[Any]]) -> dict[BetKey, WagerState]:
     """Rows of KNOWN_WAGERS by key."""
     found = {}
     for row in rows:
-        wager = WagerState(*row)
+        if row[0] is None:  # not known: the outer join keeps the planner from walking the table instead
+            continue
+        wager = WagerState(BetKey(*row[:3]), *row[3:])
         if isinstance(wager.placed_at, str):  # SQLite keeps instants as text
             wager.placed_at = datetime.fromisoformat(wager.placed_at).replace(tzinfo=UTC)
             if isinstance(wager.closed_at, str):

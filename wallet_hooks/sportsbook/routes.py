@@ -1,14 +1,16 @@
 """POST /bets, /winners and /bets/cancel (seeds/004): what comes in becomes values, what comes out becomes HTTP."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 from marshmallow import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.datastructures import EnvironHeaders
 
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of
@@ -21,8 +23,8 @@ from wallet_hooks.sportsbook import service
 from wallet_hooks.sportsbook.bets import Accepted, Declined, Outcome, Request, Unreadable
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.sportsbook.service import Answer, Callback
-from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, REFUSALS, logger
-from wallet_hooks.web.requests import RejectedBodyError, read_body, source_of
+from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, LOG, REFUSALS
+from wallet_hooks.web.requests import RejectedBodyError, new_request_id, read_body, source_of
 from wallet_hooks.web.source import Source
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
@@ -73,31 +75,30 @@ class Callbacks:
 
     def _answer(self, path: str, read: Read, admin: bool) -> Response:
         started, now = clock.monotonic(), clock.now()
-        source = source_of(request, proxy_hops=self._settings.proxy_hops)
+        id_ = new_request_id(now)
+        environ = request.environ
+        source = source_of(environ, proxy_hops=self._settings.proxy_hops)
         try:
             directory = self._directory.get()
-            body, asked = self._read(read, source, directory, admin=admin)
-            answer = self._commits.submit(
-                Callback(g.request_id, path, asked, directory.brands, str(source.address or ""), body, now, started)
-            )
+            body, asked = self._read(Proof(environ, source, now, admin), read, directory)
+            address = str(source.address or "")
+            callback = Callback(id_, path, asked, directory.brands, address, body, now, started)
+            answer = self._commits.submit(callback)
         except (TryAgainError, SQLAlchemyError) as error:
-            return self._try_again(path, error, started)
-        code = _code(answer.outcome)
-        _observe(path, answer.status, code, started)
-        response = Response(answer.body, answer.status, content_type="application/json")
-        if answer.status == 413:
-            response.headers["Connection"] = "close"  # what was not read is not worth reading
-        return response
+            if isinstance(error, SQLAlchemyError) and fault_of(error) is Fault.OTHER:
+                raise
+            answer = Answer(Declined("try_again"), 503, '{"error":"try_again"}')
+        _observe(id_, path, answer, clock.monotonic() - started)
+        return _response(id_, answer)
 
-    def _read(self, read: Read, source: Source, directory: Directory, *, admin: bool) -> tuple[bytes, Request]:
+    def _read(self, proof: "Proof", read: Read, directory: Directory) -> tuple[bytes, Request]:
         """The raw body and what it asks, or why it is turned away: proof first, over the bytes as they came."""
         try:
-            body = read_body(request, cap=self._settings.body_cap)
+            body = read_body(proof.environ, cap=self._settings.body_cap)
         except RejectedBodyError as error:
             return b"", Unreadable(error.code)
-        scope = authenticate(
-            Call(cast("Mapping[str, str]", request.headers), body, source, clock.now(), admin), directory.providers
-        )
+        call = Call(EnvironHeaders(proof.environ), body, proof.source, proof.now, proof.admin)
+        scope = authenticate(call, directory.providers)
         if isinstance(scope, Denial):
             return body[:UNPROVEN_BODY_CAP], Unreadable(scope.value)
         try:
@@ -108,11 +109,14 @@ class Callbacks:
             return body, Unreadable("invalid_request", error.normalized_messages())  # type: ignore[no-untyped-call]
         return body, asked if _is_within(scope, asked, directory) else Unreadable("forbidden")
 
-    def _try_again(self, path: str, error: Exception, started: float) -> Response:
-        if isinstance(error, SQLAlchemyError) and fault_of(error) is Fault.OTHER:
-            raise error
-        _observe(path, 503, "try_again", started)
-        return Response('{"error":"try_again"}', 503, {"Retry-After": "1"}, content_type="application/json")
+
+class Proof(NamedTuple):
+    """What a callback is judged by before its body means anything."""
+
+    environ: dict[str, Any]
+    source: Source
+    now: datetime
+    admin: bool
 
 
 def render(outcome: Outcome) -> tuple[int, str]:
@@ -143,10 +147,21 @@ def _is_within(scope: Scope, asked: Request, directory: Directory) -> bool:
     return all((bet.key.client, bet.key.game) in scope or bet.key.client not in directory.brands for bet in asked.bets)
 
 
-def _observe(path: str, status: int, code: str | None, started: float) -> None:
-    seconds = clock.monotonic() - started
-    CALLBACKS.labels(path, str(status)).inc()
+def _response(id_: str, answer: Answer) -> Response:
+    response = Response(answer.body, answer.status, content_type="application/json")
+    response.headers["X-Request-Id"] = id_
+    if answer.status == 503:
+        response.headers["Retry-After"] = "1"
+    if answer.status == 413:
+        response.headers["Connection"] = "close"  # what was not read is not worth reading
+    return response
+
+
+def _observe(id_: str, path: str, answer: Answer, seconds: float) -> None:
+    code = _code(answer.outcome)
+    CALLBACKS.labels(path, str(answer.status)).inc()
     CALLBACK_SECONDS.labels(path).observe(seconds)
     if code is not None:
         REFUSALS.labels(code).inc()
-    logger().info("callback", request_id=g.request_id, path=path, status=status, code=code, ms=round(seconds * 1000, 3))
+    ms = round(seconds * 1000, 3)
+    LOG.info("callback", request_id=id_, path=path, status=answer.status, code=code, ms=ms)

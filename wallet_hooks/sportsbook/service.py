@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
 from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS, customer_facts
-from wallet_hooks.database import Call, RowStatement, run_together
+from wallet_hooks.database import RowStatement, run_together, write_at_once
 from wallet_hooks.deliveries import service as deliveries
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.directory import BrandFacts
@@ -63,7 +63,7 @@ _KINDS = {
     "closed_at": "timestamptz",
 }
 _CREATED = WAGER_COLUMNS[: WAGER_COLUMNS.index("placed_at") + 1]
-_KEY = ("game", "client", "uid")
+_KEY = BetKey._fields
 _CHANGED = ("status", "payout", "home_payout", "result", "outcome", "replaced", "settlements", "closed_at")
 
 _CREATE_WAGERS = RowStatement(
@@ -89,8 +89,8 @@ _RAISE_EXCEPTIONS = RowStatement(
         "raised_at": "timestamptz",
     },
 )
-_created_row = attrgetter(*_CREATED)
-_changed_row = attrgetter(*_KEY, *_CHANGED)
+_created_values = attrgetter(*_CREATED[len(_KEY) :])
+_changed_values = attrgetter(*_CHANGED)
 
 
 class Callback(NamedTuple):
@@ -237,21 +237,22 @@ def _settling_accounts(requests: Sequence[Request], brands: Mapping[str, BrandFa
 
 
 def _write(session: Session, book: Book, received: Sequence[deliveries.Received]) -> None:
-    posted = ledger.writes(book.journal, dialect=session.get_bind().dialect.name)
-    calls: list[Call] = [*posted]
-    if book.created:
-        calls.append(_CREATE_WAGERS([_created_row(wager) for wager in book.created]))
-    if book.changed:
-        calls.append(_CHANGE_WAGERS([_changed_row(wager) for wager in book.changed.values()]))
+    created = {wager.key for wager in book.created}
+    changed = [wager for key, wager in book.changed.items() if key not in created]
+    calls = ledger.writes(book.journal, dialect=session.get_bind().dialect.name)
+    if created:
+        calls.append(_CREATE_WAGERS([(*wager.key, *_created_values(wager)) for wager in book.created]))
+    if changed:
+        calls.append(_CHANGE_WAGERS([(*wager.key, *_changed_values(wager)) for wager in changed]))
     if book.exceptions:
-        calls.append(
-            _RAISE_EXCEPTIONS(
-                [(raised.kind, *raised.key, raised.subject, raised.delivery_id, book.now) for raised in book.exceptions]
-            )
-        )
+        raised = [(one.kind, *one.key, one.subject, one.delivery_id, book.now) for one in book.exceptions]
+        calls.append(_RAISE_EXCEPTIONS(raised))
     if received:
         calls += deliveries.records(received)
-    ledger.check_written(book.journal, run_together(session, calls))
+    ledger.check_written(book.journal, write_at_once(session, calls))
+    if len(changed) < len(book.changed):  # came and went in the same group: the row must be there first
+        both = [wager for key, wager in book.changed.items() if key in created]
+        write_at_once(session, [_CHANGE_WAGERS([(*wager.key, *_changed_values(wager)) for wager in both])])
 
 
 def _received(callbacks: Sequence[Callback], answers: Sequence[Answer]) -> list[deliveries.Received]:

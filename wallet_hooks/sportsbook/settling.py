@@ -7,9 +7,9 @@ import json
 
 from wallet_hooks import money
 from wallet_hooks.ledger import rules
-from wallet_hooks.ledger.journal import Line
+from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.sportsbook.bets import CancelBet, SettleBet
-from wallet_hooks.sportsbook.book import Book, WagerState
+from wallet_hooks.sportsbook.book import Book, Step, WagerState
 
 VOID_RESULTS = frozenset({"void", "refund", "cancelled", "push", "returned"})
 _VOID = "void"
@@ -38,16 +38,17 @@ def settle(bet: SettleBet, book: Book) -> str | None:
 
 def settle_again(wager: WagerState, payout: int, result: str | None, book: Book) -> str | None:
     """Replace a settlement: the standing one is reversed and the new one posted, in one database transaction."""
-    customer = book.customer(wager.client, wager.user_uid)
+    customer = book.customer(wager.key.client, wager.user_uid)
     assert customer is not None, "whoever took a wager's stake locked its customer"
     assert wager.outcome is not None
     outcome = outcome_of(payout, result, wager)
     takes_back = _home_return(wager, wager.outcome) - _new_home_return(wager, payout, outcome)
     leaves_debt = takes_back > max(0, book.available(customer))
-    if leaves_debt and book.brands[wager.client].corrections == "refuse":
+    if leaves_debt and book.brands[wager.key.client].corrections == "refuse":
         return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
     standing_id, lines = book.posting(f"{wager.key.reference}:settlement:{wager.settlements}")
-    book.post(wager, "reversal", f"reversal:{wager.settlements}", rules.reversed_(lines), standing_id)
+    step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(standing_id))
+    book.post(wager, step, rules.reversed_(lines), standing_id)
     wager.replaced = json.dumps([*replaced_outcomes(wager), wager.outcome])
     _settle_anew(wager, payout, result, outcome, book)
     if leaves_debt:
@@ -66,7 +67,7 @@ def cancel(bet: CancelBet, book: Book) -> str | None:
     if wager.status == "settled":
         return "bet_already_settled"
     if wager.status == "open":
-        book.post(wager, "cancel", "cancel", rules.returned(wager.as_stake()))
+        book.post(wager, Step("cancel", "cancel", fingerprint(wager.cost)), rules.returned(wager.as_stake()))
         wager.status, wager.closed_at = "cancelled", book.now
         _leave_event(wager, book)
         book.change(wager)
@@ -88,7 +89,8 @@ def replaced_outcomes(wager: WagerState) -> list[str]:
 def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: str, book: Book) -> None:
     home_payout = _new_home_return(wager, payout, outcome)
     wager.settlements += 1
-    book.post(wager, "settlement", f"settlement:{wager.settlements}", _lines(wager, payout, home_payout, outcome))
+    step = Step("settlement", f"settlement:{wager.settlements}", fingerprint(outcome, home_payout))
+    book.post(wager, step, _lines(wager, payout, home_payout, outcome))
     if wager.status == "open":
         _leave_event(wager, book)
     wager.status, wager.outcome, wager.result = "settled", outcome, result
@@ -121,7 +123,7 @@ def _home_return(wager: WagerState, outcome: str) -> int:
 def _leave_event(wager: WagerState, book: Book) -> None:
     """The stake is no longer open on its event."""
     stake = wager.as_stake()
-    event = (stake.customer_id, wager.game, wager.pool_uid or "")
+    event = (stake.customer_id, wager.key.game, wager.pool_uid or "")
     if event in book.event_stakes:
         book.event_stakes[event] -= stake.cost
 
@@ -130,9 +132,7 @@ def _remember_cancelled(bet: CancelBet, book: Book) -> None:
     customer = book.customer(bet.key.client, bet.user_uid)
     book.create(
         WagerState(
-            game=bet.key.game,
-            client=bet.key.client,
-            uid=bet.key.uid,
+            key=bet.key,
             user_uid=bet.user_uid,
             customer_id=customer.id if customer else None,
             status="cancelled",

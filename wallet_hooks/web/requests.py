@@ -1,11 +1,13 @@
 """What a request brings besides its meaning: an id, a source address, a body of acceptable size."""
 
 import os
+import re
 from datetime import datetime
-
-from flask import Request
+from typing import Any
 
 from wallet_hooks.web.source import Source, read_address
+
+Environ = dict[str, Any]  # of WSGI
 
 
 class RejectedBodyError(Exception):
@@ -23,30 +25,42 @@ def new_request_id(now: datetime) -> str:
     return f"{high:016x}{0x8 << 60 | random & 0x3FFF_FFFF_FFFF_FFFF:016x}"
 
 
-def source_of(request: Request, *, proxy_hops: int) -> Source:
+def source_of(environ: Environ, *, proxy_hops: int) -> Source:
     """The caller's address, as the last of exactly `proxy_hops` trusted proxies saw it.
 
     With fewer entries in X-Forwarded-For than proxies someone went around them, and the address is unknown. Without
     trusted proxies the header is not believed, but it shows that the connection's end is not the caller.
     """
-    forwarded = request.headers.get("X-Forwarded-For")
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     if proxy_hops == 0:
-        direct = forwarded is None and "Forwarded" not in request.headers and "X-Real-Ip" not in request.headers
-        return Source(read_address(request.remote_addr), direct)
+        direct = forwarded is None and "HTTP_FORWARDED" not in environ and "HTTP_X_REAL_IP" not in environ
+        return Source(read_address(environ.get("REMOTE_ADDR")), direct)
     hops = forwarded.split(",") if forwarded else []
     return Source(read_address(hops[-proxy_hops].strip()) if len(hops) >= proxy_hops else None, direct=False)
 
 
-def read_body(request: Request, *, cap: int) -> bytes:
+def read_body(environ: Environ, *, cap: int) -> bytes:
     """The whole body. Raises RejectedBodyError: a body without a length might be cut unnoticed, so it is not read."""
-    length = request.content_length
-    if length is None:
+    stated = environ.get("CONTENT_LENGTH", "")
+    if not _LENGTH.fullmatch(stated):
         raise RejectedBodyError("length_required")
+    length = int(stated)
     if length > cap:
         raise RejectedBodyError("body_too_large")
-    if request.mimetype != "application/json" or request.content_encoding not in (None, "", "identity"):
+    if not _is_json(environ):
         raise RejectedBodyError("not_json")
-    body = request.get_data(cache=False)
+    body: bytes = environ["wsgi.input"].read(length)
     if len(body) != length:
         raise RejectedBodyError("length_required")
     return body
+
+
+def _is_json(environ: Environ) -> bool:
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        return False
+    media_type, _, parameters = environ.get("CONTENT_TYPE", "").partition(";")
+    return media_type.strip().lower() == "application/json" and parameters.strip().lower() in _UTF8
+
+
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+_UTF8 = ("", "charset=utf-8", 'charset="utf-8"')

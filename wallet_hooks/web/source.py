@@ -1,5 +1,6 @@
 """Where a request came from."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ class Source(NamedTuple):
         return self.direct and self.address is not None and self.address.is_loopback
 
 
+@lru_cache(maxsize=4096)
 def read_address(text: str | None) -> Address | None:
     """An address as text; IPv4 that is written as IPv6 is IPv4. None for anything else."""
     try:
