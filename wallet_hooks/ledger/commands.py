@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import click
 from sqlalchemy import Engine
@@ -19,7 +20,7 @@ from wallet_hooks.ledger.verify import CHECKS, Difference
 def verify(engine: Engine, as_json: bool) -> None:
     """Prove the ledger's rules over all of its history. Exit 1, and the first rows that differ, where one is broken."""
     differences: list[Difference] = []
-    terminal = click.get_text_stream("stderr")
+    terminal = sys.stderr
     with (
         reading(engine) as session,
         click.progressbar(length=len(CHECKS), label="verify", file=terminal, hidden=not terminal.isatty()) as progress,

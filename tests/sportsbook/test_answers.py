@@ -1,0 +1,233 @@
+"""The answers table of the callbacks, row by row."""
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.world import OK, World, bet, error, failed, refund, result
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import writing
+
+BAD_AMOUNTS = [
+    "-1",
+    "NaN",
+    "1e3",
+    "1.001",
+    "",
+    " 1",
+    "1_000",
+    "１２",
+    "1,5",
+    "0x1",
+    "+1",
+    ".5",
+    "1.",
+    "9" * 20,
+    True,
+    None,
+]
+
+
+def test_done_and_done_before_answer_alike(world: World) -> None:
+    assert world.place(bet()) == OK
+    assert world.place(bet()) == OK
+    assert world.settle(result()) == OK
+    assert world.settle(result()) == OK
+    assert world.balance() == "115.00"
+
+
+@pytest.mark.parametrize("amount", BAD_AMOUNTS, ids=repr)
+def test_bad_amount_is_400_and_moves_nothing(world: World, amount: Any) -> None:
+    reply = world.place(bet(amount=amount))
+    assert (reply.status, reply.body["error"]) == (400, "invalid_request")
+    assert "amount" in reply.body["fields"]["bets"]["0"]["bet"]
+    assert (world.balance(), world.count("wager")) == ("100.00", 0)
+
+
+@pytest.mark.parametrize("literal", [b"1e3", b"-1", b"1.001", b"1E-2", b"99999999999999999999"])
+def test_bad_json_number_as_amount_is_400(world: World, literal: bytes) -> None:
+    body = b'{"bets":[{"user":{"client":"acme","uid":7},"pool":{"client":"acme","currency":"EUR","game":"betflex",'
+    body += b'"uid":1},"bet":{"uid":9,"amount":%s}}]}' % literal
+    assert world.post("/bets", body).status == 400
+    assert world.count("wager") == 0
+
+
+def test_json_number_as_amount_is_read_exactly(world: World) -> None:
+    assert world.place(bet(amount=10.10)) == OK
+    assert world.balance() == "89.90"
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "left"), [("JPY", "5", "95"), ("KWD", "0.001", "99.999"), ("EUR", "0.01", "99.99")]
+)
+def test_each_currency_has_its_own_decimals(world: World, currency: str, amount: str, left: str) -> None:
+    world.customer("8", currency=currency, balance="100")
+    assert world.place(bet(user=8, currency=currency, amount=amount)) == OK
+    assert world.balance("8") == left
+    one_too_many = amount + ("0" if "." in amount else ".0")
+    assert world.place(bet(10, user=8, currency=currency, amount=one_too_many)).status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b" ",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"bets":[]}',
+        b'{"bets":{}}',
+        b'{"bets":[{}]}',
+        b'{"bets":[null]}',
+        b'{"bets":NaN}',
+        b'{"bets":[Infinity]}',
+        b'{"bets":[],"bets":[]}',
+        b'\xef\xbb\xbf{"bets":[]}',
+        '{"bets":[]}'.encode("utf-16"),
+        b'{"bets":"\xff"}',
+        b"[" * 30_000,
+        b"[" * 40 + b"]" * 40,
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+@pytest.mark.parametrize("path", ["/bets", "/winners", "/bets/cancel"])
+def test_what_is_not_the_shape_is_400(world: World, path: str, body: bytes) -> None:
+    reply = world.post(path, body)
+    assert (reply.status, reply.body["error"]) == (400, "invalid_request")
+    assert reply.body["fields"]
+    assert world.count("delivery") == 1
+
+
+@pytest.mark.parametrize(
+    "uid", ["x" * 65, "", "a\x00b", "a\nb", "\ud800", 5.7, -1, 10**70, True, None, [], {}], ids=repr
+)
+def test_bad_id_is_400(world: World, uid: Any) -> None:
+    assert world.place(bet(uid)).status == 400
+    assert world.place(bet(user=uid)).status == 400
+    assert world.count("wager") == 0
+
+
+def test_id_of_64_characters_and_unicode_is_taken(world: World) -> None:
+    uid = "ß" * 63 + "🂡"
+    assert world.place(bet(uid)) == OK
+    assert world.settle(result(uid)) == OK
+    assert world.wager(uid)["status"] == "settled"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("Application/JSON", 200),
+        ("application/json; charset=utf-16", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("", 415),
+    ],
+)
+def test_only_json_is_read(world: World, content_type: str, status: int) -> None:
+    reply = world.post("/bets", {"bets": [bet()]}, content_type=content_type)
+    assert reply.status == status
+    assert world.balance() == ("90.00" if status == 200 else "100.00")
+
+
+def test_compressed_body_is_415(world: World) -> None:
+    assert world.post("/bets", {"bets": [bet()]}, headers={"Content-Encoding": "gzip"}) == error(415, "not_json")
+
+
+def test_body_over_the_cap_is_413_and_unread(world: World) -> None:
+    world.configure(body_cap=2000)
+    response = world.client.post("/bets", data=b" " * 2001, content_type="application/json")
+    assert (response.status_code, response.json) == (413, {"error": "body_too_large"})
+    assert response.headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize("length", [None, "", "abc", "-5", "100"])
+def test_body_without_its_true_length_is_411(world: World, length: str | None) -> None:
+    environ: dict[str, Any] = {"REQUEST_METHOD": "POST", "PATH_INFO": "/bets", "CONTENT_TYPE": "application/json"}
+    environ |= {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http", "REMOTE_ADDR": "127.0.0.1"}
+    environ["wsgi.input"] = io.BytesIO(b'{"bets":[]}')
+    if length is not None:
+        environ["CONTENT_LENGTH"] = length
+    statuses: list[str] = []
+    body = world.app.wsgi_app(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type, return-value]
+    assert b"".join(body) == b'{"error":"length_required"}'
+    assert statuses == ["411 LENGTH REQUIRED"]
+
+
+REFUSALS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("insufficient_funds", {}, {"amount": "100.01"}),
+    ("credit_limit_exceeded", {"credit_limit": "50"}, {"amount": "150.01"}),
+    ("event_stake_exceeded", {"max_stake_per_event": "9.99"}, {}),
+    ("customer_unknown", {}, {"user": 4711}),
+    ("customer_unknown", {}, {"client": "nobody"}),
+    ("customer_inactive", {"active": False}, {}),
+    ("customer_locked", {"locked": True}, {}),
+    ("customer_expired", {"expires_at": datetime.now(UTC) - timedelta(seconds=1)}, {}),
+    ("betting_not_permitted", {"roles": ("customer",)}, {}),
+    ("currency_not_supported", {}, {"currency": "USD"}),
+    ("currency_not_supported", {}, {"currency": "QQQ"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "customer", "asked"), REFUSALS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_refusal_is_402_with_its_code_and_nothing_more(
+    world: World, code: str, customer: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    world.customer("8", **customer)
+    user = asked.pop("user", 8)
+    assert world.place(bet(user=user, **asked)) == error(402, code)
+    asked["user"] = user
+    assert world.balance("8") == "100.00"
+    client = asked.get("client", "acme")
+    wager = world.wager(client=client)
+    assert (wager["status"], wager["refusal"], wager["transactions"]) == ("refused", code, [])
+
+
+def test_unknown_bet_is_404(world: World) -> None:
+    assert world.settle(result()) == failed(404, "unknown_bet")
+
+
+def test_conflicts_are_409(world: World) -> None:
+    world.place(bet())
+    assert world.place(bet(amount="11.00")) == error(409, "conflict")
+    world.settle(result())
+    assert world.cancel(refund()) == failed(409, "bet_already_settled")
+    world.settle(result(payout="0"))
+    assert world.settle(result()) == failed(409, "superseded_settlement")
+
+
+def test_unknown_path_and_method_speak_json(world: World) -> None:
+    assert world.post("/nowhere", {}) == error(404, "not_found")
+    response = world.client.get("/bets")
+    assert (response.status_code, response.json) == (405, {"error": "method_not_allowed"})
+    assert "POST" in response.headers["Allow"]
+
+
+def test_every_answer_names_its_request(world: World) -> None:
+    response = world.client.post("/bets", json={"bets": [bet()]})
+    assert response.headers["X-Request-Id"] == world.wager()["deliveries"][0]["id"]
+
+
+def test_full_queue_is_503_with_retry_after(world: World) -> None:
+    world.configure(queue_size=0)
+    response = world.client.post("/bets", json={"bets": [bet()]})
+    assert (response.status_code, response.json) == (503, {"error": "try_again"})
+    assert response.headers["Retry-After"] == "1"
+    assert world.count("wager") == 0
+
+
+def test_wait_for_a_lock_that_runs_out_is_503_and_writes_nothing(world: World) -> None:
+    world.configure(lock_timeout=0.05, statement_timeout=0.1)
+    with writing(world.engine) as session:
+        customer_by_uid(session, client="acme", uid="7", lock=True)
+        assert world.place(bet()) == error(503, "try_again")
+    assert world.place(bet()) == OK
+    assert world.balance() == "90.00"
+    assert [delivery["status"] for delivery in world.wager()["deliveries"]] == [200]

@@ -1,0 +1,161 @@
+"""Rules 2, 4, 6 and 12 with real threads, and with two worker processes that share a database."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+from tests.world import OK, Reply, World, bet, refund, result
+
+THREADS = 30
+
+
+def at_once(actions: list[Callable[[], Reply]]) -> list[Reply]:
+    """Run the actions in as many threads, all released at the same moment."""
+    barrier = Barrier(len(actions))
+
+    def run(action: Callable[[], Reply]) -> Reply:
+        barrier.wait()
+        return action()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(run, actions))
+
+
+def test_thirty_copies_debit_once_and_all_get_200(world: World) -> None:
+    replies = at_once([lambda: world.place(bet())] * THREADS)
+    assert Counter(reply.status for reply in replies) == {200: THREADS}
+    assert world.balance() == "90.00"
+    assert len(world.wager()["deliveries"]) == THREADS
+
+
+def test_drain_takes_exactly_what_there_is(world: World) -> None:
+    replies = at_once([lambda n=n: world.place(bet(n)) for n in range(THREADS)])
+    assert Counter(reply.status for reply in replies) == {200: 10, 402: THREADS - 10}
+    assert (world.balance(), world.open_stakes()) == ("0.00", "100.00")
+    assert world.differences() == []
+
+
+def test_copies_with_other_facts_conflict_whoever_comes_first(world: World) -> None:
+    world.customer("8")
+    replies = at_once([lambda n=n: world.place(bet(user=7 + n % 2)) for n in range(THREADS)])
+    assert Counter(reply.status for reply in replies) == {200: THREADS // 2, 409: THREADS // 2}
+    assert sorted([world.balance(), world.balance("8")]) == ["100.00", "90.00"]
+
+
+def test_concurrent_winners_pay_once(world: World) -> None:
+    world.place(bet())
+    replies = at_once([lambda: world.settle(result())] * THREADS)
+    assert all(reply == OK for reply in replies)
+    assert world.balance() == "115.00"
+
+
+def test_bet_cancel_and_settlement_at_once_end_as_one_clean_delivery(world: World) -> None:
+    for number in range(5):
+        kinds = [
+            lambda n=number: world.place(bet(n)),
+            lambda n=number: world.cancel(refund(n)),
+            lambda n=number: world.settle(result(n, "10.00")),
+        ]
+        at_once(kinds * 4)
+        assert world.place(bet(number)).status in (200, 402)
+        kinds_posted = [transaction["kind"] for transaction in world.wager(number)["transactions"]]
+        assert kinds_posted in ([], ["stake", "cancel"], ["stake", "settlement"])
+        assert (world.balance(), world.open_stakes()) == ("100.00", "0.00")
+    assert world.differences() == []
+
+
+def post(url: str, path: str, body: Any) -> Reply:
+    """A request over a real socket; 503 and lost connections are tried again, as a provider would."""
+    data = json.dumps(body).encode()
+    for _ in range(200):
+        request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return Reply(response.status, json.load(response))
+        except urllib.error.HTTPError as refused:
+            reply = Reply(refused.code, json.load(refused))
+            if reply.status != 503:
+                return reply
+        except (OSError, HTTPException):
+            pass  # a connection that broke says nothing about the bet
+        time.sleep(0.02)
+    raise AssertionError("no answer")
+
+
+@contextmanager
+def served(world: World, directory: Path, *, workers: int) -> Iterator[tuple[str, int]]:
+    """The service under its production settings on a port of its own: (url, the master's pid)."""
+    port = 18_000 + os.getpid() % 1000
+    environment = os.environ | {
+        "WALLET_HOOKS_DATABASE_URL": world.settings.database_url,
+        "WALLET_HOOKS_LISTEN": f"127.0.0.1:{port}",
+        "WALLET_HOOKS_LOG_LEVEL": "warning",
+        "WEB_CONCURRENCY": str(workers),
+    }
+    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", "wsgi:app"]
+    with (directory / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            _wait_until_up(f"http://127.0.0.1:{port}/readyz")
+            yield f"http://127.0.0.1:{port}", process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, "SIGTERM ends the service in good order"
+
+
+def _wait_until_up(url: str) -> None:
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the service did not come up")
+
+
+def test_two_processes_agree_on_every_bet(world: World, tmp_path: Path) -> None:
+    world.customer("8", balance="1000.00")
+    with served(world, tmp_path, workers=2) as (url, _):
+        same = at_once([lambda: post(url, "/bets", {"bets": [bet(1)]})] * THREADS)
+        drain = at_once([lambda n=n: post(url, "/bets", {"bets": [bet(100 + n, "7.00")]}) for n in range(THREADS)])
+        either = at_once(
+            [lambda n=n: post(url, "/bets", {"bets": [bet(2, user=7 + n % 2, amount="1.00")]}) for n in range(THREADS)]
+        )
+        paid = at_once([lambda: post(url, "/winners", {"pools": [result(1)]})] * THREADS)
+    assert all(reply == OK for reply in same)
+    assert Counter(reply.status for reply in drain) == {200: 12, 402: THREADS - 12}
+    assert Counter(reply.status for reply in either) == {200: THREADS // 2, 409: THREADS // 2}
+    assert all(reply == OK for reply in paid)
+    taken_from_7 = 10 + 12 * 7 + (1 if world.balance("8") == "1000.00" else 0)
+    assert world.balance() == f"{100 - taken_from_7 + 25}.00"
+    assert world.differences() == []
+
+
+def test_kill_9_of_a_worker_under_load_loses_nothing_and_repeats_nothing(world: World, tmp_path: Path) -> None:
+    world.customer("8", balance="10000.00")
+    bodies = [{"bets": [bet(number, "1.00", user=8)]} for number in range(400)]
+    with served(world, tmp_path, workers=2) as (url, master):
+        with ThreadPoolExecutor(16) as pool:
+            replies = pool.map(lambda body: post(url, "/bets", body), bodies)
+            for _ in range(3):
+                time.sleep(0.15)
+                found = subprocess.run(["pgrep", "-P", str(master)], capture_output=True, text=True).stdout.split()
+                os.kill(int(found[0]), signal.SIGKILL)
+            assert all(reply == OK for reply in replies)
+        with ThreadPoolExecutor(16) as pool:
+            assert all(reply == OK for reply in pool.map(lambda body: post(url, "/bets", body), bodies))
+    assert (world.balance("8"), world.count("wager")) == ("9600.00", 400)
+    assert world.differences() == []

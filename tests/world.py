@@ -1,0 +1,224 @@
+"""A small world to test in: a database, a brand, a provider, customers, and the application in front of them."""
+
+import json
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any, NamedTuple
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from wallet_hooks import clock, money
+from wallet_hooks.app import create_app
+from wallet_hooks.cashier.service import Movement, deposit
+from wallet_hooks.customers.queries import customer_by_uid, standings
+from wallet_hooks.customers.service import NewCustomer, create_customers
+from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client
+from wallet_hooks.ledger.verify import CHECKS, Difference
+from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook import queries
+from wallet_hooks.sportsbook.bets import BetKey
+
+Item = dict[str, Any]
+OK = (200, {"status": "OK"})
+
+
+class Reply(NamedTuple):
+    status: int
+    body: Any
+
+
+class World:
+    """Everything a test touches. Amounts are decimal strings, ids what the provider would send."""
+
+    def __init__(self, database_url: str) -> None:
+        self.settings = Settings(database_url=database_url, log_level="error")
+        self.engine: Engine = open_engine(self.settings)
+        self._app: Flask | None = None
+        self._starting = Lock()
+
+    @property
+    def app(self) -> Flask:
+        with self._starting:
+            if self._app is None:
+                self._app = create_app(self.settings)
+            return self._app
+
+    @property
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    @property
+    def callbacks_engine(self) -> Engine:
+        engine = self.app.extensions["wallet_hooks"]["engine"]
+        assert isinstance(engine, Engine)
+        return engine
+
+    def configure(self, **settings: Any) -> None:
+        """Change settings; the application starts anew."""
+        self.close_app()
+        self.settings = Settings(**{**self.settings.__dict__, **settings})
+
+    def close_app(self) -> None:
+        if self._app is not None:
+            self.callbacks_engine.dispose()
+            self._app = None
+
+    def close(self) -> None:
+        self.close_app()
+        self.engine.dispose()
+
+    def brand(self, client: str = "acme", *, id_: int = 1007, currency: str = "EUR", **facts: Any) -> None:
+        rules = {"timezone": "Europe/London", "policy": None} | facts
+        with writing(self.engine) as session:
+            add_brand(session, id_=id_, client=client, currency=currency, **rules)
+
+    def provider(self, client: str = "acme", *, game: str = "betflex", auth: str = "none", **facts: Any) -> None:
+        rules: dict[str, Any] = {"secrets": (), "allow": ()} | facts
+        with writing(self.engine) as session:
+            add_provider(session, game=game, client=client, auth=auth, **rules)
+        self.close_app()
+
+    def customer(
+        self,
+        uid: str = "7",
+        *,
+        balance: str = "100.00",
+        client: str = "acme",
+        currency: str = "EUR",
+        credit_limit: str = "0",
+        max_stake_per_event: str | None = None,
+        **facts: Any,
+    ) -> None:
+        new = NewCustomer(
+            uid=uid,
+            username=f"{client}{uid}",
+            currency=currency,
+            balance=money.parse_amount(balance, currency),
+            credit_limit=money.parse_limit(credit_limit, currency),
+            max_stake_per_event=max_stake_per_event and money.parse_limit(max_stake_per_event, currency),
+            **facts,
+        )
+        with writing(self.engine) as session:
+            create_customers(session, brand_by_client(session, client), [new], now=clock.now())
+
+    def change_customer(self, uid: str = "7", *, client: str = "acme", **columns: Any) -> None:
+        with writing(self.engine) as session:
+            found, _ = customer_by_uid(session, client=client, uid=uid, lock=True)
+            for name, value in columns.items():
+                setattr(found, name, value)
+
+    def deposit(self, amount: str, *, uid: str = "7", reference: str = "more", currency: str = "EUR") -> None:
+        minor = money.parse_amount(amount, currency)
+        with writing(self.engine) as session:
+            deposit(session, Movement(client="acme", uid=uid, amount=minor, reference=reference), now=clock.now())
+
+    def post(self, path: str, body: Any, **kwargs: Any) -> Reply:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        kwargs.setdefault("content_type", "application/json")
+        response = self.client.post(path, data=data, **kwargs)
+        return Reply(response.status_code, response.get_json(silent=True))
+
+    def place(self, *bets: Item) -> Reply:
+        return self.post("/bets", {"bets": list(bets)})
+
+    def settle(self, *pools: Item) -> Reply:
+        return self.post("/winners", {"pools": list(pools)})
+
+    def cancel(self, *pools: Item) -> Reply:
+        return self.post("/bets/cancel", {"pools": list(pools)})
+
+    def balance(self, uid: str = "7", *, client: str = "acme") -> str:
+        with reading(self.engine) as session:
+            found, _ = customer_by_uid(session, client=client, uid=uid)
+            return money.format_amount(standings(session, [found])[found.id].balance, found.currency)
+
+    def open_stakes(self, uid: str = "7", *, client: str = "acme") -> str:
+        with reading(self.engine) as session:
+            found, _ = customer_by_uid(session, client=client, uid=uid)
+            return money.format_amount(standings(session, [found])[found.id].open_stakes, found.currency)
+
+    def wager(self, uid: Any = 9, *, client: str = "acme", game: str = "betflex") -> dict[str, Any]:
+        with reading(self.engine) as session:
+            return queries.history(session, queries.wager_by_key(session, BetKey(game, client, str(uid))))
+
+    def exceptions(self) -> list[dict[str, Any]]:
+        with reading(self.engine) as session:
+            return queries.exceptions(session, include_resolved=True)
+
+    def count(self, table: str) -> int:
+        with reading(self.engine) as session:
+            return int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+    def house_balance(self, name: str) -> int:
+        """Sum of a house account's entries in minor units, debit positive."""
+        query = text(
+            "SELECT coalesce(sum(e.amount), 0) FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id"
+            " WHERE a.name = :name"
+        )
+        with reading(self.engine) as session:
+            return int(session.scalar(query, {"name": name}) or 0)
+
+    def differences(self) -> list[Difference]:
+        with reading(self.engine) as session:
+            return [difference for check in CHECKS for difference in check(session)]
+
+
+def bet(
+    uid: Any = 9,
+    amount: Any = "10.00",
+    *,
+    user: Any = 7,
+    client: str = "acme",
+    currency: str = "EUR",
+    pool: Any = 501,
+    game: str = "betflex",
+    overdraw: Any = None,
+) -> Item:
+    """An element of `bets` in POST /bets."""
+    slip = {"client": client, "currency": currency, "game": game, "uid": pool}
+    return {
+        "user": {"client": client, "uid": user, "ip": "203.0.113.9"},
+        "pool": slip if overdraw is None else slip | {"overdraw": overdraw},
+        "bet": {"uid": uid, "amount": amount},
+    }
+
+
+def result(
+    uid: Any = 9,
+    payout: Any = "25.00",
+    *,
+    user: Any = "7",
+    client: str = "acme",
+    currency: str = "EUR",
+    outcome: str = "won",
+    game: str = "betflex",
+) -> Item:
+    """An element of `pools` in POST /winners, with one bet."""
+    settled = {"uid": uid, "currency": currency, "amount": "10.00", "odds": 2.5, "rake": 0, "payout": payout}
+    settled |= {"base_payout": 25, "result": outcome, "extra": {"note": "kept"}}
+    return {
+        "pool": {"client": "fanteam", "game": game, "uid": 501, "currency": "EUR", "guaranteed": True},
+        "bets": [{"user": {"client": client, "uid": user, "name": "Ann"}, "bet": settled}],
+    }
+
+
+def refund(
+    uid: Any = 9, *, user: Any = "7", client: str = "acme", game: str = "betflex", amount: Any = "10.00"
+) -> Item:
+    """An element of `pools` in POST /bets/cancel, with one bet."""
+    return {
+        "pool": {"client": "fanteam", "status": "cancelled", "game": game, "uid": 501},
+        "bets": [{"user": {"client": client, "uid": user, "name": "Ann"}, "bet": {"uid": uid, "amount": amount}}],
+    }
+
+
+def error(status: int, code: str, **more: Any) -> Reply:
+    return Reply(status, {"error": code, **more})
+
+
+def failed(status: int, code: str, uids: Sequence[str] = ("9",)) -> Reply:
+    """The answer of /winners and /bets/cancel when these bets failed with one code."""
+    return Reply(status, {"error": code, "bets": [{"uid": uid, "error": code} for uid in uids]})
