@@ -1,22 +1,16 @@
 """Rules 2, 4, 6 and 12 with real threads, and with two worker processes that share a database."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
 from threading import Barrier
-from typing import Any
 
+from tests.service import post, served
 from tests.world import OK, Reply, World, bet, refund, result
 
 THREADS = 30
@@ -77,58 +71,9 @@ def test_bet_cancel_and_settlement_at_once_end_as_one_clean_delivery(world: Worl
     assert world.differences() == []
 
 
-def post(url: str, path: str, body: Any) -> Reply:
-    """A request over a real socket; 503 and lost connections are tried again, as a provider would."""
-    data = json.dumps(body).encode()
-    for _ in range(200):
-        request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                return Reply(response.status, json.load(response))
-        except urllib.error.HTTPError as refused:
-            reply = Reply(refused.code, json.load(refused))
-            if reply.status != 503:
-                return reply
-        except (OSError, HTTPException):
-            pass  # a connection that broke says nothing about the bet
-        time.sleep(0.02)
-    raise AssertionError("no answer")
-
-
-@contextmanager
-def served(world: World, directory: Path, *, workers: int) -> Iterator[tuple[str, int]]:
-    """The service under its production settings on a port of its own: (url, the master's pid)."""
-    port = 18_000 + os.getpid() % 1000
-    environment = os.environ | {
-        "WALLET_HOOKS_DATABASE_URL": world.settings.database_url,
-        "WALLET_HOOKS_LISTEN": f"127.0.0.1:{port}",
-        "WALLET_HOOKS_LOG_LEVEL": "warning",
-        "WEB_CONCURRENCY": str(workers),
-    }
-    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", "wsgi:app"]
-    with (directory / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            _wait_until_up(f"http://127.0.0.1:{port}/readyz")
-            yield f"http://127.0.0.1:{port}", process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0, "SIGTERM ends the service in good order"
-
-
-def _wait_until_up(url: str) -> None:
-    for _ in range(200):
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("the service did not come up")
-
-
 def test_two_processes_agree_on_every_bet(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="1000.00")
-    with served(world, tmp_path, workers=2) as (url, _):
+    with served(world.settings.database_url, tmp_path, workers=2) as (url, _):
         same = at_once([lambda: post(url, "/bets", {"bets": [bet(1)]})] * THREADS)
         drain = at_once([lambda n=n: post(url, "/bets", {"bets": [bet(100 + n, "7.00")]}) for n in range(THREADS)])
         either = at_once(
@@ -147,7 +92,7 @@ def test_two_processes_agree_on_every_bet(world: World, tmp_path: Path) -> None:
 def test_kill_9_of_a_worker_under_load_loses_nothing_and_repeats_nothing(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="10000.00")
     bodies = [{"bets": [bet(number, "1.00", user=8)]} for number in range(400)]
-    with served(world, tmp_path, workers=2) as (url, master):
+    with served(world.settings.database_url, tmp_path, workers=2) as (url, master):
         with ThreadPoolExecutor(16) as pool:
             replies = pool.map(lambda body: post(url, "/bets", body), bodies)
             for _ in range(3):

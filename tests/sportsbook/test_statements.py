@@ -45,7 +45,9 @@ def statements_of(world: World, requests: Sequence[Request]) -> int:
     """How many statements the engine itself was sent for the group, the transaction's own among them."""
     brands = read_directory(world.engine).brands
     callbacks = [
-        Callback(new_request_id(clock.now()), "/bets", request, brands, "127.0.0.1", b"{}", clock.now(), clock.monotonic())
+        Callback(
+            new_request_id(clock.now()), "/bets", request, brands, "127.0.0.1", b"{}", clock.now(), clock.monotonic()
+        )
         for request in requests
     ]
     with writing(world.callbacks_engine) as session:

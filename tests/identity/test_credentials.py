@@ -1,0 +1,256 @@
+"""Who may call: each proof, each way it can be wrong, through the service's own door."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from freezegun import freeze_time
+from standardwebhooks.webhooks import Webhook
+
+from tests.service import post, served
+from tests.world import OK, Reply, World, bet, error, refund, result
+
+SECRET = "a secret of at least sixty-four bytes, so that no algorithm finds it short"
+NEXT_SECRET = "the secret that comes after it, which is sixty-four bytes long as well"
+BODY = json.dumps({"bets": [bet()]}).encode()
+UNAUTHENTICATED = error(401, "unauthenticated")
+FORBIDDEN = error(403, "forbidden")
+
+
+@pytest.fixture
+def strict(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world whose provider proves itself; tests choose how."""
+    monkeypatch.setenv("ACME_SECRET", SECRET)
+    return world
+
+
+def token(secret: str = SECRET, *, algorithm: str = "HS256", **claims: Any) -> str:
+    facts: dict[str, Any] = {"exp": time.time() + 60, "username": "scout", "id": 1, "role": "admin"} | claims
+    return jwt.encode({name: value for name, value in facts.items() if value is not None}, secret, algorithm)
+
+
+def bearer(*parts: str) -> dict[str, str]:
+    return {"Authorization": " ".join(["Bearer", *parts])}
+
+
+def call(world: World, headers: dict[str, str], body: bytes = BODY, path: str = "/bets", **kwargs: Any) -> Reply:
+    return world.post(path, body, headers=headers, **kwargs)
+
+
+@pytest.fixture
+def scout(strict: World) -> World:
+    strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"])
+    return strict
+
+
+@pytest.mark.parametrize(
+    "claims", [{}, {"role": "user"}, {"id": None, "uid": 5}, {"role": None}, {"aud": "scout-customer"}], ids=str
+)
+def test_scout_token_lets_bets_in(scout: World, claims: dict[str, Any]) -> None:
+    assert call(scout, bearer("acme", token(**claims))) == OK
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        bearer(token()),
+        bearer("other", token()),
+        bearer("acme"),
+        bearer("acme", token(), "more"),
+        bearer("acme", token(SECRET[::-1])),
+        bearer("acme", token(exp=1)),
+        bearer("acme", token(exp=None)),
+        bearer("acme", token(exp="soon")),
+        bearer("acme", token(username=None)),
+        bearer("acme", token(id=None)),
+        bearer("acme", token(algorithm="HS512")),
+        bearer("acme", jwt.encode({"exp": 9e9, "username": "x", "id": 1, "role": "admin"}, "", "none")),
+        bearer("acme", "a.b.c"),
+        bearer("acme", "\xff"),
+        bearer("acme", ""),
+        {"Authorization": f"Basic acme {token()}"},
+    ],
+)
+def test_scout_token_that_is_wrong_is_401(scout: World, headers: dict[str, str]) -> None:
+    assert call(scout, headers) == UNAUTHENTICATED
+    assert scout.balance() == "100.00"
+    assert scout.count("delivery") == 1
+
+
+def test_scout_token_expires(scout: World) -> None:
+    spoken = token(exp=time.time() + 60)
+    assert call(scout, bearer("acme", spoken)) == OK
+    with freeze_time(datetime.now(UTC) + timedelta(seconds=61)):
+        assert call(scout, bearer("acme", spoken)) == UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/winners", {"pools": [result()]}), ("/bets/cancel", {"pools": [refund()]})]
+)
+def test_only_an_admin_settles_and_cancels(scout: World, path: str, body: Any) -> None:
+    call(scout, bearer("acme", token()))
+    for role in ("user", "tester", None):
+        assert call(scout, bearer("acme", token(role=role)), json.dumps(body).encode(), path) == FORBIDDEN
+    assert call(scout, bearer("acme", token()), json.dumps(body).encode(), path) == OK
+
+
+def test_a_tester_places_no_bets(scout: World) -> None:
+    assert call(scout, bearer("acme", token(role="tester"))) == FORBIDDEN
+
+
+def test_nobody_speaks_for_another_brand_or_game(scout: World) -> None:
+    scout.brand("other", id_=1008)
+    scout.provider("other", auth="scout-jwt", secrets=["env:ACME_SECRET"])
+    scout.customer(client="other")
+    for item in (bet(client="other"), bet(game="lotto")):
+        body = json.dumps({"bets": [bet(1), item]}).encode()
+        assert call(scout, bearer("acme", token()), body) == FORBIDDEN
+    assert (scout.balance(), scout.balance(client="other")) == ("100.00", "100.00")
+
+
+def test_two_secrets_are_valid_during_rotation(strict: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(NEXT_SECRET + "\n")
+    strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET", f"file:{file}"])
+    assert call(strict, bearer("acme", token())) == OK
+    assert call(strict, bearer("acme", token(NEXT_SECRET))) == OK
+    monkeypatch.delenv("ACME_SECRET")
+    assert call(strict, bearer("acme", token())) == UNAUTHENTICATED
+    assert call(strict, bearer("acme", token(NEXT_SECRET))) == OK
+
+
+def test_a_provider_without_its_secret_lets_nobody_in(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    strict.provider(auth="hmac", secrets=["env:ACME_SECRET"])
+    for value in ("", None):
+        monkeypatch.setenv("ACME_SECRET", value) if value is not None else monkeypatch.delenv("ACME_SECRET")
+        empty = hmac.new(b"", BODY, hashlib.sha256).hexdigest()
+        assert call(strict, {"X-Signature": empty}) == UNAUTHENTICATED
+
+
+def test_hmac_signs_the_raw_bytes(strict: World) -> None:
+    strict.provider(auth="hmac", secrets=["env:ACME_SECRET"])
+    signature = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
+    assert call(strict, {"X-Signature": signature}) == OK
+    assert call(strict, {"X-Signature": f"sha256={signature}"}) == OK
+    for headers, body in (({"X-Signature": signature}, BODY + b" "), ({"X-Signature": "é" * 64}, BODY), ({}, BODY)):
+        assert call(strict, headers, body) == UNAUTHENTICATED
+
+
+def test_basic_is_username_and_password(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_SECRET", "acme:pass:word")
+    strict.provider(auth="basic", secrets=["env:ACME_SECRET"])
+
+    def basic(text: str) -> dict[str, str]:
+        return {"Authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
+
+    assert call(strict, basic("acme:pass:word")) == OK
+    for headers in (basic("acme:wrong"), basic(""), {"Authorization": "Basic ???"}, {"Authorization": "Basic"}, {}):
+        assert call(strict, headers) == UNAUTHENTICATED
+
+
+@pytest.fixture
+def webhooks(strict: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("ACME_SECRET", f"whsec_{base64.b64encode(SECRET.encode()).decode()}")
+    strict.provider(auth="standard-webhooks", secrets=["env:ACME_SECRET"])
+    return strict
+
+
+def signed(body: bytes = BODY, *, at: datetime | None = None) -> dict[str, str]:
+    at = at or datetime.now(UTC)
+    signature = Webhook(base64.b64encode(SECRET.encode()).decode()).sign("msg_1", at, body.decode())
+    stamp = str(int(at.timestamp()))
+    return {"webhook-id": "msg_1", "webhook-timestamp": stamp, "webhook-signature": signature}
+
+
+def test_standard_webhooks_signature_lets_in_for_five_minutes(webhooks: World) -> None:
+    assert call(webhooks, signed()) == OK
+    assert call(webhooks, signed(at=datetime.now(UTC) - timedelta(minutes=4))) == OK
+    assert call(webhooks, signed(at=datetime.now(UTC) - timedelta(minutes=6))) == UNAUTHENTICATED
+    assert call(webhooks, signed(at=datetime.now(UTC) + timedelta(minutes=6))) == UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"webhook-signature": "v1"},
+        {"webhook-signature": "v1,%%%"},
+        {"webhook-signature": "v1,é"},
+        {"webhook-signature": ""},
+        {"webhook-signature": "v2,AAAA v1,AAA"},
+        {"webhook-timestamp": "soon"},
+        {"webhook-timestamp": "1e400"},
+        {"webhook-timestamp": "nan"},
+        {"webhook-timestamp": ""},
+        {"webhook-id": ""},
+    ],
+    ids=str,
+)
+def test_malformed_webhook_headers_are_401(webhooks: World, wrong: dict[str, str]) -> None:
+    assert call(webhooks, signed() | wrong) == UNAUTHENTICATED
+    assert webhooks.balance() == "100.00"
+
+
+def test_body_that_is_not_utf8_is_401_for_a_webhook(webhooks: World) -> None:
+    assert call(webhooks, signed(), b"\xff") == UNAUTHENTICATED
+
+
+def test_allow_list_comes_first(strict: World) -> None:
+    strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["203.0.113.0/24"])
+    good = bearer("acme", token())
+    assert call(strict, good, environ_base={"REMOTE_ADDR": "203.0.113.77"}) == OK
+    for address in ("198.51.100.1", "", "unix:"):
+        assert call(strict, good, environ_base={"REMOTE_ADDR": address}) == FORBIDDEN
+
+
+def test_allow_list_sees_through_the_trusted_proxies(strict: World) -> None:
+    strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["203.0.113.0/24"])
+    strict.configure(proxy_hops=1)
+    good = bearer("acme", token())
+    assert call(strict, good | {"X-Forwarded-For": "203.0.113.9"}) == OK
+    assert call(strict, good | {"X-Forwarded-For": "203.0.113.9, 198.51.100.1"}) == FORBIDDEN
+    assert call(strict, good) == FORBIDDEN
+
+
+def test_a_provider_without_credentials_is_served_from_loopback_only(world: World) -> None:
+    assert call(world, {}) == OK
+    assert call(world, {}, environ_base={"REMOTE_ADDR": "::1"}) == OK
+    assert call(world, {}, environ_base={"REMOTE_ADDR": "203.0.113.9"}) == UNAUTHENTICATED
+    assert call(world, {"X-Forwarded-For": "127.0.0.1"}) == UNAUTHENTICATED
+    assert call(world, {"Forwarded": "for=127.0.0.1"}) == UNAUTHENTICATED
+
+
+def test_secrets_and_bodies_reach_neither_log_nor_delivery(scout: World, tmp_path: Path) -> None:
+    spoken = token()
+    scout.close_app()
+    with served(scout.settings.database_url, tmp_path) as (url, _):
+        assert post(url, "/bets", {"bets": [bet()]}, bearer("acme", spoken)) == OK
+        assert post(url, "/bets", {"bets": [bet()]}, bearer("acme", spoken + "x")) == UNAUTHENTICATED
+    log = (tmp_path / "server.log").read_text()
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert [(line["event"], line["path"], line["status"]) for line in lines] == [
+        ("callback", "/bets", 200),
+        ("callback", "/bets", 401),
+    ]
+    (delivery,) = scout.wager()["deliveries"]
+    assert lines[0]["request_id"] == delivery["id"]
+    for hidden in (spoken, SECRET, "203.0.113.9"):
+        assert hidden not in log
+        assert hidden not in json.dumps(delivery)
+
+
+def test_an_unproven_caller_stores_little(scout: World) -> None:
+    from sqlalchemy import text  # noqa: PLC0415
+
+    from wallet_hooks.database import reading  # noqa: PLC0415
+
+    call(scout, {}, b"x" * 100_000)
+    with reading(scout.engine) as session:
+        assert session.scalar(text("SELECT length(body) FROM delivery")) == 4096

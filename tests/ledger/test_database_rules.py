@@ -1,0 +1,188 @@
+"""What the database itself refuses, whoever asks."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from tests.world import OK, World, bet, result
+from wallet_hooks import clock
+from wallet_hooks.database import reading, writing
+from wallet_hooks.ledger import chart, rules, service
+from wallet_hooks.ledger.journal import Posting, fingerprint
+
+TRANSACTION = text(
+    "INSERT INTO ledger_transaction (id, kind, reference, fingerprint, occurred_at, recorded_at, booked_on)"
+    " VALUES (999, 'test', 'test', 'x', '2026-01-01', '2026-01-01', '2026-01-01')"
+)
+ENTRY = text(
+    "INSERT INTO ledger_entry (transaction_id, line, account_id, currency, amount, balance_after, version)"
+    " VALUES (999, :line, :account, :currency, :amount, :after, :version)"
+)
+
+
+def account(session: Session, name: str) -> int:
+    found = session.scalar(text("SELECT id FROM ledger_account WHERE name = :name"), {"name": name})
+    assert isinstance(found, int)
+    return found
+
+
+def write_entries(world: World, amounts: list[int], *, currency: str = "EUR", with_transaction: bool = True) -> None:
+    """Behind the service's back, in the order that each engine's rules want."""
+    with writing(world.engine) as session:
+        house = account(session, "psp:opening")
+        is_sqlite = world.engine.dialect.name == "sqlite"
+        if with_transaction and not is_sqlite:
+            session.execute(TRANSACTION)
+        rows = [
+            {"line": n, "account": house, "currency": currency, "amount": amount, "after": None, "version": None}
+            for n, amount in enumerate(amounts)
+        ]
+        if is_sqlite:
+            session.execute(ENTRY, rows)
+        else:  # one statement: the check looks at all of its rows
+            values = ", ".join(f"(999, {row['line']}, {house}, '{currency}', {row['amount']})" for row in rows)
+            session.execute(
+                text(f"INSERT INTO ledger_entry (transaction_id, line, account_id, currency, amount) VALUES {values}")
+            )
+        if with_transaction and is_sqlite:
+            session.execute(TRANSACTION)
+
+
+def test_balanced_entries_are_taken(world: World) -> None:
+    write_entries(world, [5, -3, -2])
+
+
+@pytest.mark.parametrize(
+    ("amounts", "currency", "with_transaction"),
+    [([5, -4], "EUR", True), ([5], "EUR", True), ([5, -5], "USD", True), ([5, -5], "EUR", False)],
+    ids=["unbalanced", "one-sided", "another currency than the account", "without a transaction"],
+)
+def test_entries_that_break_a_rule_are_refused(
+    world: World, amounts: list[int], currency: str, with_transaction: bool
+) -> None:
+    before = world.count("ledger_entry")
+    with pytest.raises(DBAPIError):
+        write_entries(world, amounts, currency=currency, with_transaction=with_transaction)
+    assert world.count("ledger_entry") == before
+
+
+def test_an_unbalanced_entry_is_not_added_to_a_transaction_that_is_complete(world: World) -> None:
+    write_entries(world, [5, -5])
+    with pytest.raises(DBAPIError), writing(world.engine) as session:
+        row = {"line": 9, "account": account(session, "psp:opening"), "currency": "EUR", "amount": 1}
+        session.execute(ENTRY, row | {"after": None, "version": None})
+
+
+@pytest.mark.parametrize("table", ["ledger_transaction", "ledger_entry", "ledger_account"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET currency = 'USD'", "DELETE FROM {}", "TRUNCATE {}"])
+def test_history_is_never_changed(world: World, table: str, change: str) -> None:
+    if change.startswith("TRUNCATE") and world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no TRUNCATE")
+    if table == "ledger_transaction":
+        change = change.replace("currency = 'USD'", "booked_on = '2020-01-01'")
+    before = world.count(table)
+    with pytest.raises(DBAPIError, match=r"refused|correction"), writing(world.engine) as session:
+        session.execute(text(change.format(table)))
+    assert world.count(table) == before > 0
+
+
+def test_one_reference_one_transaction(world: World) -> None:
+    with pytest.raises(IntegrityError), writing(world.engine) as session:
+        for id_ in (997, 998):
+            session.execute(text(str(TRANSACTION).replace("999", str(id_))))
+
+
+def test_one_version_one_entry(world: World) -> None:
+    """Two histories of one account cannot both be written."""
+    with pytest.raises(DBAPIError), writing(world.engine) as session:
+        held = account(session, "players:1:UK")
+        if world.engine.dialect.name == "postgresql":
+            session.execute(TRANSACTION)
+        row = {"line": 1, "account": held, "currency": "EUR", "amount": 0, "after": 0, "version": 1}
+        session.execute(ENTRY, row)
+
+
+def close(world: World, day: date) -> None:
+    with writing(world.engine) as session:
+        values = {"day": day, "now": clock.now()}
+        session.execute(text("INSERT INTO ledger_period (day, closed_at) VALUES (:day, :now)"), values)
+
+
+def test_nothing_is_posted_into_a_closed_period(world: World) -> None:
+    close(world, date(2026, 1, 1))
+    with pytest.raises(DBAPIError, match="the period is closed"):
+        write_entries(world, [5, -5])
+
+
+def test_a_late_bet_books_into_the_first_open_day(world: World) -> None:
+    today = clock.now().date()
+    close(world, today + timedelta(days=2))
+    assert world.place(bet()) == OK
+    assert world.wager()["transactions"][0]["booked_on"] == (today + timedelta(days=3)).isoformat()
+    assert world.differences() == []
+
+
+def test_a_period_closed_in_the_middle_of_a_group_is_seen_by_its_second_try(world: World) -> None:
+    """The group has read which days are open; then one is closed; then it writes."""
+    today = clock.now().date()
+    real, closed = service.writes, []
+
+    def closing_writes(*args: object, **kwargs: object) -> object:
+        if not closed:
+            closed.append(today)
+            if world.engine.dialect.name == "postgresql":
+                close(world, today)
+            else:
+                raise_closed()
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    def raise_closed() -> None:
+        """SQLite has one writer: nobody can close a day while a group is being written, so it is said instead."""
+        import sqlite3  # noqa: PLC0415
+
+        raise sqlite3.IntegrityError("ledger: the period is closed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "writes", closing_writes)
+        assert world.place(bet()) == OK
+    if world.engine.dialect.name == "postgresql":
+        assert world.wager()["transactions"][0]["booked_on"] == (today + timedelta(days=1)).isoformat()
+
+
+def test_a_balance_that_moved_although_it_was_read_is_not_written(world: World) -> None:
+    """The writer's own guard, should a caller forget to lock."""
+    now = clock.now()
+    with pytest.raises(service.UnlockedBalanceError), writing(world.engine) as session:
+        posting = Posting("deposit", "r", fingerprint(1), now, now.date(), rules.deposited(1, "opening", "EUR", 5))
+        journal = service.prepare(session, count=1, recorded_at=now)
+        service.open_accounts(session, journal, [(chart.payment_provider("opening", "EUR"), None)])
+        with reading(world.engine) as other:
+            assert other.scalar(text("SELECT count(*) FROM ledger_account")) is not None
+        wallet = chart.player(1, "EUR")
+        service.open_accounts(session, journal, [(chart.open_stakes(1, "XXX"), 1), (wallet, 1)])
+        journal.held[wallet].version_read -= 1
+        journal.post(posting)
+        service.write(session, journal)
+    assert world.balance() == "100.00"
+
+
+def test_verify_names_what_was_changed_behind_the_triggers(world: World) -> None:
+    world.place(bet(1), bet(2))
+    world.settle(result(1))
+    assert world.differences() == []
+    with writing(world.engine) as session:
+        if world.engine.dialect.name == "postgresql":
+            session.execute(text("SET session_replication_role = replica"))
+        else:
+            for trigger in ("ledger_entry_is_kept_from_update", "ledger_transaction_is_kept_from_delete"):
+                session.execute(text(f"DROP TRIGGER {trigger}"))
+            session.execute(text("PRAGMA defer_foreign_keys = ON"))
+        session.execute(text("UPDATE ledger_entry SET amount = amount + 1 WHERE transaction_id = 2 AND line = 1"))
+        session.execute(text("UPDATE ledger_account SET balance = balance - 7 WHERE name = 'players:1:open_stakes'"))
+    found = {difference.rule: difference.where for difference in world.differences()}
+    assert found["entries sum to zero"] == "transaction 2"
+    assert found["a balance equals the sum of its entries"].startswith("account players:1:")
+    assert found["versions are gap-free and balances run on"].startswith("account")

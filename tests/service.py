@@ -1,0 +1,67 @@
+"""The service as it runs in production, for tests that need its processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from tests.world import Reply
+
+
+def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Reply:
+    """A request over a real socket; 503 and lost connections are tried again, as a provider would."""
+    data = json.dumps(body).encode()
+    for _ in range(200):
+        request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"} | (headers or {}))
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return Reply(response.status, json.load(response))
+        except urllib.error.HTTPError as refused:
+            reply = Reply(refused.code, json.load(refused))
+            if reply.status != 503:
+                return reply
+        except (OSError, HTTPException):
+            pass  # a connection that broke says nothing about the bet
+        time.sleep(0.02)
+    raise AssertionError("no answer")
+
+
+@contextmanager
+def served(database_url: str, directory: Path, *, workers: int = 1, **environment: str) -> Iterator[tuple[str, int]]:
+    """The service under its production settings, on a port of its own: (url, the master's pid).
+
+    What it prints goes to `server.log` in the directory."""
+    port = 18_000 + os.getpid() % 1000
+    settings = {
+        "WALLET_HOOKS_DATABASE_URL": database_url,
+        "WALLET_HOOKS_LISTEN": f"127.0.0.1:{port}",
+        "WEB_CONCURRENCY": str(workers),
+    }
+    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", "wsgi:app"]
+    with (directory / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | settings | environment, stdout=log, stderr=log)
+        try:
+            _wait_until_up(f"http://127.0.0.1:{port}/readyz")
+            yield f"http://127.0.0.1:{port}", process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, "SIGTERM ends the service in good order"
+
+
+def _wait_until_up(url: str) -> None:
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the service did not come up")

@@ -1,0 +1,185 @@
+"""Leader and followers: one transaction for many, an answer of its own for each."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from wallet_hooks.database import open_engine, reading
+from wallet_hooks.errors import TryAgainError
+from wallet_hooks.group_commit import GroupCommit
+from wallet_hooks.settings import Settings
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> object:
+    engine = open_engine(Settings(database_url=f"sqlite:///{tmp_path / 'group.db'}"), for_callbacks=True)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE seen (number INTEGER PRIMARY KEY)"))
+    yield engine
+    engine.dispose()
+
+
+class Work:
+    """Stores each number and answers its double; holds the first group until told to go on."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.started = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, session: Session, numbers: Sequence[int]) -> list[int]:
+        self.groups.append(list(numbers))
+        if len(self.groups) == 1:
+            self.started.set()
+            assert self.go_on.wait(10)
+        for number in numbers:
+            if number < 0:
+                raise ValueError(f"bad {number}")
+            session.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
+        return [number * 2 for number in numbers]
+
+
+def stored(engine: Engine) -> set[int]:
+    with reading(engine) as session:
+        return set(session.scalars(text("SELECT number FROM seen")))
+
+
+def gathered(commits: GroupCommit[int, int], work: Work, numbers: Sequence[int]) -> dict[int, object]:
+    """Submit the first number, let all others gather behind it, then let it go."""
+    answers: dict[int, object] = {}
+
+    def submit(number: int) -> None:
+        try:
+            answers[number] = commits.submit(number)
+        except Exception as error:
+            answers[number] = error
+
+    with ThreadPoolExecutor(len(numbers)) as pool:
+        pool.submit(submit, numbers[0])
+        assert work.started.wait(10)
+        for number in numbers[1:]:
+            pool.submit(submit, number)
+        while len(commits._queue) < len(numbers) - 1:
+            time.sleep(0.001)
+        work.go_on.set()
+    return answers
+
+
+def test_what_gathers_behind_a_commit_shares_the_next(engine: Engine) -> None:
+    work = Work()
+    answers = gathered(GroupCommit(engine, work, queue_size=100, patience=10), work, range(1, 31))
+    assert answers == {number: number * 2 for number in range(1, 31)}
+    assert [len(group) for group in work.groups] == [1, 29]
+    assert stored(engine) == set(range(1, 31))
+
+
+def test_a_lone_request_waits_for_nobody(engine: Engine) -> None:
+    work = Work()
+    work.go_on.set()
+    assert GroupCommit(engine, work, queue_size=1, patience=10).submit(5) == 10
+
+
+def test_a_bad_request_never_fails_its_neighbours(engine: Engine) -> None:
+    work = Work()
+    answers = gathered(GroupCommit(engine, work, queue_size=100, patience=10), work, [1, 2, -3, 4])
+    assert isinstance(answers.pop(-3), ValueError)
+    assert answers == {1: 2, 2: 4, 4: 8}
+    assert stored(engine) == {1, 2, 4}
+
+
+def test_a_full_queue_turns_away(engine: Engine) -> None:
+    work = Work()
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=3, patience=10)
+    answers = {}
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(commits.submit, 1)
+        assert work.started.wait(10)
+        waiting = [pool.submit(commits.submit, number) for number in (2, 3, 4)]
+        while len(commits._queue) < 3:
+            time.sleep(0.001)
+        with pytest.raises(TryAgainError, match="full"):
+            commits.submit(5)
+        work.go_on.set()
+        answers = {1: first.result()} | {n: future.result() for n, future in zip((2, 3, 4), waiting, strict=True)}
+    assert answers == {1: 2, 2: 4, 3: 6, 4: 8}
+    assert stored(engine) == {1, 2, 3, 4}
+
+
+def test_who_waits_too_long_leaves_with_nothing_written(engine: Engine) -> None:
+    work = Work()
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, patience=0.1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(commits.submit, 1)
+        assert work.started.wait(10)
+        with pytest.raises(TryAgainError, match="wait"):
+            commits.submit(2)
+        work.go_on.set()
+        assert first.result() == 2
+    assert stored(engine) == {1}
+    assert commits.submit(3) == 6
+
+
+def test_a_lost_connection_fails_the_group_and_the_next_one_works(engine: Engine) -> None:
+    calls = []
+
+    def work(session: Session, numbers: Sequence[int]) -> list[int]:
+        calls.append(list(numbers))
+        if len(calls) == 1:
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise OperationalError("INSERT", {}, full)
+        return [0 for _ in numbers]
+
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, patience=10)
+    with pytest.raises(TryAgainError, match="lost"):
+        commits.submit(1)
+    assert commits.submit(2) == 0
+    assert calls == [[1], [2]]
+
+
+def test_an_answer_is_given_only_after_its_commit(engine: Engine) -> None:
+    work = Work()
+    work.go_on.set()
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, patience=10)
+
+    def submit_and_look(number: int) -> bool:
+        commits.submit(number)
+        return number in stored(engine)
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(submit_and_look, range(200)))
+
+
+def test_storm_with_short_patience_answers_everyone(engine: Engine) -> None:
+    """Withdrawals, hand-overs and late wake-ups race; nobody hangs, and what was answered is what is stored."""
+
+    def work(session: Session, numbers: Sequence[int]) -> list[int]:
+        time.sleep(0.002)
+        for number in numbers:
+            session.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
+        return [number * 2 for number in numbers]
+
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=1000, patience=0.003, largest_group=3)
+    answered: set[int] = set()
+
+    def submit(number: int) -> None:
+        try:
+            assert commits.submit(number) == number * 2
+            answered.add(number)
+        except TryAgainError:
+            pass
+
+    with ThreadPoolExecutor(24) as pool:
+        list(pool.map(submit, range(1500)))
+    assert answered == stored(engine)
+    assert answered
+    assert not commits._queue
+    assert not commits._led

@@ -1,0 +1,63 @@
+"""No route is without authentication, but for those that tell nothing."""
+
+from tests.world import World
+
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
+
+
+def test_every_route_turns_away_who_does_not_prove_himself(world: World) -> None:
+    for rule in world.app.url_map.iter_rules():
+        if rule.rule in OPEN:
+            continue
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+            response = world.client.open(rule.rule, method=method, json={}, environ_base={"REMOTE_ADDR": "203.0.113.9"})
+            assert response.status_code == 401, f"{method} {rule.rule}"
+    assert world.count("wager") == 0
+
+
+def test_what_is_open_has_no_parameters_and_changes_nothing(world: World) -> None:
+    rules = [rule for rule in world.app.url_map.iter_rules() if rule.rule in OPEN]
+    assert {rule.rule for rule in rules} == OPEN
+    for rule in rules:
+        assert (rule.methods or set()) <= {"GET", "HEAD", "OPTIONS"}
+        assert not rule.arguments
+        assert world.client.get(rule.rule).status_code == 200
+
+
+def test_readiness_tells_a_database_that_is_behind(world: World) -> None:
+    from sqlalchemy import text  # noqa: PLC0415
+
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    response = world.client.get("/readyz")
+    assert (response.status_code, response.json["status"]) == (503, "database at migration 0001, code at 0003")  # type: ignore[index]
+
+
+def test_metrics_count_callbacks_and_show_open_stakes(world: World) -> None:
+    from tests.world import bet  # noqa: PLC0415
+
+    world.place(bet())
+    world.place(bet(10, "1000.00"))
+    text = world.client.get("/metrics").text
+    assert 'wallet_hooks_callbacks_total{path="/bets",status="200"}' in text
+    assert 'wallet_hooks_refusals_total{code="insufficient_funds"}' in text
+    assert 'wallet_hooks_open_stakes_minor_units{currency="EUR"} 1000' in text
+    assert "wallet_hooks_group_size_count" in text
+
+
+def test_documents_name_every_callback_and_load_nothing_from_elsewhere(world: World) -> None:
+    document = world.client.get("/openapi.json").json
+    assert document is not None
+    assert document["openapi"] == "3.1.0"
+    for path in ("/bets", "/winners", "/bets/cancel"):
+        post = document["paths"][path]["post"]
+        assert set(post["responses"]) >= {"200", "400", "401", "402", "403", "409", "411", "413", "415", "503"}
+    shape = document["components"]["schemas"]["PlaceBetsShape"]
+    assert shape["required"] == ["bets"]
+    page = world.client.get("/docs")
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "<script" not in page.text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for path in ("/bets", "/winners", "/bets/cancel"):
+        assert path in page.text

@@ -1,0 +1,80 @@
+"""The quick reader and marshmallow agree on everything."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import ValidationError
+
+from tests.world import bet, refund, result
+from wallet_hooks.sportsbook.schemas import CancelBetsShape, PlaceBetsShape, SettleBetsShape
+from wallet_hooks.web.shapes import Shape, quick_reader
+from wallet_hooks.web.strict_json import Number, read_json
+
+odd = (
+    st.none()
+    | st.booleans()
+    | st.just(Number("5"))
+    | st.just(Number("5.7"))
+    | st.text(max_size=4)
+    | st.just([])
+    | st.just({})
+)
+
+
+def sent(document: Any) -> Any:
+    """The document as the strict reader leaves it."""
+    return read_json(json.dumps(document).encode())
+
+
+SHAPES: list[tuple[Shape, Any]] = [
+    (PlaceBetsShape(), sent({"bets": [bet("1", overdraw="3.00"), bet(2, 5)]})),
+    (SettleBetsShape(), sent({"pools": [result("1"), result(2)]})),
+    (CancelBetsShape(), sent({"pools": [refund("1")]})),
+]
+
+
+def paths(document: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    children = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    found = [prefix] if prefix else []
+    for key, value in children:
+        found += paths(value, (*prefix, key))
+    return found
+
+
+def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    if len(path) == 1 and value is ...:
+        del copy[path[0]]
+    else:
+        copy[path[0]] = changed(copy[path[0]], path[1:], value)
+    return copy
+
+
+def outcome(load: Any, document: Any) -> Any:
+    try:
+        return load(document)
+    except ValidationError as error:
+        return error.messages
+
+
+@given(st.data(), odd | st.just(...))
+def test_quick_reader_reads_as_marshmallow_does(data: st.DataObject, value: Any) -> None:
+    schema, document = data.draw(st.sampled_from(SHAPES))
+    path = data.draw(st.sampled_from(paths(document)))
+    mutated = changed(document, path, value)
+    assert outcome(quick_reader(schema), mutated) == outcome(schema.load, mutated)
+
+
+@pytest.mark.parametrize(("schema", "document"), SHAPES, ids=lambda value: type(value).__name__)
+def test_valid_bodies_never_need_marshmallow(schema: Shape, document: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = quick_reader(schema)
+    expected = schema.load(document)
+    monkeypatch.setattr(type(schema), "load", None)
+    assert read(document) == expected

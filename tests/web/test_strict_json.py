@@ -1,0 +1,66 @@
+"""Hostile JSON is refused, in time that grows with its length alone."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wallet_hooks.web.strict_json import InvalidJSONError, Number, read_json
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=8),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=4), children, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(plain)
+def test_plain_json_is_read_as_json_reads_it(document: object) -> None:
+    text = json.dumps(document)
+    if text.count("[") + text.count("{") <= 32:
+        assert read_json(text.encode()) == document
+
+
+def test_numbers_stay_what_was_sent() -> None:
+    read = read_json(b'{"a": 10.10, "b": 123456789012345678901234567890, "c": 1e400}')
+    assert read == {"a": "10.10", "b": "123456789012345678901234567890", "c": "1e400"}
+    assert all(type(value) is Number for value in read.values())
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"a":1,"a":2}', "duplicate key"),
+        (b'{"a":{"b":1,"b":1}}', "duplicate key"),
+        (b"NaN", "NaN"),
+        (b"-Infinity", "Infinity"),
+        (b"[" * 33 + b"]" * 33, "deeply"),
+        (b'{"a":' * 100_000, "deeply"),
+        (b"\xff", "UTF-8"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b"{} {}", "not JSON"),
+        (b"'a'", "not JSON"),
+    ],
+)
+def test_what_json_is_not_is_refused(body: bytes, why: str) -> None:
+    with pytest.raises(InvalidJSONError, match=why):
+        read_json(body)
+
+
+def test_depth_of_32_is_read() -> None:
+    assert read_json(b"[" * 32 + b"]" * 32)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'"' * 65_536, b'{"a":"' + b"\\" * 65_530, b"[" * 65_536, b"1" * 65_536, b"[[]," * 16_000, b'{"":' * 16_000],
+    ids=lambda body: body[:6].decode(),
+)
+def test_a_hostile_body_costs_little(body: bytes) -> None:
+    """64 KiB under 50 ms of CPU is the promise; ten times that still tells quadratic work from linear."""
+    started = time.process_time()
+    with pytest.raises(InvalidJSONError):
+        read_json(body + b"!")
+    assert time.process_time() - started < 0.5
