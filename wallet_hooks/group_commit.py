@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
-from wallet_hooks.database import Fault, fault_of, writing
+from wallet_hooks.database import Fault, fault_of, has_row_locks, wait_briefly, writing
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
 
@@ -97,7 +97,9 @@ class GroupCommit(Generic[Request, Answer]):
             if seat in self._queue and not seat.leads:
                 self._queue.remove(seat)
                 raise TryAgainError("the wait ran out")
-        seat.woken.acquire()  # its group is under way and ends within the database's own timeouts
+        # Its group is under way, and ends within the database's own timeouts unless the database hangs altogether.
+        if not seat.woken.acquire(timeout=self._patience * 2):
+            raise TryAgainError("the database does not answer")
 
     def _lead(self, own: _Seat[Request, Answer]) -> None:
         with self._mutex:
@@ -126,7 +128,7 @@ class GroupCommit(Generic[Request, Answer]):
             self._commit(group)
         except Exception as error:
             fault = fault_of(error)
-            if len(group) == 1 or fault is Fault.LOST:
+            if len(group) == 1 or fault is Fault.LOST or (fault is Fault.LATE and not has_row_locks(self._engine)):
                 self._fail(group, error, fault)
             else:
                 self._run_one_by_one(group, fault)
@@ -139,16 +141,19 @@ class GroupCommit(Generic[Request, Answer]):
                 seat.error = TryAgainError("the wait ran out")
                 continue
             try:
-                self._commit([seat])
+                self._commit([seat], briefly=fault is Fault.LATE)
             except Exception as error:
                 self._fail([seat], error, fault_of(error))
 
-    def _commit(self, group: list[_Seat[Request, Answer]]) -> None:
+    def _commit(self, group: list[_Seat[Request, Answer]], *, briefly: bool = False) -> None:
+        """Run and commit a group. `briefly`: somebody was waited for already, and not again as long."""
         requests = [seat.request for seat in group]
         for attempt in range(1, _ATTEMPTS + 1):
             started = clock.monotonic()
             try:
                 with writing(self._engine) as session:
+                    if briefly:
+                        wait_briefly(session)
                     answers = self._work(session, requests)
                 break
             except Exception as error:
@@ -159,9 +164,10 @@ class GroupCommit(Generic[Request, Answer]):
             seat.answer = answer
 
     def _fail(self, group: list[_Seat[Request, Answer]], error: Exception, fault: Fault) -> None:
-        GROUP_FAULTS.labels(fault.value).inc()
-        LOG.warning("group_failed", fault=fault.value, requests=len(group), error=type(error).__name__)
+        is_ours = fault in (Fault.OTHER, Fault.OUT_OF_RANGE)
+        for seat in group:
+            seat.error = error if is_ours else TryAgainError(fault.value)
         if fault is Fault.LOST:
             self._engine.dispose()  # the pool's other connections are as dead as this one
-        for seat in group:
-            seat.error = error if fault is Fault.OTHER else TryAgainError(fault.value)
+        GROUP_FAULTS.labels(fault.value).inc()
+        LOG.warning("group_failed", fault=fault.value, requests=len(group), error=type(error).__name__)

@@ -34,8 +34,13 @@ _minor_units: dict[str, int] = {
 
 
 def add_currencies(minor_units: Mapping[str, int]) -> None:
-    """Make currencies known beyond ISO 4217, each with its number of decimals (`{"BTC": 8}`)."""
-    _minor_units.update(minor_units)
+    """Make currencies known beyond ISO 4217, each with its number of decimals (`{"BTC": 8}`).
+
+    Raises MoneyError for one that is known with other decimals: every stored amount of it would change its meaning.
+    """
+    for code, scale in minor_units.items():
+        if _minor_units.setdefault(code, scale) != scale:
+            raise MoneyError(f"{code} has {_minor_units[code]} decimals, not {scale}")
 
 
 def is_currency(code: str) -> bool:
@@ -89,11 +94,11 @@ def parse_rate(text: str) -> str:
     return text
 
 
-def convert(minor: int, source: str, target: str, rate: str) -> int:
+def convert(minor: int, source: str, target: str, rate: str, *, rounding: str = ROUND_HALF_EVEN) -> int:
     """`minor` units of `source` in minor units of `target`, at `rate` target units for one source unit.
 
-    Halves go to the even unit, so that conversions have no drift.
+    Halves go to the even unit, so that conversions have no drift, unless another of decimal's roundings is asked for.
     """
     shift = Decimal(1).scaleb(decimals(target) - decimals(source))
     exact = _EXACT.multiply(_EXACT.multiply(Decimal(minor), Decimal(rate)), shift)
-    return int(exact.to_integral_value(ROUND_HALF_EVEN))
+    return int(exact.to_integral_value(rounding))

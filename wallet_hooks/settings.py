@@ -8,6 +8,7 @@ from environs import Env, EnvError, ValidationError
 from marshmallow.validate import OneOf, Range
 
 _LISTEN = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+_CURRENCY = re.compile(r"(?P<code>[A-Z]{3,6})=(?P<decimals>\d|1[0-8])", re.ASCII)
 _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
@@ -48,7 +49,7 @@ class Settings:
             "lock_timeout": env.float("LOCK_TIMEOUT", cls.lock_timeout, validate=Range(0.01, 60)),
             "statement_timeout": env.float("STATEMENT_TIMEOUT", cls.statement_timeout, validate=Range(0.01, 60)),
             "retention_days": env.int("RETENTION_DAYS", cls.retention_days, validate=Range(1, 36_500)),
-            "currencies": env.dict("CURRENCIES", {}, subcast_values=int, validate=_are_currencies),
+            "currencies": _currencies(env.list("CURRENCIES", [], validate=_are_currencies)),
             "pin_workers": env.bool("PIN_WORKERS", cls.pin_workers),
             "log_level": env.str("LOG_LEVEL", cls.log_level, validate=OneOf(["debug", "info", "warning", "error"])),
         }
@@ -70,7 +71,11 @@ def _is_listen(listen: str) -> None:
         raise ValidationError("expected host:port")
 
 
-def _are_currencies(currencies: dict[str, int]) -> None:
-    for code, scale in currencies.items():
-        if not re.fullmatch(r"[A-Z]{3,6}", code) or not 0 <= scale <= 18:
-            raise ValidationError("expected CODE=decimals, such as BTC=8")
+def _are_currencies(texts: list[str]) -> None:
+    if not all(_CURRENCY.fullmatch(text) for text in texts):
+        raise ValidationError("expected CODE=decimals, such as BTC=8, separated by commas")
+
+
+def _currencies(texts: list[str] | None) -> dict[str, int]:
+    pairs = (_CURRENCY.fullmatch(text) for text in texts or ())
+    return {pair["code"]: int(pair["decimals"]) for pair in pairs if pair}

@@ -30,6 +30,17 @@ DATABASE_SECONDS = Histogram(
 GROUP_FAULTS = Counter("wallet_hooks_group_faults", "Groups that were run again or given up, by reason.", ["fault"])
 
 
+class _Lines(io.FileIO):
+    """Standard output without a buffer: a line is one system call, and there is none that a crash could lose."""
+
+    def write(self, line: Any) -> int:
+        """A line that cannot be written is lost: what was committed must be answered all the same."""
+        try:
+            return super().write(line)
+        except OSError:
+            return 0
+
+
 def start_logging(level: str) -> None:
     """JSON lines on standard output: an event, its level and time, and what the caller adds."""
     structlog.configure(
@@ -40,8 +51,7 @@ def start_logging(level: str) -> None:
             structlog.processors.JSONRenderer(serializer=_to_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        # Unbuffered: a line is one system call, and there is none that a crash could lose.
-        logger_factory=structlog.BytesLoggerFactory(file=io.FileIO(sys.stdout.fileno(), "wb", closefd=False)),
+        logger_factory=structlog.BytesLoggerFactory(file=_Lines(sys.stdout.fileno(), "wb", closefd=False)),
         cache_logger_on_first_use=True,
     )
 

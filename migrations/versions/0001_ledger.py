@@ -14,6 +14,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "ledger_account",
+        *_whole_numbers("ledger_account", "balance", "version"),
         sa.Column("id", Identity64, primary_key=True),
         sa.Column("name", Key(200), nullable=False),
         sa.Column("currency", Key(6), nullable=False),
@@ -32,10 +33,10 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "50"},
     )
     op.create_index(op.f("ix_ledger_account_holder_id"), "ledger_account", ["holder_id"])
-    entry_keys: list[sa.schema.SchemaItem] = []
+    entry_rules: list[sa.schema.SchemaItem] = []
     if _is_sqlite():
         # PostgreSQL proves both by a trigger that runs once a statement, at a fraction of a foreign key's price.
-        entry_keys = [
+        entry_rules = [
             sa.ForeignKeyConstraint(
                 ["transaction_id"],
                 ["ledger_transaction.id"],
@@ -72,7 +73,8 @@ def upgrade() -> None:
         sa.Column("balance_after", sa.BigInteger),
         sa.Column("version", sa.BigInteger),
         sa.CheckConstraint("(balance_after IS NULL) = (version IS NULL)", name=op.f("ck_ledger_entry_held")),
-        *entry_keys,
+        *_whole_numbers("ledger_entry", "amount", "balance_after", "version"),
+        *entry_rules,
     )
     op.create_index(
         "uq_ledger_entry_account_id_version",
@@ -113,6 +115,14 @@ def downgrade() -> None:
         op.drop_table(table)
 
 
+def _whole_numbers(table: str, *columns: str) -> list[sa.CheckConstraint]:
+    """SQLite would turn an integer that is too large into a float, and take a float where an integer is meant."""
+    if not _is_sqlite():
+        return []
+    condition = " AND ".join(f"typeof({column}) IN ('integer', 'null')" for column in columns)
+    return [sa.CheckConstraint(condition, name=op.f(f"ck_{table}_exact"))]
+
+
 def _is_sqlite() -> bool:
     return op.get_bind().dialect.name == "sqlite"
 
@@ -133,9 +143,9 @@ _POSTGRESQL_RULES = (
             LEFT JOIN ledger_transaction t ON t.id = fresh.transaction_id
             LEFT JOIN ledger_account a ON a.id = fresh.account_id AND a.currency = fresh.currency
                 AND (a.holder_id IS NULL) = (fresh.version IS NULL)
-            WHERE t.id IS NULL OR a.id IS NULL
+            WHERE t.id IS NULL OR a.id IS NULL OR t.xmin <> pg_current_xact_id()::xid
         ) THEN
-            RAISE EXCEPTION 'ledger: an entry without its transaction, or on an account of another kind or currency'
+            RAISE EXCEPTION 'ledger: an entry apart from its transaction, or on an account of another kind or currency'
                 USING ERRCODE = 'foreign_key_violation';
         END IF;
         RETURN NULL;
@@ -196,6 +206,13 @@ _SQLITE_RULES = (
         "ledger_transaction",
         "EXISTS (SELECT 1 FROM ledger_entry WHERE transaction_id = NEW.id GROUP BY currency HAVING sum(amount) <> 0)",
         "ledger: entries of a transaction do not sum to zero",
+    ),
+    _refuse(
+        "ledger_transaction_is_new",
+        "BEFORE INSERT",
+        "ledger_transaction",
+        "EXISTS (SELECT 1 FROM ledger_transaction WHERE id = NEW.id OR reference = NEW.reference)",
+        "ledger: the id or reference is taken",
     ),
     _refuse(
         "ledger_entry_comes_with_its_transaction",

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("bet", Key(194), primary_key=True),
         sa.Column("delivery_id", sa.Uuid, primary_key=True),
     )
+    op.create_index(op.f("ix_delivery_bet_delivery_id"), "delivery_bet", ["delivery_id"], postgresql_using="brin")
     op.create_table(
         "wager",
         sa.Column("game", Key(), primary_key=True),

@@ -52,7 +52,8 @@ def test_an_empty_set_is_a_set(empty_world: World) -> None:
 
 def test_numbers_bytes_and_instants_survive(empty_world: World) -> None:
     insert = RowStatement(
-        "INSERT INTO delivery (id, path, received_at, source, body, status, answer, duration_us) SELECT * FROM {received}",
+        "INSERT INTO delivery (id, path, received_at, source, body, status, answer, duration_us)"
+        " SELECT * FROM {received}",
         received={
             "id": "uuid", "path": "text", "received_at": "timestamptz", "source": "text",
             "body": "bytea", "status": "smallint", "answer": "text", "duration_us": "integer",
@@ -73,7 +74,8 @@ def test_numbers_bytes_and_instants_survive(empty_world: World) -> None:
 
 def test_an_error_in_one_call_is_that_call_s_own(world: World) -> None:
     duplicate = RowStatement(
-        "INSERT INTO brand (id, client, currency, timezone, day_start, policy) SELECT id, 'acme', 'EUR', 'UTC', '', '{{}}'"
+        "INSERT INTO brand (id, client, currency, timezone, day_start, policy)"
+        " SELECT id, 'acme', 'EUR', 'UTC', '', '{{}}'"
         " FROM {added}",
         added={"id": "bigint"},
     )

@@ -128,7 +128,8 @@ def test_a_late_bet_books_into_the_first_open_day(world: World) -> None:
 def test_a_period_closed_in_the_middle_of_a_group_is_seen_by_its_second_try(world: World) -> None:
     """The group has read which days are open; then one is closed; then it writes."""
     today = clock.now().date()
-    real, closed = service.writes, []
+    real = service.writes
+    closed: list[date] = []
 
     def closing_writes(*args: object, **kwargs: object) -> object:
         if not closed:

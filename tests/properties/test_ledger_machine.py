@@ -1,7 +1,5 @@
 """A state machine over the service and a real database: whatever comes, the ledger proves itself."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -100,13 +98,11 @@ class Ledger(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(empty_world: World) -> Iterator[type[Ledger]]:
+def machine(empty_world: World) -> type[Ledger]:
     empty_world.brand()
     empty_world.provider()
-    yield type("LedgerOnThisEngine", (Ledger,), {"world": empty_world})
+    return type("LedgerOnThisEngine", (Ledger,), {"world": empty_world})
 
 
 def test_any_history_ends_as_its_clean_deliveries(machine: type[Ledger]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine, settings=settings(max_examples=12, stateful_step_count=20, deadline=None)
-    )
+    run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=20, deadline=None))

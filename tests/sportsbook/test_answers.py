@@ -154,7 +154,7 @@ def test_body_without_its_true_length_is_411(world: World, length: str | None) -
     if length is not None:
         environ["CONTENT_LENGTH"] = length
     statuses: list[str] = []
-    body = world.app.wsgi_app(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type, return-value]
+    body = world.app.wsgi_app(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type]
     assert b"".join(body) == b'{"error":"length_required"}'
     assert statuses == ["411 LENGTH REQUIRED"]
 
@@ -162,7 +162,7 @@ def test_body_without_its_true_length_is_411(world: World, length: str | None) -
 REFUSALS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("insufficient_funds", {}, {"amount": "100.01"}),
     ("credit_limit_exceeded", {"credit_limit": "50"}, {"amount": "150.01"}),
-    ("event_stake_exceeded", {"max_stake_per_event": "9.99"}, {}),
+    ("event_stake_exceeded", {"stake_limit": "9.99"}, {}),
     ("customer_unknown", {}, {"user": 4711}),
     ("customer_unknown", {}, {"client": "nobody"}),
     ("customer_inactive", {"active": False}, {}),

@@ -5,8 +5,9 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 
@@ -16,7 +17,7 @@ from tests.world import OK, Reply, World, bet, refund, result
 THREADS = 30
 
 
-def at_once(actions: list[Callable[[], Reply]]) -> list[Reply]:
+def at_once(actions: Sequence[Callable[[], Reply]]) -> list[Reply]:
     """Run the actions in as many threads, all released at the same moment."""
     barrier = Barrier(len(actions))
 
@@ -36,7 +37,7 @@ def test_thirty_copies_debit_once_and_all_get_200(world: World) -> None:
 
 
 def test_drain_takes_exactly_what_there_is(world: World) -> None:
-    replies = at_once([lambda n=n: world.place(bet(n)) for n in range(THREADS)])
+    replies = at_once([partial(world.place, bet(n)) for n in range(THREADS)])
     assert Counter(reply.status for reply in replies) == {200: 10, 402: THREADS - 10}
     assert (world.balance(), world.open_stakes()) == ("0.00", "100.00")
     assert world.differences() == []
@@ -44,7 +45,7 @@ def test_drain_takes_exactly_what_there_is(world: World) -> None:
 
 def test_copies_with_other_facts_conflict_whoever_comes_first(world: World) -> None:
     world.customer("8")
-    replies = at_once([lambda n=n: world.place(bet(user=7 + n % 2)) for n in range(THREADS)])
+    replies = at_once([partial(world.place, bet(user=7 + n % 2)) for n in range(THREADS)])
     assert Counter(reply.status for reply in replies) == {200: THREADS // 2, 409: THREADS // 2}
     assert sorted([world.balance(), world.balance("8")]) == ["100.00", "90.00"]
 
@@ -59,9 +60,9 @@ def test_concurrent_winners_pay_once(world: World) -> None:
 def test_bet_cancel_and_settlement_at_once_end_as_one_clean_delivery(world: World) -> None:
     for number in range(5):
         kinds = [
-            lambda n=number: world.place(bet(n)),
-            lambda n=number: world.cancel(refund(n)),
-            lambda n=number: world.settle(result(n, "10.00")),
+            partial(world.place, bet(number)),
+            partial(world.cancel, refund(number)),
+            partial(world.settle, result(number, "10.00")),
         ]
         at_once(kinds * 4)
         assert world.place(bet(number)).status in (200, 402)
@@ -75,9 +76,9 @@ def test_two_processes_agree_on_every_bet(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="1000.00")
     with served(world.settings.database_url, tmp_path, workers=2) as (url, _):
         same = at_once([lambda: post(url, "/bets", {"bets": [bet(1)]})] * THREADS)
-        drain = at_once([lambda n=n: post(url, "/bets", {"bets": [bet(100 + n, "7.00")]}) for n in range(THREADS)])
+        drain = at_once([partial(post, url, "/bets", {"bets": [bet(100 + n, "7.00")]}) for n in range(THREADS)])
         either = at_once(
-            [lambda n=n: post(url, "/bets", {"bets": [bet(2, user=7 + n % 2, amount="1.00")]}) for n in range(THREADS)]
+            [partial(post, url, "/bets", {"bets": [bet(2, user=7 + n % 2, amount="1.00")]}) for n in range(THREADS)]
         )
         paid = at_once([lambda: post(url, "/winners", {"pools": [result(1)]})] * THREADS)
     assert all(reply == OK for reply in same)

@@ -1,6 +1,7 @@
-"""The twelve rules of the callbacks, each by its number. Rules 2, 4, 6 and 12 under concurrency: test_concurrency.py."""
+"""The twelve rules of the callbacks, each by its number. Under concurrency: test_concurrency.py."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -37,10 +38,16 @@ def test_1_bets_of_a_request_see_each_other(world: World) -> None:
 def test_1_checks_come_in_their_order(world: World) -> None:
     """A customer against whom everything stands, freed of one thing after the other."""
     past = datetime.now(UTC) - timedelta(days=1)
-    wrongs = {"active": False, "locked": True, "expires_at": past, "roles": "customer", "max_stake_per_event": 100}
+    wrongs: dict[str, Any] = {
+        "active": False,
+        "locked": True,
+        "expires_at": past,
+        "roles": "customer",
+        "max_stake_per_event": 100,
+    }
     world.change_customer(**wrongs)
     number = 100
-    rights = [
+    rights: list[tuple[str, dict[str, Any]]] = [
         ("customer_inactive", {"active": True}),
         ("customer_locked", {"locked": False}),
         ("customer_expired", {"expires_at": None}),
@@ -301,7 +308,7 @@ def test_8_payout_above_overdraw_is_paid_and_flagged(world: World) -> None:
 
 
 @pytest.mark.parametrize("standing", [{"active": False}, {"locked": True}, {"roles": "customer"}], ids=str)
-def test_9_winnings_and_refunds_reach_blocked_customers(world: World, standing: dict[str, object]) -> None:
+def test_9_winnings_and_refunds_reach_blocked_customers(world: World, standing: dict[str, Any]) -> None:
     world.place(bet(1), bet(2))
     world.change_customer(**standing, expires_at=datetime.now(UTC) - timedelta(days=1))
     assert world.settle(result(1)) == OK

@@ -13,7 +13,7 @@ from wallet_hooks.sportsbook.schemas import CancelBetsShape, PlaceBetsShape, Set
 from wallet_hooks.web.shapes import Shape, quick_reader
 from wallet_hooks.web.strict_json import Number, read_json
 
-odd = (
+odd: st.SearchStrategy[Any] = (
     st.none()
     | st.booleans()
     | st.just(Number("5"))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any, TextIO
@@ -14,9 +15,10 @@ from wallet_hooks import clock, money
 from wallet_hooks.customers.models import ROLES, Customer
 from wallet_hooks.customers.queries import Standing, customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, create_customers
-from wallet_hooks.database import reading, writing
-from wallet_hooks.errors import WalletHooksError
+from wallet_hooks.database import reading, refresh_statistics, writing
+from wallet_hooks.errors import RefusedError, WalletHooksError
 from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
@@ -39,6 +41,7 @@ def customer() -> None:
     "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable. Without bet_placer: no bets."
 )
 @click.option("--name", default="", help="Display name.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input; it is kept as a hash.")
 @click.option("--inactive", is_flag=True)
 @click.option("--locked", is_flag=True)
 @click.option("--expires-at", type=click.DateTime(), help="UTC; no bets from then on.")
@@ -50,6 +53,7 @@ def create(
     currency: str,
     credit_limit: str,
     max_stake_per_event: str | None,
+    password_stdin: bool,
     inactive: bool,
     expires_at: Any,
     **facts: Any,
@@ -61,6 +65,7 @@ def create(
         credit_limit=money.parse_limit(credit_limit, currency),
         max_stake_per_event=stake_limit,
         active=not inactive,
+        password_hash=hash_password(sys.stdin.readline().rstrip("\r\n")) if password_stdin else None,
         expires_at=expires_at and expires_at.replace(tzinfo=clock.now().tzinfo),
         **facts,
     )
@@ -75,13 +80,21 @@ def create(
 def import_(engine: Engine, file: TextIO) -> None:
     """Create customers from a CSV file: brand,uid,username,currency,balance,credit_limit. All of them or none."""
     rows = csv.DictReader(file)
-    if set(rows.fieldnames or ()) != set(_IMPORT_COLUMNS):
+    try:
+        columns = set(rows.fieldnames or ())
+    except (csv.Error, UnicodeError) as error:
+        raise click.ClickException(f"line 1: {error}") from None
+    if columns != set(_IMPORT_COLUMNS):
         raise click.UsageError(f"the first line names the columns {','.join(_IMPORT_COLUMNS)}")
     count = 0
-    with writing(engine) as session:
-        for client, batch in _batches(_read_rows(rows)):
-            create_customers(session, brand_by_client(session, client), batch, now=clock.now())
-            count += len(batch)
+    try:
+        with writing(engine) as session:
+            for client, batch in _batches(_read_rows(rows)):
+                create_customers(session, brand_by_client(session, client), batch, now=clock.now())
+                count += len(batch)
+            refresh_statistics(session, "customer", "ledger_account")
+    except (csv.Error, UnicodeError) as error:
+        raise click.ClickException(f"line {rows.line_num + 1}: {error}") from None
     click.echo(f"{count} customers imported")
 
 
@@ -133,11 +146,13 @@ def _read_rows(rows: "csv.DictReader[str]") -> Iterator[tuple[str, NewCustomer]]
     for row in rows:
         try:
             yield row["brand"], _read_row(row)
-        except (WalletHooksError, money.MoneyError, TypeError) as error:
+        except (WalletHooksError, money.MoneyError) as error:
             raise click.ClickException(f"line {rows.line_num}: {error}") from None
 
 
 def _read_row(row: dict[str, str]) -> NewCustomer:
+    if None in row.values() or None in row:
+        raise RefusedError("columns", f"{len(_IMPORT_COLUMNS)} columns are expected")
     currency = row["currency"]
     return NewCustomer(
         uid=row["uid"],

@@ -82,7 +82,7 @@ def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = Fal
     query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
     query = query.where(Brand.client == client, Customer.uid == uid)
     if lock:
-        query = query.with_for_update(of=Customer, key_share=True)
+        query = query.with_for_update(of=Customer, key_share=True).execution_options(populate_existing=True)
     row = session.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"no customer {uid!r} of brand {client!r}")

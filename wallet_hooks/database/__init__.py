@@ -1,6 +1,6 @@
 """Engines, tables' common ground, transactions, and statements over sets of rows."""
 
-from wallet_hooks.database.engine import open_engine, reading, writing
+from wallet_hooks.database.engine import has_row_locks, open_engine, reading, refresh_statistics, wait_briefly, writing
 from wallet_hooks.database.faults import Fault, fault_of
 from wallet_hooks.database.rows import Call, Either, RowStatement, for_update, run_together, write_at_once
 from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime, WideAmount
@@ -17,9 +17,12 @@ __all__ = [
     "WideAmount",
     "fault_of",
     "for_update",
+    "has_row_locks",
     "open_engine",
     "reading",
+    "refresh_statistics",
     "run_together",
+    "wait_briefly",
     "write_at_once",
     "writing",
 ]

@@ -13,14 +13,18 @@ class Fault(Enum):
     CONTENDED = "contended"  # a serialization failure or a deadlock: the same again may well succeed
     LATE = "late"  # a lock or a statement took longer than it may
     DUPLICATE = "duplicate"  # a unique key was taken meanwhile
+    OUT_OF_RANGE = "out_of_range"  # a number that no account can hold
     CLOSED_PERIOD = "closed_period"  # the accounting day was closed meanwhile
     OTHER = "other"
 
 
 # The ledger's triggers say these words when a transaction is booked into a closed day.
 CLOSED_PERIOD_MESSAGE = "ledger: the period is closed"
+DUPLICATE_MESSAGE = "ledger: the id or reference is taken"
+# How the names of the checks end that hold SQLite to whole numbers.
+EXACT_CHECK = "_exact"
 
-_LOST_STATES = ("08", "53", "57P", "58")
+_LOST_STATES = ("08", "53", "57P", "58", "25006")  # 25006: a standby, or a primary that was demoted
 _CONTENDED_STATES = ("40",)
 _LATE_STATES = ("55P03", "57014", "25P")
 _SQLITE_LATE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -48,7 +52,10 @@ def _postgresql_fault(error: psycopg.Error) -> Fault:
         return Fault.LOST if isinstance(error, psycopg.OperationalError) else Fault.OTHER
     if state == "23505":
         return Fault.DUPLICATE
+    if state == "0A000" and "recovery" in str(error):
+        return Fault.LOST
     for fault, prefixes in (
+        (Fault.OUT_OF_RANGE, ("22003",)),
         (Fault.LATE, _LATE_STATES),
         (Fault.CONTENDED, _CONTENDED_STATES),
         (Fault.LOST, _LOST_STATES),
@@ -64,6 +71,10 @@ def _sqlite_fault(error: sqlite3.Error) -> Fault:
         return Fault.OTHER
     if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
         return Fault.DUPLICATE
+    if code == sqlite3.SQLITE_CONSTRAINT_TRIGGER and DUPLICATE_MESSAGE in str(error):
+        return Fault.DUPLICATE
+    if code == sqlite3.SQLITE_CONSTRAINT_CHECK and EXACT_CHECK in str(error):
+        return Fault.OUT_OF_RANGE
     primary = code & 0xFF
     if primary in _SQLITE_LATE:
         return Fault.LATE

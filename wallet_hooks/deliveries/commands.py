@@ -17,7 +17,9 @@ def deliveries() -> None:
 
 
 @deliveries.command()
-@click.option("--older-than", type=click.IntRange(1), metavar="DAYS", help="Default: WALLET_HOOKS_RETENTION_DAYS.")
+@click.option(
+    "--older-than", type=click.IntRange(1, 36_500), metavar="DAYS", help="Default: WALLET_HOOKS_RETENTION_DAYS."
+)
 @click.pass_obj
 def prune(engine: Engine, older_than: int | None) -> None:
     """Delete callbacks whose retention is over, a thousand in a transaction. Wagers and the ledger stay."""

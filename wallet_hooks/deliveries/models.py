@@ -32,6 +32,7 @@ class DeliveryBet(Base):
     """Which bets a delivery spoke of; `bet` is the bet's key, `game:client:uid`."""
 
     __tablename__ = "delivery_bet"
+    __table_args__ = (Index(None, "delivery_id", postgresql_using="brin"),)
 
     bet: Mapped[str] = mapped_column(Key(194), primary_key=True)
     delivery_id: Mapped[UUID] = mapped_column(primary_key=True)

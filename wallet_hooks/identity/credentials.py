@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
+from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
 import jwt
+from jwt.types import Options
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
 from wallet_hooks.identity.directory import ProviderFacts
@@ -108,7 +110,8 @@ def _prove(provider: ProviderFacts, call: Call) -> Denial | None:
 def _prove_token(call: Call, secret: str) -> Denial | None:
     token = call.headers["Authorization"].split(" ", 2)[2:]
     claims = _claims(token[0], secret) if token else None
-    if claims is None or not claims["exp"] > call.now.timestamp():
+    now = call.now.timestamp()
+    if claims is None or not claims.get("nbf", now) <= now < claims["exp"]:
         return Denial.UNAUTHENTICATED
     role = claims.get("role", "user")  # older tokens have none: the lesser one is meant
     allowed = role == "admin" if call.admin else role in _PLACING_ROLES
@@ -117,18 +120,35 @@ def _prove_token(call: Call, secret: str) -> Denial | None:
 
 @lru_cache(maxsize=1024)
 def _claims(token: str, secret: str) -> Mapping[str, Any] | None:
-    """The claims of a token whose signature is right. Its expiry is the caller's to judge, at each call."""
+    """The claims of a token whose signature is right. Its times are the caller's to judge, at each call."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
             secret,
             algorithms=["HS256"],
-            options={"require": ["exp", "username"], "verify_exp": False, "verify_aud": False, "verify_iat": False},
+            options=_OPTIONS,
         )
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         return None
     has_id = "id" in claims or "uid" in claims
-    return claims if has_id and type(claims["exp"]) in (int, float) else None
+    return claims if has_id and _is_instant(claims["exp"]) and _is_instant(claims.get("nbf", 0)) else None
+
+
+def _is_instant(value: object) -> bool:
+    return type(value) is int or (type(value) is float and isfinite(value))
+
+
+# The library judges the signature alone: times are judged at each call, and the rest is not asked for.
+_OPTIONS: Options = {
+    "require": ["exp", "username"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
 
 
 def _prove_webhook(call: Call, secret: str) -> Denial | None:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select
 from wallet_hooks.database import reading
 from wallet_hooks.identity.models import Brand, Provider
 
+_FIRST_WAIT = 2.0  # seconds
 CORRECTIONS = ("debt", "refuse")
 
 
@@ -87,12 +88,19 @@ class DirectoryCache:
         self._directory = Directory({}, ())
 
     def get(self) -> Directory:
-        """Raises the database's error where the directory is stale and cannot be read."""
-        if self._is_stale():
-            with self._lock:
+        """Raises the database's error where the directory is stale and cannot be read.
+
+        While one caller reads it anew, the others go on with what there is: none of them waits for a database that
+        does not answer. Before the first reading there is nobody in it, so nobody gets in.
+        """
+        patience = 0 if self._directory.brands else _FIRST_WAIT
+        if self._is_stale() and self._lock.acquire(timeout=patience):
+            try:
                 if self._is_stale():
                     self._directory = read_directory(self._engine)
                     self._read_at = self._monotonic()
+            finally:
+                self._lock.release()
         return self._directory
 
     def _is_stale(self) -> bool:

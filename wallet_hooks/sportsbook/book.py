@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import ROUND_CEILING
 from typing import NamedTuple
 
 from wallet_hooks import money
@@ -13,8 +14,8 @@ from wallet_hooks.ledger.journal import Journal, Line, Posting
 from wallet_hooks.ledger.rules import Stake
 from wallet_hooks.sportsbook.bets import BetKey
 
-# Balances are BIGINT: no credit limit lets one leave that range.
-_LOWEST_BALANCE = -(2**62)
+# Balances are BIGINT: neither a credit limit nor a payout lets one leave that range.
+MAX_BALANCE = 2**62
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class RaisedException(NamedTuple):
     kind: str
     key: BetKey
     subject: str
-    delivery_id: str
+    delivery_id: str | None
 
 
 class Step(NamedTuple):
@@ -95,7 +96,7 @@ class Book:
     changed: dict[BetKey, WagerState] = field(default_factory=dict)
     exceptions: list[RaisedException] = field(default_factory=list)
     booking_days: dict[str, date] = field(default_factory=dict)
-    delivery_id: str = ""
+    delivery_id: str | None = None
     reason: str | None = None  # a person's, kept with what it posts
 
     def customer(self, client: str, user_uid: str) -> CustomerFacts | None:
@@ -105,14 +106,19 @@ class Book:
     def available(self, customer: CustomerFacts) -> int:
         """What the customer may still spend: balance and credit, in minor units of its currency."""
         balance = self.journal.balance(chart.player(customer.id, customer.currency))
-        return min(customer.credit_limit - balance, -_LOWEST_BALANCE - balance)
+        return min(customer.credit_limit, MAX_BALANCE) - balance
 
-    def home_amount(self, amount: int, currency: str, customer: CustomerFacts) -> tuple[int, str | None] | None:
-        """An amount in the customer's currency with the rate that was used (None at home); None without a rate."""
+    def cost(self, amount: int, currency: str, customer: CustomerFacts) -> tuple[int, str | None] | None:
+        """What a stake costs in the customer's currency, with the rate used (None at home); None without a rate.
+
+        Rounded up: a stake that is not 0 is never free.
+        """
         if currency == customer.currency:
             return amount, None
         rate = self.rates.get((currency, customer.currency))
-        return None if rate is None else (money.convert(amount, currency, customer.currency, rate), rate)
+        if rate is None:
+            return None
+        return money.convert(amount, currency, customer.currency, rate, rounding=ROUND_CEILING), rate
 
     def booking_day(self, client: str) -> date:
         if client not in self.booking_days:

@@ -87,7 +87,7 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
         return "customer_unknown"
     if (refusal := _standing_refusal(customer, trial.book)) is not None:
         return refusal
-    home = None if bet.amount is None else trial.book.home_amount(bet.amount, bet.currency, customer)
+    home = None if bet.amount is None else trial.book.cost(bet.amount, bet.currency, customer)
     if home is None:
         return "currency_not_supported"
     cost, rate = home
@@ -110,14 +110,14 @@ def _standing_refusal(customer: CustomerFacts, book: Book) -> str | None:
 
 def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
     limit = customer.max_stake_per_event
-    if limit is None or not cost:
+    if limit is None or not bet.amount:
         return None
     staked = trial.stake_on_event((customer.id, bet.key.game, bet.pool_uid))
     return "event_stake_exceeded" if staked + cost > limit else None
 
 
 def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
-    if not cost or cost <= trial.available(customer):
+    if not bet.amount or cost <= trial.available(customer):
         return None
     return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Response, request
 from marshmallow import ValidationError
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import EnvironHeaders
 
 from wallet_hooks import clock
@@ -84,10 +83,15 @@ class Callbacks:
             address = str(source.address or "")
             callback = Callback(id_, path, asked, directory.brands, address, body, now, started)
             answer = self._commits.submit(callback)
-        except (TryAgainError, SQLAlchemyError) as error:
-            if isinstance(error, SQLAlchemyError) and fault_of(error) is Fault.OTHER:
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is Fault.OUT_OF_RANGE:
+                outcome = Unreadable("invalid_request", {"_body": ["an amount is out of range"]})
+                answer = Answer(outcome, *render(outcome))
+            elif fault is not Fault.OTHER or isinstance(error, TryAgainError):
+                answer = Answer(Declined("try_again"), 503, '{"error":"try_again"}')
+            else:
                 raise
-            answer = Answer(Declined("try_again"), 503, '{"error":"try_again"}')
         _observe(id_, path, answer, clock.monotonic() - started)
         return _response(id_, answer)
 

@@ -18,7 +18,7 @@ _SOME = validate.Length(min=1)
 class BettingUserShape(Shape):
     client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
     uid = Identifier(required=True, metadata={"description": "The customer's id at the operator."})
-    ip = Text(max_length=64, metadata={"description": "Where the customer placed the bet from."})
+    ip = Text(max_length=64, allow_none=True, metadata={"description": "Where the customer placed the bet from."})
 
 
 class BetslipPoolShape(Shape):
@@ -26,7 +26,7 @@ class BetslipPoolShape(Shape):
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
     game = Identifier(required=True, metadata={"description": "The provider's game, such as betflex."})
     uid = Identifier(required=True, metadata={"description": "The coupon: what the bet is on."})
-    overdraw = Amount(metadata={"description": "Potential payout."})
+    overdraw = Amount(allow_none=True, metadata={"description": "Potential payout."})
 
 
 class StakeShape(Shape):
@@ -49,28 +49,31 @@ class PlaceBetsShape(Shape):
 class NamedUserShape(Shape):
     client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
     uid = Identifier(required=True, metadata={"description": "The customer's id at the operator."})
-    name = Text(metadata={"description": "The customer's name; not compared."})
+    name = Anything(metadata={"description": "The customer's name; not read."})
 
 
 class SettledPoolShape(Shape):
-    client = Identifier(metadata={"description": "The provider's own name; the brand is user.client."})
+    client = Anything(metadata={"description": "The provider's own name; the brand is user.client."})
     game = Identifier(required=True)
-    uid = Identifier()
-    currency = Text(max_length=6, metadata={"description": "Base currency of the coupon; the bet has its own."})
-    overdraw = Amount()
-    cost = Amount()
+    uid = Anything()
+    currency = Anything(metadata={"description": "Base currency of the coupon; the bet has its own."})
+    overdraw = Anything()
+    cost = Anything()
     guaranteed = Anything()
 
 
 class ResultShape(Shape):
     uid = Identifier(required=True)
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
-    amount = Amount(metadata={"description": "The stake, for information: ours is the one recorded."})
+    amount = Anything(metadata={"description": "The stake, for information: ours is the one recorded."})
     payout = Amount(required=True, metadata={"description": "What the customer gets; 0 closes the bet."})
     base_payout = Anything()
     odds = Anything()
     rake = Anything()
-    result = Text(metadata={"description": "void, refund, cancelled, push or returned with payout = stake is a void."})
+    result = Text(
+        allow_none=True,
+        metadata={"description": "A word for void with payout = stake gives the stake back."},
+    )
     extra = Anything()
 
 
@@ -91,15 +94,15 @@ class SettleBetsShape(Shape):
 
 
 class CancelledPoolShape(Shape):
-    client = Identifier(metadata={"description": "The provider's own name; the brand is user.client."})
+    client = Anything(metadata={"description": "The provider's own name; the brand is user.client."})
     status = Anything()
     game = Identifier(required=True)
-    uid = Identifier()
+    uid = Anything()
 
 
 class RefundShape(Shape):
     uid = Identifier(required=True)
-    amount = Amount(metadata={"description": "The stake, for information: the recorded one is given back."})
+    amount = Anything(metadata={"description": "The stake, for information: the recorded one is given back."})
     rake = Anything()
 
 

@@ -6,10 +6,10 @@ A settlement or a refund is never refused for a blocked, limited or expired cust
 import json
 
 from wallet_hooks import money
-from wallet_hooks.ledger import rules
+from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.sportsbook.bets import CancelBet, SettleBet
-from wallet_hooks.sportsbook.book import Book, Step, WagerState
+from wallet_hooks.sportsbook.book import MAX_BALANCE, Book, Step, WagerState
 
 VOID_RESULTS = frozenset({"void", "refund", "cancelled", "push", "returned"})
 _VOID = "void"
@@ -25,6 +25,9 @@ def settle(bet: SettleBet, book: Book) -> str | None:
         return "conflict"
     assert bet.payout is not None, "a wager that was taken has a currency that is known"
     outcome = outcome_of(bet.payout, bet.result, wager)
+    if _is_out_of_range(wager, bet.payout, outcome, book):
+        book.raise_exception("payout_out_of_range", bet.key, outcome)
+        return "invalid_request"
     if wager.status == "open":
         _settle_anew(wager, bet.payout, bet.result, outcome, book)
         return None
@@ -118,6 +121,14 @@ def _new_home_return(wager: WagerState, payout: int, outcome: str) -> int:
 def _home_return(wager: WagerState, outcome: str) -> int:
     assert wager.home_payout is not None, "a settled wager knows what it paid"
     return wager.as_stake().cost if outcome == _VOID else wager.home_payout
+
+
+def _is_out_of_range(wager: WagerState, payout: int, outcome: str, book: Book) -> bool:
+    """Whether the payout, in the customer's currency, or the balance after it is more than an account can hold."""
+    stake = wager.as_stake()
+    home = _new_home_return(wager, payout, outcome)
+    balance = -book.journal.balance(chart.player(stake.customer_id, stake.home_currency))
+    return max(home, balance + home) > MAX_BALANCE
 
 
 def _leave_event(wager: WagerState, book: Book) -> None:

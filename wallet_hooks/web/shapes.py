@@ -65,6 +65,9 @@ class Amount(fields.Field[str]):
 class Anything(fields.Field[Any]):
     """A value that is not read here, whatever it is."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         return value
 
@@ -132,10 +135,12 @@ def _unvalidated_reader(field: fields.Field[Any]) -> _Reader:
         return _object_reader(field.schema)
     if isinstance(field, fields.List):
         return _list_reader(_reader(field.inner))
-    read = field._deserialize
+    read, allows_none = field._deserialize, field.allow_none
 
     def read_value(value: Any) -> Any:
         if value is None:
+            if allows_none:
+                return None
             raise _NotQuickError
         return read(value, None, None)
 
@@ -146,6 +151,13 @@ def _list_reader(read: _Reader) -> _Reader:
     def read_list(values: Any) -> list[Any]:
         if type(values) is not list:
             raise _NotQuickError
-        return [read(value) for value in values]
+        loaded = []
+        for value in values:
+            try:
+                loaded.append(read(value))
+            except (_NotQuickError, ValidationError):
+                del values[len(loaded) + 1 :]  # what follows the first bad element is not worth judging
+                raise
+        return loaded
 
     return read_list

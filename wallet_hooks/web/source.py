@@ -26,5 +26,6 @@ def read_address(text: str | None) -> Address | None:
         address = ip_address(text or "")
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    if isinstance(address, IPv4Address):
+        return address
+    return None if address.scope_id else address.ipv4_mapped or address

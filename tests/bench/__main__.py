@@ -1,0 +1,163 @@
+"""Starts PostgreSQL and the service with its production settings, drives them, and prints what it compared."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests import postgresql
+from tests.bench import load
+from tests.bench.fill import fill
+from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
+from wallet_hooks import clock
+from wallet_hooks.customers.service import NewCustomer, create_customers
+from wallet_hooks.database import open_engine, writing
+from wallet_hooks.database.migrating import upgrade
+from wallet_hooks.identity.service import add_brand, add_provider
+from wallet_hooks.settings import Settings
+
+PORT = 18_900
+PER_REQUEST = 100
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--seconds", type=int, default=10, help="how long each single-bet load lasts")
+    parser.add_argument("--requests", type=int, default=500, help=f"how many requests of {PER_REQUEST} bets")
+    parser.add_argument("--wagers", type=int, default=1_000_000, help="how many wagers make the database full")
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores; load by {'wrk' if _has_wrk() else 'our own generator'}, {CONNECTIONS} connections")
+    with tempfile.TemporaryDirectory() as directory, postgresql.running(Path(directory) / "data") as server:
+        Path(directory).chmod(0o755)
+        server.set("max_wal_size", "8GB")
+        server.set("checkpoint_timeout", "1h")
+        _on_postgresql(server, options)
+        _on_sqlite(Path(directory), options)
+
+
+def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> None:
+    server.create("bench")
+    url = server.url("bench")
+    _prepare(url)
+    bare = _bare(options.seconds)
+    _show("bare Flask route, same server", bare)
+    tpcb = _pgbench(server, options.seconds)
+    print(f"{'TPC-B, pgbench -M prepared -s 50':<44} {tpcb:>9,.0f} /s")
+    with _served(url, "wsgi:app") as address:
+        load.single_bets(address, first=1, seconds=3)  # plans, caches, connections
+        empty = load.single_bets(address, first=10**7, seconds=options.seconds)
+        _show("single bets", empty)
+        print(f"{'  against bare Flask':<44} {empty.per_second / bare.per_second:>9.2f}    (aim 0.50)")
+        print(f"{'  against TPC-B':<44} {empty.per_second / tpcb:>9.2f}    (aim 0.60)")
+        _show_batches("PostgreSQL", address, options.requests)
+    fill(url, options.wagers)
+    with _served(url, "wsgi:app") as address:
+        load.single_bets(address, first=2 * 10**8, seconds=3)
+        full = load.single_bets(address, first=3 * 10**8, seconds=options.seconds)
+    _show(f"single bets after {options.wagers:,} wagers", full)
+    print(f"{'  slower than empty by a factor of':<44} {empty.per_second / full.per_second:>9.2f}    (aim under 1.10)")
+
+
+def _on_sqlite(directory: Path, options: argparse.Namespace) -> None:
+    url = f"sqlite:///{directory / 'bench.db'}"
+    _prepare(url)
+    with _served(url, "wsgi:app") as address:
+        load.single_bets(address, first=1, seconds=2)
+        _show("single bets on SQLite", load.single_bets(address, first=10**7, seconds=options.seconds))
+        _show_batches("SQLite", address, options.requests)
+
+
+def _show_batches(engine: str, address: str, requests: int) -> None:
+    first = 5 * 10**7
+    for what, path, write in (("bets", "/bets", load.placed), ("settlements", "/winners", load.settled)):
+        bodies = [write(numbers) for numbers in load.chunks(first, requests, PER_REQUEST)]
+        measured = load.send(address, path, bodies, connections=8)
+        each = measured._replace(per_second=measured.per_second * PER_REQUEST)
+        _show(f"{what}, {PER_REQUEST} a request, {engine}", each)
+
+
+def _show(what: str, measured: Measured) -> None:
+    failures = f"   {measured.bad} FAILED" if measured.bad else ""
+    latencies = f"p50 {measured.p50:6.1f} ms   p99 {measured.p99:6.1f} ms"
+    print(f"{what:<44} {measured.per_second:>9,.0f} /s   {latencies}{failures}", flush=True)
+
+
+def _has_wrk() -> bool:
+    from shutil import which  # noqa: PLC0415
+
+    return which("wrk") is not None
+
+
+def _prepare(url: str) -> None:
+    """A brand, a provider without credentials, and customers with money."""
+    engine = open_engine(Settings(database_url=url))
+    upgrade(engine)
+    now = clock.now()
+    with writing(engine) as session:
+        brand = add_brand(session, id_=1, client="acme", currency="EUR", timezone="Europe/London", policy=None)
+        add_provider(session, game="betflex", client="acme", auth="none", secrets=(), allow=())
+        for numbers in load.chunks(1, CUSTOMERS // 1000, 1000):
+            new = [NewCustomer(uid=str(n), username=f"c{n}", currency="EUR", balance=10**12) for n in numbers]
+            create_customers(session, brand, new, now=now)
+    if engine.dialect.name == "postgresql":
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ANALYZE")
+    engine.dispose()
+
+
+def _bare(seconds: int) -> Measured:
+    with _served("sqlite:///:memory:", "tests.bench.bare:app", WEB_CONCURRENCY=str(os.cpu_count())) as address:
+        load.single_bets(address, first=1, seconds=2)
+        return load.single_bets(address, first=1, seconds=seconds)
+
+
+def _pgbench(server: postgresql.Server, seconds: int) -> float:
+    server.create("tpcb")
+    pgbench = [str(server.binaries / "pgbench"), "-h", server.socket_dir, "-U", "postgres"]
+    subprocess.run([*pgbench, "-i", "-q", "-s", "50", "tpcb"], check=True, capture_output=True)
+    run = [*pgbench, "-M", "prepared", "-c", str(CONNECTIONS), "-j", "1", "-T", str(seconds), "tpcb"]
+    output = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    server.drop("tpcb")
+    line = next(line for line in output.splitlines() if line.startswith("tps"))
+    return float(line.split()[2])
+
+
+@contextmanager
+def _served(database_url: str, app: str, **environment: str) -> Iterator[str]:
+    """gunicorn with the production settings, on a port of its own."""
+    settings = {"WALLET_HOOKS_DATABASE_URL": database_url, "WALLET_HOOKS_LISTEN": f"127.0.0.1:{PORT}"}
+    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", app]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env=os.environ | settings | environment, stdout=log, stderr=log)
+        try:
+            _wait_until_up(f"http://127.0.0.1:{PORT}/bets")
+            yield f"http://127.0.0.1:{PORT}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _wait_until_up(url: str) -> None:
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(url, json.dumps({}).encode(), timeout=5).close()
+            return
+        except urllib.error.HTTPError as answered:
+            answered.close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("the service did not come up")
+
+
+if __name__ == "__main__":
+    main()

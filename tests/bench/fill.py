@@ -1,0 +1,35 @@
+"""A database full of wagers."""
+
+import multiprocessing
+
+from tests.bench import load
+from wallet_hooks import clock
+from wallet_hooks.database import open_engine, writing
+from wallet_hooks.identity.directory import read_directory
+from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook.routes import render
+from wallet_hooks.sportsbook.schemas import read_place_bets
+from wallet_hooks.sportsbook.service import Callback, answer
+from wallet_hooks.web.requests import new_request_id
+from wallet_hooks.web.strict_json import read_json
+
+
+def fill(url: str, wagers: int) -> None:
+    """Place wagers by the service's own code, without HTTP, from two processes."""
+    half = wagers // 2
+    firsts = [10**8, 10**8 + half]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.starmap(_fill_from, [(url, first, half) for first in firsts])
+
+
+def _fill_from(url: str, first: int, count: int) -> None:
+    engine = open_engine(Settings(database_url=url, lock_timeout=30, statement_timeout=60), for_callbacks=True)
+    brands = read_directory(engine).brands
+    for numbers in load.chunks(first, count // 1000, 1000):
+        body = load.placed(numbers)
+        now = clock.now()
+        asked = read_place_bets(read_json(body))
+        callback = Callback(new_request_id(now), "/bets", asked, brands, "", b"{}", now, clock.monotonic())
+        with writing(engine) as session:
+            answer(session, [callback], render=render, now=now)
+    engine.dispose()

@@ -1,0 +1,128 @@
+"""Load: wrk where it is installed, else a lean generator of our own; the latter also for prepared bodies."""
+
+import json
+import selectors
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tests.world import bet, result
+
+CUSTOMERS = 10_000
+CONNECTIONS = 32
+
+
+class Measured(NamedTuple):
+    """Requests a second, latencies in milliseconds, and how many answers were not 200."""
+
+    per_second: float
+    p50: float
+    p99: float
+    bad: int
+
+
+def single_bets(url: str, *, first: int, seconds: int, connections: int = CONNECTIONS) -> Measured:
+    """Single-bet requests for some seconds, each bet new from `first` upwards."""
+    if shutil.which("wrk"):
+        return _wrk(url, first, seconds, connections)
+    bodies = (json.dumps({"bets": [_bet(number)]}).encode() for number in iter(range(first, first + 10**9)))
+    return send(url, "/bets", bodies, seconds=seconds, connections=connections)
+
+
+def placed(numbers: Sequence[int]) -> bytes:
+    """A request that places these bets."""
+    return json.dumps({"bets": [_bet(number) for number in numbers]}).encode()
+
+
+def settled(numbers: Sequence[int]) -> bytes:
+    """A request that settles these bets, every other one won."""
+    pool = result()["pool"]
+    bets = [result(number, "2.00" if number % 2 else "0", user=str(_customer(number)))["bets"][0] for number in numbers]
+    return json.dumps({"pools": [{"pool": pool, "bets": bets}]}).encode()
+
+
+def send(
+    url: str, path: str, bodies: Iterable[bytes], *, seconds: float = 600, connections: int = CONNECTIONS
+) -> Measured:
+    """Send bodies until they or the seconds run out, each connection with one request under way."""
+    feed = iter(bodies)
+    taken: list[float] = []
+    bad = 0
+    started = time.perf_counter()
+    with selectors.DefaultSelector() as selector:
+        for body in islice(feed, connections):
+            _Exchange(url, path, selector).start(body)
+        while selector.get_map():
+            for key, _ in selector.select():
+                exchange: _Exchange = key.data
+                if (status := exchange.receive()) is None:
+                    continue
+                taken.append(time.perf_counter() - exchange.started)
+                bad += status != 200
+                body = next(feed, b"") if time.perf_counter() - started < seconds else b""
+                exchange.start(body) if body else exchange.close()
+    elapsed = time.perf_counter() - started
+    taken.sort()
+    return Measured(len(taken) / elapsed, taken[len(taken) // 2] * 1e3, taken[len(taken) * 99 // 100] * 1e3, bad)
+
+
+class _Exchange:
+    """One connection, one request at a time."""
+
+    def __init__(self, url: str, path: str, selector: selectors.BaseSelector) -> None:
+        parts = urlsplit(url)
+        self._head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n".encode()
+        self._selector = selector
+        self._socket = socket.create_connection((parts.hostname, parts.port or 80))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(self._socket, selectors.EVENT_READ, self)
+        self._received = b""
+        self.started = 0.0
+
+    def start(self, body: bytes) -> None:
+        self.started = time.perf_counter()
+        self._socket.sendall(self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    def receive(self) -> int | None:
+        """The status, once the whole answer is there."""
+        self._received += self._socket.recv(65536)
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        if not found:
+            return None
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        if len(body) < length:
+            return None
+        self._received = b""
+        return int(head.split(b" ", 2)[1])
+
+    def close(self) -> None:
+        self._selector.unregister(self._socket)
+        self._socket.close()
+
+
+def chunks(first: int, count: int, size: int) -> Iterator[range]:
+    """`count` runs of `size` numbers each."""
+    return (range(first + n * size, first + (n + 1) * size) for n in range(count))
+
+
+def _wrk(url: str, first: int, seconds: int, connections: int) -> Measured:
+    script = Path(__file__).with_name("bets.lua")
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url, "--", str(first)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    line = next(line for line in output.splitlines() if line.startswith("RESULT"))
+    requests, duration, bad, p50, p99 = map(int, line.split()[1:])
+    return Measured(requests / duration * 1e6, p50 / 1e3, p99 / 1e3, bad)
+
+
+def _customer(number: int) -> int:
+    return 1 + (number * 7919) % CUSTOMERS
+
+
+def _bet(number: int) -> dict[str, object]:
+    return bet(number, "1.00", user=_customer(number), pool=number % 500, overdraw="21.00")

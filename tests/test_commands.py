@@ -1,0 +1,231 @@
+"""The commands that operations rely on, run as they are typed."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.world import OK, World, bet, result
+
+GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
+COMMAND = str(Path(sys.executable).with_name("wallet-hooks"))
+
+
+class Shell:
+    """Runs `wallet-hooks` on one database, each time as a process of its own."""
+
+    def __init__(self, database_url: str) -> None:
+        self.environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url}
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        ran = subprocess.run(
+            [COMMAND, *arguments],
+            input=stdin, capture_output=True, text=True, env=self.environment | environment,
+        )  # fmt: skip
+        assert "Traceback" not in ran.stderr, ran.stderr
+        return ran
+
+    def ok(self, *arguments: str, stdin: str = "") -> str:
+        ran = self.run(*arguments, stdin=stdin)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+
+@pytest.fixture
+def shell(database_url: str) -> Shell:
+    return Shell(database_url)
+
+
+BRAND = ["brand", "add", "--id", "1007", "--client", "acme", "--currency", "EUR", "--timezone", "Europe/London"]
+ANN = ["customer", "create", "--brand", "acme", "--uid", "7", "--username", "ann", "--currency", "EUR"]
+OF_ANN = ["--brand", "acme", "--uid", "7"]
+
+
+def test_a_brand_from_nothing_to_a_settled_bet(shell: Shell, empty_world: World) -> None:
+    shell.ok("db", "upgrade")
+    shell.ok(*BRAND, "--policy", "ukgc")
+    shell.ok("provider", "add", "--game", "betflex", "--brand", "acme")
+    roles = ["--credit-limit", "0", "--role", "customer", "--role", "bet_placer", "--password-stdin"]
+    shell.ok(*ANN, *roles, stdin="correct horse 1\n")
+    shell.ok("cashier", "deposit", *OF_ANN, "--amount", "100.00", "--reference", "R1")
+    assert empty_world.place(bet()) == OK
+    shown = json.loads(shell.ok("customer", "show", *OF_ANN, "--json"))
+    assert {key: shown[key] for key in ("balance", "available", "open_stakes", "credit_limit", "limits")} == {
+        "balance": "90.00", "available": "90.00", "open_stakes": "10.00", "credit_limit": "0.00", "limits": {},
+    }  # fmt: skip
+    empty_world.settle(result())
+    wager = json.loads(shell.ok("wager", "show", "--brand", "acme", "--game", "betflex", "--uid", "9", "--json"))
+    assert (wager["status"], wager["stake"], wager["payout"]) == ("settled", "10.00", "25.00")
+    assert [len(wager[key]) for key in ("transactions", "deliveries")] == [2, 2]
+    listed = json.loads(shell.ok("customer", "list", "--json"))
+    assert listed == [{key: listed[0][key] for key in listed[0]} | {"uid": "7", "username": "ann", "balance": "115.00"}]
+    assert "rules hold" in shell.ok("verify")
+
+
+def test_a_reference_is_done_once_and_conflicts_with_other_facts(shell: Shell, world: World) -> None:
+    for _ in range(2):
+        shell.ok("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "R1")
+        shell.ok("cashier", "withdraw", *OF_ANN, "--amount", "3.00", "--reference", "R1")
+    assert world.balance() == "102.00"
+    for amount in ("6.00", "5.01"):
+        ran = shell.run("cashier", "deposit", *OF_ANN, "--amount", amount, "--reference", "R1")
+        assert (ran.returncode, "conflict" in ran.stderr) == (1, True)
+    assert world.balance() == "102.00"
+
+
+def test_a_withdrawal_takes_at_most_what_is_there(shell: Shell, world: World) -> None:
+    ran = shell.run("cashier", "withdraw", *OF_ANN, "--amount", "100.01", "--reference", "R")
+    assert (ran.returncode, "insufficient_funds" in ran.stderr) == (1, True)
+    shell.ok("cashier", "withdraw", *OF_ANN, "--amount", "100.00", "--reference", "R")
+    shell.ok("cashier", "withdraw", *OF_ANN, "--amount", "100.00", "--reference", "R")
+    assert world.balance() == "0.00"
+
+
+def test_an_adjustment_goes_both_ways_and_needs_a_reason(shell: Shell, world: World) -> None:
+    shell.ok("cashier", "adjust", *OF_ANN, "--amount=-30.00", "--reference", "A", "--reason", "chargeback")
+    assert world.balance() == "70.00"
+    assert world.house_balance("expenses:adjustments:acme") == -3000
+    assert shell.run("cashier", "adjust", *OF_ANN, "--amount", "1", "--reference", "B").returncode == 2
+
+
+def test_customers_are_imported_all_or_none(shell: Shell, world: World, tmp_path: Path) -> None:
+    file = tmp_path / "customers.csv"
+    head = "brand,uid,username,currency,balance,credit_limit\n"
+    file.write_text(head + "acme,20,twenty,EUR,12.50,5\nacme,21,twentyone,JPY,300,0\n")
+    assert "2 customers imported" in shell.ok("customer", "import", str(file))
+    assert (world.balance("20"), world.balance("21")) == ("12.50", "300")
+    for line, message in {
+        "acme,22,x,EUR,1.234,0": "line 3",
+        "acme,22,x,EUR": "line 3",
+        "acme,20,x,EUR,1,0": "taken",
+        "acme,22,twenty,EUR,1,0": "taken",
+        "nobody,22,x,EUR,1,0": "no brand",
+        "acme,22,x,QQQ,1,0": "QQQ",
+    }.items():
+        file.write_text(f"{head}acme,30,thirty,EUR,1,0\n{line}\n")
+        ran = shell.run("customer", "import", str(file))
+        assert (ran.returncode, message in ran.stderr) == (1, True), ran.stderr
+    file.write_bytes(head.encode() + b"\xff\xfe\n")
+    assert shell.run("customer", "import", str(file)).returncode == 1
+    assert world.count("customer") == 3
+
+
+def test_exceptions_are_listed_resolved_and_gone(shell: Shell, world: World) -> None:
+    world.settle(result(404))
+    (row,) = json.loads(shell.ok("exceptions", "list", "--json"))
+    assert (row["kind"], row["bet"]) == ("unknown_bet", "404")
+    shell.ok("exceptions", "resolve", str(row["id"]), "--reason", "provider's test")
+    assert json.loads(shell.ok("exceptions", "list", "--json")) == []
+    assert "provider's test" in shell.ok("exceptions", "list", "--all")
+    assert shell.run("exceptions", "resolve", str(row["id"]), "--reason", "again").returncode == 1
+
+
+def test_a_wager_is_settled_again_by_hand(shell: Shell, world: World) -> None:
+    world.place(bet(overdraw="20.00"))
+    of_bet = ["--brand", "acme", "--game", "betflex", "--uid", "9"]
+    ran = shell.run("wager", "resettle", *of_bet, "--payout", "5.00", "--reason", "too early")
+    assert (ran.returncode, "not_settled" in ran.stderr) == (1, True)
+    world.settle(result(payout="20.00"))
+    shell.ok("wager", "resettle", *of_bet, "--payout", "500.00", "--reason", "ticket 12")
+    assert world.balance() == "590.00"
+    assert [row["kind"] for row in json.loads(shell.ok("exceptions", "list", "--json"))] == ["payout_above_overdraw"]
+    assert "ticket 12" not in shell.ok("exceptions", "list")
+    shell.ok("wager", "show", *of_bet)
+    assert "rules hold" in shell.ok("verify")
+
+
+def test_two_exceptions_of_one_correction_by_hand(shell: Shell, world: World) -> None:
+    world.place(bet(overdraw="20.00"))
+    world.settle(result(payout="100.00"))
+    shell.ok("cashier", "withdraw", *OF_ANN, "--amount", "190.00", "--reference", "W")
+    of_bet = ["--brand", "acme", "--game", "betflex", "--uid", "9"]
+    shell.ok("wager", "resettle", *of_bet, "--payout", "50.00", "--reason", "ticket 13")
+    kinds = {row["kind"] for row in json.loads(shell.ok("exceptions", "list", "--json"))}
+    assert kinds == {"payout_above_overdraw", "debt_after_correction"}
+    assert world.balance() == "-50.00"
+
+
+def test_verify_finds_what_is_broken(shell: Shell, world: World) -> None:
+    from sqlalchemy import text  # noqa: PLC0415
+
+    from wallet_hooks.database import writing  # noqa: PLC0415
+
+    with writing(world.engine) as session:
+        session.execute(text("UPDATE ledger_account SET balance = balance - 1 WHERE name = 'players:1:UK'"))
+    ran = shell.run("verify", "--json")
+    assert ran.returncode == 1
+    assert json.loads(ran.stdout)[0]["where"] == "account players:1:UK EUR"
+
+
+def test_the_demo_goes_into_an_empty_database_only(shell: Shell) -> None:
+    shell.ok("demo")
+    assert len(json.loads(shell.ok("customer", "list", "--json"))) == 10
+    assert shell.run("demo").returncode == 1
+    shell.ok("demo", "--if-empty")
+    assert "rules hold" in shell.ok("verify")
+
+
+BAD: list[tuple[Sequence[str], int]] = [
+    (["nosuch"], 2),
+    (["customer", "show", "--brand", "acme", "--uid", "\udcff"], 1),
+    (["customer", "show", "--brand", "acme", "--uid", "404"], 1),
+    (["wager", "show", "--brand", "acme", "--game", "betflex", "--uid", "404"], 1),
+    (["cashier", "deposit", *OF_ANN, "--amount", "-1", "--reference", "x"], 1),
+    (["cashier", "deposit", *OF_ANN, "--amount", "1e9", "--reference", "x"], 1),
+    (["cashier", "deposit", *OF_ANN, "--amount", "0", "--reference", "x"], 1),
+    (["cashier", "deposit", *OF_ANN, "--amount", "1", "--reference", ""], 1),
+    ([*BRAND], 1),
+    (["brand", "add", "--id", "5", "--client", "a:b", "--currency", "EUR", "--timezone", "UTC"], 1),
+    (["brand", "add", "--id", "5", "--client", "b", "--currency", "EUR", "--timezone", "Mars/Olympus"], 1),
+    (["brand", "add", "--id", "5", "--client", "b", "--currency", "QQQ", "--timezone", "UTC"], 1),
+    (["provider", "add", "--game", "x", "--brand", "nobody"], 1),
+    (["provider", "add", "--game", "x", "--brand", "acme", "--auth", "hmac"], 1),
+    (["provider", "add", "--game", "x", "--brand", "acme", "--auth", "hmac", "--secret", "plain"], 1),
+    (["provider", "add", "--game", "x", "--brand", "acme", "--allow", "not a network"], 1),
+    ([*ANN[:-1], "EUR", "--password-stdin"], 1),
+    (["rate", "set", "EUR", "GBP", "0"], 1),
+    (["deliveries", "prune", "--older-than", "99999999999"], 2),
+    (["db", "upgrade", "nosuch"], 1),
+    (["exceptions", "resolve", "5", "--reason", "x"], 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), BAD, ids=lambda value: "_".join(value)[:60] if isinstance(value, list) else None
+)
+def test_bad_input_is_one_line_and_an_exit_status(
+    shell: Shell, world: World, arguments: Sequence[str], status: int
+) -> None:
+    before = world.count("ledger_transaction")
+    ran = shell.run(*arguments)
+    assert ran.returncode == status, ran.stderr
+    assert ran.stderr.strip()
+    assert world.count("ledger_transaction") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://x"),
+        ("DATABASE_URL", "postgresql://h:abc/db"),
+        ("LISTEN", "8000"),
+        ("BODY_CAP", "many"),
+        ("CURRENCIES", "BTC"),
+        ("CURRENCIES", "EUR=5"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_line(name: str, value: str, tmp_path: Path) -> None:
+    shell = Shell(f"sqlite:///{tmp_path / 'x.db'}")
+    ran = shell.run("db", "upgrade", **{f"WALLET_HOOKS_{name}": value})
+    assert ran.returncode in (1, 2)
+    assert len(ran.stderr.strip().splitlines()) == 1
+    server = subprocess.run(
+        [GUNICORN, "-c", "python:wallet_hooks.server", "--check-config", "wsgi:app"],
+        env=shell.environment | {f"WALLET_HOOKS_{name}": value}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert server.returncode != 0

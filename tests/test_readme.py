@@ -1,0 +1,78 @@
+"""Every command of the README runs as it is written."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.service import served
+from wallet_hooks.cli import cli
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def block(containing: str) -> str:
+    found: str = next(text for text in BLOCKS if containing in text)
+    return found.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+
+
+def shell(script: str, environment: dict[str, str]) -> str:
+    ran = subprocess.run(["bash", "-euc", script], env=os.environ | environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_the_tour_goes_as_it_is_told(database_url: str, tmp_path: Path) -> None:
+    environment = {"WALLET_HOOKS_DATABASE_URL": database_url}
+    binaries = Path(sys.executable).parent
+    shell(f"{binaries}/wallet-hooks db upgrade && {binaries}/wallet-hooks demo --if-empty", environment)
+    with served(database_url, tmp_path) as (url, _):
+        told = shell(block("curl").replace("http://127.0.0.1:8000", url), environment)
+    assert told.startswith('{"status":"OK"}{"status":"OK"}')
+    assert "balance        111.00" in told
+    told = shell(block("cashier adjust"), environment)
+    assert "rules hold" in told
+    history = json.loads(shell(block("exceptions list"), environment).splitlines()[0])
+    assert history["status"] == "settled"
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in block("provider add").splitlines() if line.startswith("wallet-hooks")]
+)
+def test_operations_commands_are_real(line: str, database_url: str, tmp_path: Path) -> None:
+    """Each line by itself, on a database that has what the lines before it made."""
+    (tmp_path / "customers.csv").write_text("brand,uid,username,currency,balance,credit_limit\nacme,8,bob,EUR,1,0\n")
+    environment = {"WALLET_HOOKS_DATABASE_URL": database_url, "ACME_BETFLEX_SECRET": "x" * 32}
+    lines = block("provider add").splitlines()
+    script = "\n".join(text.partition("  #")[0] for text in lines[1 : lines.index(line) + 1])
+    binaries = Path(sys.executable).parent
+    script = script.replace("wallet-hooks ", f"{binaries}/wallet-hooks ").replace(
+        "--password-stdin", "--password-stdin <<< passw0rd1"
+    )
+    shell(f"cd {tmp_path}\n{script}", environment)
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for text in BLOCKS:
+        for target in re.findall(r"^make (\w+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_command_is_known_by_its_help() -> None:
+    assert set(cli.commands) >= {
+        "brand",
+        "provider",
+        "customer",
+        "cashier",
+        "wager",
+        "exceptions",
+        "db",
+        "demo",
+        "verify",
+    }
