@@ -1,33 +1,48 @@
-"""The commands that operations rely on, run as they are typed."""
+"""The commands that operations rely on, with the arguments as they are typed. As processes: test_readme.py."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
 
 import pytest
 
 from tests.world import OK, World, bet, result
+from wallet_hooks.cli import main
 
 GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
-COMMAND = str(Path(sys.executable).with_name("wallet-hooks"))
+
+
+class Ran(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class Shell:
-    """Runs `wallet-hooks` on one database, each time as a process of its own."""
+    """Runs `wallet-hooks` on one database, from its command line to its exit status."""
 
     def __init__(self, database_url: str) -> None:
         self.environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url}
 
-    def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        ran = subprocess.run(
-            [COMMAND, *arguments],
-            input=stdin, capture_output=True, text=True, env=self.environment | environment,
-        )  # fmt: skip
-        assert "Traceback" not in ran.stderr, ran.stderr
-        return ran
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Ran:
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self.environment | environment),
+            patch.object(sys, "argv", ["wallet-hooks", *arguments]),
+            patch.object(sys, "stdin", io.StringIO(stdin)),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+        return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
     def ok(self, *arguments: str, stdin: str = "") -> str:
         ran = self.run(*arguments, stdin=stdin)

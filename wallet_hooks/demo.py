@@ -36,7 +36,7 @@ _RATES = (("GBP", "EUR", "1.17"), ("EUR", "GBP", "0.855"), ("EUR", "SEK", "11.20
 
 def is_loaded(session: Session) -> bool:
     """Whether the database holds the demo's brands and no others."""
-    found = set(session.execute(select(Brand.id, Brand.client)).tuples())
+    found = {(id_, client) for id_, client in session.execute(select(Brand.id, Brand.client))}
     return found == {(id_, client) for id_, client, *_ in _BRANDS}
 
 

@@ -98,7 +98,7 @@ class GroupCommit(Generic[Request, Answer]):
                 self._queue.remove(seat)
                 raise TryAgainError("the wait ran out")
         # Its group is under way, and ends within the database's own timeouts unless the database hangs altogether.
-        if not seat.woken.acquire(timeout=self._patience * 2):
+        if not seat.woken.acquire(timeout=max(1.0, self._patience)):
             raise TryAgainError("the database does not answer")
 
     def _lead(self, own: _Seat[Request, Answer]) -> None:
