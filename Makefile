@@ -1,7 +1,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-slow bench check venv lock
+.PHONY: run test bench check venv lock
 
 run: venv
 	$(BIN)/wallet-hooks db upgrade
@@ -9,13 +9,10 @@ run: venv
 	$(BIN)/gunicorn -c python:wallet_hooks.server wsgi:app
 
 test: venv
-	$(BIN)/pytest -m "not slow"
-
-test-slow: venv
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest
 
 bench: venv
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 check: venv
 	$(BIN)/ruff check .

@@ -28,6 +28,8 @@ timeout = 30
 worker_connections = 1000
 limit_request_line = 4094
 backlog = 2048
+# Nobody needs to steer a worker from outside, so there is no socket to do it by.
+control_socket_disable = True
 # One line a callback is logged by the application itself.
 accesslog = None
 
