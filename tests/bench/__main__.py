@@ -36,8 +36,7 @@ def main() -> None:
     parser.add_argument("--wagers", type=int, default=1_000_000, help="how many wagers make the database full")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores; load by {'wrk' if _has_wrk() else 'our own generator'}, {CONNECTIONS} connections")
-    with tempfile.TemporaryDirectory() as directory, postgresql.running(Path(directory) / "data") as server:
-        Path(directory).chmod(0o755)
+    with tempfile.TemporaryDirectory() as directory, postgresql.running() as server:
         server.set("max_wal_size", "8GB")
         server.set("checkpoint_timeout", "1h")
         _on_postgresql(server, options)
