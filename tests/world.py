@@ -63,7 +63,8 @@ class World:
 
     def close_app(self) -> None:
         if self._app is not None:
-            self.callbacks_engine.dispose()
+            for engine in self._app.extensions["wallet_hooks"].values():
+                engine.dispose()
             self._app = None
 
     def close(self) -> None:

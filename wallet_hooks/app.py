@@ -1,5 +1,6 @@
 """The roof: the Flask application, put together from its rooms."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask, Response, json, request
@@ -23,9 +24,10 @@ def create_app(settings: Settings) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     engine = open_engine(settings, for_callbacks=True)
-    app.extensions["wallet_hooks"] = {"engine": engine, "settings": settings}
+    reports = open_engine(replace(settings, database_url=settings.reporting_database_url or settings.database_url))
+    app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports}
     app.register_blueprint(Callbacks(engine, settings).blueprint())
-    app.register_blueprint(probes.blueprint(engine))
+    app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_defect)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.database import RowStatement
 from wallet_hooks.ledger.chart import OPEN_STAKES
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Line
-from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
+from wallet_hooks.ledger.models import Account, Entry, Transaction
 
 HOUSE_ACCOUNTS = RowStatement(
     "SELECT a.id, a.name, a.currency, a.kind FROM {asked} JOIN ledger_account a USING (name, currency)",
@@ -79,12 +79,6 @@ def transactions_with(session: Session, *, references: Sequence[str]) -> list[di
         entry = {"account": name, "currency": currency, "amount": amount, "balance_after": balance_after}
         entries[transaction_id].append(entry)
     return [{"transaction": transactions[id_], "entries": entries[id_]} for id_ in transactions]
-
-
-def current_rate(session: Session, *, source: str, target: str) -> str | None:
-    """The newest stored rate, as a decimal string, or None."""
-    query = select(ExchangeRate.rate).where(ExchangeRate.source == source, ExchangeRate.target == target)
-    return session.scalar(query.order_by(ExchangeRate.valid_from.desc(), ExchangeRate.id.desc()).limit(1))
 
 
 def open_stakes(session: Session) -> dict[str, int]:
