@@ -6,6 +6,7 @@ request waits for nobody; under load, a commit in flight gathers the next group.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -22,6 +23,9 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 _ATTEMPTS = 4
+# Seconds for which a request that is handed the lead lets go of the processor: those just answered can leave, those
+# on their way can join. One that finds nobody leading does not wait.
+_GATHERING = 0.0005
 # Faults after which the very same work, started anew, sees what it could not see before.
 _WORTH_RETRYING = (Fault.CONTENDED, Fault.DUPLICATE, Fault.CLOSED_PERIOD)
 
@@ -86,6 +90,8 @@ class GroupCommit(Generic[Request, Answer]):
             self._led = True
         if not seat.leads:
             self._wait(seat)
+            if seat.leads:
+                time.sleep(_GATHERING)
         if seat.leads:
             self._lead(seat)
         return seat.result()
