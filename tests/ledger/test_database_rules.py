@@ -76,6 +76,38 @@ def test_an_unbalanced_entry_is_not_added_to_a_transaction_that_is_complete(worl
         session.execute(ENTRY, row | {"after": None, "version": None})
 
 
+def test_balanced_entries_are_not_added_to_a_transaction_that_is_complete(world: World) -> None:
+    """They would change what a day's books say, after the day."""
+    write_entries(world, [5, -5])
+    with pytest.raises(DBAPIError), writing(world.engine) as session:
+        house = account(session, "psp:opening")
+        values = ", ".join(f"(999, {line}, {house}, 'EUR', {amount})" for line, amount in ((8, 1), (9, -1)))
+        session.execute(
+            text(f"INSERT INTO ledger_entry (transaction_id, line, account_id, currency, amount) VALUES {values}")
+        )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT OR REPLACE INTO ledger_transaction SELECT id, kind, 'forged', fingerprint, occurred_at, recorded_at,"
+        " booked_on, description, reverses_id, metadata FROM ledger_transaction WHERE id = 1",
+        "INSERT OR REPLACE INTO ledger_entry SELECT transaction_id, line, account_id, currency, 0, balance_after,"
+        " version FROM ledger_entry WHERE transaction_id = 1",
+        "INSERT OR REPLACE INTO ledger_account SELECT id, 'forged', currency, kind, holder_id, balance, version"
+        " FROM ledger_account WHERE id = 1",
+        "UPDATE ledger_account SET balance = balance + 0.5 WHERE holder_id IS NOT NULL",
+    ],
+    ids=["transaction", "entry", "account", "fraction"],
+)
+def test_sqlite_replaces_nothing_and_holds_whole_numbers(world: World, statement: str) -> None:
+    if world.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL has neither REPLACE nor columns of any type")
+    with pytest.raises(DBAPIError, match=r"ledger:|CHECK"), writing(world.engine) as session:
+        session.execute(text(statement))
+    assert world.differences() == []
+
+
 @pytest.mark.parametrize("table", ["ledger_transaction", "ledger_entry", "ledger_account"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET currency = 'USD'", "DELETE FROM {}", "TRUNCATE {}"])
 def test_history_is_never_changed(world: World, table: str, change: str) -> None:
