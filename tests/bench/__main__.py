@@ -11,19 +11,24 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from marshmallow import ValidationError
 
 from tests import postgresql
 from tests.bench import load
 from tests.bench.fill import fill
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
+from tests.web.hostile import BODIES
 from wallet_hooks import clock
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, writing
 from wallet_hooks.database.migrating import upgrade
 from wallet_hooks.identity.service import add_brand, add_provider
 from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook.schemas import read_place_bets
+from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 PORT = 18_900
 PER_REQUEST = 100
@@ -36,11 +41,23 @@ def main() -> None:
     parser.add_argument("--wagers", type=int, default=1_000_000, help="how many wagers make the database full")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores; load by {'wrk' if _has_wrk() else 'our own generator'}, {CONNECTIONS} connections")
+    _show_hostile()
     with tempfile.TemporaryDirectory() as directory, postgresql.running() as server:
         server.set("max_wal_size", "8GB")
         server.set("checkpoint_timeout", "1h")
         _on_postgresql(server, options)
         _on_sqlite(Path(directory), options)
+
+
+def _show_hostile() -> None:
+    """CPU for the worst body of 64 KiB, from bytes to refusal."""
+    worst, name = 0.0, ""
+    for one, body in BODIES.items():
+        started = time.process_time()
+        with suppress(InvalidJSONError, ValidationError):
+            read_place_bets(read_json(body))
+        worst, name = max((worst, name), (time.process_time() - started, one))
+    print(f"{'worst hostile body of 64 KiB (' + name + ')':<44} {worst * 1000:>9.1f} ms of CPU    (aim under 50)")
 
 
 def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> None:
