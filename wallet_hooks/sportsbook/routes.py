@@ -39,6 +39,7 @@ STATUS_OF_CODE = {
     "length_required": 411,
     "body_too_large": 413,
     "not_json": 415,
+    "try_again": 503,
 }
 REFUSED = 402
 OK_BODY = '{"status":"OK"}'
@@ -85,13 +86,12 @@ class Callbacks:
             answer = self._commits.submit(callback)
         except Exception as error:
             fault = fault_of(error)
+            if fault is Fault.OTHER and not isinstance(error, TryAgainError):
+                raise
+            outcome: Outcome = Declined("try_again")
             if fault is Fault.OUT_OF_RANGE:
                 outcome = Unreadable("invalid_request", {"_body": ["an amount is out of range"]})
-                answer = Answer(outcome, *render(outcome))
-            elif fault is not Fault.OTHER or isinstance(error, TryAgainError):
-                answer = Answer(Declined("try_again"), 503, '{"error":"try_again"}')
-            else:
-                raise
+            answer = Answer(outcome, *render(outcome))
         _observe(id_, path, answer, clock.monotonic() - started)
         return _response(id_, answer)
 
