@@ -7,10 +7,14 @@ from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from wallet_hooks import clock, money, openapi, probes
+from wallet_hooks.customers import protocol
+from wallet_hooks.customers import routes as customers
+from wallet_hooks.customers.protocol import Office
 from wallet_hooks.database import open_engine
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook.routes import Callbacks
 from wallet_hooks.telemetry import LOG, start_logging
+from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import new_request_id
 
 
@@ -25,8 +29,11 @@ def create_app(settings: Settings) -> Flask:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     engine = open_engine(settings, for_callbacks=True)
     reports = open_engine(replace(settings, database_url=settings.reporting_database_url or settings.database_url))
-    app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports}
-    app.register_blueprint(Callbacks(engine, settings).blueprint())
+    countries = Countries(settings.geoip_file)
+    office = Office(engine=open_engine(settings), settings=settings, countries=countries)
+    app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "office": office.engine}
+    app.register_blueprint(Callbacks(engine, settings, countries).blueprint())
+    app.register_blueprint(protocol.blueprint("customers", customers.ROUTES, office))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     app.register_error_handler(HTTPException, _answer_http_error)
@@ -36,8 +43,8 @@ def create_app(settings: Settings) -> Flask:
 
 def _answer_http_error(error: HTTPException) -> Response:
     """What no room answered: no such path, or no such method on it."""
-    code = (error.name or "error").lower().replace(" ", "_")
-    response = _json({"error": code}, error.code or 500)
+    code, status = (error.name or "error").lower().replace(" ", "_"), error.code or 500
+    response = protocol.error_response(code, status) if _is_v1() else _json({"error": code}, status)
     if error.code == 405 and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]
     return response
@@ -46,10 +53,14 @@ def _answer_http_error(error: HTTPException) -> Response:
 def _answer_defect(error: Exception) -> Response:
     """A defect of ours: logged with its trace under an id that the answer carries, and told without it."""
     request_id = new_request_id(clock.now())
-    LOG.error("defect", request_id=request_id, path=request.path, exc_info=error)
-    response = _json({"error": "internal_error"}, 500)
+    LOG.error("defect", request_id=request_id, path=str(request.url_rule), exc_info=error)
+    response = protocol.error_response("internal_error", 500) if _is_v1() else _json({"error": "internal_error"}, 500)
     response.headers["X-Request-Id"] = request_id
     return response
+
+
+def _is_v1() -> bool:
+    return request.path.startswith("/v1/")
 
 
 def _json(body: dict[str, Any], status: int) -> Response:

@@ -27,6 +27,18 @@ class RefusedError(WalletHooksError):
         self.code = code
 
 
+class ForbiddenError(WalletHooksError):
+    """The caller is known, and may not do this."""
+
+    code = "forbidden"
+
+
+class UnauthenticatedError(WalletHooksError):
+    """Nobody has proven to be the caller."""
+
+    code = "unauthenticated"
+
+
 class NotFoundError(WalletHooksError):
     """What was named does not exist."""
 

@@ -25,6 +25,7 @@ class UnknownCurrencyError(MoneyError):
 
 
 _AMOUNT = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))?", re.ASCII)
+_NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{1,40}))?(?:[eE]([+-]?\d{1,2}))?", re.ASCII)
 _RATE = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
@@ -77,6 +78,32 @@ def parse_amount(text: str, currency: str, *, maximum: int = MAX_AMOUNT) -> int:
 def parse_limit(text: str, currency: str) -> int:
     """Read a limit, which may be as high as 1e18 in major units, as minor units."""
     return parse_amount(text, currency, maximum=MAX_LIMIT_MAJOR * 10 ** decimals(currency))
+
+
+def parse_number(text: str, currency: str, *, maximum: int | None = None) -> int:
+    """Read a JSON number as minor units, exactly: `15000.0` and `1e18` are amounts, however they were written.
+
+    `maximum` is in minor units; without it the number may be as high as a limit may. Raises AmountError and
+    UnknownCurrencyError.
+    """
+    scale = decimals(currency)
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise AmountError("not an amount: a number that is not negative is expected")
+    fraction = match[2] or ""
+    shift = int(match[3] or 0) - len(fraction) + scale
+    sent = int(match[1] + fraction)
+    minor, rest = divmod(sent * int(10 ** max(shift, 0)), int(10 ** max(-shift, 0)))
+    if rest:
+        raise AmountError(f"{currency} has {scale} decimals")
+    if minor > (MAX_LIMIT_MAJOR * 10**scale if maximum is None else maximum):
+        raise AmountError("amount out of range")
+    return minor
+
+
+def as_decimal(minor: int, currency: str) -> Decimal:
+    """Minor units as an exact decimal in the currency's scale, for what is written as a JSON number."""
+    return Decimal(format_amount(minor, currency))
 
 
 def format_amount(minor: int, currency: str) -> str:

@@ -30,6 +30,9 @@ class Settings:
     lock_timeout: float = 0.3
     statement_timeout: float = 0.5
     retention_days: int = 400
+    session_idle: float = 86_400
+    geoip_file: str | None = None
+    env_tags: tuple[str, ...] = ()
     currencies: dict[str, int] = field(default_factory=dict)
     log_level: str = "info"
     pin_workers: bool = True
@@ -49,6 +52,9 @@ class Settings:
             "lock_timeout": env.float("LOCK_TIMEOUT", cls.lock_timeout, validate=Range(0.01, 60)),
             "statement_timeout": env.float("STATEMENT_TIMEOUT", cls.statement_timeout, validate=Range(0.01, 60)),
             "retention_days": env.int("RETENTION_DAYS", cls.retention_days, validate=Range(1, 36_500)),
+            "session_idle": env.float("SESSION_IDLE", cls.session_idle, validate=Range(1, 31_536_000)),
+            "geoip_file": env.str("GEOIP_FILE", None),
+            "env_tags": tuple(env.list("ENV_TAGS", [])),
             "currencies": _currencies(env.list("CURRENCIES", [], validate=_are_currencies)),
             "pin_workers": env.bool("PIN_WORKERS", cls.pin_workers),
             "log_level": env.str("LOG_LEVEL", cls.log_level, validate=OneOf(["debug", "info", "warning", "error"])),

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime, WideAmount
@@ -13,6 +13,8 @@ ROLES = ("customer", "bet_placer", "group_spy", "trade_page_viewer", "detailed_a
 class Customer(Base):
     """A customer of one brand. Limits are minor units of the customer's currency.
 
+    `commission_rates` is a schedule (see `commission.py`).
+
     The row is also the lock: whoever moves the customer's money or changes what it may spend holds it.
     """
 
@@ -20,6 +22,7 @@ class Customer(Base):
     __table_args__ = (
         UniqueConstraint("brand_id", "uid"),
         UniqueConstraint("username"),
+        Index(None, "group_id"),
         {"postgresql_with": {"fillfactor": "60"}},
     )
 
@@ -37,3 +40,44 @@ class Customer(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     roles: Mapped[str] = mapped_column(String(200), default="customer")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    group_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("customer_group.id"))
+    commission_rates: Mapped[str] = mapped_column(Text, default="", server_default="")
+    failed_logins: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Group(Base):
+    """Customers of one brand that are looked after together."""
+
+    __tablename__ = "customer_group"
+    __table_args__ = (UniqueConstraint("brand_id", "name"),)
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    brand_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("brand.id"))
+    name: Mapped[str] = mapped_column(Key())
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class GroupManager(Base):
+    """A customer who looks after a group: it sees and changes the group's customers."""
+
+    __tablename__ = "group_manager"
+    __table_args__ = (Index(None, "customer_id"),)
+
+    group_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customer_group.id"), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customer.id"), primary_key=True)
+
+
+class CreditLimitChange(Base):
+    """A credit limit that was set: minor units of `currency`, and who set it."""
+
+    __tablename__ = "credit_limit_change"
+    __table_args__ = (Index(None, "customer_id"),)
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customer.id"))
+    amount: Mapped[int] = mapped_column(WideAmount)
+    currency: Mapped[str] = mapped_column(Key(6))
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    comment: Mapped[str] = mapped_column(Text, default="")
+    changed_by: Mapped[str] = mapped_column(String(100))

@@ -1,24 +1,27 @@
 """Reading customers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.callers import Caller, known_to
+from wallet_hooks.customers.commission import Schedule, parse_schedule
+from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.database import RowStatement, for_update
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.models import Account
 from wallet_hooks.ledger.queries import balances_of
 
 # Rows are locked in id order, so that no two groups wait for each other; what they hold is read after the lock.
 LOCK_CUSTOMERS = RowStatement(
     "SELECT c.id, c.brand_id, c.uid, c.currency, c.credit_limit, c.max_stake_per_event, c.active, c.locked,"
-    " c.expires_at, c.roles FROM {asked} JOIN customer c ON c.brand_id = asked.brand_id AND c.uid = asked.uid"
-    " ORDER BY c.id {lock}",
+    " c.expires_at, c.roles, c.commission_rates FROM {asked}"
+    " JOIN customer c ON c.brand_id = asked.brand_id AND c.uid = asked.uid ORDER BY c.id {lock}",
     asked={"brand_id": "bigint", "uid": "text"},
     lock=for_update("c"),
 )
@@ -43,6 +46,7 @@ class CustomerFacts(NamedTuple):
     locked: bool
     expires_at: datetime | None
     roles: frozenset[str]
+    commission_rates: Schedule = ()
 
 
 def customer_facts(rows: Iterable[Sequence[Any]]) -> dict[tuple[int, str], CustomerFacts]:
@@ -59,9 +63,27 @@ def customer_facts(rows: Iterable[Sequence[Any]]) -> dict[tuple[int, str], Custo
             bool(locked),
             _instant(expires_at),
             _roles(roles),
+            parse_schedule(rates),
         )
-        for id_, brand_id, uid, currency, credit_limit, max_stake, active, locked, expires_at, roles in rows
+        for id_, brand_id, uid, currency, credit_limit, max_stake, active, locked, expires_at, roles, rates in rows
     }
+
+
+def facts_of(customer: Customer) -> CustomerFacts:
+    """The facts of a row that was read as a model."""
+    return CustomerFacts(
+        customer.id,
+        customer.brand_id,
+        customer.uid,
+        customer.currency,
+        customer.credit_limit,
+        customer.max_stake_per_event,
+        customer.active,
+        customer.locked,
+        customer.expires_at,
+        _roles(customer.roles),
+        parse_schedule(customer.commission_rates),
+    )
 
 
 def _instant(value: datetime | str | None) -> datetime | None:
@@ -87,6 +109,54 @@ def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = Fal
     if row is None:
         raise NotFoundError(f"no customer {uid!r} of brand {client!r}")
     return row[0], row[1]
+
+
+class Listing(NamedTuple):
+    """Which customers are listed, of those whom the caller may see: `ids` None for all, those after an id."""
+
+    caller: Caller
+    with_inactive: bool
+    ids: Sequence[int] | None
+    after: int
+
+
+def listed(session: Session, wanted: Listing, *, batch: int) -> Iterator[list[Customer]]:
+    """The customers in id order, in batches: neither the first nor the last one costs more than the others."""
+    query = select(Customer).where(known_to(wanted.caller)).order_by(Customer.id).limit(batch)
+    if not wanted.with_inactive:
+        query = query.where(Customer.active)
+    if wanted.ids is not None:
+        query = query.where(Customer.id.in_(wanted.ids))
+    after = wanted.after
+    while customers := list(session.scalars(query.where(Customer.id > after))):
+        after = customers[-1].id
+        yield customers
+
+
+class GroupTotals(NamedTuple):
+    """What the customers of a group have and may owe, in minor units by currency."""
+
+    customers: int
+    balances: dict[str, int]
+    credit_limits: dict[str, int]
+
+
+def group_totals(session: Session, *, manager_id: int) -> Iterator[tuple[Group, str, GroupTotals]]:
+    """The groups that somebody manages, each with its brand's currency."""
+    own = select(Group, Brand.currency).join(Brand, Brand.id == Group.brand_id)
+    own = own.join(GroupManager, GroupManager.group_id == Group.id).where(GroupManager.customer_id == manager_id)
+    for group, currency in session.execute(own.order_by(Group.id)):
+        limits = select(Customer.currency, Customer.credit_limit, func.count()).where(Customer.group_id == group.id)
+        balances = select(Account.currency, func.sum(Account.balance)).join(Customer, Customer.id == Account.holder_id)
+        wallet = "players:" + cast(Customer.id, String) + f":{chart.BETTING_WALLET}"
+        balances = balances.where(Customer.group_id == group.id, Account.name == wallet)
+        sums = session.execute(balances.group_by(Account.currency))
+        totals = GroupTotals(0, {code: -int(balance or 0) for code, balance in sums}, {})
+        # Summed here: SQLite would add amounts of this width as floats.
+        for code, limit, count in session.execute(limits.group_by(Customer.currency, Customer.credit_limit)):
+            totals.credit_limits[code] = totals.credit_limits.get(code, 0) + limit * count
+            totals = totals._replace(customers=totals.customers + count)
+        yield group, currency, totals
 
 
 class Standing(NamedTuple):

@@ -1,15 +1,19 @@
-"""Creating customers."""
+"""Creating and changing customers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
+from wallet_hooks.customers.commission import Schedule, format_schedule, parse_schedule, with_rate
+from wallet_hooks.customers.credit import set_credit_limit
 from wallet_hooks.customers.models import ROLES, Customer
 from wallet_hooks.errors import ConflictError, RefusedError
+from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart, rules
@@ -33,12 +37,18 @@ class NewCustomer:
     expires_at: datetime | None = None
     password_hash: str | None = None
     balance: int = 0
+    group_id: int | None = None
+    commission_rates: Schedule = ()
+    credit_limit_comment: str = ""
 
 
-def create_customers(session: Session, brand: Brand, new: Sequence[NewCustomer], *, now: datetime) -> list[Customer]:
+def create_customers(
+    session: Session, brand: Brand, new: Sequence[NewCustomer], *, now: datetime, by: str = "operator"
+) -> list[Customer]:
     """Create customers with their accounts, and post their opening balances, in a fixed number of statements.
 
-    Raises ConflictError naming the first uid or username that is taken, RefusedError for a value that cannot be.
+    `by` is who sets their credit limits. Raises ConflictError naming the first uid or username that is taken,
+    RefusedError for a value that cannot be.
     """
     for customer in new:
         _check(customer)
@@ -58,13 +68,76 @@ def create_customers(session: Session, brand: Brand, new: Sequence[NewCustomer],
             expires_at=customer.expires_at,
             roles=",".join(sorted({"customer", *customer.roles})),
             created_at=now,
+            group_id=customer.group_id,
+            commission_rates=format_schedule(customer.commission_rates),
         )
         for customer in new
     ]
     session.add_all(customers)
     session.flush()
+    for created, facts in zip(customers, new, strict=True):
+        if facts.credit_limit or facts.credit_limit_comment:
+            set_credit_limit(session, created, facts.credit_limit, comment=facts.credit_limit_comment, by=by, now=now)
     _open_with_balances(session, brand, list(zip(customers, new, strict=True)), now=now)
     return customers
+
+
+def change_customer(session: Session, customer: Customer, given: Mapping[str, Any], *, by: str, now: datetime) -> None:
+    """Change what is given of a customer, whose lock the caller holds. Bets that commit after it see it.
+
+    `given` may have username, password_hash, group_id, name, roles (by role, whether it is assigned), credit_limit
+    and max_stake_per_event (currency and minor units; the latter None for none), credit_limit_comment,
+    commission_rate (date_from, rate_pc), active, locked, expires_at, ccy_code. Raises ConflictError where the username
+    is taken, RefusedError for a value that cannot be.
+    """
+    if given.get("ccy_code", customer.currency) != customer.currency:
+        raise RefusedError("currency_fixed", "a customer keeps its currency")
+    if "username" in given and given["username"] != customer.username:
+        check_username(given["username"])
+        if session.scalar(select(Customer.id).where(Customer.username == given["username"])) is not None:
+            raise ConflictError(f"username {given['username']!r} is taken")
+    if "roles" in given:
+        roles = {**dict.fromkeys(customer.roles.split(","), True), **given["roles"]}
+        customer.roles = ",".join(sorted(role for role, is_assigned in roles.items() if is_assigned))
+    if "commission_rate" in given:
+        rate = given["commission_rate"]
+        schedule = parse_schedule(customer.commission_rates)
+        changed = with_rate(schedule, date_from=rate["date_from"], rate=rate["rate_pc"])
+        customer.commission_rates = format_schedule(changed)
+    _change_limits(session, customer, given, by=by, now=now)
+    for name in ("username", "password_hash", "group_id", "name", "active", "locked", "expires_at"):
+        if name in given:
+            setattr(customer, name, given[name])
+    if given.get("locked") is False:
+        customer.failed_logins = 0
+    if "password_hash" in given:
+        sessions.end_all(session, customer_id=customer.id)
+    session.flush()
+
+
+def _change_limits(session: Session, customer: Customer, given: Mapping[str, Any], *, by: str, now: datetime) -> None:
+    if "credit_limit" in given:
+        amount = own_amount(given["credit_limit"], customer.currency)
+        comment = given.get("credit_limit_comment", "")
+        set_credit_limit(session, customer, amount, comment=comment, by=by, now=now)
+    elif "credit_limit_comment" in given:
+        raise RefusedError("comment_without_limit", "a comment comes with the credit limit that it is about")
+    if "max_stake_per_event" in given:
+        stake = given["max_stake_per_event"]
+        customer.max_stake_per_event = None if stake is None else own_amount(stake, customer.currency)
+
+
+def own_amount(pair: tuple[str, int], currency: str) -> int:
+    """The minor units of a pair. Raises RefusedError unless it is in the customer's own currency."""
+    if pair[0] != currency:
+        raise RefusedError("wrong_currency", f"an amount in {currency} is expected, not in {pair[0]}")
+    return pair[1]
+
+
+def check_username(username: str) -> None:
+    """Raises RefusedError unless it is made of up to 64 ASCII letters and digits (seeds/000)."""
+    if not 0 < len(username) <= 64 or not username.isalnum() or not username.isascii():
+        raise RefusedError("bad_username", f"username {username!r}: up to 64 letters and digits are expected")
 
 
 def _open_with_balances(
@@ -92,8 +165,7 @@ def _check(new: NewCustomer) -> None:
     money.decimals(new.currency)
     if not 0 < len(new.uid) <= 64 or not new.uid.isprintable():
         raise RefusedError("bad_uid", "a uid has 1 to 64 printable characters")
-    if not 0 < len(new.username) <= 64 or not new.username.isalnum() or not new.username.isascii():
-        raise RefusedError("bad_username", f"username {new.username!r}: up to 64 letters and digits are expected")
+    check_username(new.username)
     unknown = set(new.roles) - set(ROLES)
     if unknown:
         raise RefusedError("unknown_role", f"unknown role {min(unknown)!r}")

@@ -1,11 +1,12 @@
-"""Brands and the providers that may call for them."""
+"""Brands, the providers that may call for them, sessions of people, and tokens of machines."""
 
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Date, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from wallet_hooks.database import Base, Identity64, Key
+from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
 
 class Brand(Base):
@@ -20,6 +21,8 @@ class Brand(Base):
     timezone: Mapped[str] = mapped_column(String(64))
     day_start: Mapped[str] = mapped_column(String(5), default="00:00")
     policy: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    allowed_countries: Mapped[str] = mapped_column(Text, default="", server_default="")
+    denied_countries: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class Provider(Base):
@@ -39,3 +42,41 @@ class Provider(Base):
     allow: Mapped[list[str]] = mapped_column(JSON, default=list)
 
     brand: Mapped[Brand] = relationship()
+
+
+class LoginSession(Base):
+    """Somebody who logged in. The token itself is nowhere: `token_hash` finds it."""
+
+    __tablename__ = "login_session"
+    __table_args__ = (Index(None, "customer_id"),)
+
+    token_hash: Mapped[str] = mapped_column(Key(), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customer.id"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    source: Mapped[str] = mapped_column(String(45))
+
+
+class UnknownLogin(Base):
+    """Logins under names that nobody has, counted by day (UTC)."""
+
+    __tablename__ = "unknown_login"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    failures: Mapped[int] = mapped_column(BigInteger)
+
+
+class ApiToken(Base):
+    """What a machine proves itself by: one role, for one brand or (`brand_id` None) for all."""
+
+    __tablename__ = "api_token"
+    __table_args__ = (UniqueConstraint("token_hash"),)
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    token_hash: Mapped[str] = mapped_column(Key())
+    role: Mapped[str] = mapped_column(String(20))
+    brand_id: Mapped[int | None] = mapped_column(ForeignKey("brand.id"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

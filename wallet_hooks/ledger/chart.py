@@ -28,6 +28,10 @@ def winnings_expense(brand: str, game: str, currency: str) -> AccountName:
     return AccountName(f"expenses:winnings:{brand}:{game}", currency, "expense")
 
 
+def commission_income(brand: str, currency: str) -> AccountName:
+    return AccountName(f"income:commission:{brand}", currency, "income")
+
+
 def adjustments_expense(brand: str, currency: str) -> AccountName:
     return AccountName(f"expenses:adjustments:{brand}", currency, "expense")
 

@@ -1,6 +1,7 @@
 """Reading the ledger."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import func, select
@@ -10,6 +11,10 @@ from wallet_hooks.database import RowStatement
 from wallet_hooks.ledger.chart import OPEN_STAKES
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Line
 from wallet_hooks.ledger.models import Account, Entry, Transaction
+
+# The kinds of transactions that bets make.
+BETTING_KINDS = frozenset({"stake", "settlement", "reversal", "cancel"})
+_BATCH = 500
 
 HOUSE_ACCOUNTS = RowStatement(
     "SELECT a.id, a.name, a.currency, a.kind FROM {asked} JOIN ledger_account a USING (name, currency)",
@@ -89,3 +94,35 @@ def open_stakes(session: Session) -> dict[str, int]:
         .group_by(Account.currency)
     )
     return {currency: -int(balance or 0) for currency, balance in rows}
+
+
+def betting_results(session: Session, accounts: Sequence[AccountName], *, since: date) -> dict[date, int]:
+    """What betting changed on a customer's accounts, by accounting day from `since` on, in minor units.
+
+    A gain is positive. Each account is walked backwards from its newest entry, so that the cost follows the days
+    asked for and not all history.
+    """
+    results: dict[date, int] = {}
+    for name, currency, _ in accounts:
+        account_id = session.scalar(select(Account.id).where(Account.name == name, Account.currency == currency))
+        for kind, booked_on, amount in _newest_entries(session, account_id or 0):
+            if booked_on < since:
+                break
+            if kind in BETTING_KINDS:
+                results[booked_on] = results.get(booked_on, 0) - amount
+    return results
+
+
+def _newest_entries(session: Session, account_id: int) -> Iterator[tuple[str, date, int]]:
+    """An account's entries (kind, accounting day, amount), newest first."""
+    query = (
+        select(Entry.version, Transaction.kind, Transaction.booked_on, Entry.amount)
+        .join(Transaction, Transaction.id == Entry.transaction_id)
+        .where(Entry.account_id == account_id, Entry.version.is_not(None))
+        .order_by(Entry.version.desc())
+        .limit(_BATCH)
+    )
+    rows = session.execute(query).all()
+    while rows:
+        yield from ((kind, booked_on, amount) for _, kind, booked_on, amount in rows)
+        rows = session.execute(query.where(Entry.version < rows[-1].version)).all()

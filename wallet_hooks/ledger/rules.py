@@ -57,6 +57,12 @@ def settled(stake: Stake, payout: int, home_payout: int) -> tuple[Line, ...]:
     return closed + _to_player(stake, winnings, payout, home_payout)
 
 
+def commissioned(stake: Stake, amount: int) -> tuple[Line, ...]:
+    """Commission on net winnings, in the customer's currency; none moves nothing."""
+    wallet = chart.player(stake.customer_id, stake.home_currency)
+    return _move(wallet, chart.commission_income(stake.brand, stake.home_currency), amount) if amount else ()
+
+
 def reversed_(lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """The same lines, each taken back."""
     return tuple(Line(account, -amount) for account, amount in lines)

@@ -7,7 +7,9 @@ from decimal import ROUND_CEILING
 from typing import NamedTuple
 
 from wallet_hooks import money
+from wallet_hooks.customers.commission import rate_on
 from wallet_hooks.customers.queries import CustomerFacts
+from wallet_hooks.identity.countries import CountryRules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.journal import Journal, Line, Posting
@@ -37,6 +39,7 @@ class WagerState:
     cost: int | None
     home_currency: str | None
     rate: str | None
+    commission_rate: str | None
     possible_payout: int | None
     ip: str | None
     placed_at: datetime
@@ -77,12 +80,15 @@ class Step(NamedTuple):
     facts: str
 
 
-EventKey = tuple[int, str, str]  # customer id, game, coupon
+EventKey = tuple[int, str, str]  # customer id, game, event (a coupon that no map knows is its own event)
 
 
 @dataclass(slots=True)
 class Book:
-    """`journal` has the balances, `posted` earlier transactions by reference; amounts in minor units, `now` in UTC."""
+    """`journal` has the balances, `posted` earlier transactions by reference; amounts in minor units, `now` in UTC.
+
+    `country_rules` are by brand id, `countries` by the address that a bet came from, `events` by game and coupon.
+    """
 
     now: datetime
     brands: Mapping[str, BrandFacts]
@@ -90,6 +96,9 @@ class Book:
     wagers: dict[BetKey, WagerState]
     journal: Journal
     rates: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    country_rules: Mapping[int, CountryRules] = field(default_factory=dict)
+    countries: Mapping[str, str | None] = field(default_factory=dict)
+    events: Mapping[tuple[str, str], str] = field(default_factory=dict)
     event_stakes: dict[EventKey, int] = field(default_factory=dict)
     posted: Mapping[str, tuple[int, tuple[Line, ...]]] = field(default_factory=dict)
     created: list[WagerState] = field(default_factory=list)
@@ -119,6 +128,17 @@ class Book:
         if rate is None:
             return None
         return money.convert(amount, currency, customer.currency, rate, rounding=ROUND_CEILING), rate
+
+    def event(self, customer_id: int, game: str, pool_uid: str) -> EventKey:
+        """What a customer's stakes on a coupon count against: the coupon's event, or the coupon itself."""
+        return customer_id, game, self.events.get((game, pool_uid), f"coupon:{pool_uid}")
+
+    def commission_rate(self, customer: CustomerFacts, client: str) -> str | None:
+        """The customer's rate of today, in percent; the wager keeps it."""
+        if not customer.commission_rates:
+            return None
+        in_force = rate_on(customer.commission_rates, self.booking_day(client))
+        return in_force[1] if in_force else None
 
     def booking_day(self, client: str) -> date:
         if client not in self.booking_days:

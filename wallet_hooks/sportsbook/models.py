@@ -14,6 +14,7 @@ class Wager(Base):
 
     Its identity is the provider's: game, client (the brand's name there) and bet id. `stake` and `payout` are in
     `currency`; `cost` is the stake in the customer's own currency, `home_payout` the payout, at `rate`.
+    `commission_rate` is the percent of net winnings that was in force when the stake was taken.
     `outcome` is the settlement that stands, `replaced` those that stood before it.
     """
 
@@ -45,6 +46,7 @@ class Wager(Base):
     cost: Mapped[int | None] = mapped_column(BigInteger)
     home_currency: Mapped[str | None] = mapped_column(Key(6))
     rate: Mapped[str | None] = mapped_column(String(26))
+    commission_rate: Mapped[str | None] = mapped_column(String(20))
     possible_payout: Mapped[int | None] = mapped_column(BigInteger)
     ip: Mapped[str | None] = mapped_column(String(64))
     placed_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -73,3 +75,14 @@ class CallbackException(Base):
     raised_at: Mapped[datetime] = mapped_column(UTCDateTime)
     resolved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str | None] = mapped_column(Text)
+
+
+class CouponEvent(Base):
+    """The event that a coupon is about, where the operator says so; other coupons are events of their own."""
+
+    __tablename__ = "coupon_event"
+    __table_args__ = (Index(None, "game", "event"),)
+
+    game: Mapped[str] = mapped_column(Key(), primary_key=True)
+    pool_uid: Mapped[str] = mapped_column(Key(), primary_key=True)
+    event: Mapped[str] = mapped_column(Key())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from wallet_hooks import money
 from wallet_hooks.customers.queries import CustomerFacts
+from wallet_hooks.customers.standing import betting_refusal
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
 from wallet_hooks.sportsbook.bets import Accepted, BetKey, Declined, PlaceBet, PlaceBets
@@ -31,7 +32,8 @@ class Trial:
     def take(self, bet: PlaceBet, customer: CustomerFacts, cost: int, rate: str | None) -> None:
         wager = _wager(bet, self.book, customer)
         wager.status, wager.cost, wager.home_currency, wager.rate = "open", cost, customer.currency, rate
-        event = (customer.id, bet.key.game, bet.pool_uid)
+        wager.commission_rate = self.book.commission_rate(customer, bet.key.client)
+        event = self.book.event(customer.id, bet.key.game, bet.pool_uid)
         self._taken[bet.key] = wager
         self._spent[customer.id] = self._spent.get(customer.id, 0) + cost
         self._event_stakes[event] = self._event_stakes.get(event, 0) + cost
@@ -85,7 +87,7 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
     customer = trial.book.customer(bet.key.client, bet.user_uid)
     if customer is None:
         return "customer_unknown"
-    if (refusal := _standing_refusal(customer, trial.book)) is not None:
+    if (refusal := _standing_refusal(bet, customer, trial.book)) is not None:
         return refusal
     home = None if bet.amount is None else trial.book.cost(bet.amount, bet.currency, customer)
     if home is None:
@@ -98,21 +100,17 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
     return None
 
 
-def _standing_refusal(customer: CustomerFacts, book: Book) -> str | None:
-    if not customer.active:
-        return "customer_inactive"
-    if customer.locked:
-        return "customer_locked"
-    if customer.expires_at is not None and customer.expires_at <= book.now:
-        return "customer_expired"
-    return None if "bet_placer" in customer.roles else "betting_not_permitted"
+def _standing_refusal(bet: PlaceBet, customer: CustomerFacts, book: Book) -> str | None:
+    rules = book.country_rules.get(customer.brand_id)
+    permitted = rules is None or rules.permit(book.countries.get(bet.ip or ""))
+    return betting_refusal(customer, is_country_permitted=permitted, now=book.now)
 
 
 def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
     limit = customer.max_stake_per_event
     if limit is None or not bet.amount:
         return None
-    staked = trial.stake_on_event((customer.id, bet.key.game, bet.pool_uid))
+    staked = trial.stake_on_event(trial.book.event(customer.id, bet.key.game, bet.pool_uid))
     return "event_stake_exceeded" if staked + cost > limit else None
 
 
@@ -147,6 +145,7 @@ def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerSt
         cost=None,
         home_currency=None,
         rate=None,
+        commission_rate=None,
         possible_payout=bet.possible_payout,
         ip=bet.ip,
         placed_at=book.now,

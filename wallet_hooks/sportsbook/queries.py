@@ -1,6 +1,6 @@
 """Reading wagers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -25,10 +25,15 @@ KNOWN_WAGERS = RowStatement(
     " FROM {asked} LEFT JOIN wager w USING (game, client, uid)",
     asked={"game": "text", "client": "text", "uid": "text"},
 )
+# The open stakes on each coupon, and on all other coupons of its event.
 STAKES_ON_EVENTS = RowStatement(
-    "SELECT w.customer_id, w.game, w.pool_uid, sum(w.cost) FROM {asked} JOIN wager w"
-    " ON w.customer_id = asked.customer_id AND w.pool_uid = asked.pool_uid AND w.game = asked.game"
-    " WHERE w.status = 'open' GROUP BY w.customer_id, w.game, w.pool_uid",
+    "SELECT asked.customer_id, asked.game, asked.pool_uid, e.event,"
+    " (SELECT sum(w.cost) FROM wager w WHERE w.customer_id = asked.customer_id AND w.pool_uid = asked.pool_uid"
+    " AND w.game = asked.game AND w.status = 'open'),"
+    " (SELECT sum(w.cost) FROM coupon_event other JOIN wager w ON w.pool_uid = other.pool_uid AND w.game = other.game"
+    " WHERE other.game = e.game AND other.event = e.event AND other.pool_uid <> asked.pool_uid"
+    " AND w.customer_id = asked.customer_id AND w.status = 'open')"
+    " FROM {asked} LEFT JOIN coupon_event e USING (game, pool_uid)",
     asked={"customer_id": "bigint", "game": "text", "pool_uid": "text"},
 )
 
@@ -48,9 +53,17 @@ def wager_states(rows: Iterable[Sequence[Any]]) -> dict[BetKey, WagerState]:
     return found
 
 
-def event_stakes(rows: Iterable[Sequence[Any]]) -> dict[EventKey, int]:
+def events_of_coupons(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], str]:
+    """Rows of STAKES_ON_EVENTS: the events of the coupons that a map knows, by game and coupon."""
+    return {(game, pool_uid): f"event:{event}" for _, game, pool_uid, event, *_ in rows if event is not None}
+
+
+def event_stakes(rows: Iterable[Sequence[Any]], event_of: Callable[[int, str, str], EventKey]) -> dict[EventKey, int]:
     """Rows of STAKES_ON_EVENTS by event, in minor units of the customer's currency."""
-    return {(customer_id, game, pool_uid): int(cost) for customer_id, game, pool_uid, cost in rows}
+    return {
+        event_of(customer_id, game, pool_uid): int(own or 0) + int(others or 0)
+        for customer_id, game, pool_uid, _, own, others in rows
+    }
 
 
 def wager_by_key(session: Session, key: BetKey) -> Wager:
@@ -87,6 +100,7 @@ def history(session: Session, wager: Wager) -> dict[str, Any]:
         "cost": _amount(wager.cost, wager.home_currency),
         "home_currency": wager.home_currency,
         "rate": wager.rate,
+        "commission_rate": wager.commission_rate,
         "possible_payout": _amount(wager.possible_payout, wager.currency),
         "payout": _amount(wager.payout, wager.currency),
         "result": wager.result,

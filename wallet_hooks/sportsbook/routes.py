@@ -23,8 +23,9 @@ from wallet_hooks.sportsbook.bets import Accepted, Declined, Outcome, Request, U
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.sportsbook.service import Answer, Callback
 from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, LOG, REFUSALS
+from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError, new_request_id, read_body, source_of
-from wallet_hooks.web.source import Source
+from wallet_hooks.web.source import Source, read_address
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 # A code that is not named here is a refusal that the player may be shown.
@@ -52,12 +53,14 @@ Read = Callable[[Any], Request]
 class Callbacks:
     """The three routes over one queue of group commits."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, countries: Countries) -> None:
         self._settings = settings
         self._directory = DirectoryCache(engine, clock.monotonic)
         self._commits: GroupCommit[Callback, Answer] = GroupCommit(
             engine,
-            lambda session, callbacks: service.answer(session, callbacks, render=render, now=clock.now()),
+            lambda session, callbacks: service.answer(
+                session, callbacks, render=render, now=clock.now(), locate=lambda ip: countries.of(read_address(ip))
+            ),
             queue_size=settings.queue_size,
             patience=settings.request_timeout,
         )

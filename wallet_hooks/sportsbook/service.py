@@ -16,6 +16,7 @@ from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS
 from wallet_hooks.database import RowStatement, run_together, write_at_once
 from wallet_hooks.deliveries import service as deliveries
 from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.identity.countries import COUNTRY_RULES, country_rules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger import service as ledger
@@ -47,6 +48,7 @@ from wallet_hooks.sportsbook.queries import (
     STAKES_ON_EVENTS,
     WAGER_COLUMNS,
     event_stakes,
+    events_of_coupons,
     wager_states,
 )
 from wallet_hooks.sportsbook.settling import cancel, outcome_of, settle, settle_again
@@ -115,14 +117,25 @@ class Answer(NamedTuple):
 
 
 Render = Callable[[Outcome], tuple[int, str]]
+Locate = Callable[[str | None], str | None]
 
 
-def answer(session: Session, callbacks: Sequence[Callback], *, render: Render, now: datetime) -> list[Answer]:
+def _nowhere(_ip: str | None) -> None:
+    return None
+
+
+def answer(
+    session: Session, callbacks: Sequence[Callback], *, render: Render, now: datetime, locate: Locate = _nowhere
+) -> list[Answer]:
     """Decide and write a group of callbacks, in the order in which they arrived.
 
-    `render` turns an outcome into the status and body that are sent, and stored in the same transaction. `now` is UTC.
+    `render` turns an outcome into the status and body that are sent, and stored in the same transaction; `locate` an
+    address into its country. `now` is UTC.
     """
     book = _open_book(session, [callback.request for callback in callbacks], callbacks[-1].brands, now)
+    if book.country_rules:
+        places = {bet.ip for callback in callbacks for bet in _of_kind(PlaceBets, [callback.request])}
+        book.countries = {ip or "": locate(ip) for ip in places}
     answers = []
     for callback in callbacks:
         book.delivery_id = callback.id
@@ -153,6 +166,7 @@ def _open_book(session: Session, requests: Sequence[Request], brands: Mapping[st
     users = {(brands[bet.key.client].id, bet.user_uid) for bet in bets if bet.key.client in brands}
     asked, keys = sorted(users), list({bet.key: None for bet in bets})
     house = sorted({account[:2] for account in _settling_accounts(requests, brands)})
+    has_stakes = any(isinstance(request, PlaceBets) for request in requests)
     # A settlement may come with a reversal.
     count = sum(len(request.bets) * (2 if isinstance(request, SettleBets) else 1) for request in requests)
     calls = [
@@ -160,13 +174,15 @@ def _open_book(session: Session, requests: Sequence[Request], brands: Mapping[st
         ACCOUNTS_OF_CUSTOMERS(asked),
         KNOWN_WAGERS(keys),
         ledger.next_ids(count=count),
+        *([COUNTRY_RULES([(id_,) for id_ in sorted({id_ for id_, _ in asked})])] if has_stakes else []),
         *([HOUSE_ACCOUNTS(house)] if house else []),
     ]
-    customers, held, wagers, ids, *houses = run_together(session, calls) if bets else ([], [], [], [])
+    customers, held, wagers, ids, *others = run_together(session, calls) if bets else ([], [], [], [])
     journal = ledger.begin(ids, recorded_at=now)
     journal.held = held_accounts(held)
-    journal.house = house_accounts(houses[0]) if houses else {}
+    journal.house = house_accounts(others[-1]) if house else {}
     book = Book(now, brands, customer_facts(customers), wager_states(wagers), journal)
+    book.country_rules = country_rules(others[0]) if has_stakes else {}
     _look_closer(session, book, requests)
     return book
 
@@ -179,6 +195,8 @@ def _look_closer(session: Session, book: Book, requests: Sequence[Request]) -> N
     for known in book.wagers.values():
         if known.rate is not None:
             accounts += _conversions(known.currency, known.home_currency)
+        if known.commission_rate is not None and known.home_currency is not None:
+            accounts.append((chart.commission_income(known.key.client, known.home_currency), None))
     pairs, events = set(), set()
     for bet in _of_kind(PlaceBets, requests):
         customer = book.customer(bet.key.client, bet.user_uid)
@@ -188,6 +206,8 @@ def _look_closer(session: Session, book: Book, requests: Sequence[Request]) -> N
             pairs.add((bet.currency, customer.currency))
             accounts.append((chart.open_stakes(customer.id, bet.currency), customer.id))
             accounts += _conversions(bet.currency, customer.currency)
+        if customer.commission_rates:
+            accounts.append((chart.commission_income(bet.key.client, customer.currency), None))
         if customer.max_stake_per_event is not None:
             events.add((customer.id, bet.key.game, bet.pool_uid))
     corrected = {
@@ -206,7 +226,8 @@ def _look_closer(session: Session, book: Book, requests: Sequence[Request]) -> N
             ],
         )
         book.rates = {(source, target): rate for source, target, rate in rates}
-        book.event_stakes = event_stakes(stakes)
+        book.events = events_of_coupons(stakes)
+        book.event_stakes = event_stakes(stakes, book.event)
         book.posted = lines_by_reference(entries)
 
 

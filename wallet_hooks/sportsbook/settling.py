@@ -6,6 +6,7 @@ A settlement or a refund is never refused for a blocked, limited or expired cust
 import json
 
 from wallet_hooks import money
+from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.sportsbook.bets import CancelBet, SettleBet
@@ -45,7 +46,7 @@ def settle_again(wager: WagerState, payout: int, result: str | None, book: Book)
     assert customer is not None, "whoever took a wager's stake locked its customer"
     assert wager.outcome is not None
     outcome = outcome_of(payout, result, wager)
-    takes_back = _home_return(wager, wager.outcome) - _new_home_return(wager, payout, outcome)
+    takes_back = _home_return(wager) - _net(wager, _new_home_return(wager, payout, outcome), outcome)
     leaves_debt = takes_back > max(0, book.available(customer))
     if leaves_debt and book.brands[wager.key.client].corrections == "refuse":
         return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
@@ -105,7 +106,18 @@ def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: st
 
 def _lines(wager: WagerState, payout: int, home_payout: int, outcome: str) -> tuple[Line, ...]:
     stake = wager.as_stake()
-    return rules.returned(stake) if outcome == _VOID else rules.settled(stake, payout, home_payout)
+    if outcome == _VOID:
+        return rules.returned(stake)
+    return rules.settled(stake, payout, home_payout) + rules.commissioned(stake, _commission(wager, home_payout))
+
+
+def _commission(wager: WagerState, home_payout: int) -> int:
+    return commission_due(home_payout - wager.as_stake().cost, wager.commission_rate)
+
+
+def _net(wager: WagerState, home_return: int, outcome: str) -> int:
+    """What is left to the customer of a settlement's return."""
+    return home_return if outcome == _VOID else home_return - _commission(wager, home_return)
 
 
 def _new_home_return(wager: WagerState, payout: int, outcome: str) -> int:
@@ -118,9 +130,11 @@ def _new_home_return(wager: WagerState, payout: int, outcome: str) -> int:
     return money.convert(payout, stake.currency, stake.home_currency, wager.rate)
 
 
-def _home_return(wager: WagerState, outcome: str) -> int:
+def _home_return(wager: WagerState) -> int:
+    """What the settlement that stands left to the customer."""
     assert wager.home_payout is not None, "a settled wager knows what it paid"
-    return wager.as_stake().cost if outcome == _VOID else wager.home_payout
+    assert wager.outcome is not None, "a settled wager has an outcome"
+    return wager.as_stake().cost if wager.outcome == _VOID else _net(wager, wager.home_payout, wager.outcome)
 
 
 def _is_out_of_range(wager: WagerState, payout: int, outcome: str, book: Book) -> bool:
@@ -134,7 +148,7 @@ def _is_out_of_range(wager: WagerState, payout: int, outcome: str, book: Book) -
 def _leave_event(wager: WagerState, book: Book) -> None:
     """The stake is no longer open on its event."""
     stake = wager.as_stake()
-    event = (stake.customer_id, wager.key.game, wager.pool_uid or "")
+    event = book.event(stake.customer_id, wager.key.game, wager.pool_uid or "")
     if event in book.event_stakes:
         book.event_stakes[event] -= stake.cost
 
@@ -155,6 +169,7 @@ def _remember_cancelled(bet: CancelBet, book: Book) -> None:
             cost=None,
             home_currency=None,
             rate=None,
+            commission_rate=None,
             possible_payout=None,
             ip=None,
             placed_at=book.now,

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +40,11 @@ def source_of(environ: Environ, *, proxy_hops: int) -> Source:
     return Source(read_address(hops[-proxy_hops].strip()) if len(hops) >= proxy_hops else None, direct=False)
 
 
-def read_body(environ: Environ, *, cap: int) -> bytes:
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+
+def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,)) -> bytes:
     """The whole body. Raises RejectedBodyError: a body without a length might be cut unnoticed, so it is not read."""
     stated = environ.get("CONTENT_LENGTH", "")
     if not _LENGTH.fullmatch(stated):
@@ -47,7 +52,7 @@ def read_body(environ: Environ, *, cap: int) -> bytes:
     length = int(stated)
     if length > cap:
         raise RejectedBodyError("body_too_large")
-    if not _is_json(environ):
+    if media_type(environ) not in media_types:
         raise RejectedBodyError("not_json")
     body: bytes = environ["wsgi.input"].read(length)
     if len(body) != length:
@@ -55,11 +60,12 @@ def read_body(environ: Environ, *, cap: int) -> bytes:
     return body
 
 
-def _is_json(environ: Environ) -> bool:
+def media_type(environ: Environ) -> str | None:
+    """The body's media type in lower case; None where it is compressed, or not in UTF-8."""
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        return False
-    media_type, _, parameters = environ.get("CONTENT_TYPE", "").partition(";")
-    return media_type.strip().lower() == "application/json" and parameters.strip().lower() in _UTF8
+        return None
+    name, _, parameters = environ.get("CONTENT_TYPE", "").partition(";")
+    return name.strip().lower() if parameters.strip().lower() in _UTF8 else None
 
 
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)

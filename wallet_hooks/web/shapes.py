@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
@@ -60,6 +61,55 @@ class Amount(fields.Field[str]):
         if type(value) not in (str, Number) or not _AMOUNT.fullmatch(value):
             raise ValidationError("Not an amount.")
         return str(value)
+
+
+class WholeNumber(fields.Field[int]):
+    """A whole number of up to 18 digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if type(value) is not Number or len(value) > 18 or not _DIGITS.fullmatch(value):
+            raise ValidationError("Not a whole number.")
+        return int(value)
+
+
+class Truth(fields.Field[bool]):
+    """JSON's `true` or `false`, and nothing that looks like it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise ValidationError("Not a boolean.")
+        return value
+
+
+class Flag(Text):
+    """`true` or `false` in a query string."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if value not in ("true", "false"):
+            raise ValidationError('"true" or "false" is expected.')
+        return value == "true"
+
+
+class Instant(Text):
+    """An ISO 8601 date or time; without an offset it is UTC, without a time midnight."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            instant = datetime.fromisoformat(text)
+            return (instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValidationError("Not an ISO 8601 date.") from None
+
+
+class Day(Text):
+    """An ISO 8601 date."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        try:
+            return datetime.fromisoformat(super()._deserialize(value, attr, data, **kwargs)).date()
+        except ValueError:
+            raise ValidationError("Not an ISO 8601 date.") from None
 
 
 class Anything(fields.Field[Any]):

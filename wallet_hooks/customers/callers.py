@@ -1,0 +1,88 @@
+"""Who calls, and whom a caller may see and change.
+
+A caller sees itself and the customers of groups that it manages, and changes those of the groups. Whom it may not see
+does not exist for it.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.customers.models import Customer, Group, GroupManager
+from wallet_hooks.errors import ForbiddenError, NotFoundError
+from wallet_hooks.identity import sessions
+from wallet_hooks.identity.models import LoginSession
+
+
+class Caller(NamedTuple):
+    """A customer with a session."""
+
+    id: int
+    brand_id: int
+    username: str
+    roles: frozenset[str]
+
+
+def caller_of(
+    session: Session, token: str, *, now: datetime, idle: timedelta
+) -> tuple[Caller, LoginSession] | tuple[None, None]:
+    """Whose session it is; nobody's where it ran out, or where its customer may not log in any more."""
+    found = sessions.find(session, token, now=now, idle=idle)
+    customer = session.get(Customer, found.customer_id) if found else None
+    if found is None or customer is None or not may_log_in(customer, now=now):
+        return None, None
+    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles.split(","))), found
+
+
+def may_log_in(customer: Customer, *, now: datetime) -> bool:
+    return customer.active and not customer.locked and (customer.expires_at is None or customer.expires_at > now)
+
+
+def known_to(caller: Caller) -> ColumnElement[bool]:
+    """The customers whom the caller may see, as a condition."""
+    return or_(Customer.id == caller.id, _managed_by(caller))
+
+
+def known_customer(session: Session, caller: Caller, username: str) -> Customer:
+    """A customer whom the caller may see. Raises NotFoundError for any other, there or not."""
+    return _one(session, select(Customer).where(known_to(caller), Customer.username == username), username)
+
+
+def managed_customer(session: Session, caller: Caller, username: str, *, lock: bool = False) -> Customer:
+    """A customer whom the caller may change. Raises ForbiddenError for the caller itself, else NotFoundError."""
+    query = select(Customer).where(_managed_by(caller), Customer.username == username)
+    if lock:
+        query = query.with_for_update(of=Customer, key_share=True).execution_options(populate_existing=True)
+    try:
+        return _one(session, query, username)
+    except NotFoundError:
+        if username == caller.username:
+            raise ForbiddenError("this is for managers of the customer's group") from None
+        raise
+
+
+def managed_group(session: Session, caller: Caller, group_id: int) -> Group:
+    """A group that the caller manages. Raises ForbiddenError for any other, there or not."""
+    query = select(Group).join(GroupManager, GroupManager.group_id == Group.id)
+    group = session.scalar(query.where(Group.id == group_id, GroupManager.customer_id == caller.id))
+    if group is None:
+        raise ForbiddenError("you do not manage this group")
+    return group
+
+
+def manages_any_group(session: Session, caller: Caller) -> bool:
+    return bool(session.scalar(select(exists().where(GroupManager.customer_id == caller.id))))
+
+
+def _managed_by(caller: Caller) -> ColumnElement[bool]:
+    managed = select(GroupManager.group_id).where(GroupManager.customer_id == caller.id)
+    return Customer.group_id.in_(managed)
+
+
+def _one(session: Session, query: Select[Customer], username: str) -> Customer:
+    customer = session.scalar(query)
+    if customer is None:
+        raise NotFoundError(f"no customer {username!r}")
+    return customer

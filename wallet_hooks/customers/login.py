@@ -1,0 +1,62 @@
+"""Logging in: no difference between an unknown user and a wrong password, and five failures lock."""
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Date, Engine, bindparam, select, text
+from sqlalchemy.orm import Session
+
+from wallet_hooks.customers.callers import may_log_in
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import UnauthenticatedError
+from wallet_hooks.identity import sessions
+from wallet_hooks.identity.passwords import is_password
+
+MAX_FAILURES = 5
+
+
+def log_in(engine: Engine, *, username: str, password: str, source: str, now: datetime, idle: timedelta) -> str:
+    """Begin a session and return its token.
+
+    Raises UnauthenticatedError, the same for whatever stands against it, so that nobody learns from it which
+    usernames exist or whether a guess at a locked customer was right; TryAgainError under a storm of logins.
+    """
+    with reading(engine) as session:
+        query = select(Customer.id, Customer.password_hash).where(Customer.username == username)
+        found = session.execute(query).one_or_none()
+    # Checked between two transactions, because it takes long; what became of the customer meanwhile is read again.
+    is_right = is_password(password, found.password_hash if found else None)
+    with writing(engine) as session:
+        token = None
+        if found is None:
+            _count_unknown(session, now.date())
+        else:
+            own = select(Customer).where(Customer.id == found.id)
+            customer = session.scalars(own.with_for_update(key_share=True)).one()
+            is_right = is_right and customer.password_hash == found.password_hash
+            if _admit(customer, is_right=is_right, now=now):
+                token = sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)
+    if token is None:
+        raise UnauthenticatedError("username or password is wrong, or the account is closed")
+    return token
+
+
+def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:
+    """Count a failure, or let the customer in: under its lock, so that parallel guesses count one by one."""
+    if not is_right:
+        customer.failed_logins += 1
+        customer.locked = customer.locked or customer.failed_logins >= MAX_FAILURES
+        return False
+    if not may_log_in(customer, now=now):
+        return False
+    customer.failed_logins, customer.last_login_at = 0, now
+    return True
+
+
+def _count_unknown(session: Session, day: date) -> None:
+    """A write of the same weight as a known customer's: without it the time would tell them apart."""
+    counted = text(
+        "INSERT INTO unknown_login (day, failures) VALUES (:day, 1)"
+        " ON CONFLICT (day) DO UPDATE SET failures = unknown_login.failures + 1"
+    ).bindparams(bindparam("day", type_=Date))
+    session.execute(counted, {"day": day})

@@ -1,0 +1,268 @@
+"""The customers' calls (seeds/000), with the sessions and groups that they presuppose."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.customers import groups, schemas
+from wallet_hooks.customers.accounting import accounting_info
+from wallet_hooks.customers.callers import (
+    caller_of,
+    known_customer,
+    managed_customer,
+    managed_group,
+    manages_any_group,
+)
+from wallet_hooks.customers.credit import credit_limit_changes
+from wallet_hooks.customers.login import log_in
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.protocol import Call, Office, Page, Route
+from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
+from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, own_amount
+from wallet_hooks.customers.standing import betting_refusal
+from wallet_hooks.database import reading, run_together, writing
+from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
+from wallet_hooks.identity import sessions
+from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
+from wallet_hooks.identity.directory import BrandFacts, brand_facts
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.passwords import hash_password
+
+_MAX_PAGE = 1000
+
+
+def begin_session(office: Office, call: Call) -> str:
+    """Log in. The answer is the token that goes into the header Session."""
+    source = str(call.source.address or "")
+    return log_in(office.engine, **call.given, source=source, now=call.now, idle=office.session_idle)
+
+
+def show_session(office: Office, call: Call, token: str) -> dict[str, Any]:
+    """Whose session it is, and how long it lives if it is not used."""
+    with reading(office.engine) as session:
+        caller, found = caller_of(session, token, now=call.now, idle=office.session_idle)
+    if caller is None or found is None:
+        raise UnauthenticatedError("the session is unknown or over")
+    sessions.touch(office.engine, found, now=call.now, idle=office.session_idle)
+    return {
+        "username": caller.username,
+        "customer_id": caller.id,
+        "created_at": found.created_at.isoformat(),
+        "expires_at": (found.used_at + office.session_idle).isoformat(),
+    }
+
+
+def end_session(office: Office, call: Call, token: str) -> None:
+    """Log out."""
+    with writing(office.engine) as session:
+        if sessions.find(session, token, now=call.now, idle=office.session_idle) is None:
+            raise UnauthenticatedError("the session is unknown or over")
+        sessions.end(session, token)
+
+
+def create_customer(office: Office, call: Call) -> dict[str, Any]:
+    """Create a customer in a group that the caller manages."""
+    given = call.given
+    with reading(office.engine) as session:
+        managed_group(session, call.person, given["group_id"])
+    new = _new_customer(given)
+    with writing(office.engine) as session:
+        group = managed_group(session, call.person, given["group_id"])
+        brand = session.get_one(Brand, group.brand_id)
+        (customer,) = create_customers(session, brand, [new], now=call.now, by=call.person.username)
+        return schemas.customer_data(customer, brand_facts(brand), now=call.now)
+
+
+def list_customers(office: Office, call: Call) -> Iterator[list[Any]] | Page:
+    """The customers whom the caller may see: itself, and those of the groups that it manages."""
+    given = call.given
+    wanted = Listing(
+        caller=call.person,
+        with_inactive=given["inactive"],
+        ids=given.get("customer_ids"),
+        after=given.get("after", 0),
+    )
+    if "limit" not in given:
+        return _all_listed(office, call, wanted)
+    size = min(max(given["limit"], 1), _MAX_PAGE)
+    with reading(office.engine) as session:
+        rows = next(listed(session, wanted, batch=size), [])
+        more = len(rows) == size
+        return Page(_rows(session, call, rows), rows[-1].id if more else None)
+
+
+def show_customer(office: Office, call: Call, username: str) -> dict[str, Any]:
+    """One customer."""
+    with reading(office.engine) as session:
+        return _customer(session, known_customer(session, call.person, username), call)
+
+
+def patch_customer(office: Office, call: Call, username: str) -> dict[str, Any]:
+    """Change a customer of a group that the caller manages. Bets see it at once."""
+    given = dict(call.given)
+    if "password" in given:
+        with reading(office.engine) as session:
+            managed_customer(session, call.person, username)
+        given["password_hash"] = hash_password(given.pop("password"))
+    with writing(office.engine) as session:
+        customer = managed_customer(session, call.person, username, lock=True)
+        if "group_id" in given:
+            managed_group(session, call.person, given["group_id"])
+        change_customer(session, customer, given, by=call.person.username, now=call.now)
+        return _customer(session, customer, call)
+
+
+def can_place_bets(office: Office, call: Call, username: str) -> dict[str, Any]:
+    """Whether the caller could bet from the address that it calls from."""
+    address = call.source.address
+    country = office.countries.of(address)
+    with reading(office.engine) as session:
+        customer = known_customer(session, call.person, username)
+        if customer.id != call.person.id:
+            raise ForbiddenError("this can be asked about oneself only")
+        (rows,) = run_together(session, [COUNTRY_RULES([(customer.brand_id,)])])
+    rules = country_rules(rows).get(customer.brand_id, CountryRules())
+    is_permitted = rules.permit(country)
+    refusal = betting_refusal(facts_of(customer), is_country_permitted=is_permitted, now=call.now)
+    if refusal == "country_not_permitted" and country is None:
+        refusal = "country_unknown"
+    return {
+        "can_place_bets": refusal is None,
+        "reason": refusal,
+        "ip_address": str(address) if address else None,
+        "country": country,
+    }
+
+
+def show_accounting(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
+    """Balance, open stakes, profit and loss, credit limit and commission rate."""
+    with reading(office.engine) as session:
+        customer = known_customer(session, call.person, username)
+        return accounting_info(session, customer, _brand(session, customer), now=call.now)
+
+
+def show_credit_limit_history(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
+    """Every credit limit that was set, oldest first."""
+    with reading(office.engine) as session:
+        customer = known_customer(session, call.person, username)
+        return [schemas.credit_limit_data(change) for change in credit_limit_changes(session, customer)]
+
+
+def list_groups(office: Office, call: Call) -> list[dict[str, Any]]:
+    """The groups that the caller manages, with what their customers have and may owe, by currency."""
+    with reading(office.engine) as session:
+        return [
+            {
+                "id": group.id,
+                "name": group.name,
+                "ccy_code": currency,
+                "customers": totals.customers,
+                "balance": schemas.pair(totals.balances.get(currency, 0), currency),
+                "credit_limit": schemas.pair(totals.credit_limits.get(currency, 0), currency),
+                "balances": [schemas.pair(minor, code) for code, minor in sorted(totals.balances.items())],
+                "credit_limits": [schemas.pair(minor, code) for code, minor in sorted(totals.credit_limits.items())],
+            }
+            for group, currency, totals in group_totals(session, manager_id=call.person.id)
+        ]
+
+
+def create_group(office: Office, call: Call) -> dict[str, Any]:
+    """Create a group, for who manages one already; the caller manages it."""
+    with writing(office.engine) as session:
+        if not manages_any_group(session, call.person):
+            raise ForbiddenError("this is for managers of groups")
+        caller = session.get_one(Customer, call.person.id)
+        brand_id, name = caller.brand_id, call.given["name"]
+        group = groups.create_group(session, brand_id=brand_id, name=name, managers=[caller], now=call.now)
+        return {"id": group.id, "name": group.name}
+
+
+def add_group_manager(office: Office, call: Call, group_id: int) -> None:
+    """Let a customer whom the caller may see manage a group that the caller manages."""
+    with writing(office.engine) as session:
+        group = managed_group(session, call.person, group_id)
+        groups.add_manager(session, group, known_customer(session, call.person, call.given["username"]))
+
+
+def remove_group_manager(office: Office, call: Call, group_id: int, username: str) -> None:
+    """Take a group from one of its managers."""
+    with writing(office.engine) as session:
+        group = managed_group(session, call.person, group_id)
+        groups.remove_manager(session, group, groups.customer_by_username(session, username))
+
+
+_CUSTOMER = "/v1/customers/<username>/"
+ROUTES = (
+    Route("POST", "/v1/sessions/", begin_session, schemas.LoginShape, is_open=True),
+    Route("GET", "/v1/sessions/<token>/", show_session, is_open=True),
+    Route("DELETE", "/v1/sessions/<token>/", end_session, is_open=True),
+    Route("POST", "/v1/customers/", create_customer, schemas.NewCustomerShape),
+    Route("GET", "/v1/customers/", list_customers, schemas.ListShape),
+    Route("GET", _CUSTOMER, show_customer),
+    Route("PATCH", _CUSTOMER, patch_customer, schemas.ChangedCustomerShape),
+    Route("GET", f"{_CUSTOMER}can_place_bets/", can_place_bets),
+    Route("GET", f"{_CUSTOMER}accounting_info/", show_accounting),
+    Route("GET", f"{_CUSTOMER}credit_limit_history/", show_credit_limit_history),
+    Route("GET", "/v1/groups/", list_groups),
+    Route("POST", "/v1/groups/", create_group, schemas.NewGroupShape),
+    Route("POST", "/v1/groups/<int:group_id>/managers/", add_group_manager, schemas.ManagerShape),
+    Route("DELETE", "/v1/groups/<int:group_id>/managers/<username>/", remove_group_manager),
+)
+
+
+def _new_customer(given: dict[str, Any]) -> NewCustomer:
+    currency = given["ccy_code"]
+    money.decimals(currency)
+    roles = given.get("roles", {"customer": True})
+    if not roles.get("customer"):
+        raise RefusedError("bad_roles", "everybody has the role customer")
+    stake, rate = given.get("max_stake_per_event"), given.get("commission_rate")
+    return NewCustomer(
+        uid=given.get("uid", given["username"]),
+        username=given["username"],
+        currency=currency,
+        credit_limit=own_amount(given.get("credit_limit", (currency, 0)), currency),
+        credit_limit_comment=given.get("credit_limit_comment", ""),
+        max_stake_per_event=None if stake is None else own_amount(stake, currency),
+        roles=tuple(role for role, is_assigned in roles.items() if is_assigned),
+        name=given.get("name", ""),
+        active=given.get("active", True),
+        locked=given.get("locked", False),
+        expires_at=given.get("expires_at"),
+        group_id=given["group_id"],
+        commission_rates=((rate["date_from"], rate["rate_pc"]),) if rate else (),
+        password_hash=hash_password(given["password"]),
+    )
+
+
+def _all_listed(office: Office, call: Call, wanted: Listing) -> Iterator[list[Any]]:
+    with reading(office.engine) as session:
+        for rows in listed(session, wanted, batch=_MAX_PAGE):
+            yield _rows(session, call, rows)
+            session.expunge_all()
+
+
+def _rows(session: Session, call: Call, customers: list[Customer]) -> list[Any]:
+    managers = groups.managers_among(session, customers) if call.given["permissions"] else None
+    brand = _brand(session, customers[0]) if customers else None
+    return [
+        schemas.customer_data(
+            customer,
+            brand,
+            now=call.now,
+            last_login=call.given["last_login"],
+            manages=None if managers is None else customer.id in managers,
+        )
+        for customer in customers
+        if brand is not None
+    ]
+
+
+def _customer(session: Session, customer: Customer, call: Call) -> dict[str, Any]:
+    return schemas.customer_data(customer, _brand(session, customer), now=call.now)
+
+
+def _brand(session: Session, customer: Customer) -> BrandFacts:
+    return brand_facts(session.get_one(Brand, customer.brand_id))

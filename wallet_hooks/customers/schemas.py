@@ -1,0 +1,191 @@
+"""The shapes of the customers' calls (seeds/000), in and out. Amounts are JSON numbers, read and written exactly."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from wallet_hooks import money
+from wallet_hooks.customers.commission import Schedule, parse_percent, parse_schedule, rate_on
+from wallet_hooks.customers.models import ROLES, CreditLimitChange, Customer
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.web.shapes import Day, Flag, Instant, Shape, Text, Truth, WholeNumber
+from wallet_hooks.web.strict_json import Number
+
+_PERMISSIONS = {
+    "bet_placer": ("place_bets",),
+    "group_spy": ("see_group_orders",),
+    "trade_page_viewer": ("see_trade_page",),
+    "detailed_accounting": ("see_detailed_accounting",),
+    "account_viewer": ("see_bookie_usernames", "kick_balance"),
+}
+
+
+class Pair(fields.Field[tuple[str, int]]):
+    """`["GBP", 15000.0]`: a currency and what it is of it, read as minor units."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> tuple[str, int]:
+        if type(value) is not list or len(value) != 2 or type(value[0]) is not str or type(value[1]) is not Number:
+            raise ValidationError("A pair of a currency code and a number is expected.")
+        try:
+            return value[0], money.parse_number(value[1], value[0])
+        except money.MoneyError as error:
+            raise ValidationError(str(error)) from None
+
+
+class Percent(fields.Field[str]):
+    """A rate in percent: a JSON number from 0 to 100."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is not Number:
+            raise ValidationError("Not a number.")
+        try:
+            return parse_percent(value)
+        except RefusedError as error:
+            raise ValidationError(str(error)) from None
+
+
+class Roles(fields.Field[dict[str, bool]]):
+    """`{"customer": true, "bet_placer": false}`: every role that is assigned or taken."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, bool]:
+        if type(value) is not dict or not all(type(assigned) is bool for assigned in value.values()):
+            raise ValidationError("An object of role names and booleans is expected.")
+        if unknown := sorted(set(value) - set(ROLES)):
+            raise ValidationError(f"Unknown role {unknown[0]!r}.")
+        if value.get("customer") is False:
+            raise ValidationError("Everybody has the role customer.")
+        return value
+
+
+class Ids(Text):
+    """Comma-separated ids."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        items = super()._deserialize(value, attr, data, **kwargs).split(",")
+        if not all(item.isascii() and item.isdigit() and len(item) <= 18 for item in items):
+            raise ValidationError("Comma-separated ids are expected.")
+        return [int(item) for item in items]
+
+
+class Count(Text):
+    """A whole number in a query string."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not text.isascii() or not text.isdigit() or len(text) > 18:
+            raise ValidationError("Not a whole number.")
+        return int(text)
+
+
+class LoginShape(Shape):
+    username = Text(required=True, max_length=200)
+    password = Text(required=True, max_length=1000)
+
+
+class CommissionRateShape(Shape):
+    date_from = Day(required=True, max_length=40)
+    rate_pc = Percent(required=True)
+
+
+class ChangedCustomerShape(Shape):
+    """What a manager can change of a customer."""
+
+    username = Text(min_length=1, max_length=64)
+    password = Text(max_length=1000)
+    group_id = WholeNumber()
+    name = Text(max_length=200)
+    roles = Roles()
+    credit_limit = Pair()
+    credit_limit_comment = Text(max_length=500)
+    max_stake_per_event = Pair(allow_none=True)
+    commission_rate = fields.Nested(CommissionRateShape(unknown="raise"))
+    active = Truth()
+    locked = Truth()
+    expires_at = Instant(allow_none=True, max_length=40)
+    ccy_code = Text(min_length=3, max_length=6)
+
+
+class NewCustomerShape(ChangedCustomerShape):
+    """A customer to be. `uid`, its id at the providers, is the username unless it is given."""
+
+    username = Text(required=True, min_length=1, max_length=64)
+    password = Text(required=True, max_length=1000)
+    group_id = WholeNumber(required=True)
+    ccy_code = Text(required=True, min_length=3, max_length=6)
+    uid = Text(min_length=1, max_length=64)
+
+
+class ListShape(Shape):
+    """With `limit`, a page at a time: `next` of the answer is `after` of the page behind it."""
+
+    last_login = Flag(load_default=True)
+    inactive = Flag(load_default=True)
+    permissions = Flag(load_default=False)
+    customer_ids = Ids(max_length=100_000)
+    limit = Count()
+    after = Count()
+
+
+class NewGroupShape(Shape):
+    name = Text(required=True, min_length=1, max_length=64)
+
+
+class ManagerShape(Shape):
+    username = Text(required=True, min_length=1, max_length=64)
+
+
+def pair(minor: int, currency: str) -> list[Any]:
+    """A money pair as it goes out."""
+    return [currency, money.as_decimal(minor, currency)]
+
+
+def customer_data(
+    customer: Customer, brand: BrandFacts, *, now: Any, last_login: bool = True, manages: bool | None = None
+) -> dict[str, Any]:
+    """A customer as it goes out. `manages` says whether it manages a group; None leaves the permissions out."""
+    stake = customer.max_stake_per_event
+    roles = set(customer.roles.split(","))
+    data: dict[str, Any] = {
+        "id": customer.id,
+        "uid": customer.uid,
+        "username": customer.username,
+        "name": customer.name,
+        "group_id": customer.group_id,
+        "ccy_code": customer.currency,
+        "roles": {role: role in roles for role in ROLES},
+        "credit_limit": pair(customer.credit_limit, customer.currency),
+        "max_stake_per_event": None if stake is None else pair(stake, customer.currency),
+        "commission_rate": _commission_rate(parse_schedule(customer.commission_rates), brand, now),
+        "active": customer.active,
+        "locked": customer.locked,
+        "expires_at": customer.expires_at.isoformat() if customer.expires_at else None,
+    }
+    if last_login:
+        data["last_login"] = customer.last_login_at.isoformat() if customer.last_login_at else None
+    if manages is not None:
+        granted = [permission for role in ROLES if role in roles for permission in _PERMISSIONS.get(role, ())]
+        data["permissions"] = [*granted, *(["manage_groups"] if manages else [])]
+    return data
+
+
+def credit_limit_data(change: CreditLimitChange) -> dict[str, Any]:
+    return {
+        "amount": money.as_decimal(change.amount, change.currency),
+        "ccy_code": change.currency,
+        "timestamp": change.changed_at.isoformat(),
+        "comment": change.comment,
+        "changed_by": change.changed_by,
+    }
+
+
+def _commission_rate(schedule: Schedule, brand: BrandFacts, now: Any) -> dict[str, Any] | None:
+    """The rate in force, or where none is yet the first to come."""
+    rate = rate_on(schedule, brand.booking_day(now)) or (schedule[0] if schedule else None)
+    return {"date_from": rate[0].isoformat(), "rate_pc": Decimal(rate[1])} if rate else None

@@ -1,0 +1,58 @@
+"""Sessions of people: a random token that is told once and kept as a hash."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, delete, update
+from sqlalchemy.orm import Session
+
+from wallet_hooks.database import writing
+from wallet_hooks.identity.models import LoginSession
+
+_TOUCH = timedelta(seconds=60)
+
+
+def new_token() -> str:
+    """128 random bits as 32 hex digits."""
+    return secrets.token_hex(16)
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a token. It is random enough for a plain hash to hide it."""
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def start(session: Session, *, customer_id: int, source: str, now: datetime, idle: timedelta) -> str:
+    """Begin a session and return its token. The customer's sessions that ran out are forgotten."""
+    session.execute(
+        delete(LoginSession).where(LoginSession.customer_id == customer_id, LoginSession.used_at <= now - idle)
+    )
+    token = new_token()
+    session.add(
+        LoginSession(token_hash=token_hash(token), customer_id=customer_id, created_at=now, used_at=now, source=source)
+    )
+    return token
+
+
+def find(session: Session, token: str, *, now: datetime, idle: timedelta) -> LoginSession | None:
+    """The session of a token, unless it was idle for too long."""
+    found = session.get(LoginSession, token_hash(token))
+    return found if found is not None and now - found.used_at < idle else None
+
+
+def touch(engine: Engine, found: LoginSession, *, now: datetime, idle: timedelta) -> None:
+    """Remember that a session is in use; at most once a minute, so that reading stays reading."""
+    if now - found.used_at >= min(_TOUCH, idle / 10):
+        with writing(engine) as session:
+            own = LoginSession.token_hash == found.token_hash
+            session.execute(update(LoginSession).where(own, LoginSession.used_at < now).values(used_at=now))
+
+
+def end(session: Session, token: str) -> None:
+    session.execute(delete(LoginSession).where(LoginSession.token_hash == token_hash(token)))
+
+
+def end_all(session: Session, *, customer_id: int) -> None:
+    """End every session of a customer."""
+    session.execute(delete(LoginSession).where(LoginSession.customer_id == customer_id))
