@@ -7,6 +7,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect
 
+import wallet_hooks.bookies.models
+import wallet_hooks.cashier.models
 import wallet_hooks.customers.models
 import wallet_hooks.deliveries.models
 import wallet_hooks.identity.models
@@ -55,6 +57,8 @@ def tables(engine: Engine) -> set[str]:
 
 
 MODELS = (
+    wallet_hooks.bookies.models,
+    wallet_hooks.cashier.models,
     wallet_hooks.customers.models,
     wallet_hooks.deliveries.models,
     wallet_hooks.identity.models,

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from wallet_hooks import clock, money
 from wallet_hooks.app import create_app
-from wallet_hooks.cashier.service import Movement, deposit
+from wallet_hooks.cashier.service import Movement, move
 from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
@@ -114,7 +114,8 @@ class World:
     def deposit(self, amount: str, *, uid: str = "7", reference: str = "more", currency: str = "EUR") -> None:
         minor = money.parse_amount(amount, currency)
         with writing(self.engine) as session:
-            deposit(session, Movement(client="acme", uid=uid, amount=minor, reference=reference), now=clock.now())
+            customer, _ = customer_by_uid(session, client="acme", uid=uid, lock=True)
+            move(session, customer, Movement(kind="deposit", amount=minor, reference=reference), now=clock.now())
 
     def post(self, path: str, body: Any, **kwargs: Any) -> Reply:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

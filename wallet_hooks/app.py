@@ -7,6 +7,8 @@ from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from wallet_hooks import clock, money, openapi, probes
+from wallet_hooks.bookies import routes as bookies
+from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import protocol
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.customers.protocol import Office
@@ -33,7 +35,8 @@ def create_app(settings: Settings) -> Flask:
     office = Office(engine=open_engine(settings), settings=settings, countries=countries)
     app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "office": office.engine}
     app.register_blueprint(Callbacks(engine, settings, countries).blueprint())
-    app.register_blueprint(protocol.blueprint("customers", customers.ROUTES, office))
+    for name, routes in (("customers", customers.ROUTES), ("bookies", bookies.ROUTES), ("cashier", cashier.ROUTES)):
+        app.register_blueprint(protocol.blueprint(name, routes, office))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     app.register_error_handler(HTTPException, _answer_http_error)

@@ -11,16 +11,17 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import clock, demo, money
+from wallet_hooks.bookies.commands import bookie
 from wallet_hooks.cashier.commands import cashier
-from wallet_hooks.customers.commands import customer
+from wallet_hooks.customers.commands import customer, group
 from wallet_hooks.database import fault_of, open_engine, writing
 from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.deliveries.commands import deliveries
 from wallet_hooks.errors import WalletHooksError
-from wallet_hooks.identity.commands import brand, provider
+from wallet_hooks.identity.commands import brand, provider, token
 from wallet_hooks.ledger.commands import rate, verify
 from wallet_hooks.settings import ConfigurationError, Settings
-from wallet_hooks.sportsbook.commands import exceptions, wager
+from wallet_hooks.sportsbook.commands import event, exceptions, wager
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,7 +83,21 @@ def load_demo(engine: Engine, if_empty: bool) -> None:
     click.echo("demo data loaded")
 
 
-for _command in (brand, provider, customer, cashier, wager, exceptions, deliveries, verify, rate):
+for _command in (
+    brand,
+    provider,
+    customer,
+    group,
+    token,
+    bookie,
+    cashier,
+    wager,
+    event,
+    exceptions,
+    deliveries,
+    verify,
+    rate,
+):
     cli.add_command(_command)
 
 

@@ -5,9 +5,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from wallet_hooks.bookies.service import add_account, set_bookie
+from wallet_hooks.customers.groups import create_group
+from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import add_brand, add_provider
 from wallet_hooks.ledger.service import set_rate
 
@@ -15,6 +19,9 @@ _BRANDS = (
     (1007, "acme", "EUR", "Europe/London", "ukgc"),
     (1008, "nordbet", "SEK", "Europe/Stockholm", "sweden"),
 )
+# Who can log in, each with the password that the README tells.
+_PASSWORD = "demo-pass-1"  # noqa: S105 - the demo's, and no secret
+_WITH_PASSWORD = ("ann", "dan")
 _CUSTOMERS = {
     "acme": (
         NewCustomer(uid="7", username="ann", currency="EUR", balance=100_00),
@@ -47,6 +54,20 @@ def load(session: Session, *, now: datetime) -> None:
     for id_, client, currency, timezone, policy in _BRANDS:
         brand = add_brand(session, id_=id_, client=client, currency=currency, timezone=timezone, policy=policy)
         add_provider(session, game="betflex", client=client, auth="none", secrets=(), allow=())
-        create_customers(session, brand, _CUSTOMERS[client], now=now)
+        customers = create_customers(session, brand, _CUSTOMERS[client], now=now)
+        if client == "acme":
+            _organise(session, brand, {customer.username: customer for customer in customers}, now=now)
     for source, target, rate in _RATES:
         set_rate(session, source=source, target=target, rate=rate, now=now)
+
+
+def _organise(session: Session, brand: Brand, customers: dict[str, Customer], *, now: datetime) -> None:
+    """Acme's customers are one group, which Dan manages; the group has two accounts at a simulated bookmaker."""
+    group = create_group(session, brand_id=brand.id, name="desk", managers=[customers["dan"]], now=now)
+    for customer in customers.values():
+        customer.group_id = group.id
+    for username in _WITH_PASSWORD:
+        customers[username].password_hash = hash_password(_PASSWORD)
+    set_bookie(session, code="simbook", adapter="http-json", url="http://127.0.0.1:8090", secret=None)
+    for username, tags in (("desk1", ["asia", "fast"]), ("desk2", ["europe"])):
+        add_account(session, group=group, bookie="simbook", username=username, currency="EUR", tags=tags)

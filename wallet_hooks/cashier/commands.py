@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
 from wallet_hooks.cashier import service
@@ -38,7 +37,7 @@ def _movement_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_obj
 def deposit(engine: Engine, /, **facts: str) -> None:
     """Credit a customer."""
-    _run(engine, service.deposit, **facts)
+    _run(engine, service.DEPOSIT, **facts)
 
 
 @cashier.command()
@@ -47,7 +46,7 @@ def deposit(engine: Engine, /, **facts: str) -> None:
 @click.pass_obj
 def withdraw(engine: Engine, /, **facts: str) -> None:
     """Debit a customer, at most what it may spend."""
-    _run(engine, service.withdraw, **facts)
+    _run(engine, service.WITHDRAWAL, **facts)
 
 
 @cashier.command()
@@ -56,29 +55,27 @@ def withdraw(engine: Engine, /, **facts: str) -> None:
 @click.pass_obj
 def adjust(engine: Engine, /, **facts: str) -> None:
     """Give to a customer, or take with a negative amount (--amount=-5.00)."""
-    _run(engine, service.adjust, **facts)
+    _run(engine, service.ADJUSTMENT, **facts)
 
 
-def _run(engine: Engine, act: Callable[..., bool], *, amount: str, **facts: Any) -> None:
+def _run(engine: Engine, kind: str, **facts: str) -> None:
     try:
-        done, available = _act(engine, act, amount, facts)
+        done, available = _move(engine, kind, **facts)
     except Exception as error:
         if fault_of(error) is not Fault.DUPLICATE:
             raise
-        done, available = _act(engine, act, amount, facts)  # the same reference came twice at once: now it is known
+        done, available = _move(engine, kind, **facts)  # the same reference came twice at once: now it is known
     click.echo(f"{'done' if done else 'done before'}; available {available}")
 
 
-def _act(engine: Engine, act: Callable[..., bool], amount: str, facts: dict[str, Any]) -> tuple[bool, str]:
+def _move(
+    engine: Engine, kind: str, *, client: str, uid: str, amount: str, reference: str, **facts: Any
+) -> tuple[bool, str]:
+    sign, digits = (-1, amount[1:]) if amount.startswith("-") else (1, amount)
     with writing(engine) as session:
-        currency = _currency(session, facts)
-        sign, digits = (-1, amount[1:]) if amount.startswith("-") else (1, amount)
-        movement = Movement(amount=sign * money.parse_amount(digits, currency), **facts)
-        done = act(session, movement, now=clock.now())
-        customer, _ = customer_by_uid(session, client=facts["client"], uid=facts["uid"])
-        return done, money.format_amount(standings(session, [customer])[customer.id].available, currency)
-
-
-def _currency(session: Session, facts: dict[str, Any]) -> str:
-    customer, _ = customer_by_uid(session, client=facts["client"], uid=facts["uid"])
-    return customer.currency
+        customer, _ = customer_by_uid(session, client=client, uid=uid, lock=True)
+        minor = sign * money.parse_amount(digits, customer.currency)
+        movement = Movement(kind=kind, amount=minor, reference=reference, **facts)
+        _, is_new = service.move(session, customer, movement, now=clock.now())
+        available = standings(session, [customer])[customer.id].available
+        return is_new, money.format_amount(available, customer.currency)

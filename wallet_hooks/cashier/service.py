@@ -1,78 +1,121 @@
-"""Money in, money out, and corrections by people."""
+"""Money in, money out, and corrections by people: each a payment, and a transaction of the ledger when it is done."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import customer_by_uid, standings
-from wallet_hooks.errors import RefusedError
+from wallet_hooks.customers.queries import standings
+from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.journal import Line, Posting, fingerprint
-from wallet_hooks.ledger.models import Transaction
+
+DEPOSIT, WITHDRAWAL, ADJUSTMENT = "deposit", "withdrawal", "adjustment"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Movement:
-    """What is asked of the cashier. `amount` in minor units of the customer's currency.
+    """What is asked of the cashier. `amount` in minor units of the customer's currency, of an adjustment also negative.
 
-    The same reference with the same facts is done once; with other facts it is a ConflictError.
+    The same reference or key with the same facts is done once; with other facts it is a ConflictError. `in_two_steps`
+    reserves a deposit, which is confirmed or fails later.
     """
 
-    client: str
-    uid: str
+    kind: str
     amount: int
     reference: str
     method: str = "manual"
+    key: str | None = None
+    in_two_steps: bool = False
     reason: str | None = None
+    by: str = "operator"
+
+    def fingerprint(self, customer: Customer) -> str:
+        facts = (self.kind, customer.id, customer.currency, self.amount, self.method, self.reference)
+        return fingerprint(*facts, self.in_two_steps, self.reason or "")
 
 
-def deposit(session: Session, movement: Movement, *, now: datetime) -> bool:
-    """Credit a customer. Returns False where it was done before. Raises NotFoundError, RefusedError, ConflictError."""
-    customer, brand = _lock(session, movement)
-    lines = rules.deposited(customer.id, movement.method, customer.currency, _positive(movement))
-    return _post(session, "deposit", movement, customer, brand, lines, now)
+def move(session: Session, customer: Customer, movement: Movement, *, now: datetime) -> tuple[Payment, bool]:
+    """Do what is asked, once. Returns the payment and whether it is new.
+
+    The caller holds the customer's lock. Raises RefusedError, ConflictError.
+    """
+    _check(movement)
+    known = _known(session, customer, movement)
+    if known is not None:
+        return known, False
+    taken = -movement.amount if movement.kind == ADJUSTMENT else movement.amount
+    if movement.kind != DEPOSIT and taken > 0:
+        _check_available(session, customer, taken)
+    payment = Payment(
+        brand_id=customer.brand_id,
+        customer_id=customer.id,
+        kind=movement.kind,
+        status="reserved" if movement.in_two_steps else "done",
+        amount=movement.amount,
+        currency=customer.currency,
+        method=movement.method,
+        reference=movement.reference,
+        key=movement.key,
+        fingerprint=movement.fingerprint(customer),
+        in_two_steps=movement.in_two_steps,
+        reason=movement.reason,
+        created_by=movement.by,
+        created_at=now,
+        finished_at=None if movement.in_two_steps else now,
+    )
+    session.add(payment)
+    session.flush()
+    if not movement.in_two_steps:
+        _post(session, customer, payment, now=now)
+    return payment, True
 
 
-def withdraw(session: Session, movement: Movement, *, now: datetime) -> bool:
-    """Debit a customer, whose spendable amount it may not exceed. Otherwise as `deposit`."""
-    customer, brand = _lock(session, movement)
-    lines = rules.withdrawn(customer.id, movement.method, customer.currency, _positive(movement))
-    if not _is_known(session, "withdrawal", movement, brand):
-        _check_available(session, customer, movement.amount)
-    return _post(session, "withdrawal", movement, customer, brand, lines, now)
+def confirm(session: Session, customer: Customer, payment_id: int, *, now: datetime) -> Payment:
+    """The money of a reserved deposit came; confirming again changes nothing. Raises NotFoundError, RefusedError."""
+    payment = _reserved(session, customer, payment_id, "done")
+    if payment.status == "reserved":
+        payment.status, payment.finished_at = "done", now
+        _post(session, customer, payment, now=now)
+    return payment
 
 
-def adjust(session: Session, movement: Movement, *, now: datetime) -> bool:
-    """Give to a customer or take (a negative amount), with a reason. Otherwise as `deposit`."""
-    if not movement.reason:
-        raise RefusedError("reason_required", "an adjustment needs a reason")
-    customer, brand = _lock(session, movement)
-    if not movement.amount:
-        raise RefusedError("amount", "an amount of 0 moves nothing")
-    if movement.amount < 0 and not _is_known(session, "adjustment", movement, brand):
-        _check_available(session, customer, -movement.amount)
-    lines = rules.adjusted(customer.id, brand.client, customer.currency, movement.amount)
-    return _post(session, "adjustment", movement, customer, brand, lines, now)
+def fail(session: Session, customer: Customer, payment_id: int, *, now: datetime) -> Payment:
+    """The money of a reserved deposit will not come; failing again changes nothing. Otherwise as `confirm`."""
+    payment = _reserved(session, customer, payment_id, "failed")
+    if payment.status == "reserved":
+        payment.status, payment.finished_at = "failed", now
+    return payment
 
 
-def _lock(session: Session, movement: Movement) -> tuple[Customer, Brand]:
+def _check(movement: Movement) -> None:
     if not 0 < len(movement.reference) <= 100 or not movement.reference.isprintable():
         raise RefusedError("bad_reference", "a reference has 1 to 100 printable characters")
+    if movement.key is not None and (not 0 < len(movement.key) <= 100 or not movement.key.isprintable()):
+        raise RefusedError("bad_idempotency_key", "an Idempotency-Key has 1 to 100 printable characters")
     if not movement.method.isascii() or not movement.method.replace("-", "").isalnum() or len(movement.method) > 40:
         raise RefusedError("bad_method", "a method is made of letters, digits and -")
-    return customer_by_uid(session, client=movement.client, uid=movement.uid, lock=True)
-
-
-def _positive(movement: Movement) -> int:
-    if movement.amount <= 0:
+    if movement.kind == ADJUSTMENT and not movement.reason:
+        raise RefusedError("reason_required", "an adjustment needs a reason")
+    if not movement.amount or (movement.amount < 0 and movement.kind != ADJUSTMENT):
         raise RefusedError("amount", "an amount above 0 is expected")
-    return movement.amount
+
+
+def _known(session: Session, customer: Customer, movement: Movement) -> Payment | None:
+    """The payment that was asked for before. Raises ConflictError where its facts were others."""
+    is_same: ColumnElement[bool] = (Payment.kind == movement.kind) & (Payment.reference == movement.reference)
+    if movement.key is not None:
+        is_same |= Payment.key == movement.key
+    known = list(session.scalars(select(Payment).where(Payment.brand_id == customer.brand_id, is_same)))
+    if any(payment.fingerprint != movement.fingerprint(customer) for payment in known) or len(known) > 1:
+        raise ConflictError(f"reference {movement.reference!r} or its key was used before with other facts")
+    return known[0] if known else None
 
 
 def _check_available(session: Session, customer: Customer, amount: int) -> None:
@@ -81,27 +124,28 @@ def _check_available(session: Session, customer: Customer, amount: int) -> None:
         raise RefusedError(code, "more than the customer may spend")
 
 
-def _reference(kind: str, movement: Movement, brand: Brand) -> str:
-    return f"cashier:{brand.client}:{kind}:{movement.reference}"
+def _reserved(session: Session, customer: Customer, payment_id: int, wanted: str) -> Payment:
+    payment = session.get(Payment, payment_id)
+    if payment is None or payment.customer_id != customer.id or not payment.in_two_steps:
+        raise NotFoundError(f"no deposit {payment_id} in two steps")
+    if payment.status not in ("reserved", wanted):
+        raise RefusedError("already_finished", f"the deposit is {payment.status}")
+    return payment
 
 
-def _is_known(session: Session, kind: str, movement: Movement, brand: Brand) -> bool:
-    reference = _reference(kind, movement, brand)
-    return session.scalar(select(Transaction.id).where(Transaction.reference == reference)) is not None
-
-
-def _post(
-    session: Session,
-    kind: str,
-    movement: Movement,
-    customer: Customer,
-    brand: Brand,
-    lines: tuple[Line, ...],
-    now: datetime,
-) -> bool:
-    facts = fingerprint(customer.id, customer.currency, movement.amount, movement.method, movement.reason or "")
+def _post(session: Session, customer: Customer, payment: Payment, *, now: datetime) -> None:
+    brand = session.get_one(Brand, customer.brand_id)
+    reference = f"cashier:{brand.client}:{payment.kind}:{payment.reference}"
+    facts = fingerprint(customer.id, payment.currency, payment.amount, payment.method, payment.reason or "")
     day = brand_facts(brand).booking_day(now)
-    reference = _reference(kind, movement, brand)
-    posting = Posting(kind, reference, facts, now, day, lines, movement.reason)
-    _, is_new = ledger.post_one(session, posting, holder_id=customer.id, recorded_at=now)
-    return is_new
+    lines = _lines(customer, payment, brand)
+    posting = Posting(payment.kind, reference, facts, now, day, lines, payment.reason)
+    ledger.post_one(session, posting, holder_id=customer.id, recorded_at=now)
+
+
+def _lines(customer: Customer, payment: Payment, brand: Brand) -> tuple[Line, ...]:
+    if payment.kind == DEPOSIT:
+        return rules.deposited(customer.id, payment.method, customer.currency, payment.amount)
+    if payment.kind == WITHDRAWAL:
+        return rules.withdrawn(customer.id, payment.method, customer.currency, payment.amount)
+    return rules.adjusted(customer.id, brand.client, customer.currency, payment.amount)

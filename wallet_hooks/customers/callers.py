@@ -72,6 +72,12 @@ def managed_group(session: Session, caller: Caller, group_id: int) -> Group:
     return group
 
 
+def manages(session: Session, caller: Caller, group_id: int | None) -> bool:
+    """Whether the caller manages this group."""
+    own = exists().where(GroupManager.customer_id == caller.id, GroupManager.group_id == group_id)
+    return bool(session.scalar(select(own)))
+
+
 def manages_any_group(session: Session, caller: Caller) -> bool:
     return bool(session.scalar(select(exists().where(GroupManager.customer_id == caller.id))))
 

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any, TextIO
 
@@ -12,9 +13,13 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
-from wallet_hooks.customers.models import ROLES, Customer
+from wallet_hooks.customers import groups
+from wallet_hooks.customers.commission import parse_percent
+from wallet_hooks.customers.credit import credit_limit_changes
+from wallet_hooks.customers.groups import group_by_name
+from wallet_hooks.customers.models import ROLES, Customer, Group
 from wallet_hooks.customers.queries import Standing, customer_by_uid, standings
-from wallet_hooks.customers.service import NewCustomer, create_customers
+from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
 from wallet_hooks.database import reading, refresh_statistics, writing
 from wallet_hooks.errors import RefusedError, WalletHooksError
 from wallet_hooks.identity.models import Brand
@@ -41,6 +46,7 @@ def customer() -> None:
     "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable. Without bet_placer: no bets."
 )
 @click.option("--name", default="", help="Display name.")
+@click.option("--group", "group_name", help="The group that it belongs to.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; it is kept as a hash.")
 @click.option("--inactive", is_flag=True)
 @click.option("--locked", is_flag=True)
@@ -56,6 +62,7 @@ def create(
     password_stdin: bool,
     inactive: bool,
     expires_at: Any,
+    group_name: str | None,
     **facts: Any,
 ) -> None:
     """Create a customer with empty accounts."""
@@ -70,8 +77,138 @@ def create(
         **facts,
     )
     with writing(engine) as session:
-        create_customers(session, brand_by_client(session, client), [new], now=clock.now())
+        brand = brand_by_client(session, client)
+        if group_name is not None:
+            new = replace(new, group_id=group_by_name(session, brand=brand, name=group_name).id)
+        create_customers(session, brand, [new], now=clock.now())
     click.echo(f"customer {new.uid} of {client} created")
+
+
+@customer.command()
+@click.option("--brand", "client", required=True)
+@click.option("--uid", required=True)
+@click.option("--credit-limit", help="Decimal amount in the customer's currency.")
+@click.option("--comment", default="", help="Kept with the change of the credit limit.")
+@click.option("--max-stake-per-event", help="Decimal amount, or none.")
+@click.option("--commission-rate", metavar="PERCENT", help="Of net winnings, for stakes from --commission-from on.")
+@click.option("--commission-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: today.")
+@click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable: exactly these.")
+@click.option("--active/--inactive", default=None)
+@click.option("--lock/--unlock", "locked", default=None)
+@click.option("--group", "group_name")
+@click.option("--password-stdin", is_flag=True, help="Read a new password; ends the customer's sessions.")
+@click.pass_obj
+def change(engine: Engine, /, client: str, uid: str, comment: str, password_stdin: bool, **options: Any) -> None:
+    """Change a customer. The next bet sees it."""
+    hashed = hash_password(sys.stdin.readline().rstrip("\r\n")) if password_stdin else None
+    with writing(engine) as session:
+        found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
+        given = _given(found, options)
+        if hashed is not None:
+            given["password_hash"] = hashed
+        if options["group_name"] is not None:
+            given["group_id"] = group_by_name(session, brand=brand, name=options["group_name"]).id
+        if "credit_limit" in given:
+            given["credit_limit_comment"] = comment
+        if not given:
+            raise click.UsageError("nothing to change was given")
+        change_customer(session, found, given, by="operator", now=clock.now())
+    click.echo(f"customer {uid} of {client} changed")
+
+
+def _given(found: Customer, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, as `change_customer` takes them."""
+    given: dict[str, Any] = {name: options[name] for name in ("active", "locked") if options[name] is not None}
+    currency = found.currency
+    if options["credit_limit"] is not None:
+        given["credit_limit"] = (currency, money.parse_limit(options["credit_limit"], currency))
+    if (stake := options["max_stake_per_event"]) is not None:
+        given["max_stake_per_event"] = None if stake == "none" else (currency, money.parse_limit(stake, currency))
+    if options["commission_rate"] is not None:
+        since = options["commission_from"] or clock.now()
+        given["commission_rate"] = {"date_from": since.date(), "rate_pc": parse_percent(options["commission_rate"])}
+    if options["roles"]:
+        given["roles"] = {role: role == "customer" or role in options["roles"] for role in ROLES}
+    return given
+
+
+@customer.command("credit-history")
+@click.option("--brand", "client", required=True)
+@click.option("--uid", required=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def credit_history(engine: Engine, client: str, uid: str, as_json: bool) -> None:
+    """List every credit limit that was set, oldest first."""
+    with reading(engine) as session:
+        found, _ = customer_by_uid(session, client=client, uid=uid)
+        rows = [
+            {
+                "amount": money.format_amount(change.amount, change.currency),
+                "currency": change.currency,
+                "timestamp": change.changed_at.isoformat(),
+                "by": change.changed_by,
+                "comment": change.comment,
+            }
+            for change in credit_limit_changes(session, found)
+        ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['timestamp']}  {row['amount']:>20} {row['currency']}  {row['by']}  {row['comment']}")
+
+
+@click.group()
+def group() -> None:
+    """Groups of customers, and who manages them."""
+
+
+@group.command("add")
+@click.option("--brand", "client", required=True, help="The brand's client name.")
+@click.option("--name", required=True)
+@click.option("--manager", "managers", multiple=True, help="Username of a customer of the brand; repeatable.")
+@click.pass_obj
+def add_group(engine: Engine, client: str, name: str, managers: tuple[str, ...]) -> None:
+    """Add a group of customers."""
+    with writing(engine) as session:
+        brand = brand_by_client(session, client)
+        chosen = [groups.customer_by_username(session, username) for username in managers]
+        made = groups.create_group(session, brand_id=brand.id, name=name, managers=chosen, now=clock.now())
+    click.echo(f"group {made.id} {name} of {client} added")
+
+
+@group.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_groups(engine: Engine, as_json: bool) -> None:
+    """List the groups with their managers."""
+    with reading(engine) as session:
+        rows: list[dict[str, Any]] = [
+            {"id": row.id, "brand": client, "name": row.name, "managers": groups.managers_of(session, row)}
+            for row, client in session.execute(
+                select(Group, Brand.client).join(Brand, Brand.id == Group.brand_id).order_by(Group.id)
+            )
+        ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['id']:>6}  {row['brand']:<16} {row['name']:<24} {', '.join(row['managers'])}")
+
+
+@group.command("manager")
+@click.option("--brand", "client", required=True)
+@click.option("--name", required=True, help="The group's name.")
+@click.option("--username", required=True)
+@click.option("--remove", is_flag=True, help="Take the group from the manager.")
+@click.pass_obj
+def manager(engine: Engine, client: str, name: str, username: str, remove: bool) -> None:
+    """Let a customer manage a group, or no longer."""
+    act = groups.remove_manager if remove else groups.add_manager
+    with writing(engine) as session:
+        found = group_by_name(session, brand=brand_by_client(session, client), name=name)
+        act(session, found, groups.customer_by_username(session, username))
+    click.echo(f"{username} {'no longer manages' if remove else 'manages'} {name}")
 
 
 @customer.command("import")

@@ -40,6 +40,12 @@ def remove_manager(session: Session, group: Group, customer: Customer) -> None:
         raise NotFoundError(f"{customer.username!r} does not manage this group")
 
 
+def managers_of(session: Session, group: Group) -> list[str]:
+    """The usernames of a group's managers."""
+    query = select(Customer.username).join(GroupManager, GroupManager.customer_id == Customer.id)
+    return list(session.scalars(query.where(GroupManager.group_id == group.id).order_by(Customer.username)))
+
+
 def managers_among(session: Session, customers: Iterable[Customer]) -> set[int]:
     """The ids of those who manage a group."""
     ids = [customer.id for customer in customers]

@@ -86,14 +86,18 @@ View = Callable[..., Any]
 
 
 class Route(NamedTuple):
-    """A call of the protocol. `shape` reads the body, or the query string of a GET. `tokens` are the roles of API
-    tokens that may call as well; an `is_open` route is its own proof."""
+    """A call of the protocol.
+
+    `shape` reads the body, or the query string of a GET. `tokens` are the roles of API tokens that may call as well
+    as people, or with `only_tokens` instead of them; an `is_open` route is its own proof.
+    """
 
     method: str
     path: str
     view: View
     shape: type[Shape] | None = None
     tokens: tuple[str, ...] = ()
+    only_tokens: bool = False
     is_open: bool = False
 
 
@@ -109,7 +113,7 @@ def blueprint(name: str, routes: Sequence[Route], office: Office) -> Blueprint:
 
 def error_response(code: str, status: int, data: Mapping[str, Any] | None = None) -> Response:
     """A refusal in the protocol's envelope."""
-    body = simplejson.dumps({"status": "error", "code": code, "data": data or {}})
+    body = _dumps({"status": "error", "code": code, "data": data or {}})
     response = Response(body, status, content_type=JSON)
     if status in (429, 503):
         response.headers["Retry-After"] = "1"
@@ -157,6 +161,8 @@ def _authenticate(route: Route, office: Office, now: datetime) -> Caller | Token
         caller, found = caller_of(session, token, now=now, idle=idle)
     if caller is None or found is None:
         raise UnauthenticatedError("a header Session with a token is expected")
+    if route.only_tokens:
+        raise ForbiddenError(f"this needs an API token with role {' or '.join(route.tokens)}")
     sessions.touch(office.engine, found, now=now, idle=idle)
     return caller
 

@@ -24,7 +24,14 @@ _PERMISSIONS = {
 
 
 class Pair(fields.Field[tuple[str, int]]):
-    """`["GBP", 15000.0]`: a currency and what it is of it, read as minor units."""
+    """`["GBP", 15000.0]`: a currency and how much of it, read as minor units.
+
+    Up to 1e18 in major units, as limits may be; with `moves`, up to what one movement of money may be.
+    """
+
+    def __init__(self, *, moves: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.maximum = money.MAX_AMOUNT if moves else None
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -32,7 +39,7 @@ class Pair(fields.Field[tuple[str, int]]):
         if type(value) is not list or len(value) != 2 or type(value[0]) is not str or type(value[1]) is not Number:
             raise ValidationError("A pair of a currency code and a number is expected.")
         try:
-            return value[0], money.parse_number(value[1], value[0])
+            return value[0], money.parse_number(value[1], value[0], maximum=self.maximum)
         except money.MoneyError as error:
             raise ValidationError(str(error)) from None
 
@@ -181,7 +188,6 @@ def credit_limit_data(change: CreditLimitChange) -> dict[str, Any]:
         "ccy_code": change.currency,
         "timestamp": change.changed_at.isoformat(),
         "comment": change.comment,
-        "changed_by": change.changed_by,
     }
 
 

@@ -107,5 +107,5 @@ def reading(engine: Engine) -> Iterator[Session]:
     options: dict[str, Any] = {"read_only": True}
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with Session(engine.execution_options(**options)) as session, session.begin():
+    with Session(engine.execution_options(**options), expire_on_commit=False) as session, session.begin():
         yield session

@@ -1,15 +1,16 @@
-"""`wallet-hooks brand …` and `wallet-hooks provider …`."""
+"""`wallet-hooks brand …`, `wallet-hooks provider …` and `wallet-hooks token …`."""
 
 import json
 
 import click
 from sqlalchemy import Engine, select
 
+from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
-from wallet_hooks.identity import service
+from wallet_hooks.identity import api_tokens, service
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
-from wallet_hooks.identity.models import Brand, Provider
+from wallet_hooks.identity.models import ApiToken, Brand, Provider
 
 POLICIES = ("ukgc", "sweden", "germany", "ontario", "mga")
 
@@ -39,6 +40,18 @@ def add_brand(engine: Engine, /, id_: int, **facts: str) -> None:
     with writing(engine) as session:
         service.add_brand(session, id_=id_, **facts)
     click.echo(f"brand {facts['client']} added")
+
+
+@brand.command("countries")
+@click.option("--client", required=True, help="The brand's name at the providers.")
+@click.option("--allow", multiple=True, metavar="CODE", help="ISO 3166 code; repeatable. Only from these.")
+@click.option("--deny", multiple=True, metavar="CODE", help="ISO 3166 code; repeatable. Not from these.")
+@click.pass_obj
+def countries(engine: Engine, client: str, allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
+    """Set where a brand's customers may bet from; without options, from everywhere."""
+    with writing(engine) as session:
+        service.set_countries(session, client=client, allow=allow, deny=deny)
+    click.echo(f"{client}: allowed {', '.join(allow) or 'all'}; denied {', '.join(deny) or 'none'}")
 
 
 @brand.command("list")
@@ -93,3 +106,57 @@ def list_providers(engine: Engine, as_json: bool) -> None:
     for row in rows:
         places = ", ".join(row["allow"]) or "anywhere"
         click.echo(f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {places}")
+
+
+@click.group()
+def token() -> None:
+    """API tokens of machines: finance, operations, QA, payment providers."""
+
+
+@token.command("create")
+@click.option("--role", type=click.Choice(api_tokens.ROLES), required=True)
+@click.option("--brand", "client", help="The brand's client name; without it, all brands.")
+@click.option("--name", default="", help="What it is for.")
+@click.pass_obj
+def create_token(engine: Engine, role: str, client: str | None, name: str) -> None:
+    """Create a token and print it, this once: only its hash is kept."""
+    with writing(engine) as session:
+        brand_id = None if client is None else service.brand_by_client(session, client).id
+        made = api_tokens.create(session, name=name or role, role=role, brand_id=brand_id, now=clock.now())
+    click.echo(made)
+
+
+@token.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_tokens(engine: Engine, as_json: bool) -> None:
+    """List the tokens with their last use; the tokens themselves nobody can show."""
+    with reading(engine) as session:
+        rows = [
+            {
+                "id": row.id,
+                "name": row.name,
+                "role": row.role,
+                "brand_id": row.brand_id,
+                "created_at": row.created_at.isoformat(),
+                "used_at": row.used_at.isoformat() if row.used_at else None,
+                "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,
+            }
+            for row in session.scalars(select(ApiToken).order_by(ApiToken.id))
+        ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        state = "revoked" if row["revoked_at"] else f"last used {row['used_at'] or 'never'}"
+        click.echo(f"{row['id']:>6}  {row['role']:<12} {row['name']:<24} {state}")
+
+
+@token.command("revoke")
+@click.argument("id_", metavar="ID", type=click.IntRange(1, 2**62))
+@click.pass_obj
+def revoke_token(engine: Engine, id_: int) -> None:
+    """From now on the token proves nothing."""
+    with writing(engine) as session:
+        api_tokens.revoke(session, id_, now=clock.now())
+    click.echo(f"token {id_} revoked")

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
+from wallet_hooks.identity.countries import check_countries
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import Brand, Provider
@@ -69,6 +70,12 @@ def add_provider(
     provider.auth, provider.secrets, provider.allow = auth, references, networks
     session.flush()
     return provider
+
+
+def set_countries(session: Session, *, client: str, allow: Sequence[str], deny: Sequence[str]) -> None:
+    """Set where a brand's customers may bet from (ISO 3166 codes). Raises NotFoundError, RefusedError."""
+    brand = brand_by_client(session, client)
+    brand.allowed_countries, brand.denied_countries = check_countries(allow), check_countries(deny)
 
 
 def brand_by_client(session: Session, client: str) -> Brand:

@@ -1,7 +1,8 @@
-"""`wallet-hooks wager …` and `wallet-hooks exceptions …`."""
+"""`wallet-hooks wager …`, `wallet-hooks event …` and `wallet-hooks exceptions …`."""
 
+import csv
 import json
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from sqlalchemy import Engine
@@ -100,3 +101,24 @@ def _echo_transactions(transactions: list[dict[str, Any]]) -> None:
         click.echo(f"transaction {transaction['id']}  {transaction['booked_on']}  {transaction['reference']}")
         for entry in transaction["entries"]:
             click.echo(f"    {entry['account']:<44} {entry['amount']:>18} {entry['currency']}")
+
+
+@click.group()
+def event() -> None:
+    """The events that coupons are about."""
+
+
+@event.command("map")
+@click.argument("file", type=click.File(encoding="utf-8-sig"))
+@click.pass_obj
+def map_events(engine: Engine, file: TextIO) -> None:
+    """Say which coupons are about one event, from a CSV file: game,coupon,event. Limits per event count their sum."""
+    rows = csv.reader(file)
+    try:
+        if next(rows, None) != ["game", "coupon", "event"]:
+            raise click.UsageError("the first line names the columns game,coupon,event")
+        with writing(engine) as session:
+            count = service.map_events(session, rows)
+    except (csv.Error, UnicodeError) as error:
+        raise click.ClickException(f"line {rows.line_num}: {error}") from None
+    click.echo(f"{count} coupons mapped")

@@ -41,7 +41,7 @@ from wallet_hooks.sportsbook.bets import (
     SettleBets,
 )
 from wallet_hooks.sportsbook.book import Book, WagerState
-from wallet_hooks.sportsbook.models import CallbackException
+from wallet_hooks.sportsbook.models import CallbackException, CouponEvent
 from wallet_hooks.sportsbook.placing import place
 from wallet_hooks.sportsbook.queries import (
     KNOWN_WAGERS,
@@ -325,6 +325,19 @@ def resettle(
     if (code := settle_again(wager, payout, result, book)) is not None:
         raise RefusedError(code, "the brand's policy refuses a correction that takes back more than there is")
     _write(session, book, [])
+
+
+def map_events(session: Session, rows: Iterable[Sequence[str]]) -> int:
+    """Store (game, coupon, event) rows, replacing what was said of a coupon before. Raises RefusedError for a bad row.
+
+    Bets that commit after it see it; stakes that are open already are counted anew.
+    """
+    count = 0
+    for count, row in enumerate(rows, start=1):
+        if len(row) != 3 or not all(0 < len(text) <= 64 and text.isprintable() for text in row):
+            raise RefusedError("bad_row", f"row {count}: three columns of 1 to 64 printable characters are expected")
+        session.merge(CouponEvent(game=row[0], pool_uid=row[1], event=row[2]))
+    return count
 
 
 def resolve_exception(session: Session, id_: int, *, reason: str, now: datetime) -> None:

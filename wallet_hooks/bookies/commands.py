@@ -1,0 +1,164 @@
+"""`wallet-hooks bookie …`."""
+
+import json
+from typing import TextIO
+
+import click
+from marshmallow import ValidationError
+from sqlalchemy import Engine, select
+
+from wallet_hooks import clock, money
+from wallet_hooks.bookies import service
+from wallet_hooks.bookies.adapters import ADAPTERS
+from wallet_hooks.bookies.models import BookieAccount
+from wallet_hooks.bookies.simulator import Simulator
+from wallet_hooks.customers.groups import customer_by_username, group_by_name
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import NotFoundError
+from wallet_hooks.identity.service import brand_by_client
+
+
+@click.group()
+def bookie() -> None:
+    """Bookmakers, accounts at them, and who may use which."""
+
+
+@bookie.command("add")
+@click.option("--code", required=True, help="What the bookmaker is called here.")
+@click.option("--url", required=True, help="Where it is asked.")
+@click.option("--adapter", type=click.Choice(sorted(ADAPTERS)), default="http-json", show_default=True)
+@click.option("--secret", metavar="env:NAME|file:PATH", help="What it is asked with.")
+@click.pass_obj
+def add(engine: Engine, code: str, url: str, adapter: str, secret: str | None) -> None:
+    """Add a bookmaker, or change how it is asked."""
+    with writing(engine) as session:
+        service.set_bookie(session, code=code, adapter=adapter, url=url, secret=secret)
+    click.echo(f"bookmaker {code}: {adapter} at {url}")
+
+
+@bookie.command("account")
+@click.option("--brand", "client", required=True, help="The brand's client name.")
+@click.option("--group", "group_name", required=True)
+@click.option("--bookie", "code", required=True)
+@click.option("--username", required=True, help="The login at the bookmaker.")
+@click.option("--currency", required=True, help="ISO 4217 code.")
+@click.option("--agent", default="")
+@click.option("--stake-share", default="100", show_default=True, metavar="PERCENT")
+@click.option("--tag", "tags", multiple=True, help="Repeatable.")
+@click.pass_obj
+def account(
+    engine: Engine,
+    client: str,
+    group_name: str,
+    code: str,
+    username: str,
+    currency: str,
+    agent: str,
+    stake_share: str,
+    tags: tuple[str, ...],
+) -> None:
+    """Add a group's account at a bookmaker."""
+    with writing(engine) as session:
+        group = group_by_name(session, brand=brand_by_client(session, client), name=group_name)
+        added = service.add_account(
+            session,
+            group=group,
+            bookie=code,
+            username=username,
+            currency=currency,
+            agent=agent,
+            stake_share=stake_share,
+            tags=tags,
+        )
+    click.echo(f"account {added.id} at {code} added")
+
+
+@bookie.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_(engine: Engine, as_json: bool) -> None:
+    """List the accounts with the last balance known."""
+    with reading(engine) as session:
+        rows = [
+            {
+                "id": row.id,
+                "bookie": row.bookie,
+                "username": row.username,
+                "group_id": row.group_id,
+                "enabled": row.enabled,
+                "tags": row.tags,
+                "currency": row.currency,
+                "balance": None if row.balance is None else money.format_amount(row.balance, row.currency),
+                "balance_at": row.balance_at.isoformat() if row.balance_at else None,
+            }
+            for row in session.scalars(select(BookieAccount).order_by(BookieAccount.id))
+        ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        state = "" if row["enabled"] else "  disabled"
+        balance = row["balance"] or "?"
+        click.echo(f"{row['id']:>6}  {row['bookie']:<12} {row['username']:<16} {balance:>14} {row['currency']}{state}")
+
+
+@bookie.command("rules")
+@click.option("--customer", "username", required=True, help="The customer's username.")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.pass_obj
+def rules(engine: Engine, username: str, file: TextIO) -> None:
+    """Set the tag rules that choose a customer's accounts, from a JSON file: the first that matches decides."""
+    try:
+        document = json.load(file)
+        with writing(engine) as session:
+            service.set_tag_rules(session, customer_by_username(session, username), document)
+    except (json.JSONDecodeError, ValidationError, RecursionError) as error:
+        raise click.ClickException(f"not a list of tag rules: {error}") from None
+    click.echo(f"{username}: {len(document)} rules")
+
+
+@bookie.command("enable")
+@click.argument("id_", metavar="ID", type=click.IntRange(1, 2**62))
+@click.option("--off", is_flag=True, help="Disable it.")
+@click.pass_obj
+def enable(engine: Engine, id_: int, off: bool) -> None:
+    """Let an account be used, or no longer."""
+    with writing(engine) as session:
+        found = session.get(BookieAccount, id_)
+        if found is None:
+            raise NotFoundError(f"no bookmaker account {id_}")
+        found.enabled = not off
+    click.echo(f"account {id_} {'disabled' if off else 'enabled'}")
+
+
+@bookie.command("kick")
+@click.argument("id_", metavar="ID", type=click.IntRange(1, 2**62))
+@click.pass_obj
+def kick(engine: Engine, id_: int) -> None:
+    """Ask the bookmaker for an account's balance, and keep it."""
+    asked_at = clock.now()
+    with reading(engine) as session:
+        found = session.get(BookieAccount, id_)
+        if found is None:
+            raise NotFoundError(f"no bookmaker account {id_}")
+        adapter, asked = service.what_to_ask(found)
+    balance = service.fetch_balance(adapter, asked)
+    with writing(engine) as session:
+        service.store_balance(session, id_, balance, asked_at=asked_at)
+    click.echo(f"{money.format_amount(balance, asked.currency)} {asked.currency}")
+
+
+@bookie.command("simulate")
+@click.option("--port", type=click.IntRange(1, 65_535), default=8090, show_default=True)
+@click.option("--account", "accounts", multiple=True, metavar="USERNAME=EUR:123.45", required=True)
+def simulate(port: int, accounts: tuple[str, ...]) -> None:
+    """Serve a small bookmaker on this machine, for tests and the demo, until it is stopped."""
+    balances = {}
+    for text in accounts:
+        username, _, pair = text.partition("=")
+        currency, _, balance = pair.partition(":")
+        money.decimals(currency)
+        balances[username] = (currency, balance)
+    with Simulator(port, balances) as server:
+        click.echo(f"a simulated bookmaker at http://127.0.0.1:{server.server_port}", err=True)
+        server.serve_forever()

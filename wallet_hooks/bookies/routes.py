@@ -1,0 +1,81 @@
+"""The bookmaker accounts' calls (seeds/000)."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from wallet_hooks.bookies import schemas, service
+from wallet_hooks.bookies.models import BookieAccount
+from wallet_hooks.customers.callers import Caller, known_customer, managed_customer, managed_group, manages
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.protocol import Call, Office, Route
+from wallet_hooks.customers.schemas import pair
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import ForbiddenError, NotFoundError
+
+
+def list_bookie_accounts(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
+    """The bookmaker accounts that a customer may use."""
+    with reading(office.engine) as session:
+        customer = known_customer(session, call.person, username)
+        shown = _may_view_accounts(session, call.person, customer.group_id)
+        accounts = service.accounts_of_customer(session, customer, env_tags=office.settings.env_tags)
+        return [schemas.account_data(account, with_username=shown) for account in accounts]
+
+
+def preview_bookie_accounts(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
+    """What tag rules would choose for a customer, account by account, with the rule that decided. Changes nothing."""
+    rules = call.given["tag_rules"]
+    env_tags = call.given.get("env_tags", office.settings.env_tags)
+    with reading(office.engine) as session:
+        customer = managed_customer(session, call.person, username)
+        return [
+            schemas.account_data(account, with_username=True) | choice._asdict()
+            for account, choice in service.preview(session, customer, rules, env_tags=env_tags)
+        ]
+
+
+def kick_balance(office: Office, call: Call, username: str) -> dict[str, Any]:
+    """Ask the bookmaker for an account's balance, and keep it. The username is ignored, as the source says."""
+    del username
+    with reading(office.engine) as session:
+        account = _usable_account(office, session, call.person, call.given["account_id"])
+        adapter, asked = service.what_to_ask(account)
+    balance = service.fetch_balance(adapter, asked)
+    with writing(office.engine) as session:
+        service.store_balance(session, account.id, balance, asked_at=call.now)
+    return {"balance": pair(balance, asked.currency), "timestamp": call.now.isoformat()}
+
+
+def list_group_accounts(office: Office, call: Call, group_id: int) -> list[dict[str, Any]]:
+    """All bookmaker accounts of a group that the caller manages."""
+    with reading(office.engine) as session:
+        group = managed_group(session, call.person, group_id)
+        return [schemas.account_data(a, with_username=True) for a in service.accounts_of_group(session, group.id)]
+
+
+_ACCOUNTS = "/v1/customers/<username>/bookie_accounts"
+ROUTES = (
+    Route("GET", f"{_ACCOUNTS}/", list_bookie_accounts),
+    Route("POST", f"{_ACCOUNTS}_preview/", preview_bookie_accounts, schemas.PreviewShape),
+    Route("POST", f"{_ACCOUNTS}/kick_balance/", kick_balance, schemas.KickShape),
+    Route("GET", "/v1/groups/<int:group_id>/bookie_accounts/", list_group_accounts),
+)
+
+
+def _usable_account(office: Office, session: Session, caller: Caller, account_id: int) -> BookieAccount:
+    """An account of a group that the caller manages, or one that it may use and has the role to look into."""
+    account = session.get(BookieAccount, account_id)
+    if account is not None and manages(session, caller, account.group_id):
+        return account
+    customer = session.get_one(Customer, caller.id)
+    usable = service.accounts_of_customer(session, customer, env_tags=office.settings.env_tags)
+    if account not in usable:
+        raise NotFoundError(f"no bookmaker account {account_id}")
+    if "account_viewer" not in caller.roles:
+        raise ForbiddenError("this needs the role account_viewer")
+    return account
+
+
+def _may_view_accounts(session: Session, caller: Caller, group_id: int | None) -> bool:
+    return "account_viewer" in caller.roles or manages(session, caller, group_id)

@@ -1,0 +1,84 @@
+"""The shapes of the bookmaker accounts' calls (seeds/000), in and out."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+from wallet_hooks.bookies.models import BookieAccount
+from wallet_hooks.bookies.tag_rules import TagRule
+from wallet_hooks.customers.schemas import pair
+from wallet_hooks.web.shapes import Shape, Text, WholeNumber
+
+_FEW = validate.Length(max=100)
+
+
+class Tags(fields.List[str]):
+    """A list of tags."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Text(min_length=1, max_length=64), validate=_FEW, **kwargs)
+
+
+class TagRuleShape(Shape):
+    """`{"any":[…],"all":[…],"none":[…],"action":"include"}`; the lists may be left out."""
+
+    any = Tags()
+    all = Tags()
+    none = Tags()
+    action = Text(required=True, validate=validate.OneOf(["include", "exclude"]))
+
+
+class TagRulesField(fields.Field[list[TagRule]]):
+    """An ordered list of tag rules."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[TagRule]:
+        return read_tag_rules(value)
+
+
+class PreviewShape(Shape):
+    tag_rules = TagRulesField(required=True)
+    env_tags = Tags()
+
+
+class KickShape(Shape):
+    account_id = WholeNumber(required=True)
+
+
+_rules = fields.List(fields.Nested(TagRuleShape(unknown="raise")), validate=_FEW)
+
+
+def read_tag_rules(document: Any) -> list[TagRule]:
+    """Raises marshmallow's ValidationError."""
+    if type(document) is not list:
+        raise ValidationError("A list of tag rules is expected.")
+    loaded: Any = _rules.deserialize(document)
+    return [
+        TagRule(
+            frozenset(rule.get("any", ())),
+            frozenset(rule.get("all", ())),
+            frozenset(rule.get("none", ())),
+            include=rule["action"] == "include",
+        )
+        for rule in loaded
+    ]
+
+
+def account_data(account: BookieAccount, *, with_username: bool) -> dict[str, Any]:
+    """An account as it goes out; its username only to those who may see it."""
+    return {
+        "id": account.id,
+        "bookie": account.bookie,
+        "username": account.username if with_username else None,
+        "enabled": account.enabled,
+        "group_id": account.group_id,
+        "agent": account.agent,
+        "stake_share": Decimal(account.stake_share),
+        "tags": account.tags,
+        "ccy_code": account.currency,
+        "balance": None if account.balance is None else pair(account.balance, account.currency),
+        "balance_at": account.balance_at.isoformat() if account.balance_at else None,
+    }

@@ -1,0 +1,118 @@
+"""Accounts at bookmakers: adding them, choosing them for a customer, refreshing their balances."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.bookies.adapters import ADAPTERS, Asked
+from wallet_hooks.bookies.models import Bookie, BookieAccount, TagRules
+from wallet_hooks.bookies.schemas import read_tag_rules
+from wallet_hooks.bookies.tag_rules import EVERYTHING, Choice, TagRule, choose
+from wallet_hooks.customers.commission import parse_percent
+from wallet_hooks.customers.models import Customer, Group
+from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
+from wallet_hooks.identity.secrets import check_reference
+
+_CODE = re.compile("[a-z0-9_-]{1,64}")
+
+
+def set_bookie(session: Session, *, code: str, adapter: str, url: str, secret: str | None) -> None:
+    """Add a bookmaker, or change how it is asked. Raises RefusedError for a bad value."""
+    if not _CODE.fullmatch(code):
+        raise RefusedError("bad_value", "a bookmaker's code is made of lower-case letters, digits, - and _")
+    if adapter not in ADAPTERS:
+        raise RefusedError("bad_value", f"an adapter is one of {', '.join(ADAPTERS)}")
+    if not url.startswith(("http://", "https://")) or len(url) > 500:
+        raise RefusedError("bad_value", "a URL starts with http:// or https://")
+    reference = None if secret is None else check_reference(secret)
+    session.merge(Bookie(code=code, adapter=adapter, url=url, secret=reference))
+    session.flush()
+
+
+def add_account(
+    session: Session,
+    *,
+    group: Group,
+    bookie: str,
+    username: str,
+    currency: str,
+    agent: str = "",
+    stake_share: str = "100",
+    tags: Sequence[str] = (),
+) -> BookieAccount:
+    """Raises NotFoundError for an unknown bookmaker, ConflictError where the login is known, RefusedError."""
+    money.decimals(currency)
+    if session.get(Bookie, bookie) is None:
+        raise NotFoundError(f"no bookmaker {bookie!r}")
+    if not 0 < len(username) <= 100 or not username.isprintable():
+        raise RefusedError("bad_value", "a username has 1 to 100 printable characters")
+    known = select(BookieAccount.id).where(BookieAccount.bookie == bookie, BookieAccount.username == username)
+    if session.scalar(known) is not None:
+        raise ConflictError(f"account {username!r} at {bookie!r} is known already")
+    account = BookieAccount(
+        group_id=group.id,
+        bookie=bookie,
+        username=username,
+        currency=currency,
+        agent=agent,
+        stake_share=parse_percent(stake_share),
+        tags=sorted(set(tags)),
+    )
+    session.add(account)
+    session.flush()
+    return account
+
+
+def set_tag_rules(session: Session, customer: Customer, document: Any) -> None:
+    """Store the rules that choose a customer's accounts. Raises marshmallow's ValidationError."""
+    read_tag_rules(document)
+    session.merge(TagRules(customer_id=customer.id, rules=document))
+
+
+def accounts_of_group(session: Session, group_id: int | None) -> list[BookieAccount]:
+    query = select(BookieAccount).where(BookieAccount.group_id == group_id)
+    return list(session.scalars(query.order_by(BookieAccount.id)))
+
+
+def accounts_of_customer(session: Session, customer: Customer, *, env_tags: Iterable[str]) -> list[BookieAccount]:
+    """The enabled accounts of the customer's group that its rules choose."""
+    stored = session.get(TagRules, customer.id)
+    rules = EVERYTHING if stored is None else read_tag_rules(stored.rules)
+    return [
+        account
+        for account, choice in preview(session, customer, rules, env_tags=env_tags)
+        if choice.included and account.enabled
+    ]
+
+
+def preview(
+    session: Session, customer: Customer, rules: Sequence[TagRule], *, env_tags: Iterable[str]
+) -> list[tuple[BookieAccount, Choice]]:
+    """What these rules would choose among all accounts of the customer's group."""
+    tags = frozenset(env_tags)
+    return [(account, choose(rules, account.tags, tags)) for account in accounts_of_group(session, customer.group_id)]
+
+
+def what_to_ask(account: BookieAccount) -> tuple[str, Asked]:
+    """The adapter for an account, and what it is to ask: outside any transaction, because it may take seconds."""
+    bookie = account.bookmaker
+    return bookie.adapter, Asked(bookie.code, bookie.url, bookie.secret, account.username, account.currency)
+
+
+def fetch_balance(adapter: str, asked: Asked) -> int:
+    """Ask the bookmaker. Minor units. Raises BookieUnavailableError."""
+    return ADAPTERS[adapter](asked)
+
+
+def store_balance(session: Session, account_id: int, balance: int, *, asked_at: datetime) -> BookieAccount:
+    """Keep a balance, unless a later question was answered already."""
+    query = select(BookieAccount).where(BookieAccount.id == account_id).with_for_update()
+    account = session.scalars(query).one()
+    if account.balance_at is None or account.balance_at <= asked_at:
+        account.balance, account.balance_at = balance, asked_at
+    return account

@@ -1,0 +1,41 @@
+"""Payments: money that came or went, or is on its way."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+
+
+class Payment(Base):
+    """A deposit, a withdrawal or an adjustment, in minor units of the customer's currency.
+
+    `reserved` waits for the payment provider and moved nothing yet; `done` is in the ledger; `failed` never will be.
+    `key` is the Idempotency-Key that it was asked with, `fingerprint` a hash of what was asked.
+    """
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        UniqueConstraint("brand_id", "kind", "reference"),
+        UniqueConstraint("brand_id", "key"),
+        Index(None, "customer_id"),
+        CheckConstraint("status IN ('reserved', 'done', 'failed')", name="status"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    brand_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("brand.id"))
+    customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customer.id"))
+    kind: Mapped[str] = mapped_column(String(12))
+    status: Mapped[str] = mapped_column(String(10))
+    amount: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(Key(6))
+    method: Mapped[str] = mapped_column(String(40))
+    reference: Mapped[str] = mapped_column(Key(100))
+    key: Mapped[str | None] = mapped_column(Key(100))
+    fingerprint: Mapped[str] = mapped_column(String(32))
+    in_two_steps: Mapped[bool] = mapped_column()
+    reason: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

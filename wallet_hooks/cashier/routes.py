@@ -1,0 +1,105 @@
+"""Deposits, withdrawals and adjustments over HTTP, for staff and payment providers."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.cashier import schemas, service
+from wallet_hooks.cashier.service import Movement
+from wallet_hooks.customers.callers import managed_customer
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.protocol import Call, Office, Route
+from wallet_hooks.customers.service import own_amount
+from wallet_hooks.database import writing
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.identity.api_tokens import TokenHolder
+
+_CASHIER, _FINANCE = "cashier", "finance"
+
+
+def deposit(office: Office, call: Call, username: str) -> dict[str, Any]:
+    """Credit a customer, at once or, reserved, when the payment provider confirms."""
+    return _move(office, call, username, service.DEPOSIT, in_two_steps=call.given.get("reserve", False))
+
+
+def confirm_deposit(office: Office, call: Call, username: str, payment_id: int) -> dict[str, Any]:
+    """The money of a reserved deposit came: credit it. Again changes nothing."""
+    with writing(office.engine) as session:
+        customer = _locked_customer(session, call, username, _CASHIER)
+        payment = service.confirm(session, customer, payment_id, now=call.now)
+        return schemas.payment_data(payment, status=payment.status)
+
+
+def fail_deposit(office: Office, call: Call, username: str, payment_id: int) -> dict[str, Any]:
+    """The money of a reserved deposit will not come: release it. Again changes nothing."""
+    with writing(office.engine) as session:
+        customer = _locked_customer(session, call, username, _CASHIER)
+        payment = service.fail(session, customer, payment_id, now=call.now)
+        return schemas.payment_data(payment, status=payment.status)
+
+
+def withdraw(office: Office, call: Call, username: str) -> dict[str, Any]:
+    """Debit a customer, at most what it may spend."""
+    return _move(office, call, username, service.WITHDRAWAL)
+
+
+def adjust(office: Office, call: Call, username: str) -> dict[str, Any]:
+    """Give to a customer or take, with a reason; for finance."""
+    return _move(office, call, username, service.ADJUSTMENT, sign=-1 if call.given.get("take") else 1)
+
+
+_CUSTOMER = "/v1/customers/<username>"
+_DEPOSIT = f"{_CUSTOMER}/deposits/<int:payment_id>"
+ROUTES = (
+    Route("POST", f"{_CUSTOMER}/deposits/", deposit, schemas.DepositShape, tokens=(_CASHIER,)),
+    Route("POST", f"{_DEPOSIT}/confirm/", confirm_deposit, tokens=(_CASHIER,)),
+    Route("POST", f"{_DEPOSIT}/fail/", fail_deposit, tokens=(_CASHIER,)),
+    Route("POST", f"{_CUSTOMER}/withdrawals/", withdraw, schemas.WithdrawalShape, tokens=(_CASHIER,)),
+    Route(
+        "POST",
+        f"{_CUSTOMER}/adjustments/",
+        adjust,
+        schemas.AdjustmentShape,
+        tokens=(_FINANCE,),
+        only_tokens=True,
+    ),
+)
+
+
+def _move(
+    office: Office, call: Call, username: str, kind: str, *, in_two_steps: bool = False, sign: int = 1
+) -> dict[str, Any]:
+    if call.key is None:
+        raise RefusedError("idempotency_key_required", "a header Idempotency-Key is expected")
+    role = _FINANCE if kind == service.ADJUSTMENT else _CASHIER
+    with writing(office.engine) as session:
+        customer = _locked_customer(session, call, username, role)
+        movement = Movement(
+            kind=kind,
+            amount=sign * own_amount(call.given["amount"], customer.currency),
+            reference=call.given["reference"],
+            method=call.given.get("method", "manual"),
+            key=call.key,
+            in_two_steps=in_two_steps,
+            reason=call.given.get("reason"),
+            by=_name(call),
+        )
+        payment, _ = service.move(session, customer, movement, now=call.now)
+        # What was answered the first time, whatever became of the payment since.
+        return schemas.payment_data(payment, status="reserved" if in_two_steps else "done")
+
+
+def _locked_customer(session: Session, call: Call, username: str, role: str) -> Customer:
+    """The customer, for its group's managers and for holders of a token with the role in its brand."""
+    if not isinstance(call.caller, TokenHolder):
+        return managed_customer(session, call.person, username, lock=True)
+    query = select(Customer).where(Customer.username == username).with_for_update(key_share=True)
+    customer = session.scalar(query)
+    if customer is None or not call.caller.may(role, customer.brand_id):
+        raise NotFoundError(f"no customer {username!r}")
+    return customer
+
+
+def _name(call: Call) -> str:
+    return f"token {call.caller.name}" if isinstance(call.caller, TokenHolder) else call.person.username
