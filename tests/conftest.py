@@ -10,6 +10,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from tests import postgresql
+from tests.desk import Desk
 from tests.world import World
 from wallet_hooks.database import open_engine
 from wallet_hooks.database.migrating import upgrade
@@ -77,6 +78,12 @@ def world(empty_world: World) -> World:
     empty_world.provider()
     empty_world.customer()
     return empty_world
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    """The world with groups of customers, and who manages them."""
+    return Desk(world)
 
 
 def _migrate(url: str) -> None:

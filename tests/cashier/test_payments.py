@@ -1,0 +1,153 @@
+"""Money in and out over HTTP: once for a key, in one step or two."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.desk import Desk
+from tests.world import Reply, bet
+
+OF_ANN = "/v1/customers/ann"
+PAY = {"method": "card", "amount": ["EUR", 25.5], "reference": "P1"}
+
+
+def pay(desk: Desk, kind: str = "deposits", *, key: str | None = "k1", who: str = "boss", **given: Any) -> Reply:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return desk.call(who, "POST", f"{OF_ANN}/{kind}/", PAY | given, headers=headers)
+
+
+def test_a_deposit_with_one_key_is_done_once_and_answered_alike(desk: Desk) -> None:
+    first = pay(desk)
+    assert first.status == 200
+    assert {key: first.body["data"][key] for key in ("kind", "status", "amount", "method", "reference")} == {
+        "kind": "deposit", "status": "done", "amount": ["EUR", 25.5], "method": "card", "reference": "P1",
+    }  # fmt: skip
+    assert pay(desk) == first
+    assert pay(desk, key="k2") == first, "the reference says that it is the same payment"
+    assert desk.world.balance() == "125.50"
+    assert desk.world.house_balance("psp:card") == 2550
+    assert desk.world.differences() == []
+
+
+@pytest.mark.parametrize(
+    "given", [{"amount": ["EUR", 25.51]}, {"method": "bank"}, {"reference": "P2"}, {"reserve": True}], ids=str
+)
+def test_a_key_with_other_facts_is_refused_and_moves_nothing(desk: Desk, given: dict[str, Any]) -> None:
+    pay(desk)
+    reply = pay(desk, **given)
+    assert (reply.status, reply.body["code"]) == (400, "conflict")
+    assert (
+        desk.call("boss", "POST", "/v1/customers/bob/deposits/", PAY, headers={"Idempotency-Key": "k1"}).status == 400
+    )
+    assert (desk.world.balance(), desk.world.balance("8")) == ("125.50", "100.00")
+
+
+def test_thirty_deposits_at_once_with_one_key_are_one(desk: Desk) -> None:
+    tokens = [{"Session": desk.token("boss"), "Idempotency-Key": "k1"} for _ in range(30)]
+    with ThreadPoolExecutor(15) as pool:
+        replies = list(
+            pool.map(lambda headers: desk.call(None, "POST", f"{OF_ANN}/deposits/", PAY, headers=headers), tokens)
+        )
+    assert {reply.status for reply in replies} == {200}
+    assert len({str(reply.body) for reply in replies}) == 1
+    assert desk.world.balance() == "125.50"
+
+
+def test_a_withdrawal_takes_at_most_what_may_be_spent(desk: Desk) -> None:
+    desk.world.place(bet(1, "40.00"))
+    reply = pay(desk, "withdrawals", amount=["EUR", 60.01])
+    assert (reply.status, reply.body["code"]) == (400, "insufficient_funds")
+    assert pay(desk, "withdrawals", amount=["EUR", 60]).status == 200, "a refusal does not burn its key"
+    assert desk.world.balance() == "0.00"
+
+
+def test_withdrawals_at_once_take_no_more_than_there_is(desk: Desk) -> None:
+    headers = [{"Session": desk.token("boss"), "Idempotency-Key": f"k{n}"} for n in range(10)]
+
+    def withdraw(number: int) -> int:
+        body = PAY | {"amount": ["EUR", 30], "reference": f"P{number}"}
+        return desk.call(None, "POST", f"{OF_ANN}/withdrawals/", body, headers=headers[number]).status
+
+    with ThreadPoolExecutor(10) as pool:
+        assert sorted(pool.map(withdraw, range(10))) == [200] * 3 + [400] * 7
+    assert desk.world.balance() == "10.00"
+
+
+def test_a_deposit_in_two_steps_is_credited_when_it_is_confirmed(desk: Desk) -> None:
+    reserved = pay(desk, reserve=True)
+    assert reserved.body["data"]["status"] == "reserved"
+    assert desk.world.balance() == "100.00"
+    own = f"{OF_ANN}/deposits/{reserved.body['data']['id']}"
+    for _ in range(2):
+        assert desk.ok("boss", "POST", f"{own}/confirm/")["status"] == "done"
+    assert desk.world.balance() == "125.50"
+    assert pay(desk, reserve=True) == reserved, "the first answer, whatever became of it"
+    assert desk.call("boss", "POST", f"{own}/fail/").body["code"] == "already_finished"
+
+
+def test_a_deposit_that_fails_moves_nothing_and_cannot_be_confirmed(desk: Desk) -> None:
+    own = f"{OF_ANN}/deposits/{pay(desk, reserve=True).body['data']['id']}"
+    for _ in range(2):
+        assert desk.ok("boss", "POST", f"{own}/fail/")["status"] == "failed"
+    assert desk.call("boss", "POST", f"{own}/confirm/").body["code"] == "already_finished"
+    assert desk.world.balance() == "100.00"
+
+
+def test_confirm_and_fail_at_once_come_to_one_of_them(desk: Desk) -> None:
+    own = f"{OF_ANN}/deposits/{pay(desk, reserve=True).body['data']['id']}"
+    tokens = [{"Session": desk.token("boss")} for _ in range(10)]
+
+    def finish(number: int) -> str:
+        step = "confirm" if number % 2 else "fail"
+        reply = desk.call(None, "POST", f"{own}/{step}/", headers=tokens[number])
+        return step if reply.status == 200 else "refused"
+
+    with ThreadPoolExecutor(10) as pool:
+        outcomes = set(pool.map(finish, range(10)))
+    assert outcomes in ({"confirm", "refused"}, {"fail", "refused"})
+    assert desk.world.balance() == ("125.50" if "confirm" in outcomes else "100.00")
+
+
+def test_only_a_deposit_of_this_customer_in_two_steps_is_confirmed(desk: Desk) -> None:
+    done = pay(desk).body["data"]["id"]
+    reserved = pay(desk, key="k2", reference="P2", reserve=True).body["data"]["id"]
+    for path in (f"ann/deposits/{done}", f"bob/deposits/{reserved}", "ann/deposits/999"):
+        assert desk.call("boss", "POST", f"/v1/customers/{path}/confirm/").status == 404
+
+
+def test_an_adjustment_gives_or_takes_with_a_reason_and_leaves_its_trace(desk: Desk) -> None:
+    token = f"token:{desk.api_token('finance')}"
+    body = {"amount": ["EUR", 5], "reference": "A1", "reason": "chargeback 17"}
+    for key, more in (("a", {}), ("b", {"take": True, "reference": "A2"})):
+        headers = {"Idempotency-Key": key}
+        assert desk.call(token, "POST", f"{OF_ANN}/adjustments/", body | more, headers=headers).status == 200
+        assert desk.world.balance() == ("105.00" if key == "a" else "100.00")
+    assert desk.call(token, "POST", f"{OF_ANN}/adjustments/", {"amount": ["EUR", 5], "reference": "A3"}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "code"),
+    [
+        (None, {}, "idempotency_key_required"),
+        ("", {}, "bad_idempotency_key"),
+        ("x" * 101, {}, "bad_idempotency_key"),
+        ("k", {"amount": ["EUR", 0]}, "amount"),
+        ("k", {"amount": ["EUR", -5]}, "validation_error"),
+        ("k", {"amount": ["GBP", 5]}, "wrong_currency"),
+        ("k", {"amount": ["EUR", 0.001]}, "validation_error"),
+        ("k", {"amount": ["EUR", 1e13]}, "validation_error"),
+        ("k", {"amount": 5}, "validation_error"),
+        ("k", {"method": "../x"}, "bad_method"),
+        ("k", {"method": ""}, "validation_error"),
+        ("k", {"reference": "x" * 101}, "validation_error"),
+        ("k", {"more": 1}, "validation_error"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_paid_is_told_and_moves_nothing(
+    desk: Desk, key: str | None, given: dict[str, Any], code: str
+) -> None:
+    reply = pay(desk, key=key, **given)
+    assert (reply.status, reply.body["code"]) == (400, code)
+    assert desk.world.balance() == "100.00"

@@ -1,0 +1,141 @@
+"""Nobody sees or changes what is not theirs: every call of the room, by every kind of caller."""
+
+from typing import Any
+
+import pytest
+
+from tests.desk import Desk
+
+OF_ANN = "/v1/customers/ann"
+NEW = {"username": "zoe", "password": "passw0rd1", "ccy_code": "EUR"}
+PAY = {"method": "card", "amount": ["EUR", 1], "reference": "P1"}
+
+# (method, path, body) → status for each of CALLERS: nobody, Ann herself, Bob of her group, her manager, the manager of
+# another group, and the manager of another brand's. In this order: later rows see what earlier ones did.
+TABLE: list[tuple[str, str, Any, tuple[int, int, int, int, int, int]]] = [
+    ("GET", f"{OF_ANN}/", None, (401, 200, 404, 200, 404, 404)),
+    ("PATCH", f"{OF_ANN}/", {"name": "Ann"}, (401, 403, 404, 200, 404, 404)),
+    ("PATCH", f"{OF_ANN}/", {"password": "passw0rd2"}, (401, 403, 404, 200, 404, 404)),
+    ("GET", f"{OF_ANN}/can_place_bets/", None, (401, 200, 404, 403, 404, 404)),
+    ("GET", f"{OF_ANN}/bookie_accounts/", None, (401, 200, 404, 200, 404, 404)),
+    ("POST", f"{OF_ANN}/bookie_accounts_preview/", {"tag_rules": []}, (401, 403, 404, 200, 404, 404)),
+    ("GET", f"{OF_ANN}/accounting_info/", None, (401, 200, 404, 200, 404, 404)),
+    ("GET", f"{OF_ANN}/credit_limit_history/", None, (401, 200, 404, 200, 404, 404)),
+    ("POST", f"{OF_ANN}/deposits/", PAY, (401, 403, 404, 200, 404, 404)),
+    ("POST", f"{OF_ANN}/withdrawals/", PAY, (401, 403, 404, 200, 404, 404)),
+    ("POST", f"{OF_ANN}/deposits/1/confirm/", None, (401, 403, 404, 404, 404, 404)),
+    ("POST", f"{OF_ANN}/deposits/1/fail/", None, (401, 403, 404, 404, 404, 404)),
+    ("POST", f"{OF_ANN}/adjustments/", PAY | {"reason": "x"}, (401, 403, 403, 403, 403, 403)),
+    ("POST", f"{OF_ANN}/bookie_accounts/kick_balance/", {"account_id": 1}, (401, 404, 404, 404, 404, 404)),
+    ("POST", "/v1/customers/", NEW | {"group_id": "desk"}, (401, 403, 403, 200, 403, 403)),
+    ("POST", "/v1/customers/", NEW | {"group_id": 999}, (401, 403, 403, 403, 403, 403)),
+    ("GET", "/v1/customers/", None, (401, 200, 200, 200, 200, 200)),
+    ("GET", "/v1/groups/", None, (401, 200, 200, 200, 200, 200)),
+    ("POST", "/v1/groups/", {"name": "new"}, (401, 403, 403, 200, 400, 200)),
+    ("GET", "/v1/groups/{desk}/bookie_accounts/", None, (401, 403, 403, 200, 403, 403)),
+    ("POST", "/v1/groups/{desk}/managers/", {"username": "eve"}, (401, 403, 403, 404, 403, 403)),
+    ("DELETE", "/v1/groups/{desk}/managers/boss/", None, (401, 403, 403, 200, 403, 403)),
+]
+CALLERS = (None, "ann", "bob", "boss", "rival", "freja")
+
+
+def test_who_may_call_what(desk: Desk) -> None:
+    for number, (method, template, body, statuses) in enumerate(TABLE):
+        path = template.format(desk=desk.group)
+        if body and body.get("group_id") == "desk":
+            body |= {"group_id": desk.group}
+        key = {"Idempotency-Key": f"k{number}"}
+        answers = {who: desk.call(who, method, path, body, headers=dict(key)) for who in CALLERS}
+        assert tuple(answers[who].status for who in CALLERS) == statuses, (method, path)
+        assert all((answer.body["status"] == "ok") == (answer.status == 200) for answer in answers.values())
+        if statuses[-1] == 404 and "/ann/" in path:
+            nobody = desk.call("freja", method, path.replace("ann", "nobody"), body, headers=dict(key))
+            assert nobody.status == 404, "whom a caller may not see looks like somebody who is not there"
+
+
+def test_every_route_of_the_protocol_is_in_the_table(desk: Desk) -> None:
+    named = {(method, path.replace("ann", "x").replace("{desk}", "1")) for method, path, *_ in TABLE}
+    for rule in desk.world.app.url_map.iter_rules():
+        if rule.rule.startswith("/v1/") and not rule.rule.startswith("/v1/sessions/"):
+            path = rule.rule.replace("<username>", "x" if "/customers/" in rule.rule else "boss")
+            path = path.replace("<int:group_id>", "1").replace("<int:payment_id>", "1")
+            for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+                assert (method, path) in named, f"{method} {rule.rule}"
+
+
+def test_a_list_has_oneself_and_the_customers_of_ones_groups(desk: Desk) -> None:
+    for who, seen in {"ann": {"ann"}, "boss": {"boss", "ann", "bob"}, "rival": {"rival", "eve"}}.items():
+        assert {row["username"] for row in desk.ok(who, "GET", "/v1/customers/")} == seen
+
+
+def test_a_manager_shares_a_group_and_leaves_it(desk: Desk) -> None:
+    managers = f"/v1/groups/{desk.group}/managers/"
+    for _ in range(2):
+        desk.ok("boss", "POST", managers, {"username": "ann"})
+    assert desk.call("ann", "GET", "/v1/customers/bob/").status == 200
+    desk.ok("ann", "DELETE", f"{managers}boss/")
+    assert desk.call("boss", "GET", "/v1/customers/bob/").status == 404
+    assert desk.call("ann", "DELETE", f"{managers}boss/").status == 404
+
+
+def test_a_customer_moves_only_between_groups_of_its_manager(desk: Desk) -> None:
+    for group_id in (desk.other_group, desk.foreign_group, 999):
+        assert desk.call("boss", "PATCH", f"{OF_ANN}/", {"group_id": group_id}).status == 403
+    own = desk.ok("boss", "POST", "/v1/groups/", {"name": "second"})["id"]
+    assert desk.ok("boss", "PATCH", f"{OF_ANN}/", {"group_id": own})["group_id"] == own
+    assert desk.call("boss", "GET", f"{OF_ANN}/").status == 200
+
+
+def test_api_tokens_do_what_their_role_and_brand_allow(desk: Desk) -> None:
+    cashier, finance = desk.api_token("cashier"), desk.api_token("finance", "acme")
+    elsewhere = desk.api_token("cashier", "nordbet")
+    adjustment = PAY | {"reason": "goodwill", "reference": "A1"}
+    del adjustment["method"]
+    for token, path, body, status in (
+        (cashier, "deposits", PAY, 200),
+        (cashier, "adjustments", adjustment, 403),
+        (finance, "adjustments", adjustment, 200),
+        (finance, "deposits", PAY, 403),
+        (elsewhere, "deposits", PAY, 404),
+        ("whk_unknown", "deposits", PAY, 401),
+    ):
+        headers = {"Idempotency-Key": path}
+        reply = desk.call(f"token:{token}", "POST", f"{OF_ANN}/{path}/", body, headers=headers)
+        assert reply.status == status, (path, reply)
+    assert desk.call(f"token:{cashier}", "GET", f"{OF_ANN}/").status == 401
+
+
+def test_who_may_no_longer_log_in_may_no_longer_call(desk: Desk) -> None:
+    for change in ({"active": False}, {"locked": True}, {"expires_at": "2020-01-01"}):
+        token = {"Session": desk.token("ann")}
+        assert desk.call(None, "GET", f"{OF_ANN}/", headers=dict(token)).status == 200
+        desk.ok("boss", "PATCH", f"{OF_ANN}/", change)
+        assert desk.call(None, "GET", f"{OF_ANN}/", headers=dict(token)).status == 401
+        desk.ok("boss", "PATCH", f"{OF_ANN}/", {"active": True, "locked": False, "expires_at": None})
+        assert desk.call(None, "GET", f"{OF_ANN}/", headers=dict(token)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "code"),
+    [
+        ({"Content-Type": "text/plain"}, "x", 415, "unsupported_media_type"),
+        ({"Content-Type": "application/json"}, "{", 400, "validation_error"),
+        ({"Content-Type": "application/json"}, "[]", 400, "validation_error"),
+        ({"Content-Type": "application/json"}, '{"name":1}', 400, "validation_error"),
+        ({"Content-Type": "application/json"}, '{"name":"a","name":"b"}', 400, "validation_error"),
+        ({"Content-Type": "application/json"}, '{"nmae":"a"}', 400, "validation_error"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "name=a&name=b", 400, "validation_error"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "name=%ff", 400, "validation_error"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "active=yes", 400, "validation_error"),
+    ],
+)
+def test_bad_bodies_are_told_in_the_envelope(
+    desk: Desk, headers: dict[str, str], body: str, status: int, code: str
+) -> None:
+    reply = desk.call("boss", "PATCH", f"{OF_ANN}/", body, headers=headers, content_type=headers["Content-Type"])
+    assert (reply.status, reply.body["status"], reply.body["code"]) == (status, "error", code)
+
+
+def test_paths_and_methods_that_are_not_there_are_told_in_the_envelope(desk: Desk) -> None:
+    assert desk.call("boss", "GET", "/v1/nothing/") == (404, {"status": "error", "code": "not_found", "data": {}})
+    assert desk.call("boss", "DELETE", f"{OF_ANN}/").body["code"] == "method_not_allowed"

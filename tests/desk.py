@@ -1,0 +1,83 @@
+"""People who look after customers: a manager, its group, and others who must not see into it."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import simplejson
+
+from tests.world import Reply, World
+from wallet_hooks import clock
+from wallet_hooks.customers import groups
+from wallet_hooks.customers.models import Group
+from wallet_hooks.database import writing
+from wallet_hooks.identity import api_tokens, sessions
+from wallet_hooks.identity.service import brand_by_client
+
+PASSWORD = "passw0rd1"
+
+
+class Desk:
+    """Usernames: `boss` manages group desk of acme, where `ann` and `bob` are; `rival` manages another group of acme,
+    where `eve` is; `freja` is of another brand. Tokens are made without passwords, because hashing takes its time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.brand("nordbet", id_=1008, currency="SEK")
+        self._customers("acme", boss="1", bob="8", rival="20", eve="21")
+        self._customers("nordbet", freja="7")
+        with writing(world.engine) as session:
+            groups.customer_by_username(session, "acme7").username = "ann"
+        self.group = self._group(1007, "desk", "boss", ["boss", "ann", "bob"])
+        self.other_group = self._group(1007, "other", "rival", ["eve"])
+        self.foreign_group = self._group(1008, "desk", "freja", [])
+
+    def _customers(self, client: str, **uids: str) -> None:
+        for username, uid in uids.items():
+            self.world.customer(uid, client=client, currency="EUR" if client == "acme" else "SEK")
+            with writing(self.world.engine) as session:
+                groups.customer_by_username(session, f"{client}{uid}").username = username
+
+    def _group(self, brand_id: int, name: str, manager: str, members: list[str]) -> int:
+        with writing(self.world.engine) as session:
+            managers = [groups.customer_by_username(session, manager)]
+            group: Group = groups.create_group(
+                session, brand_id=brand_id, name=name, managers=managers, now=clock.now()
+            )
+            for username in members:
+                groups.customer_by_username(session, username).group_id = group.id
+            return group.id
+
+    def token(self, username: str) -> str:
+        with writing(self.world.engine) as session:
+            customer = groups.customer_by_username(session, username)
+            idle = self.world.settings.session_idle
+            return sessions.start(
+                session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(seconds=idle)
+            )
+
+    def api_token(self, role: str, client: str | None = None) -> str:
+        with writing(self.world.engine) as session:
+            brand_id = None if client is None else brand_by_client(session, client).id
+            return api_tokens.create(session, name="test", role=role, brand_id=brand_id, now=clock.now())
+
+    def call(self, who: str | None, method: str, path: str, body: Any = None, **kwargs: Any) -> Reply:
+        """A call of somebody with a new session; `who` may be None (nobody) or `token:…` (an API token).
+
+        Numbers of the answer are exact decimals."""
+        headers = kwargs.pop("headers", {})
+        if who is not None and who.startswith("token:"):
+            headers["Authorization"] = f"Bearer {who.removeprefix('token:')}"
+        elif who is not None:
+            headers["Session"] = self.token(who)
+        if body is not None:
+            kwargs |= {"data": body if isinstance(body, str) else json.dumps(body)}
+            kwargs.setdefault("content_type", "application/json")
+        response = self.world.client.open(path, method=method, headers=headers, **kwargs)
+        return Reply(response.status_code, simplejson.loads(response.text, use_decimal=True))
+
+    def ok(self, who: str, method: str, path: str, body: Any = None, **kwargs: Any) -> Any:
+        """The data of an answer that must be a success."""
+        reply = self.call(who, method, path, body, **kwargs)
+        assert (reply.status, reply.body["status"]) == (200, "ok"), reply
+        return reply.body["data"]
