@@ -9,7 +9,7 @@ run: venv
 	$(BIN)/gunicorn -c python:wallet_hooks.server wsgi:app
 
 test: venv
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 bench: venv
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,20 +27,80 @@ hypothesis_settings.load_profile("wallet-hooks")
 _numbers = itertools.count(1)
 
 
+class Templates:
+    """Databases to copy for each test: an empty one, and those that tests begin with, each made once."""
+
+    def __init__(self, directory: Path, request: pytest.FixtureRequest) -> None:
+        self._directory = directory
+        self._request = request
+        self._made: set[tuple[str, str]] = set()
+
+    def copy(self, engine_name: str, template: str, target: Path) -> tuple[str, Callable[[], None]]:
+        """A database like the template: its URL, and what drops it."""
+        if (engine_name, template) not in self._made:
+            self._make(engine_name, template)
+        if engine_name == "sqlite":
+            shutil.copy(self._directory / f"{template}.db", target)
+            return f"sqlite:///{target}", lambda: None
+        server: postgresql.Server = self._request.getfixturevalue("postgresql_server")
+        name = f"test_{next(_numbers)}"
+        server.create(name, template=template)
+        return server.url(name), lambda: server.drop(name)
+
+    def _make(self, engine_name: str, template: str) -> None:
+        base, fill = _TEMPLATES[template]
+        path = self._directory / f"{template}.db"
+        url = f"sqlite:///{path}"
+        if engine_name == "postgresql":
+            server: postgresql.Server = self._request.getfixturevalue("postgresql_server")
+            if base is not None:
+                self.copy(engine_name, base, path)[1]()
+            server.create(template, template=base or "template1")
+            url = server.url(template)
+        elif base is not None:
+            self.copy(engine_name, base, path)
+        fill(url)
+        self._made.add((engine_name, template))
+
+
+def _migrate(url: str) -> None:
+    engine = open_engine(Settings(database_url=url))
+    upgrade(engine)
+    engine.dispose()
+
+
+def _fill_world(url: str) -> None:
+    world = World(url)
+    world.brand()
+    world.provider()
+    world.customer()
+    world.close()
+
+
+def _fill_desk(url: str) -> None:
+    world = World(url)
+    Desk(world).found()
+    world.close()
+
+
+# What each begins as, and what is done to it then.
+_TEMPLATES: dict[str, tuple[str | None, Callable[[str], None]]] = {
+    "migrated": (None, _migrate),
+    "world": ("migrated", _fill_world),
+    "desk": ("world", _fill_desk),
+}
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[postgresql.Server]:
-    with postgresql.running() as server:
+    with postgresql.running(in_memory=True) as server:
         server.set("fsync", "off")  # tests do not pull the plug; bench and faults say so themselves
-        server.create("migrated")
-        _migrate(server.url("migrated"))
         yield server
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
-    _migrate(f"sqlite:///{path}")
-    return path
+def templates(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Templates:
+    return Templates(tmp_path_factory.mktemp("templates"), request)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -48,19 +108,20 @@ def engine_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def _world(templates: Templates, engine_name: str, template: str, directory: Path) -> Iterator[World]:
+    url, drop = templates.copy(engine_name, template, directory / f"{template}.db")
+    world = World(url)
+    yield world
+    world.close()
+    drop()
+
+
 @pytest.fixture
-def database_url(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[str]:
     """An empty database with the current schema."""
-    if engine_name == "sqlite":
-        path = tmp_path / "wallet_hooks.db"
-        shutil.copy(request.getfixturevalue("migrated_file"), path)
-        yield f"sqlite:///{path}"
-        return
-    server: postgresql.Server = request.getfixturevalue("postgresql_server")
-    name = f"test_{next(_numbers)}"
-    server.create(name, template="migrated")
-    yield server.url(name)
-    server.drop(name)
+    url, drop = templates.copy(engine_name, "migrated", tmp_path / "wallet_hooks.db")
+    yield url
+    drop()
 
 
 @pytest.fixture
@@ -72,21 +133,13 @@ def empty_world(database_url: str) -> Iterator[World]:
 
 
 @pytest.fixture
-def world(empty_world: World) -> World:
+def world(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[World]:
     """Brand acme, provider betflex without credentials (loopback), and customer 7 with 100.00 EUR."""
-    empty_world.brand()
-    empty_world.provider()
-    empty_world.customer()
-    return empty_world
+    yield from _world(templates, engine_name, "world", tmp_path)
 
 
 @pytest.fixture
-def desk(world: World) -> Desk:
+def desk(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[Desk]:
     """The world with groups of customers, and who manages them."""
-    return Desk(world)
-
-
-def _migrate(url: str) -> None:
-    engine = open_engine(Settings(database_url=url))
-    upgrade(engine)
-    engine.dispose()
+    for world in _world(templates, engine_name, "desk", tmp_path):
+        yield Desk(world)

@@ -21,16 +21,22 @@ class Desk:
     """Usernames: `boss` manages group desk of acme, where `ann` and `bob` are; `rival` manages another group of acme,
     where `eve` is; `freja` is of another brand. Tokens are made without passwords, because hashing takes its time."""
 
+    group, other_group, foreign_group = 1, 2, 3
+
     def __init__(self, world: World) -> None:
         self.world = world
+
+    def found(self) -> None:
+        """Make all of them."""
+        world = self.world
         world.brand("nordbet", id_=1008, currency="SEK")
         self._customers("acme", boss="1", bob="8", rival="20", eve="21")
         self._customers("nordbet", freja="7")
         with writing(world.engine) as session:
             groups.customer_by_username(session, "acme7").username = "ann"
-        self.group = self._group(1007, "desk", "boss", ["boss", "ann", "bob"])
-        self.other_group = self._group(1007, "other", "rival", ["eve"])
-        self.foreign_group = self._group(1008, "desk", "freja", [])
+        self._group(1007, "desk", "boss", ["boss", "ann", "bob"])
+        self._group(1007, "other", "rival", ["eve"])
+        self._group(1008, "desk", "freja", [])
 
     def _customers(self, client: str, **uids: str) -> None:
         for username, uid in uids.items():
@@ -38,7 +44,7 @@ class Desk:
             with writing(self.world.engine) as session:
                 groups.customer_by_username(session, f"{client}{uid}").username = username
 
-    def _group(self, brand_id: int, name: str, manager: str, members: list[str]) -> int:
+    def _group(self, brand_id: int, name: str, manager: str, members: list[str]) -> None:
         with writing(self.world.engine) as session:
             managers = [groups.customer_by_username(session, manager)]
             group: Group = groups.create_group(
@@ -46,7 +52,6 @@ class Desk:
             )
             for username in members:
                 groups.customer_by_username(session, username).group_id = group.id
-            return group.id
 
     def token(self, username: str) -> str:
         with writing(self.world.engine) as session:

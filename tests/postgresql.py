@@ -6,10 +6,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
+
+_SHARED_MEMORY = "/dev/shm"
 
 
 class Server:
@@ -25,8 +28,9 @@ class Server:
         return f"postgresql://postgres@/{database}?host={quote(self.socket_dir, safe='/')}"
 
     def create(self, database: str, *, template: str = "template1") -> None:
-        name = sql.Identifier(database)
-        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+        """Copies the template's files: eight times as fast as by way of the log, which nobody reads here."""
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        self._run(statement.format(sql.Identifier(database), sql.Identifier(template)))
 
     def drop(self, database: str) -> None:
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
@@ -41,14 +45,23 @@ class Server:
             connection.execute(statement)
 
 
+def _memory() -> str | None:
+    """Linux's file system in memory, where it is large enough; tests copy hundreds of databases."""
+    return _SHARED_MEMORY if Path(_SHARED_MEMORY).is_dir() and disk_usage(_SHARED_MEMORY).free > 2**30 else None
+
+
 @contextmanager
-def running() -> Iterator[Server]:
-    """Start a server on a new directory, and stop and remove it afterwards.
+def running(*, in_memory: bool = False) -> Iterator[Server]:
+    """Start a server on a new directory, and stop and remove it afterwards; in memory where there is enough of it.
 
     The directory is its own, not pytest's: each session of pytest closes its common directory to other users, and a
     server that root starts runs as one.
     """
-    with tempfile.TemporaryDirectory(prefix="wallet-hooks-postgresql-") as directory, warnings.catch_warnings():
+    place = _memory() if in_memory else None
+    with (
+        tempfile.TemporaryDirectory(prefix="wallet-hooks-postgresql-", dir=place) as directory,
+        warnings.catch_warnings(),
+    ):
         Path(directory).chmod(0o755)
         os.environ.setdefault("XDG_RUNTIME_DIR", directory)
         warnings.simplefilter("ignore")  # the wheel's own

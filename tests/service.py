@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,7 +41,8 @@ def served(database_url: str, directory: Path, *, workers: int = 1, **environmen
     """The service under its production settings, on a port of its own: (url, the master's pid).
 
     What it prints goes to `server.log` in the directory."""
-    port = 18_000 + os.getpid() % 1000
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     settings = {
         "WALLET_HOOKS_DATABASE_URL": database_url,
         "WALLET_HOOKS_LISTEN": f"127.0.0.1:{port}",

@@ -33,6 +33,13 @@ def test_the_tour_goes_as_it_is_told(database_url: str, tmp_path: Path) -> None:
     shell(f"{binaries}/wallet-hooks db upgrade && {binaries}/wallet-hooks demo --if-empty", environment)
     with served(database_url, tmp_path) as (url, _):
         told = shell(block("curl").replace("http://127.0.0.1:8000", url), environment)
+        customers = block("credit_limit_comment").replace("http://127.0.0.1:8000", url)
+        login, _, calls = customers.partition("export TOKEN=…")
+        token = json.loads(shell(login, environment))["data"]
+        answers = shell(f"export TOKEN={token}\n{calls.partition(chr(10))[2]}", environment)
+    assert answers.count('"status":"ok"') == calls.count("curl") == 6
+    assert '"amount":20000.00' in answers
+    shell(block("token create"), environment)
     assert told.startswith('{"status":"OK"}{"status":"OK"}')
     assert "balance        111.00" in told
     told = shell(block("cashier adjust"), environment)

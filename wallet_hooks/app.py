@@ -1,9 +1,11 @@
 """The roof: the Flask application, put together from its rooms."""
 
+import traceback
 from dataclasses import replace
 from typing import Any
 
 from flask import Flask, Response, json, request
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from wallet_hooks import clock, money, openapi, probes
@@ -56,10 +58,21 @@ def _answer_http_error(error: HTTPException) -> Response:
 def _answer_defect(error: Exception) -> Response:
     """A defect of ours: logged with its trace under an id that the answer carries, and told without it."""
     request_id = new_request_id(clock.now())
-    LOG.error("defect", request_id=request_id, path=str(request.url_rule), exc_info=error)
+    _log_defect(request_id, error)
     response = protocol.error_response("internal_error", 500) if _is_v1() else _json({"error": "internal_error"}, 500)
     response.headers["X-Request-Id"] = request_id
     return response
+
+
+def _log_defect(request_id: str, error: Exception) -> None:
+    """With its trace; of a database's error not its words, which quote rows that may hold secrets."""
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None)
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        name = type(error.orig).__name__
+        LOG.error("defect", request_id=request_id, path=str(request.url_rule), error=name, state=state, trace=trace)
+    else:
+        LOG.error("defect", request_id=request_id, path=str(request.url_rule), exc_info=error)
 
 
 def _is_v1() -> bool:

@@ -1,5 +1,6 @@
 """What the service speaks, for programs (`/openapi.json`) and for people (`/docs`), from the routes' own schemas."""
 
+import re
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -8,8 +9,13 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Response, jsonify, render_template
 
+from wallet_hooks.bookies import routes as bookies
+from wallet_hooks.cashier import routes as cashier
+from wallet_hooks.customers import routes as customers
+from wallet_hooks.customers.protocol import Route
+from wallet_hooks.customers.schemas import Pair, Percent, Roles
 from wallet_hooks.sportsbook import schemas
-from wallet_hooks.web.shapes import Amount, Anything, Identifier, Text
+from wallet_hooks.web.shapes import Amount, Anything, Identifier, Text, Truth, WholeNumber
 
 _CALLBACKS = {
     "/bets": (schemas.PlaceBetsShape, "Take stakes: every bet of the request, or none of them."),
@@ -27,6 +33,16 @@ _ANSWERS = {
     "415": "The body is not application/json.",
     "503": "A passing fault: nothing was done. Retry-After says when to try again.",
 }
+_V1_ANSWERS = {
+    "200": 'Done: `{"status":"ok","data":…}`.',
+    "400": 'Refused: `{"status":"error","code":…,"data":{…}}`, and nothing was done.',
+    "401": "No session or token, or one that is over.",
+    "403": "Not for this caller.",
+    "404": "Not there, or not for this caller to know of.",
+    "415": "Neither JSON nor a form.",
+    "429": "Too many of these at once. Retry-After says when to try again.",
+}
+_CONVERTER = re.compile(r"<(?:[^:>]*:)?(\w+)>")
 _PROBES = {
     "/healthz": "The process is alive.",
     "/readyz": "The database is reachable and its migrations are current (503 where not).",
@@ -62,6 +78,8 @@ def specification() -> dict[str, Any]:
         spec.components.security_scheme(name, scheme)
     for path, (shape, summary) in _CALLBACKS.items():
         spec.path(path, operations={"post": _callback(path, shape, summary)})
+    for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES):
+        spec.path(_CONVERTER.sub(r"{\1}", route.path), operations={route.method.lower(): _call(route)})
     for path, summary in _PROBES.items():
         answer = {"description": summary}
         spec.path(path, operations={"get": {"summary": summary, "responses": {"200": answer}}})
@@ -69,6 +87,7 @@ def specification() -> dict[str, Any]:
     return document
 
 
+_CALLBACK_PROOFS = ("scout-jwt", "basic", "hmac", "standard-webhooks")
 _SECURITY = {
     "scout-jwt": {
         "type": "http",
@@ -78,6 +97,8 @@ _SECURITY = {
     },
     "basic": {"type": "http", "scheme": "basic"},
     "hmac": {"type": "apiKey", "in": "header", "name": "X-Signature"},
+    "session": {"type": "apiKey", "in": "header", "name": "Session"},
+    "api-token": {"type": "http", "scheme": "bearer", "description": "From `wallet-hooks token create`."},
     "standard-webhooks": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
 
@@ -91,10 +112,33 @@ def _callback(path: str, shape: type, summary: str) -> dict[str, Any]:
     return {
         "summary": summary,
         "operationId": path.strip("/").replace("/", "_"),
-        "security": [{name: []} for name in _SECURITY],
+        "security": [{name: []} for name in _CALLBACK_PROOFS],
         "requestBody": {"required": True, "content": _json(shape)},
         "responses": dict(sorted(answers.items())),
     }
+
+
+def _call(route: Route) -> dict[str, Any]:
+    """A call under /v1: one envelope for all answers, whose `data` each call describes in its summary."""
+    answers = {status: {"description": text} for status, text in _V1_ANSWERS.items()}
+    if route.is_open:
+        del answers["403"], answers["404"]
+    names = _CONVERTER.findall(route.path)
+    operation: dict[str, Any] = {
+        "summary": " ".join((route.view.__doc__ or "").split()),
+        "operationId": route.view.__name__,
+        "tags": ["v1"],
+        "parameters": [{"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in names],
+        "responses": answers,
+    }
+    if not route.is_open:
+        schemes = [] if route.only_tokens else ["session"]
+        operation["security"] = [{name: []} for name in [*schemes, *(["api-token"] if route.tokens else [])]]
+    if route.shape is not None and route.method == "GET":
+        operation["parameters"].append({"in": "query", "schema": route.shape})
+    elif route.shape is not None:
+        operation["requestBody"] = {"required": True, "content": _json(route.shape)}
+    return operation
 
 
 def _json(shape: type) -> dict[str, Any]:
@@ -111,6 +155,16 @@ def _describe_field(_converter: Any, field: Any, **_kwargs: Any) -> dict[str, An
         case Amount():
             text = {"type": "string", "pattern": r"^\d{1,19}(\.\d{1,18})?$"}
             return {"oneOf": [text, {"type": "number", "minimum": 0}], "examples": ["10.00"]}
+        case Pair():
+            return {"type": "array", "prefixItems": [{"type": "string"}, {"type": "number", "minimum": 0}]}
+        case Percent():
+            return {"type": "number", "minimum": 0, "maximum": 100}
+        case Truth():
+            return {"type": "boolean"}
+        case WholeNumber():
+            return {"type": "integer", "minimum": 0}
+        case Roles():
+            return {"type": "object", "additionalProperties": {"type": "boolean"}}
         case Anything():
             return {}
     return {}

@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.execute(
         "ALTER TABLE customer ADD COLUMN group_id BIGINT CONSTRAINT fk_customer_group_id REFERENCES customer_group (id)"
     )
-    op.create_index(op.f("ix_customer_group_id"), "customer", ["group_id"])
+    op.create_index(op.f("ix_customer_group_id_id"), "customer", ["group_id", "id"])
     op.add_column("customer", sa.Column("commission_rates", sa.Text, nullable=False, server_default=""))
     op.add_column("customer", sa.Column("failed_logins", sa.Integer, nullable=False, server_default="0"))
     op.add_column("customer", sa.Column("last_login_at", UTCDateTime))
@@ -94,7 +94,7 @@ def downgrade() -> None:
     op.drop_column("wager", "commission_rate")
     for table in ("api_token", "unknown_login", "login_session", "credit_limit_change", "group_manager"):
         op.drop_table(table)
-    op.drop_index(op.f("ix_customer_group_id"), "customer")
+    op.drop_index(op.f("ix_customer_group_id_id"), "customer")
     for column in ("last_login_at", "failed_logins", "commission_rates", "group_id"):
         op.drop_column("customer", column)
     op.drop_table("customer_group")

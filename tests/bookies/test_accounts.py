@@ -187,13 +187,25 @@ def test_a_bookmaker_that_is_away_is_told_without_its_secret(
     url = f"http://127.0.0.1:{bookmaker.server_port}"
     with writing(desk.world.engine) as session:
         service.set_bookie(session, code="simbook", adapter="http-json", url=url, secret="env:SIMBOOK_SECRET")
-    assert kick(desk, "boss", accounts[0]).body["data"] == {"message": "simbook: its secret is not there"}
-    monkeypatch.setenv("SIMBOOK_SECRET", "s3cret")
+    for secret in ("", "s3cret\nX-Injected: 1", "ünsäglich"):
+        monkeypatch.setenv("SIMBOOK_SECRET", secret)
+        told = {"message": "simbook: its secret is not there, or is no token"}
+        assert kick(desk, "boss", accounts[0]).body["data"] == told
+    monkeypatch.setenv("SIMBOOK_SECRET", "s3cret\n")
     assert kick(desk, "boss", accounts[0]).status == 200
     with writing(desk.world.engine) as session:
         service.set_bookie(session, code="simbook", adapter="http-json", url="http://127.0.0.1:1", secret=None)
     reply = kick(desk, "boss", accounts[0])
     assert (reply.status, reply.body["data"]) == (502, {"message": "simbook did not answer (NewConnectionError)"})
+
+
+def test_a_bookmaker_that_trickles_is_given_up(
+    desk: Desk, accounts: list[int], bookmaker: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wallet_hooks.bookies.adapters._PATIENCE", 0.05)
+    bookmaker.pause = 0.02
+    reply = kick(desk, "boss", accounts[0])
+    assert (reply.status, reply.body["data"]) == (502, {"message": "simbook did not answer (TimeoutError)"})
 
 
 def test_an_answer_that_comes_late_does_not_replace_a_newer_one(desk: Desk, accounts: list[int]) -> None:

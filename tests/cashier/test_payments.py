@@ -140,6 +140,7 @@ def test_an_adjustment_gives_or_takes_with_a_reason_and_leaves_its_trace(desk: D
         ("k", {"amount": 5}, "validation_error"),
         ("k", {"method": "../x"}, "bad_method"),
         ("k", {"method": ""}, "validation_error"),
+        ("k", {"method": "opening"}, "bad_method"),
         ("k", {"reference": "x" * 101}, "validation_error"),
         ("k", {"more": 1}, "validation_error"),
     ],

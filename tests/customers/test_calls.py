@@ -36,6 +36,7 @@ def test_a_customer_with_the_defaults(desk: Desk) -> None:
         "credit_limit": ["GBP", 0],
         "max_stake_per_event": None,
         "commission_rate": None,
+        "commission_rates": [],
         "active": True,
         "locked": False,
         "expires_at": None,
@@ -183,6 +184,16 @@ def test_commission_rates_are_dated(desk: Desk) -> None:
             moment.move_to(instant)  # the last one is midnight in London's summer
             assert desk.ok("boss", "GET", OF_ANN)["commission_rate"]["rate_pc"] == rate
             assert desk.ok("boss", "GET", f"{OF_ANN}accounting_info/")[-1]["value"] == rate
+
+
+def test_a_date_of_expiry_is_the_last_day_where_the_brand_is(desk: Desk) -> None:
+    for sent, kept in {
+        "2026-07-01": "2026-07-01T23:00:00+00:00",
+        "2026-12-31": "2027-01-01T00:00:00+00:00",
+        "2026-07-01T12:00:00+02:00": "2026-07-01T10:00:00+00:00",
+        "2026-07-01T12:00": "2026-07-01T12:00:00+00:00",
+    }.items():
+        assert desk.ok("boss", "PATCH", OF_ANN, {"expires_at": sent})["expires_at"] == kept
 
 
 def test_two_changes_of_a_credit_limit_at_once_are_both_kept_and_the_last_counts(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from freezegun import freeze_time
 from sqlalchemy import text
 
 from tests.desk import PASSWORD, Desk
-from tests.world import Reply
+from tests.world import OK, Reply, bet
 from wallet_hooks import clock
 from wallet_hooks.customers import login
 from wallet_hooks.customers.groups import customer_by_username
@@ -113,6 +113,12 @@ def test_five_failures_lock_and_only_a_manager_unlocks(ann: Desk) -> None:
     assert log_in(ann).status == 200
 
 
+def test_who_has_no_password_is_not_locked_out_of_betting(desk: Desk) -> None:
+    for _ in range(6):
+        assert log_in(desk).status == 401
+    assert desk.world.place(bet()) == OK
+
+
 def test_a_storm_of_guesses_locks_after_five_that_count(ann: Desk) -> None:
     with (
         patch.object(login, "is_password", side_effect=lambda password, _: password == PASSWORD),
@@ -130,6 +136,15 @@ def test_too_many_logins_at_once_are_sent_away(ann: Desk) -> None:
     with patch.object(login, "is_password", side_effect=TryAgainError("too many logins at once")):
         reply = log_in(ann)
     assert (reply.status, reply.body["code"]) == (429, "too_many_requests")
+
+
+def test_a_storm_of_passwords_keeps_a_few_waiting_and_turns_the_others_away() -> None:
+    with ThreadPoolExecutor(30) as pool:
+        outcomes = [pool.submit(is_password, "wrong", HASHED) for _ in range(30)]
+    errors = [outcome.exception() for outcome in outcomes]
+    assert any(isinstance(error, TryAgainError) for error in errors)
+    assert sum(error is None for error in errors) >= 8
+    assert is_password(PASSWORD, HASHED)
 
 
 def test_a_new_password_ends_the_sessions_and_the_old_one(ann: Desk) -> None:

@@ -1,13 +1,15 @@
 """Asking bookmakers, each in its own way."""
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import quote
 
 import urllib3
 
-from wallet_hooks import money
-from wallet_hooks.errors import WalletHooksError
+from wallet_hooks import clock, money
+from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.identity.secrets import read_secret
 from wallet_hooks.web.strict_json import InvalidJSONError, Number, read_json
 
@@ -28,29 +30,50 @@ class Asked(NamedTuple):
     currency: str
 
 
-_TIMEOUT = urllib3.Timeout(connect=1.0, read=3.0)
+_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
+_PATIENCE = 4.0  # seconds for a whole answer
 _MAX_ANSWER = 64 * 1024
 _pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=_TIMEOUT)
+# A bookmaker that hangs holds a few threads at most.
+_places: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(4))
 
 
 def _ask_http_json(asked: Asked) -> int:
     """`GET <url>/accounts/<username>/balance`, a Bearer token where there is a secret; `{"currency","balance"}`."""
     url = f"{asked.url.rstrip('/')}/accounts/{quote(asked.username, safe='')}/balance"
-    headers = {"Accept": "application/json"}
-    if asked.secret is not None:
-        token = read_secret(asked.secret)
-        if token is None:
-            raise BookieUnavailableError(f"{asked.bookie}: its secret is not there")
-        headers["Authorization"] = f"Bearer {token}"
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"} | _proof(asked)
+    if not _places[asked.bookie].acquire(blocking=False):
+        raise TryAgainError(f"{asked.bookie} is being asked a lot already")
     try:
-        response = _pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
-        with response:
-            body = response.read(_MAX_ANSWER + 1, decode_content=True)
-    except urllib3.exceptions.HTTPError as error:
+        with _pool.request("GET", url, headers=headers, redirect=False, preload_content=False) as response:
+            body = _read(response)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
         raise BookieUnavailableError(f"{asked.bookie} did not answer ({type(error).__name__})") from None
+    finally:
+        _places[asked.bookie].release()
     if response.status != 200:
         raise BookieUnavailableError(f"{asked.bookie} answered with status {response.status}")
     return _read_balance(asked, body)
+
+
+def _proof(asked: Asked) -> dict[str, str]:
+    if asked.secret is None:
+        return {}
+    token = read_secret(asked.secret)
+    if token is None or not token.isascii() or not token.isprintable():
+        raise BookieUnavailableError(f"{asked.bookie}: its secret is not there, or is no token")
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The whole body, in the time that there is. Raises TimeoutError for one that trickles."""
+    deadline = clock.monotonic() + _PATIENCE
+    body = b""
+    while len(body) <= _MAX_ANSWER and (part := response.read1(_MAX_ANSWER)):
+        body += part
+        if clock.monotonic() > deadline:
+            raise TimeoutError
+    return body
 
 
 def _read_balance(asked: Asked, body: bytes) -> int:

@@ -9,6 +9,7 @@ from wallet_hooks.bookies.models import BookieAccount
 from wallet_hooks.customers.callers import Caller, known_customer, managed_customer, managed_group, manages
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.protocol import Call, Office, Route
+from wallet_hooks.customers.routes import GROUP
 from wallet_hooks.customers.schemas import pair
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import ForbiddenError, NotFoundError
@@ -20,7 +21,7 @@ def list_bookie_accounts(office: Office, call: Call, username: str) -> list[dict
         customer = known_customer(session, call.person, username)
         shown = _may_view_accounts(session, call.person, customer.group_id)
         accounts = service.accounts_of_customer(session, customer, env_tags=office.settings.env_tags)
-        return [schemas.account_data(account, with_username=shown) for account in accounts]
+        return [schemas.account_data(account, is_viewed=shown) for account in accounts]
 
 
 def preview_bookie_accounts(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def preview_bookie_accounts(office: Office, call: Call, username: str) -> list[d
     with reading(office.engine) as session:
         customer = managed_customer(session, call.person, username)
         return [
-            schemas.account_data(account, with_username=True) | choice._asdict()
+            schemas.account_data(account, is_viewed=True) | choice._asdict()
             for account, choice in service.preview(session, customer, rules, env_tags=env_tags)
         ]
 
@@ -51,7 +52,7 @@ def list_group_accounts(office: Office, call: Call, group_id: int) -> list[dict[
     """All bookmaker accounts of a group that the caller manages."""
     with reading(office.engine) as session:
         group = managed_group(session, call.person, group_id)
-        return [schemas.account_data(a, with_username=True) for a in service.accounts_of_group(session, group.id)]
+        return [schemas.account_data(a, is_viewed=True) for a in service.accounts_of_group(session, group.id)]
 
 
 _ACCOUNTS = "/v1/customers/<username>/bookie_accounts"
@@ -59,7 +60,7 @@ ROUTES = (
     Route("GET", f"{_ACCOUNTS}/", list_bookie_accounts),
     Route("POST", f"{_ACCOUNTS}_preview/", preview_bookie_accounts, schemas.PreviewShape),
     Route("POST", f"{_ACCOUNTS}/kick_balance/", kick_balance, schemas.KickShape),
-    Route("GET", "/v1/groups/<int:group_id>/bookie_accounts/", list_group_accounts),
+    Route("GET", f"{GROUP}bookie_accounts/", list_group_accounts),
 )
 
 

@@ -9,16 +9,16 @@ from marshmallow import ValidationError, fields, validate
 from wallet_hooks.bookies.models import BookieAccount
 from wallet_hooks.bookies.tag_rules import TagRule
 from wallet_hooks.customers.schemas import pair
-from wallet_hooks.web.shapes import Shape, Text, WholeNumber
+from wallet_hooks.web.shapes import Few, Shape, Text, WholeNumber
 
-_FEW = validate.Length(max=100)
+_MOST = 100
 
 
-class Tags(fields.List[str]):
+class Tags(Few):
     """A list of tags."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(Text(min_length=1, max_length=64), validate=_FEW, **kwargs)
+        super().__init__(Text(min_length=1, max_length=64), most=_MOST, **kwargs)
 
 
 class TagRuleShape(Shape):
@@ -48,7 +48,7 @@ class KickShape(Shape):
     account_id = WholeNumber(required=True)
 
 
-_rules = fields.List(fields.Nested(TagRuleShape(unknown="raise")), validate=_FEW)
+_rules = Few(fields.Nested(TagRuleShape(unknown="raise")), most=_MOST)
 
 
 def read_tag_rules(document: Any) -> list[TagRule]:
@@ -67,18 +67,19 @@ def read_tag_rules(document: Any) -> list[TagRule]:
     ]
 
 
-def account_data(account: BookieAccount, *, with_username: bool) -> dict[str, Any]:
-    """An account as it goes out; its username only to those who may see it."""
+def account_data(account: BookieAccount, *, is_viewed: bool) -> dict[str, Any]:
+    """An account as it goes out; its username and balance only to those who may view accounts."""
+    is_known = is_viewed and account.balance is not None
     return {
         "id": account.id,
         "bookie": account.bookie,
-        "username": account.username if with_username else None,
+        "username": account.username if is_viewed else None,
         "enabled": account.enabled,
         "group_id": account.group_id,
         "agent": account.agent,
         "stake_share": Decimal(account.stake_share),
         "tags": account.tags,
         "ccy_code": account.currency,
-        "balance": None if account.balance is None else pair(account.balance, account.currency),
-        "balance_at": account.balance_at.isoformat() if account.balance_at else None,
+        "balance": pair(account.balance or 0, account.currency) if is_known else None,
+        "balance_at": account.balance_at.isoformat() if is_known and account.balance_at else None,
     }

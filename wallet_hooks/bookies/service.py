@@ -51,6 +51,8 @@ def add_account(
         raise NotFoundError(f"no bookmaker {bookie!r}")
     if not 0 < len(username) <= 100 or not username.isprintable():
         raise RefusedError("bad_value", "a username has 1 to 100 printable characters")
+    if len(agent) > 100 or not all(0 < len(tag) <= 64 for tag in tags):
+        raise RefusedError("bad_value", "an agent has at most 100 characters, a tag 1 to 64")
     known = select(BookieAccount.id).where(BookieAccount.bookie == bookie, BookieAccount.username == username)
     if session.scalar(known) is not None:
         raise ConflictError(f"account {username!r} at {bookie!r} is known already")

@@ -1,6 +1,7 @@
 """A small bookmaker, for tests and the demo: it speaks what the adapter `http-json` asks."""
 
 import json
+import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
@@ -9,7 +10,8 @@ from urllib.parse import unquote
 class Simulator(ThreadingHTTPServer):
     """Serves balances (currency and decimal string by username); with a `secret` only to who brings it.
 
-    `balances` may be changed while it serves. Port 0 takes a free one (`server_port`).
+    `balances` may be changed while it serves, and so may `pause`: how long it waits before each byte, in seconds.
+    Port 0 takes a free one (`server_port`).
     """
 
     daemon_threads = True
@@ -18,6 +20,7 @@ class Simulator(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.balances = dict(balances)
         self.secret = secret
+        self.pause = 0.0
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,7 +48,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.server.pause:
+            self._trickle(body)
+        else:
+            self.wfile.write(body)
+
+    def _trickle(self, body: bytes) -> None:
+        try:
+            for byte in body:
+                time.sleep(self.server.pause)
+                self.wfile.write(bytes([byte]))
+        except OSError:
+            self.close_connection = True  # whoever asked has gone
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
         """Quiet: whoever asked knows what came back."""

@@ -9,7 +9,7 @@ from wallet_hooks.cashier import schemas, service
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.callers import managed_customer
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import Call, Office, Route
+from wallet_hooks.customers.protocol import ID, Call, Office, Route
 from wallet_hooks.customers.service import own_amount
 from wallet_hooks.database import writing
 from wallet_hooks.errors import NotFoundError, RefusedError
@@ -50,7 +50,7 @@ def adjust(office: Office, call: Call, username: str) -> dict[str, Any]:
 
 
 _CUSTOMER = "/v1/customers/<username>"
-_DEPOSIT = f"{_CUSTOMER}/deposits/<int:payment_id>"
+_DEPOSIT = f"{_CUSTOMER}/deposits/<{ID}:payment_id>"
 ROUTES = (
     Route("POST", f"{_CUSTOMER}/deposits/", deposit, schemas.DepositShape, tokens=(_CASHIER,)),
     Route("POST", f"{_DEPOSIT}/confirm/", confirm_deposit, tokens=(_CASHIER,)),

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import standings
+from wallet_hooks.customers.service import OPENING_METHOD
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
@@ -101,6 +102,8 @@ def _check(movement: Movement) -> None:
         raise RefusedError("bad_idempotency_key", "an Idempotency-Key has 1 to 100 printable characters")
     if not movement.method.isascii() or not movement.method.replace("-", "").isalnum() or len(movement.method) > 40:
         raise RefusedError("bad_method", "a method is made of letters, digits and -")
+    if movement.method == OPENING_METHOD:
+        raise RefusedError("bad_method", "opening balances come with the customers that bring them")
     if movement.kind == ADJUSTMENT and not movement.reason:
         raise RefusedError("reason_required", "an adjustment needs a reason")
     if not movement.amount or (movement.amount < 0 and movement.kind != ADJUSTMENT):

@@ -40,27 +40,33 @@ def may_log_in(customer: Customer, *, now: datetime) -> bool:
     return customer.active and not customer.locked and (customer.expires_at is None or customer.expires_at > now)
 
 
-def known_to(caller: Caller) -> ColumnElement[bool]:
-    """The customers whom the caller may see, as a condition."""
-    return or_(Customer.id == caller.id, _managed_by(caller))
-
-
 def known_customer(session: Session, caller: Caller, username: str) -> Customer:
     """A customer whom the caller may see. Raises NotFoundError for any other, there or not."""
-    return _one(session, select(Customer).where(known_to(caller), Customer.username == username), username)
+    is_known = or_(Customer.id == caller.id, _managed_by(caller))
+    return _one(session, select(Customer).where(is_known, Customer.username == username), username)
 
 
 def managed_customer(session: Session, caller: Caller, username: str, *, lock: bool = False) -> Customer:
-    """A customer whom the caller may change. Raises ForbiddenError for the caller itself, else NotFoundError."""
+    """A customer whom the caller may change.
+
+    Raises NotFoundError for one whom it may not see, ForbiddenError for itself, and for one who manages what the
+    caller does not: nobody raises his own limits, or gets by another manager's password where he may not go himself.
+    """
+    if username == caller.username:
+        raise ForbiddenError("this is for another manager of the customer's group")
     query = select(Customer).where(_managed_by(caller), Customer.username == username)
     if lock:
         query = query.with_for_update(of=Customer, key_share=True).execution_options(populate_existing=True)
-    try:
-        return _one(session, query, username)
-    except NotFoundError:
-        if username == caller.username:
-            raise ForbiddenError("this is for managers of the customer's group") from None
-        raise
+    customer = _one(session, query, username)
+    theirs = set(managed_groups(session, customer.id))
+    if not theirs <= set(managed_groups(session, caller.id)):
+        raise ForbiddenError("the customer manages groups that you do not")
+    return customer
+
+
+def managed_groups(session: Session, customer_id: int) -> list[int]:
+    """The ids of the groups that somebody manages."""
+    return list(session.scalars(select(GroupManager.group_id).where(GroupManager.customer_id == customer_id)))
 
 
 def managed_group(session: Session, caller: Caller, group_id: int) -> Group:

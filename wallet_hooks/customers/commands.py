@@ -204,10 +204,12 @@ def list_groups(engine: Engine, as_json: bool) -> None:
 @click.pass_obj
 def manager(engine: Engine, client: str, name: str, username: str, remove: bool) -> None:
     """Let a customer manage a group, or no longer."""
-    act = groups.remove_manager if remove else groups.add_manager
     with writing(engine) as session:
         found = group_by_name(session, brand=brand_by_client(session, client), name=name)
-        act(session, found, groups.customer_by_username(session, username))
+        if remove:
+            groups.remove_manager(session, found, username)
+        else:
+            groups.add_manager(session, found, groups.customer_by_username(session, username))
     click.echo(f"{username} {'no longer manages' if remove else 'manages'} {name}")
 
 

@@ -33,11 +33,18 @@ def add_manager(session: Session, group: Group, customer: Customer) -> None:
     session.flush()
 
 
-def remove_manager(session: Session, group: Group, customer: Customer) -> None:
-    """Take a group from a manager. Raises NotFoundError where the customer does not manage it."""
+def remove_manager(session: Session, group: Group, username: str) -> None:
+    """Take a group from a manager. Raises NotFoundError where nobody of this name manages it, RefusedError where
+    nobody would be left to."""
+    session.execute(select(Group.id).where(Group.id == group.id).with_for_update())
+    managers = managers_of(session, group)
+    if username not in managers:
+        raise NotFoundError(f"no manager {username!r} of this group")
+    if managers == [username]:
+        raise RefusedError("last_manager", "a group keeps one manager")
+    customer = customer_by_username(session, username)
     own = (GroupManager.group_id == group.id, GroupManager.customer_id == customer.id)
-    if session.execute(delete(GroupManager).where(*own).returning(GroupManager.group_id)).first() is None:
-        raise NotFoundError(f"{customer.username!r} does not manage this group")
+    session.execute(delete(GroupManager).where(*own))
 
 
 def managers_of(session: Session, group: Group) -> list[str]:

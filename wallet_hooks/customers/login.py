@@ -45,7 +45,9 @@ def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:
     """Count a failure, or let the customer in: under its lock, so that parallel guesses count one by one."""
     if not is_right:
         customer.failed_logins += 1
-        customer.locked = customer.locked or customer.failed_logins >= MAX_FAILURES
+        # Who has no password cannot be guessed, and must not be locked out of betting by those who try.
+        is_guessable = customer.password_hash is not None
+        customer.locked = customer.locked or (is_guessable and customer.failed_logins >= MAX_FAILURES)
         return False
     if not may_log_in(customer, now=now):
         return False

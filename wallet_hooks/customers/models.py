@@ -22,7 +22,7 @@ class Customer(Base):
     __table_args__ = (
         UniqueConstraint("brand_id", "uid"),
         UniqueConstraint("username"),
-        Index(None, "group_id"),
+        Index(None, "group_id", "id"),
         {"postgresql_with": {"fillfactor": "60"}},
     )
 

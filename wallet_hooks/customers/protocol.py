@@ -43,6 +43,8 @@ _STATUS_OF_CODE = {
 }
 _RUNS = 3  # of a view whose transaction met another one
 _MAX_FORM_FIELDS = 100
+_BODY_CAP = 64 * 1024  # no call here has more to say
+ID = f"int(max={2**63 - 1})"  # a path's number, as far as the database can count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +142,8 @@ def _answer(route: Route, office: Office, **path: Any) -> Response:
 
 def _run(route: Route, office: Office, now: datetime, path: dict[str, Any]) -> Any:
     caller = None if route.is_open else _authenticate(route, office, now)
+    if not all(str(value).isprintable() for value in path.values()):
+        raise NotFoundError("nothing has such a name")
     source = source_of(request.environ, proxy_hops=office.settings.proxy_hops)
     call = Call(caller, _read(route, office), source, now, request.headers.get("Idempotency-Key"))
     for run in range(_RUNS):
@@ -184,7 +188,8 @@ def _read(route: Route, office: Office) -> dict[str, Any]:
     if route.method == "GET":
         document: Any = _once(list(request.args.items(multi=True)))
         return dict(route.shape(unknown="exclude").load(document))
-    body = read_body(request.environ, cap=office.settings.body_cap, media_types=(JSON, FORM))
+    cap = min(office.settings.body_cap, _BODY_CAP)
+    body = read_body(request.environ, cap=cap, media_types=(JSON, FORM))
     shape = route.shape(unknown="raise")
     document = _read_form(body, shape) if media_type(request.environ) == FORM else read_json(body)
     return dict(shape.load(document))

@@ -1,6 +1,8 @@
 """The customers' calls (seeds/000), with the sessions and groups that they presuppose."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -18,7 +20,7 @@ from wallet_hooks.customers.callers import (
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.login import log_in
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import Call, Office, Page, Route
+from wallet_hooks.customers.protocol import ID, Call, Office, Page, Route
 from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, own_amount
 from wallet_hooks.customers.standing import betting_refusal
@@ -45,12 +47,12 @@ def show_session(office: Office, call: Call, token: str) -> dict[str, Any]:
         caller, found = caller_of(session, token, now=call.now, idle=office.session_idle)
     if caller is None or found is None:
         raise UnauthenticatedError("the session is unknown or over")
-    sessions.touch(office.engine, found, now=call.now, idle=office.session_idle)
+    used_at = sessions.touch(office.engine, found, now=call.now, idle=office.session_idle)
     return {
         "username": caller.username,
         "customer_id": caller.id,
         "created_at": found.created_at.isoformat(),
-        "expires_at": (found.used_at + office.session_idle).isoformat(),
+        "expires_at": (used_at + office.session_idle).isoformat(),
     }
 
 
@@ -71,6 +73,7 @@ def create_customer(office: Office, call: Call) -> dict[str, Any]:
     with writing(office.engine) as session:
         group = managed_group(session, call.person, given["group_id"])
         brand = session.get_one(Brand, group.brand_id)
+        new = replace(new, expires_at=_expiry(given.get("expires_at"), brand_facts(brand)))
         (customer,) = create_customers(session, brand, [new], now=call.now, by=call.person.username)
         return schemas.customer_data(customer, brand_facts(brand), now=call.now)
 
@@ -108,6 +111,8 @@ def patch_customer(office: Office, call: Call, username: str) -> dict[str, Any]:
         given["password_hash"] = hash_password(given.pop("password"))
     with writing(office.engine) as session:
         customer = managed_customer(session, call.person, username, lock=True)
+        if "expires_at" in given:
+            given["expires_at"] = _expiry(given["expires_at"], _brand(session, customer))
         if "group_id" in given:
             managed_group(session, call.person, given["group_id"])
         change_customer(session, customer, given, by=call.person.username, now=call.now)
@@ -190,10 +195,11 @@ def remove_group_manager(office: Office, call: Call, group_id: int, username: st
     """Take a group from one of its managers."""
     with writing(office.engine) as session:
         group = managed_group(session, call.person, group_id)
-        groups.remove_manager(session, group, groups.customer_by_username(session, username))
+        groups.remove_manager(session, group, username)
 
 
 _CUSTOMER = "/v1/customers/<username>/"
+GROUP = f"/v1/groups/<{ID}:group_id>/"
 ROUTES = (
     Route("POST", "/v1/sessions/", begin_session, schemas.LoginShape, is_open=True),
     Route("GET", "/v1/sessions/<token>/", show_session, is_open=True),
@@ -207,8 +213,8 @@ ROUTES = (
     Route("GET", f"{_CUSTOMER}credit_limit_history/", show_credit_limit_history),
     Route("GET", "/v1/groups/", list_groups),
     Route("POST", "/v1/groups/", create_group, schemas.NewGroupShape),
-    Route("POST", "/v1/groups/<int:group_id>/managers/", add_group_manager, schemas.ManagerShape),
-    Route("DELETE", "/v1/groups/<int:group_id>/managers/<username>/", remove_group_manager),
+    Route("POST", f"{GROUP}managers/", add_group_manager, schemas.ManagerShape),
+    Route("DELETE", f"{GROUP}managers/<username>/", remove_group_manager),
 )
 
 
@@ -230,7 +236,6 @@ def _new_customer(given: dict[str, Any]) -> NewCustomer:
         name=given.get("name", ""),
         active=given.get("active", True),
         locked=given.get("locked", False),
-        expires_at=given.get("expires_at"),
         group_id=given["group_id"],
         commission_rates=((rate["date_from"], rate["rate_pc"]),) if rate else (),
         password_hash=hash_password(given["password"]),
@@ -238,10 +243,15 @@ def _new_customer(given: dict[str, Any]) -> NewCustomer:
 
 
 def _all_listed(office: Office, call: Call, wanted: Listing) -> Iterator[list[Any]]:
-    with reading(office.engine) as session:
-        for rows in listed(session, wanted, batch=_MAX_PAGE):
-            yield _rows(session, call, rows)
-            session.expunge_all()
+    """Batch by batch, each in a transaction of its own: whoever reads slowly holds up nobody."""
+    while True:
+        with reading(office.engine) as session:
+            rows = next(listed(session, wanted, batch=_MAX_PAGE), [])
+            batch = _rows(session, call, rows)
+        if not batch:
+            return
+        yield batch
+        wanted = wanted._replace(after=rows[-1].id)
 
 
 def _rows(session: Session, call: Call, customers: list[Customer]) -> list[Any]:
@@ -262,6 +272,11 @@ def _rows(session: Session, call: Call, customers: list[Customer]) -> list[Any]:
 
 def _customer(session: Session, customer: Customer, call: Call) -> dict[str, Any]:
     return schemas.customer_data(customer, _brand(session, customer), now=call.now)
+
+
+def _expiry(given: date | None, brand: BrandFacts) -> datetime | None:
+    """The instant from which a customer is out: after a date it is when that date is over where the brand is."""
+    return given if given is None or isinstance(given, datetime) else brand.midnight(given + timedelta(days=1))
 
 
 def _brand(session: Session, customer: Customer) -> BrandFacts:

@@ -1,6 +1,7 @@
 """The shapes of the customers' calls (seeds/000), in and out. Amounts are JSON numbers, read and written exactly."""
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -159,6 +160,7 @@ def customer_data(
     """A customer as it goes out. `manages` says whether it manages a group; None leaves the permissions out."""
     stake = customer.max_stake_per_event
     roles = set(customer.roles.split(","))
+    schedule = parse_schedule(customer.commission_rates)
     data: dict[str, Any] = {
         "id": customer.id,
         "uid": customer.uid,
@@ -169,7 +171,8 @@ def customer_data(
         "roles": {role: role in roles for role in ROLES},
         "credit_limit": pair(customer.credit_limit, customer.currency),
         "max_stake_per_event": None if stake is None else pair(stake, customer.currency),
-        "commission_rate": _commission_rate(parse_schedule(customer.commission_rates), brand, now),
+        "commission_rate": _commission_rate(schedule, brand, now),
+        "commission_rates": [_rate_data(rate) for rate in schedule],
         "active": customer.active,
         "locked": customer.locked,
         "expires_at": customer.expires_at.isoformat() if customer.expires_at else None,
@@ -194,4 +197,8 @@ def credit_limit_data(change: CreditLimitChange) -> dict[str, Any]:
 def _commission_rate(schedule: Schedule, brand: BrandFacts, now: Any) -> dict[str, Any] | None:
     """The rate in force, or where none is yet the first to come."""
     rate = rate_on(schedule, brand.booking_day(now)) or (schedule[0] if schedule else None)
-    return {"date_from": rate[0].isoformat(), "rate_pc": Decimal(rate[1])} if rate else None
+    return _rate_data(rate) if rate else None
+
+
+def _rate_data(rate: tuple[date, str]) -> dict[str, Any]:
+    return {"date_from": rate[0].isoformat(), "rate_pc": Decimal(rate[1])}

@@ -20,6 +20,8 @@ from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.journal import Posting, fingerprint
 
+OPENING_METHOD = "opening"  # how opening balances came
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewCustomer:
@@ -110,7 +112,7 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
             setattr(customer, name, given[name])
     if given.get("locked") is False:
         customer.failed_logins = 0
-    if "password_hash" in given:
+    if "password_hash" in given or given.get("locked") or given.get("active") is False:
         sessions.end_all(session, customer_id=customer.id)
     session.flush()
 
@@ -149,12 +151,12 @@ def _open_with_balances(
         for customer, _ in pairs
         for account in (chart.player, chart.open_stakes)
     ]
-    house = [(chart.payment_provider("opening", new.currency), None) for _, new in pairs if new.balance]
+    house = [(chart.payment_provider(OPENING_METHOD, new.currency), None) for _, new in pairs if new.balance]
     ledger.open_accounts(session, journal, [*held, *house])
     booked_on = brand_facts(brand).booking_day(now)
     for customer, new in pairs:
         if new.balance:
-            lines = rules.deposited(customer.id, "opening", new.currency, new.balance)
+            lines = rules.deposited(customer.id, OPENING_METHOD, new.currency, new.balance)
             reference = f"customer:{brand.client}:{customer.uid}:opening"
             facts = fingerprint(new.currency, new.balance)
             journal.post(Posting("deposit", reference, facts, now, booked_on, lines, "opening balance"))
@@ -166,6 +168,8 @@ def _check(new: NewCustomer) -> None:
     if not 0 < len(new.uid) <= 64 or not new.uid.isprintable():
         raise RefusedError("bad_uid", "a uid has 1 to 64 printable characters")
     check_username(new.username)
+    if len(new.name) > 200:
+        raise RefusedError("bad_name", "a name has at most 200 characters")
     unknown = set(new.roles) - set(ROLES)
     if unknown:
         raise RefusedError("unknown_role", f"unknown role {min(unknown)!r}")

@@ -35,7 +35,9 @@ def open_engine(settings: Settings, *, for_callbacks: bool = False) -> Engine:
 
 
 def _open_sqlite(url: Any, *, busy_timeout: float) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": busy_timeout, "check_same_thread": False}, pool_size=8)
+    engine = create_engine(
+        url, connect_args={"timeout": busy_timeout, "check_same_thread": False}, pool_size=8, hide_parameters=True
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -74,6 +76,7 @@ def _open_postgresql(url: Any, settings: Settings, *, for_callbacks: bool) -> En
         max_overflow=4,
         pool_timeout=settings.statement_timeout,
         pool_pre_ping=not for_callbacks,
+        hide_parameters=True,  # errors are logged, and parameters may be secrets
     )
 
 

@@ -33,6 +33,8 @@ def create(session: Session, *, name: str, role: str, brand_id: int | None, now:
     """Make a token and return it, the only time that it is seen. Raises RefusedError for an unknown role."""
     if role not in ROLES:
         raise RefusedError("unknown_role", f"a token's role is one of {', '.join(ROLES)}")
+    if len(name) > 100:
+        raise RefusedError("bad_name", "a token's name has at most 100 characters")
     token = _PREFIX + new_token()
     session.add(ApiToken(name=name, token_hash=token_hash(token), role=role, brand_id=brand_id, created_at=now))
     session.flush()

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -30,6 +30,10 @@ class BrandFacts(NamedTuple):
     def booking_day(self, instant: datetime) -> date:
         """The accounting day of an instant (UTC): the brand's civil day, which may start after midnight."""
         return (instant.astimezone(self.timezone).replace(tzinfo=None) - self.day_start).date()
+
+    def midnight(self, day: date) -> datetime:
+        """The instant (UTC) at which a civil day begins where the brand is."""
+        return datetime.combine(day, time(), tzinfo=self.timezone).astimezone(UTC)
 
 
 class ProviderFacts(NamedTuple):

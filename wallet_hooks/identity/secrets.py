@@ -18,7 +18,7 @@ def read_secret(reference: str) -> str | None:
     """The secret itself, or None where it is not there (one of two may be retired already)."""
     scheme, _, target = reference.partition(":")
     if scheme == "env":
-        return os.environ.get(target) or None
+        return os.environ.get(target, "").strip() or None
     try:
         return Path(target).read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError):

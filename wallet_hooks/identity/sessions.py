@@ -41,12 +41,17 @@ def find(session: Session, token: str, *, now: datetime, idle: timedelta) -> Log
     return found if found is not None and now - found.used_at < idle else None
 
 
-def touch(engine: Engine, found: LoginSession, *, now: datetime, idle: timedelta) -> None:
-    """Remember that a session is in use; at most once a minute, so that reading stays reading."""
-    if now - found.used_at >= min(_TOUCH, idle / 10):
-        with writing(engine) as session:
-            own = LoginSession.token_hash == found.token_hash
-            session.execute(update(LoginSession).where(own, LoginSession.used_at < now).values(used_at=now))
+def touch(engine: Engine, found: LoginSession, *, now: datetime, idle: timedelta) -> datetime:
+    """Remember that a session is in use; at most once a minute, so that reading stays reading.
+
+    Returns the use that is remembered.
+    """
+    if now - found.used_at < min(_TOUCH, idle / 10):
+        return found.used_at
+    with writing(engine) as session:
+        own = LoginSession.token_hash == found.token_hash
+        session.execute(update(LoginSession).where(own, LoginSession.used_at < now).values(used_at=now))
+    return now
 
 
 def end(session: Session, token: str) -> None:

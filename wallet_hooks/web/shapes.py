@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
@@ -11,6 +11,7 @@ from wallet_hooks.web.strict_json import Number
 
 # Control characters, and the halves of surrogate pairs that JSON's \u escapes can smuggle in.
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_DATE_LENGTH = len("2026-12-31")
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,19}(\.\d{1,18})?", re.ASCII)
 
@@ -91,11 +92,13 @@ class Flag(Text):
 
 
 class Instant(Text):
-    """An ISO 8601 date or time; without an offset it is UTC, without a time midnight."""
+    """An ISO 8601 date or time: a `date`, or a `datetime` in UTC, which is also what a time without an offset is in."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
+            if len(text) <= _DATE_LENGTH:
+                return date.fromisoformat(text)
             instant = datetime.fromisoformat(text)
             return (instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant).astimezone(UTC)
         except (ValueError, OverflowError):
@@ -110,6 +113,19 @@ class Day(Text):
             return datetime.fromisoformat(super()._deserialize(value, attr, data, **kwargs)).date()
         except ValueError:
             raise ValidationError("Not an ISO 8601 date.") from None
+
+
+class Few(fields.List[Any]):
+    """A list of at most so many elements, which are counted before any is looked at."""
+
+    def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
+        super().__init__(inner, **kwargs)
+        self.most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if type(value) is list and len(value) > self.most:
+            raise ValidationError(f"Longer than maximum length {self.most}.")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Anything(fields.Field[Any]):
