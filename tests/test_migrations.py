@@ -13,6 +13,7 @@ import wallet_hooks.customers.models
 import wallet_hooks.deliveries.models
 import wallet_hooks.identity.models
 import wallet_hooks.ledger.models
+import wallet_hooks.limits.models
 import wallet_hooks.sportsbook.models
 from tests.world import World
 from wallet_hooks.database import Base
@@ -63,5 +64,6 @@ MODELS = (
     wallet_hooks.deliveries.models,
     wallet_hooks.identity.models,
     wallet_hooks.ledger.models,
+    wallet_hooks.limits.models,
     wallet_hooks.sportsbook.models,
 )

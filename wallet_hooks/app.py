@@ -15,11 +15,14 @@ from wallet_hooks.customers import protocol
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.customers.protocol import Office
 from wallet_hooks.database import open_engine
+from wallet_hooks.limits import routes as limits
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook.routes import Callbacks
 from wallet_hooks.telemetry import LOG, start_logging
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import new_request_id
+
+_V1 = "/v1/"
 
 
 def create_app(settings: Settings) -> Flask:
@@ -39,6 +42,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(Callbacks(engine, settings, countries).blueprint())
     for name, routes in (("customers", customers.ROUTES), ("bookies", bookies.ROUTES), ("cashier", cashier.ROUTES)):
         app.register_blueprint(protocol.blueprint(name, routes, office))
+    app.register_blueprint(limits.blueprint(office))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     app.register_error_handler(HTTPException, _answer_http_error)
@@ -49,7 +53,12 @@ def create_app(settings: Settings) -> Flask:
 def _answer_http_error(error: HTTPException) -> Response:
     """What no room answered: no such path, or no such method on it."""
     code, status = (error.name or "error").lower().replace(" ", "_"), error.code or 500
-    response = protocol.error_response(code, status) if _is_v1() else _json({"error": code}, status)
+    if request.path.startswith(_V1):
+        response = protocol.error_response(code, status)
+    elif request.path.startswith(limits.PREFIX):
+        response = limits.error_response(code.replace("_", " "), code, status)
+    else:
+        response = _json({"error": code}, status)
     if error.code == 405 and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]
     return response
@@ -59,7 +68,12 @@ def _answer_defect(error: Exception) -> Response:
     """A defect of ours: logged with its trace under an id that the answer carries, and told without it."""
     request_id = new_request_id(clock.now())
     _log_defect(request_id, error)
-    response = protocol.error_response("internal_error", 500) if _is_v1() else _json({"error": "internal_error"}, 500)
+    if request.path.startswith(_V1):
+        response = protocol.error_response("internal_error", 500)
+    elif request.path.startswith(limits.PREFIX):
+        response = limits.defect_response()
+    else:
+        response = _json({"error": "internal_error"}, 500)
     response.headers["X-Request-Id"] = request_id
     return response
 
@@ -73,10 +87,6 @@ def _log_defect(request_id: str, error: Exception) -> None:
         LOG.error("defect", request_id=request_id, path=str(request.url_rule), error=name, state=state, trace=trace)
     else:
         LOG.error("defect", request_id=request_id, path=str(request.url_rule), exc_info=error)
-
-
-def _is_v1() -> bool:
-    return request.path.startswith("/v1/")
 
 
 def _json(body: dict[str, Any], status: int) -> Response:

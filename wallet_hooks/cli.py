@@ -20,6 +20,7 @@ from wallet_hooks.deliveries.commands import deliveries
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.identity.commands import brand, provider, token
 from wallet_hooks.ledger.commands import rate, verify
+from wallet_hooks.limits.commands import limit
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook.commands import event, exceptions, wager
 
@@ -91,6 +92,7 @@ for _command in (
     token,
     bookie,
     cashier,
+    limit,
     wager,
     event,
     exceptions,

@@ -16,6 +16,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.journal import Line, Posting, fingerprint
+from wallet_hooks.limits.service import Player, count_deposit, player_of, take_deposit
 
 DEPOSIT, WITHDRAWAL, ADJUSTMENT = "deposit", "withdrawal", "adjustment"
 
@@ -45,7 +46,8 @@ class Movement:
 def move(session: Session, customer: Customer, movement: Movement, *, now: datetime) -> tuple[Payment, bool]:
     """Do what is asked, once. Returns the payment and whether it is new.
 
-    The caller holds the customer's lock. Raises RefusedError, ConflictError.
+    A deposit counts against the customer's limits from when it is reserved. The caller holds the customer's lock.
+    Raises RefusedError, ConflictError.
     """
     _check(movement)
     known = _known(session, customer, movement)
@@ -54,6 +56,8 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     taken = -movement.amount if movement.kind == ADJUSTMENT else movement.amount
     if movement.kind != DEPOSIT and taken > 0:
         _check_available(session, customer, taken)
+    if movement.kind == DEPOSIT:
+        take_deposit(session, _player(session, customer), movement.amount, now=now)
     payment = Payment(
         brand_id=customer.brand_id,
         customer_id=customer.id,
@@ -92,7 +96,12 @@ def fail(session: Session, customer: Customer, payment_id: int, *, now: datetime
     payment = _reserved(session, customer, payment_id, "failed")
     if payment.status == "reserved":
         payment.status, payment.finished_at = "failed", now
+        count_deposit(session, _player(session, customer), -payment.amount, at=payment.created_at)
     return payment
+
+
+def _player(session: Session, customer: Customer) -> Player:
+    return player_of(customer, brand_facts(session.get_one(Brand, customer.brand_id)))
 
 
 def _check(movement: Movement) -> None:

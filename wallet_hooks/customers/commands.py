@@ -32,7 +32,7 @@ _BATCH = 1000
 
 @click.group()
 def customer() -> None:
-    """Customers and what they may spend."""
+    """Customers and what they may spend."""  # `customer show` is in limits/commands.py: it shows limits as well
 
 
 @customer.command()
@@ -255,32 +255,6 @@ def list_(engine: Engine, client: str | None, as_json: bool) -> None:
             )
 
 
-@customer.command()
-@click.option("--brand", "client", required=True)
-@click.option("--uid", required=True)
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
-    """Show a customer: balance, what is available, open stakes, limits."""
-    with reading(engine) as session:
-        found, brand = customer_by_uid(session, client=client, uid=uid)
-        row = _row(found, brand, standings(session, [found])[found.id])
-        row |= {
-            "active": found.active,
-            "locked": found.locked,
-            "expires_at": found.expires_at.isoformat() if found.expires_at else None,
-            "roles": found.roles.split(","),
-            "limits": {},
-        }
-        if found.max_stake_per_event is not None:
-            row["limits"] = {"stake_per_event": money.format_amount(found.max_stake_per_event, found.currency)}
-    if as_json:
-        click.echo(json.dumps(row))
-        return
-    for key, value in row.items():
-        click.echo(f"{key:<14} {value}")
-
-
 def _read_rows(rows: "csv.DictReader[str]") -> Iterator[tuple[str, NewCustomer]]:
     for row in rows:
         try:
@@ -316,12 +290,13 @@ def _listed(session: Session, client: str | None) -> Iterator[dict[str, Any]]:
     while rows := session.execute(query.where(Customer.id > last).order_by(Customer.id).limit(_BATCH)).all():
         money_of = standings(session, [found for found, _ in rows])
         for found, brand in rows:
-            yield _row(found, brand, money_of[found.id])
+            yield customer_row(found, brand, money_of[found.id])
         last = rows[-1][0].id
         session.expunge_all()
 
 
-def _row(found: Customer, brand: Brand, standing: Standing) -> dict[str, Any]:
+def customer_row(found: Customer, brand: Brand, standing: Standing) -> dict[str, Any]:
+    """A customer with its money as the commands print it: amounts as decimal strings."""
     currency = found.currency
     row: dict[str, Any] = {
         "brand": brand.client,

@@ -13,7 +13,7 @@ ROLES = ("customer", "bet_placer", "group_spy", "trade_page_viewer", "detailed_a
 class Customer(Base):
     """A customer of one brand. Limits are minor units of the customer's currency.
 
-    `commission_rates` is a schedule (see `commission.py`).
+    `commission_rates` is a schedule (see `commission.py`); `limited` says whether there are limits to look for.
 
     The row is also the lock: whoever moves the customer's money or changes what it may spend holds it.
     """
@@ -43,6 +43,7 @@ class Customer(Base):
     group_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("customer_group.id"))
     commission_rates: Mapped[str] = mapped_column(Text, default="", server_default="")
     failed_logins: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    limited: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 

@@ -20,7 +20,7 @@ from wallet_hooks.ledger.queries import balances_of
 # Rows are locked in id order, so that no two groups wait for each other; what they hold is read after the lock.
 LOCK_CUSTOMERS = RowStatement(
     "SELECT c.id, c.brand_id, c.uid, c.currency, c.credit_limit, c.max_stake_per_event, c.active, c.locked,"
-    " c.expires_at, c.roles, c.commission_rates FROM {asked}"
+    " c.expires_at, c.roles, c.commission_rates, c.limited FROM {asked}"
     " JOIN customer c ON c.brand_id = asked.brand_id AND c.uid = asked.uid ORDER BY c.id {lock}",
     asked={"brand_id": "bigint", "uid": "text"},
     lock=for_update("c"),
@@ -47,6 +47,7 @@ class CustomerFacts(NamedTuple):
     expires_at: datetime | None
     roles: frozenset[str]
     commission_rates: Schedule = ()
+    limited: bool = False
 
 
 def customer_facts(rows: Iterable[Sequence[Any]]) -> dict[tuple[int, str], CustomerFacts]:
@@ -64,8 +65,22 @@ def customer_facts(rows: Iterable[Sequence[Any]]) -> dict[tuple[int, str], Custo
             _instant(expires_at),
             _roles(roles),
             parse_schedule(rates),
+            bool(limited),
         )
-        for id_, brand_id, uid, currency, credit_limit, max_stake, active, locked, expires_at, roles, rates in rows
+        for (
+            id_,
+            brand_id,
+            uid,
+            currency,
+            credit_limit,
+            max_stake,
+            active,
+            locked,
+            expires_at,
+            roles,
+            rates,
+            limited,
+        ) in rows
     }
 
 
@@ -83,6 +98,7 @@ def facts_of(customer: Customer) -> CustomerFacts:
         customer.expires_at,
         _roles(customer.roles),
         parse_schedule(customer.commission_rates),
+        customer.limited,
     )
 
 

@@ -1,6 +1,7 @@
 """`wallet-hooks brand …`, `wallet-hooks provider …` and `wallet-hooks token …`."""
 
 import json
+from typing import TextIO
 
 import click
 from sqlalchemy import Engine, select
@@ -52,6 +53,25 @@ def countries(engine: Engine, client: str, allow: tuple[str, ...], deny: tuple[s
     with writing(engine) as session:
         service.set_countries(session, client=client, allow=allow, deny=deny)
     click.echo(f"{client}: allowed {', '.join(allow) or 'all'}; denied {', '.join(deny) or 'none'}")
+
+
+@brand.command("policy")
+@click.option("--client", required=True, help="The brand's name at the providers.")
+@click.option("--preset", type=click.Choice(POLICIES), help="The regulator whose rules are the brand's.")
+@click.argument("file", type=click.File(encoding="utf-8"), required=False)
+@click.pass_obj
+def policy(engine: Engine, client: str, preset: str | None, file: TextIO | None) -> None:
+    """Set a brand's rules for players' limits: a preset, and over it the rules of a JSON FILE.
+
+    Such as {"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}.
+    """
+    try:
+        rules = {} if file is None else json.load(file)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise click.ClickException(f"not JSON: {error}") from None
+    with writing(engine) as session:
+        service.set_policy(session, client=client, preset=preset, rules=rules)
+    click.echo(f"{client}: {preset or 'no preset'}, {len(rules)} rules of its own")
 
 
 @brand.command("list")

@@ -1,5 +1,6 @@
 """Brands and providers as the callbacks see them: read together, kept for a second."""
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ CORRECTIONS = ("debt", "refuse")
 
 
 class BrandFacts(NamedTuple):
-    """A brand's rules. `corrections`: what to do with one that takes back more than there is (debt or refuse)."""
+    """A brand's rules.
+
+    `corrections`: what to do with one that takes back more than there is (debt or refuse). `policy` is its JSON.
+    """
 
     id: int
     client: str
@@ -26,10 +30,16 @@ class BrandFacts(NamedTuple):
     timezone: ZoneInfo
     day_start: timedelta
     corrections: str
+    policy: str = "{}"
 
     def booking_day(self, instant: datetime) -> date:
         """The accounting day of an instant (UTC): the brand's civil day, which may start after midnight."""
         return (instant.astimezone(self.timezone).replace(tzinfo=None) - self.day_start).date()
+
+    def day_begins(self, day: date) -> datetime:
+        """The instant (UTC) at which a day of `booking_day` begins; where a clock skips it, the first one after."""
+        begins = datetime.combine(day, time()) + self.day_start
+        return begins.replace(tzinfo=self.timezone).astimezone(UTC)
 
     def midnight(self, day: date) -> datetime:
         """The instant (UTC) at which a civil day begins where the brand is."""
@@ -77,6 +87,7 @@ def brand_facts(brand: Brand) -> BrandFacts:
         timezone=ZoneInfo(brand.timezone),
         day_start=timedelta(hours=start.hour, minutes=start.minute),
         corrections=brand.policy.get("corrections", "debt"),
+        policy=json.dumps(brand.policy, sort_keys=True),
     )
 
 

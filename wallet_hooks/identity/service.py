@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import time
 from ipaddress import ip_network
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import or_, select
@@ -14,6 +15,7 @@ from wallet_hooks.identity.countries import check_countries
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import Brand, Provider
+from wallet_hooks.identity.policy import read_policy
 from wallet_hooks.identity.secrets import check_reference
 
 
@@ -76,6 +78,15 @@ def set_countries(session: Session, *, client: str, allow: Sequence[str], deny: 
     """Set where a brand's customers may bet from (ISO 3166 codes). Raises NotFoundError, RefusedError."""
     brand = brand_by_client(session, client)
     brand.allowed_countries, brand.denied_countries = check_countries(allow), check_countries(deny)
+
+
+def set_policy(session: Session, *, client: str, preset: str | None, rules: Any) -> None:
+    """Set a brand's rules for limits (see `policy.py`). Raises NotFoundError, RefusedError."""
+    brand = brand_by_client(session, client)
+    if not isinstance(rules, dict):
+        raise RefusedError("bad_policy", "an object of rules is expected")
+    read_policy(rules)
+    brand.policy = {**brand.policy, "preset": preset, "limits": rules}
 
 
 def brand_by_client(session: Session, client: str) -> Brand:

@@ -1,10 +1,11 @@
 """Reading the ledger."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import RowStatement
@@ -105,18 +106,25 @@ def betting_results(session: Session, accounts: Sequence[AccountName], *, since:
     results: dict[date, int] = {}
     for name, currency, _ in accounts:
         account_id = session.scalar(select(Account.id).where(Account.name == name, Account.currency == currency))
-        for kind, booked_on, amount in _newest_entries(session, account_id or 0):
-            if booked_on < since:
-                break
-            if kind in BETTING_KINDS:
-                results[booked_on] = results.get(booked_on, 0) - amount
+        for entry in takewhile(lambda entry: entry.booked_on >= since, _newest_entries(session, account_id or 0)):
+            if entry.kind in BETTING_KINDS:
+                results[entry.booked_on] = results.get(entry.booked_on, 0) - entry.amount
     return results
 
 
-def _newest_entries(session: Session, account_id: int) -> Iterator[tuple[str, date, int]]:
-    """An account's entries (kind, accounting day, amount), newest first."""
+def betting_result_since(session: Session, account: AccountName, *, since: datetime) -> int:
+    """What betting changed on a customer's account from an instant on, in minor units; a gain is positive."""
+    query = select(Account.id).where(Account.name == account.name, Account.currency == account.currency)
+    account_id = session.scalar(query)
+    newest = _newest_entries(session, account_id or 0)
+    recent = takewhile(lambda entry: entry.recorded_at >= since, newest)
+    return -sum(int(entry.amount) for entry in recent if entry.kind in BETTING_KINDS)
+
+
+def _newest_entries(session: Session, account_id: int) -> Iterator[Row[int | None, str, date, datetime, int]]:
+    """An account's entries with what is known of their transactions, newest first."""
     query = (
-        select(Entry.version, Transaction.kind, Transaction.booked_on, Entry.amount)
+        select(Entry.version, Transaction.kind, Transaction.booked_on, Transaction.recorded_at, Entry.amount)
         .join(Transaction, Transaction.id == Entry.transaction_id)
         .where(Entry.account_id == account_id, Entry.version.is_not(None))
         .order_by(Entry.version.desc())
@@ -124,5 +132,5 @@ def _newest_entries(session: Session, account_id: int) -> Iterator[tuple[str, da
     )
     rows = session.execute(query).all()
     while rows:
-        yield from ((kind, booked_on, amount) for _, kind, booked_on, amount in rows)
+        yield from rows
         rows = session.execute(query.where(Entry.version < rows[-1].version)).all()

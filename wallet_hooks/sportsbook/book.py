@@ -14,6 +14,8 @@ from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.journal import Journal, Line, Posting
 from wallet_hooks.ledger.rules import Stake
+from wallet_hooks.limits.enforcement import Bounds
+from wallet_hooks.limits.usage import DayUsage, Usage
 from wallet_hooks.sportsbook.bets import BetKey
 
 # Balances are BIGINT: neither a credit limit nor a payout lets one leave that range.
@@ -87,7 +89,8 @@ EventKey = tuple[int, str, str]  # customer id, game, event (a coupon that no ma
 class Book:
     """`journal` has the balances, `posted` earlier transactions by reference; amounts in minor units, `now` in UTC.
 
-    `country_rules` are by brand id, `countries` by the address that a bet came from, `events` by game and coupon.
+    `limits` are by customer id, `usage` is what counts against them; `country_rules` are by brand id, `countries` by
+    the address that a bet came from, `events` by game and coupon.
     """
 
     now: datetime
@@ -96,6 +99,8 @@ class Book:
     wagers: dict[BetKey, WagerState]
     journal: Journal
     rates: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    limits: Mapping[int, Bounds] = field(default_factory=dict)
     country_rules: Mapping[int, CountryRules] = field(default_factory=dict)
     countries: Mapping[str, str | None] = field(default_factory=dict)
     events: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -140,7 +145,14 @@ class Book:
         in_force = rate_on(customer.commission_rates, self.booking_day(client))
         return in_force[1] if in_force else None
 
+    def count(self, wager: WagerState, usage: DayUsage, *, day: date | None = None) -> None:
+        """Count something against the customer's limits, on the day of the stake or another one."""
+        stake = wager.as_stake()
+        on = self.brands[wager.key.client].booking_day(wager.placed_at) if day is None else day
+        self.usage.add(stake.customer_id, on, usage)
+
     def booking_day(self, client: str) -> date:
+        """Today, where the brand is."""
         if client not in self.booking_days:
             self.booking_days[client] = self.brands[client].booking_day(self.now)
         return self.booking_days[client]

@@ -7,6 +7,8 @@ from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.customers.standing import betting_refusal
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
+from wallet_hooks.limits.enforcement import stake_refusal
+from wallet_hooks.limits.usage import DayUsage
 from wallet_hooks.sportsbook.bets import Accepted, BetKey, Declined, PlaceBet, PlaceBets
 from wallet_hooks.sportsbook.book import Book, EventKey, Step, WagerState
 
@@ -24,7 +26,11 @@ class Trial:
         return self._taken.get(key) or self.book.wagers.get(key)
 
     def available(self, customer: CustomerFacts) -> int:
-        return self.book.available(customer) - self._spent.get(customer.id, 0)
+        return self.book.available(customer) - self.spent(customer)
+
+    def spent(self, customer: CustomerFacts) -> int:
+        """What the bets on trial cost the customer."""
+        return self._spent.get(customer.id, 0)
 
     def stake_on_event(self, event: EventKey) -> int:
         return self.book.event_stakes.get(event, 0) + self._event_stakes.get(event, 0)
@@ -42,6 +48,7 @@ class Trial:
         for wager in self._taken.values():
             self.book.create(wager)
             assert wager.fingerprint is not None
+            self.book.count(wager, DayUsage(staked=wager.cost or 0))
             self.book.post(wager, Step("stake", "stake", wager.fingerprint), rules.staked(wager.as_stake()))
         for event, cost in self._event_stakes.items():
             self.book.event_stakes[event] = self.book.event_stakes.get(event, 0) + cost
@@ -106,6 +113,12 @@ def _standing_refusal(bet: PlaceBet, customer: CustomerFacts, book: Book) -> str
     return betting_refusal(customer, is_country_permitted=permitted, now=book.now)
 
 
+def _limit_refusal(_bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
+    """Session time, then the bet limit, then the loss limit."""
+    book = trial.book
+    return stake_refusal(book.limits.get(customer.id), book.usage, cost, trial.spent(customer), now=book.now)
+
+
 def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
     limit = customer.max_stake_per_event
     if limit is None or not bet.amount:
@@ -121,7 +134,7 @@ def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Tri
 
 
 _Check = Callable[[PlaceBet, CustomerFacts, int, Trial], str | None]
-_CHECKS: tuple[_Check, ...] = (_event_refusal, _funds_refusal)
+_CHECKS: tuple[_Check, ...] = (_limit_refusal, _event_refusal, _funds_refusal)
 
 
 def _refuse(bet: PlaceBet, book: Book, refusal: str) -> None:

@@ -29,6 +29,15 @@ from wallet_hooks.ledger.queries import (
     house_accounts,
     lines_by_reference,
 )
+from wallet_hooks.limits.enforcement import (
+    LIVE_LIMITS,
+    LONGEST,
+    NEWEST_SESSIONS,
+    bounds_of,
+    limits_by_customer,
+    sessions_by_customer,
+)
+from wallet_hooks.limits.usage import USAGE_SINCE
 from wallet_hooks.sportsbook.bets import (
     Accepted,
     BetKey,
@@ -215,6 +224,7 @@ def _look_closer(session: Session, book: Book, requests: Sequence[Request]) -> N
         for bet in _of_kind(SettleBets, requests)
         if _is_correction(bet, wager := book.wagers.get(bet.key)) and wager is not None
     }
+    _read_limits(session, book, requests)
     ledger.open_accounts(session, book.journal, accounts)
     if pairs or events or corrected:
         rates, stakes, entries = run_together(
@@ -229,6 +239,26 @@ def _look_closer(session: Session, book: Book, requests: Sequence[Request]) -> N
         book.events = events_of_coupons(stakes)
         book.event_stakes = event_stakes(stakes, book.event)
         book.posted = lines_by_reference(entries)
+
+
+def _read_limits(session: Session, book: Book, requests: Sequence[Request]) -> None:
+    """The limits of the customers who have some and want to bet, and what counts against them."""
+    found = {}
+    for bet in _of_kind(PlaceBets, requests):
+        customer = book.customer(bet.key.client, bet.user_uid)
+        if customer is not None and customer.limited:
+            found[customer.id] = book.brands[bet.key.client]
+    if not found:
+        return
+    ids = [(id_,) for id_ in sorted(found)]
+    since = [(id_, found[id_].booking_day(book.now) - LONGEST) for (id_,) in ids]
+    limits, usage, sessions = run_together(session, [LIVE_LIMITS(ids), USAGE_SINCE(since), NEWEST_SESSIONS(ids)])
+    book.usage.load(usage)
+    began = sessions_by_customer(sessions)
+    book.limits = {
+        id_: bounds_of(id_, of_customer, found[id_], session_began=began.get(id_), now=book.now)
+        for id_, of_customer in limits_by_customer(limits).items()
+    }
 
 
 def _of_kind(kind: type[Any], requests: Sequence[Request]) -> Iterator[Any]:
@@ -268,6 +298,7 @@ def _write(session: Session, book: Book, received: Sequence[deliveries.Received]
     if book.exceptions:
         raised = [(one.kind, *one.key, one.subject, one.delivery_id, book.now) for one in book.exceptions]
         calls.append(_RAISE_EXCEPTIONS(raised))
+    calls += book.usage.writes()
     if received:
         calls += deliveries.records(received)
     ledger.check_written(book.journal, write_at_once(session, calls))

@@ -9,6 +9,7 @@ from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
+from wallet_hooks.limits.usage import DayUsage
 from wallet_hooks.sportsbook.bets import CancelBet, SettleBet
 from wallet_hooks.sportsbook.book import MAX_BALANCE, Book, Step, WagerState
 
@@ -53,6 +54,7 @@ def settle_again(wager: WagerState, payout: int, result: str | None, book: Book)
     standing_id, lines = book.posting(f"{wager.key.reference}:settlement:{wager.settlements}")
     step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(standing_id))
     book.post(wager, step, rules.reversed_(lines), standing_id)
+    _count_return(wager, book, times=-1)
     wager.replaced = json.dumps([*replaced_outcomes(wager), wager.outcome])
     _settle_anew(wager, payout, result, outcome, book)
     if leaves_debt:
@@ -72,6 +74,7 @@ def cancel(bet: CancelBet, book: Book) -> str | None:
         return "bet_already_settled"
     if wager.status == "open":
         book.post(wager, Step("cancel", "cancel", fingerprint(wager.cost)), rules.returned(wager.as_stake()))
+        _count(wager, book, wager.as_stake().cost, is_void=True)
         wager.status, wager.closed_at = "cancelled", book.now
         _leave_event(wager, book)
         book.change(wager)
@@ -100,6 +103,7 @@ def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: st
     wager.status, wager.outcome, wager.result = "settled", outcome, result
     wager.payout, wager.home_payout, wager.closed_at = payout, home_payout, book.now
     book.change(wager)
+    _count_return(wager, book)
     if wager.possible_payout is not None and payout > wager.possible_payout:
         book.raise_exception("payout_above_overdraw", wager.key, f"settlement:{wager.settlements}")
 
@@ -135,6 +139,16 @@ def _home_return(wager: WagerState) -> int:
     assert wager.home_payout is not None, "a settled wager knows what it paid"
     assert wager.outcome is not None, "a settled wager has an outcome"
     return wager.as_stake().cost if wager.outcome == _VOID else _net(wager, wager.home_payout, wager.outcome)
+
+
+def _count_return(wager: WagerState, book: Book, *, times: int = 1) -> None:
+    """Count what the standing settlement gave back, or with -1 take it off again."""
+    _count(wager, book, times * _home_return(wager), is_void=wager.outcome == _VOID)
+
+
+def _count(wager: WagerState, book: Book, amount: int, *, is_void: bool) -> None:
+    book.count(wager, DayUsage(voided=amount) if is_void else DayUsage(returned=amount))
+    book.count(wager, DayUsage(paid=amount), day=book.booking_day(wager.key.client))
 
 
 def _is_out_of_range(wager: WagerState, payout: int, outcome: str, book: Book) -> bool:

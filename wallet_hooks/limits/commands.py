@@ -1,0 +1,180 @@
+"""`wallet-hooks limit …`, and `wallet-hooks customer show`, which shows limits beside what customers/ knows."""
+
+import json
+from typing import Any
+
+import click
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import clock, money
+from wallet_hooks.customers.commands import customer, customer_row
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.queries import customer_by_uid, standings
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity.directory import brand_facts
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
+from wallet_hooks.limits import service
+from wallet_hooks.limits.models import PlayerLimit
+from wallet_hooks.limits.rules import SESSION, in_force
+from wallet_hooks.limits.service import Standing, player_of
+
+_TYPES = (*AMOUNT_TYPES, "time_limit")
+
+
+@click.group()
+def limit() -> None:
+    """Limits of players, and limits that the operator sets on them."""
+
+
+def _of_customer(command: Any) -> Any:
+    command = click.option("--uid", required=True, help="The customer's id at the operator.")(command)
+    return click.option("--brand", "client", required=True, help="The brand's client name.")(command)
+
+
+def _of_limit(command: Any) -> Any:
+    command = click.option("--reason", required=True, help="Kept with the limit.")(command)
+    command = click.option("--frame", type=click.Choice(FRAMES), help="Needed for all but a time limit.")(command)
+    return click.option("--type", "type_", type=click.Choice(_TYPES), required=True)(command)
+
+
+@limit.command()
+@_of_customer
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
+    """Show every limit that a player has or had, with what is left of those in force."""
+    with reading(engine) as session:
+        found, brand = customer_by_uid(session, client=client, uid=uid)
+        left = _limits_left(session, found, brand)
+        query = select(PlayerLimit).where(PlayerLimit.customer_id == found.id).order_by(PlayerLimit.id)
+        rows = [_row(row, found.currency) for row in session.scalars(query)]
+    if as_json:
+        click.echo(json.dumps({"limits": rows, "left": left}))
+        return
+    for row in rows:
+        reasons = "; ".join(row[name] for name in ("reason", "end_reason") if row[name])
+        click.echo(
+            f"{row['id']:>6}  {row['type']:<10} {row['frame']:<8} {row['amount'] or 'no limit':>14}"
+            f"  {row['status']:<10} by {row['set_by']} {row['changed_by']}, {row['created_at']}  {reasons}"
+        )
+    for name, amount in left.items():
+        click.echo(f"left of {name}: {amount}")
+
+
+@limit.command("set")
+@_of_customer
+@_of_limit
+@click.option("--amount", required=True, help="Decimal amount in the customer's currency; of a time limit, minutes.")
+@click.option("--by", default="operator", show_default=True, help="Who sets it.")
+@click.pass_obj
+def set_limit(
+    engine: Engine, client: str, uid: str, type_: str, frame: str | None, amount: str, reason: str, by: str
+) -> None:
+    """Set a limit that the player cannot relax. It binds the next bet."""
+    with writing(engine) as session:
+        found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
+        standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
+        service.set_by_operator(
+            standing,
+            type_=type_,
+            frame=_frame(type_, frame),
+            amount=_amount(type_, amount, found.currency),
+            reason=reason,
+            by=by,
+            session=session,
+        )
+    click.echo(f"{type_} limit of customer {uid} of {client} set to {amount}")
+
+
+@limit.command()
+@_of_customer
+@_of_limit
+@click.pass_obj
+def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, reason: str) -> None:
+    """Take away a limit that the operator set; the player's own stay."""
+    with writing(engine) as session:
+        found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
+        standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
+        service.clear_by_operator(standing, type_=type_, frame=_frame(type_, frame), reason=reason, session=session)
+    click.echo(f"{type_} limit of customer {uid} of {client} cleared")
+
+
+@customer.command("show")
+@_of_customer
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
+    """Show a customer: balance, what is available, open stakes, limits."""
+    with reading(engine) as session:
+        found, brand = customer_by_uid(session, client=client, uid=uid)
+        row = customer_row(found, brand, standings(session, [found])[found.id])
+        row |= {
+            "active": found.active,
+            "locked": found.locked,
+            "expires_at": found.expires_at.isoformat() if found.expires_at else None,
+            "roles": found.roles.split(","),
+            "limits": _limits(session, found, brand),
+        }
+    if as_json:
+        click.echo(json.dumps(row))
+        return
+    for key, value in row.items():
+        click.echo(f"{key:<14} {value}")
+
+
+def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
+    """The limits in force by type and frame, the tighter one where an operator set one too."""
+    standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
+    limits = {}
+    for one in sorted(in_force(standing.limits), key=lambda one: -(one.amount or 0)):
+        name = "time_limit" if one.frame == SESSION else f"{one.type}_{one.frame}"
+        limits[name] = _told(one.type, one.amount or 0, found.currency)
+    if found.max_stake_per_event is not None:
+        limits["stake_per_event"] = money.format_amount(found.max_stake_per_event, found.currency)
+    return limits
+
+
+def _limits_left(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
+    now = clock.now()
+    player = player_of(found, brand_facts(brand))
+    bounds, usage = Standing(session, player, now=now).bounds(), service.usage_of(session, player, now=now)
+    left = {type_: bounds.left(type_, usage) for type_ in AMOUNT_TYPES}
+    return {type_: money.format_amount(minor, found.currency) for type_, minor in left.items() if minor is not None}
+
+
+def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "type": row.type,
+        "frame": row.frame,
+        "amount": None if row.amount is None else _told(row.type, row.amount, currency),
+        "status": row.status,
+        "set_by": row.set_by,
+        "changed_by": row.changed_by,
+        "reason": row.reason,
+        "created_at": row.created_at.isoformat(),
+        "effective_at": row.effective_at.isoformat(),
+        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
+        "end_reason": row.end_reason,
+    }
+
+
+def _told(type_: str, amount: int, currency: str) -> str:
+    return f"{amount} minutes" if type_ == "time_limit" else money.format_amount(amount, currency)
+
+
+def _frame(type_: str, frame: str | None) -> str:
+    if (type_ == "time_limit") == (frame is not None):
+        raise click.UsageError("--frame goes with a limit on money, and with no time limit")
+    return frame or SESSION
+
+
+def _amount(type_: str, text: str, currency: str) -> int:
+    if type_ != "time_limit":
+        return money.parse_amount(text, currency)
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) <= 4 or not int(text):
+        raise RefusedError("bad_value", "a time limit is a number of minutes")
+    return int(text)

@@ -1,0 +1,228 @@
+"""Players' limits as they stand: swapping and deleting what is pending, what operators set, deposits.
+
+Whoever changes a customer's limits, or spends against them, holds the customer's lock.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.database import run_together, write_at_once
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.identity.policy import Policy, policy_of
+from wallet_hooks.ledger.journal import fingerprint
+from wallet_hooks.limits.enforcement import LONGEST, Bounds, bounds_of
+from wallet_hooks.limits.models import PlayerLimit, RealityCheck
+from wallet_hooks.limits.rules import (
+    ACTIVE,
+    CANCELLED,
+    NO_LIMIT,
+    OPERATOR,
+    PENDING,
+    PLAYER,
+    REPLACED,
+    SESSION,
+    Limit,
+    Wanted,
+    activate,
+    change,
+    mature,
+)
+from wallet_hooks.limits.usage import USAGE_SINCE, DayUsage, Usage
+from wallet_hooks.limits.windows import window_at
+
+REALITY_CHECKS = ("15_min", "30_min", "60_min", NO_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A customer whose limits are looked at, under its brand's rules."""
+
+    customer: Customer
+    brand: BrandFacts
+    policy: Policy
+
+
+def player_of(customer: Customer, brand: BrandFacts) -> Player:
+    return Player(customer, brand, policy_of(brand.policy))
+
+
+class Standing:
+    """A player's limits as they stand now: rows, brought to where time alone has brought them."""
+
+    def __init__(self, session: Session, player: Player, *, now: datetime) -> None:
+        self._session, self.player, self.now = session, player, now
+        query = select(PlayerLimit).where(
+            PlayerLimit.customer_id == player.customer.id, PlayerLimit.status.in_([ACTIVE, PENDING])
+        )
+        self.limits = [_limit(row) for row in session.scalars(query.order_by(PlayerLimit.id))]
+        mature(self.limits, player.policy, now)
+
+    def save(self) -> None:
+        """Write what changed. The caller holds the customer's lock."""
+        for limit in self.limits:
+            row = PlayerLimit(customer_id=self.player.customer.id) if limit.id is None else None
+            row = row or self._session.get_one(PlayerLimit, limit.id)
+            for name in _COLUMNS:
+                if getattr(row, name) != getattr(limit, name):
+                    setattr(row, name, getattr(limit, name))
+            if limit.id is None:
+                self._session.add(row)
+                self._session.flush()
+                limit.id = row.id
+        live = any(limit.status in (ACTIVE, PENDING) for limit in self.limits)
+        if self.player.customer.limited != live:
+            self.player.customer.limited = live
+
+    def window_end(self, limit: Limit) -> datetime:
+        """When the running window of a limit ends."""
+        if limit.frame == SESSION:
+            return self.now
+        window = window_at(limit.frame, self.now, self.player.brand, self.player.policy, set_at=limit.created_at)
+        return window.end
+
+    def change(self, limits: list[Limit], wanted: Wanted, *, by: str) -> datetime | None:
+        """Change `limits`, which are the standing ones or a copy. Returns when it takes effect, None for at once."""
+        return change(limits, wanted, self.player.policy, now=self.now, window_end=self.window_end, by=by)
+
+    def fingerprint(self) -> str:
+        """What a quote is reckoned from."""
+        return fingerprint(*((limit.id, limit.status) for limit in self.limits))
+
+    def bounds(self, *, session_began: datetime | None = None) -> Bounds:
+        """What binds the player now."""
+        limits = [copy(limit) for limit in self.limits]
+        return bounds_of(self.player.customer.id, limits, self.player.brand, session_began=session_began, now=self.now)
+
+
+_COLUMNS = (
+    "type", "frame", "amount", "status", "set_by", "moves", "changed_by", "created_at", "effective_at", "swapped_at",
+    "ended_at",
+)  # fmt: skip
+
+
+def usage_of(session: Session, player: Player, *, now: datetime) -> Usage:
+    """What counts against a player's limits, as far back as any window reaches."""
+    since = player.brand.booking_day(now) - LONGEST
+    (rows,) = run_together(session, [USAGE_SINCE([(player.customer.id, since)])])
+    return Usage(rows)
+
+
+def set_reality_check(session: Session, player: Player, period: str, *, now: datetime) -> None:
+    session.merge(RealityCheck(customer_id=player.customer.id, period=period, changed_at=now))
+
+
+def swap(session: Session, standing: Standing, ids: Sequence[int]) -> list[PlayerLimit]:
+    """Put pending limits in force, now that their time has come; those that were swapped before are left as they are.
+
+    Raises RefusedError for all of them: `unknown_row`, or `not_yet`.
+    """
+    rows = [_own_row(session, standing, id_) for id_ in ids]
+    by_id = {limit.id: limit for limit in standing.limits}
+    for row in rows:
+        limit = by_id.get(row.id)
+        if row.swapped_at is None and (limit is None or limit.status != PENDING) and not _has_matured(limit):
+            raise RefusedError("unknown_row", "unknown row id")
+        if row.swapped_at is not None and row.status != ACTIVE and row.amount is not None:
+            raise RefusedError("unknown_row", "unknown row id")
+        if limit is not None and limit.status == PENDING and standing.now < limit.effective_at:
+            raise RefusedError("not_yet", "the limit cannot be activated yet")
+    for row in rows:
+        limit = by_id.get(row.id)
+        if limit is not None and limit.status == PENDING:
+            activate(standing.limits, limit, at=standing.now)
+    standing.save()
+    return rows
+
+
+def delete(session: Session, standing: Standing, ids: Sequence[int]) -> None:
+    """Give up pending limits; those that were given up before are left as they are. Raises RefusedError."""
+    rows = [_own_row(session, standing, id_) for id_ in ids]
+    by_id = {limit.id: limit for limit in standing.limits}
+    pending = [by_id[row.id] for row in rows if row.id in by_id and by_id[row.id].status == PENDING]
+    if len(pending) + sum(row.status == CANCELLED for row in rows) != len(rows):
+        raise RefusedError("unknown_row", "unknown row id")
+    for limit in pending:
+        limit.end(CANCELLED, standing.now)
+    standing.save()
+
+
+def set_by_operator(
+    standing: Standing, *, type_: str, frame: str, amount: int, reason: str, by: str, session: Session
+) -> PlayerLimit:
+    """Set a limit that a player cannot relax, at once. One of the same type and frame is replaced."""
+    _end_operators(session, standing, type_, frame, reason)
+    customer, now = standing.player.customer, standing.now
+    row = PlayerLimit(
+        customer_id=customer.id, type=type_, frame=frame, amount=amount, status=ACTIVE, set_by=OPERATOR, moves=False,
+        changed_by=by, reason=reason, created_at=now, effective_at=now,
+    )  # fmt: skip
+    session.add(row)
+    customer.limited = True
+    session.flush()
+    return row
+
+
+def clear_by_operator(standing: Standing, *, type_: str, frame: str, reason: str, session: Session) -> None:
+    """Take away a limit that an operator set. Raises NotFoundError where there is none."""
+    if not _end_operators(session, standing, type_, frame, reason):
+        raise NotFoundError(f"no operator's {type_} limit by the {frame}")
+    query = select(PlayerLimit.id).where(
+        PlayerLimit.customer_id == standing.player.customer.id, PlayerLimit.status.in_([ACTIVE, PENDING])
+    )
+    standing.player.customer.limited = session.scalar(query.limit(1)) is not None
+
+
+def take_deposit(session: Session, player: Player, amount: int, *, now: datetime) -> None:
+    """Count a deposit against the limits. Raises RefusedError where one of them says no.
+
+    The caller holds the customer's lock; `amount` in minor units of the customer's currency.
+    """
+    usage = usage_of(session, player, now=now)
+    if player.customer.limited:
+        left = Standing(session, player, now=now).bounds().left("deposit", usage)
+        if left is not None and amount > left:
+            raise RefusedError("deposit_limit_exceeded", "more than the customer may deposit")
+    count_deposit(session, player, amount, at=now)
+
+
+def count_deposit(session: Session, player: Player, amount: int, *, at: datetime) -> None:
+    """Count a deposit on the day on which it began; a negative amount releases one that failed."""
+    usage = Usage()
+    usage.add(player.customer.id, player.brand.booking_day(at), DayUsage(deposited=amount))
+    write_at_once(session, usage.writes())
+
+
+def _limit(row: PlayerLimit) -> Limit:
+    return Limit(**{name: getattr(row, name) for name in _COLUMNS}, id=row.id)
+
+
+def _own_row(session: Session, standing: Standing, id_: int) -> PlayerLimit:
+    """A row of the player's own. One message for whatever else it may be."""
+    row = session.get(PlayerLimit, id_)
+    if row is None or row.customer_id != standing.player.customer.id or row.set_by != PLAYER:
+        raise RefusedError("unknown_row", "unknown row id")
+    return row
+
+
+def _has_matured(limit: Limit | None) -> bool:
+    return limit is not None and limit.swapped_at is not None
+
+
+def _end_operators(session: Session, standing: Standing, type_: str, frame: str, reason: str) -> bool:
+    found = [
+        limit
+        for limit in standing.limits
+        if limit.set_by == OPERATOR and limit.status == ACTIVE and (limit.type, limit.frame) == (type_, frame)
+    ]
+    for limit in found:
+        limit.end(REPLACED, standing.now)
+        session.get_one(PlayerLimit, limit.id).end_reason = reason
+    standing.save()
+    return bool(found)

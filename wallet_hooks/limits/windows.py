@@ -1,0 +1,59 @@
+"""The windows that limits count over: local civil days, kept as instants in UTC. Pure."""
+
+import calendar
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.identity.policy import Policy
+
+
+class Window(NamedTuple):
+    """From the first local day to the last one, both in it; `start` and `end` are the instants, `end` not in it."""
+
+    first: date
+    last: date
+    start: datetime
+    end: datetime
+
+
+def window_at(frame: str, now: datetime, brand: BrandFacts, policy: Policy, *, set_at: datetime) -> Window:
+    """The window of a day, week or month that an instant is in.
+
+    Calendar windows begin with the brand's day, its week or the month; anniversary windows count from the day on which
+    the limit was set.
+    """
+    today = brand.booking_day(now)
+    if policy.window == "anniversary":
+        first, after = _anniversary(frame, today, brand.booking_day(set_at))
+    else:
+        first, after = _calendar(frame, today, policy.week_start)
+    return Window(first, after - timedelta(days=1), brand.day_begins(first), brand.day_begins(after))
+
+
+def _calendar(frame: str, today: date, week_start: int) -> tuple[date, date]:
+    if frame == "day":
+        return today, today + timedelta(days=1)
+    if frame == "week":
+        first = today - timedelta(days=(today.weekday() - week_start) % 7)
+        return first, first + timedelta(days=7)
+    first = today.replace(day=1)
+    return first, _month_after(first, 1, 1)
+
+
+def _anniversary(frame: str, today: date, anchor: date) -> tuple[date, date]:
+    if frame == "day":
+        return today, today + timedelta(days=1)
+    if frame == "week":
+        first = today - timedelta(days=(today - anchor).days % 7)
+        return first, first + timedelta(days=7)
+    months = (today.year - anchor.year) * 12 + today.month - anchor.month
+    if _month_after(anchor, months, anchor.day) > today:
+        months -= 1
+    return _month_after(anchor, months, anchor.day), _month_after(anchor, months + 1, anchor.day)
+
+
+def _month_after(start: date, months: int, day: int) -> date:
+    """The day of the month so many months on, or the month's last one where it has no such day."""
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    return date(year, month + 1, min(day, calendar.monthrange(year, month + 1)[1]))
