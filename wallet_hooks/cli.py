@@ -18,8 +18,9 @@ from wallet_hooks.database import fault_of, open_engine, writing
 from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.deliveries.commands import deliveries
 from wallet_hooks.errors import WalletHooksError
+from wallet_hooks.finance.commands import verify
 from wallet_hooks.identity.commands import brand, provider, token
-from wallet_hooks.ledger.commands import rate, verify
+from wallet_hooks.ledger.commands import rate
 from wallet_hooks.limits.commands import limit
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook.commands import event, exceptions, wager

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-_FIRST = 20
+FIRST = 20  # differences that are told of each rule
 
 
 class Difference(NamedTuple):
@@ -21,7 +21,7 @@ def _check(rule: str, query: str) -> Callable[[Session], list[Difference]]:
     """A check whose query yields (where, what) for each row that breaks the rule."""
 
     def run(session: Session) -> list[Difference]:
-        rows = session.execute(text(f"{query} LIMIT {_FIRST}"))
+        rows = session.execute(text(f"{query} LIMIT {FIRST}"))
         return [Difference(rule, str(where), str(what)) for where, what in rows]
 
     return run

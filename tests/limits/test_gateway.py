@@ -1,0 +1,484 @@
+"""The six calls: the source's samples, and every row of the table of cases."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from tests.limits.player import Player, change
+from tests.world import World, bet, result
+
+DAY = timedelta(hours=24)
+UPDATED = (202, "Updated")
+
+
+@pytest.fixture
+def player(world: World) -> Player:
+    return Player(world)
+
+
+def refused(code: str, status: int = 400) -> Any:
+    class Refusal:
+        def __eq__(self, reply: object) -> bool:
+            return (
+                isinstance(reply, tuple)
+                and reply[0] == status
+                and reply[1]["code"] == code
+                and reply[1]["errMsg"].startswith("invalid input - ")
+            )
+
+        __hash__ = None  # type: ignore[assignment]
+
+    return Refusal()
+
+
+def pending_id(player: Player, type_: str = "bet") -> str:
+    return str(player.get()["pending"][type_]["row_id"])
+
+
+class TestSamples:
+    """The source's bodies."""
+
+    def test_nothing_is_limited_at_first(self, player: Player) -> None:
+        shown = player.get()
+        undefined = dict.fromkeys(("time_frame", "amount", "amount_left", "end_time"), "undefined")
+        for type_ in ("bet", "loss", "deposit"):
+            assert shown["active"][type_] == undefined | {"changed_by": None, "all": []}
+        assert (shown["pending"], shown["reality_check"]) == ({}, "undefined")
+
+    def test_get_calculate_and_update(self, world: World) -> None:
+        with freeze_time("2017-01-17T12:00:00Z") as moment:
+            player = Player(world)
+            world.deposit("9900.00")
+            player.set(bet=("week", "100"))
+            world.place(bet(1, "50.00"))
+            quote = player.calculate(
+                "201608120826_1", changed_by="roman", loss=("day", "200"), bet=("week", "1500"), reality_check="60_min"
+            )
+            assert quote == (
+                200,
+                {
+                    "uuid": "201608120826_1",
+                    "loss": {
+                        "effective_of": "now", "effective_of_at": None, "time_frame": "day", "amount": "200",
+                        "amount_left": "150",
+                    },
+                    "bet": {
+                        "effective_of": "2017-01-18 12:00", "effective_of_at": "2017-01-18T12:00:00+00:00",
+                        "time_frame": "week", "amount": "1500", "amount_left": "1450",
+                    },
+                    "reality_check": "60_min",
+                },
+            )  # fmt: skip
+            sources = {
+                "uuid": "201608120826_1",
+                "loss": {"effective_of": "now", "time_frame": "day", "amount": "200", "amount_left": "1"},
+                "bet": {"effective_of": "2017-01-18 12:00", "time_frame": "week", "amount": "1500"},
+                "reality_check": "60_min",
+            }
+            assert player.update(sources) == UPDATED
+            world.place(bet(2, "10.00"))
+            moment.tick(timedelta(hours=1))
+            shown = player.get()
+        assert shown["active"]["bet"]["all"].pop() == {
+            "time_frame": "week", "amount": "100", "amount_left": "40",
+            "start_time": "2017-01-16 00:00:00.0", "start_time_at": "2017-01-16T00:00:00+00:00",
+            "end_time": "2017-01-23 00:00:00.0", "end_time_at": "2017-01-23T00:00:00+00:00",
+            "last_changed": "2017-01-17 12:00:00.0", "last_changed_at": "2017-01-17T12:00:00+00:00",
+            "changed_by": "player", "set_by": "player",
+        }  # fmt: skip
+        assert {key: shown["active"]["loss"][key] for key in ("time_frame", "amount", "amount_left", "changed_by")} == {
+            "time_frame": "day", "amount": "200", "amount_left": "140", "changed_by": "roman",
+        }  # fmt: skip
+        assert shown["active"]["bet"]["can_activate"] is False
+        assert shown["pending"]["bet"] == {
+            "time_frame": "week", "amount": "1500", "changed_by": "roman", "can_activate": False,
+            "start_time": "2017-01-18 12:00:00.0", "start_time_at": "2017-01-18T12:00:00+00:00",
+            "last_changed": "2017-01-17 12:00:00.0", "last_changed_at": "2017-01-17T12:00:00+00:00",
+            "end_time": "undefined", "row_id": shown["pending"]["bet"]["row_id"],
+        }  # fmt: skip
+        assert shown["reality_check"] == "60_min"
+        assert (shown["session"]["elapsed_minutes"], shown["session"]["net_result"]) == (60, "-60.00")
+
+    def test_swap_and_delete_share_a_path(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            player.set(loss=("day", "100"), bet=("week", "100"), deposit=("day", "5"))
+            player.set(loss=("day", "200"), bet=("week", "1500"), deposit=("day", "6"))
+            ids = {type_: pending_id(player, type_) for type_ in ("loss", "bet", "deposit")}
+            moment.tick(DAY)
+            for _ in range(2):
+                assert player.call("PUT", "/player/delete/limits/BRAND", [f"{ids['loss']},{ids['bet']}"]) == (
+                    200,
+                    {
+                        "loss": {"effective_of": "now", "time_frame": "day", "amount": "200"},
+                        "bet": {"effective_of": "now", "time_frame": "week", "amount": "1500"},
+                    },
+                )
+            for _ in range(2):
+                assert player.call("PUT", "/player/delete/limits/BRAND", {"row_id": [ids["deposit"]]}) == (204, None)
+            assert (player.active("loss"), player.active("bet")) == ({"day": "200"}, {"week": "1500"})
+            assert (player.active("deposit"), player.get()["pending"]) == ({"day": "5"}, {})
+
+    def test_metadata(self, world: World) -> None:
+        rules = {
+            "defaults": {
+                "bet": {"EUR": {"amount": "1000", "period": "week"}},
+                "loss": {"EUR": {"amount": "10000", "period": "month"}},
+            }
+        }
+        player = Player(world, **rules)
+        assert player.call("GET", "/meta-data/BRAND/EUR").body == {
+            "deposit": {"amount": "no_limit", "period": "no_limit"},
+            "bet": {"amount": "1000", "period": "week"},
+            "loss": {"amount": "10000", "period": "month"},
+            "limit_periods": ["day", "week", "month", "no_limit"],
+            "reality_check": {"period": "undefined", "options": ["15_min", "30_min", "60_min", "no_limit"]},
+        }
+        assert player.call("GET", "/meta-data/BRAND/JPY").body["bet"]["amount"] == "no_limit"
+        assert player.call("GET", "/meta-data/BRAND/XQQ") == refused("invalid_request")
+
+    def test_a_time_limit(self, world: World) -> None:
+        with freeze_time("2018-06-18T17:38:23Z"):
+            player = Player(world)
+            player.set(time_limit={"time_frame": "50_minutes"})
+            shown = player.get()["active"]["time_limit"]
+        assert shown == {
+            "brand_id": 1007, "player_id": shown["player_id"], "time_frame": "50_minutes", "status": "active",
+            "changed_by": "player", "effective_of": "2018-06-18 17:38:23",
+            "effective_of_at": "2018-06-18T17:38:23+00:00",
+        }  # fmt: skip
+
+
+class TestCases:
+    """The table, row by row."""
+
+    def test_none_to_set_counts_what_was_done_before(self, player: Player) -> None:
+        player.world.place(bet(1, "30.00"))
+        assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "now"
+        assert player.get()["active"]["bet"]["amount_left"] == "20"
+
+    def test_lower_binds_at_once_and_supersedes_what_is_pending(self, player: Player) -> None:
+        player.set(bet=("week", "100"))
+        player.set(bet=("week", "200"))
+        assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "now"
+        assert (player.active(), player.get()["pending"]) == ({"week": "50"}, {})
+
+    def test_the_same_value_changes_nothing_but_cancels_what_is_pending(self, player: Player) -> None:
+        player.set(bet=("week", "100"))
+        before = player.get()["active"]["bet"]["all"]
+        player.set(bet=("week", "200"))
+        player.set(bet=("week", "100"))
+        assert (player.get()["active"]["bet"]["all"], player.get()["pending"]) == (before, {})
+
+    def test_a_raise_is_pending_and_leaves_what_is_active(self, player: Player) -> None:
+        player.set(bet=("week", "100"))
+        assert player.set(bet=("week", "100.01"))["bet"]["effective_of"] != "now"
+        assert player.active() == {"week": "100"}
+        assert player.get()["pending"]["bet"]["amount"] == "100.01"
+
+    @pytest.mark.parametrize("frame", ["week", "no_limit"])
+    def test_taking_a_limit_away_is_as_a_raise(self, world: World, frame: str) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            player.set(bet=("week", "100"))
+            assert player.set(bet=(frame, "no_limit"))["bet"]["effective_of"] == "2026-05-02 12:00"
+            assert player.get()["pending"]["bet"]["amount"] == "no_limit"
+            assert player.active() == {"week": "100"}
+            moment.tick(DAY)
+            row_id = pending_id(player)
+            for _ in range(2):
+                assert player.swap(row_id).status == 200
+            assert (player.active(), player.get()["pending"]) == ({}, {})
+            assert world.place(bet(1, "100.00")).status == 200
+
+    @pytest.mark.parametrize(
+        ("before", "after", "is_now"),
+        [
+            (("week", "250"), ("day", "35"), True),
+            (("week", "250"), ("day", "36"), False),  # seven times 36 is more than 250
+            (("month", "310"), ("day", "10"), True),
+            (("month", "310"), ("day", "10.01"), False),
+            (("month", "310"), ("week", "51"), True),
+            (("month", "310"), ("week", "52"), False),  # a month can touch six weeks
+            (("day", "10"), ("week", "10"), True),
+            (("day", "10"), ("month", "11"), False),
+            (("week", "50"), ("month", "50"), True),
+        ],
+    )
+    def test_another_frame_is_tighter_only_at_day_week_and_month(
+        self, player: Player, before: tuple[str, str], after: tuple[str, str], is_now: bool
+    ) -> None:
+        player.set(bet=before)
+        assert (player.set(bet=after)["bet"]["effective_of"] == "now") == is_now
+        assert player.active() == (dict([before, after]) if is_now else dict([before]))
+
+    def test_a_move_to_another_frame_replaces_what_it_loosens(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            player.set(bet=("week", "250"))
+            player.set(bet=("day", "100"))
+            moment.tick(DAY)
+            assert player.swap(pending_id(player)).status == 200
+            assert player.active() == {"day": "100"}
+
+    def test_a_raise_while_one_is_pending_starts_the_clock_again(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            player.set(bet=("week", "100"))
+            player.set(bet=("week", "200"))
+            moment.tick(DAY - timedelta(minutes=1))
+            first = pending_id(player)
+            player.set(bet=("week", "300"))
+            moment.tick(timedelta(hours=1))
+            assert player.swap(first) == refused("unknown_row")
+            assert player.swap(pending_id(player)) == refused("not_yet")
+            moment.tick(DAY - timedelta(hours=1))
+            assert player.swap(pending_id(player)).status == 200
+            assert player.active() == {"week": "300"}
+
+    def test_one_lower_and_another_higher_each_by_its_rule(self, player: Player) -> None:
+        player.set(bet=("week", "100"), loss=("week", "100"))
+        told = player.set(bet=("week", "50"), loss=("week", "200"))
+        assert (told["bet"]["effective_of"], told["loss"]["effective_of"] == "now") == ("now", False)
+        assert (player.active("bet"), player.active("loss")) == ({"week": "50"}, {"week": "100"})
+
+    def test_after_the_cool_off_a_brand_that_confirms_waits_for_the_player(self, world: World) -> None:
+        # The clocks of London go forward in between: 24 hours stay 24 hours.
+        with freeze_time("2026-03-28T12:00:00Z") as moment:
+            player = Player(world)
+            player.set(bet=("week", "100"))
+            player.set(bet=("week", "200"))
+            row_id = pending_id(player)
+            moment.tick(DAY - timedelta(seconds=1))
+            assert player.get()["pending"]["bet"]["can_activate"] is False
+            assert player.swap(row_id) == refused("not_yet")
+            moment.tick(timedelta(seconds=1))
+            shown = player.get()
+            assert (shown["pending"]["bet"]["can_activate"], shown["active"]["bet"]["can_activate"]) == (True, True)
+            assert player.active() == {"week": "100"}
+            for _ in range(2):
+                expected = {"bet": {"effective_of": "now", "time_frame": "week", "amount": "200"}}
+                assert player.swap(row_id) == (200, expected)
+            assert player.active() == {"week": "200"}
+
+    def test_after_the_cool_off_a_brand_that_does_not_confirm_has_it_in_force(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world, confirm_required=False)
+            player.set(bet=("week", "10"))
+            player.set(bet=("week", "20"))
+            row_id = pending_id(player)
+            moment.tick(DAY - timedelta(seconds=1))
+            assert world.place(bet(1, "20.00")).body == {"error": "bet_limit_exceeded"}
+            moment.tick(timedelta(seconds=1))
+            assert (player.active(), player.get()["pending"]) == ({"week": "20"}, {})
+            assert world.place(bet(2, "20.00")).status == 200
+            assert player.swap(row_id).status == 200
+            assert player.delete(row_id) == refused("unknown_row")
+
+    def test_a_swap_that_is_early_swaps_nothing(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            player.set(bet=("week", "100"), loss=("week", "100"))
+            player.set(bet=("week", "200"))
+            moment.tick(DAY)
+            player.set(loss=("week", "200"))
+            assert player.swap(pending_id(player), pending_id(player, "loss")) == refused("not_yet")
+            assert player.active() == {"week": "100"}
+
+    def test_rows_that_are_not_the_players_are_all_alike(self, world: World) -> None:
+        world.customer("8")
+        player, other = Player(world), Player(world, "8")
+        other.set(bet=("week", "10"))
+        other.set(bet=("week", "20"))
+        player.set(bet=("week", "10"))
+        active = pending_id(other)
+        player.set(bet=("week", "20"))
+        ended = pending_id(player)
+        player.set(bet=("week", "10"))
+        answers = [act(row) for row in (active, "999999", str(10**17)) for act in (player.swap, player.delete)]
+        answers += [player.swap(ended)]
+        assert {str(answer) for answer in answers} == {str(answers[0])}
+        assert answers[0] == refused("unknown_row")
+        assert other.get()["pending"]["bet"]["amount"] == "20"
+
+    def test_a_brand_that_disallows_swap_and_delete(self, world: World) -> None:
+        player = Player(world, swap_delete_enabled=False)
+        player.set(bet=("week", "10"))
+        player.set(bet=("week", "20"))
+        for act in (player.swap, player.delete):
+            assert act(pending_id(player)) == refused("not_available")
+
+    def test_what_is_active_cannot_be_deleted(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            player.set(bet=("week", "10"))
+            player.set(bet=("week", "20"))
+            row_id = pending_id(player)
+            moment.tick(DAY)
+            player.swap(row_id)
+            assert player.delete(row_id) == refused("unknown_row")
+            assert player.active() == {"week": "20"}
+
+    def test_a_uuid_again_is_answered_alike_or_conflicts(self, player: Player) -> None:
+        first = player.calculate("u", bet=("week", "10"))
+        assert player.calculate("u", bet=("week", "10")) == first
+        assert player.calculate("u", bet=("week", "11")) == refused("uuid_conflict")
+        for _ in range(2):
+            assert player.update(first.body) == UPDATED
+        assert player.update(first.body | {"reality_check": "15_min"}) == refused("uuid_conflict")
+        assert player.calculate("u", bet=("week", "10")) == first
+        assert player.active() == {"week": "10"}
+
+    @pytest.mark.parametrize(
+        "tampered",
+        [
+            {"bet": {"effective_of": "now", "time_frame": "week", "amount": "999", "amount_left": "10"}},
+            {"bet": {"effective_of": "2026-01-01 00:00", "time_frame": "week", "amount": "10"}},
+            {"bet": {"time_frame": "week", "amount": "10"}},
+            {"bet": {"effective_of": "now", "time_frame": "week", "amount": "10", "more": 1}},
+            {"bet": "now"},
+            {"loss": {"effective_of": "now", "time_frame": "week", "amount": "10"}},
+            {"reality_check": "60_min"},
+            {"uuid": "unknown"},
+        ],
+        ids=str,
+    )
+    def test_a_tampered_quote_is_stale(self, player: Player, tampered: Any) -> None:
+        quote = player.calculate(bet=("week", "10")).body
+        assert player.update(quote | tampered) == refused("stale_quote")
+        assert player.active() == {}
+        assert player.update(quote) == UPDATED, "an honest one still goes"
+
+    def test_a_quote_lives_a_quarter_of_an_hour_and_as_long_as_the_limits_it_was_reckoned_from(
+        self, world: World
+    ) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            quote, other = (player.calculate(bet=("week", amount)).body for amount in ("10", "20"))
+            moment.tick(timedelta(minutes=14, seconds=59))
+            assert player.update(quote) == UPDATED
+            assert player.update(other) == refused("stale_quote")
+            late = player.calculate(loss=("week", "10")).body
+            moment.tick(timedelta(minutes=15))
+            assert player.update(late) == refused("stale_quote")
+
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            {"bet": change("week", "-1")},
+            {"bet": change("week", "1.001")},
+            {"bet": change("week", "1e3")},
+            {"bet": change("week", "")},
+            {"bet": change("year", "10")},
+            {"bet": change("no_limit", "10")},
+            {"bet": {"time_frame": "week"}},
+            {"bet": {"new_amount": "10"}},
+            {"bet": change("week", "10") | {"extra": 1}},
+            {"bet": []},
+            {"wins": change("week", "10")},
+            {"reality_check": "45_min"},
+            {"time_limit": {"time_frame": "0_minutes"}},
+            {"time_limit": {"time_frame": "forever"}},
+            {"changed_by": "x"},
+            {},
+            {"uuid": "", "bet": change("week", "10")},
+        ],
+        ids=str,
+    )
+    def test_what_cannot_be_a_limit_is_refused(self, player: Player, wanted: Any) -> None:
+        reply = player.call("POST", "/player/limits/calculate/BRAND", {"uuid": "u", **wanted})
+        assert reply == refused("invalid_request")
+        assert player.world.count("limit_quote") == 0
+
+    def test_above_the_operators_cap(self, world: World) -> None:
+        player = Player(world, caps={"bet": {"EUR": "1000"}})
+        for wanted in (("week", "1000.01"), ("week", "no_limit")):
+            assert player.calculate(bet=wanted) == refused("above_cap")
+        assert player.calculate(bet=("week", "1000")).status == 200
+        assert player.call("GET", "/meta-data/BRAND/EUR").body["bet"]["maximum"] == "1000"
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/player/limits/BRAND"),
+            ("POST", "/player/limits/calculate/BRAND"),
+            ("PUT", "/player/limits/BRAND"),
+            ("PUT", "/player/delete/limits/BRAND"),
+            ("PUT", "/player/swap/limits/BRAND"),
+            ("GET", "/meta-data/BRAND/EUR"),
+        ],
+    )
+    def test_brands_tokens_and_versions(self, player: Player, method: str, path: str) -> None:
+        player.world.brand("nordbet", id_=1008, currency="SEK")
+        for brand in (1008, 9, "x", "1007.0", "01007"):
+            reply = player.call(method, path, {}, brand=brand)
+            assert reply == (400, {"errMsg": "invalid input - invalid brand id", "code": "invalid_brand"})
+        for token in ("", "x", player.token[:-1]):
+            reply = player.call(method, path, {}, token=token)
+            assert reply == (401, {"errMsg": "invalid input - invalid token", "code": "invalid_token"})
+        other = player.world.client.open(f"/gateway/limits/v2{path}", method=method)
+        assert other.status_code == 404
+
+    def test_a_pending_limit_that_nobody_confirms_expires(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world, pending_ttl="7d")
+            player.set(bet=("week", "10"))
+            player.set(bet=("week", "20"))
+            row_id = pending_id(player)
+            moment.tick(timedelta(days=8))
+            assert player.swap(row_id) == refused("unknown_row")
+            assert (player.active(), player.get()["pending"]) == ({"week": "10"}, {})
+
+    @pytest.mark.parametrize(
+        ("preset", "frame", "effective"),
+        [
+            ("ukgc", "week", "2026-05-02 12:00"),
+            ("ontario", "week", "2026-05-02 12:00"),
+            ("mga", "month", "2026-05-02 12:00"),
+            ("germany", "month", "2026-05-08 12:00"),
+            ("sweden", "day", "2026-05-04 12:00"),
+            ("sweden", "week", "2026-05-04 12:00"),
+            ("sweden", "month", "2026-05-31 23:00"),
+        ],
+    )
+    def test_presets(self, world: World, preset: str, frame: str, effective: str) -> None:
+        with freeze_time("2026-05-01T12:00:00Z"):
+            player = Player(world, preset=preset)
+            player.set(bet=(frame, "10"))
+            assert player.set(bet=(frame, "20"))["bet"]["effective_of"] == effective
+
+    def test_a_reality_check_changes_at_once(self, player: Player) -> None:
+        for period in ("15_min", "no_limit", "30_min"):
+            player.set(reality_check=period)
+            assert player.get()["reality_check"] == period
+
+
+def test_bad_bodies_are_told_in_the_sources_envelope(player: Player) -> None:
+    paths = ("/player/limits/calculate/1007", "/player/limits/1007", "/player/delete/limits/1007")
+    for path in paths:
+        method = "POST" if "calculate" in path else "PUT"
+        for data in (b"", b"{", b"1", b"null", b'"x"', b'{"a":1,"a":2}', b"[" * 5000, b"[[]]", b"[null]", b"\xff"):
+            response = player.world.client.open(
+                f"/gateway/limits/v1{path}",
+                method=method,
+                data=data,
+                headers={"x-auth-token": player.token},
+                content_type="application/json",
+            )
+            assert response.status_code == 400, (path, data)
+            assert response.get_json()["errMsg"].startswith("invalid input - ")
+
+
+def test_the_session_tells_how_it_went(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        world.place(bet(1, "20.00"))
+        moment.tick(timedelta(minutes=5))
+        player = Player(world)
+        moment.tick(timedelta(minutes=90))
+        world.place(bet(2, "10.00"))
+        world.settle(result(2, "25.00"))
+        assert player.get()["session"] == {
+            "started_at": "2026-05-01T12:05:00+00:00", "elapsed_minutes": 90, "net_result": "15.00", "currency": "EUR",
+        }  # fmt: skip
