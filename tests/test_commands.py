@@ -111,6 +111,51 @@ def test_an_adjustment_goes_both_ways_and_needs_a_reason(shell: Shell, world: Wo
     assert shell.run("cashier", "adjust", *OF_ANN, "--amount", "1", "--reference", "B").returncode == 2
 
 
+def test_an_operator_sets_shows_and_clears_a_limit(shell: Shell, world: World) -> None:
+    bet_limit = ["--type", "bet", "--frame", "week"]
+    shell.ok("limit", "set", *OF_ANN, *bet_limit, "--amount", "50", "--reason", "markers of harm", "--by", "rg team")
+    shell.ok("limit", "set", *OF_ANN, *bet_limit, "--amount", "5", "--reason", "again")
+    shell.ok("limit", "set", *OF_ANN, "--type", "time_limit", "--amount", "60", "--reason", "x")
+    assert world.place(bet()).body == {"error": "bet_limit_exceeded"}
+    limits = json.loads(shell.ok("customer", "show", *OF_ANN, "--json"))["limits"]
+    assert limits == {"bet_week": "5.00", "time_limit": "60 minutes"}
+    shell.ok("limit", "clear", *OF_ANN, *bet_limit, "--reason", "all is well")
+    assert world.place(bet(10)) == OK
+    shown = json.loads(shell.ok("limit", "show", *OF_ANN, "--json"))
+    assert [(row["amount"], row["status"], row["changed_by"], row["reason"]) for row in shown["limits"]] == [
+        ("50.00", "REPLACED", "rg team", "markers of harm"),
+        ("5.00", "REPLACED", "operator", "again"),
+        ("60 minutes", "ACTIVE", "operator", "x"),
+    ]
+    assert shown["limits"][1]["end_reason"] == "all is well"
+    assert "markers of harm" in shell.ok("limit", "show", *OF_ANN)
+    for wrong in (
+        ["clear", *OF_ANN, *bet_limit, "--reason", "x"],
+        ["set", *OF_ANN, "--type", "bet", "--amount", "5", "--reason", "x"],
+        ["set", *OF_ANN, "--type", "time_limit", "--frame", "day", "--amount", "5", "--reason", "x"],
+        ["set", *OF_ANN, "--type", "time_limit", "--amount", "5.5", "--reason", "x"],
+        ["set", *OF_ANN, *bet_limit, "--amount", "1.234", "--reason", "x"],
+        ["set", *OF_ANN, *bet_limit, "--amount", "5"],
+    ):
+        assert shell.run("limit", *wrong).returncode in (1, 2)
+
+
+def test_a_brands_policy_is_set_and_checked(shell: Shell, world: World, tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text('{"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}')
+    shell.ok("brand", "policy", "--client", "acme", "--preset", "sweden", str(file))
+    for wrong in (
+        "[]",
+        "{",
+        '{"cooldown": "soon"}',
+        '{"colour": "red"}',
+        '{"caps": {"bet": {"EUR": "x"}}}',
+        '{"caps": 1}',
+    ):
+        file.write_text(wrong)
+        assert shell.run("brand", "policy", "--client", "acme", str(file)).returncode == 1, wrong
+
+
 def test_customers_are_imported_all_or_none(shell: Shell, world: World, tmp_path: Path) -> None:
     file = tmp_path / "customers.csv"
     head = "brand,uid,username,currency,balance,credit_limit\n"

@@ -37,6 +37,10 @@ def test_the_tour_goes_as_it_is_told(database_url: str, tmp_path: Path) -> None:
         login, _, calls = customers.partition("export TOKEN=…")
         token = json.loads(shell(login, environment))["data"]
         answers = shell(f"export TOKEN={token}\n{calls.partition(chr(10))[2]}", environment)
+        limits = shell(block("x-auth-token").replace("http://127.0.0.1:8000", url), environment)
+    assert '"Updated"' in limits
+    assert '"amount": "50"' in limits
+    assert "asked for by phone" in limits
     assert answers.count('"status":"ok"') == calls.count("curl") == 6
     assert '"amount":20000.00' in answers
     shell(block("token create"), environment)

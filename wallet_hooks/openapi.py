@@ -1,6 +1,7 @@
 """What the service speaks, for programs (`/openapi.json`) and for people (`/docs`), from the routes' own schemas."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -14,6 +15,8 @@ from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.customers.protocol import Route
 from wallet_hooks.customers.schemas import Pair, Percent, Roles
+from wallet_hooks.limits import routes as limits
+from wallet_hooks.limits.schemas import CalculateShape
 from wallet_hooks.sportsbook import schemas
 from wallet_hooks.web.shapes import Amount, Anything, Identifier, Text, Truth, WholeNumber
 
@@ -41,6 +44,11 @@ _V1_ANSWERS = {
     "404": "Not there, or not for this caller to know of.",
     "415": "Neither JSON nor a form.",
     "429": "Too many of these at once. Retry-After says when to try again.",
+}
+_LIMIT_ANSWERS = {
+    "200": "Done; 202 for an update, 204 for a deletion.",
+    "400": '`{"errMsg":"invalid input - …","code":…}`: nothing was done.',
+    "401": "No session, or one that is over.",
 }
 _CONVERTER = re.compile(r"<(?:[^:>]*:)?(\w+)>")
 _PROBES = {
@@ -80,6 +88,8 @@ def specification() -> dict[str, Any]:
         spec.path(path, operations={"post": _callback(path, shape, summary)})
     for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES):
         spec.path(_CONVERTER.sub(r"{\1}", route.path), operations={route.method.lower(): _call(route)})
+    for method, path, view in limits.ROUTES:
+        spec.path(_CONVERTER.sub(r"{\1}", f"{limits.PREFIX}v1{path}"), operations={method.lower(): _limit_call(view)})
     for path, summary in _PROBES.items():
         answer = {"description": summary}
         spec.path(path, operations={"get": {"summary": summary, "responses": {"200": answer}}})
@@ -98,6 +108,7 @@ _SECURITY = {
     "basic": {"type": "http", "scheme": "basic"},
     "hmac": {"type": "apiKey", "in": "header", "name": "X-Signature"},
     "session": {"type": "apiKey", "in": "header", "name": "Session"},
+    "x-auth-token": {"type": "apiKey", "in": "header", "name": "x-auth-token"},
     "api-token": {"type": "http", "scheme": "bearer", "description": "From `wallet-hooks token create`."},
     "standard-webhooks": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
@@ -138,6 +149,20 @@ def _call(route: Route) -> dict[str, Any]:
         operation["parameters"].append({"in": "query", "schema": route.shape})
     elif route.shape is not None:
         operation["requestBody"] = {"required": True, "content": _json(route.shape)}
+    return operation
+
+
+def _limit_call(view: Callable[..., Any]) -> dict[str, Any]:
+    """A call of the limits gateway."""
+    answers = {status: {"description": text} for status, text in _LIMIT_ANSWERS.items()}
+    operation: dict[str, Any] = {
+        "summary": " ".join((view.__doc__ or "").split()),
+        "tags": ["limits"],
+        "security": [{"x-auth-token": []}],
+        "responses": answers,
+    }
+    if view is limits.calculate:
+        operation["requestBody"] = {"required": True, "content": _json(CalculateShape)}
     return operation
 
 

@@ -1,0 +1,144 @@
+"""Whatever a player does, in whatever order: a limit loosens when its time has come, and usage is the ledger's."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.limits.player import Player
+from tests.world import World, bet, refund, result
+from wallet_hooks.identity.directory import BrandFacts, read_directory
+from wallet_hooks.identity.policy import policy_of
+from wallet_hooks.limits.windows import window_at
+
+_FITS = {"day": (1, 7, 31), "week": (1, 1, 6), "month": (1, 1, 1)}
+_NONE = (10**9,) * 3
+changes = st.tuples(st.sampled_from(["day", "week", "month"]), st.sampled_from(["0", "5", "20", "35", "140", "700"]))
+wanted = changes | st.tuples(st.sampled_from(["day", "week", "month", "no_limit"]), st.just("no_limit"))
+
+
+def caps(active: dict[str, str]) -> tuple[int, ...]:
+    """The most that could be bet in a day, a week and a month."""
+    return tuple(
+        min((int(amount) * _FITS[frame][index] for frame, amount in active.items()), default=_NONE[index])
+        for index in range(3)
+    )
+
+
+class LimitsMachine(RuleBasedStateMachine):
+    """A player, time, bets; the test's own memory of what was asked for when."""
+
+    world: World
+    confirm: bool
+
+    @initialize()
+    def begin(self) -> None:
+        # Over the night in which London's clocks go forward, in a week of its own for each example.
+        self.frozen = freeze_time(datetime(2026, 3, 27, 12, tzinfo=UTC))
+        self.moment = self.frozen.start()
+        self.uid = str(next(_uids))
+        self.world.customer(self.uid, balance="100000.00")
+        self.player = Player(self.world, self.uid, confirm_required=self.confirm)
+        self.asked: list[datetime] = []
+        self.cap: tuple[int, ...] = _NONE
+        self.swapped = False
+        self.quotes: list[Any] = []
+        self.bets: list[tuple[str, int]] = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "frozen"):
+            self.frozen.stop()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    @rule(change=wanted)
+    def calculate(self, change: tuple[str, str]) -> None:
+        self.quotes.append(self.player.calculate(bet=change).body)
+
+    @precondition(lambda self: self.quotes)
+    @rule(data=st.data())
+    def update(self, data: st.DataObject) -> None:
+        reply = self.player.update(data.draw(st.sampled_from(self.quotes[-3:])))
+        assert reply.status in (202, 400)
+        if reply.status == 202:
+            self.asked.append(self.now())
+
+    @rule(which=st.integers(0, 2), act=st.sampled_from(["swap", "delete"]))
+    def swap_or_delete(self, which: int, act: str) -> None:
+        pending = self.player.get()["pending"].get("bet")
+        if pending is None:
+            return
+        rows = pending.get("all", [pending])
+        row = rows[which % len(rows)]
+        reply = getattr(self.player, act)(row["row_id"])
+        if act == "swap":
+            ready = datetime.fromisoformat(row["start_time_at"]) <= self.now()
+            assert reply.status == (200 if ready else 400)
+            self.swapped = reply.status == 200
+        else:
+            assert reply.status == 204
+
+    @rule(hours=st.sampled_from([1, 12, 23, 24, 48, 24 * 8]))
+    def wait(self, hours: int) -> None:
+        self.moment.tick(timedelta(hours=hours))
+
+    @rule(euros=st.integers(1, 30))
+    def place(self, euros: int) -> None:
+        uid = f"{self.uid}-{len(self.bets)}"
+        left = self.player.get()["active"]["bet"]["amount_left"]
+        reply = self.world.place(bet(uid, f"{euros}.00", user=int(self.uid)))
+        assert (reply.status == 200) == (left == "undefined" or euros <= int(left))
+        if reply.status == 200:
+            self.bets.append((uid, euros))
+
+    @precondition(lambda self: self.bets)
+    @rule(data=st.data(), end=st.sampled_from(["cancel", "won", "lost", "void"]))
+    def finish(self, data: st.DataObject, end: str) -> None:
+        uid, euros = data.draw(st.sampled_from(self.bets))
+        payout = {"won": "50.00", "lost": "0", "void": f"{euros}.00"}
+        if end == "cancel":
+            self.world.cancel(refund(uid, user=self.uid))
+        else:
+            self.world.settle(result(uid, payout[end], user=self.uid, outcome=end))
+
+    @invariant()
+    def nothing_loosens_early(self) -> None:
+        if not hasattr(self, "player"):
+            return
+        cap = caps(self.player.active())
+        if any(new > old for new, old in zip(cap, self.cap, strict=True)):
+            assert any(self.now() - asked >= timedelta(hours=24) for asked in self.asked)
+            assert self.swapped or not self.confirm
+        self.cap, self.swapped = cap, False
+
+    @invariant()
+    def no_window_holds_more_than_was_ever_allowed_and_usage_is_the_ledgers(self) -> None:
+        if hasattr(self, "player"):
+            assert self.world.differences() == []
+            shown = self.player.get()["active"]["bet"]["all"]
+            brand: BrandFacts = read_directory(self.world.engine).brands["acme"]
+            for row in shown:
+                window = window_at(row["time_frame"], self.now(), brand, policy_of(brand.policy), set_at=self.now())
+                assert row["start_time_at"] == window.start.isoformat()
+
+
+_uids: Iterator[int] = iter(range(100, 10_000))
+
+
+@pytest.mark.parametrize("confirm", [True, False])
+def test_no_path_loosens_early(world: World, confirm: bool) -> None:
+    machine = type("Machine", (LimitsMachine,), {"world": world, "confirm": confirm})
+    run_state_machine_as_test(machine, settings=settings(max_examples=6, stateful_step_count=25))
