@@ -15,6 +15,7 @@ from wallet_hooks.cashier.service import Movement, move
 from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.finance.closing import check_seals
 from wallet_hooks.finance.usage import check_usage
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client
 from wallet_hooks.ledger.verify import CHECKS, Difference
@@ -166,7 +167,7 @@ class World:
 
     def differences(self) -> list[Difference]:
         with reading(self.engine) as session:
-            return [difference for check in (*CHECKS, check_usage) for difference in check(session)]
+            return [difference for check in (*CHECKS, check_seals, check_usage) for difference in check(session)]
 
 
 def bet(

@@ -26,7 +26,10 @@ def upgrade() -> None:
         sa.Column("changed_by", sa.String(100), nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("created_at", UTCDateTime, nullable=False),
+        sa.Column("anchored_at", UTCDateTime, nullable=False),
         sa.Column("effective_at", UTCDateTime, nullable=False),
+        sa.Column("needs_confirmation", sa.Boolean, nullable=False),
+        sa.Column("expires_at", UTCDateTime),
         sa.Column("swapped_at", UTCDateTime),
         sa.Column("ended_at", UTCDateTime),
         sa.Column("end_reason", sa.Text),
@@ -36,7 +39,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_player_limit_customer_id"), "player_limit", ["customer_id"])
     live = sa.text("status IN ('ACTIVE', 'PENDING')")
-    op.create_index("ix_player_limit_live", "player_limit", ["customer_id"], postgresql_where=live, sqlite_where=live)
+    op.create_index(
+        "uq_player_limit_live",
+        "player_limit",
+        ["customer_id", "type", "frame", "set_by", "status"],
+        unique=True,
+        postgresql_where=live,
+        sqlite_where=live,
+    )
     op.create_table(
         "limit_quote",
         sa.Column("customer_id", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -46,7 +56,7 @@ def upgrade() -> None:
         sa.Column("changed_by", sa.String(100), nullable=False),
         sa.Column("standing", sa.String(32), nullable=False),
         sa.Column("created_at", UTCDateTime, nullable=False),
-        sa.Column("applied", sa.JSON),
+        sa.Column("applied_at", UTCDateTime),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_limit_quote_customer_id")),
     )
     op.create_table(

@@ -25,6 +25,7 @@ class Player:
         world.configure(session_idle=366 * 86_400)  # days pass in these tests
         with writing(world.engine) as session:
             customer, _ = customer_by_uid(session, client="acme", uid=uid)
+            customer.last_login_at = clock.now()
             self.token = sessions.start(
                 session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(days=366)
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
+from sqlalchemy import text
 
 from tests.limits.player import Player
 from tests.sportsbook.test_statements import place, statements_of
@@ -19,7 +20,6 @@ from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import brand_facts
-from wallet_hooks.identity.sessions import start
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.limits import service
 from wallet_hooks.limits.service import Standing, player_of
@@ -138,18 +138,37 @@ def test_a_new_window_begins_at_the_brands_midnight(world: World) -> None:
         assert world.place(bet(3)) == OK
 
 
+def test_no_change_of_a_limit_begins_its_window_again(world: World) -> None:
+    with freeze_time("2026-05-04T12:00:00Z") as moment:
+        player = Player(world, window="anniversary")
+        player.set(bet=("week", "50"))
+        assert world.place(bet(1, "50.00")) == OK
+        moment.tick(timedelta(days=1))
+        told = player.set(bet=("week", "49.99"))
+        assert told["bet"]["amount_left"] == "0"
+        assert world.place(bet(2, "1.00")) == error(402, "bet_limit_exceeded")
+        player.set(bet=("week", "51"))
+        moment.tick(timedelta(days=1))
+        assert player.swap(player.get()["pending"]["bet"]["row_id"]).status == 200
+        assert world.place(bet(3, "1.01")) == error(402, "bet_limit_exceeded")
+        assert world.place(bet(4, "1.00")) == OK
+        moment.move_to("2026-05-11T12:00:00Z")
+        assert world.place(bet(5, "49.00")) == OK
+
+
 def test_a_session_that_is_over_takes_no_bets_until_the_next_one(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        Player(world).set(time_limit={"time_frame": "50_minutes"})
+        player = Player(world)
+        player.set(time_limit={"time_frame": "50_minutes"})
         moment.tick(timedelta(minutes=49, seconds=59))
         assert world.place(bet(1)) == OK
         moment.tick(timedelta(seconds=1))
         assert world.place(bet(2)) == error(402, "session_time_exceeded")
         assert world.settle(result(1)) == OK
-        with writing(world.engine) as session:
-            customer, _ = customer_by_uid(session, client="acme", uid="7")
-            start(session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(days=1))
-        assert world.place(bet(3)) == OK
+        player.world.client.delete(f"/v1/sessions/{player.token}/")
+        assert world.place(bet(3)) == error(402, "session_time_exceeded"), "logging out is no way around it"
+        Player(world)
+        assert world.place(bet(4)) == OK
 
 
 def test_nothing_that_is_owed_to_the_player_is_refused_by_a_limit(world: World) -> None:
@@ -262,8 +281,6 @@ def test_an_operators_limit_is_beyond_the_player(world: World) -> None:
 
 
 def test_usage_that_was_tampered_with_is_found(world: World) -> None:
-    from sqlalchemy import text  # noqa: PLC0415
-
     world.place(bet(1))
     changes: list[tuple[str, Any]] = [
         ("UPDATE limit_usage SET staked = staked + 1", "staked by 1"),

@@ -449,6 +449,51 @@ class TestCases:
             player.set(bet=(frame, "10"))
             assert player.set(bet=(frame, "20"))["bet"]["effective_of"] == effective
 
+    def test_a_quote_is_reckoned_by_rules_that_may_change(self, world: World) -> None:
+        with freeze_time("2026-05-31T22:50:00Z") as moment:
+            player = Player(world, preset="sweden")
+            player.set(bet=("month", "10"))
+            quote = player.calculate(bet=("month", "20")).body
+            moment.tick(timedelta(minutes=14))  # and a new month has begun, which has to end first
+            assert player.update(quote) == refused("stale_quote")
+            quote = player.calculate(bet=("month", "20")).body
+            player.rules(preset="germany")
+            assert player.update(quote) == refused("stale_quote")
+
+    def test_what_was_asked_for_keeps_the_rules_that_it_was_asked_for_under(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world, confirm_required=False)
+            player.set(bet=("week", "10"))
+            player.set(bet=("week", "20"))
+            moment.tick(DAY)
+            assert player.active() == {"week": "20"}
+            player.rules(confirm_required=True)
+            assert player.active() == {"week": "20"}
+            player.set(bet=("week", "30"))
+            player.rules(confirm_required=False)
+            moment.tick(DAY)
+            assert player.active() == {"week": "20"}
+            player.rules(caps={"bet": {"EUR": "25"}})
+            assert player.swap(pending_id(player)) == refused("above_cap")
+
+    def test_a_move_tells_what_it_will_replace(self, player: Player) -> None:
+        player.set(bet=("month", "100"))
+        player.set(bet=("day", "3"))
+        player.set(bet=("week", "20"))
+        assert sorted(player.get()["pending"]["bet"]["replaces"]) == ["day", "month"]
+        assert player.active() == {"month": "100", "day": "3"}
+
+    @pytest.mark.parametrize("uuid", ["\ud800", "\u0000", "", None, [], {}, "x" * 65, -1])
+    def test_a_reference_that_is_none_is_refused(self, player: Player, uuid: Any) -> None:
+        for method, path in (("POST", "/player/limits/calculate/BRAND"), ("PUT", "/player/limits/BRAND")):
+            body = {"uuid": uuid, "bet": change("week", "10")}
+            assert player.call(method, path, body) == refused("invalid_request")
+
+    def test_twins_may_be_left_out_of_either_of_two_updates(self, player: Player) -> None:
+        quote = player.calculate(bet=("week", "10")).body
+        bare = quote | {"bet": {"effective_of": "now", "time_frame": "week", "amount": "10"}}
+        assert [player.update(body) for body in (quote, bare, quote)] == [UPDATED] * 3
+
     def test_a_reality_check_changes_at_once(self, player: Player) -> None:
         for period in ("15_min", "no_limit", "30_min"):
             player.set(reality_check=period)

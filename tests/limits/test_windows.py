@@ -44,16 +44,16 @@ def utc(text: str) -> datetime:
     ],
 )
 def test_calendar_windows(zone: str, frame: str, now: str, start: str, end: str) -> None:
-    window = window_at(frame, utc(now), brand(zone), Policy(), set_at=utc("2020-01-01"))
+    window = window_at(frame, utc(now), brand(zone), Policy(), anchored_at=utc("2020-01-01"))
     assert (window.start, window.end) == (utc(start), utc(end))
 
 
 def test_a_week_begins_on_the_brands_day_and_a_day_at_its_hour() -> None:
     sunday = Policy(week_start=6)
-    window = window_at("week", utc("2026-11-21T12:00"), brand("Asia/Tokyo"), sunday, set_at=utc("2020-01-01"))
+    window = window_at("week", utc("2026-11-21T12:00"), brand("Asia/Tokyo"), sunday, anchored_at=utc("2020-01-01"))
     assert (window.first, window.last) == (date(2026, 11, 15), date(2026, 11, 21))
     early = brand("Europe/London", day_start=timedelta(hours=6))
-    window = window_at("day", utc("2026-11-21T05:59"), early, Policy(), set_at=utc("2020-01-01"))
+    window = window_at("day", utc("2026-11-21T05:59"), early, Policy(), anchored_at=utc("2020-01-01"))
     assert (window.start, window.end) == (utc("2026-11-20T06:00"), utc("2026-11-21T06:00"))
 
 
@@ -68,7 +68,7 @@ def test_a_week_begins_on_the_brands_day_and_a_day_at_its_hour() -> None:
     ],
 )
 def test_anniversary_months_end_where_the_month_does(set_at: str, now: str, first: date, last: date) -> None:
-    window = window_at("month", utc(now), brand("Asia/Tokyo"), ANNIVERSARY, set_at=utc(set_at))
+    window = window_at("month", utc(now), brand("Asia/Tokyo"), ANNIVERSARY, anchored_at=utc(set_at))
     assert (window.first, window.last) == (first, last)
 
 
@@ -85,10 +85,17 @@ def test_windows_follow_each_other_without_a_gap(
     """Every instant is in one window, and the next one begins where it ends."""
     began = utc("2024-01-01") + timedelta(minutes=set_after)
     now = began + timedelta(minutes=minutes)
-    window = window_at(frame, now, brand(zone), policy, set_at=began)
+    window = window_at(frame, now, brand(zone), policy, anchored_at=began)
     assert window.start <= now < window.end
     assert 1 <= (window.last - window.first).days + 1 <= 31
-    after = window_at(frame, window.end, brand(zone), policy, set_at=began)
+    after = window_at(frame, window.end, brand(zone), policy, anchored_at=began)
     assert (after.start, after.first) == (window.end, window.last + timedelta(days=1))
-    before = window_at(frame, window.start, brand(zone), policy, set_at=began)
+    before = window_at(frame, window.start, brand(zone), policy, anchored_at=began)
     assert before == window
+
+
+def test_a_day_that_begins_in_an_hour_that_comes_twice_begins_once() -> None:
+    """London's clocks go back at 2 o'clock on 25 October 2026: half past one comes twice."""
+    early = brand("Europe/London", day_start=timedelta(hours=1, minutes=30))
+    days = [early.booking_day(utc(f"2026-10-25T{time}")) for time in ("00:29", "00:30", "01:10", "01:40", "12:00")]
+    assert days == [date(2026, 10, 24)] + [date(2026, 10, 25)] * 4

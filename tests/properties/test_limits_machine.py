@@ -131,7 +131,9 @@ class LimitsMachine(RuleBasedStateMachine):
             shown = self.player.get()["active"]["bet"]["all"]
             brand: BrandFacts = read_directory(self.world.engine).brands["acme"]
             for row in shown:
-                window = window_at(row["time_frame"], self.now(), brand, policy_of(brand.policy), set_at=self.now())
+                window = window_at(
+                    row["time_frame"], self.now(), brand, policy_of(brand.policy), anchored_at=self.now()
+                )
                 assert row["start_time_at"] == window.start.isoformat()
 
 

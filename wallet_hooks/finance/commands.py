@@ -1,16 +1,21 @@
-"""`wallet-hooks verify`."""
+"""`wallet-hooks verify`, `wallet-hooks close …` and `wallet-hooks reopen …`."""
 
 import json
 import sys
+from datetime import datetime
 
 import click
 from sqlalchemy import Engine
 
+from wallet_hooks import clock
 from wallet_hooks.database import reading
+from wallet_hooks.finance.closing import check_seals
+from wallet_hooks.finance.closing import close as close_days
+from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.usage import check_usage
 from wallet_hooks.ledger.verify import CHECKS, Difference
 
-_CHECKS = (*CHECKS, check_usage)
+_CHECKS = (*CHECKS, check_seals, check_usage)
 
 
 @click.command()
@@ -35,3 +40,27 @@ def verify(engine: Engine, as_json: bool) -> None:
         click.echo("the ledger is broken" if differences else f"{len(_CHECKS)} rules hold")
     if differences:
         raise SystemExit(1)
+
+
+@click.command()
+@click.argument("day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
+@click.pass_obj
+def close(engine: Engine, day: datetime) -> None:
+    """Close the books through DATE: check the ledger, seal each day, lock it. Late events go to the first open day."""
+    told = sys.stderr.isatty()
+    sealed = close_days(
+        engine, day.date(), now=clock.now(), progress=lambda text: click.echo(text, err=True) if told else None
+    )
+    for one in sealed:
+        click.echo(f"{one.day} closed: {one.transactions} transactions, {one.entries} entries, seal {one.hash}")
+
+
+@click.command()
+@click.argument("day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
+@click.option("--reason", required=True, help="Kept with the seals that it breaks.")
+@click.option("--by", default="operator", show_default=True, help="Who reopens.")
+@click.pass_obj
+def reopen(engine: Engine, day: datetime, reason: str, by: str) -> None:
+    """Open DATE and every day closed after it. Their seals stay as a trace; close them again when it is put right."""
+    count = reopen_days(engine, day.date(), reason=reason, by=by, now=clock.now())
+    click.echo(f"{count} days open again")

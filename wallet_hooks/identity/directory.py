@@ -34,7 +34,11 @@ class BrandFacts(NamedTuple):
 
     def booking_day(self, instant: datetime) -> date:
         """The accounting day of an instant (UTC): the brand's civil day, which may start after midnight."""
-        return (instant.astimezone(self.timezone).replace(tzinfo=None) - self.day_start).date()
+        day = (instant.astimezone(self.timezone).replace(tzinfo=None) - self.day_start).date()
+        # An hour that comes twice may begin a day and then seem to be before it.
+        return (
+            day + timedelta(days=1) if self.day_start and instant >= self.day_begins(day + timedelta(days=1)) else day
+        )
 
     def day_begins(self, day: date) -> datetime:
         """The instant (UTC) at which a day of `booking_day` begins; where a clock skips it, the first one after."""

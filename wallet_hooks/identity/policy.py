@@ -30,6 +30,10 @@ class Policy(NamedTuple):
     caps: Mapping[tuple[str, str], int] = {}
     defaults: Mapping[tuple[str, str], tuple[str, int]] = {}
 
+    def caps_in(self, currency: str) -> dict[str, int]:
+        """The caps in a currency, by type."""
+        return {type_: cap for (type_, code), cap in self.caps.items() if code == currency}
+
 
 _PRESETS: dict[str, dict[str, Any]] = {
     # UK Gambling Commission, RTS 12: an increase waits 24 hours and takes effect only when the customer confirms it;

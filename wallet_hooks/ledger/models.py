@@ -110,3 +110,36 @@ class ExchangeRate(Base):
     target: Mapped[str] = mapped_column(Key(6))
     rate: Mapped[str] = mapped_column(String(26))
     valid_from: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Seal(Base):
+    """A closed day's transactions as they were: a link in a chain of hashes (see `sealing.py`).
+
+    `totals` are debits by currency, `balances` what the accounts held at the day's end, by name (players' accounts
+    summed by wallet) and currency: minor units, debit positive. A day that was reopened keeps its seal as a trace.
+    """
+
+    __tablename__ = "ledger_seal"
+    __table_args__ = (
+        Index(
+            "uq_ledger_seal_standing",
+            "day",
+            unique=True,
+            postgresql_where=text("reopened_at IS NULL"),
+            sqlite_where=text("reopened_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    day: Mapped[date] = mapped_column(Date)
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+    transactions: Mapped[int] = mapped_column(BigInteger)
+    entries: Mapped[int] = mapped_column(BigInteger)
+    last_id: Mapped[int | None] = mapped_column(BigInteger)
+    totals: Mapped[dict[str, int]] = mapped_column(JSON)
+    balances: Mapped[dict[str, dict[str, int]]] = mapped_column(JSON)
+    sealed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    reopened_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reopened_by: Mapped[str | None] = mapped_column(String(100))
+    reopen_reason: Mapped[str | None] = mapped_column(Text)

@@ -14,14 +14,13 @@ from wallet_hooks.limits.windows import window_at
 
 LIVE_LIMITS = RowStatement(
     "SELECT l.customer_id, l.id, l.type, l.frame, l.amount, l.status, l.set_by, l.moves, l.changed_by, l.created_at,"
-    " l.effective_at FROM {asked} JOIN player_limit l ON l.customer_id = asked.id"
-    " WHERE l.status IN ('ACTIVE', 'PENDING') ORDER BY l.id",
+    " l.effective_at, l.anchored_at, l.needs_confirmation, l.expires_at FROM {asked}"
+    " JOIN player_limit l ON l.customer_id = asked.id WHERE l.status IN ('ACTIVE', 'PENDING') ORDER BY l.id",
     asked={"id": "bigint"},
 )
-# Bets come without a session: the one that counts is the one that was begun last.
-NEWEST_SESSIONS = RowStatement(
-    "SELECT s.customer_id, max(s.created_at) FROM {asked} JOIN login_session s ON s.customer_id = asked.id"
-    " GROUP BY s.customer_id",
+# Bets come without a session: the one that counts began with the last login, and logging out does not end it.
+LAST_LOGINS = RowStatement(
+    "SELECT c.id, c.last_login_at FROM {asked} JOIN customer c ON c.id = asked.id WHERE c.last_login_at IS NOT NULL",
     asked={"id": "bigint"},
 )
 # No window is longer than a month, wherever it begins.
@@ -61,24 +60,34 @@ class Bounds:
 def limits_by_customer(rows: Iterable[Sequence[Any]]) -> dict[int, list[Limit]]:
     """Rows of LIVE_LIMITS."""
     found: dict[int, list[Limit]] = {}
-    for customer_id, id_, type_, frame, amount, status, set_by, moves, by, created_at, effective_at in rows:
-        limit = Limit(type_, frame, amount, status, by, instant(created_at), instant(effective_at), set_by, bool(moves))
-        limit.id = id_
+    for customer_id, id_, type_, frame, amount, status, set_by, moves, by, *times, needs_confirmation, expires in rows:
+        created_at, effective_at, anchored_at = map(instant, times)
+        expires_at = expires and instant(expires)
+        limit = Limit(
+            type_, frame, amount, status, by, created_at, effective_at, anchored_at, bool(needs_confirmation),
+            expires_at, set_by, bool(moves), id=id_,
+        )  # fmt: skip
         found.setdefault(customer_id, []).append(limit)
     return found
 
 
 def bounds_of(
-    customer_id: int, limits: list[Limit], brand: BrandFacts, *, session_began: datetime | None, now: datetime
+    customer_id: int,
+    limits: list[Limit],
+    brand: BrandFacts,
+    *,
+    currency: str,
+    session_began: datetime | None,
+    now: datetime,
 ) -> Bounds:
     """What binds a customer now, of the limits that are live."""
     policy = policy_of(brand.policy)
-    mature(limits, policy, now)
+    mature(limits, policy.caps_in(currency), now)
     bounds = Bounds(customer_id, policy)
     for limit in in_force(limits):
         assert limit.amount is not None
         if limit.frame != SESSION:
-            window = window_at(limit.frame, now, brand, policy, set_at=limit.created_at)
+            window = window_at(limit.frame, now, brand, policy, anchored_at=limit.anchored_at)
             bounds.bounds.append(Bound(limit.type, limit.amount, window.first, window.last))
         elif session_began is not None:
             until = session_began + timedelta(minutes=limit.amount)
@@ -102,8 +111,8 @@ def stake_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *,
     return None
 
 
-def sessions_by_customer(rows: Iterable[Sequence[Any]]) -> Mapping[int, datetime]:
-    """Rows of NEWEST_SESSIONS."""
+def logins_by_customer(rows: Iterable[Sequence[Any]]) -> Mapping[int, datetime]:
+    """Rows of LAST_LOGINS."""
     return {customer_id: instant(began) for customer_id, began in rows}
 
 

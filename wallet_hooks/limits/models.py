@@ -16,12 +16,23 @@ class PlayerLimit(Base):
 
     `amount` is in minor units of the customer's currency, for a time limit in minutes; None takes the limit away.
     `frame` is day, week, month or session; no_limit, of one that takes away, stands for all of them. `moves` marks one
-    that, once active, replaces the other frames' limits too. What an operator sets has `set_by` operator.
+    that, once active, replaces the other frames' limits too. Anniversary windows count from `anchored_at`, which a
+    limit inherits from the one of its frame that it replaces. What an operator sets has `set_by` operator.
     """
 
     __tablename__ = "player_limit"
     __table_args__ = (
-        Index("ix_player_limit_live", "customer_id", postgresql_where=_LIVE, sqlite_where=_LIVE),
+        Index(
+            "uq_player_limit_live",
+            "customer_id",
+            "type",
+            "frame",
+            "set_by",
+            "status",
+            unique=True,
+            postgresql_where=_LIVE,
+            sqlite_where=_LIVE,
+        ),
         Index(None, "customer_id"),
         CheckConstraint("type IN ('bet', 'loss', 'deposit', 'time_limit')", name="type"),
         CheckConstraint("set_by IN ('player', 'operator')", name="set_by"),
@@ -38,7 +49,10 @@ class PlayerLimit(Base):
     changed_by: Mapped[str] = mapped_column(String(100))
     reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    anchored_at: Mapped[datetime] = mapped_column(UTCDateTime)
     effective_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    needs_confirmation: Mapped[bool] = mapped_column(Boolean)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     swapped_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     end_reason: Mapped[str | None] = mapped_column(Text)
@@ -47,7 +61,7 @@ class PlayerLimit(Base):
 class LimitQuote(Base):
     """What a change would come to, as it was told to a player under a reference of the player's own (`uuid`).
 
-    `standing` is a fingerprint of the limits that it was reckoned from; `applied` the body that it was applied with.
+    `standing` is a fingerprint of the limits and rules that it was reckoned from.
     """
 
     __tablename__ = "limit_quote"
@@ -59,7 +73,7 @@ class LimitQuote(Base):
     changed_by: Mapped[str] = mapped_column(String(100))
     standing: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    applied: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class RealityCheck(Base):

@@ -5,6 +5,7 @@ from copy import copy
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from wallet_hooks.errors import RefusedError
@@ -13,6 +14,8 @@ from wallet_hooks.limits.rules import Wanted
 from wallet_hooks.limits.service import Player, Standing
 
 QUOTE_LIFE = timedelta(minutes=15)
+_SOURCES_FIELDS = {"effective_of", "time_frame", "amount"}
+_AGAIN = "calculate the limits again"
 
 
 class Asked(NamedTuple):
@@ -44,7 +47,10 @@ def known_answer(session: Session, player: Player, asked: Asked) -> dict[str, An
 
 
 def store(session: Session, standing: Standing, asked: Asked, answer: Mapping[str, Any]) -> None:
-    """Keep a quote: for a quarter of an hour it can be applied."""
+    """Keep a quote, which can be applied for a quarter of an hour; older ones that never were are forgotten."""
+    own = LimitQuote.customer_id == standing.player.customer.id
+    too_old = LimitQuote.created_at <= standing.now - QUOTE_LIFE
+    session.execute(delete(LimitQuote).where(own, too_old, LimitQuote.applied_at.is_(None)))
     session.add(
         LimitQuote(
             customer_id=standing.player.customer.id,
@@ -66,42 +72,47 @@ def apply(session: Session, standing: Standing, uuid: str, body: Mapping[str, An
     it was applied already with another body.
     """
     quote = session.get(LimitQuote, (standing.player.customer.id, uuid))
-    if quote is not None and quote.applied is not None:
-        if _without_left(quote.applied) != _without_left(body):
+    if quote is None:
+        raise RefusedError("stale_quote", _AGAIN)
+    if quote.applied_at is not None:
+        if not _says(body, quote.answer):
             raise RefusedError("uuid_conflict", "uuid was used for another request")
         return None
+    wanted = [Wanted(*one) for one in quote.asked["wanted"]]
     if (
-        quote is None
-        or standing.now - quote.created_at >= QUOTE_LIFE
+        standing.now - quote.created_at >= QUOTE_LIFE
         or quote.standing != standing.fingerprint()
         or not _says(body, quote.answer)
+        or not _is_as_told(quote, preview(standing, wanted, by=quote.changed_by))
     ):
-        raise RefusedError("stale_quote", "calculate the limits again")
-    quote.applied = dict(body)
-    for one in quote.asked["wanted"]:
-        standing.change(standing.limits, Wanted(*one), by=quote.changed_by)
+        raise RefusedError("stale_quote", _AGAIN)
+    quote.applied_at = standing.now
+    for one in wanted:
+        standing.change(standing.limits, one, by=quote.changed_by)
     standing.save()
     reality_check: str | None = quote.asked["reality_check"]
     return reality_check
 
 
+def _is_as_told(quote: LimitQuote, effective: Sequence[datetime | None]) -> bool:
+    """Whether the changes take effect when they were told to, give or take the time that the player thought it over."""
+    told = [quote.answer[type_]["effective_of_at"] for type_, *_ in quote.asked["wanted"]]
+    return all(
+        (instant is None) == (text is None)
+        and (instant is None or instant - datetime.fromisoformat(text) <= QUOTE_LIFE)
+        for instant, text in zip(effective, told, strict=True)
+    )
+
+
 def _says(body: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     """Whether a body repeats what was told, field for field."""
-    given, expected = _without_left(body), _without_left(told)
-    return set(given) == set(expected) and all(_matches(given[key], expected[key]) for key in expected)
+    return set(body) == set(told) and all(_matches(body[key], told[key]) for key in told)
 
 
 def _matches(given: Any, expected: Any) -> bool:
-    """The twins of the source's fields, which end in _at, may be left out; what is there must be what was told."""
+    """The source's fields must be there; what is there must be what was told, but for what is left by now."""
     if not isinstance(expected, dict) or not isinstance(given, dict):
         return bool(given == expected)
-    needed = {name for name in expected if not name.endswith("_at")}
-    return needed <= set(given) and all(expected.get(name) == value for name, value in given.items())
-
-
-def _without_left(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A body without what changes while nobody changes a limit."""
-    return {
-        key: {name: one for name, one in value.items() if name != "amount_left"} if isinstance(value, dict) else value
-        for key, value in body.items()
-    }
+    facts = {name: value for name, value in given.items() if name != "amount_left"}
+    needed = _SOURCES_FIELDS & set(expected)
+    return needed <= set(facts) <= set(expected) and all(expected[name] == value for name, value in facts.items())

@@ -97,13 +97,11 @@ def calculate(call: Gateway) -> Answer:
 
 def update(call: Gateway) -> Answer:
     """Make the changes that were calculated."""
-    if type(call.body) is not dict or type(call.body.get("uuid")) is not str:
-        raise ValidationError({"uuid": ["Missing data for required field."]})
-    body = {name: value for name, value in call.body.items() if name != "uuid"}
+    uuid, body = schemas.read_update(call.body)
     with writing(call.office.engine) as session:
         player = call.player(session, lock=True)
         standing = Standing(session, player, now=call.now)
-        period = quotes.apply(session, standing, call.body["uuid"], body)
+        period = quotes.apply(session, standing, uuid, body)
         if period is not None:
             service.set_reality_check(session, player, period, now=call.now)
     return 202, "Updated"

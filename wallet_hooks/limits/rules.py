@@ -4,7 +4,7 @@ A player's limits of one type stand side by side, one a frame. In each frame at 
 an operator sets is apart: a player's changes neither see it nor touch it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -31,6 +31,9 @@ class Limit:
     changed_by: str
     created_at: datetime
     effective_at: datetime
+    anchored_at: datetime
+    needs_confirmation: bool = True
+    expires_at: datetime | None = None
     set_by: str = PLAYER
     moves: bool = False
     swapped_at: datetime | None = None
@@ -57,21 +60,32 @@ def in_force(limits: Iterable[Limit]) -> list[Limit]:
     return [limit for limit in limits if limit.status == ACTIVE and limit.amount is not None]
 
 
-def mature(limits: Iterable[Limit], policy: Policy, now: datetime) -> None:
-    """Bring limits to where time alone has brought them."""
+def mature(limits: Iterable[Limit], caps: Mapping[str, int], now: datetime) -> None:
+    """Bring limits to where time alone has brought them, by the rules under which they were asked for.
+
+    `caps` are the operator's by type: what is above one by now stays pending.
+    """
     limits = list(limits)
     for limit in sorted(_of(limits, PENDING), key=lambda one: (one.effective_at, one.id or 0)):
-        if not policy.confirm_required and now >= limit.effective_at:
+        if limit.expires_at is not None and now >= limit.expires_at:
+            limit.end(EXPIRED, limit.expires_at)
+        elif not limit.needs_confirmation and now >= limit.effective_at and not is_above(limit, caps):
             activate(limits, limit, at=limit.effective_at)
-        elif policy.pending_ttl is not None and now >= limit.effective_at + policy.pending_ttl:
-            limit.end(EXPIRED, limit.effective_at + policy.pending_ttl)
+
+
+def is_above(limit: Limit, caps: Mapping[str, int]) -> bool:
+    """Whether a limit is above the operator's cap; none at all is above any."""
+    cap = caps.get(limit.type)
+    return cap is not None and (limit.amount is None or limit.amount > cap)
 
 
 def activate(limits: Iterable[Limit], pending: Limit, *, at: datetime) -> None:
     """Put a pending limit in the place of those that it loosens."""
     for other in _of(limits, ACTIVE, pending.type):
-        if _gives_way(other, pending):
+        if gives_way(other, pending):
             other.end(REPLACED, at)
+            if other.frame == pending.frame:
+                pending.anchored_at = other.anchored_at
     pending.swapped_at = at
     if pending.amount is None:
         pending.end(REPLACED, at)  # what takes a limit away is done with it
@@ -100,18 +114,17 @@ def change(
     _end_all(pending, SUPERSEDED, now)
     if wanted.amount is not None and _is_tighter(wanted, same or active):
         _end_all(same, REPLACED, now)
-        limits.append(_limit(wanted, ACTIVE, now, now, by))
+        anchor = min((limit.anchored_at for limit in same), default=now)
+        limits.append(Limit(*wanted, ACTIVE, by, now, now, anchor))
         return None
     moves = not same and wanted.amount is not None
     effective = now + policy.cooldown
     if policy.wait_period_end:
         effective = max([effective, *map(window_end, active if moves else affected)])
-    limits.append(_limit(wanted, PENDING, now, effective, by, moves=moves))
+    expires = effective + policy.pending_ttl if policy.confirm_required and policy.pending_ttl else None
+    confirmed = policy.confirm_required
+    limits.append(Limit(*wanted, PENDING, by, now, effective, effective, confirmed, expires, moves=moves))
     return effective
-
-
-def _limit(wanted: Wanted, status: str, now: datetime, effective: datetime, by: str, *, moves: bool = False) -> Limit:
-    return Limit(wanted.type, wanted.frame, wanted.amount, status, by, now, effective, moves=moves)
 
 
 def _of(limits: Iterable[Limit], status: str, type_: str | None = None) -> list[Limit]:
@@ -120,7 +133,8 @@ def _of(limits: Iterable[Limit], status: str, type_: str | None = None) -> list[
     ]
 
 
-def _gives_way(other: Limit, pending: Limit) -> bool:
+def gives_way(other: Limit, pending: Limit) -> bool:
+    """Whether an active limit ends when a pending one of its type is put in force."""
     if pending.frame in (NO_LIMIT, other.frame):
         return True
     return pending.moves and not _is_tighter(Wanted(pending.type, pending.frame, pending.amount), [other])

@@ -5,7 +5,7 @@ Instants keep the source's formats, in UTC, with ISO 8601 twins beside them (`â€
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -15,7 +15,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES, Policy
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.quotes import Asked
-from wallet_hooks.limits.rules import ACTIVE, NO_LIMIT, PENDING, SESSION, Limit, Wanted
+from wallet_hooks.limits.rules import ACTIVE, NO_LIMIT, PENDING, SESSION, Limit, Wanted, gives_way, is_above
 from wallet_hooks.limits.service import REALITY_CHECKS, Standing
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
@@ -56,7 +56,14 @@ class CalculateShape(Shape):
     reality_check = Text(validate=validate.OneOf(REALITY_CHECKS))
 
 
+class UpdateShape(Shape):
+    """Body of update: the reference, and what calculate told."""
+
+    uuid = Identifier(required=True)
+
+
 _calculate = CalculateShape(unknown="raise")
+_update = UpdateShape()
 
 
 def read_calculate(document: Any, *, currency: str, policy: Policy) -> Asked:
@@ -94,8 +101,15 @@ def _wanted_time(text: str) -> Wanted:
     return Wanted("time_limit", SESSION, minutes)
 
 
+def read_update(document: Any) -> tuple[str, dict[str, Any]]:
+    """The reference of an update, and what it repeats of the quote. Raises marshmallow's ValidationError."""
+    given = _update.load(document)
+    return given["uuid"], {name: value for name, value in document.items() if name != "uuid"}
+
+
 def read_row_ids(values: Any) -> list[int]:
-    """Row ids as they are sent: each a string or a number, or several of them joined by commas."""
+    """Row ids as they are sent: one or a list, each a string or a number, or several of them joined by commas."""
+    values = [values] if type(values) is str else values
     if type(values) is not list or not all(type(value) in (str, Number) for value in values):
         raise ValidationError("A list of row ids is expected.")
     ids = [one.strip() for value in values for one in value.split(",")]
@@ -111,8 +125,8 @@ def calculated(
     answer: dict[str, Any] = {}
     for wanted, instant in zip(asked.wanted, effective, strict=True):
         answer[wanted.type] = {
-            "effective_of": "now" if instant is None else f"{instant:%Y-%m-%d %H:%M}",
-            "effective_of_at": (instant or standing.now).isoformat() if instant else None,
+            "effective_of": "now" if instant is None else _to_the_minute(instant),
+            "effective_of_at": instant.isoformat() if instant else None,
             "time_frame": _frame(wanted.type, wanted.frame, wanted.amount),
         }
         if wanted.type != "time_limit":
@@ -126,7 +140,8 @@ def _new_amounts(standing: Standing, wanted: Wanted, usage: Usage, currency: str
     if wanted.amount is None:
         return {"amount": NO_LIMIT, "amount_left": NO_LIMIT}
     player = standing.player
-    window = window_at(wanted.frame, standing.now, player.brand, player.policy, set_at=standing.now)
+    anchor = min((limit.anchored_at for limit in standing.own_active(wanted.type, wanted.frame)), default=standing.now)
+    window = window_at(wanted.frame, standing.now, player.brand, player.policy, anchored_at=anchor)
     used = usage.used(wanted.type, player.customer.id, window.first, window.last, player.policy)
     return {"amount": plain(wanted.amount, currency), "amount_left": _left(wanted.amount, used, currency)}
 
@@ -165,7 +180,7 @@ def _row(standing: Standing, limit: Limit, usage: Usage) -> tuple[int, dict[str,
     """What is left of a limit, and the limit as it goes out."""
     assert limit.amount is not None
     player, currency = standing.player, standing.player.customer.currency
-    window = window_at(limit.frame, standing.now, player.brand, player.policy, set_at=limit.created_at)
+    window = window_at(limit.frame, standing.now, player.brand, player.policy, anchored_at=limit.anchored_at)
     used = usage.used(limit.type, player.customer.id, window.first, window.last, player.policy)
     return limit.amount - used, {
         "time_frame": limit.frame,
@@ -183,22 +198,34 @@ def _pending_data(standing: Standing, limits: Sequence[Limit]) -> dict[str, Any]
 
 
 def _pending_row(standing: Standing, limit: Limit) -> dict[str, Any]:
-    policy = standing.player.policy
-    end = limit.effective_at + policy.pending_ttl if policy.pending_ttl else None
+    can_swap = limit.needs_confirmation and standing.player.policy.swap_delete_enabled
     row = {
         "time_frame": _frame(limit.type, limit.frame, limit.amount),
         **_instants(start_time=limit.effective_at, last_changed=limit.created_at),
         "end_time": UNDEFINED,
         "changed_by": limit.changed_by,
         "row_id": str(limit.id),
-        "can_activate": policy.confirm_required and standing.now >= limit.effective_at,
+        "can_activate": can_swap and standing.now >= limit.effective_at and not is_above(limit, standing.caps),
     }
-    if end is not None:
-        row |= _instants(end_time=end)
+    if limit.expires_at is not None:
+        row |= _instants(end_time=limit.expires_at)
+    if replaced := _replaced_by(standing, limit):
+        row["replaces"] = replaced
     if limit.type != "time_limit":
         amount = limit.amount
         row["amount"] = NO_LIMIT if amount is None else plain(amount, standing.player.customer.currency)
     return row
+
+
+def _replaced_by(standing: Standing, pending: Limit) -> list[str]:
+    """The frames whose limits end when a pending one of another frame is put in force."""
+    own = standing.own_active(pending.type)
+    return [limit.frame for limit in own if limit.frame != pending.frame and gives_way(limit, pending)]
+
+
+def _to_the_minute(instant: datetime) -> str:
+    """Rounded up: what is told to be possible at a minute is possible then."""
+    return f"{instant + timedelta(seconds=59, microseconds=999_999):%Y-%m-%d %H:%M}"
 
 
 def _time_data(standing: Standing) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from wallet_hooks.limits.rules import (
     Wanted,
     activate,
     change,
+    is_above,
     mature,
 )
 from wallet_hooks.limits.usage import USAGE_SINCE, DayUsage, Usage
@@ -62,11 +63,12 @@ class Standing:
             PlayerLimit.customer_id == player.customer.id, PlayerLimit.status.in_([ACTIVE, PENDING])
         )
         self.limits = [_limit(row) for row in session.scalars(query.order_by(PlayerLimit.id))]
-        mature(self.limits, player.policy, now)
+        self.caps = player.policy.caps_in(player.customer.currency)
+        mature(self.limits, self.caps, now)
 
     def save(self) -> None:
-        """Write what changed. The caller holds the customer's lock."""
-        for limit in self.limits:
+        """Write what changed: what ended first, because a frame has room for one. The caller holds the lock."""
+        for limit in sorted(self.limits, key=lambda limit: (limit.id is None, limit.status in (ACTIVE, PENDING))):
             row = PlayerLimit(customer_id=self.player.customer.id) if limit.id is None else None
             row = row or self._session.get_one(PlayerLimit, limit.id)
             for name in _COLUMNS:
@@ -80,11 +82,16 @@ class Standing:
         if self.player.customer.limited != live:
             self.player.customer.limited = live
 
+    def own_active(self, type_: str, frame: str | None = None) -> list[Limit]:
+        """The player's own limits of a type that are in force, of one frame or of all."""
+        active = (limit for limit in self.limits if (limit.type, limit.status, limit.set_by) == (type_, ACTIVE, PLAYER))
+        return [limit for limit in active if frame in (None, limit.frame)]
+
     def window_end(self, limit: Limit) -> datetime:
         """When the running window of a limit ends."""
         if limit.frame == SESSION:
             return self.now
-        window = window_at(limit.frame, self.now, self.player.brand, self.player.policy, set_at=limit.created_at)
+        window = window_at(limit.frame, self.now, self.player.brand, self.player.policy, anchored_at=limit.anchored_at)
         return window.end
 
     def change(self, limits: list[Limit], wanted: Wanted, *, by: str) -> datetime | None:
@@ -93,17 +100,24 @@ class Standing:
 
     def fingerprint(self) -> str:
         """What a quote is reckoned from."""
-        return fingerprint(*((limit.id, limit.status) for limit in self.limits))
+        return fingerprint(self.player.brand.policy, *((limit.id, limit.status) for limit in self.limits))
 
     def bounds(self, *, session_began: datetime | None = None) -> Bounds:
         """What binds the player now."""
-        limits = [copy(limit) for limit in self.limits]
-        return bounds_of(self.player.customer.id, limits, self.player.brand, session_began=session_began, now=self.now)
+        customer, limits = self.player.customer, [copy(limit) for limit in self.limits]
+        return bounds_of(
+            customer.id,
+            limits,
+            self.player.brand,
+            currency=customer.currency,
+            session_began=session_began,
+            now=self.now,
+        )
 
 
 _COLUMNS = (
-    "type", "frame", "amount", "status", "set_by", "moves", "changed_by", "created_at", "effective_at", "swapped_at",
-    "ended_at",
+    "type", "frame", "amount", "status", "set_by", "moves", "changed_by", "created_at", "effective_at", "anchored_at",
+    "needs_confirmation", "expires_at", "swapped_at", "ended_at",
 )  # fmt: skip
 
 
@@ -133,6 +147,8 @@ def swap(session: Session, standing: Standing, ids: Sequence[int]) -> list[Playe
             raise RefusedError("unknown_row", "unknown row id")
         if limit is not None and limit.status == PENDING and standing.now < limit.effective_at:
             raise RefusedError("not_yet", "the limit cannot be activated yet")
+        if limit is not None and limit.status == PENDING and is_above(limit, standing.caps):
+            raise RefusedError("above_cap", "the limit is above what the operator allows")
     for row in rows:
         limit = by_id.get(row.id)
         if limit is not None and limit.status == PENDING:
@@ -157,11 +173,12 @@ def set_by_operator(
     standing: Standing, *, type_: str, frame: str, amount: int, reason: str, by: str, session: Session
 ) -> PlayerLimit:
     """Set a limit that a player cannot relax, at once. One of the same type and frame is replaced."""
-    _end_operators(session, standing, type_, frame, reason)
     customer, now = standing.player.customer, standing.now
+    before = _end_operators(session, standing, type_, frame, reason)
+    anchor = min((limit.anchored_at for limit in before), default=now)
     row = PlayerLimit(
         customer_id=customer.id, type=type_, frame=frame, amount=amount, status=ACTIVE, set_by=OPERATOR, moves=False,
-        changed_by=by, reason=reason, created_at=now, effective_at=now,
+        changed_by=by, reason=reason, created_at=now, effective_at=now, anchored_at=anchor, needs_confirmation=False,
     )  # fmt: skip
     session.add(row)
     customer.limited = True
@@ -184,8 +201,8 @@ def take_deposit(session: Session, player: Player, amount: int, *, now: datetime
 
     The caller holds the customer's lock; `amount` in minor units of the customer's currency.
     """
-    usage = usage_of(session, player, now=now)
     if player.customer.limited:
+        usage = usage_of(session, player, now=now)
         left = Standing(session, player, now=now).bounds().left("deposit", usage)
         if left is not None and amount > left:
             raise RefusedError("deposit_limit_exceeded", "more than the customer may deposit")
@@ -215,7 +232,7 @@ def _has_matured(limit: Limit | None) -> bool:
     return limit is not None and limit.swapped_at is not None
 
 
-def _end_operators(session: Session, standing: Standing, type_: str, frame: str, reason: str) -> bool:
+def _end_operators(session: Session, standing: Standing, type_: str, frame: str, reason: str) -> list[Limit]:
     found = [
         limit
         for limit in standing.limits
@@ -225,4 +242,5 @@ def _end_operators(session: Session, standing: Standing, type_: str, frame: str,
         limit.end(REPLACED, standing.now)
         session.get_one(PlayerLimit, limit.id).end_reason = reason
     standing.save()
-    return bool(found)
+    session.flush()
+    return found

@@ -17,15 +17,15 @@ class Window(NamedTuple):
     end: datetime
 
 
-def window_at(frame: str, now: datetime, brand: BrandFacts, policy: Policy, *, set_at: datetime) -> Window:
+def window_at(frame: str, now: datetime, brand: BrandFacts, policy: Policy, *, anchored_at: datetime) -> Window:
     """The window of a day, week or month that an instant is in.
 
     Calendar windows begin with the brand's day, its week or the month; anniversary windows count from the day on which
-    the limit was set.
+    the limit was first set.
     """
     today = brand.booking_day(now)
     if policy.window == "anniversary":
-        first, after = _anniversary(frame, today, brand.booking_day(set_at))
+        first, after = _anniversary(frame, today, brand.booking_day(anchored_at))
     else:
         first, after = _calendar(frame, today, policy.week_start)
     return Window(first, after - timedelta(days=1), brand.day_begins(first), brand.day_begins(after))

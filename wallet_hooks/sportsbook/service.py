@@ -30,12 +30,12 @@ from wallet_hooks.ledger.queries import (
     lines_by_reference,
 )
 from wallet_hooks.limits.enforcement import (
+    LAST_LOGINS,
     LIVE_LIMITS,
     LONGEST,
-    NEWEST_SESSIONS,
     bounds_of,
     limits_by_customer,
-    sessions_by_customer,
+    logins_by_customer,
 )
 from wallet_hooks.limits.usage import USAGE_SINCE
 from wallet_hooks.sportsbook.bets import (
@@ -247,16 +247,18 @@ def _read_limits(session: Session, book: Book, requests: Sequence[Request]) -> N
     for bet in _of_kind(PlaceBets, requests):
         customer = book.customer(bet.key.client, bet.user_uid)
         if customer is not None and customer.limited:
-            found[customer.id] = book.brands[bet.key.client]
+            found[customer.id] = book.brands[bet.key.client], customer.currency
     if not found:
         return
     ids = [(id_,) for id_ in sorted(found)]
-    since = [(id_, found[id_].booking_day(book.now) - LONGEST) for (id_,) in ids]
-    limits, usage, sessions = run_together(session, [LIVE_LIMITS(ids), USAGE_SINCE(since), NEWEST_SESSIONS(ids)])
+    since = [(id_, found[id_][0].booking_day(book.now) - LONGEST) for (id_,) in ids]
+    limits, usage, logins = run_together(session, [LIVE_LIMITS(ids), USAGE_SINCE(since), LAST_LOGINS(ids)])
     book.usage.load(usage)
-    began = sessions_by_customer(sessions)
+    began = logins_by_customer(logins)
     book.limits = {
-        id_: bounds_of(id_, of_customer, found[id_], session_began=began.get(id_), now=book.now)
+        id_: bounds_of(
+            id_, of_customer, found[id_][0], currency=found[id_][1], session_began=began.get(id_), now=book.now
+        )
         for id_, of_customer in limits_by_customer(limits).items()
     }
 

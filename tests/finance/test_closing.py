@@ -1,0 +1,270 @@
+"""Closing days: what is sealed stays as it was, what is closed takes nothing more."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from freezegun import freeze_time
+from sqlalchemy import text
+
+from tests.test_commands import Shell
+from tests.world import OK, World, bet, result
+from wallet_hooks.database import reading
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance import closing
+from wallet_hooks.finance.closing import close, reopen
+from wallet_hooks.ledger.models import Period, Seal
+from wallet_hooks.ledger.sealing import standing_seals
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+FIRST, SECOND = date(2026, 11, 19), date(2026, 11, 20)
+
+
+@pytest.fixture
+def history(empty_world: World) -> World:
+    """Bets on two days, the second of them settled on the third."""
+    with freeze_time("2026-11-19T10:00:00Z") as moment:
+        empty_world.brand()
+        empty_world.provider()
+        empty_world.customer()
+        empty_world.place(bet(1))
+        empty_world.settle(result(1))
+        moment.move_to("2026-11-20T23:59:59Z")
+        empty_world.place(bet(2))
+        moment.move_to("2026-11-21T00:00:01Z")
+        empty_world.settle(result(2, "0", outcome="lost"))
+    return empty_world
+
+
+def booked(world: World, reference: str) -> str:
+    with reading(world.engine) as session:
+        query = text("SELECT booked_on FROM ledger_transaction WHERE reference LIKE :reference")
+        return str(session.scalar(query, {"reference": f"%{reference}"}))
+
+
+def tampered(world: World, *statements: str) -> None:
+    """Change history behind the triggers' back, as somebody with the database's password could."""
+    with world.engine.begin() as connection:
+        if world.engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        else:
+            for trigger in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
+                connection.execute(text(f"DROP TRIGGER {trigger[0]}"))
+            connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def test_each_day_is_sealed_onto_the_one_before(history: World) -> None:
+    sealed = close(history.engine, SECOND, now=NOON)
+    assert [(one.day, one.transactions, one.entries) for one in sealed] == [(FIRST, 3, 8), (SECOND, 1, 2)]
+    assert sealed[0].previous == ""
+    assert sealed[1].previous == sealed[0].hash
+    assert sealed[1].totals == {"EUR": 1000}
+    assert sealed[1].balances == {
+        "expenses:winnings:acme:betflex": {"EUR": 2500},
+        "income:stakes:acme:betflex": {"EUR": -1000},
+        "players:UK": {"EUR": -10500},
+        "players:open_stakes": {"EUR": -1000},
+        "psp:opening": {"EUR": 10000},
+    }
+    assert history.differences() == []
+
+
+def test_a_seal_can_be_reckoned_from_its_description_alone(history: World) -> None:
+    """By the words of the documentation, with nothing of the code."""
+    import hashlib  # noqa: PLC0415
+
+    sealed = close(history.engine, SECOND, now=NOON)
+    with reading(history.engine) as session:
+        rows = session.execute(
+            text(
+                "SELECT t.id, t.kind, t.reference, t.fingerprint, t.occurred_at, t.recorded_at, t.booked_on,"
+                " t.description, t.reverses_id, e.line, a.name, e.currency, e.amount, e.balance_after, e.version"
+                " FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id"
+                " JOIN ledger_account a ON a.id = e.account_id ORDER BY t.id, e.line"
+            )
+        ).all()
+    previous = ""
+    for one in sealed:
+        digest = hashlib.sha256(f"{previous}{one.day}\n".encode())
+        for id_ in sorted({row[0] for row in rows if str(row[6]) == str(one.day)}):
+            own = [row for row in rows if row[0] == id_]
+            facts = list(own[0][:9])
+            facts[4:7] = [instant(facts[4]), instant(facts[5]), str(facts[6])]
+            line = json.dumps([*facts, [list(row[9:]) for row in own]], ensure_ascii=False, separators=(",", ":"))
+            digest.update(f"{line}\n".encode())
+        previous = digest.hexdigest()
+        assert previous == one.hash
+
+
+def instant(value: Any) -> str:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value.astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def test_late_events_are_booked_into_the_first_open_day(history: World) -> None:
+    close(history.engine, SECOND, now=NOON)
+    with freeze_time("2026-11-20T12:00:00Z"):
+        assert history.place(bet(3)) == OK
+    assert booked(history, "wager:3:stake") == "2026-11-21"
+    assert history.differences() == []
+
+
+def test_a_day_that_is_not_over_everywhere_is_not_closed(history: World) -> None:
+    history.brand("west", id_=2, timezone="America/Santiago", day_start="06:00")
+    with pytest.raises(RefusedError) as refusal:
+        close(history.engine, SECOND, now=datetime(2026, 11, 21, 8, 59, tzinfo=UTC))
+    assert (refusal.value.code, "west" in str(refusal.value)) == ("day_not_over", True)
+    assert history.count("ledger_period") == 0
+    assert close(history.engine, SECOND, now=datetime(2026, 11, 21, 9, tzinfo=UTC))
+
+
+def test_a_closed_day_is_closed_once(history: World) -> None:
+    close(history.engine, SECOND, now=NOON)
+    for day in (FIRST, SECOND):
+        with pytest.raises(RefusedError) as refusal:
+            close(history.engine, day, now=NOON)
+        assert refusal.value.code == "already_closed"
+
+
+def test_of_two_closes_at_once_one_closes(history: World) -> None:
+    gate = threading.Barrier(2)
+    real = closing._stop_postings
+
+    def wait_for_the_other(*arguments: Any) -> None:
+        if not gate.broken:
+            gate.wait(5)
+        real(*arguments)
+
+    def attempt(_: int) -> str:
+        try:
+            close(history.engine, SECOND, now=NOON)
+        except RefusedError as refusal:
+            return refusal.code
+        return "closed"
+
+    # On SQLite the second writer cannot even begin while the first waits: there the two meet before they write.
+    if history.engine.dialect.name == "postgresql":
+        with patch.object(closing, "_stop_postings", wait_for_the_other), ThreadPoolExecutor(2) as pool:
+            outcomes = sorted(pool.map(attempt, range(2)))
+    else:
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = sorted(pool.map(attempt, range(2)))
+    assert outcomes == ["already_closed", "closed"]
+    assert history.count("ledger_seal") == 2
+    assert history.differences() == []
+
+
+def test_a_posting_that_comes_between_is_sealed_too(history: World) -> None:
+    """What was read beforehand is compared once nobody can post any more."""
+    real = closing._stop_postings
+
+    def post_first(session: Any, engine: Any) -> None:
+        if engine.dialect.name == "postgresql":
+            with freeze_time("2026-11-20T12:00:00Z"):
+                assert history.place(bet(3)) == OK
+        real(session, engine)
+
+    with patch.object(closing, "_stop_postings", post_first):
+        sealed = close(history.engine, SECOND, now=NOON)
+    assert sealed[-1].transactions == (2 if history.engine.dialect.name == "postgresql" else 1)
+    assert history.differences() == []
+
+
+def test_a_crash_in_the_middle_leaves_it_undone(history: World) -> None:
+    with patch.object(closing, "_row", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        close(history.engine, SECOND, now=NOON)
+    assert (history.count("ledger_period"), history.count("ledger_seal")) == (0, 0)
+    assert len(close(history.engine, SECOND, now=NOON)) == 2
+
+
+def test_bets_are_taken_while_a_day_is_closed(history: World) -> None:
+    statuses: list[int] = []
+
+    def keep_betting() -> None:
+        statuses.extend(history.place(bet(f"x{number}", "0.10")).status for number in range(20))
+
+    better = threading.Thread(target=keep_betting)
+    better.start()
+    close(history.engine, SECOND, now=NOON)
+    better.join()
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= 10
+    assert history.differences() == []
+
+
+def test_reopening_leaves_a_trace_and_opens_what_came_after(history: World) -> None:
+    first = close(history.engine, SECOND, now=NOON)
+    for reason, day, code in (("", SECOND, "reason_required"), ("x", date(2026, 11, 18), "not_closed")):
+        with pytest.raises(RefusedError) as refusal:
+            reopen(history.engine, day, reason=reason, by="ann", now=NOON)
+        assert refusal.value.code == code
+    assert reopen(history.engine, FIRST, reason="a deposit was missing", by="ann", now=NOON) == 2
+    with reading(history.engine) as session:
+        assert standing_seals(session) == []
+        assert [(seal.reopened_by, seal.reopen_reason) for seal in session.query(Seal)] == [
+            ("ann", "a deposit was missing")
+        ] * 2
+        assert session.query(Period).count() == 0
+    again = close(history.engine, SECOND, now=NOON)
+    assert [one.hash for one in again] == [one.hash for one in first]
+    assert history.differences() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("UPDATE ledger_transaction SET description = 'x' WHERE id = 1", "2026-11-19"),
+        ("UPDATE ledger_transaction SET occurred_at = recorded_at WHERE booked_on = '2026-11-20' AND false", None),
+        ("UPDATE ledger_entry SET amount = amount * 2, balance_after = balance_after * 2", "2026-11-19"),
+        ("UPDATE ledger_account SET name = 'psp:elsewhere' WHERE name = 'psp:opening'", "2026-11-19"),
+        ("UPDATE ledger_seal SET hash = previous WHERE day = '2026-11-20'", "2026-11-20"),
+        ("UPDATE ledger_seal SET transactions = 9 WHERE day = '2026-11-20'", "2026-11-20"),
+        ("DELETE FROM ledger_seal WHERE day = '2026-11-20'", "2026-11-20"),
+        ("DELETE FROM ledger_period WHERE day = '2026-11-20'", "2026-11-20"),
+    ],
+)
+def test_what_was_changed_behind_the_triggers_back_is_named(history: World, statement: str, where: str | None) -> None:
+    close(history.engine, SECOND, now=NOON)
+    tampered(history, statement)
+    with reading(history.engine) as session:
+        found = closing.check_seals(session)
+    assert (found[0].where if found else None) == (f"day {where}" if where else None)
+
+
+def test_a_tail_that_was_deleted_is_found(history: World) -> None:
+    close(history.engine, SECOND, now=NOON)
+    tail = "(SELECT id FROM ledger_transaction WHERE booked_on = '2026-11-20')"
+    tampered(
+        history,
+        f"DELETE FROM ledger_entry WHERE transaction_id IN {tail}",
+        "DELETE FROM ledger_transaction WHERE booked_on = '2026-11-20'",
+    )
+    with reading(history.engine) as session:
+        (found,) = closing.check_seals(session)
+    assert "transactions 0, sealed 1" in found.what
+
+
+def test_a_broken_ledger_is_not_closed(history: World) -> None:
+    tampered(history, "UPDATE ledger_account SET balance = balance + 1 WHERE holder_id IS NOT NULL")
+    with pytest.raises(RefusedError) as refusal:
+        close(history.engine, SECOND, now=NOON)
+    assert (refusal.value.code, "balance" in str(refusal.value)) == ("ledger_broken", True)
+    assert history.count("ledger_seal") == 0
+
+
+def test_the_commands_close_and_reopen(history: World) -> None:
+    shell = Shell(history.settings.database_url)
+    told = shell.ok("close", "2026-11-20")
+    assert told.splitlines()[1].startswith("2026-11-20 closed: 1 transactions, 2 entries, seal ")
+    assert "rules hold" in shell.ok("verify")
+    assert shell.run("close", "2026-11-20").returncode == 1
+    assert shell.run("close", "2999-01-01").returncode == 1
+    assert shell.run("close", "yesterday").returncode == 2
+    assert shell.run("reopen", "2026-11-20").returncode == 2
+    assert "1 days open" in shell.ok("reopen", "2026-11-20", "--reason", "late file")
