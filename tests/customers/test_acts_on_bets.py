@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 from mmdb_writer import MMDBWriter
-from netaddr import IPSet  # type: ignore[import-untyped]
+from netaddr import IPSet
 
 from tests.desk import Desk
 from tests.world import OK, World, bet, error, refund, result

@@ -1,0 +1,340 @@
+"""Exports against independent readers: ledger, hledger, beancount and DuckDB reach our figures, and catch errors."""
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from beancount import loader
+from beancount.core.data import Transaction as BeancountTransaction
+from freezegun import freeze_time
+
+from tests.test_commands import Shell
+from tests.world import World, bet, refund, result
+from wallet_hooks import clock
+from wallet_hooks.cashier.service import Movement, move
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import writing
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.closing import close
+from wallet_hooks.finance.exports import FORMATS, write
+from wallet_hooks.finance.reports import REPORTS, Asked
+from wallet_hooks.ledger.service import set_rate
+
+FIRST, LAST = date(2026, 11, 18), date(2026, 11, 20)
+EVIL = "x\"\n2026-11-18 forged\n  ; =1+1 \u202e, 'y'"
+
+
+@pytest.fixture
+def history(empty_world: World) -> World:
+    """Three currencies, three days, another brand's time zone, corrections, and names that would forge lines."""
+    world = empty_world
+    with freeze_time("2026-11-18T10:00:00Z") as moment:
+        for client, id_, zone in (("acme", 1007, "Europe/London"), ("west", 2, "America/Santiago")):
+            world.brand(client, id_=id_, timezone=zone)
+            world.provider(client)
+        for uid, currency, balance in (("7", "EUR", "100.00"), ("8", "JPY", "50000"), ("9", "KWD", "30.000")):
+            world.customer(uid, currency=currency, balance=balance)
+        world.customer("7", client="west", balance="40.00")
+        with writing(world.engine) as session:
+            set_rate(session, source="GBP", target="EUR", rate="1.20", now=clock.now())
+        world.place(bet(1), bet("=2+5", "7.50"), bet(3, "1000", user=8, currency="JPY"))
+        world.place(bet(4, "0.125", user=9, currency="KWD"), bet(5, "5.00", currency="GBP"))
+        moment.move_to("2026-11-19T02:30:00Z")  # still the 18th in Santiago
+        world.place(bet(1, "4.00", client="west"))
+        world.settle(result(1, "25.00"), result(3, "2500", user="8", currency="JPY"))
+        moment.move_to("2026-11-19T12:00:00Z")
+        world.settle(
+            result(1, "30.00"), result(4, "0.001", user="9", currency="KWD"), result(5, "9.99", currency="GBP")
+        )
+        with writing(world.engine) as session:
+            customer, _ = customer_by_uid(session, client="acme", uid="7", lock=True)
+            evil = Movement(kind="adjustment", amount=-150, reference="A1", reason=EVIL)
+            move(session, customer, evil, now=clock.now())
+        moment.move_to("2026-11-20T12:00:00Z")
+        world.cancel(refund("=2+5"))
+        world.place(bet(6, "3.33"))
+    return world
+
+
+def exported(world: World, report: str, format_: str, first: date = FIRST, last: date = LAST, **asked: Any) -> bytes:
+    out = io.BytesIO()
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    write(world.engine, report, format_, Asked(first, last, asked.get("customer"), now), out)
+    return out.getvalue()
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+
+def trial_balance(world: World, first: date = FIRST) -> dict[tuple[str, str], Decimal]:
+    """Ours: closing balances by top account and currency."""
+    sums: dict[tuple[str, str], Decimal] = {}
+    tops = {"players": "Liabilities", "psp": "Assets", "income": "Income", "expenses": "Expenses", "equity": "Equity"}
+    for row in rows(exported(world, "trial-balance", "csv", first)):
+        key = (tops[row["account"].partition(":")[0]], row["currency"])
+        sums[key] = sums.get(key, Decimal(0)) + Decimal(row["closing"])
+    return {key: amount for key, amount in sums.items() if amount}
+
+
+def test_duckdb_finds_every_transaction_balanced_in_csv_and_in_parquet(history: World, tmp_path: Path) -> None:
+    for format_ in ("csv", "parquet"):
+        path = tmp_path / f"journal.{format_}"
+        path.write_bytes(exported(history, "journal", format_))
+        exact = "CAST(amount AS DECIMAL(38, 8))"
+        source = f"read_csv('{path}', all_varchar = true)" if format_ == "csv" else f"'{path}'"
+        found = query(f"SELECT transaction, currency FROM {source} GROUP BY ALL HAVING sum({exact}) <> 0")
+        assert found == []
+        total = query(f"SELECT count(*), count(DISTINCT transaction) FROM {source}")
+        assert total == [(history.count("ledger_entry"), history.count("ledger_transaction"))]
+        sums = query(f"SELECT currency, sum({exact}) FROM {source} WHERE account LIKE 'players:%' GROUP BY currency")
+        ours = {code: amount for (top, code), amount in trial_balance(history).items() if top == "Liabilities"}
+        assert {code: amount for code, amount in sums if amount} == ours
+
+
+def query(statement: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        return list(connection.execute(statement).fetchall())
+
+
+def ledger(content: bytes, tmp_path: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "journal.ledger"
+    path.write_bytes(content)
+    return subprocess.run(["ledger", "--pedantic", "-f", str(path), *command], capture_output=True, text=True)
+
+
+def hledger(content: bytes, tmp_path: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "journal.hledger"
+    path.write_bytes(content)
+    return subprocess.run(["hledger", "-f", str(path), *command], capture_output=True, text=True)
+
+
+def beancount(content: bytes) -> tuple[dict[tuple[str, str], Decimal], list[Any]]:
+    entries, errors, _ = loader.load_string(content.decode())
+    sums: dict[tuple[str, str], Decimal] = {}
+    for entry in entries:
+        if isinstance(entry, BeancountTransaction):
+            for posting in entry.postings:
+                assert posting.units is not None
+                assert posting.units.number is not None
+                key = (posting.account.partition(":")[0], posting.units.currency)
+                sums[key] = sums.get(key, Decimal(0)) + posting.units.number
+    return {key: amount for key, amount in sums.items() if amount}, errors
+
+
+def test_beancount_reaches_our_trial_balance(history: World) -> None:
+    sums, errors = beancount(exported(history, "journal", "beancount"))
+    assert errors == []
+    assert sums == trial_balance(history)
+
+
+def test_a_part_of_history_begins_with_what_was_there(history: World) -> None:
+    second = date(2026, 11, 19)
+    sums, errors = beancount(exported(history, "journal", "beancount", second))
+    assert errors == []
+    ours = trial_balance(history, second)
+    opening = {key: amount for key, amount in sums.items() if key[0] == "Equity"}
+    assert {key: amount for key, amount in sums.items() if key not in opening} == {
+        key: amount for key, amount in ours.items() if key[0] != "Equity"
+    }
+
+
+@pytest.mark.skipif(shutil.which("ledger") is None, reason="ledger is not installed")
+def test_ledger_reaches_our_trial_balance(history: World, tmp_path: Path) -> None:
+    content = exported(history, "journal", "ledger")
+    ran = ledger(content, tmp_path, "balance", "--flat", "--no-total", "--balance-format", "%(account)|%(amount)\n")
+    assert ran.returncode == 0, ran.stderr
+    assert sums_of(ran.stdout, "|") == trial_balance(history)
+
+
+@pytest.mark.skipif(shutil.which("hledger") is None, reason="hledger is not installed")
+def test_hledger_reaches_our_trial_balance(history: World, tmp_path: Path) -> None:
+    content = exported(history, "journal", "hledger")
+    assert hledger(content, tmp_path, "check", "--strict").stderr == ""
+    ran = hledger(content, tmp_path, "balance", "--flat", "--no-total", "--layout=bare", "-O", "csv")
+    assert ran.returncode == 0, ran.stderr
+    sums: dict[tuple[str, str], Decimal] = {}
+    for row in csv.DictReader(io.StringIO(ran.stdout)):
+        key = (row["account"].partition(":")[0], row["commodity"])
+        sums[key] = sums.get(key, Decimal(0)) + Decimal(row["balance"])
+    assert {key: amount for key, amount in sums.items() if amount} == trial_balance(history)
+
+
+def sums_of(text: str, separator: str) -> dict[tuple[str, str], Decimal]:
+    sums: dict[tuple[str, str], Decimal] = {}
+    account = ""
+    for line in text.splitlines():
+        before, found, amount = line.rpartition(separator)
+        account = before or account if found else account
+        number, _, currency = amount.strip().rpartition(" ")
+        key = (account.partition(":")[0], currency)
+        sums[key] = sums.get(key, Decimal(0)) + Decimal(number)
+    return {key: value for key, value in sums.items() if value}
+
+
+def _last_digit(text: str) -> str:
+    return text.replace("10.00000000 EUR", "10.00000001 EUR", 1)
+
+
+def _dropped_line(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    index = next(number for number, line in enumerate(lines) if "  10.00000000 EUR" in line)
+    return "".join(lines[:index] + lines[index + 1 :])
+
+
+def _swapped_currency(text: str) -> str:
+    return text.replace("1000.00000000 JPY\n", "1000.00000000 EUR\n").replace("commodity EUR\n", "commodity JPY\n", 1)
+
+
+def _other_customer(text: str) -> str:
+    return text.replace("Liabilities:Players:C1:UK  10.00000000 EUR", "Liabilities:Players:C4:UK  10.00000000 EUR", 1)
+
+
+@pytest.mark.parametrize("mutate", [_last_digit, _dropped_line, _swapped_currency, _other_customer])
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_what_is_changed_in_a_journal_is_caught(history: World, tmp_path: Path, mutate: Any) -> None:
+    for format_ in ("beancount", "ledger", "hledger"):
+        text = exported(history, "journal", format_).decode()
+        changed = mutate(text)
+        assert changed != text, format_
+        if format_ == "beancount":
+            assert beancount_errors(changed)
+        elif shutil.which(format_) is not None:
+            run = ledger if format_ == "ledger" else hledger
+            command = ("balance",) if format_ == "ledger" else ("check", "--strict")
+            assert run(changed.encode(), tmp_path, *command).returncode != 0, format_
+
+
+def beancount_errors(text: str) -> list[Any]:
+    errors: list[Any] = loader.load_string(text)[1]
+    return errors
+
+
+def test_names_forge_no_line_in_any_format(history: World) -> None:
+    journal = rows(exported(history, "journal", "csv"))
+    assert len(journal) == history.count("ledger_entry")
+    assert EVIL in {row["description"] for row in journal}
+    assert "'=2+5" not in str(journal), "references begin with the game"
+    (row,) = [row for row in rows(exported(history, "open-bets", "csv")) if row["stake"] == "3.33"]
+    assert row["bet"] == "6"
+    lines = exported(history, "journal", "jsonl").splitlines()
+    assert len(lines) == history.count("ledger_entry")
+    assert all(json.loads(line)["transaction"] for line in lines)
+    for format_ in ("hledger", "ledger", "beancount"):
+        assert b"forged" not in exported(history, "journal", format_)
+
+
+def test_text_that_would_be_a_formula_is_quoted_and_amounts_never_are(history: World) -> None:
+    with freeze_time("2026-11-20T12:00:00Z"):
+        history.place(bet("-1+1", "1.00"), bet("@x", "1.00"))
+    bets = {row["bet"]: row for row in rows(exported(history, "open-bets", "csv"))}
+    assert {"'-1+1", "'@x"} <= set(bets)
+    amounts = [row["amount"] for row in rows(exported(history, "journal", "csv"))]
+    assert any(amount.startswith("-") for amount in amounts)
+
+
+def test_a_statement_runs_from_what_was_there_to_what_is(history: World) -> None:
+    found = rows(exported(history, "statement", "csv", date(2026, 11, 19), customer=("acme", "7")))
+    assert [(row["kind"], row["amount"], row["balance"]) for row in found] == [
+        ("opening", "", "76.50"),
+        ("settlement", "25.00", "101.50"),
+        ("reversal", "-25.00", "76.50"),
+        ("settlement", "30.00", "106.50"),
+        ("settlement", "11.99", "118.49"),
+        ("adjustment", "-1.50", "116.99"),
+        ("cancel", "7.50", "124.49"),
+        ("stake", "-3.33", "121.16"),
+        ("closing", "", "121.16"),
+    ]
+    assert history.balance() == "121.16"
+
+
+def test_gaming_revenue_by_day_brand_game_and_currency(history: World) -> None:
+    found = rows(exported(history, "gaming-revenue", "csv"))
+    assert [tuple(row.values()) for row in found] == [
+        ("2026-11-19", "acme", "betflex", "EUR", "10.00", "30.00", "-20.00", "0.00", "1"),
+        ("2026-11-19", "acme", "betflex", "GBP", "5.00", "9.99", "-4.99", "0.00", "1"),
+        ("2026-11-19", "acme", "betflex", "JPY", "1000", "2500", "-1500", "0", "1"),
+        ("2026-11-19", "acme", "betflex", "KWD", "0.125", "0.001", "0.124", "0.000", "1"),
+    ]
+
+
+def test_player_funds_and_open_bets(history: World) -> None:
+    funds = [tuple(row.values()) for row in rows(exported(history, "player-funds", "csv"))]
+    assert funds == [
+        ("acme", "EUR", "1", "121.16", "3.33", "0.00"),
+        ("acme", "GBP", "1", "0.00", "0.00", "0.00"),
+        ("acme", "JPY", "1", "51500", "0", "0"),
+        ("acme", "KWD", "1", "29.876", "0.000", "0.000"),
+        ("west", "EUR", "1", "36.00", "4.00", "0.00"),
+    ]
+    assert [row["bet"] for row in rows(exported(history, "open-bets", "csv"))] == ["6", "1"]
+
+
+def test_a_trial_balance_starts_from_the_last_close(history: World) -> None:
+    third = date(2026, 11, 20)
+    before = exported(history, "trial-balance", "csv", third)
+    close(history.engine, date(2026, 11, 19), now=datetime(2026, 11, 21, 12, tzinfo=UTC))
+    assert exported(history, "trial-balance", "csv", third) == before
+    for row in rows(before):
+        assert Decimal(row["opening"]) + Decimal(row["debit"]) - Decimal(row["credit"]) == Decimal(row["closing"])
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_closed_period_is_the_same_to_the_byte(history: World, format_: str) -> None:
+    close(history.engine, date(2026, 11, 19), now=datetime(2026, 11, 21, 12, tzinfo=UTC))
+    first = exported(history, "journal", format_, FIRST, date(2026, 11, 19))
+    with freeze_time("2026-11-22T12:00:00Z"):
+        history.place(bet(77))
+    assert exported(history, "journal", format_, FIRST, date(2026, 11, 19)) == first
+
+
+@pytest.mark.parametrize("report", [name for name in REPORTS if name != "statement"])
+def test_every_report_comes_in_every_tabular_format(history: World, report: str, tmp_path: Path) -> None:
+    count = len(rows(exported(history, report, "csv")))
+    assert count
+    assert len(exported(history, report, "jsonl").splitlines()) == count
+    path = tmp_path / "report.parquet"
+    path.write_bytes(exported(history, report, "parquet"))
+    assert query(f"SELECT count(*) FROM '{path}'") == [(count,)]
+    assert exported(history, report, "xlsx")[:2] == b"PK"
+
+
+def test_the_command_writes_a_file_and_its_manifest(history: World, tmp_path: Path) -> None:
+    shell = Shell(history.settings.database_url)
+    sealed = close(history.engine, LAST, now=datetime(2026, 11, 21, 12, tzinfo=UTC))
+    path = tmp_path / "journal.csv"
+    shell.ok("export", "journal", "--format", "csv", "--from", "2026-11-18", "--to", "2026-11-20", "-o", str(path))
+    manifest = json.loads((tmp_path / "journal.csv.manifest.json").read_text())
+    assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert manifest["rows"] == history.count("ledger_entry") == len(rows(path.read_bytes()))
+    assert manifest["totals"]["JPY"] == {"credit": "54500", "debit": "54500"}
+    assert manifest["ledger"]["newest_seal"] == {"day": "2026-11-20", "hash": sealed[-1].hash}
+    assert manifest["ledger"]["period_is_closed"] is True
+    for wrong in (
+        ["export", "nothing"],
+        ["export", "journal", "--format", "pdf"],
+        ["export", "journal", "--from", "2026-13-01"],
+        ["export", "journal", "--from", "2026-11-20", "--to", "2026-11-19", "-o", str(tmp_path / "x")],
+        ["export", "statement", "-o", str(tmp_path / "x")],
+        ["export", "journal", "--brand", "acme"],
+        ["export", "deliveries", "--format", "hledger", "-o", str(tmp_path / "x")],
+    ):
+        assert shell.run(*wrong).returncode in (1, 2), wrong
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_unknown_customer_is_told(history: World) -> None:
+    with pytest.raises(Exception, match="no customer 'nobody'"):
+        exported(history, "statement", "csv", customer=("acme", "nobody"))
+    with pytest.raises(RefusedError):
+        exported(history, "journal", "csv", customer=("acme", "7"))

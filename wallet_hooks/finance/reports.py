@@ -1,0 +1,258 @@
+"""What finance can export: each report as columns and rows, read as one consistent snapshot with flat memory.
+
+Amounts are minor units of the row's currency, debit positive in what shows accounts; days are accounting days.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Date, case, cast, func, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.deliveries.models import Delivery
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
+from wallet_hooks.ledger.sealing import balance_name
+from wallet_hooks.sportsbook.models import Wager
+
+_BATCH = 5000
+Row = tuple[Any, ...]
+
+
+class Asked(NamedTuple):
+    """A report's period, both days in it; of a statement the customer (brand and uid); and when it is asked for."""
+
+    first: date
+    last: date
+    customer: tuple[str, str] | None
+    now: datetime
+
+
+class Report(NamedTuple):
+    """A report. `columns` are names and kinds: text, integer, day, instant, or amount, in the row's `currency`."""
+
+    columns: Mapping[str, str]
+    rows: Callable[[Session, Asked], Iterator[Row]]
+    needs_customer: bool = False
+
+
+def _journal(session: Session, asked: Asked) -> Iterator[Row]:
+    """All entries, day by day, in the order in which they were posted."""
+    query = (
+        select(
+            Transaction.id, Entry.line, Transaction.booked_on, Transaction.occurred_at, Transaction.recorded_at,
+            Transaction.kind, Transaction.reference, Transaction.description, Account.name, Entry.currency,
+            Entry.amount, Entry.balance_after,
+        )
+        .join(Entry, Entry.transaction_id == Transaction.id)
+        .join(Account, Account.id == Entry.account_id)
+        .order_by(Transaction.id, Entry.line)
+    )  # fmt: skip
+    days = select(Transaction.booked_on).distinct().where(Transaction.booked_on.between(asked.first, asked.last))
+    for day in list(session.scalars(days.order_by(Transaction.booked_on))):
+        yield from _stream(session, query.where(Transaction.booked_on == day))
+
+
+def _statement(session: Session, asked: Asked) -> Iterator[Row]:
+    """A customer's betting wallet: what it had, each item with the balance after it, what it has. Credit positive."""
+    assert asked.customer is not None
+    client, uid = asked.customer
+    customer, _ = customer_by_uid(session, client=client, uid=uid)
+    name = chart.player(customer.id, customer.currency).name
+    entries = (
+        select(Transaction.booked_on, Transaction.occurred_at, Transaction.kind, Transaction.reference,
+               Transaction.description, Entry.amount)
+        .join(Entry, Entry.transaction_id == Transaction.id)
+        .join(Account, Account.id == Entry.account_id)
+        .where(Account.name == name, Account.currency == customer.currency)
+    )  # fmt: skip
+    before = entries.where(Transaction.booked_on < asked.first).subquery()
+    balance = -int(session.scalar(select(func.sum(before.c.amount))) or 0)
+    yield asked.first, None, "opening", None, None, customer.currency, None, balance
+    period = entries.where(Transaction.booked_on.between(asked.first, asked.last)).order_by(Entry.version)
+    for booked_on, occurred_at, kind, reference, description, amount in _stream(session, period):
+        balance -= amount
+        yield booked_on, occurred_at, kind, reference, description, customer.currency, -amount, balance
+    yield asked.last, None, "closing", None, None, customer.currency, None, balance
+
+
+def _trial_balance(session: Session, asked: Asked) -> Iterator[Row]:
+    """Every account's balance before the period, what it took and gave, and its balance after; players by wallet."""
+    opening = _balances_before(session, asked.first)
+    moved = _movements(session, asked.first, asked.last)
+    for key in sorted(opening.keys() | moved.keys()):
+        debit, credit = moved.get(key, (0, 0))
+        before = opening.get(key, 0)
+        if before or debit or credit:
+            yield *key, before, debit, credit, before + debit - credit
+
+
+def _balances_before(session: Session, first: date) -> dict[tuple[str, str], int]:
+    """From the newest seal before the day, and what was posted since: the cost follows the days, not all history."""
+    query = select(Seal).where(Seal.reopened_at.is_(None), Seal.day < first).order_by(Seal.day.desc()).limit(1)
+    seal = session.scalar(query)
+    balances = {
+        (name, currency): minor
+        for name, amounts in (seal.balances.items() if seal else ())
+        for currency, minor in amounts.items()
+    }
+    since = seal.day + timedelta(days=1) if seal else date.min
+    for key, (debit, credit) in _movements(session, since, first - timedelta(days=1)).items():
+        balances[key] = balances.get(key, 0) + debit - credit
+    return balances
+
+
+def _movements(session: Session, first: date, last: date) -> dict[tuple[str, str], tuple[int, int]]:
+    """Debits and credits of the days by account and currency, players summed by wallet."""
+    if first > last:
+        return {}
+    debit = func.sum(case((Entry.amount > 0, Entry.amount), else_=0))
+    credit = func.sum(case((Entry.amount < 0, -Entry.amount), else_=0))
+    per_account = (
+        select(Entry.account_id, debit.label("debit"), credit.label("credit"))
+        .join(Transaction, Transaction.id == Entry.transaction_id)
+        .where(Transaction.booked_on.between(first, last))
+        .group_by(Entry.account_id)
+        .subquery()
+    )
+    query = select(Account.name, Account.currency, per_account.c.debit, per_account.c.credit)
+    moved: dict[tuple[str, str], tuple[int, int]] = {}
+    for name, currency, debits, credits_ in _stream(
+        session, query.join(per_account, per_account.c.account_id == Account.id)
+    ):
+        key = (balance_name(name), currency)
+        before = moved.get(key, (0, 0))
+        moved[key] = (before[0] + int(debits), before[1] + int(credits_))
+    return moved
+
+
+def _gaming_revenue(session: Session, asked: Asked) -> Iterator[Row]:
+    """Stakes and winnings of what was settled, by day, brand, game and currency; GGR is their difference."""
+    query = (
+        select(
+            Transaction.booked_on, Account.name, Entry.currency, Transaction.reference, Transaction.kind, Entry.amount
+        )
+        .join(Entry, Entry.transaction_id == Transaction.id)
+        .join(Account, Account.id == Entry.account_id)
+        .where(Transaction.booked_on.between(asked.first, asked.last), Transaction.kind.in_(["settlement", "reversal"]))
+        .where(Account.holder_id.is_(None))
+    )
+    sums: dict[tuple[date, str, str, str], list[int]] = {}
+    for booked_on, name, currency, reference, kind, amount in _stream(session, query):
+        purpose, _, rest = name.partition(":")
+        what, _, brand = rest.partition(":")
+        if (purpose, what) not in _REVENUE:
+            continue
+        brand, _, game = brand.partition(":")
+        totals = sums.setdefault((booked_on, brand, game or reference.partition(":")[0], currency), [0, 0, 0, 0])
+        column = _REVENUE[purpose, what]
+        totals[column] += amount if column == 1 else -amount
+        totals[3] += (1 if kind == "settlement" else -1) * (column == 0)
+    for key, (stakes, winnings, commission, bets) in sorted(sums.items()):
+        yield *key, stakes, winnings, stakes - winnings, commission, bets
+
+
+_REVENUE = {("income", "stakes"): 0, ("expenses", "winnings"): 1, ("income", "commission"): 2}
+
+
+def _open_bets(session: Session, asked: Asked) -> Iterator[Row]:
+    """What is staked and not settled at the time of asking, placed through the period's last day (UTC)."""
+    query = select(
+        Wager.client, Wager.game, Wager.uid, Wager.user_uid, Wager.pool_uid, Wager.placed_at, Wager.currency,
+        Wager.stake, Wager.possible_payout,
+    ).where(Wager.status == "open").order_by(Wager.client, Wager.game, Wager.uid)  # fmt: skip
+    for client, game, uid, user, pool, placed_at, currency, stake, payout in _stream(session, query):
+        if asked.first <= placed_at.date() <= asked.last:
+            yield client, game, uid, user, pool, placed_at, (asked.now - placed_at).days, currency, stake, payout
+
+
+def _player_funds(session: Session, _asked: Asked) -> Iterator[Row]:
+    """What must be safeguarded at the time of asking: by brand and currency, what customers hold, have staked, owe."""
+    wallet = Account.name.like(f"players:%:{chart.BETTING_WALLET}")
+    staked = Account.name.like(f"players:%:{chart.OPEN_STAKES}")
+    held = func.sum(case((wallet & (Account.balance < 0), -Account.balance), else_=0))
+    used = func.sum(case((wallet & (Account.balance > 0), Account.balance), else_=0))
+    stakes = func.sum(case((staked, -Account.balance), else_=0))
+    query = (
+        select(Brand.client, Account.currency, func.count(func.distinct(Customer.id)), held, stakes, used)
+        .join(Customer, Customer.id == Account.holder_id)
+        .join(Brand, Brand.id == Customer.brand_id)
+        .group_by(Brand.client, Account.currency)
+        .order_by(Brand.client, Account.currency)
+    )
+    for client, currency, customers, balances, open_stakes, credit_used in _stream(session, query):
+        yield client, currency, customers, int(balances), int(open_stakes), int(credit_used)
+
+
+def _deliveries(session: Session, asked: Asked) -> Iterator[Row]:
+    """Callbacks by day (UTC), path and status."""
+    day = (
+        cast(Delivery.received_at, Date)
+        if session.get_bind().dialect.name == "postgresql"
+        else func.date(Delivery.received_at)
+    )
+    query = select(day, Delivery.path, Delivery.status, func.count()).group_by(day, Delivery.path, Delivery.status)
+    for received_on, path, status, count in _stream(session, query.order_by(day, Delivery.path, Delivery.status)):
+        on = date.fromisoformat(received_on) if isinstance(received_on, str) else received_on
+        if asked.first <= on <= asked.last:
+            yield on, path, status, count
+
+
+def _stream(session: Session, query: Any) -> Iterator[Any]:
+    return iter(session.execute(query.execution_options(yield_per=_BATCH)))
+
+
+REPORTS: dict[str, Report] = {
+    "journal": Report(
+        {
+            "transaction": "integer", "line": "integer", "booked_on": "day", "occurred_at": "instant",
+            "recorded_at": "instant", "kind": "text", "reference": "text", "description": "text", "account": "text",
+            "currency": "text", "amount": "amount", "balance_after": "amount",
+        },
+        _journal,
+    ),
+    "statement": Report(
+        {
+            "booked_on": "day", "occurred_at": "instant", "kind": "text", "reference": "text", "description": "text",
+            "currency": "text", "amount": "amount", "balance": "amount",
+        },
+        _statement,
+        needs_customer=True,
+    ),
+    "trial-balance": Report(
+        {"account": "text", "currency": "text"}
+        | dict.fromkeys(("opening", "debit", "credit", "closing"), "amount"),
+        _trial_balance,
+    ),
+    "gaming-revenue": Report(
+        {"day": "day", "brand": "text", "game": "text", "currency": "text"}
+        | dict.fromkeys(("stakes", "winnings", "ggr", "commission"), "amount")
+        | {"bets": "integer"},
+        _gaming_revenue,
+    ),
+    "open-bets": Report(
+        {
+            "brand": "text", "game": "text", "bet": "text", "user": "text", "coupon": "text", "placed_at": "instant",
+            "age_days": "integer", "currency": "text", "stake": "amount", "possible_payout": "amount",
+        },
+        _open_bets,
+    ),
+    "player-funds": Report(
+        {"brand": "text", "currency": "text", "customers": "integer"}
+        | dict.fromkeys(("balances", "open_stakes", "credit_used"), "amount"),
+        _player_funds,
+    ),
+    "deliveries": Report({"day": "day", "path": "text", "status": "integer", "callbacks": "integer"}, _deliveries),
+}  # fmt: skip
+
+
+def report_named(name: str) -> Report:
+    """Raises RefusedError."""
+    if name not in REPORTS:
+        raise RefusedError("unknown_report", f"a report is one of {', '.join(REPORTS)}")
+    return REPORTS[name]
