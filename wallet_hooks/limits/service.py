@@ -125,7 +125,9 @@ def usage_of(session: Session, player: Player, *, now: datetime) -> Usage:
     """What counts against a player's limits, as far back as any window reaches."""
     since = player.brand.booking_day(now) - LONGEST
     (rows,) = run_together(session, [USAGE_SINCE([(player.customer.id, since)])])
-    return Usage(rows)
+    usage = Usage()
+    usage.load(rows, [player.customer.id])
+    return usage
 
 
 def set_reality_check(session: Session, player: Player, period: str, *, now: datetime) -> None:

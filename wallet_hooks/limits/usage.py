@@ -37,21 +37,24 @@ class DayUsage(NamedTuple):
 class Usage:
     """Usage as it was read for a group of customers, moved on by what is decided for them."""
 
-    def __init__(self, rows: Iterable[Sequence[Any]] = ()) -> None:
+    def __init__(self) -> None:
         self._days: dict[int, dict[date, DayUsage]] = {}
-        self._moved: dict[tuple[int, date], DayUsage] = {}
-        self.load(rows)
+        self._moved: dict[tuple[int, date], list[int]] = {}
 
-    def load(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Take in rows of USAGE_SINCE."""
+    def load(self, rows: Iterable[Sequence[Any]], customer_ids: Iterable[int] = ()) -> None:
+        """Take in rows of USAGE_SINCE, for these customers: of theirs alone it can be told what is used."""
+        for customer_id in customer_ids:
+            self._days.setdefault(customer_id, {})
         for customer_id, day, *amounts in rows:
             key = date.fromisoformat(day) if isinstance(day, str) else day
             self._days.setdefault(customer_id, {})[key] = DayUsage(*amounts)
 
     def add(self, customer_id: int, day: date, more: DayUsage) -> None:
-        days = self._days.setdefault(customer_id, {})
-        days[day] = days.get(day, DayUsage()).plus(more)
-        self._moved[customer_id, day] = self._moved.get((customer_id, day), DayUsage()).plus(more)
+        moved = self._moved.get((customer_id, day))
+        self._moved[customer_id, day] = list(more) if moved is None else list(map(int.__add__, moved, more))
+        days = self._days.get(customer_id)
+        if days is not None:  # most customers have no limits, and nobody asks what they used
+            days[day] = days.get(day, DayUsage()).plus(more)
 
     def used(self, type_: str, customer_id: int, first: date, last: date, policy: Policy) -> int:
         """What counts against a limit of a type, over the days from the first to the last."""

@@ -147,9 +147,9 @@ class Book:
 
     def count(self, wager: WagerState, usage: DayUsage, *, day: date | None = None) -> None:
         """Count something against the customer's limits, on the day of the stake or another one."""
-        stake = wager.as_stake()
+        assert wager.customer_id is not None
         on = self.brands[wager.key.client].booking_day(wager.placed_at) if day is None else day
-        self.usage.add(stake.customer_id, on, usage)
+        self.usage.add(wager.customer_id, on, usage)
 
     def booking_day(self, client: str) -> date:
         """Today, where the brand is."""

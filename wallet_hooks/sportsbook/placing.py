@@ -48,7 +48,7 @@ class Trial:
         for wager in self._taken.values():
             self.book.create(wager)
             assert wager.fingerprint is not None
-            self.book.count(wager, DayUsage(staked=wager.cost or 0))
+            self.book.count(wager, DayUsage(wager.cost or 0), day=self.book.booking_day(wager.key.client))
             self.book.post(wager, Step("stake", "stake", wager.fingerprint), rules.staked(wager.as_stake()))
         for event, cost in self._event_stakes.items():
             self.book.event_stakes[event] = self.book.event_stakes.get(event, 0) + cost

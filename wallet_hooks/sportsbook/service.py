@@ -253,7 +253,7 @@ def _read_limits(session: Session, book: Book, requests: Sequence[Request]) -> N
     ids = [(id_,) for id_ in sorted(found)]
     since = [(id_, found[id_][0].booking_day(book.now) - LONGEST) for (id_,) in ids]
     limits, usage, logins = run_together(session, [LIVE_LIMITS(ids), USAGE_SINCE(since), LAST_LOGINS(ids)])
-    book.usage.load(usage)
+    book.usage.load(usage, found)
     began = logins_by_customer(logins)
     book.limits = {
         id_: bounds_of(
