@@ -15,6 +15,7 @@ from wallet_hooks.customers import protocol
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.customers.protocol import Office
 from wallet_hooks.database import open_engine
+from wallet_hooks.finance import routes as finance
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook.routes import Callbacks
@@ -43,6 +44,7 @@ def create_app(settings: Settings) -> Flask:
     for name, routes in (("customers", customers.ROUTES), ("bookies", bookies.ROUTES), ("cashier", cashier.ROUTES)):
         app.register_blueprint(protocol.blueprint(name, routes, office))
     app.register_blueprint(limits.blueprint(office))
+    app.register_blueprint(finance.blueprint(office.engine, reports))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     app.register_error_handler(HTTPException, _answer_http_error)

@@ -18,7 +18,7 @@ from wallet_hooks.database import fault_of, open_engine, writing
 from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.deliveries.commands import deliveries
 from wallet_hooks.errors import WalletHooksError
-from wallet_hooks.finance.commands import close, export, reopen, verify
+from wallet_hooks.finance.commands import close, export, reconcile, reopen, verify
 from wallet_hooks.identity.commands import brand, provider, token
 from wallet_hooks.ledger.commands import rate
 from wallet_hooks.limits.commands import limit
@@ -102,6 +102,7 @@ for _command in (
     close,
     reopen,
     export,
+    reconcile,
     rate,
 ):
     cli.add_command(_command)

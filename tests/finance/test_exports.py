@@ -27,6 +27,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.closing import close
 from wallet_hooks.finance.exports import FORMATS, write
 from wallet_hooks.finance.reports import REPORTS, Asked
+from wallet_hooks.identity import api_tokens
 from wallet_hooks.ledger.service import set_rate
 
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 20)
@@ -338,3 +339,34 @@ def test_an_unknown_customer_is_told(history: World) -> None:
         exported(history, "statement", "csv", customer=("acme", "nobody"))
     with pytest.raises(RefusedError):
         exported(history, "journal", "csv", customer=("acme", "7"))
+
+
+def test_exports_over_http_are_for_finance(history: World) -> None:
+    with writing(history.engine) as session:
+        finance, qa, acme = (
+            api_tokens.create(session, name="t", role=role, brand_id=brand, now=clock.now())
+            for role, brand in (("finance", None), ("qa", None), ("finance", 1007))
+        )
+
+    def get(path: str, token: str | None = finance) -> Any:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return history.client.get(f"/finance/exports/{path}", headers=headers)
+
+    answer = get("journal.csv?from=2026-11-18&to=2026-11-20")
+    assert (answer.status_code, answer.data) == (200, exported(history, "journal", "csv"))
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="journal.csv"'
+    assert json.loads(answer.headers["X-Export-Manifest"])["rows"] == history.count("ledger_entry")
+    assert get("statement.jsonl?brand=acme&uid=7").status_code == 200
+    assert [get("journal.csv", token).status_code for token in (None, "x", qa, acme)] == [401, 401, 403, 403]
+    for path, status in {
+        "nothing.csv": 400,
+        "journal.pdf": 400,
+        "journal.csv?from=yesterday": 400,
+        "journal.csv?from=2026-11-20&to=2026-11-19": 400,
+        "statement.csv": 400,
+        "statement.csv?brand=acme": 400,
+        "statement.csv?brand=acme&uid=nobody": 404,
+        "statement.csv?brand=acme&uid=%00": 404,
+    }.items():
+        answer = get(path)
+        assert (answer.status_code, set(answer.get_json())) == (status, {"error", "message"}), path

@@ -22,8 +22,8 @@ from wallet_hooks import clock
 from wallet_hooks.customers.callers import Caller, caller_of
 from wallet_hooks.database import Fault, fault_of, reading
 from wallet_hooks.errors import ForbiddenError, NotFoundError, TryAgainError, UnauthenticatedError, WalletHooksError
-from wallet_hooks.identity import api_tokens, sessions
-from wallet_hooks.identity.api_tokens import TokenHolder
+from wallet_hooks.identity import sessions
+from wallet_hooks.identity.api_tokens import TokenHolder, token_holder
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import LOG
@@ -159,7 +159,7 @@ def _run(route: Route, office: Office, now: datetime, path: dict[str, Any]) -> A
 def _authenticate(route: Route, office: Office, now: datetime) -> Caller | TokenHolder:
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if route.tokens and scheme.lower() == "bearer":
-        return _authenticate_token(route, office, bearer.strip(), now)
+        return token_holder(office.engine, bearer.strip(), route.tokens, now=now)
     token, idle = request.headers.get("Session", ""), office.session_idle
     with reading(office.engine) as session:
         caller, found = caller_of(session, token, now=now, idle=idle)
@@ -169,17 +169,6 @@ def _authenticate(route: Route, office: Office, now: datetime) -> Caller | Token
         raise ForbiddenError(f"this needs an API token with role {' or '.join(route.tokens)}")
     sessions.touch(office.engine, found, now=now, idle=idle)
     return caller
-
-
-def _authenticate_token(route: Route, office: Office, token: str, now: datetime) -> TokenHolder:
-    with reading(office.engine) as session:
-        found = api_tokens.find(session, token)
-    if found is None:
-        raise UnauthenticatedError("the token is unknown or was revoked")
-    if found.role not in route.tokens:
-        raise ForbiddenError(f"this needs a token with role {' or '.join(route.tokens)}")
-    api_tokens.touch(office.engine, found, now=now)
-    return TokenHolder(found.id, found.name, found.role, found.brand_id)
 
 
 def _read(route: Route, office: Office) -> dict[str, Any]:

@@ -117,6 +117,8 @@ def _roles(text: str) -> frozenset[str]:
 
 def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = False) -> tuple[Customer, Brand]:
     """A customer and its brand, by the names that a provider uses. Raises NotFoundError."""
+    if not (client + uid).isprintable():
+        raise NotFoundError("no customer has such a name")
     query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
     query = query.where(Brand.client == client, Customer.uid == uid)
     if lock:

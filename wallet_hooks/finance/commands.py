@@ -1,23 +1,30 @@
-"""`wallet-hooks verify`, `close`, `reopen` and `export`."""
+"""`wallet-hooks verify`, `close`, `reopen`, `export` and `reconcile`."""
 
+import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from sqlalchemy import Engine
 
 from wallet_hooks import clock
-from wallet_hooks.database import open_engine, reading
+from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.finance.closing import check_seals
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.exports import FORMATS, write, write_file
+from wallet_hooks.finance.models import Reconciliation
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, Break, Matching, read_report
+from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reports import REPORTS, Asked
+from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.finance.usage import check_usage
 from wallet_hooks.ledger.verify import CHECKS, Difference
 from wallet_hooks.settings import Settings
@@ -116,3 +123,93 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
     reports = open_engine(replace(settings, database_url=settings.reporting_database_url))
     yield reports
     reports.dispose()
+
+
+@click.command()
+@click.option("--provider", "game", required=True, help="The provider's game, such as betflex.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The report's first day.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Its last day, which is in it.")
+@click.option("--brand", help="For a report of one brand, without a column for it.")
+@click.option("--columns", type=click.File(encoding="utf-8"), help='JSON: {"bet": "Bet ID", "stake": "Amount"}.')
+@click.option(
+    "--cut-off",
+    "minutes",
+    type=click.IntRange(0, 1440),
+    default=60,
+    show_default=True,
+    metavar="MINUTES",
+    help="How near to the period's edges a bet may be on the other side for the provider.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A .csv or .xlsx.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def reconcile(
+    engine: Engine,
+    /,
+    game: str,
+    file: Path,
+    first: datetime,
+    last: datetime,
+    brand: str | None,
+    columns: Any,
+    minutes: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Match a provider's report with our wagers, bet by bet. Exit 1 where there are breaks; the run is kept.
+
+    The report has the columns brand, bet, currency, stake, and if it tells them payout and status.
+    """
+    mapping = _mapping(columns)
+    if output is not None and output.suffix[1:] not in ("csv", "xlsx"):
+        raise click.UsageError("breaks are written to a .csv or an .xlsx file")
+    matching = Matching(game, first.date(), last.date(), timedelta(minutes=minutes))
+    counted: Counter[str] = Counter()
+    with reporting_engine(engine) as reports, reading(reports) as session:
+        breaks = reconcile_report(session, read_report(file, mapping, brand=brand), matching, counted)
+        if output is not None:
+            with output.open("wb") as out:
+                WRITERS[output.suffix[1:]](BREAK_COLUMNS, breaks, out)
+        else:
+            _echo_breaks(breaks, as_json=as_json)
+    lines = counted.pop("lines", 0)
+    with writing(engine) as session, file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        session.add(
+            Reconciliation(
+                provider=game,
+                file=file.name[:255],
+                sha256=digest,
+                first=first.date(),
+                last=last.date(),
+                lines=lines,
+                breaks=dict(counted),
+                run_at=clock.now(),
+            )
+        )
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(counted.items()))
+    click.echo(f"{lines} lines: {told or 'no breaks'}", err=True)
+    if counted:
+        raise SystemExit(1)
+
+
+def _mapping(columns: Any) -> dict[str, str]:
+    try:
+        mapping = {} if columns is None else json.load(columns)
+    except (json.JSONDecodeError, RecursionError, UnicodeError) as error:
+        raise click.ClickException(f"--columns: not JSON: {error}") from None
+    if not isinstance(mapping, dict) or not set(mapping) <= set(COLUMNS):
+        raise click.UsageError(f"--columns maps some of {', '.join(COLUMNS)} to the report's own names")
+    return {column: str(name) for column, name in mapping.items()}
+
+
+def _echo_breaks(breaks: Iterator[Break], *, as_json: bool) -> None:
+    for one in breaks:
+        if as_json:
+            click.echo(json.dumps(one._asdict()))
+        else:
+            where = f"line {one.line}" if one.line else "not there"
+            click.echo(
+                f"{one.kind:<14} {one.brand} {one.bet} ({where}): theirs {one.theirs or '-'}, ours {one.ours or '-'}"
+            )

@@ -1,13 +1,14 @@
 """Tokens of machines: finance, operations, QA, payment providers."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import writing
-from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError, UnauthenticatedError
 from wallet_hooks.identity.models import ApiToken
 from wallet_hooks.identity.sessions import new_token, token_hash
 
@@ -52,6 +53,18 @@ def touch(engine: Engine, found: ApiToken, *, now: datetime) -> None:
     if found.used_at is None or now - found.used_at >= _TOUCH:
         with writing(engine) as session:
             session.execute(update(ApiToken).where(ApiToken.id == found.id).values(used_at=now))
+
+
+def token_holder(engine: Engine, token: str, roles: Collection[str], *, now: datetime) -> TokenHolder:
+    """Who brings a token. Raises UnauthenticatedError for none, ForbiddenError for one of another role."""
+    with reading(engine) as session:
+        found = find(session, token)
+    if found is None:
+        raise UnauthenticatedError("the token is unknown or was revoked")
+    if found.role not in roles:
+        raise ForbiddenError(f"this needs a token with role {' or '.join(roles)}")
+    touch(engine, found, now=now)
+    return TokenHolder(found.id, found.name, found.role, found.brand_id)
 
 
 def revoke(session: Session, id_: int, *, now: datetime) -> None:

@@ -1,0 +1,119 @@
+"""Every kind of break is found where it was planted, and none is invented."""
+
+import json
+from pathlib import Path
+
+import openpyxl
+import pytest
+from freezegun import freeze_time
+from sqlalchemy import text
+
+from tests.test_commands import Ran, Shell
+from tests.world import World, bet, refund, result
+
+HEAD = "brand,bet,currency,stake,payout,status"
+TRUE = {
+    "1": "acme,1,EUR,10.00,25.00,won",
+    "2": "acme,2,EUR,10.00,0.00,lost",
+    "3": "acme,3,EUR,10.00,10.00,void",
+    "4": "acme,4,EUR,10.00,,cancelled",
+    "5": "acme,5,EUR,10.00,,open",
+    "6": "acme,6,EUR,1.50,,open",
+}
+PERIOD = ["--from", "2026-11-20", "--to", "2026-11-20"]
+
+
+@pytest.fixture
+def day(world: World) -> World:
+    """Six bets of one day in all their states, a refused one, and one of the day after."""
+    with freeze_time("2026-11-20T12:00:00Z") as moment:
+        for uid in (1, 2, 3, 4, 5):
+            world.place(bet(uid))
+        world.place(bet("refused", "1000.00"))
+        world.settle(result(1), result(2, "0", outcome="lost"), result(3, "10.00", outcome="void"))
+        world.cancel(refund(4))
+        moment.move_to("2026-11-20T23:59:00Z")
+        world.place(bet(6, "1.50"))
+        moment.move_to("2026-11-21T00:01:00Z")
+        world.place(bet(7, "1.00"))
+    return world
+
+
+def run(world: World, tmp_path: Path, lines: dict[str, str] | list[str], *options: str) -> Ran:
+    file = tmp_path / "report.csv"
+    file.write_text("\n".join([HEAD, *(lines.values() if isinstance(lines, dict) else lines), ""]))
+    shell = Shell(world.settings.database_url)
+    return shell.run("reconcile", "--provider", "betflex", str(file), *PERIOD, "--json", *options)
+
+
+def kinds(ran: Ran) -> list[tuple[str, str]]:
+    return [(one["kind"], one["bet"]) for one in map(json.loads, ran.stdout.splitlines())]
+
+
+def test_a_report_that_says_what_we_say_has_no_breaks(day: World, tmp_path: Path) -> None:
+    ran = run(day, tmp_path, TRUE)
+    assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (0, "", "6 lines: no breaks")
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"1": "acme,1,EUR,10.01,25.00,won"}, ("amount", "1")),
+        ({"1": "acme,1,EUR,10.00,25.01,won"}, ("amount", "1")),
+        ({"1": "acme,1,EUR,ten,25.00,won"}, ("amount", "1")),
+        ({"1": "acme,1,USD,10.00,25.00,won"}, ("currency", "1")),
+        ({"1": "acme,1,EUR,10.00,,open"}, ("status", "1")),
+        ({"4": "acme,4,EUR,10.00,,settled"}, ("status", "4")),
+        ({"5": "acme,5,EUR,10.00,0,lost"}, ("status", "5")),
+        ({"new": "acme,99,EUR,1.00,,open"}, ("missing_here", "99")),
+        ({"new": "other,1,EUR,1.00,,open"}, ("missing_here", "1")),
+        ({"new": "acme,refused,EUR,1000.00,,open"}, ("status", "refused")),
+        ({"new": "acme,2,EUR,10.00,0.00,lost"}, ("duplicate", "2")),
+        ({"new": "acme,7,EUR,1.00,,open"}, ("late", "7")),
+        ({"2": ""}, ("missing_there", "2")),
+        ({"6": ""}, ("late", "6")),
+        ({"new": "acme,x\x07y,EUR,1.00,,open"}, ("missing_here", "x\x07y")),
+    ],
+    ids=str,
+)
+def test_each_break_is_found_alone(day: World, tmp_path: Path, changed: dict[str, str], found: tuple[str, str]) -> None:
+    ran = run(day, tmp_path, TRUE | changed)
+    assert (ran.returncode, kinds(ran)) == (1, [found])
+
+
+def test_the_run_is_kept_and_the_breaks_are_written(day: World, tmp_path: Path) -> None:
+    for suffix in ("csv", "xlsx"):
+        out = tmp_path / f"breaks.{suffix}"
+        assert run(day, tmp_path, TRUE | {"2": ""}, "-o", str(out)).returncode == 1
+    assert (tmp_path / "breaks.csv").read_text().splitlines()[1].startswith('missing_there,acme,2,,,"10.00 EUR, placed')
+    sheet = openpyxl.load_workbook(tmp_path / "breaks.xlsx").worksheets[0]
+    assert [cell.value for cell in sheet[2]][:3] == ["missing_there", "acme", "2"]
+    with day.engine.connect() as connection:
+        rows = connection.execute(text("SELECT provider, file, lines FROM reconciliation")).all()
+    assert [tuple(row) for row in rows] == [("betflex", "report.csv", 5)] * 2
+
+
+def test_columns_are_mapped_and_a_workbook_is_read(day: World, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Bet ID", "Amount", "currency", "payout", "status"])
+    for line in TRUE.values():
+        _, uid, currency, stake, payout, status = line.split(",")
+        sheet.append([uid, stake, currency, payout, status])
+    book.save(tmp_path / "report.xlsx")
+    (tmp_path / "columns.json").write_text('{"bet": "Bet ID", "stake": "Amount"}')
+    shell = Shell(day.settings.database_url)
+    arguments = ["reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD, "--brand", "acme"]
+    assert shell.run(*arguments, "--columns", str(tmp_path / "columns.json")).returncode == 0
+    assert "no column 'bet'" in shell.run(*arguments).stderr
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "brand,bet,currency\nacme,1,EUR\n", "\x00", "brand,bet\xff"])
+def test_a_file_that_is_no_report_is_told(day: World, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "report.csv"
+    file.write_bytes(content.encode("latin-1"))
+    shell = Shell(day.settings.database_url)
+    ran = shell.run("reconcile", "--provider", "betflex", str(file), *PERIOD)
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (1, 1)
+    assert day.count("reconciliation") == 0
