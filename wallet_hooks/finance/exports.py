@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,27 +33,32 @@ class Counted:
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def of(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows, counted a batch at a time. Running balances sum to nothing of interest."""
         names = list(self.columns)
         currency = names.index("currency") if "currency" in names else 0
-        amounts = [(index, name) for index, name in enumerate(names) if self.columns[name] == "amount"]
-        for row in rows:
-            self.rows += 1
+        amounts = [
+            (index, name) for index, name in enumerate(names) if self.columns[name] == "amount" and name not in _RUNNING
+        ]
+        rows = iter(rows)
+        while batch := list(islice(rows, _BATCH)):
+            self.rows += len(batch)
             for index, name in amounts:
-                if row[index] is not None:
-                    self._add(row[currency], name, row[index])
-            yield row
+                for row in batch:
+                    amount = row[index]
+                    if amount is not None:
+                        self._add(row[currency], name, amount)
+            yield from batch
 
     def _add(self, currency: str, name: str, amount: int) -> None:
-        """An entry's amount is a debit or a credit; running balances sum to nothing of interest."""
-        if name in _RUNNING:
-            return
+        """An entry's amount is a debit or a credit."""
         if name == "amount":
-            name = "debit" if amount >= 0 else "credit"
+            name, amount = ("debit", amount) if amount >= 0 else ("credit", -amount)
         sums = self.totals.setdefault(currency, {})
-        sums[name] = sums.get(name, 0) + (abs(amount) if name == "credit" else amount)
+        sums[name] = sums.get(name, 0) + amount
 
 
 _RUNNING = ("balance", "balance_after")
+_BATCH = 10_000
 
 
 def check(report: str, format_: str, asked: Asked) -> None:
