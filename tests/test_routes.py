@@ -57,6 +57,10 @@ def test_documents_name_every_callback_and_load_nothing_from_elsewhere(world: Wo
     for path in ("/bets", "/winners", "/bets/cancel"):
         post = document["paths"][path]["post"]
         assert set(post["responses"]) >= {"200", "400", "401", "402", "403", "409", "411", "413", "415", "503"}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), path
     shape = document["components"]["schemas"]["PlaceBetsShape"]
     assert shape["required"] == ["bets"]
     page = world.client.get("/docs")

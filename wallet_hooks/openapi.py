@@ -1,7 +1,7 @@
 """What the service speaks, for programs (`/openapi.json`) and for people (`/docs`), from the routes' own schemas."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +15,9 @@ from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.customers.protocol import Route
 from wallet_hooks.customers.schemas import Pair, Percent, Roles
+from wallet_hooks.finance import routes as finance
+from wallet_hooks.finance.exports import FORMATS
+from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateShape
 from wallet_hooks.sportsbook import schemas
@@ -49,6 +52,13 @@ _LIMIT_ANSWERS = {
     "200": "Done; 202 for an update, 204 for a deletion.",
     "400": '`{"errMsg":"invalid input - …","code":…}`: nothing was done.',
     "401": "No session, or one that is over.",
+}
+_EXPORT_ANSWERS = {
+    "200": "The report.",
+    "400": '`{"error":…,"message":…}`: an unknown report or format, or a period that is none.',
+    "401": "No API token.",
+    "403": "Not a token of finance, for all brands.",
+    "404": "No such customer.",
 }
 _CONVERTER = re.compile(r"<(?:[^:>]*:)?(\w+)>")
 _PROBES = {
@@ -89,7 +99,10 @@ def specification() -> dict[str, Any]:
     for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES):
         spec.path(_CONVERTER.sub(r"{\1}", route.path), operations={route.method.lower(): _call(route)})
     for method, path, view in limits.ROUTES:
-        spec.path(_CONVERTER.sub(r"{\1}", f"{limits.PREFIX}v1{path}"), operations={method.lower(): _limit_call(view)})
+        spec.path(
+            _CONVERTER.sub(r"{\1}", f"{limits.PREFIX}v1{path}"), operations={method.lower(): _limit_call(path, view)}
+        )
+    spec.path(f"{finance.PREFIX}exports/{{report}}.{{format}}", operations={"get": _export()})
     for path, summary in _PROBES.items():
         answer = {"description": summary}
         spec.path(path, operations={"get": {"summary": summary, "responses": {"200": answer}}})
@@ -139,7 +152,7 @@ def _call(route: Route) -> dict[str, Any]:
         "summary": " ".join((route.view.__doc__ or "").split()),
         "operationId": route.view.__name__,
         "tags": ["v1"],
-        "parameters": [{"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in names],
+        "parameters": _path_parameters(names),
         "responses": answers,
     }
     if not route.is_open:
@@ -152,18 +165,42 @@ def _call(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _limit_call(view: Callable[..., Any]) -> dict[str, Any]:
+def _limit_call(path: str, view: Callable[..., Any]) -> dict[str, Any]:
     """A call of the limits gateway."""
     answers = {status: {"description": text} for status, text in _LIMIT_ANSWERS.items()}
     operation: dict[str, Any] = {
         "summary": " ".join((view.__doc__ or "").split()),
         "tags": ["limits"],
+        "parameters": _path_parameters(_CONVERTER.findall(path)),
         "security": [{"x-auth-token": []}],
         "responses": answers,
     }
     if view is limits.calculate:
         operation["requestBody"] = {"required": True, "content": _json(CalculateShape)}
     return operation
+
+
+def _export() -> dict[str, Any]:
+    """The exports of finance."""
+    parameters = [
+        {"in": "path", "name": "report", "required": True, "schema": {"enum": list(REPORTS)}},
+        {"in": "path", "name": "format", "required": True, "schema": {"enum": list(FORMATS)}},
+        *(
+            {"in": "query", "name": name, "required": False, "schema": {"type": "string"}}
+            for name in ("from", "to", "brand", "uid")
+        ),
+    ]
+    return {
+        "summary": "A report as a file, with its manifest in X-Export-Manifest; a statement is of one brand and uid.",
+        "tags": ["finance"],
+        "security": [{"api-token": []}],
+        "parameters": parameters,
+        "responses": {status: {"description": text} for status, text in _EXPORT_ANSWERS.items()},
+    }
+
+
+def _path_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in names]
 
 
 def _json(shape: type) -> dict[str, Any]:

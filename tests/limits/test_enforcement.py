@@ -21,7 +21,7 @@ from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.ledger.service import set_rate
-from wallet_hooks.limits import service
+from wallet_hooks.limits import operators
 from wallet_hooks.limits.service import Standing, player_of
 
 
@@ -29,7 +29,7 @@ def operator_sets(world: World, type_: str, frame: str, amount: int, *, uid: str
     with writing(world.engine) as session:
         customer, brand = customer_by_uid(session, client="acme", uid=uid, lock=True)
         standing = Standing(session, player_of(customer, brand_facts(brand)), now=clock.now())
-        service.set_by_operator(
+        operators.set_by_operator(
             standing, type_=type_, frame=frame, amount=amount, reason="test", by="test", session=session
         )
 

@@ -16,7 +16,8 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.journal import Line, Posting, fingerprint
-from wallet_hooks.limits.service import Player, count_deposit, player_of, take_deposit
+from wallet_hooks.limits.deposits import count_deposit, take_deposit
+from wallet_hooks.limits.service import Player, player_of
 
 DEPOSIT, WITHDRAWAL, ADJUSTMENT = "deposit", "withdrawal", "adjustment"
 

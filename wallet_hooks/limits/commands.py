@@ -16,7 +16,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
-from wallet_hooks.limits import service
+from wallet_hooks.limits import operators, service
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import SESSION, in_force
 from wallet_hooks.limits.service import Standing, player_of
@@ -77,7 +77,7 @@ def set_limit(
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
         standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
-        service.set_by_operator(
+        operators.set_by_operator(
             standing,
             type_=type_,
             frame=_frame(type_, frame),
@@ -98,7 +98,7 @@ def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, 
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
         standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
-        service.clear_by_operator(standing, type_=type_, frame=_frame(type_, frame), reason=reason, session=session)
+        operators.clear_by_operator(standing, type_=type_, frame=_frame(type_, frame), reason=reason, session=session)
     click.echo(f"{type_} limit of customer {uid} of {client} cleared")
 
 

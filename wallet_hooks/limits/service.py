@@ -1,4 +1,4 @@
-"""Players' limits as they stand: swapping and deleting what is pending, what operators set, deposits.
+"""Players' limits as they stand, and swapping and deleting what is pending.
 
 Whoever changes a customer's limits, or spends against them, holds the customer's lock.
 """
@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database import run_together, write_at_once
-from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.database import run_together
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
 from wallet_hooks.ledger.journal import fingerprint
@@ -23,10 +23,8 @@ from wallet_hooks.limits.rules import (
     ACTIVE,
     CANCELLED,
     NO_LIMIT,
-    OPERATOR,
     PENDING,
     PLAYER,
-    REPLACED,
     SESSION,
     Limit,
     Wanted,
@@ -35,7 +33,7 @@ from wallet_hooks.limits.rules import (
     is_above,
     mature,
 )
-from wallet_hooks.limits.usage import USAGE_SINCE, DayUsage, Usage
+from wallet_hooks.limits.usage import USAGE_SINCE, Usage
 from wallet_hooks.limits.windows import window_at
 
 REALITY_CHECKS = ("15_min", "30_min", "60_min", NO_LIMIT)
@@ -102,15 +100,15 @@ class Standing:
         """What a quote is reckoned from."""
         return fingerprint(self.player.brand.policy, *((limit.id, limit.status) for limit in self.limits))
 
-    def bounds(self, *, session_began: datetime | None = None) -> Bounds:
-        """What binds the player now."""
+    def bounds(self) -> Bounds:
+        """What binds the player's money now."""
         customer, limits = self.player.customer, [copy(limit) for limit in self.limits]
         return bounds_of(
             customer.id,
             limits,
             self.player.brand,
             currency=customer.currency,
-            session_began=session_began,
+            session_began=None,
             now=self.now,
         )
 
@@ -137,26 +135,36 @@ def set_reality_check(session: Session, player: Player, period: str, *, now: dat
 def swap(session: Session, standing: Standing, ids: Sequence[int]) -> list[PlayerLimit]:
     """Put pending limits in force, now that their time has come; those that were swapped before are left as they are.
 
-    Raises RefusedError for all of them: `unknown_row`, or `not_yet`.
+    Raises RefusedError for all of them: `unknown_row`, `not_yet`, `above_cap`.
     """
     rows = [_own_row(session, standing, id_) for id_ in ids]
-    by_id = {limit.id: limit for limit in standing.limits}
+    limits = {limit.id: limit for limit in standing.limits}
+    pending = []
     for row in rows:
-        limit = by_id.get(row.id)
-        if row.swapped_at is None and (limit is None or limit.status != PENDING) and not _has_matured(limit):
-            raise RefusedError("unknown_row", "unknown row id")
-        if row.swapped_at is not None and row.status != ACTIVE and row.amount is not None:
-            raise RefusedError("unknown_row", "unknown row id")
-        if limit is not None and limit.status == PENDING and standing.now < limit.effective_at:
-            raise RefusedError("not_yet", "the limit cannot be activated yet")
-        if limit is not None and limit.status == PENDING and is_above(limit, standing.caps):
-            raise RefusedError("above_cap", "the limit is above what the operator allows")
-    for row in rows:
-        limit = by_id.get(row.id)
+        limit = limits.get(row.id)
         if limit is not None and limit.status == PENDING:
-            activate(standing.limits, limit, at=standing.now)
+            _check_ready(limit, standing)
+            pending.append(limit)
+        elif not _is_swapped(row, limit):
+            raise RefusedError("unknown_row", "unknown row id")
+    for limit in pending:
+        activate(standing.limits, limit, at=standing.now)
     standing.save()
     return rows
+
+
+def _check_ready(limit: Limit, standing: Standing) -> None:
+    if standing.now < limit.effective_at:
+        raise RefusedError("not_yet", "the limit cannot be activated yet")
+    if is_above(limit, standing.caps):
+        raise RefusedError("above_cap", "the limit is above what the operator allows")
+
+
+def _is_swapped(row: PlayerLimit, limit: Limit | None) -> bool:
+    """Whether a row was swapped in before, or by time alone, and nothing has ended it since."""
+    if row.swapped_at is None:
+        return limit is not None and limit.swapped_at is not None
+    return row.status == ACTIVE or row.amount is None
 
 
 def delete(session: Session, standing: Standing, ids: Sequence[int]) -> None:
@@ -171,53 +179,6 @@ def delete(session: Session, standing: Standing, ids: Sequence[int]) -> None:
     standing.save()
 
 
-def set_by_operator(
-    standing: Standing, *, type_: str, frame: str, amount: int, reason: str, by: str, session: Session
-) -> PlayerLimit:
-    """Set a limit that a player cannot relax, at once. One of the same type and frame is replaced."""
-    customer, now = standing.player.customer, standing.now
-    before = _end_operators(session, standing, type_, frame, reason)
-    anchor = min((limit.anchored_at for limit in before), default=now)
-    row = PlayerLimit(
-        customer_id=customer.id, type=type_, frame=frame, amount=amount, status=ACTIVE, set_by=OPERATOR, moves=False,
-        changed_by=by, reason=reason, created_at=now, effective_at=now, anchored_at=anchor, needs_confirmation=False,
-    )  # fmt: skip
-    session.add(row)
-    customer.limited = True
-    session.flush()
-    return row
-
-
-def clear_by_operator(standing: Standing, *, type_: str, frame: str, reason: str, session: Session) -> None:
-    """Take away a limit that an operator set. Raises NotFoundError where there is none."""
-    if not _end_operators(session, standing, type_, frame, reason):
-        raise NotFoundError(f"no operator's {type_} limit by the {frame}")
-    query = select(PlayerLimit.id).where(
-        PlayerLimit.customer_id == standing.player.customer.id, PlayerLimit.status.in_([ACTIVE, PENDING])
-    )
-    standing.player.customer.limited = session.scalar(query.limit(1)) is not None
-
-
-def take_deposit(session: Session, player: Player, amount: int, *, now: datetime) -> None:
-    """Count a deposit against the limits. Raises RefusedError where one of them says no.
-
-    The caller holds the customer's lock; `amount` in minor units of the customer's currency.
-    """
-    if player.customer.limited:
-        usage = usage_of(session, player, now=now)
-        left = Standing(session, player, now=now).bounds().left("deposit", usage)
-        if left is not None and amount > left:
-            raise RefusedError("deposit_limit_exceeded", "more than the customer may deposit")
-    count_deposit(session, player, amount, at=now)
-
-
-def count_deposit(session: Session, player: Player, amount: int, *, at: datetime) -> None:
-    """Count a deposit on the day on which it began; a negative amount releases one that failed."""
-    usage = Usage()
-    usage.add(player.customer.id, player.brand.booking_day(at), DayUsage(deposited=amount))
-    write_at_once(session, usage.writes())
-
-
 def _limit(row: PlayerLimit) -> Limit:
     return Limit(**{name: getattr(row, name) for name in _COLUMNS}, id=row.id)
 
@@ -228,21 +189,3 @@ def _own_row(session: Session, standing: Standing, id_: int) -> PlayerLimit:
     if row is None or row.customer_id != standing.player.customer.id or row.set_by != PLAYER:
         raise RefusedError("unknown_row", "unknown row id")
     return row
-
-
-def _has_matured(limit: Limit | None) -> bool:
-    return limit is not None and limit.swapped_at is not None
-
-
-def _end_operators(session: Session, standing: Standing, type_: str, frame: str, reason: str) -> list[Limit]:
-    found = [
-        limit
-        for limit in standing.limits
-        if limit.set_by == OPERATOR and limit.status == ACTIVE and (limit.type, limit.frame) == (type_, frame)
-    ]
-    for limit in found:
-        limit.end(REPLACED, standing.now)
-        session.get_one(PlayerLimit, limit.id).end_reason = reason
-    standing.save()
-    session.flush()
-    return found
