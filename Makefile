@@ -9,7 +9,7 @@ run: venv
 	$(BIN)/gunicorn -c python:wallet_hooks.server wsgi:app
 
 test: venv
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 bench: venv
 	$(BIN)/python -m tests.bench $(BENCH)
