@@ -2,7 +2,6 @@
 
 import traceback
 from dataclasses import replace
-from typing import Any
 
 from flask import Flask, Response, json, request
 from sqlalchemy.exc import DBAPIError
@@ -55,12 +54,7 @@ def create_app(settings: Settings) -> Flask:
 def _answer_http_error(error: HTTPException) -> Response:
     """What no room answered: no such path, or no such method on it."""
     code, status = (error.name or "error").lower().replace(" ", "_"), error.code or 500
-    if request.path.startswith(_V1):
-        response = protocol.error_response(code, status)
-    elif request.path.startswith(limits.PREFIX):
-        response = limits.error_response(code.replace("_", " "), code, status)
-    else:
-        response = _json({"error": code}, status)
+    response = _envelope(code, status)
     if error.code == 405 and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]
     return response
@@ -70,14 +64,20 @@ def _answer_defect(error: Exception) -> Response:
     """A defect of ours: logged with its trace under an id that the answer carries, and told without it."""
     request_id = new_request_id(clock.now())
     _log_defect(request_id, error)
-    if request.path.startswith(_V1):
-        response = protocol.error_response("internal_error", 500)
-    elif request.path.startswith(limits.PREFIX):
-        response = limits.defect_response()
-    else:
-        response = _json({"error": "internal_error"}, 500)
+    response = _envelope("internal_error", 500)
     response.headers["X-Request-Id"] = request_id
     return response
+
+
+def _envelope(code: str, status: int) -> Response:
+    """A refusal in the envelope of the room that the path belongs to."""
+    if request.path.startswith(_V1):
+        return protocol.error_response(code, status)
+    if request.path.startswith(limits.PREFIX):
+        if status == 500:
+            return limits.defect_response()
+        return limits.error_response(code.replace("_", " "), code, status)
+    return Response(json.dumps({"error": code}), status, content_type="application/json")
 
 
 def _log_defect(request_id: str, error: Exception) -> None:
@@ -89,7 +89,3 @@ def _log_defect(request_id: str, error: Exception) -> None:
         LOG.error("defect", request_id=request_id, path=str(request.url_rule), error=name, state=state, trace=trace)
     else:
         LOG.error("defect", request_id=request_id, path=str(request.url_rule), exc_info=error)
-
-
-def _json(body: dict[str, Any], status: int) -> Response:
-    return Response(json.dumps(body), status, content_type="application/json")

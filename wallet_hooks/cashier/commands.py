@@ -10,7 +10,7 @@ from wallet_hooks import clock, money
 from wallet_hooks.cashier import service
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import customer_by_uid, standings
-from wallet_hooks.database import Fault, fault_of, writing
+from wallet_hooks.database import run_again, writing
 
 
 @click.group()
@@ -59,12 +59,7 @@ def adjust(engine: Engine, /, **facts: str) -> None:
 
 
 def _run(engine: Engine, kind: str, **facts: str) -> None:
-    try:
-        done, available = _move(engine, kind, **facts)
-    except Exception as error:
-        if fault_of(error) is not Fault.DUPLICATE:
-            raise
-        done, available = _move(engine, kind, **facts)  # the same reference came twice at once: now it is known
+    done, available = run_again(lambda: _move(engine, kind, **facts))
     click.echo(f"{'done' if done else 'done before'}; available {available}")
 
 

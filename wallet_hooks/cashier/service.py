@@ -11,8 +11,7 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import standings
 from wallet_hooks.customers.service import OPENING_METHOD
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
-from wallet_hooks.identity.directory import brand_facts
-from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.directory import BrandFacts, brand_by_id
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.journal import Line, Posting, fingerprint
@@ -102,7 +101,7 @@ def fail(session: Session, customer: Customer, payment_id: int, *, now: datetime
 
 
 def _player(session: Session, customer: Customer) -> Player:
-    return player_of(customer, brand_facts(session.get_one(Brand, customer.brand_id)))
+    return player_of(customer, brand_by_id(session, customer.brand_id))
 
 
 def _check(movement: Movement) -> None:
@@ -147,16 +146,15 @@ def _reserved(session: Session, customer: Customer, payment_id: int, wanted: str
 
 
 def _post(session: Session, customer: Customer, payment: Payment, *, now: datetime) -> None:
-    brand = session.get_one(Brand, customer.brand_id)
+    brand = brand_by_id(session, customer.brand_id)
     reference = f"cashier:{brand.client}:{payment.kind}:{payment.reference}"
     facts = fingerprint(customer.id, payment.currency, payment.amount, payment.method, payment.reason or "")
-    day = brand_facts(brand).booking_day(now)
     lines = _lines(customer, payment, brand)
-    posting = Posting(payment.kind, reference, facts, now, day, lines, payment.reason)
+    posting = Posting(payment.kind, reference, facts, now, brand.booking_day(now), lines, payment.reason)
     ledger.post_one(session, posting, holder_id=customer.id, recorded_at=now)
 
 
-def _lines(customer: Customer, payment: Payment, brand: Brand) -> tuple[Line, ...]:
+def _lines(customer: Customer, payment: Payment, brand: BrandFacts) -> tuple[Line, ...]:
     if payment.kind == DEPOSIT:
         return rules.deposited(customer.id, payment.method, customer.currency, payment.amount)
     if payment.kind == WITHDRAWAL:

@@ -7,10 +7,11 @@ does not exist for it.
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer, Group, GroupManager
+from wallet_hooks.database import locked, reading
 from wallet_hooks.errors import ForbiddenError, NotFoundError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.models import LoginSession
@@ -25,14 +26,19 @@ class Caller(NamedTuple):
     roles: frozenset[str]
 
 
-def caller_of(
-    session: Session, token: str, *, now: datetime, idle: timedelta
+def authenticate(
+    engine: Engine, token: str, *, now: datetime, idle: timedelta
 ) -> tuple[Caller, LoginSession] | tuple[None, None]:
-    """Whose session it is; nobody's where it ran out, or where its customer may not log in any more."""
-    found = sessions.find(session, token, now=now, idle=idle)
-    customer = session.get(Customer, found.customer_id) if found else None
+    """Whose session it is; nobody's where it ran out, or where its customer may not log in any more.
+
+    That the session is in use is remembered.
+    """
+    with reading(engine) as session:
+        found = sessions.find(session, token, now=now, idle=idle)
+        customer = session.get(Customer, found.customer_id) if found else None
     if found is None or customer is None or not may_log_in(customer, now=now):
         return None, None
+    found.used_at = sessions.touch(engine, found, now=now, idle=idle)
     return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles.split(","))), found
 
 
@@ -56,7 +62,7 @@ def managed_customer(session: Session, caller: Caller, username: str, *, lock: b
         raise ForbiddenError("this is for another manager of the customer's group")
     query = select(Customer).where(_managed_by(caller), Customer.username == username)
     if lock:
-        query = query.with_for_update(of=Customer, key_share=True).execution_options(populate_existing=True)
+        query = locked(query, Customer)
     customer = _one(session, query, username)
     theirs = set(managed_groups(session, customer.id))
     if not theirs <= set(managed_groups(session, caller.id)):

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import UnauthenticatedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.passwords import is_password
@@ -32,7 +32,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
             _count_unknown(session, now.date())
         else:
             own = select(Customer).where(Customer.id == found.id)
-            customer = session.scalars(own.with_for_update(key_share=True)).one()
+            customer = session.scalars(locked(own, Customer)).one()
             is_right = is_right and customer.password_hash == found.password_hash
             if _admit(customer, is_right=is_right, now=now):
                 token = sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)

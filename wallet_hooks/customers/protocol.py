@@ -4,7 +4,6 @@
 its own transaction and returns plain values.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,10 +18,9 @@ from marshmallow import ValidationError
 from sqlalchemy import Engine
 
 from wallet_hooks import clock
-from wallet_hooks.customers.callers import Caller, caller_of
-from wallet_hooks.database import Fault, fault_of, reading
+from wallet_hooks.customers.callers import Caller, authenticate
+from wallet_hooks.database import Fault, fault_of, run_again
 from wallet_hooks.errors import ForbiddenError, NotFoundError, TryAgainError, UnauthenticatedError, WalletHooksError
-from wallet_hooks.identity import sessions
 from wallet_hooks.identity.api_tokens import TokenHolder, token_holder
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
@@ -41,7 +39,6 @@ _STATUS_OF_CODE = {
     "bookie_unavailable": 502,
     "try_again": 503,
 }
-_RUNS = 3  # of a view whose transaction met another one
 _MAX_FORM_FIELDS = 100
 _BODY_CAP = 64 * 1024  # no call here has more to say
 ID = f"int(max={2**63 - 1})"  # a path's number, as far as the database can count
@@ -146,14 +143,7 @@ def _run(route: Route, office: Office, now: datetime, path: dict[str, Any]) -> A
         raise NotFoundError("nothing has such a name")
     source = source_of(request.environ, proxy_hops=office.settings.proxy_hops)
     call = Call(caller, _read(route, office), source, now, request.headers.get("Idempotency-Key"))
-    for run in range(_RUNS):
-        try:
-            return route.view(office, call, **path)
-        except Exception as error:
-            if fault_of(error) not in (Fault.DUPLICATE, Fault.CONTENDED) or run == _RUNS - 1:
-                raise
-            time.sleep(0.01)
-    raise AssertionError("the last run returns or raises")
+    return run_again(lambda: route.view(office, call, **path))
 
 
 def _authenticate(route: Route, office: Office, now: datetime) -> Caller | TokenHolder:
@@ -161,13 +151,11 @@ def _authenticate(route: Route, office: Office, now: datetime) -> Caller | Token
     if route.tokens and scheme.lower() == "bearer":
         return token_holder(office.engine, bearer.strip(), route.tokens, now=now)
     token, idle = request.headers.get("Session", ""), office.session_idle
-    with reading(office.engine) as session:
-        caller, found = caller_of(session, token, now=now, idle=idle)
-    if caller is None or found is None:
+    caller, _ = authenticate(office.engine, token, now=now, idle=idle)
+    if caller is None:
         raise UnauthenticatedError("a header Session with a token is expected")
     if route.only_tokens:
         raise ForbiddenError(f"this needs an API token with role {' or '.join(route.tokens)}")
-    sessions.touch(office.engine, found, now=now, idle=idle)
     return caller
 
 

@@ -1,7 +1,7 @@
 """Reading customers."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import String, cast, func, or_, select
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.customers.callers import Caller, managed_groups
 from wallet_hooks.customers.commission import Schedule, parse_schedule
 from wallet_hooks.customers.models import Customer, Group, GroupManager
-from wallet_hooks.database import RowStatement, for_update
+from wallet_hooks.database import RowStatement, as_instant, for_update, locked
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
@@ -62,7 +62,7 @@ def customer_facts(rows: Iterable[Sequence[Any]]) -> dict[tuple[int, str], Custo
             None if max_stake is None else int(max_stake),
             bool(active),
             bool(locked),
-            _instant(expires_at),
+            expires_at and as_instant(expires_at),
             _roles(roles),
             parse_schedule(rates),
             bool(limited),
@@ -102,10 +102,6 @@ def facts_of(customer: Customer) -> CustomerFacts:
     )
 
 
-def _instant(value: datetime | str | None) -> datetime | None:
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
-
-
 _known_roles: dict[str, frozenset[str]] = {}
 
 
@@ -122,7 +118,7 @@ def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = Fal
     query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
     query = query.where(Brand.client == client, Customer.uid == uid)
     if lock:
-        query = query.with_for_update(of=Customer, key_share=True).execution_options(populate_existing=True)
+        query = locked(query, Customer)
     row = session.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"no customer {uid!r} of brand {client!r}")

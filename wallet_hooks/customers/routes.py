@@ -11,7 +11,7 @@ from wallet_hooks import money
 from wallet_hooks.customers import groups, schemas
 from wallet_hooks.customers.accounting import accounting_info
 from wallet_hooks.customers.callers import (
-    caller_of,
+    authenticate,
     known_customer,
     managed_customer,
     managed_group,
@@ -28,7 +28,7 @@ from wallet_hooks.database import reading, run_together, writing
 from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
-from wallet_hooks.identity.directory import BrandFacts, brand_facts
+from wallet_hooks.identity.directory import BrandFacts, brand_by_id, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 
@@ -43,16 +43,14 @@ def begin_session(office: Office, call: Call) -> str:
 
 def show_session(office: Office, call: Call, token: str) -> dict[str, Any]:
     """Whose session it is, and how long it lives if it is not used."""
-    with reading(office.engine) as session:
-        caller, found = caller_of(session, token, now=call.now, idle=office.session_idle)
+    caller, found = authenticate(office.engine, token, now=call.now, idle=office.session_idle)
     if caller is None or found is None:
         raise UnauthenticatedError("the session is unknown or over")
-    used_at = sessions.touch(office.engine, found, now=call.now, idle=office.session_idle)
     return {
         "username": caller.username,
         "customer_id": caller.id,
         "created_at": found.created_at.isoformat(),
-        "expires_at": (used_at + office.session_idle).isoformat(),
+        "expires_at": (found.used_at + office.session_idle).isoformat(),
     }
 
 
@@ -280,4 +278,4 @@ def _expiry(given: date | None, brand: BrandFacts) -> datetime | None:
 
 
 def _brand(session: Session, customer: Customer) -> BrandFacts:
-    return brand_facts(session.get_one(Brand, customer.brand_id))
+    return brand_by_id(session, customer.brand_id)

@@ -1,15 +1,17 @@
 """Engines and transactions."""
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
+from wallet_hooks.database.faults import Fault, fault_of
 from wallet_hooks.settings import ConfigurationError, Settings
 
 # The callbacks' statements must never fall back to a scan: a plan made while tables are empty is kept, and these
@@ -18,6 +20,10 @@ _CALLBACK_PLANS = (
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_material=off"
     " -c jit=off -c plan_cache_mode=force_generic_plan"
 )
+
+_RUNS = 3
+T = TypeVar("T")
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
 def open_engine(settings: Settings, *, for_callbacks: bool = False) -> Engine:
@@ -85,6 +91,26 @@ def writing(engine: Engine) -> Iterator[Session]:
     """One transaction: committed when the block ends, rolled back when it raises."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def run_again(act: Callable[[], T]) -> T:
+    """Run what opens a transaction of its own; again, twice at most, where that met another one.
+
+    Then what the other one did is known. Raises what the last run did.
+    """
+    for _ in range(_RUNS - 1):
+        try:
+            return act()
+        except Exception as error:
+            if fault_of(error) not in (Fault.DUPLICATE, Fault.CONTENDED):
+                raise
+            time.sleep(0.01)
+    return act()
+
+
+def locked(query: Query, model: type[Any]) -> Query:
+    """The query with its rows of a model locked, and read as they are once the lock is granted."""
+    return query.with_for_update(of=model, key_share=True).execution_options(populate_existing=True)
 
 
 def refresh_statistics(session: Session, *tables: str) -> None:

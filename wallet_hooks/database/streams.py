@@ -1,8 +1,6 @@
 """Rows by the million: read by the driver itself, a batch at a time, with flat memory."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import Any, cast
 
 import psycopg
@@ -27,13 +25,3 @@ def stream_rows(
     rows = cast("Any", connection).execute(statement)
     for row in rows:
         yield tuple(readers[index](value) if index in readers else value for index, value in enumerate(row))
-
-
-@lru_cache(maxsize=1024)
-def read_day(text: str) -> date:
-    return date.fromisoformat(text)
-
-
-@lru_cache(maxsize=1024)
-def read_instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -1,6 +1,7 @@
 """What every table shares: the metadata's naming convention, and column types that both engines hold exactly."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Numeric, String
@@ -47,6 +48,26 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def as_instant(value: datetime | str) -> datetime:
+    """An instant from a row that was read without its column's type: SQLite keeps it as text."""
+    return _read_instant(value) if isinstance(value, str) else value
+
+
+def as_day(value: date | str) -> date:
+    """A day from such a row."""
+    return _read_day(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=1024)
+def _read_instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=1024)
+def _read_day(text: str) -> date:
+    return date.fromisoformat(text)
 
 
 class WideAmount(TypeDecorator[int]):

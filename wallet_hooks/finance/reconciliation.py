@@ -29,7 +29,6 @@ from wallet_hooks.sportsbook.book import WagerState
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.sportsbook.queries import KNOWN_WAGERS, wager_states
 
-KINDS = ("missing_here", "missing_there", "amount", "status", "currency", "duplicate", "late")
 COLUMNS = ("brand", "bet", "currency", "stake", "payout", "status")
 _BATCH = 2000
 # What providers call it, and what that is: a stake that is open, one that was settled, one that was given back.

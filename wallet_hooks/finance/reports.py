@@ -4,7 +4,7 @@ Amounts are minor units of the row's currency, debit positive in what shows acco
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Date, case, cast, func, select
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid
-from wallet_hooks.database import read_day, read_instant, stream_rows
+from wallet_hooks.database import as_day, as_instant, stream_rows
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand
@@ -32,6 +32,11 @@ class Asked(NamedTuple):
     last: date
     customer: tuple[str, str] | None
     now: datetime
+
+    @property
+    def instants(self) -> tuple[datetime, datetime]:
+        """The period's first and last instant, for what is by days of UTC."""
+        return datetime.combine(self.first, time.min, UTC), datetime.combine(self.last, time.max, UTC)
 
 
 class Report(NamedTuple):
@@ -55,7 +60,7 @@ def _journal(session: Session, asked: Asked) -> Iterator[Row]:
     days = select(Transaction.booked_on).distinct().where(Transaction.booked_on.between(asked.first, asked.last))
     for day in list(session.scalars(days.order_by(Transaction.booked_on))):
         statement = _JOURNAL.format(day=f"'{day.isoformat()}'")
-        yield from stream_rows(session, statement, {2: read_day, 3: read_instant, 4: read_instant})
+        yield from stream_rows(session, statement, {2: as_day, 3: as_instant, 4: as_instant})
 
 
 def _statement(session: Session, asked: Asked) -> Iterator[Row]:
@@ -162,13 +167,16 @@ _REVENUE = {("income", "stakes"): 0, ("expenses", "winnings"): 1, ("income", "co
 
 def _open_bets(session: Session, asked: Asked) -> Iterator[Row]:
     """What is staked and not settled at the time of asking, placed through the period's last day (UTC)."""
-    query = select(
-        Wager.client, Wager.game, Wager.uid, Wager.user_uid, Wager.pool_uid, Wager.placed_at, Wager.currency,
-        Wager.stake, Wager.possible_payout,
-    ).where(Wager.status == "open").order_by(Wager.client, Wager.game, Wager.uid)  # fmt: skip
+    query = (
+        select(
+            Wager.client, Wager.game, Wager.uid, Wager.user_uid, Wager.pool_uid, Wager.placed_at, Wager.currency,
+            Wager.stake, Wager.possible_payout,
+        )
+        .where(Wager.status == "open", Wager.placed_at.between(*asked.instants))
+        .order_by(Wager.client, Wager.game, Wager.uid)
+    )  # fmt: skip
     for client, game, uid, user, pool, placed_at, currency, stake, payout in _stream(session, query):
-        if asked.first <= placed_at.date() <= asked.last:
-            yield client, game, uid, user, pool, placed_at, (asked.now - placed_at).days, currency, stake, payout
+        yield client, game, uid, user, pool, placed_at, (asked.now - placed_at).days, currency, stake, payout
 
 
 def _player_funds(session: Session, _asked: Asked) -> Iterator[Row]:
@@ -196,11 +204,11 @@ def _deliveries(session: Session, asked: Asked) -> Iterator[Row]:
         if session.get_bind().dialect.name == "postgresql"
         else func.date(Delivery.received_at)
     )
-    query = select(day, Delivery.path, Delivery.status, func.count()).group_by(day, Delivery.path, Delivery.status)
-    for received_on, path, status, count in _stream(session, query.order_by(day, Delivery.path, Delivery.status)):
-        on = date.fromisoformat(received_on) if isinstance(received_on, str) else received_on
-        if asked.first <= on <= asked.last:
-            yield on, path, status, count
+    columns = (day, Delivery.path, Delivery.status)
+    query = select(*columns, func.count()).where(Delivery.received_at.between(*asked.instants))
+    query = query.group_by(*columns).order_by(*columns)
+    for received_on, path, status, count in _stream(session, query):
+        yield as_day(received_on), path, status, count
 
 
 def _stream(session: Session, query: Any) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
 from wallet_hooks.database import reading
 from wallet_hooks.identity.models import Brand, Provider
@@ -93,6 +94,11 @@ def brand_facts(brand: Brand) -> BrandFacts:
         corrections=brand.policy.get("corrections", "debt"),
         policy=json.dumps(brand.policy, sort_keys=True),
     )
+
+
+def brand_by_id(session: Session, brand_id: int) -> BrandFacts:
+    """The facts of a brand that there is, as this transaction sees them."""
+    return brand_facts(session.get_one(Brand, brand_id))
 
 
 class DirectoryCache:

@@ -1,13 +1,13 @@
 """The ledger's one writer."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import Call, Either, RowStatement, run_together, write_at_once
+from wallet_hooks.database import Call, Either, RowStatement, as_day, run_together, write_at_once
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.journal import AccountName, Journal, Posting
 from wallet_hooks.ledger.models import ExchangeRate, Transaction
@@ -75,9 +75,7 @@ def next_ids(*, count: int) -> Call:
 
 def begin(rows: Sequence[Sequence[Any]], *, recorded_at: datetime) -> Journal:
     """A journal from the rows of `next_ids`."""
-    closed_through = rows[0][1] if rows else None
-    if isinstance(closed_through, str):  # SQLite keeps days as text
-        closed_through = date.fromisoformat(closed_through)
+    closed_through = as_day(rows[0][1]) if rows and rows[0][1] else None
     return Journal(recorded_at=recorded_at, ids=iter([row[0] for row in rows]), closed_through=closed_through)
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from wallet_hooks.database import RowStatement
+from wallet_hooks.database import RowStatement, as_instant
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
 from wallet_hooks.limits.rules import SESSION, Limit, in_force, mature
@@ -61,8 +61,8 @@ def limits_by_customer(rows: Iterable[Sequence[Any]]) -> dict[int, list[Limit]]:
     """Rows of LIVE_LIMITS."""
     found: dict[int, list[Limit]] = {}
     for customer_id, id_, type_, frame, amount, status, set_by, moves, by, *times, needs_confirmation, expires in rows:
-        created_at, effective_at, anchored_at = map(instant, times)
-        expires_at = expires and instant(expires)
+        created_at, effective_at, anchored_at = map(as_instant, times)
+        expires_at = expires and as_instant(expires)
         limit = Limit(
             type_, frame, amount, status, by, created_at, effective_at, anchored_at, bool(needs_confirmation),
             expires_at, set_by, bool(moves), id=id_,
@@ -113,9 +113,4 @@ def stake_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *,
 
 def logins_by_customer(rows: Iterable[Sequence[Any]]) -> Mapping[int, datetime]:
     """Rows of LAST_LOGINS."""
-    return {customer_id: instant(began) for customer_id, began in rows}
-
-
-def instant(value: datetime | str) -> datetime:
-    """SQLite keeps instants as text."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+    return {customer_id: as_instant(began) for customer_id, began in rows}

@@ -1,6 +1,5 @@
 """The limits gateway (seeds/003): six calls, with the player's session in x-auth-token."""
 
-import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -12,14 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
-from wallet_hooks.customers.callers import caller_of
+from wallet_hooks.customers.callers import authenticate
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.protocol import Office
-from wallet_hooks.database import Fault, fault_of, reading, writing
+from wallet_hooks.database import Fault, fault_of, locked, reading, run_again, writing
 from wallet_hooks.errors import RefusedError, UnauthenticatedError
-from wallet_hooks.identity import sessions
-from wallet_hooks.identity.directory import brand_facts
-from wallet_hooks.identity.models import Brand, LoginSession
+from wallet_hooks.identity.directory import brand_by_id
+from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import betting_result_since
 from wallet_hooks.limits import quotes, schemas, service
@@ -31,7 +29,6 @@ from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 PREFIX = "/gateway/limits/"
 _BODY_CAP = 64 * 1024
-_RUNS = 3  # of a call whose transaction met another one
 
 
 class Gateway(NamedTuple):
@@ -46,9 +43,9 @@ class Gateway(NamedTuple):
     def player(self, session: Session, *, lock: bool = False) -> Player:
         query = select(Customer).where(Customer.id == self.customer_id)
         if lock:
-            query = query.with_for_update(key_share=True)
+            query = locked(query, Customer)
         customer = session.scalars(query).one()
-        return player_of(customer, brand_facts(session.get_one(Brand, customer.brand_id)))
+        return player_of(customer, brand_by_id(session, customer.brand_id))
 
 
 class UnknownVersionError(Exception):
@@ -177,25 +174,16 @@ def _run(office: Office, view: View, version: str, brand_id: str, now: datetime,
     if version != "v1":
         raise UnknownVersionError
     token, idle = request.headers.get("x-auth-token", ""), office.session_idle
-    with reading(office.engine) as session:
-        caller, login = caller_of(session, token, now=now, idle=idle)
+    caller, login = authenticate(office.engine, token, now=now, idle=idle)
     if caller is None or login is None:
         raise UnauthenticatedError("invalid token")
     if brand_id != str(caller.brand_id):
         raise RefusedError("invalid_brand", "invalid brand id")
-    sessions.touch(office.engine, login, now=now, idle=idle)
     body = None
     if request.method != "GET":
         body = read_json(read_body(request.environ, cap=min(office.settings.body_cap, _BODY_CAP)))
     call = Gateway(office, caller.id, login, body, now)
-    for run in range(_RUNS):
-        try:
-            return view(call, **path)
-        except Exception as error:
-            if fault_of(error) not in (Fault.DUPLICATE, Fault.CONTENDED) or run == _RUNS - 1:
-                raise
-            time.sleep(0.01)
-    raise AssertionError("the last run returns or raises")
+    return run_again(lambda: view(call, **path))
 
 
 def _changeable(session: Session, call: Gateway) -> Standing:

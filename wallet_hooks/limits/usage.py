@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from wallet_hooks.database import Call, RowStatement
+from wallet_hooks.database import Call, RowStatement, as_day
 from wallet_hooks.identity.policy import Policy
 
 _FIELDS = ("staked", "voided", "returned", "paid", "deposited")
@@ -46,8 +46,7 @@ class Usage:
         for customer_id in customer_ids:
             self._days.setdefault(customer_id, {})
         for customer_id, day, *amounts in rows:
-            key = date.fromisoformat(day) if isinstance(day, str) else day
-            self._days.setdefault(customer_id, {})[key] = DayUsage(*amounts)
+            self._days.setdefault(customer_id, {})[as_day(day)] = DayUsage(*amounts)
 
     def add(self, customer_id: int, day: date, more: DayUsage) -> None:
         moved = self._moved.get((customer_id, day))

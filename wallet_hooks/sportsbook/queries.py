@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import RowStatement
+from wallet_hooks.database import RowStatement, as_instant
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.queries import deliveries_of
 from wallet_hooks.errors import NotFoundError
@@ -45,10 +44,8 @@ def wager_states(rows: Iterable[Sequence[Any]]) -> dict[BetKey, WagerState]:
         if row[0] is None:  # not known: the outer join keeps the planner from walking the table instead
             continue
         wager = WagerState(BetKey(*row[:3]), *row[3:])
-        if isinstance(wager.placed_at, str):  # SQLite keeps instants as text
-            wager.placed_at = datetime.fromisoformat(wager.placed_at).replace(tzinfo=UTC)
-            if isinstance(wager.closed_at, str):
-                wager.closed_at = datetime.fromisoformat(wager.closed_at).replace(tzinfo=UTC)
+        wager.placed_at = as_instant(wager.placed_at)
+        wager.closed_at = wager.closed_at and as_instant(wager.closed_at)
         found[wager.key] = wager
     return found
 
