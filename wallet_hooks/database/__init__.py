@@ -12,7 +12,7 @@ from wallet_hooks.database.engine import (
 )
 from wallet_hooks.database.faults import Fault, fault_of
 from wallet_hooks.database.rows import Call, Either, RowStatement, for_update, run_together, write_at_once
-from wallet_hooks.database.streams import stream_rows
+from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime, WideAmount, as_day, as_instant
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
     "refresh_statistics",
     "run_again",
     "run_together",
-    "stream_rows",
+    "stream_batches",
     "wait_briefly",
     "write_at_once",
     "writing",

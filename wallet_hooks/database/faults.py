@@ -3,6 +3,7 @@
 import sqlite3
 from enum import Enum
 
+import adbc_driver_manager
 import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -24,6 +25,7 @@ DUPLICATE_MESSAGE = "ledger: the id or reference is taken"
 # How the names of the checks end that hold SQLite to whole numbers.
 EXACT_CHECK = "_exact"
 
+_OPERATIONAL = (psycopg.OperationalError, adbc_driver_manager.OperationalError)
 _LOST_STATES = ("08", "53", "57P", "58", "25006")  # 25006: a standby, or a primary that was demoted
 _CONTENDED_STATES = ("40",)
 _LATE_STATES = ("55P03", "57014", "25P")
@@ -32,24 +34,24 @@ _SQLITE_LOST = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOP
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Sort an error of SQLAlchemy, psycopg or sqlite3; anything else is OTHER."""
+    """Sort an error of SQLAlchemy, psycopg, ADBC or sqlite3; anything else is OTHER."""
     if isinstance(error, PoolTimeoutError):
         return Fault.LATE
     if isinstance(error, DBAPIError):
         return Fault.LOST if error.connection_invalidated or error.orig is None else fault_of(error.orig)
     if isinstance(error, psycopg.Error | sqlite3.Error) and CLOSED_PERIOD_MESSAGE in str(error):
         return Fault.CLOSED_PERIOD
-    if isinstance(error, psycopg.Error):
+    if isinstance(error, psycopg.Error | adbc_driver_manager.Error):
         return _postgresql_fault(error)
     if isinstance(error, sqlite3.Error):
         return _sqlite_fault(error)
     return Fault.OTHER
 
 
-def _postgresql_fault(error: psycopg.Error) -> Fault:
+def _postgresql_fault(error: psycopg.Error | adbc_driver_manager.Error) -> Fault:
     state = error.sqlstate
     if state is None:
-        return Fault.LOST if isinstance(error, psycopg.OperationalError) else Fault.OTHER
+        return Fault.LOST if isinstance(error, _OPERATIONAL) else Fault.OTHER
     if state == "23505":
         return Fault.DUPLICATE
     if state == "0A000" and "recovery" in str(error):

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.closing import check_seals
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
@@ -170,7 +171,7 @@ def reconcile(
         breaks = reconcile_report(session, read_report(file, mapping, brand=brand), matching, counted)
         if output is not None:
             with output.open("wb") as out:
-                WRITERS[output.suffix[1:]](BREAK_COLUMNS, breaks, out)
+                WRITERS[output.suffix[1:]](BREAK_COLUMNS, in_batches(BREAK_COLUMNS, breaks), out)
         else:
             _echo_breaks(breaks, as_json=as_json)
     lines = counted.pop("lines", 0)

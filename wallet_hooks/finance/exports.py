@@ -5,18 +5,20 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.database import reading
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.batches import Columns, currencies_of, sum_of
 from wallet_hooks.finance.journals import DIALECTS, write_journal
-from wallet_hooks.finance.reports import Asked, Row, report_named
+from wallet_hooks.finance.reports import Asked, report_named
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.ledger.models import Period, Transaction
 from wallet_hooks.ledger.sealing import newest_seal
@@ -26,39 +28,35 @@ FORMATS = (*WRITERS, *DIALECTS)
 
 @dataclass(slots=True)
 class Counted:
-    """Rows on their way out, counted and summed: totals by currency and column, in minor units."""
+    """Batches on their way out, counted and summed: totals by currency and column, in minor units."""
 
-    columns: dict[str, str]
+    columns: Columns
     rows: int = 0
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def of(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The rows, counted a batch at a time. Running balances sum to nothing of interest."""
-        names = list(self.columns)
-        currency = names.index("currency") if "currency" in names else 0
-        amounts = [
-            (index, name) for index, name in enumerate(names) if self.columns[name] == "amount" and name not in _RUNNING
-        ]
-        rows = iter(rows)
-        while batch := list(islice(rows, _BATCH)):
-            self.rows += len(batch)
-            for index, name in amounts:
-                for row in batch:
-                    amount = row[index]
-                    if amount is not None:
-                        self._add(row[currency], name, amount)
-            yield from batch
+    def of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches, counted as they pass. Running balances sum to nothing of interest."""
+        summed = [name for name, kind in self.columns.items() if kind == "amount" and name not in _RUNNING]
+        for batch in batches:
+            self.rows += batch.num_rows
+            for currency in currencies_of(batch) if summed else ():
+                of_currency = batch.filter(pc.equal(batch.column("currency"), currency))
+                for name in summed:
+                    self._add(currency, name, of_currency.column(name))
+            yield batch
 
-    def _add(self, currency: str, name: str, amount: int) -> None:
+    def _add(self, currency: str, name: str, amounts: pa.Array) -> None:
         """An entry's amount is a debit or a credit."""
-        if name == "amount":
-            name, amount = ("debit", amount) if amount >= 0 else ("credit", -amount)
         sums = self.totals.setdefault(currency, {})
-        sums[name] = sums.get(name, 0) + amount
+        total = sum_of(amounts)
+        if name == "amount":
+            debit = sum_of(amounts.filter(pc.greater(amounts, 0)))
+            sums["debit"] = sums.get("debit", 0) + debit
+            name, total = "credit", debit - total
+        sums[name] = sums.get(name, 0) + total
 
 
 _RUNNING = ("balance", "balance_after")
-_BATCH = 10_000
 
 
 def check(report: str, format_: str, asked: Asked) -> None:
@@ -78,13 +76,13 @@ def write(engine: Engine, report: str, format_: str, asked: Asked, out: BinaryIO
     """Write a report as it is at this moment. Returns what the manifest says of it, without the file's hash."""
     check(report, format_, asked)
     found = report_named(report)
-    counted = Counted(dict(found.columns))
+    counted = Counted(found.columns)
     with reading(engine) as session:
-        rows = counted.of(found.rows(session, asked))
+        batches = counted.of(found.batches(session, asked))
         if format_ in DIALECTS:
-            write_journal(format_, session, asked, rows, out)
+            write_journal(format_, session, asked, batches, out)
         else:
-            WRITERS[format_](found.columns, rows, out)
+            WRITERS[format_](found.columns, batches, out)
         return {
             "report": report,
             "format": format_,

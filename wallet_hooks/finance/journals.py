@@ -11,11 +11,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import BinaryIO, NamedTuple
 
+import pyarrow as pa
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.finance.reports import Asked, Row
+from wallet_hooks.finance.batches import Row, rows_of
+from wallet_hooks.finance.reports import Asked
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 
 _ROOTS = {
@@ -27,6 +29,7 @@ _ROOTS = {
 }
 _OPENING = "Equity:Opening-Balances"
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
+_NEEDED = ["transaction", "booked_on", "kind", "account", "currency", "amount"]
 _SCALE = Decimal(1).scaleb(-8)
 
 
@@ -77,15 +80,18 @@ DIALECTS = {
 }
 
 
-def write_journal(dialect_name: str, session: Session, asked: Asked, rows: Iterable[Row], out: BinaryIO) -> None:
-    """Write the rows of the report `journal`. Balances are asserted at the end of each day that moved them."""
+def write_journal(
+    dialect_name: str, session: Session, asked: Asked, batches: Iterable[pa.RecordBatch], out: BinaryIO
+) -> None:
+    """Write the report `journal`. Balances are asserted at the end of each day that moved them."""
     dialect = DIALECTS[dialect_name]
     accounts = _accounts(session, asked)
     opens = asked.first - timedelta(days=1) if asked.first > date.min else asked.first
     out.write(_declarations(dialect_name, dialect, accounts, opens).encode())
     balances = {(one.name, one.currency): one.opening for one in accounts.values()}
     out.write(_opening(dialect, accounts, opens).encode())
-    for day, of_day in groupby(rows, key=itemgetter(2)):
+    rows = (row for batch in batches for row in rows_of(batch.select(_NEEDED)))
+    for day, of_day in groupby(rows, key=itemgetter(1)):
         moved: dict[tuple[str, str], None] = {}
         for _, lines in groupby(of_day, key=itemgetter(0)):
             text = _transaction(dialect, list(lines), accounts, balances, moved)
@@ -150,9 +156,9 @@ def _transaction(
     balances: dict[tuple[str, str], int],
     moved: dict[tuple[str, str], None],
 ) -> str:
-    lines = [dialect.transaction.format(day=rows[0][2], kind=_UNSAFE.sub("-", rows[0][5]), id=rows[0][0])]
-    for row in rows:
-        name, currency, amount = row[8], row[9], row[10]
+    id_, day, kind = rows[0][:3]
+    lines = [dialect.transaction.format(day=day, kind=_UNSAFE.sub("-", kind), id=id_)]
+    for _, _, _, name, currency, amount in rows:
         account = accounts[name, currency].name
         balances[account, currency] += amount
         moved[account, currency] = None

@@ -1,36 +1,46 @@
 """Matching a provider's report with our wagers, bet by bet, in flat memory.
 
-Ids that were seen are kept in a scratch file, so that neither the report nor our wagers have to fit into memory, and a
-replica will do.
+Both are read in the order of brand and bet, so that neither has to fit into memory. Nothing is written to the database
+that is read: a replica will do.
 """
 
 import csv
+import heapq
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
-from itertools import islice
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import openpyxl
+import pyarrow as pa
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.database import run_together
+from wallet_hooks.database import run_together, stream_batches
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.batches import rows_of
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.sportsbook.bets import BetKey
-from wallet_hooks.sportsbook.book import WagerState
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.sportsbook.queries import KNOWN_WAGERS, wager_states
 
 COLUMNS = ("brand", "bet", "currency", "stake", "payout", "status")
 _BATCH = 2000
+_BET = attrgetter("brand", "bet")
+_WAGER_SCHEMA = pa.schema(
+    {
+        "client": pa.string(), "uid": pa.string(), "currency": pa.string(), "stake": pa.int64(), "payout": pa.int64(),
+        "status": pa.string(), "outcome": pa.string(), "placed_at": pa.timestamp("us", tz="UTC"),
+    }
+)  # fmt: skip
 # What providers call it, and what that is: a stake that is open, one that was settled, one that was given back.
 _STATUSES = {
     **dict.fromkeys(("open", "pending", "accepted", "placed"), "open"),
@@ -49,6 +59,19 @@ class Line(NamedTuple):
     stake: str
     payout: str
     status: str
+
+
+class WagerFacts(NamedTuple):
+    """What of a wager is matched; amounts in minor units of its currency."""
+
+    brand: str
+    bet: str
+    currency: str
+    stake: int
+    payout: int | None
+    status: str
+    outcome: str | None
+    placed_at: datetime
 
 
 class Break(NamedTuple):
@@ -113,85 +136,115 @@ def _xlsx_rows(path: Path) -> Iterator[list[str]]:
 
 
 def reconcile(session: Session, lines: Iterable[Line], matching: Matching, counted: Counter[str]) -> Iterator[Break]:
-    """The breaks, those of the report's lines first, then what is missing in it. `counted` counts lines and breaks."""
+    """The breaks, by brand and bet. `counted` counts lines and breaks."""
     brands = {brand.client: brand_facts(brand) for brand in session.scalars(select(Brand))}
-    with tempfile.TemporaryDirectory() as directory, closing(sqlite3.connect(Path(directory) / "seen.db")) as seen:
-        seen.execute("PRAGMA journal_mode = OFF")
-        seen.execute("CREATE TABLE seen (brand TEXT, bet TEXT, PRIMARY KEY (brand, bet)) WITHOUT ROWID")
-        for one in _breaks(session, lines, matching, brands, seen, counted):
+    with tempfile.TemporaryDirectory() as directory, closing(sqlite3.connect(Path(directory) / "lines.db")) as scratch:
+        theirs = _sorted(scratch, lines, counted)
+        ours = _wagers_of_the_period(session, matching, brands)
+        for one in _breaks(session, ours, theirs, matching, brands):
             counted[one.kind] += 1
             yield one
 
 
-def _breaks(
-    session: Session,
-    lines: Iterable[Line],
-    matching: Matching,
-    brands: Mapping[str, BrandFacts],
-    seen: sqlite3.Connection,
-    counted: Counter[str],
-) -> Iterator[Break]:
-    lines = iter(lines)
-    while batch := list(islice(lines, _BATCH)):
-        counted["lines"] += len(batch)
-        keys = list({BetKey(matching.game, line.brand, line.bet): None for line in batch})
-        printable = [key for key in keys if str(key).isprintable()]
-        (rows,) = run_together(session, [KNOWN_WAGERS(printable)])
-        known = wager_states(rows)
-        for line in batch:
-            if not seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (line.brand, line.bet)).rowcount:
-                yield Break("duplicate", line.brand, line.bet, line.number, line.stake, "")
-            else:
-                found = _compare(line, known.get(BetKey(matching.game, line.brand, line.bet)), matching, brands)
-                if found is not None:
-                    yield found
-    yield from _missing_there(session, matching, brands, seen)
+def _sorted(scratch: sqlite3.Connection, lines: Iterable[Line], counted: Counter[str]) -> Iterator[Line]:
+    """The report's lines by brand and bet, then as they came; the scratch file sorts what memory cannot hold."""
+    scratch.execute("PRAGMA journal_mode = OFF")
+    scratch.execute(f"CREATE TABLE line (number INTEGER, {', '.join(f'{name} TEXT' for name in COLUMNS)})")
+    counted["lines"] = scratch.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", lines).rowcount
+    return map(Line._make, scratch.execute("SELECT * FROM line ORDER BY brand, bet, number"))
 
 
-def _compare(
-    line: Line, wager: WagerState | None, matching: Matching, brands: Mapping[str, BrandFacts]
-) -> Break | None:
-    """The first thing in which a line and our wager differ."""
-    if wager is None or wager.stake is None or wager.currency is None:
-        return _break("missing_here", line, f"{line.stake} {line.currency}", "")
-    if line.currency != wager.currency:
-        return _break("currency", line, line.currency, wager.currency)
-    if _minor(line.stake, wager.currency) != wager.stake:
-        return _amount(line, "stake", line.stake, wager.stake, wager.currency)
-    theirs, ours = _STATUSES.get(line.status.lower(), line.status), _status(wager)
-    if line.status and theirs != ours:
-        return _break("status", line, line.status, ours)
-    if line.payout and ours == "settled" and _minor(line.payout, wager.currency) != wager.payout:
-        return _amount(line, "payout", line.payout, wager.payout or 0, wager.currency)
-    brand = brands.get(line.brand)
-    if brand is not None and not matching.first <= brand.booking_day(wager.placed_at) <= matching.last:
-        return _break("late", line, "in this report", f"placed at {wager.placed_at.isoformat()}")
-    return None
-
-
-def _missing_there(
-    session: Session, matching: Matching, brands: Mapping[str, BrandFacts], seen: sqlite3.Connection
-) -> Iterator[Break]:
-    """Our wagers of the period that the report does not have."""
+def _wagers_of_the_period(
+    session: Session, matching: Matching, brands: Mapping[str, BrandFacts]
+) -> Iterator[WagerFacts]:
     for client, brand in sorted(brands.items()):
-        begin, end = brand.day_begins(matching.first), brand.day_begins(matching.last + timedelta(days=1))
-        query = select(Wager.uid, Wager.stake, Wager.currency, Wager.placed_at).where(
+        begin, end = _bounds(brand, matching)
+        query = select(*(getattr(Wager, name) for name in _WAGER_SCHEMA.names)).where(
             Wager.game == matching.game, Wager.client == client, Wager.cost.is_not(None),
             Wager.placed_at >= begin, Wager.placed_at < end,
         ).order_by(Wager.uid)  # fmt: skip
-        for uid, stake, currency, placed_at in session.execute(query.execution_options(yield_per=_BATCH)):
-            if seen.execute("SELECT 1 FROM seen WHERE brand = ? AND bet = ?", (client, uid)).fetchone() is None:
-                told = money.format_amount(stake or 0, currency or "")
-                ours = f"{told} {currency}, placed at {placed_at.isoformat()}"
-                kind = "late" if _is_at_the_edge(placed_at, begin, end, matching.tolerance) else "missing_there"
-                yield Break(kind, client, uid, None, "", ours)
+        for batch in stream_batches(session, query, _WAGER_SCHEMA):
+            yield from map(WagerFacts._make, rows_of(batch))
 
 
-def _is_at_the_edge(placed_at: datetime, begin: datetime, end: datetime, tolerance: timedelta) -> bool:
-    return placed_at < begin + tolerance or placed_at >= end - tolerance
+def _breaks(
+    session: Session,
+    ours: Iterable[WagerFacts],
+    theirs: Iterable[Line],
+    matching: Matching,
+    brands: Mapping[str, BrandFacts],
+) -> Iterator[Break]:
+    """Both sides at once, in the order of brand and bet; what is theirs alone is looked up in all our history."""
+    unknown: list[Line] = []
+    merged: Iterable[WagerFacts | Line] = heapq.merge(ours, theirs, key=_BET)
+    for _, group in groupby(merged, key=_BET):
+        wager = line = None
+        for one in group:
+            if isinstance(one, WagerFacts):
+                wager = one
+            elif line is None:
+                line = one
+            else:
+                yield Break("duplicate", one.brand, one.bet, one.number, one.stake, "")
+        if line is None and wager is not None:
+            yield _missing_there(wager, matching, brands[wager.brand])
+        elif line is not None and wager is not None:
+            yield from _compare(line, wager)
+        elif line is not None:
+            unknown.append(line)
+        if len(unknown) == _BATCH:
+            yield from _looked_up(session, unknown, matching, brands)
+            unknown.clear()
+    yield from _looked_up(session, unknown, matching, brands)
 
 
-def _status(wager: WagerState) -> str:
+def _looked_up(
+    session: Session, lines: Sequence[Line], matching: Matching, brands: Mapping[str, BrandFacts]
+) -> Iterator[Break]:
+    """Lines that are about no wager that was taken in the period."""
+    keys = [BetKey(matching.game, line.brand, line.bet) for line in lines]
+    (rows,) = run_together(session, [KNOWN_WAGERS([key for key in keys if str(key).isprintable()])])
+    known = wager_states(rows)
+    for key, line in zip(keys, lines, strict=True):
+        state = known.get(key)
+        if state is None or state.stake is None or state.currency is None:
+            yield _break("missing_here", line, f"{line.stake} {line.currency}", "")
+            continue
+        values = {name: getattr(state, name) for name in _WAGER_SCHEMA.names[2:]}
+        wager = WagerFacts(line.brand, line.bet, **values)
+        differing = list(_compare(line, wager))
+        yield from differing
+        if not differing and not matching.first <= brands[line.brand].booking_day(state.placed_at) <= matching.last:
+            yield _break("late", line, "in this report", f"placed at {state.placed_at.isoformat()}")
+
+
+def _compare(line: Line, wager: WagerFacts) -> Iterator[Break]:
+    """The first thing in which a line and our wager differ."""
+    theirs, ours = _STATUSES.get(line.status.lower(), line.status), _status(wager)
+    if line.currency != wager.currency:
+        yield _break("currency", line, line.currency, wager.currency)
+    elif _minor(line.stake, wager.currency) != wager.stake:
+        yield _amount(line, "stake", line.stake, wager.stake, wager.currency)
+    elif line.status and theirs != ours:
+        yield _break("status", line, line.status, ours)
+    elif line.payout and ours == "settled" and _minor(line.payout, wager.currency) != wager.payout:
+        yield _amount(line, "payout", line.payout, wager.payout or 0, wager.currency)
+
+
+def _missing_there(wager: WagerFacts, matching: Matching, brand: BrandFacts) -> Break:
+    """Our wager of the period, which the report does not have."""
+    begin, end = _bounds(brand, matching)
+    is_at_the_edge = wager.placed_at < begin + matching.tolerance or wager.placed_at >= end - matching.tolerance
+    told = money.format_amount(wager.stake, wager.currency)
+    ours = f"{told} {wager.currency}, placed at {wager.placed_at.isoformat()}"
+    return Break("late" if is_at_the_edge else "missing_there", wager.brand, wager.bet, None, "", ours)
+
+
+def _bounds(brand: BrandFacts, matching: Matching) -> tuple[datetime, datetime]:
+    return brand.day_begins(matching.first), brand.day_begins(matching.last + timedelta(days=1))
+
+
+def _status(wager: WagerFacts) -> str:
     if wager.status == "cancelled" or wager.outcome == "void":
         return "returned"
     return wager.status

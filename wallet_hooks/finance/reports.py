@@ -3,18 +3,20 @@
 Amounts are minor units of the row's currency, debit positive in what shows accounts; days are accounting days.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from sqlalchemy import Date, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid
-from wallet_hooks.database import as_day, as_instant, stream_rows
+from wallet_hooks.database import as_day, stream_batches
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.batches import Columns, Row, in_batches, schema_of
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
@@ -22,7 +24,6 @@ from wallet_hooks.ledger.sealing import balance_name
 from wallet_hooks.sportsbook.models import Wager
 
 _BATCH = 5000
-Row = tuple[Any, ...]
 
 
 class Asked(NamedTuple):
@@ -40,27 +41,28 @@ class Asked(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A report. `columns` are names and kinds: text, integer, day, instant, or amount, in the row's `currency`."""
+    """A report, read in batches of its columns, amounts in minor units."""
 
-    columns: Mapping[str, str]
-    rows: Callable[[Session, Asked], Iterator[Row]]
+    columns: Columns
+    batches: Callable[[Session, Asked], Iterator[pa.RecordBatch]]
     needs_customer: bool = False
 
 
-# Plain SQL, read by the drivers themselves: this is a million rows at a time.
-_JOURNAL = (
-    "SELECT t.id, e.line, t.booked_on, t.occurred_at, t.recorded_at, t.kind, t.reference, t.description, a.name,"
-    " e.currency, e.amount, e.balance_after FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id"
-    " JOIN ledger_account a ON a.id = e.account_id WHERE t.booked_on = {day} ORDER BY t.id, e.line"
-)
-
-
-def _journal(session: Session, asked: Asked) -> Iterator[Row]:
+def _journal(session: Session, asked: Asked) -> Iterator[pa.RecordBatch]:
     """All entries, day by day, in the order in which they were posted."""
+    entries = (
+        select(
+            Transaction.id, Entry.line, Transaction.booked_on, Transaction.occurred_at, Transaction.recorded_at,
+            Transaction.kind, Transaction.reference, Transaction.description, Account.name, Entry.currency,
+            Entry.amount, Entry.balance_after,
+        )
+        .join(Entry, Entry.transaction_id == Transaction.id)
+        .join(Account, Account.id == Entry.account_id)
+        .order_by(Transaction.id, Entry.line)
+    )  # fmt: skip
     days = select(Transaction.booked_on).distinct().where(Transaction.booked_on.between(asked.first, asked.last))
     for day in list(session.scalars(days.order_by(Transaction.booked_on))):
-        statement = _JOURNAL.format(day=f"'{day.isoformat()}'")
-        yield from stream_rows(session, statement, {2: as_day, 3: as_instant, 4: as_instant})
+        yield from stream_batches(session, entries.where(Transaction.booked_on == day), _JOURNAL_SCHEMA)
 
 
 def _statement(session: Session, asked: Asked) -> Iterator[Row]:
@@ -215,16 +217,21 @@ def _stream(session: Session, query: Any) -> Iterator[Any]:
     return iter(session.execute(query.execution_options(yield_per=_BATCH)))
 
 
+def _report(
+    columns: Columns, rows: Callable[[Session, Asked], Iterator[Row]], *, needs_customer: bool = False
+) -> Report:
+    return Report(columns, lambda session, asked: in_batches(columns, rows(session, asked)), needs_customer)
+
+
+_JOURNAL_COLUMNS = {
+    "transaction": "integer", "line": "integer", "booked_on": "day", "occurred_at": "instant",
+    "recorded_at": "instant", "kind": "text", "reference": "text", "description": "text", "account": "text",
+    "currency": "text", "amount": "amount", "balance_after": "amount",
+}  # fmt: skip
+_JOURNAL_SCHEMA = schema_of(_JOURNAL_COLUMNS, amounts=pa.int64())
 REPORTS: dict[str, Report] = {
-    "journal": Report(
-        {
-            "transaction": "integer", "line": "integer", "booked_on": "day", "occurred_at": "instant",
-            "recorded_at": "instant", "kind": "text", "reference": "text", "description": "text", "account": "text",
-            "currency": "text", "amount": "amount", "balance_after": "amount",
-        },
-        _journal,
-    ),
-    "statement": Report(
+    "journal": Report(_JOURNAL_COLUMNS, _journal),
+    "statement": _report(
         {
             "booked_on": "day", "occurred_at": "instant", "kind": "text", "reference": "text", "description": "text",
             "currency": "text", "amount": "amount", "balance": "amount",
@@ -232,30 +239,30 @@ REPORTS: dict[str, Report] = {
         _statement,
         needs_customer=True,
     ),
-    "trial-balance": Report(
+    "trial-balance": _report(
         {"account": "text", "currency": "text"}
         | dict.fromkeys(("opening", "debit", "credit", "closing"), "amount"),
         _trial_balance,
     ),
-    "gaming-revenue": Report(
+    "gaming-revenue": _report(
         {"day": "day", "brand": "text", "game": "text", "currency": "text"}
         | dict.fromkeys(("stakes", "winnings", "ggr", "commission"), "amount")
         | {"bets": "integer"},
         _gaming_revenue,
     ),
-    "open-bets": Report(
+    "open-bets": _report(
         {
             "brand": "text", "game": "text", "bet": "text", "user": "text", "coupon": "text", "placed_at": "instant",
             "age_days": "integer", "currency": "text", "stake": "amount", "possible_payout": "amount",
         },
         _open_bets,
     ),
-    "player-funds": Report(
+    "player-funds": _report(
         {"brand": "text", "currency": "text", "customers": "integer"}
         | dict.fromkeys(("balances", "open_stakes", "credit_used"), "amount"),
         _player_funds,
     ),
-    "deliveries": Report({"day": "day", "path": "text", "status": "integer", "callbacks": "integer"}, _deliveries),
+    "deliveries": _report({"day": "day", "path": "text", "status": "integer", "callbacks": "integer"}, _deliveries),
 }  # fmt: skip
 
 

@@ -1,105 +1,122 @@
 """Reports as tables: CSV, JSON lines, XLSX, Parquet."""
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
-from itertools import islice
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xlsxwriter
 
-from wallet_hooks import money
-from wallet_hooks.finance.reports import Row
+from wallet_hooks.finance.batches import EXACT, Columns, as_decimals, as_texts, schema_of
 
-_BATCH = 10_000
+Batches = Iterable[pa.RecordBatch]
+
 _SHEET_ROWS = 1_048_576
 # What a spreadsheet would take for a formula, or hide.
-_DANGEROUS = frozenset("=+-@") | {chr(code) for code in range(32)}
-# Parquet has one scale a column: enough for every currency but the widest of the settings'.
-_SCALE = 8
-Columns = Mapping[str, str]
+_FORMULA = r"^[=+\-@\x00-\x1f]"
+_NEEDS_QUOTES = '[",\r\n]'
 
 
-def write_csv(columns: Columns, rows: Iterable[Row], out: BinaryIO) -> None:
+def write_csv(columns: Columns, batches: Batches, out: BinaryIO) -> None:
     """RFC 4180 in UTF-8: decimal points, the currency's scale, ISO dates, and no text that is a formula."""
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    for batch in _batches(rows):
-        writer.writerows(zip(*_texts(columns, batch, guard=_guarded), strict=True))
-    text.flush()
-    text.detach()
+    out.write(f"{','.join(columns)}\r\n".encode())
+    for batch in batches:
+        texts = [
+            _safe(text) if kind == "text" else text
+            for text, kind in zip(as_texts(columns, batch), columns.values(), strict=True)
+        ]
+        filled = [text.fill_null("") for text in texts]
+        lines = pc.binary_join_element_wise(*filled[:-1], pc.binary_join_element_wise(filled[-1], "\r\n", ""), ",")
+        out.write(pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "")[0].as_buffer())
 
 
-def write_jsonl(columns: Columns, rows: Iterable[Row], out: BinaryIO) -> None:
+def _safe(texts: pa.Array) -> pa.Array:
+    """What is a formula is made plain, and what would end its cell is quoted; mostly there is nothing to do."""
+    if not pc.any(pc.match_substring_regex(texts, f"{_FORMULA}|{_NEEDS_QUOTES}")).as_py():
+        return texts
+    formulas = pc.match_substring_regex(texts, _FORMULA)
+    texts = pc.if_else(formulas, pc.binary_join_element_wise("'", texts, ""), texts)
+    quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
+    return pc.if_else(pc.match_substring_regex(texts, _NEEDS_QUOTES), quoted, texts)
+
+
+def write_jsonl(columns: Columns, batches: Batches, out: BinaryIO) -> None:
     """An object a line; amounts are decimal strings."""
     names = list(columns)
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-    for batch in _batches(rows):
-        shaped = zip(*_texts(columns, batch, guard=list), strict=True)
-        lines = (encode(dict(zip(names, row, strict=True))) for row in shaped)
-        out.write(("\n".join(lines) + "\n").encode())
+    for batch in batches:
+        shaped = [
+            batch.column(name) if kind == "integer" else text
+            for text, (name, kind) in zip(as_texts(columns, batch), columns.items(), strict=True)
+        ]
+        out.writelines(
+            f"{encode(dict(zip(names, row, strict=True)))}\n".encode()
+            for row in zip(*(column.to_pylist() for column in shaped), strict=True)
+        )
 
 
-def write_xlsx(columns: Columns, rows: Iterable[Row], out: BinaryIO) -> None:
-    """Numbers as numbers; a sheet ends where the format's does, and the next one goes on."""
+def write_xlsx(columns: Columns, batches: Batches, out: BinaryIO) -> None:
+    """Numbers as numbers. Each sheet is a period, named by its first day: a day begins a new sheet once the one before
+    is half full, so that it is in one, unless it is larger than half a sheet.
+    """
     book = xlsxwriter.Workbook(out, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})  # the same file twice
-    sheet, at = None, _SHEET_ROWS
-    for row in _numbers(columns, rows):
-        if at == _SHEET_ROWS:
-            sheet, at = _new_sheet(book, columns), 1
-        assert sheet is not None
-        sheet.write_row(at, 0, row)
-        at += 1
-    if sheet is None:
-        _new_sheet(book, columns)
+    sheet = Sheet(book, columns)
+    for batch in batches:
+        for row in _numbers(columns, batch):
+            sheet.write(row)
+    sheet.end()
     book.close()
 
 
-def _new_sheet(book: Any, columns: Columns) -> Any:
-    sheet = book.add_worksheet()
-    sheet.write_row(0, 0, list(columns))
-    return sheet
+class Sheet:
+    """The sheet that is being filled, and the next one."""
+
+    def __init__(self, book: Any, columns: Columns) -> None:
+        self._book = book
+        self._columns = columns
+        self._days = [index for index, kind in enumerate(columns.values()) if kind == "day"]
+        self._sheet: Any = None
+        self._at = 0
+        self._day: Any = None
+
+    def write(self, row: list[Any]) -> None:
+        day = row[self._days[0]] if self._days else None
+        is_full = self._at == _SHEET_ROWS or (day != self._day and self._at > _SHEET_ROWS // 2)
+        if self._sheet is None or is_full:
+            self._begin(day)
+        self._day = day
+        self._sheet.write_row(self._at, 0, row)
+        self._at += 1
+
+    def end(self) -> None:
+        """A workbook has a sheet, though nothing be in it."""
+        if self._sheet is None:
+            self._begin(None)
+
+    def _begin(self, day: str | None) -> None:
+        number = len(self._book.worksheets()) + 1
+        self._sheet = self._book.add_worksheet(f"{number} from {day}" if day else f"Sheet{number}")
+        self._sheet.write_row(0, 0, list(self._columns))
+        self._at = 1
 
 
-def write_parquet(columns: Columns, rows: Iterable[Row], out: BinaryIO) -> None:
+def write_parquet(columns: Columns, batches: Batches, out: BinaryIO) -> None:
     """Amounts as decimal128 of 8 decimals, days and instants as such."""
-    schema = pa.schema([(name, _ARROW[kind]) for name, kind in columns.items()])
-    currency = _currency_index(columns)
+    schema = schema_of(columns, amounts=EXACT)
     with pq.ParquetWriter(out, schema) as writer:
-        for batch in _batches(rows, size=_BATCH * 5):
-            values = list(zip(*batch, strict=True))
+        for batch in batches:
             arrays = [
-                _decimals(column, values[currency]) if kind == "amount" else pa.array(column, _ARROW[kind])
-                for column, kind in zip(values, columns.values(), strict=True)
+                as_decimals(batch, name) if kind == "amount" else batch.column(name) for name, kind in columns.items()
             ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
-def _decimals(minor: Iterable[int | None], currencies: Iterable[str]) -> Any:
-    factors = {code: 10 ** (_SCALE - money.decimals(code)) for code in set(currencies)}
-    scaled = [
-        None if amount is None else amount * factors[code] for amount, code in zip(minor, currencies, strict=True)
-    ]
-    units = pa.array(scaled, pa.decimal128(38, 0))
-    return units.view(pa.decimal128(38, _SCALE))
-
-
-_ARROW = {
-    "text": pa.string(),
-    "integer": pa.int64(),
-    "day": pa.date32(),
-    "instant": pa.timestamp("us", tz="UTC"),
-    "amount": pa.decimal128(38, _SCALE),
-}
-WRITERS: dict[str, Callable[[Columns, Iterable[Row], BinaryIO], None]] = {
+WRITERS: dict[str, Callable[[Columns, Batches, BinaryIO], None]] = {
     "csv": write_csv,
     "jsonl": write_jsonl,
     "xlsx": write_xlsx,
@@ -107,68 +124,12 @@ WRITERS: dict[str, Callable[[Columns, Iterable[Row], BinaryIO], None]] = {
 }
 
 
-def _batches(rows: Iterable[Row], *, size: int = _BATCH) -> Iterator[list[Row]]:
-    rows = iter(rows)
-    while batch := list(islice(rows, size)):
-        yield batch
-
-
-_Column = Sequence[Any]
-
-
-def _texts(columns: Columns, batch: list[Row], *, guard: Callable[[_Column], _Column]) -> list[_Column]:
-    """The columns of a batch as texts: a column at a time is quicker than a row at a time."""
-    values: list[_Column] = list(zip(*batch, strict=True))
-    currencies = values[_currency_index(columns)]
-    shaped: list[_Column] = []
-    for column, kind in zip(values, columns.values(), strict=True):
-        if kind == "amount":
-            shaped.append(_amounts(column, currencies))
-        elif kind == "text":
-            shaped.append(guard(column))
-        elif kind == "integer":
-            shaped.append(column)
-        else:
-            shaped.append([None if value is None else _told(value) for value in column])
-    return shaped
-
-
-def _guarded(column: _Column) -> _Column:
-    return [f"'{text}" if text and text[0] in _DANGEROUS else text for text in column]
-
-
-def _amounts(column: _Column, currencies: _Column) -> _Column:
-    format_ = money.format_amount
-    return [
-        None if minor is None else format_(minor, currency) for minor, currency in zip(column, currencies, strict=True)
-    ]
-
-
-def _numbers(columns: Columns, rows: Iterable[Row]) -> Iterator[list[Any]]:
+def _numbers(columns: Columns, batch: pa.RecordBatch) -> Iterator[list[Any]]:
     """Amounts as decimals, which a spreadsheet takes for numbers; all else as text or number."""
-    currency = _currency_index(columns)
     kinds = list(columns.values())
-    for row in rows:
+    texts = (column.to_pylist() for column in as_texts(columns, batch))
+    for row in zip(*texts, strict=True):
         yield [
-            value
-            if value is None or kind in ("integer", "text")
-            else Decimal(money.format_amount(value, row[currency]))
-            if kind == "amount"
-            else _told(value)
+            value if value is None or kind not in ("integer", "amount") else Decimal(value)
             for value, kind in zip(row, kinds, strict=True)
         ]
-
-
-@lru_cache(maxsize=4096)
-def _told(value: date | datetime) -> str:
-    """A day or an instant; the entries of a transaction, and many transactions, share theirs."""
-    return _instant(value) if isinstance(value, datetime) else value.isoformat()
-
-
-def _instant(instant: datetime) -> str:
-    return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _currency_index(columns: Columns) -> int:
-    names = list(columns)
-    return names.index("currency") if "currency" in names else 0

@@ -29,6 +29,7 @@ class Wager(Base):
             postgresql_where=text("status = 'open'"),
             sqlite_where=text("status = 'open'"),
         ),
+        Index(None, "placed_at", postgresql_using="brin"),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
