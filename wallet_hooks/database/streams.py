@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 2**20
 # Not the driver's own dialect, which would double each percent sign.
-_POSTGRESQL: Dialect = PGDialect(paramstyle="named")
+_POSTGRESQL: Dialect = cast("Any", PGDialect)(paramstyle="named")
 
 
 def stream_batches(session: Session, query: Select[*tuple[Any, ...]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
