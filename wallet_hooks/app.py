@@ -14,7 +14,9 @@ from wallet_hooks.customers import protocol
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.customers.protocol import Office
 from wallet_hooks.database import open_engine
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import routes as finance
+from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook.routes import Callbacks
@@ -43,12 +45,19 @@ def create_app(settings: Settings) -> Flask:
     for name, routes in (("customers", customers.ROUTES), ("bookies", bookies.ROUTES), ("cashier", cashier.ROUTES)):
         app.register_blueprint(protocol.blueprint(name, routes, office))
     app.register_blueprint(limits.blueprint(office))
-    app.register_blueprint(finance.blueprint(office.engine, reports))
+    app.register_blueprint(finance.blueprint(office.engine, reports, _account_codes(settings)))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_defect)
     return app
+
+
+def _account_codes(settings: Settings) -> AccountCodes:
+    try:
+        return configured_codes(settings)
+    except RefusedError as error:
+        raise ConfigurationError(f"WALLET_HOOKS_ACCOUNT_CODES_FILE: {error}") from None
 
 
 def _answer_http_error(error: HTTPException) -> Response:

@@ -32,6 +32,7 @@ class Settings:
     retention_days: int = 400
     session_idle: float = 86_400
     geoip_file: str | None = None
+    account_codes_file: str | None = None
     env_tags: tuple[str, ...] = ()
     currencies: dict[str, int] = field(default_factory=dict)
     log_level: str = "info"
@@ -54,6 +55,7 @@ class Settings:
             "retention_days": env.int("RETENTION_DAYS", cls.retention_days, validate=Range(1, 36_500)),
             "session_idle": env.float("SESSION_IDLE", cls.session_idle, validate=Range(1, 31_536_000)),
             "geoip_file": env.str("GEOIP_FILE", None),
+            "account_codes_file": env.str("ACCOUNT_CODES_FILE", None),
             "env_tags": tuple(env.list("ENV_TAGS", [])),
             "currencies": _currencies(env.list("CURRENCIES", [], validate=_are_currencies)),
             "pin_workers": env.bool("PIN_WORKERS", cls.pin_workers),

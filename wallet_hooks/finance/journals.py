@@ -16,8 +16,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
+from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.batches import Row, rows_of
-from wallet_hooks.finance.reports import Asked
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 
 _ROOTS = {

@@ -4,19 +4,22 @@ Amounts are minor units of the row's currency, debit positive in what shows acco
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import Date, case, cast, func, select
+from sqlalchemy import ColumnElement, Date, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import as_day, stream_batches
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.asked import Asked, Page
 from wallet_hooks.finance.batches import Columns, Row, in_batches, schema_of
+from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
@@ -24,20 +27,6 @@ from wallet_hooks.ledger.sealing import balance_name
 from wallet_hooks.sportsbook.models import Wager
 
 _BATCH = 5000
-
-
-class Asked(NamedTuple):
-    """A report's period, both days in it; of a statement the customer (brand and uid); and when it is asked for."""
-
-    first: date
-    last: date
-    customer: tuple[str, str] | None
-    now: datetime
-
-    @property
-    def instants(self) -> tuple[datetime, datetime]:
-        """The period's first and last instant, for what is by days of UTC."""
-        return datetime.combine(self.first, time.min, UTC), datetime.combine(self.last, time.max, UTC)
 
 
 class Report(NamedTuple):
@@ -66,26 +55,54 @@ def _journal(session: Session, asked: Asked) -> Iterator[pa.RecordBatch]:
 
 
 def _statement(session: Session, asked: Asked) -> Iterator[Row]:
-    """A customer's betting wallet: what it had, each item with the balance after it, what it has. Credit positive."""
+    """A customer's betting wallet: what it had, each item with the balance after it, what it has. Credit positive.
+
+    Pages go on after an item by the wallet's own numbering, so that a late one costs no more than the first.
+    """
     assert asked.customer is not None
     client, uid = asked.customer
     customer, _ = customer_by_uid(session, client=client, uid=uid)
-    name = chart.player(customer.id, customer.currency).name
+    page = asked.page or Page(limit=_ENDLESS)
+    currency = customer.currency
     entries = (
-        select(Transaction.booked_on, Transaction.occurred_at, Transaction.kind, Transaction.reference,
+        select(Entry.version, Transaction.booked_on, Transaction.occurred_at, Transaction.kind, Transaction.reference,
                Transaction.description, Entry.amount)
-        .join(Entry, Entry.transaction_id == Transaction.id)
-        .join(Account, Account.id == Entry.account_id)
-        .where(Account.name == name, Account.currency == customer.currency)
+        .join(Transaction, Transaction.id == Entry.transaction_id)
+        .where(Entry.account_id == _wallet_of(session, customer), Entry.version.is_not(None))
     )  # fmt: skip
-    before = entries.where(Transaction.booked_on < asked.first).subquery()
-    balance = -int(session.scalar(select(func.sum(before.c.amount))) or 0)
-    yield asked.first, None, "opening", None, None, customer.currency, None, balance
-    period = entries.where(Transaction.booked_on.between(asked.first, asked.last)).order_by(Entry.version)
-    for booked_on, occurred_at, kind, reference, description, amount in _stream(session, period):
+    if page.item:
+        balance = _told_balance(page.balance, currency)
+    else:
+        before = entries.where(Transaction.booked_on < asked.first).subquery()
+        balance = -int(session.scalar(select(func.sum(before.c.amount))) or 0)
+        yield 0, asked.first, None, "opening", None, None, currency, None, balance
+    items = entries.where(Transaction.booked_on.between(asked.first, asked.last), Entry.version > page.item)
+    count = 0
+    for item, booked_on, occurred_at, kind, reference, description, amount in _stream(
+        session, items.order_by(Entry.version).limit(page.limit)
+    ):
         balance -= amount
-        yield booked_on, occurred_at, kind, reference, description, customer.currency, -amount, balance
-    yield asked.last, None, "closing", None, None, customer.currency, None, balance
+        count += 1
+        yield item, booked_on, occurred_at, kind, reference, description, currency, -amount, balance
+    if count < page.limit:
+        yield None, asked.last, None, "closing", None, None, currency, None, balance
+
+
+_ENDLESS = 2**62
+
+
+def _wallet_of(session: Session, customer: Customer) -> int | None:
+    wallet = chart.player(customer.id, customer.currency)
+    return session.scalar(select(Account.id).where(Account.name == wallet.name, Account.currency == wallet.currency))
+
+
+def _told_balance(text: str, currency: str) -> int:
+    """Raises RefusedError for what is no balance."""
+    try:
+        minor = money.parse_amount(text.removeprefix("-"), currency)
+    except money.MoneyError as error:
+        raise RefusedError("bad_page", f"balance: {error}") from None
+    return -minor if text.startswith("-") else minor
 
 
 def _trial_balance(session: Session, asked: Asked) -> Iterator[Row]:
@@ -168,30 +185,53 @@ _REVENUE = {("income", "stakes"): 0, ("expenses", "winnings"): 1, ("income", "co
 
 
 def _open_bets(session: Session, asked: Asked) -> Iterator[Row]:
-    """What is staked and not settled at the time of asking, placed through the period's last day (UTC)."""
-    query = (
-        select(
-            Wager.client, Wager.game, Wager.uid, Wager.user_uid, Wager.pool_uid, Wager.placed_at, Wager.currency,
-            Wager.stake, Wager.possible_payout,
-        )
-        .where(Wager.status == "open", Wager.placed_at.between(*asked.instants))
-        .order_by(Wager.client, Wager.game, Wager.uid)
-    )  # fmt: skip
-    for client, game, uid, user, pool, placed_at, currency, stake, payout in _stream(session, query):
-        yield client, game, uid, user, pool, placed_at, (asked.now - placed_at).days, currency, stake, payout
+    """What was placed in the period and not settled at its end, by days of each brand."""
+    for brand in map(brand_facts, session.scalars(select(Brand).order_by(Brand.client))):
+        begin, end = brand.day_begins(asked.first), brand.day_begins(asked.last + timedelta(days=1))
+        query = (
+            select(
+                Wager.client, Wager.game, Wager.uid, Wager.user_uid, Wager.pool_uid, Wager.placed_at, Wager.currency,
+                Wager.stake, Wager.possible_payout,
+            )
+            .where(Wager.client == brand.client, Wager.placed_at >= begin, Wager.placed_at < end, _was_open(end))
+            .order_by(Wager.game, Wager.uid)
+        )  # fmt: skip
+        at = min(asked.now, end)
+        for client, game, uid, user, pool, placed_at, currency, stake, payout in _stream(session, query):
+            yield client, game, uid, user, pool, placed_at, (at - placed_at).days, currency, stake, payout
 
 
-def _player_funds(session: Session, _asked: Asked) -> Iterator[Row]:
-    """What must be safeguarded at the time of asking: by brand and currency, what customers hold, have staked, owe."""
+def _was_open(end: datetime) -> ColumnElement[bool]:
+    """Whether a wager's stake was open then. Of one that was settled again the first settlement counts."""
+    reference = Wager.game + ":" + Wager.client + ":wager:" + Wager.uid + ":settlement:1"
+    first = select(Transaction.occurred_at).where(Transaction.reference == reference).scalar_subquery()
+    closed_at = case((Wager.settlements > 1, first), else_=Wager.closed_at)
+    return or_(Wager.status == "open", and_(Wager.cost.is_not(None), Wager.closed_at >= end, closed_at >= end))
+
+
+def _player_funds(session: Session, asked: Asked) -> Iterator[Row]:
+    """What must be safeguarded at the period's end: by brand and currency, what customers hold, have staked, owe.
+
+    Reckoned backwards from the balances as they are: the cost follows the days since, not all history.
+    """
+    since = (
+        select(Entry.account_id, func.sum(Entry.amount).label("amount"))
+        .join(Transaction, Transaction.id == Entry.transaction_id)
+        .where(Transaction.booked_on > asked.last)
+        .group_by(Entry.account_id)
+        .subquery()
+    )
+    balance = Account.balance - func.coalesce(since.c.amount, 0)
     wallet = Account.name.like(f"players:%:{chart.BETTING_WALLET}")
     staked = Account.name.like(f"players:%:{chart.OPEN_STAKES}")
-    held = func.sum(case((wallet & (Account.balance < 0), -Account.balance), else_=0))
-    used = func.sum(case((wallet & (Account.balance > 0), Account.balance), else_=0))
-    stakes = func.sum(case((staked, -Account.balance), else_=0))
+    held = func.sum(case((wallet & (balance < 0), -balance), else_=0))
+    used = func.sum(case((wallet & (balance > 0), balance), else_=0))
+    stakes = func.sum(case((staked, -balance), else_=0))
     query = (
         select(Brand.client, Account.currency, func.count(func.distinct(Customer.id)), held, stakes, used)
         .join(Customer, Customer.id == Account.holder_id)
         .join(Brand, Brand.id == Customer.brand_id)
+        .outerjoin(since, since.c.account_id == Account.id)
         .group_by(Brand.client, Account.currency)
         .order_by(Brand.client, Account.currency)
     )
@@ -233,8 +273,8 @@ REPORTS: dict[str, Report] = {
     "journal": Report(_JOURNAL_COLUMNS, _journal),
     "statement": _report(
         {
-            "booked_on": "day", "occurred_at": "instant", "kind": "text", "reference": "text", "description": "text",
-            "currency": "text", "amount": "amount", "balance": "amount",
+            "item": "integer", "booked_on": "day", "occurred_at": "instant", "kind": "text", "reference": "text",
+            "description": "text", "currency": "text", "amount": "amount", "balance": "amount",
         },
         _statement,
         needs_customer=True,

@@ -1,10 +1,12 @@
 """GET /finance/exports/<report>.<format>: reports over HTTP, for API tokens with the finance role of all brands."""
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from datetime import date
 from typing import IO
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 from sqlalchemy import Engine
@@ -19,21 +21,27 @@ from wallet_hooks.errors import (
     WalletHooksError,
 )
 from wallet_hooks.finance import exports
-from wallet_hooks.finance.reports import Asked
+from wallet_hooks.finance.asked import Asked, Page
+from wallet_hooks.finance.exports import Options
+from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.identity.api_tokens import token_holder
 
 PREFIX = "/finance/"
 _CHUNK = 256 * 1024
+_NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "parquet": "application/vnd.apache.parquet",
+    "xero": "text/csv; charset=utf-8",
+    "quickbooks": "text/csv; charset=utf-8",
+    "datev": "text/csv; charset=windows-1252",
 }
 _STATUSES = {UnauthenticatedError: 401, ForbiddenError: 403, NotFoundError: 404}
 
 
-def blueprint(engine: Engine, reports: Engine) -> Blueprint:
+def blueprint(engine: Engine, reports: Engine, codes: AccountCodes) -> Blueprint:
     """`engine` knows the tokens; `reports` is what is exported, which may be a replica."""
     finance = Blueprint("finance", __name__)
 
@@ -41,7 +49,7 @@ def blueprint(engine: Engine, reports: Engine) -> Blueprint:
     def export(report: str, format_: str) -> Response:
         try:
             _authenticate(engine)
-            return _export(reports, report, format_)
+            return _export(reports, report, format_, codes)
         except WalletHooksError as error:
             return error_response(error.code, _STATUSES.get(type(error), 400), str(error))
         except Exception as error:
@@ -70,13 +78,14 @@ def _authenticate(engine: Engine) -> None:
         raise ForbiddenError("exports are of all brands: this needs a token for all of them")
 
 
-def _export(reports: Engine, report: str, format_: str) -> Response:
+def _export(reports: Engine, report: str, format_: str, codes: AccountCodes) -> Response:
     """Made whole before it is sent: what goes wrong is an error then, and no torso that looks like a report."""
     asked = _asked()
-    exports.check(report, format_, asked)
+    options = Options(_choice("bom"), codes, _number("part"))
+    exports.check(report, format_, asked, options)
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until it is sent
     try:
-        manifest = exports.write(reports, report, format_, asked, file)  # type: ignore[arg-type]
+        manifest = exports.write(reports, report, format_, asked, file, options)  # type: ignore[arg-type]
         size = file.tell()
         file.seek(0)
     except BaseException:
@@ -86,6 +95,8 @@ def _export(reports: Engine, report: str, format_: str) -> Response:
     response.headers["Content-Length"] = str(size)
     response.headers["Content-Disposition"] = f'attachment; filename="{report}.{format_}"'
     response.headers["X-Export-Manifest"] = json.dumps(manifest)
+    if following := manifest.get("next"):
+        response.headers["Link"] = f'<?{urlencode(request.args.to_dict() | following)}>; rel="next"'
     return response
 
 
@@ -95,7 +106,12 @@ def _asked() -> Asked:
     if (brand is None) != (uid is None):
         raise RefusedError("customer", "brand and uid go together")
     customer = None if brand is None or uid is None else (brand, uid)
-    return Asked(_day("from", date(2000, 1, 1)), _day("to", now.date()), customer, now)
+    limit, item = _number("limit"), _number("item")
+    if item is not None and (limit is None or "balance" not in request.args):
+        raise RefusedError("bad_page", "a page has a limit; one that goes on after an item has its balance")
+    page = None if limit is None else Page(limit, item or 0, request.args.get("balance", ""))
+    first, last = _day("from", date(2000, 1, 1)), _day("to", now.date())
+    return Asked(first, last, customer, now, page, request.args.get("currency"))
 
 
 def _day(name: str, default: date) -> date:
@@ -106,6 +122,22 @@ def _day(name: str, default: date) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise RefusedError("bad_period", f"{name}: a date such as 2026-11-21 is expected") from None
+
+
+def _number(name: str) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise RefusedError("bad_option", f"{name}: a number from 1 is expected")
+    return int(text)
+
+
+def _choice(name: str) -> bool:
+    text = request.args.get(name, "false")
+    if text not in ("true", "false"):
+        raise RefusedError("bad_option", f"{name}: true or false is expected")
+    return text == "true"
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

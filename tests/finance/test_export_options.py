@@ -1,0 +1,226 @@
+"""Choices of an export: parts of it, partitions, marks, sheets, a past day; and one snapshot while bets arrive."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import parse_qs
+
+import openpyxl
+import pytest
+from freezegun import freeze_time
+
+from tests.finance.history import LAST, asking, exported, query, rows
+from tests.test_commands import Shell
+from tests.world import World, bet, result
+from wallet_hooks import clock
+from wallet_hooks.database import reading, stream_batches, writing
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance import exports, reports, tables
+from wallet_hooks.finance.asked import Page
+from wallet_hooks.finance.exports import Options, write_dataset
+from wallet_hooks.identity import api_tokens
+
+
+def test_a_dataset_by_day_is_one_table(history: World, tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    manifest = write_dataset(history.engine, "journal", asking(), directory)
+    assert [one["file"] for one in manifest["files"]] == [
+        f"booked_on=2026-11-{day}/part-0.parquet" for day in (18, 19, 20)
+    ]
+    table = f"read_parquet('{directory}/*/*.parquet', hive_partitioning = true)"
+    assert query(f"SELECT count(*), count(DISTINCT booked_on), typeof(any_value(booked_on)) FROM {table}") == [
+        (history.count("ledger_entry"), 3, "DATE")
+    ]
+    assert query(f"SELECT transaction, currency FROM {table} GROUP BY ALL HAVING sum(amount) <> 0") == []
+    assert json.loads((tmp_path / "journal.manifest.json").read_text()) == manifest
+    with pytest.raises(RefusedError, match="not empty"):
+        write_dataset(history.engine, "journal", asking(), directory)
+    with pytest.raises(RefusedError, match="no days"):
+        write_dataset(history.engine, "trial-balance", asking(), tmp_path / "other")
+
+
+def test_the_command_writes_a_dataset(history: World, tmp_path: Path) -> None:
+    shell = Shell(history.settings.database_url)
+    export = ["export", "journal", "--format", "parquet", "--partition-by", "day"]
+    shell.ok(*export, "-o", str(tmp_path / "data"))
+    assert len(list((tmp_path / "data").glob("booked_on=*"))) == 3
+    assert shell.run(*export).returncode == 2
+    assert shell.run("export", "journal", "-o", str(tmp_path / "data")).returncode == 2
+
+
+def test_a_byte_order_mark_is_there_where_it_is_asked_for(history: World) -> None:
+    plain = exported(history, "trial-balance", "csv")
+    assert exported(history, "trial-balance", "csv", options=Options(bom=True)) == b"\xef\xbb\xbf" + plain
+
+
+@pytest.mark.parametrize(
+    ("report", "format_", "asked"),
+    [
+        ("journal", "jsonl", {"options": Options(bom=True)}),
+        ("journal", "csv", {"options": Options(part=1)}),
+        ("journal", "csv", {"currency": "EUR"}),
+        ("journal", "xero", {"currency": "XXX1"}),
+        ("journal", "xero", {"options": Options(part=2)}),
+        ("trial-balance", "xero", {}),
+        ("journal", "csv", {"page": Page(10)}),
+    ],
+)
+def test_a_choice_that_a_format_does_not_have_is_refused(
+    history: World, report: str, format_: str, asked: dict[str, Any]
+) -> None:
+    with pytest.raises(RefusedError):
+        exported(history, report, format_, **asked)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("2026-01-02", "2026-01-01"), ("0001-01-01", "2026-01-01"), ("2026-01-01", "9999-12-31")]
+)
+def test_a_period_that_is_none_is_refused(history: World, first: str, last: str) -> None:
+    for report in reports.REPORTS:
+        customer = ("acme", "7") if report == "statement" else None
+        with pytest.raises(RefusedError) as refused:
+            exported(history, report, "csv", date.fromisoformat(first), date.fromisoformat(last), customer=customer)
+        assert refused.value.code == "bad_period"
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_sheets_are_periods_of_whole_days(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_SHEET_ROWS", 40)
+    book = openpyxl.load_workbook(io.BytesIO(exported(history, "journal", "xlsx")))
+    days = [{row[2] for row in sheet.iter_rows(min_row=2, values_only=True)} for sheet in book.worksheets]
+    assert book.sheetnames == ["1 from 2026-11-18", "2 from 2026-11-19", "3 from 2026-11-20"]
+    assert days == [{"2026-11-18"}, {"2026-11-19"}, {"2026-11-20"}]
+    monkeypatch.setattr(tables, "_SHEET_ROWS", 10)
+    book = openpyxl.load_workbook(io.BytesIO(exported(history, "journal", "xlsx")))
+    assert max(sheet.max_row for sheet in book.worksheets) == 10
+    assert sum(sheet.max_row - 1 for sheet in book.worksheets) == history.count("ledger_entry")
+
+
+def test_pages_of_a_statement_are_the_statement(history: World) -> None:
+    with writing(history.engine) as session:
+        token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
+    headers = {"Authorization": f"Bearer {token}"}
+    path = "/finance/exports/statement.csv"
+    asked = {"brand": "acme", "uid": "7", "from": "2026-11-18", "to": "2026-11-20", "limit": "4"}
+    found: list[dict[str, str]] = []
+    pages = 0
+    while asked:
+        answer = history.client.get(path, query_string=asked, headers=headers)
+        assert answer.status_code == 200
+        found += rows(answer.data)
+        pages += 1
+        link = answer.headers.get("Link", "")
+        asked = {name: values[0] for name, values in parse_qs(link.partition("?")[2].partition(">")[0]).items()}
+    assert found == rows(exported(history, "statement", "csv", customer=("acme", "7")))
+    assert pages == 3
+    for wrong in ({"limit": "0"}, {"limit": "x"}, {"item": "3"}, {"limit": "3", "item": "3"}, {"balance": "1"} ,
+                  {"limit": "3", "item": "3", "balance": "1.001"}, {"part": "-1"}, {"bom": "yes"}):  # fmt: skip
+        answer = history.client.get(path, query_string={"brand": "acme", "uid": "7"} | wrong, headers=headers)
+        assert (answer.status_code, set(answer.get_json())) == (400, {"error", "message"}), wrong
+
+
+def test_funds_and_open_bets_of_a_past_day_are_as_they_were(empty_world: World) -> None:
+    """Asked for after the fact, each day is what it was when it ended; a bet that is settled again stays settled."""
+    world = empty_world
+    world.brand()
+    world.brand("west", id_=2, timezone="America/Santiago")
+    world.provider()
+    world.provider("west")
+    then = {}
+    with freeze_time("2026-11-18T10:00:00Z") as moment:
+        world.customer()
+        world.customer("7", client="west")
+        for day, act in (
+            (18, lambda: world.place(bet(1), bet(2), bet(3))),
+            (19, lambda: world.settle(result(1), result(2, "0", outcome="lost"))),
+            (20, lambda: (world.settle(result(1, "30.00")), world.place(bet(4, client="west")))),
+            (21, lambda: world.settle(result(3, "0", outcome="lost"), result(4, "5.00", client="west"))),
+        ):
+            moment.move_to(f"2026-11-{day}T23:30:00Z")  # the day is not over in Santiago
+            act()
+            moment.move_to(f"2026-11-{day + 1}T10:00:00Z")
+            then[day] = [
+                exported(world, report, "csv", last=date(2026, 11, day)) for report in ("player-funds", "open-bets")
+            ]
+    after = {
+        day: [exported(world, report, "csv", last=date(2026, 11, day)) for report in ("player-funds", "open-bets")]
+        for day in then
+    }
+    assert after == then
+    assert [len(rows(bets)) for _, bets in then.values()] == [3, 1, 2, 0]
+
+
+def test_an_export_is_one_snapshot_while_bets_arrive(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bets that are placed between the days of an export, and after its first batch, are in none of it."""
+    before = exported(history, "journal", "csv")
+    arrived = Event()
+    original = stream_batches
+
+    def with_bets(*arguments: Any) -> Iterator[Any]:
+        for batch in original(*arguments):
+            placed = Thread(target=place)
+            placed.start()
+            placed.join()
+            yield batch
+
+    def place() -> None:
+        with freeze_time("2026-11-20T13:00:00Z"):
+            arrived.set() if history.place(bet(f"late{clock.monotonic()}", "0.10")).status == 200 else None
+
+    monkeypatch.setattr(reports, "stream_batches", with_bets)
+    assert exported(history, "journal", "csv") == before
+    assert arrived.is_set()
+    monkeypatch.undo()
+    assert exported(history, "journal", "csv") != before
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+def test_a_lost_connection_leaves_no_half_report_behind(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with writing(history.engine) as session:
+        token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
+    monkeypatch.setattr(reports, "stream_batches", _losing(history))
+    answer = history.client.get(
+        "/finance/exports/journal.csv", query_string={"to": LAST}, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert (answer.status_code, answer.get_json()["error"]) == (503, "try_again")
+
+
+def _losing(world: World) -> Any:
+    original = stream_batches
+
+    def lose(session: Any, statement: Any, schema: Any) -> Iterator[Any]:
+        with reading(world.engine) as other:
+            other.connection().exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        return original(session, statement, schema)
+
+    return lose
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_progress_is_shown_on_a_terminal_and_not_in_a_pipe(history: World, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("wallet-hooks")), "export", "journal", "-o", str(tmp_path / "j.csv")]
+    environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": history.settings.database_url}
+    ours, theirs = pty.openpty()
+    subprocess.run(command, env=environment, stderr=theirs, check=True)
+    os.close(theirs)
+    assert b"export" in os.read(ours, 10_000)
+    os.close(ours)
+    piped = subprocess.run(command, env=environment, stderr=subprocess.PIPE, check=True, text=True)
+    assert piped.stderr.startswith(f"{history.count('ledger_entry')} rows written")
+
+
+def test_every_format_is_offered() -> None:
+    assert set(exports.FORMATS) == {
+        "csv", "jsonl", "xlsx", "parquet", "hledger", "ledger", "beancount", "xero", "quickbooks", "datev",
+    }  # fmt: skip

@@ -1,0 +1,139 @@
+"""Daily journals for Xero, QuickBooks and DATEV: their rules, our totals, and account codes from a mapping file."""
+
+import csv
+import json
+from collections import Counter
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from freezegun import freeze_time
+
+from tests.finance.history import FIRST, LAST, asking, exported, rows
+from tests.test_commands import Shell
+from tests.world import World, bet
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.exports import Options, write_file
+from wallet_hooks.finance.general_ledger import DEFAULT_CODES, XERO_LINES, read_codes
+
+PLAYERS = {"2100", "2110"}
+
+
+def players_of_the_trial_balance(world: World, currency: str) -> Decimal:
+    found = rows(exported(world, "trial-balance", "csv"))
+    players = [row for row in found if row["account"].startswith("players:") and row["currency"] == currency]
+    return sum((Decimal(row["closing"]) for row in players), Decimal(0))
+
+
+def test_xero_balances_by_journal_and_reaches_our_trial_balance(history: World) -> None:
+    found = rows(exported(history, "journal", "xero"))
+    sums: Counter[str] = Counter()
+    for row in found:
+        sums[row["*Narration"]] += Decimal(row["*Amount"])  # type: ignore[assignment]
+    assert set(sums) >= {"Betting 2026-11-18 JPY", "Betting 2026-11-19 KWD", "Betting 2026-11-20 EUR"}
+    assert set(sums.values()) == {0}
+    assert {row["*Date"] for row in found} == {"18/11/2026", "19/11/2026", "20/11/2026"}
+    of_players = [row for row in found if row["*AccountCode"] in PLAYERS and row["*Narration"].endswith("EUR")]
+    assert sum(Decimal(row["*Amount"]) for row in of_players) == players_of_the_trial_balance(history, "EUR")
+
+
+def test_quickbooks_has_numbers_names_debits_and_credits(history: World) -> None:
+    found = rows(exported(history, "journal", "quickbooks", currency="JPY"))
+    assert {row["Currency"] for row in found} == {"JPY"}
+    assert [tuple(row.values())[:6] for row in found if row["Journal No."] == "WH-20261118-JPY"] == [
+        ("WH-20261118-JPY", "11/18/2026", "JPY", "Payment providers", "50000", ""),
+        ("WH-20261118-JPY", "11/18/2026", "JPY", "Player funds:Balances", "1000", ""),
+        ("WH-20261118-JPY", "11/18/2026", "JPY", "Player funds:Balances", "", "50000"),
+        ("WH-20261118-JPY", "11/18/2026", "JPY", "Player funds:Open stakes", "", "1000"),
+    ]
+
+
+def test_datev_is_windows_1252_with_decimal_commas_against_one_account(history: World) -> None:
+    head, names, *lines = exported(history, "journal", "datev", currency="EUR").decode("cp1252").split("\r\n")
+    assert head.startswith('"EXTF";700;21;"Buchungsstapel";13;')
+    assert head.split(";")[12:16] == ["20260101", "4", "20261118", "20261120"]
+    assert '"Gegenkonto (ohne BU-Schlüssel)"' in names
+    booked = list(csv.reader([line for line in lines if line], delimiter=";"))
+    assert {(len(line), line[7]) for line in booked} == {(len(names.split(";")), "1590")}
+    balance = sum(Decimal(line[0].replace(",", ".")) * (1 if line[1] == "S" else -1) for line in booked)
+    assert balance == 0
+    assert '100,00;"S";"EUR";;;"";1100;1590;"";1811;"20261118EUR";"";;"Payment providers"' not in lines
+    assert '140,00;"S";"EUR";;;"";1100;1590;"";1811;"20261118EUR";"";;"Payment providers"' in lines
+
+
+def test_datev_refuses_what_it_cannot_say_exactly(history: World) -> None:
+    with pytest.raises(RefusedError, match=r"0\.125 KWD"):
+        exported(history, "journal", "datev")
+    with pytest.raises(RefusedError, match="one fiscal year"):
+        exported(history, "journal", "datev", date(2025, 12, 31), currency="EUR")
+
+
+def test_xero_is_split_between_journals_where_a_file_is_full(empty_world: World, tmp_path: Path) -> None:
+    empty_world.brand()
+    empty_world.provider()
+    first = date(2026, 1, 1)
+    with freeze_time("2026-01-01T12:00:00Z") as moment:
+        empty_world.customer()
+        for number in range(160):
+            moment.move_to(f"{first + timedelta(days=number)}T12:00:00Z")
+            empty_world.place(bet(number, "0.10"))
+    asked = asking(first, LAST)
+    manifest = write_file(empty_world.engine, "journal", "xero", asked, tmp_path / "out.csv")
+    assert [one["file"] for one in manifest["files"]] == ["out.csv", "out-2.csv"]
+    parts = [rows((tmp_path / one["file"]).read_bytes()) for one in manifest["files"]]
+    assert [len(part) for part in parts] == [XERO_LINES, 322 - XERO_LINES]
+    assert manifest["rows"] == 322
+    for part in parts:
+        assert sum(Decimal(row["*Amount"]) for row in part) == 0
+    with pytest.raises(RefusedError, match="2 files"):
+        exported(empty_world, "journal", "xero", first)
+    second = exported(empty_world, "journal", "xero", first, options=Options(part=2))
+    assert second == (tmp_path / "out-2.csv").read_bytes()
+
+
+def test_a_mapping_file_changes_codes_and_the_longest_part_counts(history: World, tmp_path: Path) -> None:
+    path = tmp_path / "codes.json"
+    mapping = {
+        "accounts": {
+            "income:stakes:acme": {"code": "4711", "name": "Income:Acme"},
+            "income:stakes:acme:betflex": {"code": "4712", "name": "Income:Acme betflex"},
+        },
+        "tax_rate": "No VAT",
+    }
+    path.write_text(json.dumps(mapping))
+    found = rows(exported(history, "journal", "xero", options=Options(codes=read_codes(path))))
+    codes = {row["*AccountCode"] for row in found}
+    assert "4712" in codes
+    assert not codes & {"4000", "4711"}
+    assert {row["*TaxRate"] for row in found} == {"No VAT"}
+    shell = Shell(history.settings.database_url)
+    out = tmp_path / "xero.csv"
+    shell.ok("export", "journal", "--format", "xero", "--accounts", str(path), "--from", "2026-11-18", "-o", str(out))
+    assert rows(out.read_bytes()) == found
+    path.write_text('{"accounts": {"psp": {"code": "=1", "name": "x"}}, "datev": {"client": 0}}')
+    ran = shell.run("export", "journal", "--format", "xero", "--accounts", str(path))
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "psp" in ran.stderr
+    assert "client" in ran.stderr
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"accounts": 1}', '{"other": 1}', '{"datev": {"clearing": 1590}}'])
+def test_a_mapping_file_that_is_none_is_told(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "codes.json"
+    path.write_text(content)
+    with pytest.raises(RefusedError, match=r"codes\.json"):
+        read_codes(path)
+
+
+def test_an_account_without_a_code_is_told_and_nothing_is_written() -> None:
+    with pytest.raises(RefusedError, match="income:other"):
+        DEFAULT_CODES.account_of("income:other:acme")
+    assert DEFAULT_CODES.account_of("psp:card").code == "1100"
+
+
+def test_days_are_those_on_which_it_was_booked(history: World) -> None:
+    """West's bet of 02:30 UTC on the 19th is still of the 18th."""
+    lines = rows(exported(history, "journal", "xero", FIRST, FIRST))
+    stakes = [row["*Amount"] for row in lines if row["*AccountCode"] == "2110" and row["*Narration"].endswith("EUR")]
+    assert stakes == ["-21.50"]
