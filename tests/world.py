@@ -167,7 +167,7 @@ class World:
 
     def differences(self) -> list[Difference]:
         with reading(self.engine) as session:
-            return [difference for check in (*CHECKS, check_seals, check_usage) for difference in check(session)]
+            return [difference for check in (*CHECKS, check_seals, check_usage) for difference in check(session, None)]
 
 
 def bet(

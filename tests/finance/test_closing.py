@@ -11,6 +11,7 @@ import pytest
 from freezegun import freeze_time
 from sqlalchemy import text
 
+from tests.finance.tampering import tampered
 from tests.test_commands import Shell
 from tests.world import OK, World, bet, result
 from wallet_hooks.database import reading
@@ -44,19 +45,6 @@ def booked(world: World, reference: str) -> str:
     with reading(world.engine) as session:
         query = text("SELECT booked_on FROM ledger_transaction WHERE reference LIKE :reference")
         return str(session.scalar(query, {"reference": f"%{reference}"}))
-
-
-def tampered(world: World, *statements: str) -> None:
-    """Change history behind the triggers' back, as somebody with the database's password could."""
-    with world.engine.begin() as connection:
-        if world.engine.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL session_replication_role = replica"))
-        else:
-            for trigger in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
-                connection.execute(text(f"DROP TRIGGER {trigger[0]}"))
-            connection.execute(text("PRAGMA defer_foreign_keys = ON"))
-        for statement in statements:
-            connection.execute(text(statement))
 
 
 def test_each_day_is_sealed_onto_the_one_before(history: World) -> None:
@@ -233,7 +221,7 @@ def test_what_was_changed_behind_the_triggers_back_is_named(history: World, stat
     close(history.engine, SECOND, now=NOON)
     tampered(history, statement)
     with reading(history.engine) as session:
-        found = closing.check_seals(session)
+        found = closing.check_seals(session, None)
     assert (found[0].where if found else None) == (f"day {where}" if where else None)
 
 
@@ -246,7 +234,7 @@ def test_a_tail_that_was_deleted_is_found(history: World) -> None:
         "DELETE FROM ledger_transaction WHERE booked_on = '2026-11-20'",
     )
     with reading(history.engine) as session:
-        (found,) = closing.check_seals(session)
+        (found,) = closing.check_seals(session, None)
     assert "transactions 0, sealed 1" in found.what
 
 

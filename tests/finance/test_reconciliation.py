@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from tests.test_commands import Ran, Shell
 from tests.world import World, bet, refund, result
+from wallet_hooks.finance import reconciliation
 
 HEAD = "brand,bet,currency,stake,payout,status"
 TRUE = {
@@ -91,6 +92,24 @@ def test_the_run_is_kept_and_the_breaks_are_written(day: World, tmp_path: Path) 
     with day.engine.connect() as connection:
         rows = connection.execute(text("SELECT provider, file, lines FROM reconciliation")).all()
     assert [tuple(row) for row in rows] == [("betflex", "report.csv", 5)] * 2
+
+
+def test_a_page_of_breaks_needs_no_network_and_takes_no_markup(day: World, tmp_path: Path) -> None:
+    out = tmp_path / "breaks.html"
+    evil = "<script>alert(1)</script>"
+    assert run(day, tmp_path, TRUE | {"new": f"acme,{evil},EUR,1.00,,open"}, "-o", str(out)).returncode == 1
+    page = out.read_text()
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page
+    assert run(day, tmp_path, TRUE, "-o", str(tmp_path / "breaks.pdf")).returncode == 2
+
+
+def test_many_lines_of_unknown_bets_are_all_told(day: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "_BATCH", 3)
+    unknown = {f"x{n}": f"acme,x{n},EUR,1.00,,open" for n in range(8)}
+    ran = run(day, tmp_path, TRUE | unknown | {"again": unknown["x5"]})
+    assert sorted(kinds(ran)) == [("duplicate", "x5"), *(("missing_here", f"x{n}") for n in range(8))]
 
 
 def test_columns_are_mapped_and_a_workbook_is_read(day: World, tmp_path: Path) -> None:

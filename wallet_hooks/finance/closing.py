@@ -10,11 +10,20 @@ from wallet_hooks.database import has_row_locks, reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
-from wallet_hooks.ledger.models import Period, Seal, Transaction
-from wallet_hooks.ledger.sealing import SealedDay, counts_of, newest_seal, seal_day, standing_seals
-from wallet_hooks.ledger.verify import CHECKS, Difference
+from wallet_hooks.ledger.models import Account, Entry, Period, Seal, Transaction
+from wallet_hooks.ledger.sealing import (
+    PLAYERS,
+    SealedDay,
+    balance_name,
+    counts_of,
+    newest_seal,
+    seal_day,
+    standing_seals,
+)
+from wallet_hooks.ledger.verify import CHECKS, Difference, Since, since
 
 _ONE_DAY = timedelta(days=1)
+_BATCH = 5000
 _RULE = "a closed day is as it was sealed"
 Progress = Callable[[str], None]
 
@@ -29,10 +38,11 @@ def close(engine: Engine, through: date, *, now: datetime, progress: Progress = 
     with reading(engine) as session:
         _check_over(session, through, now)
         first = _first_open_day(session, through)
-        for check in CHECKS:
-            for difference in check(session):
-                raise RefusedError("ledger_broken", f"{difference.rule}: {difference.where}: {difference.what}")
         before = newest_seal(session)
+        posted = since(session, before.day) if before else None  # what was sealed is for `verify` to prove again
+        for check in (*CHECKS, check_totals):
+            for difference in check(session, posted):
+                raise RefusedError("ledger_broken", f"{difference.rule}: {difference.where}: {difference.what}")
         sealed = list(_seal(session, before, first, through, progress))
     with writing(engine) as session:
         _stop_postings(session, engine)
@@ -65,13 +75,14 @@ def reopen(engine: Engine, day: date, *, reason: str, by: str, now: datetime) ->
     return len(seals)
 
 
-def check_seals(session: Session) -> list[Difference]:
+def check_seals(session: Session, posted: Since | None) -> list[Difference]:
     """The closed days whose seals no longer fit, each with what differs."""
     differences = []
-    previous = ""
-    balances: dict[str, dict[str, int]] = {}
-    days = dict.fromkeys(session.scalars(select(Period.day).order_by(Period.day)))
-    for seal in standing_seals(session):
+    after = posted.seal.day if posted else date.min
+    previous = posted.seal.hash if posted else ""
+    balances = posted.seal.balances if posted else {}
+    days = dict.fromkeys(session.scalars(select(Period.day).where(Period.day > after).order_by(Period.day)))
+    for seal in standing_seals(session, after=after):
         again = seal_day(session, seal.day, previous, balances)
         wrong = [
             f"{name} {getattr(again, name)!r}, sealed {getattr(seal, name)!r}"
@@ -87,6 +98,38 @@ def check_seals(session: Session) -> list[Difference]:
         days.pop(seal.day, None)
         previous, balances = seal.hash, seal.balances
     return differences + [Difference(_RULE, f"day {day}", "closed without a seal") for day in days]
+
+
+def check_totals(session: Session, posted: Since | None) -> list[Difference]:
+    """What customers' accounts hold, summed by wallet, against the seal and what was posted since.
+
+    Accounts that nothing was posted to since are proven by this alone; over all history each is proven by itself.
+    """
+    if posted is None:
+        return []
+    sums: dict[tuple[str, str], int] = {}
+    for name, amounts in posted.seal.balances.items():
+        if name.startswith(PLAYERS):
+            sums |= {(name, currency): -amount for currency, amount in amounts.items()}
+    held = select(Account.name, Account.currency, Account.balance).where(Account.holder_id.is_not(None))
+    moved = (
+        select(Account.name, Account.currency, -func.sum(Entry.amount))
+        .join(Entry, Entry.account_id == Account.id)
+        .join(Transaction, Transaction.id == Entry.transaction_id)
+        .where(Account.holder_id.is_not(None), Transaction.id >= posted.first_id)
+        .where(Transaction.booked_on > posted.seal.day)
+        .group_by(Account.id, Account.name, Account.currency)
+    )
+    for query in (held, moved):
+        for name, currency, amount in session.execute(query.execution_options(yield_per=_BATCH)):
+            key = (balance_name(name), currency)
+            sums[key] = sums.get(key, 0) + int(amount or 0)
+    rule = "balances are those of the seal and what was posted since"
+    return [
+        Difference(rule, f"{name} {currency}", f"differ by {amount}")
+        for (name, currency), amount in sorted(sums.items())
+        if amount
+    ]
 
 
 def _check_over(session: Session, through: date, now: datetime) -> None:

@@ -19,7 +19,7 @@ from wallet_hooks import clock
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.batches import in_batches
-from wallet_hooks.finance.closing import check_seals
+from wallet_hooks.finance.closing import check_seals, check_totals
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.exports import FORMATS, Options, write, write_dataset, write_file
@@ -31,18 +31,19 @@ from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.finance.usage import check_usage
-from wallet_hooks.ledger.verify import CHECKS, Difference
+from wallet_hooks.ledger.verify import CHECKS, Difference, since
 from wallet_hooks.settings import Settings
 
 T = TypeVar("T")
 _BREAK_FORMATS = ("csv", "xlsx", "html")
-_CHECKS = (*CHECKS, check_seals, check_usage)
+_CHECKS = (*CHECKS, check_totals, check_seals, check_usage)
 
 
 @click.command()
+@click.option("--since", "day", type=click.DateTime(["%Y-%m-%d"]), help="Only what came after this closed day.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def verify(engine: Engine, as_json: bool) -> None:
+def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
     """Prove the ledger's rules over all of its history. Exit 1, and the first rows that differ, where one is broken."""
     differences: list[Difference] = []
     terminal = sys.stderr
@@ -50,8 +51,9 @@ def verify(engine: Engine, as_json: bool) -> None:
         reading(engine) as session,
         click.progressbar(length=len(_CHECKS), label="verify", file=terminal, hidden=not terminal.isatty()) as progress,
     ):
+        posted = None if day is None else since(session, day.date())
         for check in _CHECKS:
-            differences += check(session)
+            differences += check(session, posted)
             progress.update(1)
     if as_json:
         click.echo(json.dumps([difference._asdict() for difference in differences]))

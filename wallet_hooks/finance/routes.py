@@ -107,7 +107,7 @@ def _asked() -> Asked:
         raise RefusedError("customer", "brand and uid go together")
     customer = None if brand is None or uid is None else (brand, uid)
     limit, item = _number("limit"), _number("item")
-    if item is not None and (limit is None or "balance" not in request.args):
+    if (item is None) != ("balance" not in request.args) or (item is not None and limit is None):
         raise RefusedError("bad_page", "a page has a limit; one that goes on after an item has its balance")
     page = None if limit is None else Page(limit, item or 0, request.args.get("balance", ""))
     first, last = _day("from", date(2000, 1, 1)), _day("to", now.date())

@@ -1,7 +1,7 @@
 """Proof that what counts against limits is what the ledger, the wagers and the payments say."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
@@ -17,7 +17,7 @@ from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
-from wallet_hooks.ledger.verify import FIRST, Difference
+from wallet_hooks.ledger.verify import FIRST, Difference, Since
 from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.usage import DayUsage
 from wallet_hooks.sportsbook.models import Wager
@@ -28,15 +28,21 @@ _RULE = "usage of limits is what the ledger says"
 _Count = tuple[int, date, DayUsage]
 
 
-def check_usage(session: Session) -> list[Difference]:
+def check_usage(session: Session, posted: Since | None) -> list[Difference]:
     """The first days on which usage is not what it should be. Memory stays flat: all is read customer by customer."""
+    after = posted.seal.day if posted else date.min
     brands = {brand.id: brand_facts(brand) for brand in session.scalars(select(Brand))}
+    begins = min((brand.day_begins(after + timedelta(days=1)) for brand in brands.values() if posted), default=None)
     counted = merge(
-        _from_wagers(session, brands), _from_ledger(session, brands), _from_payments(session, brands), key=itemgetter(0)
+        _from_wagers(session, brands, begins),
+        _from_ledger(session, brands, posted),
+        _from_payments(session, brands, begins),
+        key=itemgetter(0),
     )
-    stored = ((row.customer_id, row.day, _negated(row)) for row in _stream(session, _usage_query()))
+    stored = ((row.customer_id, row.day, _negated(row)) for row in _stream(session, _usage_query(after)))
     differences: list[Difference] = []
-    for customer_id, counts in groupby(merge(counted, stored, key=itemgetter(0)), key=itemgetter(0)):
+    days = (count for count in merge(counted, stored, key=itemgetter(0)) if count[1] > after)
+    for customer_id, counts in groupby(days, key=itemgetter(0)):
         differences += _differences(customer_id, counts)
         if len(differences) >= FIRST:
             break
@@ -53,11 +59,12 @@ def _differences(customer_id: int, counts: Iterable[_Count]) -> Iterator[Differe
             yield Difference(_RULE, f"customer {customer_id} on {day}", f"differs: {wrong}")
 
 
-def _from_wagers(session: Session, brands: dict[int, BrandFacts]) -> Iterator[_Count]:
+def _from_wagers(session: Session, brands: dict[int, BrandFacts], begins: datetime | None) -> Iterator[_Count]:
     """Stakes, and what became of them, on the days on which they were placed."""
     columns = (Wager.customer_id, Customer.brand_id, Wager.placed_at, Wager.cost, Wager.status, Wager.outcome)
     query = select(*columns, Wager.home_payout, Wager.commission_rate).join(Customer, Customer.id == Wager.customer_id)
-    for row in _stream(session, query.where(Wager.cost.is_not(None)).order_by(Wager.customer_id)):
+    query = query.where(Wager.cost.is_not(None), *([Wager.placed_at >= begins] if begins else []))
+    for row in _stream(session, query.order_by(Wager.customer_id)):
         is_void = row.status == "cancelled" or row.outcome == "void"
         returned = 0
         if row.status == "settled" and not is_void:
@@ -66,7 +73,7 @@ def _from_wagers(session: Session, brands: dict[int, BrandFacts]) -> Iterator[_C
         yield row.customer_id, brands[row.brand_id].booking_day(row.placed_at), usage
 
 
-def _from_ledger(session: Session, brands: dict[int, BrandFacts]) -> Iterator[_Count]:
+def _from_ledger(session: Session, brands: dict[int, BrandFacts], posted: Since | None) -> Iterator[_Count]:
     """What came back to players' wallets, on the days on which it came."""
     wallet = "players:" + cast(Account.holder_id, String) + f":{chart.BETTING_WALLET}"
     query = (
@@ -75,22 +82,24 @@ def _from_ledger(session: Session, brands: dict[int, BrandFacts]) -> Iterator[_C
         .join(Transaction, Transaction.id == Entry.transaction_id)
         .join(Customer, Customer.id == Account.holder_id)
         .where(Account.name == wallet, Transaction.kind.in_(["settlement", "reversal", "cancel"]))
+        .where(*([Transaction.id >= posted.first_id] if posted else []))
     )
     for row in _stream(session, query.order_by(Account.holder_id)):
         yield row.holder_id, _day(brands, row.brand_id, row.occurred_at), DayUsage(paid=-row.amount)
 
 
-def _from_payments(session: Session, brands: dict[int, BrandFacts]) -> Iterator[_Count]:
+def _from_payments(session: Session, brands: dict[int, BrandFacts], begins: datetime | None) -> Iterator[_Count]:
     """Deposits that did not fail, on the days on which they began."""
     columns = (Payment.customer_id, Payment.brand_id, Payment.created_at, Payment.amount)
     query = select(*columns).where(Payment.kind == "deposit", Payment.status != "failed")
+    query = query.where(*([Payment.created_at >= begins] if begins else []))
     for row in _stream(session, query.order_by(Payment.customer_id)):
         yield row.customer_id, _day(brands, row.brand_id, row.created_at), DayUsage(deposited=row.amount)
 
 
-def _usage_query() -> Select[Any]:
+def _usage_query(after: date) -> Select[Any]:
     columns = (getattr(LimitUsage, name) for name in ("customer_id", "day", *DayUsage._fields))
-    return select(*columns).order_by(LimitUsage.customer_id)
+    return select(*columns).where(LimitUsage.day > after).order_by(LimitUsage.customer_id)
 
 
 def _negated(row: Any) -> DayUsage:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
 
 _BATCH = 5000
-_PLAYERS = "players:"
+PLAYERS = "players:"
 
 
 @dataclass(slots=True)
@@ -49,9 +49,10 @@ def seal_day(session: Session, day: date, previous: str, balances: dict[str, dic
     return sealed
 
 
-def standing_seals(session: Session) -> list[Seal]:
+def standing_seals(session: Session, *, after: date = date.min) -> list[Seal]:
     """The seals of the days that are closed, oldest first."""
-    return list(session.scalars(select(Seal).where(Seal.reopened_at.is_(None)).order_by(Seal.day)))
+    query = select(Seal).where(Seal.reopened_at.is_(None), Seal.day > after)
+    return list(session.scalars(query.order_by(Seal.day)))
 
 
 def newest_seal(session: Session) -> Seal | None:
@@ -68,7 +69,7 @@ def counts_of(session: Session, first: date, last: date) -> dict[date, tuple[int
 
 def balance_name(account: str) -> str:
     """The name under which an account's balance is summed: the players' by wallet, every other by itself."""
-    return f"{_PLAYERS}{account.rpartition(':')[2]}" if account.startswith(_PLAYERS) else account
+    return f"{PLAYERS}{account.rpartition(':')[2]}" if account.startswith(PLAYERS) else account
 
 
 def _canonical_lines(session: Session, sealed: SealedDay) -> Iterator[bytes]:

@@ -1,0 +1,20 @@
+"""Changing history behind the triggers' back."""
+
+import sqlite3
+from contextlib import closing
+
+from tests.world import World
+
+
+def tampered(world: World, *statements: str) -> None:
+    """As somebody with the database's password, or its file, could."""
+    if world.engine.dialect.name == "postgresql":
+        with world.engine.begin() as connection:
+            for statement in ("SET LOCAL session_replication_role = replica", *statements):
+                connection.exec_driver_sql(statement)
+        return
+    with closing(sqlite3.connect(world.engine.url.database or "")) as file, file:
+        for (trigger,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            file.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            file.execute(statement)
