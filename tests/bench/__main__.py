@@ -17,7 +17,7 @@ from pathlib import Path
 from marshmallow import ValidationError
 
 from tests import postgresql
-from tests.bench import load
+from tests.bench import finance, load
 from tests.bench.fill import fill
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
 from tests.web.hostile import BODIES
@@ -79,8 +79,13 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
     with _served(url, "wsgi:app") as address:
         load.single_bets(address, first=2 * 10**8, seconds=3)
         full = load.single_bets(address, first=3 * 10**8, seconds=options.seconds)
+        with finance.exporting(url):
+            beside = load.single_bets(address, first=4 * 10**8, seconds=options.seconds)
     _show(f"single bets after {options.wagers:,} wagers", full)
     print(f"{'  slower than empty by a factor of':<44} {empty.per_second / full.per_second:>9.2f}    (aim under 1.10)")
+    _show("single bets while the journal is exported", beside)
+    print(f"{'  p99 against the one without':<44} {beside.p99 / full.p99:>9.2f}    (aim 1.00)")
+    finance.show(url)
 
 
 def _on_sqlite(directory: Path, options: argparse.Namespace) -> None:

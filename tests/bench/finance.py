@@ -1,0 +1,86 @@
+"""Finance at scale: what a day's end costs on a full ledger, as processes of their own, with their peak memory."""
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import text
+
+from wallet_hooks.database import open_engine, reading
+from wallet_hooks.settings import Settings
+
+_COMMAND = str(Path(sys.executable).with_name("wallet-hooks"))
+
+
+class Cost(NamedTuple):
+    """Seconds from start to exit, and the process's peak of memory in megabytes."""
+
+    seconds: float
+    megabytes: float
+
+
+def show(url: str) -> None:
+    """Exports, verify and a reconciliation on a database full of wagers."""
+    engine = open_engine(Settings(database_url=url))
+    with reading(engine) as session, tempfile.TemporaryDirectory() as directory:
+        entries = session.scalar(text("SELECT count(*) FROM ledger_entry")) or 0
+        nothing = _run(url, "export", "journal", "--to", "2000-01-01", "-o", f"{directory}/nothing")
+        for format_ in ("csv", "parquet"):
+            cost = _run(url, "export", "journal", "--format", format_, "-o", f"{directory}/journal")
+            rate = entries / (cost.seconds - nothing.seconds)
+            _print(f"export of {entries:,} entries as {format_}", cost, f"{rate:>9,.0f} entries/s   (aim 200,000)")
+        _print(f"verify of {entries:,} entries", _run(url, "verify"), "(aim 60 s for a million)")
+        lines = session.execute(
+            text("SELECT client, uid, currency, stake, placed_at FROM wager WHERE cost IS NOT NULL")
+        )
+        report, first, last = Path(directory) / "report.csv", "9", "0"
+        with report.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["brand", "bet", "currency", "stake"])
+            for client, uid, currency, stake, placed_at in lines:
+                writer.writerow([client, uid, currency, f"{stake // 100}.{stake % 100:02}"])
+                day = placed_at.date().isoformat()
+                first, last, count = min(first, day), max(last, day), count + 1
+        cost = _run(url, "reconcile", "--provider", "betflex", "--from", first, "--to", last, str(report))
+        _print(f"reconciliation of {count:,} lines", cost, "(aim 60 s for a million)")
+    engine.dispose()
+
+
+@contextmanager
+def exporting(url: str) -> Iterator[None]:
+    """Exports of the journal, one after the other, until the block ends."""
+    with tempfile.TemporaryDirectory() as directory:
+        script = f"while :; do {_COMMAND} export journal -o {directory}/journal; done"
+        process = subprocess.Popen(
+            ["sh", "-c", script], env=_environment(url), stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait()
+
+
+def _run(url: str, *arguments: str) -> Cost:
+    started = time.perf_counter()
+    process = subprocess.Popen([_COMMAND, *arguments], env=_environment(url), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"wallet-hooks {' '.join(arguments)}: exit {process.returncode}")
+    return Cost(time.perf_counter() - started, usage.ru_maxrss / 1024)
+
+
+def _environment(url: str) -> dict[str, str]:
+    return os.environ | {"WALLET_HOOKS_DATABASE_URL": url}
+
+
+def _print(what: str, cost: Cost, more: str) -> None:
+    print(f"{what:<44} {cost.seconds:>9.1f} s   {cost.megabytes:4.0f} MB   {more}", flush=True)
