@@ -2,13 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+import click
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks import clock
 from wallet_hooks.bookies.service import add_account, set_bookie
 from wallet_hooks.customers.groups import create_group
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.service import NewCustomer, create_customers
+from wallet_hooks.database import writing
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
@@ -39,6 +42,18 @@ _CUSTOMERS = {
     ),
 }
 _RATES = (("GBP", "EUR", "1.17"), ("EUR", "GBP", "0.855"), ("EUR", "SEK", "11.20"), ("SEK", "EUR", "0.0893"))
+
+
+@click.command()
+@click.option("--if-empty", is_flag=True, help="Do nothing where the demo is loaded already.")
+@click.pass_obj
+def demo(engine: Engine, if_empty: bool) -> None:
+    """Load demo data: two brands, ten customers with funds, limits and credit."""
+    with writing(engine) as session:
+        if if_empty and is_loaded(session):
+            return
+        load(session, now=clock.now())
+    click.echo("demo data loaded")
 
 
 def is_loaded(session: Session) -> bool:

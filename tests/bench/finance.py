@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from wallet_hooks.database import open_engine, reading
 from wallet_hooks.settings import Settings
@@ -37,17 +38,8 @@ def show(url: str) -> None:
             rate = entries / (cost.seconds - nothing.seconds)
             _print(f"export of {entries:,} entries as {format_}", cost, f"{rate:>9,.0f} entries/s   (aim 200,000)")
         _print(f"verify of {entries:,} entries", _run(url, "verify"), "(aim 60 s for a million)")
-        lines = session.execute(
-            text("SELECT client, uid, currency, stake, placed_at FROM wager WHERE cost IS NOT NULL")
-        )
-        report, first, last = Path(directory) / "report.csv", "9", "0"
-        with report.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["brand", "bet", "currency", "stake"])
-            for client, uid, currency, stake, placed_at in lines:
-                writer.writerow([client, uid, currency, f"{stake // 100}.{stake % 100:02}"])
-                day = placed_at.date().isoformat()
-                first, last, count = min(first, day), max(last, day), count + 1
+        report = Path(directory) / "report.csv"
+        count, first, last = _write_report(session, report)
         cost = _run(url, "reconcile", "--provider", "betflex", "--from", first, "--to", last, str(report))
         _print(f"reconciliation of {count:,} lines", cost, "(aim 60 s for a million)")
     engine.dispose()
@@ -66,6 +58,21 @@ def exporting(url: str) -> Iterator[None]:
         finally:
             os.killpg(process.pid, 15)
             process.wait()
+
+
+def _write_report(session: Session, path: Path) -> tuple[int, str, str]:
+    """What a provider would report of our wagers: how many lines, and the first and last day (UTC)."""
+    query = text("SELECT client, uid, currency, stake, placed_at FROM wager WHERE cost IS NOT NULL")
+    days = set()
+    count = 0
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["brand", "bet", "currency", "stake"])
+        for client, uid, currency, stake, placed_at in session.execute(query.execution_options(yield_per=5000)):
+            writer.writerow([client, uid, currency, f"{stake // 100}.{stake % 100:02}"])
+            days.add(placed_at.date().isoformat())
+            count += 1
+    return count, min(days), max(days)
 
 
 def _run(url: str, *arguments: str) -> Cost:

@@ -21,7 +21,8 @@ from tests.finance.history import LAST, asking, exported, query, rows
 from tests.test_commands import Shell
 from tests.world import World, bet, result
 from wallet_hooks import clock
-from wallet_hooks.database import reading, stream_batches, writing
+from wallet_hooks.database import reading, writing
+from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import exports, reports, tables
 from wallet_hooks.finance.asked import Page

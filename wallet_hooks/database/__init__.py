@@ -12,7 +12,6 @@ from wallet_hooks.database.engine import (
 )
 from wallet_hooks.database.faults import Fault, fault_of
 from wallet_hooks.database.rows import Call, Either, RowStatement, for_update, run_together, write_at_once
-from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime, WideAmount, as_day, as_instant
 
 __all__ = [
@@ -36,7 +35,6 @@ __all__ = [
     "refresh_statistics",
     "run_again",
     "run_together",
-    "stream_batches",
     "wait_briefly",
     "write_at_once",
     "writing",

@@ -23,7 +23,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.database import run_together, stream_batches
+from wallet_hooks.database import run_together
+from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.batches import rows_of
 from wallet_hooks.identity.directory import BrandFacts, brand_facts

@@ -1,0 +1,223 @@
+"""`wallet-hooks export` and `reconcile`."""
+
+import hashlib
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy import Engine
+
+from wallet_hooks import clock
+from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.finance.asked import Asked
+from wallet_hooks.finance.batches import in_batches
+from wallet_hooks.finance.exports import FORMATS, Options, write, write_dataset, write_file
+from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes, read_codes
+from wallet_hooks.finance.models import Reconciliation
+from wallet_hooks.finance.pages import write_html
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, Break, Matching, read_report
+from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
+from wallet_hooks.finance.reports import REPORTS
+from wallet_hooks.finance.tables import WRITERS
+from wallet_hooks.settings import Settings
+
+T = TypeVar("T")
+_BREAK_FORMATS = ("csv", "xlsx", "html")
+
+
+@click.command()
+@click.argument("report", type=click.Choice(list(REPORTS)))
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="csv", show_default=True)
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), default="2000-01-01", show_default=True)
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Default: today (UTC). Both days are in it.")
+@click.option("--brand", "client", help="Of a statement: the customer's brand.")
+@click.option("--uid", help="Of a statement: the customer's id at the operator.")
+@click.option("-o", "--output", type=click.Path(writable=True, path_type=Path), help="Default: stdout.")
+@click.option("--bom", is_flag=True, help="CSV with a byte order mark, for old spreadsheets.")
+@click.option("--partition-by", type=click.Choice(["day"]), help="Parquet as a directory a day, for DuckDB and Spark.")
+@click.option("--accounts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Account codes (JSON).")
+@click.option("--currency", help="Of a general ledger's journal: this one alone.")
+@click.option("--part", type=click.IntRange(1), help="Of a journal of several files: this one alone.")
+@click.pass_obj
+def export(
+    engine: Engine,
+    report: str,
+    format_: str,
+    first: datetime,
+    last: datetime | None,
+    client: str | None,
+    uid: str | None,
+    output: Path | None,
+    bom: bool,
+    partition_by: str | None,
+    accounts: Path | None,
+    currency: str | None,
+    part: int | None,
+) -> None:
+    """Export a report; with -o FILE, a manifest is written beside it (FILE.manifest.json)."""
+    now = clock.now()
+    if (client is None) != (uid is None):
+        raise click.UsageError("--brand and --uid go together")
+    customer = None if client is None or uid is None else (client, uid)
+    asked = Asked(first.date(), (last or now).date(), customer, now, currency=currency)
+    options = Options(bom, _codes(accounts), part)
+    if partition_by and (format_ != "parquet" or output is None):
+        raise click.UsageError("--partition-by is for --format parquet, with -o DIRECTORY")
+    if output is not None and output.is_dir() and not partition_by:
+        raise click.UsageError(f"{output} is a directory")
+    with reporting_engine(engine) as reports, progress_bar("export", "rows") as progress:
+        if output is None:
+            write(reports, report, format_, asked, sys.stdout.buffer, options, progress)
+            return
+        if partition_by:
+            manifest = write_dataset(reports, report, asked, output, progress)
+        else:
+            manifest = write_file(reports, report, format_, asked, output, options, progress)
+    click.echo(f"{manifest['rows']} rows written to {output}", err=True)
+
+
+def _codes(accounts: Path | None) -> AccountCodes:
+    return configured_codes(Settings.from_env()) if accounts is None else read_codes(accounts)
+
+
+@contextmanager
+def progress_bar(label: str, what: str) -> Iterator[Callable[[int], None]]:
+    """Counts on a terminal, of what nobody knows the number beforehand; says nothing in a pipe."""
+    terminal = sys.stderr
+    with click.progressbar(
+        itertools.count(), label=label, item_show_func=lambda _: what, show_pos=True, file=terminal,
+        hidden=not terminal.isatty(),
+    ) as bar:  # fmt: skip
+        yield bar.update
+
+
+def told(items: Iterable[T], progress: Callable[[int], None]) -> Iterator[T]:
+    """The items, told as they go by, a thousand at a time."""
+    for number, item in enumerate(items, 1):
+        if number % 1000 == 0:
+            progress(1000)
+        yield item
+
+
+@contextmanager
+def reporting_engine(engine: Engine) -> Iterator[Engine]:
+    """The replica that the settings name, or else the database itself."""
+    settings = Settings.from_env()
+    if settings.reporting_database_url is None:
+        yield engine
+        return
+    reports = open_engine(replace(settings, database_url=settings.reporting_database_url))
+    yield reports
+    reports.dispose()
+
+
+@click.command()
+@click.option("--provider", "game", required=True, help="The provider's game, such as betflex.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The report's first day.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Its last day, which is in it.")
+@click.option("--brand", help="For a report of one brand, without a column for it.")
+@click.option("--columns", type=click.File(encoding="utf-8"), help='JSON: {"bet": "Bet ID", "stake": "Amount"}.')
+@click.option(
+    "--cut-off",
+    "minutes",
+    type=click.IntRange(0, 1440),
+    default=60,
+    show_default=True,
+    metavar="MINUTES",
+    help="How near to the period's edges a bet may be on the other side for the provider.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A .csv, .xlsx or .html."
+)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def reconcile(
+    engine: Engine,
+    /,
+    game: str,
+    file: Path,
+    first: datetime,
+    last: datetime,
+    brand: str | None,
+    columns: Any,
+    minutes: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Match a provider's report with our wagers, bet by bet. Exit 1 where there are breaks; the run is kept.
+
+    The report has the columns brand, bet, currency, stake, and if it tells them payout and status.
+    """
+    mapping = _mapping(columns)
+    if output is not None and output.suffix[1:] not in _BREAK_FORMATS:
+        raise click.UsageError(f"breaks are written to a file that ends in {', '.join(_BREAK_FORMATS)}")
+    matching = Matching(game, first.date(), last.date(), timedelta(minutes=minutes))
+    counted: Counter[str] = Counter()
+    with (
+        reporting_engine(engine) as reports,
+        reading(reports) as session,
+        progress_bar("reconcile", "lines") as progress,
+    ):
+        lines = told(read_report(file, mapping, brand=brand), progress)
+        breaks = reconcile_report(session, lines, matching, counted)
+        if output is not None:
+            _write_breaks(breaks, output, f"{game}: {file.name} from {matching.first} to {matching.last}")
+        else:
+            _echo_breaks(breaks, as_json=as_json)
+    count = counted.pop("lines", 0)
+    with writing(engine) as session, file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        session.add(
+            Reconciliation(
+                provider=game,
+                file=file.name[:255],
+                sha256=digest,
+                first=first.date(),
+                last=last.date(),
+                lines=count,
+                breaks=dict(counted),
+                run_at=clock.now(),
+            )
+        )
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
+    click.echo(f"{count} lines: {kinds or 'no breaks'}", err=True)
+    if counted:
+        raise SystemExit(1)
+
+
+def _mapping(columns: Any) -> dict[str, str]:
+    try:
+        mapping = {} if columns is None else json.load(columns)
+    except (json.JSONDecodeError, RecursionError, UnicodeError) as error:
+        raise click.ClickException(f"--columns: not JSON: {error}") from None
+    if not isinstance(mapping, dict) or not set(mapping) <= set(COLUMNS):
+        raise click.UsageError(f"--columns maps some of {', '.join(COLUMNS)} to the report's own names")
+    return {column: str(name) for column, name in mapping.items()}
+
+
+def _write_breaks(breaks: Iterator[Break], output: Path, title: str) -> None:
+    with output.open("wb") as out:
+        if output.suffix == ".html":
+            write_html(title, BREAK_COLUMNS, breaks, out)
+        else:
+            WRITERS[output.suffix[1:]](BREAK_COLUMNS, in_batches(BREAK_COLUMNS, breaks), out)
+
+
+def _echo_breaks(breaks: Iterator[Break], *, as_json: bool) -> None:
+    for one in breaks:
+        if as_json:
+            click.echo(json.dumps(one._asdict()))
+        else:
+            where = f"line {one.line}" if one.line else "not there"
+            click.echo(
+                f"{one.kind:<14} {one.brand} {one.bet} ({where}): theirs {one.theirs or '-'}, ours {one.ours or '-'}"
+            )
