@@ -28,6 +28,7 @@ _COMMANDS = {
     "rate": "ledger.commands",
     **dict.fromkeys(("verify", "close", "reopen"), "finance.commands"),
     **dict.fromkeys(("export", "reconcile"), "finance.report_commands"),
+    "replay": "replay.commands",
     "db": "database.commands",
     "demo": "demo",
 }

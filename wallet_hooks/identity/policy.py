@@ -35,7 +35,7 @@ class Policy(NamedTuple):
         return {type_: cap for (type_, code), cap in self.caps.items() if code == currency}
 
 
-_PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, Any]] = {
     # UK Gambling Commission, RTS 12: an increase waits 24 hours and takes effect only when the customer confirms it;
     # since October 2025 deposit limits are gross, over fixed windows.
     "ukgc": {"cooldown": "24h", "confirm_required": True, "window": "calendar"},
@@ -58,7 +58,7 @@ _FLAGS = ("confirm_required", "wait_period_end", "swap_delete_enabled")
 def policy_of(text: str) -> Policy:
     """The policy that a brand's row holds as JSON: the preset's rules, and over them the brand's own (`limits`)."""
     document = json.loads(text)
-    return read_policy({**_PRESETS.get(document.get("preset") or "", {}), **document.get("limits", {})})
+    return read_policy({**PRESETS.get(document.get("preset") or "", {}), **document.get("limits", {})})
 
 
 def read_policy(rules: Mapping[str, Any]) -> Policy:

@@ -1,0 +1,256 @@
+"""Fixtures: cases as they are written down, one a JSON file, or one a line of a capture (.jsonl, .jsonl.gz)."""
+
+import base64
+import binascii
+import gzip
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TextIO
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+VERSION = 1
+CAPTURES = (".jsonl", ".jsonl.gz")
+_LONGEST_VALUE = 80
+_WIDTH = 100
+
+
+class FixtureError(Exception):
+    """A fixture is none: the message says what is wrong, `where` is its file and line."""
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(f"{where}: {message}")
+
+
+class Case(NamedTuple):
+    """A case: where it is written (file and line), and what it says, which fits the schema."""
+
+    path: Path
+    line: int
+    document: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.document["name"])
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}:{self.line}"
+
+    @property
+    def at(self) -> datetime | None:
+        return read_instant(self.document.get("at"))
+
+    @property
+    def given(self) -> dict[str, Any]:
+        given: dict[str, Any] = self.document.get("given", {})
+        return given
+
+    @property
+    def request(self) -> dict[str, Any]:
+        request: dict[str, Any] = self.document["request"]
+        return request
+
+    @property
+    def expect(self) -> dict[str, Any]:
+        expect: dict[str, Any] = self.document["expect"]
+        return expect
+
+    @property
+    def tags(self) -> list[str]:
+        tags: list[str] = self.document.get("tags", [])
+        return tags
+
+
+class Sequence(NamedTuple):
+    """Cases that share a database, in their order: those of a capture, or a single one."""
+
+    path: Path
+    cases: list[Case]
+
+
+def read_sequences(paths: Iterable[Path]) -> Iterator[Sequence]:
+    """The cases of files, and of all files below directories, in the order of their names. Raises FixtureError."""
+    for path in paths:
+        for file in _files(path):
+            cases = list(read_cases(file))
+            if is_capture(file):
+                yield Sequence(file, cases)
+            else:
+                yield from (Sequence(file, [case]) for case in cases)
+
+
+def read_cases(path: Path) -> Iterator[Case]:
+    """Raises FixtureError, which names the line, for what is not JSON or does not fit the schema."""
+    for line, text in _texts(path):
+        yield _read(path, line, text)
+
+
+def is_capture(path: Path) -> bool:
+    return path.name.endswith(CAPTURES)
+
+
+def write_cases(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
+    """Write a capture, or the one case of a .json file. Returns how many there were."""
+    count = 0
+    with _open(path, "wt") as file:
+        for document in documents:
+            file.write((_flat(document) if is_capture(path) else _readable(document)) + "\n")
+            count += 1
+    return count
+
+
+def body_of(request: Mapping[str, Any]) -> bytes:
+    """The bytes that are sent."""
+    encoded = request.get("body_b64")
+    if encoded is not None:
+        return base64.b64decode(encoded, validate=True)
+    if request.get("body") is None:
+        return b""
+    return json.dumps(request["body"], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def bets_of(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The bets that a request speaks of, as far as they can be made out: brand, game, bet, user."""
+    body = request.get("body")
+    found = []
+    for pool, item in _items(body if isinstance(body, dict) else {}):
+        user, bet = item.get("user"), item.get("bet")
+        if isinstance(user, dict) and isinstance(bet, dict) and isinstance(pool, dict):
+            facts = {
+                "brand": user.get("client"),
+                "game": pool.get("game"),
+                "bet": bet.get("uid"),
+                "user": user.get("uid"),
+            }
+            found.append({key: str(value) for key, value in facts.items()})
+    return found
+
+
+def _items(body: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    bets, pools = body.get("bets"), body.get("pools")
+    for item in bets if isinstance(bets, list) else ():
+        if isinstance(item, dict):
+            yield item.get("pool"), item
+    for coupon in pools if isinstance(pools, list) else ():
+        inner = coupon.get("bets") if isinstance(coupon, dict) else None
+        for item in inner if isinstance(inner, list) else ():
+            if isinstance(item, dict):
+                yield coupon.get("pool"), item
+
+
+def read_instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The published JSON Schema of a case."""
+    document: dict[str, Any] = json.loads(
+        files("wallet_hooks.replay").joinpath("fixture.schema.json").read_text("utf-8")
+    )
+    return document
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(schema())
+
+
+def _readable(value: Any, indent: int = 0) -> str:
+    """JSON for people: what fits on a line is on one."""
+    flat = _flat(value)
+    if indent + len(flat) <= _WIDTH or not value or not isinstance(value, dict | list):
+        return flat
+    inner = " " * (indent + 2)
+    if isinstance(value, dict):
+        items = [f"{inner}{_flat(name)}: {_readable(item, indent + 2)}" for name, item in value.items()]
+    else:
+        items = [f"{inner}{_readable(item, indent + 2)}" for item in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return "\n".join([opening, ",\n".join(items), f"{' ' * indent}{closing}"])
+
+
+def _flat(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _open(path: Path, mode: Literal["rt", "wt"]) -> TextIO:
+    if path.name.endswith(".gz"):
+        return gzip.open(path, mode, encoding="utf-8")
+    return path.open(mode, encoding="utf-8")
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.name.endswith((".json", *CAPTURES)))
+
+
+def _texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The texts of cases with the lines on which they begin."""
+    try:
+        if not is_capture(path):
+            yield 1, path.read_text(encoding="utf-8")
+            return
+        with _open(path, "rt") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
+    except (OSError, EOFError, UnicodeError) as error:
+        raise FixtureError(str(path), f"cannot be read: {error}") from None
+
+
+def _read(path: Path, line: int, text: str) -> Case:
+    try:
+        document = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise FixtureError(f"{path}:{line + error.lineno - 1}", f"not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise FixtureError(f"{path}:{line}", f"not JSON: {error}") from None
+    if isinstance(document, dict) and document.get("v") not in (VERSION, None):
+        raise FixtureError(f"{path}:{_line_of(text, line, ['v'])}", f"unknown version {document['v']!r}")
+    error_ = best_match(_validator().iter_errors(document))
+    if error_ is not None:
+        raise FixtureError(f"{path}:{_line_of(text, line, error_.absolute_path)}", _told(error_))
+    _check_values(path, line, text, document)
+    return Case(path, line, document)
+
+
+def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) -> None:
+    """What a schema cannot say: instants that are, and bytes that can be decoded."""
+    requests = [document["request"], *document.get("given", {}).get("requests", ())]
+    try:
+        for at in (document.get("at"), *(request.get("at") for request in requests)):
+            read_instant(at)
+        for request in requests:
+            body_of(request)
+    except (ValueError, binascii.Error, UnicodeError) as error:
+        raise FixtureError(f"{path}:{line}", str(error)) from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _told(error: ValidationError) -> str:
+    path = ".".join(map(str, error.absolute_path))
+    message = error.message
+    if len(message) > 2 * _LONGEST_VALUE:
+        message = f"{message[:_LONGEST_VALUE]} … {message[-_LONGEST_VALUE:]}"
+    return f"{path}: {message}" if path else message
+
+
+def _line_of(text: str, first: int, steps: Iterable[Any]) -> int:
+    """The line on which what the steps lead to begins, by the names on the way."""
+    at = 0
+    for step in steps:
+        found = re.compile(rf'"{re.escape(str(step))}"\s*:').search(text, at) if isinstance(step, str) else None
+        at = found.start() if found else at
+    return first + text.count("\n", 0, at)

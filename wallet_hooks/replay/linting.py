@@ -1,0 +1,61 @@
+"""Finding what looks like a secret in fixtures."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from wallet_hooks.replay.fixture import Case
+
+_SECRETS = {
+    "a JSON Web Token": re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),
+    "a bearer token": re.compile(r"[Bb]earer\s+(\S+\s+)?[A-Za-z0-9_.~+/=-]{20,}"),
+    "basic credentials": re.compile(r"[Bb]asic\s+[A-Za-z0-9+/]{8,}={0,2}"),
+    "a webhook secret": re.compile(r"whsec_[A-Za-z0-9+/=]{8,}"),
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
+    "a key of AWS": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "an API key": re.compile(r"\b(sk|pk|rk)_(live|test)_[A-Za-z0-9]{8,}"),
+    "a signature or key": re.compile(r"\b(?=[0-9a-fA-F]*[a-fA-F])(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{40,}\b"),
+    "an e-mail address": re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}"),
+}
+_NAMES = re.compile(
+    r"pass(word|wd|phrase)|secret|api_?key|private_?key|authorization|cookie|credit_?card|cvv", re.IGNORECASE
+)
+_CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+
+
+def suspects(case: Case) -> Iterator[str]:
+    """What of a case looks like a secret: where it is, and what it looks like; never the secret itself."""
+    for path, name, value in _texts(case.document, ()):
+        where = ".".join(map(str, path))
+        if name is not None and _NAMES.search(name):
+            yield f"{where}: named like a secret"
+        for what, pattern in _SECRETS.items():
+            if pattern.search(value):
+                yield f"{where}: looks like {what}"
+        if any(_is_card(found) for found in _CARD.findall(value)):
+            yield f"{where}: looks like a card number"
+
+
+def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str | None, str]]:
+    """Each text with its path, and the name of what holds it."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if isinstance(inner, dict | list):
+                yield (*path, name), name, ""
+            yield from _texts(inner, (*path, name))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, (*path, number))
+    elif value is not None:
+        name = next((step for step in reversed(path) if isinstance(step, str)), None)
+        yield path, name, value if isinstance(value, str) else json.dumps(value)
+
+
+def _is_card(text: str) -> bool:
+    """Luhn's check, over what begins as cards do."""
+    digits = [int(sign) for sign in text if sign.isdigit()]
+    if digits[0] not in (3, 4, 5, 6):
+        return False
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

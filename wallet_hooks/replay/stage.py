@@ -1,0 +1,250 @@
+"""The database that cases are played on: what a case has given is put there, and what came of it is read."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, select, text
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.queries import customer_by_uid, standings
+from wallet_hooks.customers.service import NewCustomer, create_customers
+from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.database.migrating import upgrade
+from wallet_hooks.finance.closing import check_seals
+from wallet_hooks.finance.usage import check_usage
+from wallet_hooks.identity.directory import brand_facts
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.service import add_brand, add_provider, set_countries, set_policy
+from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.verify import CHECKS
+from wallet_hooks.limits import service as limits
+from wallet_hooks.limits.operators import set_by_operator
+from wallet_hooks.limits.rules import SESSION, in_force
+from wallet_hooks.limits.windows import window_at
+from wallet_hooks.replay.fixture import read_instant
+from wallet_hooks.replay.signing import new_secret
+from wallet_hooks.settings import Settings
+
+BRAND = "acme"
+_PATIENCE = 30.0  # a slow machine is no reason to fail a case
+_FIRST_ID = 1007
+_BRAND: Mapping[str, Any] = {"client": BRAND}
+_PROVIDERS = ({"game": "betflex"},)
+# What a callback may leave behind; deliveries and exceptions come again with each repetition.
+_STATE = (
+    "SELECT name, currency, balance, version FROM ledger_account ORDER BY name, currency",
+    "SELECT count(*), sum(amount), sum(abs(amount)) FROM ledger_entry",
+    "SELECT game, client, uid, status, refusal, payout, outcome, settlements FROM wager ORDER BY game, client, uid",
+    "SELECT customer_id, day, staked, voided, returned, paid FROM limit_usage ORDER BY customer_id, day",
+)
+
+
+class Stage:
+    """A database that cases are played on, and the proofs that its providers give."""
+
+    def __init__(self, settings: Settings, *, durable: bool = True) -> None:
+        self.settings = settings
+        self.engine = open_engine(settings)
+        self.callbacks = open_engine(settings, for_callbacks=True)
+        self.auths: dict[tuple[str, str], str] = {}
+        if not durable and self.engine.dialect.name == "sqlite":
+            for engine in (self.engine, self.callbacks):
+                event.listen(engine, "connect", _hurry)
+
+    def close(self) -> None:
+        self.engine.dispose()
+        self.callbacks.dispose()
+
+    def prepare(self, given: Mapping[str, Any], *, now: datetime) -> None:
+        """Put there what is given and not there yet. Raises what the rooms say of values that cannot be."""
+        with writing(self.engine) as session:
+            for number, brand in enumerate(given.get("brands") or [_BRAND]):
+                self._add_brand(session, brand, _FIRST_ID + number)
+            for rate in given.get("rates", ()):
+                set_rate(session, **rate, now=now)
+            for customer in given.get("customers", ()):
+                _add_customer(session, customer, now)
+            for limit in given.get("limits", ()):
+                _set_limit(session, limit, now)
+
+    def _add_brand(self, session: Session, brand: Mapping[str, Any], id_: int) -> None:
+        client = brand["client"]
+        if session.scalar(select(Brand.id).where(Brand.client == client)) is None:
+            taken = session.scalars(select(Brand.id)).all()
+            add_brand(
+                session,
+                id_=max([id_ - 1, *taken]) + 1,
+                client=client,
+                currency=brand.get("currency", "EUR"),
+                timezone=brand.get("timezone", "Europe/London"),
+                day_start=brand.get("day_start", "00:00"),
+                corrections=brand.get("corrections", "debt"),
+                policy=None,
+            )
+            set_policy(session, client=client, preset=brand.get("preset"), rules=brand.get("policy", {}))
+            set_countries(
+                session, client=client, allow=brand.get("allow_countries", ()), deny=brand.get("deny_countries", ())
+            )
+        for provider in brand.get("providers", _PROVIDERS):
+            auth = provider.get("auth", "none")
+            self.auths[client, provider["game"]] = auth
+            reference = f"env:WALLET_HOOKS_REPLAY_{auth.upper().replace('-', '_')}"
+            os.environ[reference.removeprefix("env:")] = new_secret(auth)
+            secrets = () if auth == "none" else (reference,)
+            allow = provider.get("allow", ())
+            add_provider(session, game=provider["game"], client=client, auth=auth, secrets=secrets, allow=allow)
+
+    def balances(self, keys: Iterable[str]) -> dict[str, str]:
+        """What customers' wallets hold, by the keys of a fixture (`uid:CUR` or `brand/uid:CUR`), where they are."""
+        found = {}
+        with reading(self.engine) as session:
+            for key in keys:
+                who, _, currency = key.rpartition(":")
+                customer = _customer(session, who)
+                if customer is not None and customer.currency == currency:
+                    balance = standings(session, [customer])[customer.id].balance
+                    found[key] = money.format_amount(balance, currency)
+        return found
+
+    def limits_left(self, keys: Iterable[str], *, now: datetime) -> dict[str, dict[str, str]]:
+        """What is left of limits in force, by the keys of a fixture (`uid:type:frame`), where there are such."""
+        found = {}
+        with reading(self.engine) as session:
+            for key in keys:
+                who, type_, frame = key.rsplit(":", 2)
+                customer = _customer(session, who)
+                left = None if customer is None else _left(session, customer, type_, frame, now)
+                if customer is not None and left is not None:
+                    found[key] = {"amount_left": money.format_amount(left, customer.currency)}
+        return found
+
+    def state(self) -> str:
+        """A hash of all that a callback may change."""
+        digest = hashlib.sha256()
+        with reading(self.engine) as session:
+            for query in _STATE:
+                for row in session.execute(text(query)):
+                    digest.update(repr(tuple(map(str, row))).encode())
+        return digest.hexdigest()
+
+    def broken_rules(self) -> list[str]:
+        """What `wallet-hooks verify` would say."""
+        with reading(self.engine) as session:
+            checks = (*CHECKS, check_seals, check_usage)
+            return [f"{one.rule}: {one.where}: {one.what}" for check in checks for one in check(session, None)]
+
+
+Stages = Callable[[], AbstractContextManager[Stage]]
+
+
+@contextmanager
+def stages(settings: Settings, reset: Callable[[], None], *, durable: bool) -> Iterator[Stages]:
+    """Stages, one after the other, on one database that `reset` makes new while nobody is connected.
+
+    Engines are kept: what they have compiled is most of what a small case would cost.
+    """
+    opened = Stage(settings, durable=durable)
+
+    @contextmanager
+    def stage() -> Iterator[Stage]:
+        opened.close()
+        opened.auths.clear()
+        reset()
+        yield opened
+
+    try:
+        yield stage
+    finally:
+        opened.close()
+
+
+@contextmanager
+def throw_away_stages() -> Iterator[Stages]:
+    """Stages on an SQLite file that is thrown away; its schema is made once."""
+    with tempfile.TemporaryDirectory(prefix="wallet-hooks-replay-") as directory:
+        template, played = Path(directory) / "template.db", Path(directory) / "stage.db"
+        _migrate(template)
+
+        def reset() -> None:
+            for leftover in (f"{played}-wal", f"{played}-shm"):
+                Path(leftover).unlink(missing_ok=True)
+            shutil.copyfile(template, played)
+
+        settings = Settings(database_url=f"sqlite:///{played}", request_timeout=_PATIENCE, lock_timeout=_PATIENCE)
+        with stages(settings, reset, durable=False) as made:
+            yield made
+
+
+def _migrate(template: Path) -> None:
+    engine = open_engine(Settings(database_url=f"sqlite:///{template}"))
+    upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+
+
+def _hurry(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")  # nobody misses it after a loss of power
+
+
+def _customer(session: Session, who: str) -> Customer | None:
+    client, _, uid = who.rpartition("/")
+    query = select(Customer).join(Brand, Brand.id == Customer.brand_id)
+    return session.scalar(query.where(Brand.client == (client or BRAND), Customer.uid == uid))
+
+
+def _add_customer(session: Session, customer: Mapping[str, Any], now: datetime) -> None:
+    client, uid = customer.get("brand", BRAND), str(customer["uid"])
+    if _customer(session, f"{client}/{uid}") is not None:
+        return
+    brand = session.scalars(select(Brand).where(Brand.client == client)).one()
+    currency = customer.get("currency", brand.currency)
+    stake_limit, rate = customer.get("stake_limit"), customer.get("commission_rate")
+    new = NewCustomer(
+        uid=uid,
+        username=f"r{hashlib.sha256(f'{client}/{uid}'.encode()).hexdigest()[:30]}",
+        currency=currency,
+        balance=money.parse_amount(customer.get("balance", "0"), currency),
+        credit_limit=money.parse_limit(customer.get("credit_limit", "0"), currency),
+        max_stake_per_event=None if stake_limit is None else money.parse_limit(stake_limit, currency),
+        roles=tuple(customer.get("roles", ("customer", "bet_placer"))),
+        active=customer.get("active", True),
+        locked=customer.get("locked", False),
+        expires_at=read_instant(customer.get("expires_at")),
+        commission_rates=() if rate is None else ((date(2000, 1, 1), rate),),
+    )
+    (created,) = create_customers(session, brand, [new], now=now)
+    created.last_login_at = read_instant(customer.get("logged_in_at"))
+
+
+def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> None:
+    uid, type_ = str(limit["uid"]), limit["type"]
+    customer, brand = customer_by_uid(session, client=limit.get("brand", BRAND), uid=uid, lock=True)
+    standing = limits.Standing(session, limits.player_of(customer, brand_facts(brand)), now=now)
+    is_time = type_ == "time_limit"
+    amount = int(limit["amount"]) if is_time else money.parse_amount(limit["amount"], customer.currency)
+    frame = SESSION if is_time else limit["frame"]
+    set_by_operator(standing, type_=type_, frame=frame, amount=amount, reason="given", by="replay", session=session)
+
+
+def _left(session: Session, customer: Customer, type_: str, frame: str, now: datetime) -> int | None:
+    brand = brand_facts(session.get_one(Brand, customer.brand_id))
+    player = limits.player_of(customer, brand)
+    usage = limits.usage_of(session, player, now=now)
+    found = None
+    for limit in in_force(limits.Standing(session, player, now=now).limits):
+        if (limit.type, limit.frame) == (type_, frame) and limit.amount is not None:
+            window = window_at(frame, now, brand, player.policy, anchored_at=limit.anchored_at)
+            left = limit.amount - usage.used(type_, customer.id, window.first, window.last, player.policy)
+            found = left if found is None else min(found, left)
+    return found
