@@ -2,6 +2,7 @@
 
 import traceback
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from flask import Flask, Response, json, request
 from sqlalchemy.exc import DBAPIError
@@ -22,7 +23,7 @@ from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook.routes import Callbacks
 from wallet_hooks.telemetry import LOG, start_logging
 from wallet_hooks.web.countries import Countries
-from wallet_hooks.web.requests import new_request_id
+from wallet_hooks.web.requests import TEST_CLOCK_HEADER, new_request_id
 
 _V1 = "/v1/"
 
@@ -48,9 +49,20 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(finance.blueprint(office.engine, reports, _account_codes(settings)))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
+    if settings.debug and settings.test_clock:
+        app.before_request(_set_clock)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_defect)
     return app
+
+
+def _set_clock() -> None:
+    """Let a replay tell what time it is, for this process and until the next request."""
+    told = request.headers.get(TEST_CLOCK_HEADER)
+    try:
+        clock.set_to(None if told is None else datetime.fromisoformat(told).astimezone(UTC))
+    except (ValueError, OverflowError):
+        clock.set_to(None)
 
 
 def _account_codes(settings: Settings) -> AccountCodes:

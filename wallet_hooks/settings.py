@@ -37,6 +37,8 @@ class Settings:
     currencies: dict[str, int] = field(default_factory=dict)
     log_level: str = "info"
     pin_workers: bool = True
+    debug: bool = False
+    test_clock: bool = False
 
     @classmethod
     def from_env(cls) -> Self:
@@ -59,12 +61,16 @@ class Settings:
             "env_tags": tuple(env.list("ENV_TAGS", [])),
             "currencies": _currencies(env.list("CURRENCIES", [], validate=_are_currencies)),
             "pin_workers": env.bool("PIN_WORKERS", cls.pin_workers),
+            "debug": env.bool("DEBUG", cls.debug),
+            "test_clock": env.bool("TEST_CLOCK", cls.test_clock),
             "log_level": env.str("LOG_LEVEL", cls.log_level, validate=OneOf(["debug", "info", "warning", "error"])),
         }
         try:
             env.seal()
         except EnvError as error:
             raise ConfigurationError(" ".join(str(error).split())) from None
+        if values["test_clock"] and not values["debug"]:
+            raise ConfigurationError("WALLET_HOOKS_TEST_CLOCK lets callers set the clock: only with WALLET_HOOKS_DEBUG")
         return cls(**values)
 
 

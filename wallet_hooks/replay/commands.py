@@ -303,7 +303,7 @@ def _filter(text: str) -> Callable[[Case], bool]:
 def _stages(target: str | None, database: str | None) -> AbstractContextManager[Stages | None]:
     if database is None:
         return throw_away_stages() if target is None else nullcontext(None)
-    return stages(replace(Settings.from_env(), database_url=database), lambda: None, durable=True)
+    return stages(replace(Settings.from_env(), database_url=database), lambda stage: None, durable=True)
 
 
 def _write_reports(

@@ -147,8 +147,8 @@ Stages = Callable[[], AbstractContextManager[Stage]]
 
 
 @contextmanager
-def stages(settings: Settings, reset: Callable[[], None], *, durable: bool) -> Iterator[Stages]:
-    """Stages, one after the other, on one database that `reset` makes new while nobody is connected.
+def stages(settings: Settings, reset: Callable[[Stage], None], *, durable: bool) -> Iterator[Stages]:
+    """Stages, one after the other, on one database that `reset` makes new.
 
     Engines are kept: what they have compiled is most of what a small case would cost.
     """
@@ -156,9 +156,8 @@ def stages(settings: Settings, reset: Callable[[], None], *, durable: bool) -> I
 
     @contextmanager
     def stage() -> Iterator[Stage]:
-        opened.close()
         opened.auths.clear()
-        reset()
+        reset(opened)
         yield opened
 
     try:
@@ -171,17 +170,25 @@ def stages(settings: Settings, reset: Callable[[], None], *, durable: bool) -> I
 def throw_away_stages() -> Iterator[Stages]:
     """Stages on an SQLite file that is thrown away; its schema is made once."""
     with tempfile.TemporaryDirectory(prefix="wallet-hooks-replay-") as directory:
-        template, played = Path(directory) / "template.db", Path(directory) / "stage.db"
+        template = Path(directory) / "template.db"
         _migrate(template)
-
-        def reset() -> None:
-            for leftover in (f"{played}-wal", f"{played}-shm"):
-                Path(leftover).unlink(missing_ok=True)
-            shutil.copyfile(template, played)
-
-        settings = Settings(database_url=f"sqlite:///{played}", request_timeout=_PATIENCE, lock_timeout=_PATIENCE)
-        with stages(settings, reset, durable=False) as made:
+        with copied_stages(template, Path(directory) / "stage.db") as made:
             yield made
+
+
+@contextmanager
+def copied_stages(template: Path, played: Path) -> Iterator[Stages]:
+    """Stages on an SQLite file that is a copy of another one, each time anew."""
+
+    def reset(stage: Stage) -> None:
+        stage.close()
+        for leftover in (f"{played}-wal", f"{played}-shm"):
+            Path(leftover).unlink(missing_ok=True)
+        shutil.copyfile(template, played)
+
+    settings = Settings(database_url=f"sqlite:///{played}", request_timeout=_PATIENCE, lock_timeout=_PATIENCE)
+    with stages(settings, reset, durable=False) as made:
+        yield made
 
 
 def _migrate(template: Path) -> None:

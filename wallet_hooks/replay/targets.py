@@ -14,8 +14,8 @@ from wallet_hooks import clock
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.routes import Callbacks
 from wallet_hooks.web.countries import Countries
+from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
-TEST_CLOCK_HEADER = "X-Test-Clock"
 _TIMEOUT = 30.0
 _LOCALHOST = "127.0.0.1"
 

@@ -9,6 +9,8 @@ from typing import Any
 from wallet_hooks.web.source import Source, read_address
 
 Environ = dict[str, Any]  # of WSGI
+# What time a replay says it is, believed only where the settings say so.
+TEST_CLOCK_HEADER = "X-Test-Clock"
 
 
 class RejectedBodyError(Exception):
