@@ -58,6 +58,12 @@ def start_logging(level: str) -> None:
 
 LOG: Any = structlog.get_logger()
 
+
+def log_errors_alone() -> None:
+    """For commands whose output is for people."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 

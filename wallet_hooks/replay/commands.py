@@ -28,7 +28,7 @@ from wallet_hooks.replay.running import Options, Played, Secret, play_all, play_
 from wallet_hooks.replay.stage import Stages, stages, throw_away_stages
 from wallet_hooks.replay.targets import InProcess, Remote, UnreachableError
 from wallet_hooks.settings import Settings
-from wallet_hooks.telemetry import start_logging
+from wallet_hooks.telemetry import log_errors_alone
 
 DIFFERENT, WRONG, UNREACHABLE, NOTHING = 1, 2, 3, 5
 _SPEEDS = {"max": None, "1x": 1.0, "10x": 10.0}
@@ -55,7 +55,7 @@ class _Fixtures(click.Group):
 @click.group(cls=_Fixtures)
 def replay() -> None:
     """Fixtures of callbacks: run them against a service, and make them of what was received."""
-    start_logging("error")  # a line a callback would drown what is told of the cases
+    log_errors_alone()  # a line a callback would drown what is told of the cases
 
 
 @replay.command()

@@ -116,9 +116,19 @@ def body_of(request: Mapping[str, Any]) -> bytes:
     return json.dumps(request["body"], ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def document_of(request: Mapping[str, Any]) -> Any:
+    """The JSON that a request carries, fractions as texts where it is kept as bytes; None for what is no JSON."""
+    if request.get("body_b64") is None:
+        return request.get("body")
+    try:
+        return json.loads(body_of(request).decode(), parse_float=str, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
 def bets_of(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The bets that a request speaks of, as far as they can be made out: brand, game, bet, user."""
-    body = request.get("body")
+    body = document_of(request)
     found = []
     for pool, item in _items(body if isinstance(body, dict) else {}):
         user, bet = item.get("user"), item.get("bet")

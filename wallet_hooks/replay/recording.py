@@ -21,6 +21,12 @@ from wallet_hooks.replay.fixture import VERSION, bets_of
 from wallet_hooks.sportsbook.models import Wager
 
 _BATCH = 500
+# What was turned away before its body was read, and a request that is turned away for the same.
+_UNREAD: dict[int, dict[str, str | None]] = {
+    411: {"Content-Length": None},
+    413: {"Content-Length": str(2**40)},
+    415: {"Content-Type": "text/plain"},
+}
 
 
 class Wanted(NamedTuple):
@@ -67,6 +73,8 @@ class Recorder:
             "tags": ["capture"],
             "source": "capture",
         }
+        if delivery.status in _UNREAD:
+            request["headers"] = _UNREAD[delivery.status]
         if delivery.status in (401, 403):
             request["sign"] = False  # whatever was wrong with its proof is not known any more
         new = {(bet["brand"], bet["user"]): None for bet in bets_of(request)}
@@ -182,9 +190,7 @@ def _request(delivery: Delivery) -> dict[str, Any]:
     """The request, with its body as JSON where that says the same, and else as bytes."""
     request: dict[str, Any] = {"method": "POST", "path": delivery.path}
     try:
-        body = json.loads(
-            delivery.body.decode(), object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse
-        )
+        body = json.loads(delivery.body.decode(), object_pairs_hook=_unique, parse_float=_same, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return request | {"body_b64": base64.b64encode(delivery.body).decode()}
     return request | ({"body": body} if body is not None else {"body_b64": base64.b64encode(delivery.body).decode()})
@@ -195,6 +201,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key comes twice")
     return found
+
+
+def _same(number: str) -> float:
+    """A fraction that is written again as it came."""
+    read = float(number)
+    return read if repr(read) == number else _refuse(number)
 
 
 def _refuse(number: str) -> Any:

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from wallet_hooks import money
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
-from wallet_hooks.replay.fixture import VERSION
+from wallet_hooks.replay.fixture import VERSION, document_of
 from wallet_hooks.replay.stage import BRAND
 
 _DIGITS = 15
@@ -34,10 +34,10 @@ class Redactor:
         self.left_out = 0
 
     def redact(self, cases: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The cases, numbered. Those whose bodies are bytes are left out, and counted: nobody knows what is in them."""
+        """The cases, numbered. Those whose bodies are no JSON are left out, and counted: who knows what is in them."""
         for number, case in enumerate(cases, 1):
             requests = [case["request"], *case.get("given", {}).get("requests", ())]
-            if any(request.get("body_b64") is not None for request in requests):
+            if any(document_of(request) is None for request in requests):
                 self.left_out += 1
             else:
                 yield self._case(case, number)
@@ -57,7 +57,7 @@ class Redactor:
             redacted["at"] = case["at"]
         if given := self._listed(case.get("given", {}), self._given):
             redacted["given"] = given
-        redacted["request"] = self._listed(case["request"], self._request)
+        redacted["request"] = self._redacted_request(case["request"])
         redacted["expect"] = self._expect(case["expect"])
         return redacted | {"tags": ["redacted"], "source": "capture"}
 
@@ -67,9 +67,9 @@ class Redactor:
             return {}
         return {name: redact(value[name]) for name, redact in allowed.items() if name in value}
 
-    @property
-    def _request(self) -> Mapping[str, Redact]:
-        return {"method": _kept, "path": _path, "body": self._body, "sign": _boolean, "at": _kept, "status": _kept}
+    def _redacted_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        allowed: dict[str, Redact] = {"method": _kept, "path": _path, "sign": _boolean, "at": _kept, "status": _kept}
+        return self._listed(request, allowed) | {"body": self._body(document_of(request))}
 
     @property
     def _given(self) -> Mapping[str, Redact]:
@@ -92,7 +92,7 @@ class Redactor:
             "customers": self._each(customer),
             "limits": self._each(limit),
             "rates": self._each(rate),
-            "requests": self._each(self._request),
+            "requests": lambda requests: list(map(self._redacted_request, requests)),
         }
 
     def _each(self, allowed: Mapping[str, Redact]) -> Redact:
