@@ -97,7 +97,7 @@ class World:
     ) -> None:
         new = NewCustomer(
             uid=uid,
-            username=f"{client}{uid}",
+            username="".join(sign for sign in f"{client}{uid}" if sign.isalnum()),
             currency=currency,
             balance=money.parse_amount(balance, currency),
             credit_limit=money.parse_limit(credit_limit, currency),

@@ -82,6 +82,8 @@ def main() -> None:
         _fail(f"{error.code}: {error}")
     except (UnicodeError, OverflowError, money.MoneyError) as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except (SQLAlchemyError, psycopg.Error, sqlite3.Error) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         _fail(f"database ({fault_of(error).value}): {reason}")

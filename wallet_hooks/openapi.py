@@ -187,7 +187,7 @@ def _export() -> dict[str, Any]:
         {"in": "path", "name": "format", "required": True, "schema": {"enum": list(FORMATS)}},
         *(
             {"in": "query", "name": name, "required": False, "schema": {"type": "string"}}
-            for name in ("from", "to", "brand", "uid", "limit", "item", "balance", "bom", "currency", "part")
+            for name in finance.PARAMETERS
         ),
     ]
     return {

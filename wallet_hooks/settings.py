@@ -8,7 +8,7 @@ from environs import Env, EnvError, ValidationError
 from marshmallow.validate import OneOf, Range
 
 _LISTEN = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
-_CURRENCY = re.compile(r"(?P<code>[A-Z]{3,6})=(?P<decimals>\d|1[0-8])", re.ASCII)
+_CURRENCY = re.compile(r"(?P<code>[A-Z]{3,6})=(?P<decimals>[0-8])", re.ASCII)
 _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
@@ -87,7 +87,7 @@ def _is_listen(listen: str) -> None:
 
 def _are_currencies(texts: list[str]) -> None:
     if not all(_CURRENCY.fullmatch(text) for text in texts):
-        raise ValidationError("expected CODE=decimals, such as BTC=8, separated by commas")
+        raise ValidationError("expected CODE=decimals (0 to 8), such as BTC=8, separated by commas")
 
 
 def _currencies(texts: list[str] | None) -> dict[str, int]:

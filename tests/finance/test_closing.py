@@ -246,6 +246,12 @@ def test_a_broken_ledger_is_not_closed(history: World) -> None:
     assert history.count("ledger_seal") == 0
 
 
+def test_without_a_brand_no_day_is_over(empty_world: World) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        close(empty_world.engine, date(2026, 11, 1), now=NOON)
+    assert refusal.value.code == "day_not_over"
+
+
 def test_the_commands_close_and_reopen(history: World) -> None:
     shell = Shell(history.settings.database_url)
     told = shell.ok("close", "2026-11-20")

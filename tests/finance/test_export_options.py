@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -219,6 +220,53 @@ def test_progress_is_shown_on_a_terminal_and_not_in_a_pipe(history: World, tmp_p
     os.close(ours)
     piped = subprocess.run(command, env=environment, stderr=subprocess.PIPE, check=True, text=True)
     assert piped.stderr.startswith(f"{history.count('ledger_entry')} rows written")
+
+
+def test_an_export_that_fails_leaves_what_was_there(history: World, tmp_path: Path) -> None:
+    path = tmp_path / "statement.csv"
+    shell = Shell(history.settings.database_url)
+    statement = ["export", "statement", "--brand", "acme", "-o", str(path)]
+    shell.ok(*statement, "--uid", "7")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert shell.run(*statement, "--uid", "nobody").returncode == 1
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    missing = shell.run("export", "journal", "-o", str(tmp_path / "nowhere" / "x.csv"))
+    assert (missing.returncode, len(missing.stderr.splitlines())) == (1, 1)
+
+
+def test_a_statements_manifest_calls_credit_what_the_player_got(history: World, tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    manifest = exports.write_file(history.engine, "statement", "csv", asking(customer=("acme", "7")), path)
+    found = [Decimal(row["amount"]) for row in rows(path.read_bytes()) if row["amount"]]
+    assert Decimal(manifest["totals"]["EUR"]["credit"]) == sum(amount for amount in found if amount > 0)
+    assert Decimal(manifest["totals"]["EUR"]["debit"]) == -sum(amount for amount in found if amount < 0)
+
+
+def test_funds_of_a_closed_day_know_nobody_who_came_later(history: World) -> None:
+    before = exported(history, "player-funds", "csv")
+    history.customer("later", currency="USD", balance="5.00")
+    assert exported(history, "player-funds", "csv") == before
+
+
+def test_a_balance_beyond_one_movement_pages_on(history: World) -> None:
+    for number in range(3):
+        history.deposit("9999999999999.99", uid="7", reference=f"R{number}")
+    asked: dict[str, Any] = {"customer": ("acme", "7"), "last": date(2199, 1, 1)}
+    first = rows(exported(history, "statement", "csv", page=Page(12), **asked))
+    page = Page(12, int(first[-1]["item"]), first[-1]["balance"])
+    rest = rows(exported(history, "statement", "csv", page=page, **asked))
+    assert first + rest == rows(exported(history, "statement", "csv", **asked))
+    assert len(first[-1]["balance"]) > 16
+
+
+def test_http_knows_its_parameters(history: World) -> None:
+    with writing(history.engine) as session:
+        token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
+    for wrong in ("form=2026-11-20", "from=2026-11-20&from=2026-11-19", "%00=1"):
+        answer = history.client.get(
+            f"/finance/exports/journal.csv?{wrong}", headers={"Authorization": f"Bearer {token}"}
+        )
+        assert (answer.status_code, answer.get_json()["error"]) == (400, "bad_option"), wrong
 
 
 def test_every_format_is_offered() -> None:

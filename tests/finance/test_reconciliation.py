@@ -1,6 +1,8 @@
 """Every kind of break is found where it was planted, and none is invented."""
 
 import json
+import re
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -66,6 +68,9 @@ def test_a_report_that_says_what_we_say_has_no_breaks(day: World, tmp_path: Path
         ({"1": "acme,1,EUR,10.00,,open"}, ("status", "1")),
         ({"4": "acme,4,EUR,10.00,,settled"}, ("status", "4")),
         ({"5": "acme,5,EUR,10.00,0,lost"}, ("status", "5")),
+        ({"5": "acme,5,EUR,10.00,99.00,"}, ("amount", "5")),
+        ({"4": "acme,4,EUR,10.00,500.00,"}, ("amount", "4")),
+        ({"1": "acme,1,EUR,10.00,,lost"}, ("amount", "1")),
         ({"new": "acme,99,EUR,1.00,,open"}, ("missing_here", "99")),
         ({"new": "other,1,EUR,1.00,,open"}, ("missing_here", "1")),
         ({"new": "acme,refused,EUR,1000.00,,open"}, ("status", "refused")),
@@ -103,6 +108,64 @@ def test_a_page_of_breaks_needs_no_network_and_takes_no_markup(day: World, tmp_p
     assert "&lt;script&gt;" in page
     assert "http" not in page
     assert run(day, tmp_path, TRUE, "-o", str(tmp_path / "breaks.pdf")).returncode == 2
+
+
+def test_a_name_forges_no_line_of_what_is_told(day: World, tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    forged = '"6\nmissing_here   acme FORGED\x1b[2J"'
+    file.write_text("\n".join([HEAD, *TRUE.values(), f"acme,{forged},EUR,1.00,,open", ""]))
+    shell = Shell(day.settings.database_url)
+    (line,) = shell.run("reconcile", "--provider", "betflex", str(file), *PERIOD).stdout.splitlines()
+    assert line.startswith("missing_here   acme 6\\nmissing_here")
+    assert line.isprintable()
+
+
+def test_the_report_is_never_written_over_and_breaks_are_whole_or_not_there(day: World, tmp_path: Path) -> None:
+    file, out = tmp_path / "report.csv", tmp_path / "breaks.csv"
+    file.write_text("\n".join([HEAD, TRUE["1"], ""]))
+    out.write_text("as it was")
+    shell = Shell(day.settings.database_url)
+    report = ["reconcile", "--provider", "betflex", str(file)]
+    assert shell.run(*report, *PERIOD, "-o", str(file)).returncode == 2
+    assert file.read_text().startswith(HEAD)
+    (tmp_path / "columns.json").write_text('{"bet": "Bet ID"}')
+    ran = shell.run(*report, *PERIOD, "--columns", str(tmp_path / "columns.json"), "-o", str(out))
+    assert (ran.returncode, out.read_text()) == (1, "as it was")
+    backwards = ["--from", "2026-11-20", "--to", "2026-11-18"]
+    assert "before it begins" in shell.run(*report, *backwards).stderr
+    file.write_text("brand,bet,currency,stake,stake\nacme,1,EUR,10.00,99.00\n")
+    assert "2 columns 'stake'" in shell.run(*report, *PERIOD).stderr
+    assert shell.run(*report, *PERIOD, "-o", str(tmp_path / "nowhere" / "x.csv")).returncode == 1
+    assert day.count("reconciliation") == 0
+
+
+def test_workbooks_with_wrong_dimensions_and_binary_fractions_are_read_as_meant(day: World, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["brand", "bet", "currency", "stake"])
+    for uid in (1, 2, 3, 4, 5):
+        sheet.append(["acme", float(uid), "EUR", 10 + 4e-15 * uid])
+    sheet.append(["acme", 6, "EUR", 1.5])
+    book.save(tmp_path / "whole.xlsx")
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "report.xlsx", "w") as wrong:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                content = re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:C2"', content)
+            wrong.writestr(name, content)
+    ran = Shell(day.settings.database_url).run(
+        "reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (0, "", "6 lines: no breaks")
+
+
+@pytest.mark.parametrize("content", [b"not a zip", b"PK\x03\x04broken", b""])
+def test_what_is_no_workbook_is_told(day: World, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "report.xlsx").write_bytes(content)
+    shell = Shell(day.settings.database_url)
+    ran = shell.run("reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (1, 1)
 
 
 def test_many_lines_of_unknown_bets_are_all_told(day: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,12 @@ class Asked(NamedTuple):
 
     def check(self) -> None:
         """Raises RefusedError where the period is none."""
-        if self.first > self.last:
-            raise RefusedError("bad_period", f"the period ends ({self.last}) before it begins ({self.first})")
-        if not _FIRST_YEAR <= self.first.year <= self.last.year <= _LAST_YEAR:
-            raise RefusedError("bad_period", f"a period lies in the years {_FIRST_YEAR} to {_LAST_YEAR}")
+        check_period(self.first, self.last)
+
+
+def check_period(first: date, last: date) -> None:
+    """Raises RefusedError where days are no period."""
+    if first > last:
+        raise RefusedError("bad_period", f"the period ends ({last}) before it begins ({first})")
+    if not _FIRST_YEAR <= first.year <= last.year <= _LAST_YEAR:
+        raise RefusedError("bad_period", f"a period lies in the years {_FIRST_YEAR} to {_LAST_YEAR}")

@@ -24,6 +24,7 @@ from wallet_hooks.ledger.verify import CHECKS, Difference, Since, since
 
 _ONE_DAY = timedelta(days=1)
 _BATCH = 5000
+_LONGEST_NAME = 100
 _RULE = "a closed day is as it was sealed"
 Progress = Callable[[str], None]
 
@@ -64,6 +65,8 @@ def reopen(engine: Engine, day: date, *, reason: str, by: str, now: datetime) ->
     """
     if not reason.strip():
         raise RefusedError("reason_required", "reopening needs a reason")
+    if not 0 < len(by) <= _LONGEST_NAME:
+        raise RefusedError("bad_value", f"who reopens has a name of up to {_LONGEST_NAME} characters")
     with writing(engine) as session:
         _stop_postings(session, engine)
         seals = [seal for seal in standing_seals(session) if seal.day >= day]
@@ -133,7 +136,10 @@ def check_totals(session: Session, posted: Since | None) -> list[Difference]:
 
 
 def _check_over(session: Session, through: date, now: datetime) -> None:
-    for brand in map(brand_facts, session.scalars(select(Brand).order_by(Brand.id))):
+    brands = [brand_facts(brand) for brand in session.scalars(select(Brand).order_by(Brand.id))]
+    if not brands:
+        raise RefusedError("day_not_over", "without a brand nobody knows when a day is over")
+    for brand in brands:
         if brand.booking_day(now) <= through:
             until = brand.day_begins(through + _ONE_DAY)
             raise RefusedError("day_not_over", f"{through} is not over for {brand.client} before {until.isoformat()}")

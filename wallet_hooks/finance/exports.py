@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,10 +20,11 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.database import reading
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.files import replacing
 from wallet_hooks.finance import general_ledger
 from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.batches import Columns, currencies_of, in_batches, sum_of
-from wallet_hooks.finance.general_ledger import DEFAULT_CODES, LEDGERS, AccountCodes
+from wallet_hooks.finance.general_ledger import DEFAULT_CODES, LEDGERS, AccountCodes, daily_lines, files_of
 from wallet_hooks.finance.journals import DIALECTS, write_journal
 from wallet_hooks.finance.reports import report_named
 from wallet_hooks.finance.tables import WRITERS, write_csv, write_parquet
@@ -83,14 +86,16 @@ def write(
     found = report_named(report)
     with reading(engine) as session:
         if format_ in LEDGERS:
-            counted, files = _general_ledger(session, format_, asked, options)
+            files = files_of(format_, daily_lines(session, asked, options.codes))
             if options.part is None and len(files) > 1:
                 raise RefusedError("several_files", f"{format_} takes {len(files)} files for this: ask for a part")
             if not 1 <= (options.part or 1) <= len(files):
                 raise RefusedError("bad_option", f"there is no part {options.part}: {len(files)} in all")
-            out.write(files[(options.part or 1) - 1])
-            return _manifest(session, report, format_, asked, counted) | {"parts": len(files)}
-        counted = Counted(found.columns, progress)
+            lines = files[(options.part or 1) - 1]
+            out.write(LEDGERS[format_](lines, asked, options.codes))
+            parts = {"part": options.part or 1, "parts": len(files)}
+            return _manifest(session, report, format_, asked, _counted(lines)) | parts
+        counted = Counted(found.columns, found.credit_positive, progress)
         batches = counted.of(found.batches(session, asked))
         if format_ in DIALECTS:
             write_journal(format_, session, asked, batches, out)
@@ -117,20 +122,42 @@ def write_file(
     """
     check(report, format_, asked, options)
     if format_ in LEDGERS and options.part is None:
-        with reading(engine) as session:
-            counted, contents = _general_ledger(session, format_, asked, options)
-            manifest = _manifest(session, report, format_, asked, counted)
-        paths = [path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, len(contents) + 1))]
-        for one, content in zip(paths, contents, strict=True):
-            one.write_bytes(content)
-    else:
-        with path.open("wb") as out:
-            manifest = write(engine, report, format_, asked, out, options, progress)
-        paths = [path]
+        return _write_ledger_files(engine, format_, asked, path, options)
+    with replacing(path) as out:
+        manifest = write(engine, report, format_, asked, out, options, progress)
+    return _write_manifest(path, {"file": path.name, **manifest, "sha256": _hash(path)})
+
+
+def _write_ledger_files(engine: Engine, format_: str, asked: Asked, path: Path, options: Options) -> dict[str, Any]:
+    """Files that an earlier export of the same name wrote are replaced, or go; others are left alone, and refused."""
+    with reading(engine) as session:
+        files = files_of(format_, daily_lines(session, asked, options.codes))
+        contents = [LEDGERS[format_](lines, asked, options.codes) for lines in files]
+        manifest = _manifest(session, "journal", format_, asked, _counted([line for lines in files for line in lines]))
+    paths = [path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, len(contents) + 1))]
+    before = _files_of_manifest(path)
+    for one in paths[1:]:
+        if one.exists() and one.name not in before:
+            raise RefusedError("file_exists", f"{one} is there, and not of an earlier export")
+    for one, content in zip(paths, contents, strict=True):
+        with replacing(one) as out:
+            out.write(content)
+    for name in before - {one.name for one in paths}:
+        path.with_name(name).unlink(missing_ok=True)
     manifest = {"file": path.name, **manifest, "sha256": _hash(path)}
     if len(paths) > 1:
         manifest["files"] = [{"file": one.name, "sha256": _hash(one)} for one in paths]
     return _write_manifest(path, manifest)
+
+
+def _files_of_manifest(path: Path) -> set[str]:
+    """The names that the manifest beside a file gives to the files of its export, as this module makes them."""
+    try:
+        files = json.loads(path.with_name(f"{path.name}.manifest.json").read_text(encoding="utf-8"))["files"]
+        names = {str(one["file"]) for one in files}
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()
+    return {name for name in names if re.fullmatch(rf"{re.escape(path.stem)}-\d+{re.escape(path.suffix)}", name)}
 
 
 def write_dataset(
@@ -145,11 +172,25 @@ def write_dataset(
     day = next((name for name, kind in found.columns.items() if kind == "day"), None)
     if day is None:
         raise RefusedError("bad_option", f"{report} has no days to be partitioned by")
-    directory.mkdir(parents=True, exist_ok=True)
-    if any(directory.iterdir()):
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise RefusedError("not_empty", f"{directory} is not empty: the data would be mixed with what is there")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as beside:
+        made = Path(beside) / "dataset"
+        made.mkdir()
+        manifest = _write_partitions(engine, report, asked, made, day, progress)
+        if directory.exists():
+            directory.rmdir()
+        made.rename(directory)
+    return _write_manifest(directory, {"file": directory.name, **manifest})
+
+
+def _write_partitions(
+    engine: Engine, report: str, asked: Asked, directory: Path, day: str, progress: Progress
+) -> dict[str, Any]:
+    found = report_named(report)
     columns = {name: kind for name, kind in found.columns.items() if name != day}
-    counted = Counted(found.columns, progress)
+    counted = Counted(found.columns, found.credit_positive, progress)
     files = []
     with reading(engine) as session:
         for value, batches in _by_day(counted.of(found.batches(session, asked)), day):
@@ -158,8 +199,7 @@ def write_dataset(
             with path.open("wb") as out:
                 write_parquet(columns, (batch.select(list(columns)) for batch in batches), out)
             files.append({"file": str(path.relative_to(directory)), "sha256": _hash(path)})
-        manifest = _manifest(session, report, "parquet", asked, counted)
-    return _write_manifest(directory, {"file": directory.name, **manifest, "files": files})
+        return _manifest(session, report, "parquet", asked, counted) | {"files": files}
 
 
 def _by_day(batches: Iterable[pa.RecordBatch], day: str) -> Iterator[tuple[date, Iterator[pa.RecordBatch]]]:
@@ -178,6 +218,7 @@ class Counted:
     """Batches on their way out, counted and summed: totals by currency and column, in minor units."""
 
     columns: Columns
+    credit_positive: bool = False
     progress: Progress = lambda rows: None
     rows: int = 0
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -201,21 +242,21 @@ class Counted:
         sums = self.totals.setdefault(currency, {})
         total = sum_of(amounts)
         if name == "amount":
-            debit = sum_of(amounts.filter(pc.greater(amounts, 0)))
-            sums["debit"] = sums.get("debit", 0) + debit
-            name, total = "credit", debit - total
+            above, name = ("credit", "debit") if self.credit_positive else ("debit", "credit")
+            positive = sum_of(amounts.filter(pc.greater(amounts, 0)))
+            sums[above] = sums.get(above, 0) + positive
+            total = positive - total
         sums[name] = sums.get(name, 0) + total
 
 
 _RUNNING = ("balance", "balance_after")
 
 
-def _general_ledger(session: Session, format_: str, asked: Asked, options: Options) -> tuple[Counted, list[bytes]]:
-    lines = list(general_ledger.daily_lines(session, asked, options.codes))
+def _counted(lines: list[general_ledger.Line]) -> Counted:
     counted = Counted(general_ledger.COLUMNS)
     for _ in counted.of(in_batches(general_ledger.COLUMNS, general_ledger.as_rows(lines))):
         pass
-    return counted, LEDGERS[format_](lines, asked, options.codes)
+    return counted
 
 
 def _manifest(session: Session, report: str, format_: str, asked: Asked, counted: Counted) -> dict[str, Any]:
@@ -263,5 +304,6 @@ def _hash(path: Path) -> str:
 
 
 def _write_manifest(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    path.with_name(f"{path.name}.manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    with replacing(path.with_name(f"{path.name}.manifest.json")) as out:
+        out.write((json.dumps(manifest, indent=2) + "\n").encode())
     return manifest

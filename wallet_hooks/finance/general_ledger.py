@@ -92,7 +92,7 @@ class _DatevShape(Schema):
 
 class _CodesShape(Schema):
     accounts = fields.Dict(keys=fields.String(), values=fields.Nested(_AccountShape), load_default=dict)
-    tax_rate = fields.String(validate=validate.Length(1, 50))
+    tax_rate = fields.String(validate=validate.Regexp(r"[^\x00-\x1f=+@-][^\x00-\x1f]{0,49}\Z"))
     datev = fields.Nested(_DatevShape, load_default=dict)
 
 
@@ -100,7 +100,7 @@ def read_codes(path: Path) -> AccountCodes:
     """A mapping file; what it does not list is as the default has it. Raises RefusedError for one that is none."""
     try:
         read = _CodesShape().load(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RefusedError("bad_mapping", f"{path.name}: {error}") from None
     except ValidationError as error:
         raise RefusedError("bad_mapping", f"{path.name}: {json.dumps(error.messages)}") from None
@@ -163,24 +163,33 @@ def as_rows(lines: Iterable[Line]) -> Iterator[tuple[date, str, str, str, int | 
         yield day, currency, account.code, account.name, debit, credit
 
 
-def _xero(lines: list[Line], _asked: Asked, codes: AccountCodes) -> list[bytes]:
-    """Manual journals: signed amounts, account codes, dates as dd/mm/yyyy; an import takes 300 lines a file."""
-    files: list[list[list[str]]] = []
+def files_of(format_: str, lines: Iterable[Line]) -> list[list[Line]]:
+    """The lines by the files that they need: Xero takes 300 in one, and no day of a currency is in two."""
+    if format_ != "xero":
+        return [list(lines)]
+    files: list[list[Line]] = [[]]
     for (day, currency), of_day in groupby(lines, key=_journal_of):
-        narration = f"Betting {day.isoformat()} {currency}"
-        journal = [
-            [narration, f"{day:%d/%m/%Y}", name, code, codes.tax_rate, money.format_amount(amount, currency)] + [""] * 4
-            for _, _, (code, name), amount in of_day
-        ]
+        journal = list(of_day)
         if len(journal) > XERO_LINES:
-            raise RefusedError("too_many_lines", f"{narration} has {len(journal)} lines: Xero takes {XERO_LINES}")
-        if not files or len(files[-1]) + len(journal) > XERO_LINES:
+            what = f"{day.isoformat()} {currency} has {len(journal)} lines"
+            raise RefusedError("too_many_lines", f"{what}: Xero takes {XERO_LINES} a file")
+        if len(files[-1]) + len(journal) > XERO_LINES:
             files.append([])
         files[-1] += journal
-    return [_csv([_XERO_HEAD, *rows]) for rows in files or [[]]]
+    return files
 
 
-def _quickbooks(lines: list[Line], _asked: Asked, _codes: AccountCodes) -> list[bytes]:
+def _xero(lines: list[Line], _asked: Asked, codes: AccountCodes) -> bytes:
+    """Manual journals: signed amounts, account codes, dates as dd/mm/yyyy."""
+    rows = [_XERO_HEAD]
+    for day, currency, (code, name), amount in lines:
+        told = money.format_amount(amount, currency)
+        narration = f"Betting {day.isoformat()} {currency}"
+        rows.append([narration, f"{day:%d/%m/%Y}", name, code, codes.tax_rate, told, "", "", "", ""])
+    return _csv(rows)
+
+
+def _quickbooks(lines: list[Line], _asked: Asked, _codes: AccountCodes) -> bytes:
     """Journal entries by number, with debits and credits, and accounts by name."""
     rows = [_QUICKBOOKS_HEAD]
     for day, currency, account, amount in lines:
@@ -188,10 +197,10 @@ def _quickbooks(lines: list[Line], _asked: Asked, _codes: AccountCodes) -> list[
         debit, credit = (told, "") if amount > 0 else ("", told)
         number = f"WH-{day:%Y%m%d}-{currency}"
         rows.append([number, f"{day:%m/%d/%Y}", currency, account.name, debit, credit, f"Betting {day.isoformat()}"])
-    return [_csv(rows)]
+    return _csv(rows)
 
 
-def _datev(lines: list[Line], asked: Asked, codes: AccountCodes) -> list[bytes]:
+def _datev(lines: list[Line], asked: Asked, codes: AccountCodes) -> bytes:
     """EXTF, category 21 (Buchungsstapel): Windows-1252, decimal comma, each line against the clearing account.
 
     A document's date has no year: a file is of one fiscal year.
@@ -207,13 +216,13 @@ def _datev(lines: list[Line], asked: Asked, codes: AccountCodes) -> list[bytes]:
     )
     rows = [head, ";".join(f'"{name}"' for name in _DATEV_HEAD)]
     rows += [_datev_line(line, datev) for line in lines]
-    return ["".join(f"{row}\r\n" for row in rows).encode("cp1252", errors="replace")]
+    return "".join(f"{row}\r\n" for row in rows).encode("cp1252", errors="replace")
 
 
 def _datev_line(line: Line, datev: Datev) -> str:
     day, currency, account, amount = line
-    if not re.fullmatch(r"\d{4,8}", account.code):
-        raise RefusedError("bad_mapping", f"DATEV knows accounts of 4 to 8 digits, not {account.code!r}")
+    if not re.fullmatch(rf"\d{{{datev.account_length}}}\d?", account.code):  # persons' accounts have one more
+        raise RefusedError("bad_mapping", f"DATEV has accounts of {datev.account_length} digits, not {account.code!r}")
     told = f"{money.as_decimal(abs(amount), currency):.{_DATEV_DECIMALS}f}"
     if money.parse_number(told, currency) != abs(amount):
         raise RefusedError(
@@ -253,7 +262,7 @@ _DATEV_HEAD = (
     "Konto", "Gegenkonto (ohne BU-Schlüssel)", "BU-Schlüssel", "Belegdatum", "Belegfeld 1", "Belegfeld 2", "Skonto",
     "Buchungstext",
 )  # fmt: skip
-LEDGERS: Mapping[str, Callable[[list[Line], Asked, AccountCodes], list[bytes]]] = {
+LEDGERS: Mapping[str, Callable[[list[Line], Asked, AccountCodes], bytes]] = {
     "xero": _xero,
     "quickbooks": _quickbooks,
     "datev": _datev,

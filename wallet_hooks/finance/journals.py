@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.batches import Row, rows_of
+from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 
 _ROOTS = {
@@ -28,7 +29,8 @@ _ROOTS = {
     "equity": "Equity",
 }
 _OPENING = "Equity:Opening-Balances"
-_UNSAFE = re.compile(r"[^A-Za-z0-9-]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9]")
+_LIKE_CODED = re.compile(r"c[0-9-]")
 _NEEDED = ["transaction", "booked_on", "kind", "account", "currency", "amount"]
 _SCALE = Decimal(1).scaleb(-8)
 
@@ -188,11 +190,17 @@ def _amount(minor: int, currency: str) -> str:
 
 
 def _account(name: str, kind: str) -> str:
-    """`players:7:UK` as `Liabilities:Players:C7:UK`: parts begin with a capital letter, as beancount wants it."""
-    parts = [_part(part) for part in name.split(":")]
-    return ":".join([_ROOTS[kind], *parts])
+    """`players:7:UK` as `Liabilities:Players:C7:UK`: parts begin with a capital letter, as beancount wants it.
+
+    No two accounts have one name.
+    """
+    parts = name.split(":")
+    return ":".join([_ROOTS[kind], *(part if part == chart.BETTING_WALLET else _part(part) for part in parts)])
 
 
 def _part(part: str) -> str:
+    """What begins small is capitalised; what does not has its beginning written as a code point, behind a C."""
     safe = _UNSAFE.sub(lambda match: f"-{ord(match[0]):x}-", part)
-    return safe[0].upper() + safe[1:] if safe[:1].isalpha() else f"C{safe}"
+    if safe[:1].islower() and not _LIKE_CODED.match(safe):
+        return safe[0].upper() + safe[1:]
+    return f"C{safe}" if safe[:1].isdigit() else f"C-{ord(safe[0]):x}-{safe[1:]}" if safe[:1].isalpha() else f"C{safe}"

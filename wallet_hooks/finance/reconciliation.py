@@ -16,9 +16,12 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile
 
 import openpyxl
 import pyarrow as pa
+from openpyxl.utils.exceptions import InvalidFileException
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -26,6 +29,7 @@ from wallet_hooks import money
 from wallet_hooks.database import run_together
 from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.asked import check_period
 from wallet_hooks.finance.batches import rows_of
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
@@ -42,6 +46,7 @@ _WAGER_SCHEMA = pa.schema(
         "status": pa.string(), "outcome": pa.string(), "placed_at": pa.timestamp("us", tz="UTC"),
     }
 )  # fmt: skip
+_LOST = ("lost", "loss")
 # What providers call it, and what that is: a stake that is open, one that was settled, one that was given back.
 _STATUSES = {
     **dict.fromkeys(("open", "pending", "accepted", "placed"), "open"),
@@ -106,6 +111,9 @@ def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) ->
     rows = _xlsx_rows(path) if path.suffix.lower() == ".xlsx" else _csv_rows(path)
     head = next(rows, None) or []
     names = {column: mapping.get(column, column) for column in COLUMNS}
+    for name in names.values():
+        if head.count(name) > 1:
+            raise RefusedError("bad_report", f"the report has {head.count(name)} columns {name!r}")
     places = {column: head.index(name) if name in head else None for column, name in names.items()}
     for column in ("bet", "currency", "stake", *(() if brand else ("brand",))):
         if places[column] is None:
@@ -128,16 +136,30 @@ def _csv_rows(path: Path) -> Iterator[list[str]]:
 
 
 def _xlsx_rows(path: Path) -> Iterator[list[str]]:
-    book = openpyxl.load_workbook(path, read_only=True)
+    """What is wrong with a workbook surfaces as whatever its reader tripped over."""
     try:
-        for row in book.worksheets[0].iter_rows(values_only=True):
-            yield ["" if value is None else str(value) for value in row]
-    finally:
-        book.close()
+        with path.open("rb") as file:
+            book = openpyxl.load_workbook(file, read_only=True)
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # which some writers get wrong, and then rows are missing
+            for row in sheet.iter_rows(values_only=True):
+                yield [_cell(value) for value in row]
+    except (BadZipFile, InvalidFileException, ParseError, LookupError, ValueError, TypeError, EOFError) as error:
+        raise RefusedError(
+            "bad_report", f"{path.name}: no workbook, or a broken one ({type(error).__name__})"
+        ) from None
+
+
+def _cell(value: object) -> str:
+    """As it is shown: what a spreadsheet reckons is binary inside, and 15 digits are what it means."""
+    if isinstance(value, float):
+        return format(value, ".15g")
+    return "" if value is None else str(value)
 
 
 def reconcile(session: Session, lines: Iterable[Line], matching: Matching, counted: Counter[str]) -> Iterator[Break]:
-    """The breaks, by brand and bet. `counted` counts lines and breaks."""
+    """The breaks, by brand and bet. `counted` counts lines and breaks. Raises RefusedError for what is no period."""
+    check_period(matching.first, matching.last)
     brands = {brand.client: brand_facts(brand) for brand in session.scalars(select(Brand))}
     with tempfile.TemporaryDirectory() as directory, closing(sqlite3.connect(Path(directory) / "lines.db")) as scratch:
         theirs = _sorted(scratch, lines, counted)
@@ -228,8 +250,17 @@ def _compare(line: Line, wager: WagerFacts) -> Iterator[Break]:
         yield _amount(line, "stake", line.stake, wager.stake, wager.currency)
     elif line.status and theirs != ours:
         yield _break("status", line, line.status, ours)
-    elif line.payout and ours == "settled" and _minor(line.payout, wager.currency) != wager.payout:
-        yield _amount(line, "payout", line.payout, wager.payout or 0, wager.currency)
+    else:
+        payout = line.payout or ("0" if line.status.lower() in _LOST else "")
+        if payout and _minor(payout, wager.currency) not in _payouts(wager, ours):
+            yield _amount(line, "payout", payout, wager.payout or 0, wager.currency)
+
+
+def _payouts(wager: WagerFacts, status: str) -> tuple[int | None, ...]:
+    """What may be said to have been paid. Of a stake that came back some say the stake, and some nothing."""
+    if status == "settled":
+        return (wager.payout,)
+    return (0, wager.stake) if status == "returned" else (0,)
 
 
 def _missing_there(wager: WagerFacts, matching: Matching, brand: BrandFacts) -> Break:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.files import replacing
 from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, write, write_dataset, write_file
@@ -158,6 +159,10 @@ def reconcile(
     The report has the columns brand, bet, currency, stake, and if it tells them payout and status.
     """
     mapping = _mapping(columns)
+    if not file.is_file():
+        raise click.UsageError(f"{file}: a report is read twice, so it is a file")
+    if output is not None and output.resolve() == file.resolve():
+        raise click.UsageError("the breaks would take the place of the report")
     if output is not None and output.suffix[1:] not in _BREAK_FORMATS:
         raise click.UsageError(f"breaks are written to a file that ends in {', '.join(_BREAK_FORMATS)}")
     matching = Matching(game, first.date(), last.date(), timedelta(minutes=minutes))
@@ -197,7 +202,7 @@ def reconcile(
 def _mapping(columns: Any) -> dict[str, str]:
     try:
         mapping = {} if columns is None else json.load(columns)
-    except (json.JSONDecodeError, RecursionError, UnicodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise click.ClickException(f"--columns: not JSON: {error}") from None
     if not isinstance(mapping, dict) or not set(mapping) <= set(COLUMNS):
         raise click.UsageError(f"--columns maps some of {', '.join(COLUMNS)} to the report's own names")
@@ -205,7 +210,7 @@ def _mapping(columns: Any) -> dict[str, str]:
 
 
 def _write_breaks(breaks: Iterator[Break], output: Path, title: str) -> None:
-    with output.open("wb") as out:
+    with replacing(output) as out:
         if output.suffix == ".html":
             write_html(title, BREAK_COLUMNS, breaks, out)
         else:
@@ -218,6 +223,10 @@ def _echo_breaks(breaks: Iterator[Break], *, as_json: bool) -> None:
             click.echo(json.dumps(one._asdict()))
         else:
             where = f"line {one.line}" if one.line else "not there"
-            click.echo(
-                f"{one.kind:<14} {one.brand} {one.bet} ({where}): theirs {one.theirs or '-'}, ours {one.ours or '-'}"
-            )
+            brand, bet, theirs, ours = map(_shown, (one.brand, one.bet, one.theirs or "-", one.ours or "-"))
+            click.echo(f"{one.kind:<14} {brand} {bet} ({where}): theirs {theirs}, ours {ours}")
+
+
+def _shown(text: str) -> str:
+    """On one line, and without what moves a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -36,6 +36,7 @@ class Report(NamedTuple):
     columns: Columns
     batches: Callable[[Session, Asked], Iterator[pa.RecordBatch]]
     needs_customer: bool = False
+    credit_positive: bool = False
 
 
 def _journal(session: Session, asked: Asked) -> Iterator[pa.RecordBatch]:
@@ -100,7 +101,7 @@ def _wallet_of(session: Session, customer: Customer) -> int | None:
 def _told_balance(text: str, currency: str) -> int:
     """Raises RefusedError for what is no balance."""
     try:
-        minor = money.parse_amount(text.removeprefix("-"), currency)
+        minor = money.parse_amount(text.removeprefix("-"), currency, maximum=2**63 - 1)
     except money.MoneyError as error:
         raise RefusedError("bad_page", f"balance: {error}") from None
     return -minor if text.startswith("-") else minor
@@ -228,8 +229,9 @@ def _player_funds(session: Session, asked: Asked) -> Iterator[Row]:
     held = func.sum(case((wallet & (balance < 0), -balance), else_=0))
     used = func.sum(case((wallet & (balance > 0), balance), else_=0))
     stakes = func.sum(case((staked, -balance), else_=0))
+    customers_with = func.count(func.distinct(case((balance != 0, Customer.id))))
     query = (
-        select(Brand.client, Account.currency, func.count(func.distinct(Customer.id)), held, stakes, used)
+        select(Brand.client, Account.currency, customers_with, held, stakes, used)
         .join(Customer, Customer.id == Account.holder_id)
         .join(Brand, Brand.id == Customer.brand_id)
         .outerjoin(since, since.c.account_id == Account.id)
@@ -237,6 +239,8 @@ def _player_funds(session: Session, asked: Asked) -> Iterator[Row]:
         .order_by(Brand.client, Account.currency)
     )
     for client, currency, customers, balances, open_stakes, credit_used in _stream(session, query):
+        if not customers:
+            continue  # nobody holds or owes anything; who came later was not there
         yield client, currency, customers, int(balances), int(open_stakes), int(credit_used)
 
 
@@ -261,7 +265,9 @@ def _stream(session: Session, query: Any) -> Iterator[Any]:
 def _report(
     columns: Columns, rows: Callable[[Session, Asked], Iterator[Row]], *, needs_customer: bool = False
 ) -> Report:
-    return Report(columns, lambda session, asked: in_batches(columns, rows(session, asked)), needs_customer)
+    return Report(
+        columns, lambda session, asked: in_batches(columns, rows(session, asked)), needs_customer, needs_customer
+    )
 
 
 _JOURNAL_COLUMNS = {

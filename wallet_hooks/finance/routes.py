@@ -28,6 +28,7 @@ from wallet_hooks.identity.api_tokens import token_holder
 
 PREFIX = "/finance/"
 _CHUNK = 256 * 1024
+PARAMETERS = ("from", "to", "brand", "uid", "limit", "item", "balance", "bom", "currency", "part")
 _NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
@@ -96,12 +97,16 @@ def _export(reports: Engine, report: str, format_: str, codes: AccountCodes) -> 
     response.headers["Content-Disposition"] = f'attachment; filename="{report}.{format_}"'
     response.headers["X-Export-Manifest"] = json.dumps(manifest)
     if following := manifest.get("next"):
-        response.headers["Link"] = f'<?{urlencode(request.args.to_dict() | following)}>; rel="next"'
+        period = {"from": asked.first.isoformat(), "to": asked.last.isoformat()}
+        response.headers["Link"] = f'<?{urlencode(request.args.to_dict() | period | following)}>; rel="next"'
     return response
 
 
 def _asked() -> Asked:
     now = clock.now()
+    for name, values in request.args.lists():
+        if name not in PARAMETERS or len(values) > 1:
+            raise RefusedError("bad_option", f"{name}: one of {', '.join(PARAMETERS)}, once")
     brand, uid = request.args.get("brand"), request.args.get("uid")
     if (brand is None) != (uid is None):
         raise RefusedError("customer", "brand and uid go together")
