@@ -90,8 +90,8 @@ def test_xero_is_split_between_journals_where_a_file_is_full(empty_world: World,
         exported(empty_world, "journal", "xero", first)
     second = exported(empty_world, "journal", "xero", first, options=Options(part=2))
     assert second == (tmp_path / "out-2.csv").read_bytes()
-    part = write_file(empty_world.engine, "journal", "xero", asked, tmp_path / "part.csv", Options(part=2))
-    assert (part["part"], part["parts"], part["rows"]) == (2, 2, 322 - XERO_LINES)
+    of_part = write_file(empty_world.engine, "journal", "xero", asked, tmp_path / "part.csv", Options(part=2))
+    assert (of_part["part"], of_part["parts"], of_part["rows"]) == (2, 2, 322 - XERO_LINES)
     shorter = asking(date(2026, 5, 1), LAST)
     write_file(empty_world.engine, "journal", "xero", shorter, tmp_path / "out.csv")
     assert not (tmp_path / "out-2.csv").exists(), "of the longer export that this one replaced"

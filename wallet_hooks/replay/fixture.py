@@ -236,6 +236,8 @@ def _read(path: Path, line: int, text: str) -> Case:
 def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) -> None:
     """What a schema cannot say: instants that are, and bytes that can be decoded."""
     requests = [document["request"], *document.get("given", {}).get("requests", ())]
+    for name in {"at", "status"} & document["request"].keys():
+        raise FixtureError(f"{path}:{_line_of(text, line, ['request', name])}", f"request.{name}: is said elsewhere")
     try:
         for at in (document.get("at"), *(request.get("at") for request in requests)):
             read_instant(at)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from wallet_hooks.replay.fixture import Case
+from wallet_hooks.replay.fixture import Case, body_of, document_of
 
 _SECRETS = {
     "a JSON Web Token": re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),
@@ -26,7 +26,10 @@ _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 
 def suspects(case: Case) -> Iterator[str]:
     """What of a case looks like a secret: where it is, and what it looks like; never the secret itself."""
-    for path, name, value in _texts(case.document, ()):
+    requests = [case.request, *case.given.get("requests", ())]
+    decoded = [body_of(request).decode(errors="replace") for request in requests if request.get("body_b64") is not None]
+    documents = [document_of(request) for request in requests if request.get("body_b64") is not None]
+    for path, name, value in _texts({**case.document, "body_b64": [*decoded, *documents]}, ()):
         where = ".".join(map(str, path))
         if name is not None and _NAMES.search(name):
             yield f"{where}: named like a secret"

@@ -1,0 +1,134 @@
+"""What is no fixture is named with file and line; what is one says what is sent."""
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.test_commands import Shell
+from tests.world import bet
+from wallet_hooks.replay.fixture import FixtureError, bets_of, body_of, read_cases, read_sequences, schema, write_cases
+
+CASE: dict[str, Any] = {
+    "v": 1,
+    "name": "a-case",
+    "at": "2026-11-20T12:00:00Z",
+    "given": {"customers": [{"uid": 7, "currency": "EUR", "balance": "100.00", "credit_limit": "0"}], "limits": []},
+    "request": {"method": "POST", "path": "/bets", "headers": {}, "body": {"bets": [bet()]}, "body_b64": None},
+    "expect": {"status": 200, "body": {"status": "OK"}, "balances": {"7:EUR": "90.00"}},
+    "tags": ["x"],
+    "source": "capture",
+}
+
+
+def changed(*path: Any, to: Any) -> dict[str, Any]:
+    """The case with one thing in it changed; `...` takes it away."""
+    document: dict[str, Any] = json.loads(json.dumps(CASE))
+    inner = document
+    for step in path[:-1]:
+        inner = inner[step]
+    if to is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = to
+    return document
+
+
+def test_the_schema_is_one_and_takes_the_designs_example() -> None:
+    Draft202012Validator.check_schema(schema())
+    Draft202012Validator(schema()).validate(CASE)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (changed("v", to=2), "unknown version 2"),
+        (changed("v", to="1"), "unknown version '1'"),
+        (changed("v", to=...), "'v' is a required property"),
+        (changed("request", to=...), "'request' is a required property"),
+        (changed("expect", to=...), "'expect' is a required property"),
+        (changed("expect", "status", to="200"), "expect.status: '200' is not of type 'integer'"),
+        (changed("expect", "balances", "7:EUR", to=90.0), "expect.balances.7:EUR: 90.0 is not of type 'string'"),
+        (changed("given", "customers", 0, "balance", to="ten"), "given.customers.0.balance: 'ten' does not match"),
+        (changed("given", "customer", to=[]), "'customer' was unexpected"),
+        (changed("request", "pat", to="/bets"), "'pat' was unexpected"),
+        (changed("request", "path", to="bets"), "request.path: 'bets' does not match"),
+        (changed("at", to="2026-11-20"), "at: '2026-11-20' does not match"),
+        (changed("at", to="2026-13-40T12:00:00Z"), "month must be in 1..12"),
+        (changed("name", to="../x"), "name: '../x' does not match"),
+        (changed("request", "body_b64", to="?"), "Only base64 data is allowed"),
+        ([], "[] is not of type 'object'"),
+        (None, "None is not of type 'object'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bad_fixture_is_named_with_file_and_line(tmp_path: Path, document: Any, said: str) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps(document, indent=2))
+    with pytest.raises(FixtureError) as error:
+        list(read_cases(path))
+    assert str(error.value).startswith(f"{path}:")
+    assert said in str(error.value)
+    capture = tmp_path / "capture.jsonl"
+    capture.write_text(f"{json.dumps(CASE)}\n\n{json.dumps(document)}\n")
+    with pytest.raises(FixtureError) as error:
+        list(read_cases(capture))
+    assert str(error.value).startswith(f"{capture}:3: ")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1,", '{"v": 1, "v": NaN}', "\x00", "[" * 100_000])
+def test_what_is_not_json_is_named_with_its_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(text)
+    ran = Shell("sqlite:///unused.db").run("replay", "run", str(path))
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"wallet-hooks: {path}:1: not JSON")
+
+
+def test_the_line_is_that_of_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps(changed("expect", "status", to="200"), indent=2))
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if '"status": "200"' in text)
+    with pytest.raises(FixtureError, match=f"case.json:{line}: expect.status"):
+        list(read_cases(path))
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jsonl.gz"
+    broken.write_bytes(gzip.compress(json.dumps(CASE).encode())[:-9])
+    latin = tmp_path / "latin.json"
+    latin.write_bytes(json.dumps(CASE).encode().replace(b"a-case", b"caf\xe9"))
+    for path in (broken, latin):
+        with pytest.raises(FixtureError, match="cannot be read"):
+            list(read_cases(path))
+
+
+def test_cases_are_found_in_directories_in_the_order_of_their_names(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name, file in (("two", "b/two.json"), ("one", "a.json")):
+        write_cases(tmp_path / file, [changed("name", to=name)])
+    write_cases(tmp_path / "c.jsonl.gz", [changed("name", to=f"line-{n}") for n in range(3)])
+    (tmp_path / "README.md").write_text("not a case")
+    found = [[case.name for case in sequence.cases] for sequence in read_sequences([tmp_path])]
+    assert found == [["one"], ["two"], ["line-0", "line-1", "line-2"]]
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    for name in ("case.json", "case.jsonl", "case.jsonl.gz"):
+        document = changed("request", "body", "bets", 0, "bet", "uid", to="赌注 \u202e ' \\ \"")
+        assert write_cases(tmp_path / name, [document]) == 1
+        assert [case.document for case in read_cases(tmp_path / name)] == [document]
+
+
+def test_bytes_are_sent_as_they_are_and_their_bets_are_known() -> None:
+    body = (
+        b'{"bets": [{"user": {"client": "acme", "uid": 7}, "pool": {"game": "g"}, "bet": {"uid": 9, "amount": 1.10}}]}'
+    )
+    request = {"path": "/bets", "body_b64": base64.b64encode(body).decode()}
+    assert body_of(request) == body
+    assert bets_of(request) == [{"brand": "acme", "game": "g", "bet": "9", "user": "7"}]
+    assert bets_of({"path": "/bets", "body": {"bets": [1, {"user": 1, "bet": 2}, {}], "pools": {}}}) == []

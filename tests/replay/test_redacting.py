@@ -1,0 +1,175 @@
+"""Nothing secret or personal survives `redact`, and what belonged together still does."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.replay.test_fixture import CASE, changed
+from tests.test_commands import Shell
+from tests.world import bet, result
+from wallet_hooks.replay.fixture import read_cases, write_cases
+from wallet_hooks.replay.linting import suspects
+
+SECRET = "hunter2"
+
+
+def planted(value: Any, path: tuple[Any, ...] = ()) -> Iterator[dict[str, Any]]:
+    """Cases with the secret in place of each text, beside each key of each object, and as each text's end."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from planted(inner, (*path, key))
+        if isinstance(inner, str):
+            yield changed_in(WHOLE, (*path, key), SECRET)
+            yield changed_in(WHOLE, (*path, key), f"{inner}{SECRET}")
+    if isinstance(value, dict):
+        yield changed_in(WHOLE, (*path, SECRET), SECRET)
+        yield changed_in(WHOLE, (*path, "note"), {"inner": [SECRET]})
+
+
+def changed_in(document: Any, path: tuple[Any, ...], to: Any) -> dict[str, Any]:
+    copied: dict[str, Any] = json.loads(json.dumps(document))
+    inner: Any = copied
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = to
+    return copied
+
+
+WHOLE: dict[str, Any] = {
+    **CASE,
+    "description": "Ann Smith lost 10 EUR",
+    "given": {
+        "brands": [
+            {"client": "acme", "timezone": "Europe/London", "preset": "ukgc", "providers": [{"game": "betflex"}]}
+        ],
+        "customers": [{"brand": "acme", "uid": "ann", "roles": ["bet_placer"], "commission_rate": "5"}],
+        "limits": [{"uid": "ann", "type": "bet", "frame": "day", "amount": "5"}],
+        "rates": [{"source": "GBP", "target": "EUR", "rate": "1.2"}],
+        "requests": [{"path": "/winners", "body": {"pools": [result("b-9", user="ann")]}, "headers": {"X-A": "b"}}],
+    },
+    "request": {
+        "method": "POST",
+        "path": "/bets",
+        "headers": {"Authorization": "Bearer x", "X-Signature": "y"},
+        "body": {"bets": [bet("b-9", user="ann", overdraw="21.00")]},
+    },
+    "expect": {
+        "status": 404,
+        "body": {"error": "unknown_bet", "bets": [{"uid": "b-9", "error": "unknown_bet"}]},
+        "balances": {"acme/ann:EUR": "1.00"},
+        "limits": {"ann:bet:day": {"amount_left": "1"}},
+    },
+}
+
+
+def redacted(tmp_path: Path, documents: list[dict[str, Any]], *options: str) -> list[dict[str, Any]]:
+    source, target = tmp_path / "capture.jsonl", tmp_path / "redacted.jsonl"
+    write_cases(source, documents)
+    ran = Shell("sqlite:///unused.db").run("replay", "redact", str(source), "-o", str(target), *options)
+    assert ran.returncode == 0, ran.stderr
+    assert SECRET not in target.read_text()
+    return [case.document for case in read_cases(target)]
+
+
+def names_a_brand(document: dict[str, Any]) -> bool:
+    """The names of brands and games are the operator's own, and stay: what is sent has to reach them."""
+    brand = document["given"]["brands"][0]
+    return SECRET in str(brand["client"]) or SECRET in str(brand["providers"][0].get("game"))
+
+
+def valid(document: dict[str, Any], tmp_path: Path) -> bool:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(document))
+    try:
+        return bool(list(read_cases(path)))
+    except Exception:
+        return False
+
+
+def test_a_secret_survives_nowhere(tmp_path: Path) -> None:
+    """Planted in turn in every place where a fixture may have one."""
+    documents = [document for document in planted(WHOLE) if valid(document, tmp_path) and not names_a_brand(document)]
+    assert len(documents) > 60
+    found = redacted(tmp_path, documents)
+    assert len(found) == len(documents)
+    text = (tmp_path / "redacted.jsonl").read_text()
+    for trace in ("ann", "Smith", "203.0.113.9", "b-9", "Bearer", "X-Signature", '"odds"', '"name": "ann"'):
+        assert trace not in text, trace
+
+
+def test_bytes_that_nobody_understands_are_left_out(tmp_path: Path) -> None:
+    encoded = base64.b64encode(SECRET.encode()).decode()
+    documents = [
+        changed("request", to={"path": "/bets", "body_b64": encoded}),
+        changed("given", "requests", to=[{"path": "/bets", "body_b64": encoded, "status": 400}]),
+        CASE,
+    ]
+    assert len(redacted(tmp_path, documents)) == 1
+    assert encoded not in (tmp_path / "redacted.jsonl").read_text()
+
+
+def test_pseudonyms_keep_joins_and_types_and_depend_on_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDACT_KEY", "one")
+    documents = [WHOLE, changed_in(WHOLE, ("request", "body", "bets", 0, "user", "uid"), 7)]
+    first, second = redacted(tmp_path, documents, "--key", "env:REDACT_KEY")
+    user = first["request"]["body"]["bets"][0]["user"]["uid"]
+    assert user == first["given"]["customers"][0]["uid"] == first["given"]["limits"][0]["uid"]
+    assert user == first["given"]["requests"][0]["body"]["pools"][0]["bets"][0]["user"]["uid"]
+    assert list(first["expect"]["balances"]) == [f"acme/{user}:EUR"]
+    assert list(first["expect"]["limits"]) == [f"{user}:bet:day"]
+    assert first["expect"]["body"]["bets"][0]["uid"] == first["request"]["body"]["bets"][0]["bet"]["uid"]
+    assert isinstance(second["request"]["body"]["bets"][0]["user"]["uid"], int)
+    assert redacted(tmp_path, documents, "--key", "env:REDACT_KEY") == [first, second]
+    monkeypatch.setenv("REDACT_KEY", "two")
+    assert redacted(tmp_path, documents, "--key", "env:REDACT_KEY")[0] != first
+    ran = Shell("sqlite:///unused.db").run(
+        "replay", "redact", str(tmp_path / "capture.jsonl"), "-o", "x", "--key", "env:NO"
+    )
+    assert ran.returncode == 2
+
+
+SUSPICIOUS = {
+    "request.headers.Authorization": ("Bearer acme eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2lnbmF0dXJl", "JSON Web Token"),
+    "request.headers.X-Key": ("sk_live_0123456789abcdef", "API key"),
+    "request.body.note": ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "webhook secret"),
+    "request.body.password": ("x", "named like a secret"),
+    "request.body.mail": ("ann.smith@example.com", "e-mail address"),
+    "request.body.card": ("4111 1111 1111 1111", "card number"),
+    "request.headers.X-Signature": (
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "signature or key",
+    ),
+    "description": ("-----BEGIN RSA PRIVATE KEY-----", "private key"),
+    "source": ("AKIAIOSFODNN7EXAMPLE", "key of AWS"),
+    "request.headers.X-Basic": ("Basic dXNlcjpwYXNzd29yZA==", "basic credentials"),
+}
+
+
+@pytest.mark.parametrize("place", SUSPICIOUS)
+def test_lint_names_what_looks_like_a_secret_and_never_tells_it(tmp_path: Path, place: str) -> None:
+    value, what = SUSPICIOUS[place]
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps(changed_in(CASE, tuple(place.split(".")), value)))
+    (case,) = read_cases(path)
+    assert [one for one in suspects(case) if what in one]
+    ran = Shell("sqlite:///unused.db").run("replay", "lint", str(path))
+    assert ran.returncode == 1
+    assert f"{path}:1: {place}: " in ran.stdout
+    assert value == "x" or value not in ran.stdout
+
+
+def test_lint_looks_into_bytes_and_lets_clean_cases_through(tmp_path: Path) -> None:
+    shell = Shell("sqlite:///unused.db")
+    clean = tmp_path / "clean.jsonl.gz"
+    write_cases(clean, [CASE])
+    assert gzip.decompress(clean.read_bytes())
+    assert shell.run("replay", "lint", str(clean)).returncode == 0
+    hidden = base64.b64encode(b'{"password": "hunter2"}').decode()
+    dirty = tmp_path / "dirty.jsonl"
+    write_cases(dirty, [changed("request", to={"path": "/bets", "body_b64": hidden})])
+    assert shell.run("replay", "lint", str(dirty)).returncode == 1

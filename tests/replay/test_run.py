@@ -1,0 +1,232 @@
+"""`replay run` and its neighbours, as QA types them: exit codes, what is told, and what is written."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from freezegun import freeze_time
+
+from tests.replay.test_catalogue import CATALOGUE
+from tests.replay.test_fixture import CASE, changed
+from tests.service import served
+from tests.test_commands import Ran, Shell
+from tests.world import World, bet, result
+from wallet_hooks import clock
+from wallet_hooks.replay.fixture import read_cases, write_cases
+from wallet_hooks.settings import ConfigurationError, Settings
+
+SHELL = Shell("sqlite:///unused.db")
+WRONG = changed("expect", "balances", "7:EUR", to="90.01")
+
+
+def run(*arguments: Any) -> Ran:
+    return SHELL.run("replay", "run", *map(str, arguments))
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    path = tmp_path / "a-case.json"
+    write_cases(path, [CASE])
+    return path
+
+
+def test_all_as_expected_is_0_and_a_difference_is_1(case: Path) -> None:
+    ran = run(case)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "1 cases: 1 passed, 0 failed\n", "")
+    write_cases(case, [WRONG])
+    assert run(case).returncode == 1
+
+
+def test_nothing_selected_is_5_and_bad_usage_2(case: Path) -> None:
+    assert run(case, "--filter", "tag=nobody").returncode == 5
+    for wrong in (["--filter", "colour=red"], ["--filter", "tag"], ["--parallel", "2"], ["--duplicate", "0"],
+                  ["--target", "http://127.0.0.1:1", "--in-process"], ["--sign", "hmac=env:X"], ["--speed", "2x"],
+                  ["--filter", "from=soon"]):  # fmt: skip
+        assert run(case, *wrong).returncode == 2, wrong
+    assert run(case.with_name("none.json")).returncode == 2
+    (case.parent / "empty").mkdir()
+    assert run(case.parent / "empty").returncode == 5
+
+
+def test_a_target_that_is_not_there_is_3(case: Path) -> None:
+    for target in ("http://127.0.0.1:9", "ftp://x", "nonsense"):
+        ran = run(case, "--target", target)
+        assert (ran.returncode, ran.stderr.startswith("wallet-hooks: unreachable")) == (3, True), target
+
+
+def test_a_failed_case_tells_where_what_and_how_to_send_it_again(case: Path) -> None:
+    write_cases(case, [WRONG | {"description": "Ann bets ten."}])
+    lines = run(case).stdout.splitlines()
+    assert lines[0] == f"FAILED a-case  {case}:1"
+    assert lines[1].strip() == "Ann bets ten."
+    assert lines[2:7] == ["  balances", "      {", '    -   "7:EUR": "90.01"', '    +   "7:EUR": "90.00"', "      }"]
+    assert lines[7].startswith("  curl -i -X POST http://127.0.0.1:8000/bets -H 'Content-Type: application/json'")
+
+
+def test_the_line_of_curl_sends_the_very_bytes(tmp_path: Path, world: World) -> None:
+    """Hostile bodies too: what the shell makes of the line is what the case sends."""
+    with served(world.settings.database_url, tmp_path) as (url, _):
+        for name in ("hostile/quotes-in-id", "hostile/not-utf-8", "hostile/nul-in-id", "placing/ids-in-unicode"):
+            (case,) = read_cases(CATALOGUE / f"{name}.json")
+            told = SHELL.ok("replay", "convert", "--to", "curl", "--target", url, str(case.path))
+            answer = subprocess.run(["bash", "-c", told], capture_output=True, text=True, check=True).stdout
+            assert answer.startswith(f"HTTP/1.1 {case.expect['status']} "), (told, answer)
+            assert json.loads(answer.splitlines()[-1]) == case.expect["body"]
+
+
+def test_reports_for_machines_and_for_people(case: Path, tmp_path: Path) -> None:
+    write_cases(tmp_path / "bad.jsonl", [CASE, changed("name", to="b"), WRONG | {"name": "<script>"[1:-1]}])
+    junit, js, html = (tmp_path / f"out.{suffix}" for suffix in ("xml", "js", "html"))
+    ran = run(tmp_path / "bad.jsonl", "--junit", junit, "--json", js, "--html", html)
+    assert ran.returncode == 1
+    suite = ElementTree.parse(junit).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("3", str(len(suite.findall("testcase/failure"))))
+    told = json.loads(js.read_text())
+    assert (told["total"], told["passed"] + told["failed"]) == (3, 3)
+    assert {one["name"]: one["passed"] for one in told["cases"]}["script"] is False
+    page = html.read_text()
+    assert "failed</span></h1>" in page
+    assert not re.search(r"(src|href)=", page), "it opens without a network"
+    assert page.count("<details") == 3
+
+
+def test_markup_in_a_case_is_text_in_the_page(tmp_path: Path, case: Path) -> None:
+    evil = changed("expect", "body", to={"status": "<img src=x onerror=alert(1)>"})
+    write_cases(case, [evil])
+    html = tmp_path / "out.html"
+    run(case, "--html", html)
+    assert "<img" not in html.read_text()
+
+
+def test_fail_fast_stops_at_the_first(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_cases(tmp_path / f"{name}.json", [WRONG | {"name": name}])
+    assert run(tmp_path, "--fail-fast").stdout.count("FAILED") == 1
+    assert run(tmp_path).stdout.count("FAILED") == 3
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        (["path=/winners"], {"w"}),
+        (["bet=9"], {"a-case"}),
+        (["tag=slow"], {"slow"}),
+        (["status=404"], {"w"}),
+        (["from=2026-11-21T00:00:00Z"], {"slow"}),
+        (["to=2026-11-21T00:00:00Z", "path=/bets"], {"a-case"}),
+    ],
+)
+def test_filters_choose_cases(tmp_path: Path, filters: list[str], names: set[str]) -> None:
+    documents = [
+        CASE,
+        changed("request", "body", "bets", 0, "bet", "uid", to=10)
+        | {"name": "slow", "tags": ["slow"], "at": "2026-11-22T00:00:00Z"},
+        changed("request", to={"path": "/winners", "body": {"pools": [result(77)]}})
+        | {"name": "w", "expect": {"status": 404}},
+    ]
+    for document in documents:
+        write_cases(tmp_path / f"{document['name']}.json", [document])
+    options = [word for text in filters for word in ("--filter", text)]
+    out = tmp_path / "out.txt"
+    assert run(tmp_path, *options, "--json", out).returncode == 0
+    assert {one["name"] for one in json.loads(out.read_text())["cases"]} == names
+    listed = SHELL.ok("replay", "list", str(tmp_path), *options, "--json")
+    assert {json.loads(line)["name"] for line in listed.splitlines()} == names
+
+
+def test_what_repeated_requests_change_is_a_difference(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that debits again is caught by a repetition, and by the second pass."""
+    from wallet_hooks.sportsbook import placing  # noqa: PLC0415
+
+    again = {"count": 0}
+
+    def forgetful(bet: Any, wager: Any) -> str:
+        again["count"] += 1
+        return "conflict"
+
+    monkeypatch.setattr(placing, "_known_before", forgetful)
+    assert "status (time 2)" in run(case, "--duplicate", "2").stdout
+    assert again["count"] == 3  # once in the repetition, and twice in the second pass
+
+
+def test_the_ledgers_rules_are_looked_at_after_each_case(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wallet_hooks.replay.stage import Stage  # noqa: PLC0415
+
+    monkeypatch.setattr(Stage, "broken_rules", lambda _: ["entries sum to zero: transaction 1: sum 5 EUR"])
+    ran = run(case)
+    assert ran.returncode == 1
+    assert "entries sum to zero" in ran.stdout
+    states = iter("ab")
+    monkeypatch.setattr(Stage, "broken_rules", lambda _: [])
+    monkeypatch.setattr(Stage, "state", lambda _: next(states))
+    assert "a second pass" in run(case).stdout
+
+
+def test_what_cannot_be_given_fails_its_case(case: Path) -> None:
+    write_cases(case, [changed("given", "customers", 0, "currency", to="EURO")])
+    ran = run(case)
+    assert ran.returncode == 1
+    assert "unknown currency" in ran.stdout
+
+
+def test_accept_writes_what_is_answered(case: Path) -> None:
+    write_cases(case, [changed("expect", to={"status": 500, "body": {}, "balances": {"7:EUR": "0.00"}})])
+    assert "1 cases changed" in SHELL.run("replay", "accept", str(case)).stderr
+    (accepted,) = read_cases(case)
+    assert accepted.expect == CASE["expect"]
+    assert run(case).returncode == 0
+
+
+def test_show_diff_and_convert(case: Path, tmp_path: Path) -> None:
+    shown = SHELL.ok("replay", "show", str(case))
+    assert shown.startswith(f"{case}:1\n")
+    assert "curl -i" in shown
+    other = tmp_path / "other.json"
+    write_cases(other, [WRONG])
+    assert SHELL.run("replay", "diff", str(case), str(case)).returncode == 0
+    ran = SHELL.run("replay", "diff", str(case), str(other))
+    assert ran.returncode == 1
+    assert '+      "7:EUR": "90.01"' in ran.stdout
+    har = json.loads(SHELL.ok("replay", "convert", "--to", "har", str(CATALOGUE)))
+    assert har["log"]["version"] == "1.2"
+    assert len(har["log"]["entries"]) == len(list(CATALOGUE.rglob("*.json")))
+    entry = har["log"]["entries"][0]
+    assert entry["request"]["url"].startswith("http://127.0.0.1:8000/")
+
+
+def test_a_service_is_played_to_and_its_database_looked_at(empty_world: World, tmp_path: Path) -> None:
+    """Over HTTP, on the service's own clock where it takes that, else at its own time."""
+    url = empty_world.settings.database_url
+    late = "limits/day-limit-at-midnight"
+    with served(url, tmp_path, WALLET_HOOKS_DEBUG="true", WALLET_HOOKS_TEST_CLOCK="true") as (target, _):
+        ran = run(CATALOGUE / f"{late}.json", "--target", target, "--database", url, "--clock", "recorded")
+        assert ran.returncode == 0, ran.stdout
+        blind = run(CATALOGUE / f"{late}.json", "--target", target, "--clock", "recorded", "--duplicate", "2")
+        assert "were not looked at" in blind.stdout
+    assert empty_world.wager(2)["placed_at"].startswith("2026-11-21T00:00:00")
+
+
+def test_nobody_sets_the_clock_of_a_service_that_does_not_allow_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with freeze_time("2026-11-20T12:00:00Z"):
+        world.post("/bets", {"bets": [bet(1)]}, headers={"X-Test-Clock": "2020-01-01T00:00:00Z"})
+        assert world.wager(1)["placed_at"].startswith("2026-11-20T12:00:00")
+    monkeypatch.setenv("WALLET_HOOKS_TEST_CLOCK", "true")
+    with pytest.raises(ConfigurationError, match="WALLET_HOOKS_DEBUG"):
+        Settings.from_env()
+
+
+def test_the_clock_runs_again_after_a_run(case: Path) -> None:
+    run(case)
+    assert abs((clock.now() - clock.wall()).total_seconds()) < 60
+
+
+@pytest.mark.real_schema
+def test_a_run_needs_no_database_at_all() -> None:
+    ran = SHELL.run("replay", "run", str(CATALOGUE / "documented"), "--speed", "10x", "--shuffle", "1")
+    assert (ran.returncode, ran.stdout) == (0, "3 cases: 3 passed, 0 failed\n")
