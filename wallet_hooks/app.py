@@ -51,6 +51,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(openapi.blueprint())
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
+        app.after_request(_tell_clock)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_defect)
     return app
@@ -63,6 +64,12 @@ def _set_clock() -> None:
         clock.set_to(None if told is None else datetime.fromisoformat(told).astimezone(UTC))
     except (ValueError, OverflowError):
         clock.set_to(None)
+
+
+def _tell_clock(response: Response) -> Response:
+    if TEST_CLOCK_HEADER in request.headers:
+        response.headers[TEST_CLOCK_HEADER] = clock.now().isoformat()
+    return response
 
 
 def _account_codes(settings: Settings) -> AccountCodes:

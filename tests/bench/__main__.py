@@ -17,7 +17,7 @@ from pathlib import Path
 from marshmallow import ValidationError
 
 from tests import postgresql
-from tests.bench import finance, load
+from tests.bench import finance, load, replay
 from tests.bench.fill import fill
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
 from tests.web.hostile import BODIES
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10, help="how long each single-bet load lasts")
     parser.add_argument("--requests", type=int, default=500, help=f"how many requests of {PER_REQUEST} bets")
     parser.add_argument("--wagers", type=int, default=1_000_000, help="how many wagers make the database full")
+    parser.add_argument("--callbacks", type=int, default=10_000, help="how many captured callbacks are replayed")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores; load by {'wrk' if _has_wrk() else 'our own generator'}, {CONNECTIONS} connections")
     _show_hostile()
@@ -75,6 +76,7 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
         print(f"{'  against bare Flask':<44} {empty.per_second / bare.per_second:>9.2f}    (aim 0.50)")
         print(f"{'  against TPC-B':<44} {empty.per_second / tpcb:>9.2f}    (aim 0.60)")
         _show_batches("PostgreSQL", address, options.requests)
+    replay.show(url, empty, options.callbacks)
     fill(url, options.wagers)
     with _served(url, "wsgi:app") as address:
         load.single_bets(address, first=2 * 10**8, seconds=3)

@@ -51,7 +51,7 @@ def exporting(url: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as directory:
         script = f"while :; do {_COMMAND} export journal -o {directory}/journal; done"
         process = subprocess.Popen(
-            ["sh", "-c", script], env=_environment(url), stderr=subprocess.DEVNULL, start_new_session=True
+            ["sh", "-c", script], env=environment(url), stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
             yield
@@ -77,7 +77,7 @@ def _write_report(session: Session, path: Path) -> tuple[int, str, str]:
 
 def _run(url: str, *arguments: str) -> Cost:
     started = time.perf_counter()
-    process = subprocess.Popen([_COMMAND, *arguments], env=_environment(url), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([_COMMAND, *arguments], env=environment(url), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -85,7 +85,7 @@ def _run(url: str, *arguments: str) -> Cost:
     return Cost(time.perf_counter() - started, usage.ru_maxrss / 1024)
 
 
-def _environment(url: str) -> dict[str, str]:
+def environment(url: str) -> dict[str, str]:
     return os.environ | {"WALLET_HOOKS_DATABASE_URL": url}
 
 

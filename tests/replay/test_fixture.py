@@ -59,6 +59,15 @@ def test_the_schema_is_one_and_takes_the_designs_example() -> None:
         (changed("request", "path", to="bets"), "request.path: 'bets' does not match"),
         (changed("at", to="2026-11-20"), "at: '2026-11-20' does not match"),
         (changed("at", to="2026-13-40T12:00:00Z"), "month must be in 1..12"),
+        (changed("given", "limits", to=[{"uid": 7, "type": "bet", "amount": "1"}]), "'frame' is a required property"),
+        (changed("given", "limits", to=[{"uid": 7, "type": "time_limit", "amount": "1.5"}]), "does not match"),
+        (changed("given", "customers", 0, "expires_at", to="2026-02-30T00:00:00Z"), "day is out of range"),
+        (changed("expect", "limits", to={"7:bet": {"amount_left": "1"}}), "does not match"),
+        (changed("at", to="0001-01-01T00:00:00Z"), "does not match"),
+        (changed("request", "headers", to={"X\nY": "z"}), "does not match"),
+        (changed("request", "headers", to={"X": "a\nb"}), "does not match"),
+        (changed("request", "body", to="\ud800"), "surrogates not allowed"),
+        (changed("request", "status", to=200), "request.status: is said elsewhere"),
         (changed("name", to="../x"), "name: '../x' does not match"),
         (changed("request", "body_b64", to="?"), "Only base64 data is allowed"),
         ([], "[] is not of type 'object'"),
@@ -80,7 +89,7 @@ def test_a_bad_fixture_is_named_with_file_and_line(tmp_path: Path, document: Any
     assert str(error.value).startswith(f"{capture}:3: ")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1,", '{"v": 1, "v": NaN}', "\x00", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", "[1,", '{"v": 1, "v": 1}', '{"v": 1, "v": NaN}', "\x00", "[" * 100_000])
 def test_what_is_not_json_is_named_with_its_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "case.json"
     path.write_text(text)
@@ -102,7 +111,9 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     broken.write_bytes(gzip.compress(json.dumps(CASE).encode())[:-9])
     latin = tmp_path / "latin.json"
     latin.write_bytes(json.dumps(CASE).encode().replace(b"a-case", b"caf\xe9"))
-    for path in (broken, latin):
+    corrupt = tmp_path / "corrupt.jsonl.gz"
+    corrupt.write_bytes(gzip.compress(b"{}")[:10] + b"\xff" * 40)
+    for path in (broken, latin, corrupt):
         with pytest.raises(FixtureError, match="cannot be read"):
             list(read_cases(path))
 

@@ -16,6 +16,7 @@ from wallet_hooks.replay.fixture import read_cases, write_cases
 from wallet_hooks.replay.linting import suspects
 
 SECRET = "hunter2"
+SHELL = Shell("sqlite:///unused.db")
 
 
 def planted(value: Any, path: tuple[Any, ...] = ()) -> Iterator[dict[str, Any]]:
@@ -133,6 +134,35 @@ def test_pseudonyms_keep_joins_and_types_and_depend_on_the_key(tmp_path: Path, m
     assert ran.returncode == 2
 
 
+def test_a_capture_may_be_redacted_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "capture.jsonl.gz"
+    write_cases(path, [WHOLE])
+    SHELL.ok("replay", "redact", str(path), "-o", str(path))
+    assert [case.name for case in read_cases(path)] == ["case-000001"]
+    write_cases(path, [changed("request", to={"path": "/bets", "body_b64": "AAAA"})])
+    assert SHELL.run("replay", "redact", str(path), "-o", str(path)).returncode == 5
+
+
+def test_what_was_refused_for_its_shape_keeps_a_shape_to_refuse(tmp_path: Path) -> None:
+    """Redacted cases are answered as the others were: played before and after."""
+    odd: list[Any] = ["", "x" * 65, "a\nb", True, None, [], {}, 9.5, 10**30]
+    documents = [
+        changed("request", "body", "bets", 0, "bet", "uid", to=uid) | {"name": f"id-{n}", "expect": {"status": 400}}
+        for n, uid in enumerate(odd[:-1])
+    ]
+    documents += [
+        changed("request", "body", "bets", 0, "bet", "amount", to=10.5) | {"name": "float", "expect": {"status": 200}},
+        changed("request", to={"path": "/winners", "body": {"pools": [result(5, outcome=["a"])]}})  # type: ignore[arg-type]
+        | {"name": "result", "expect": {"status": 400}},
+    ]
+    source, target = tmp_path / "capture.jsonl", tmp_path / "redacted.jsonl"
+    write_cases(source, documents)
+    SHELL.ok("replay", "redact", str(source), "-o", str(target))
+    for path in (source, target):
+        ran = SHELL.run("replay", "run", str(path))
+        assert ran.returncode == 0, ran.stdout
+
+
 SUSPICIOUS = {
     "request.headers.Authorization": ("Bearer acme eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2lnbmF0dXJl", "JSON Web Token"),
     "request.headers.X-Key": ("sk_live_0123456789abcdef", "API key"),
@@ -146,6 +176,10 @@ SUSPICIOUS = {
     ),
     "description": ("-----BEGIN RSA PRIVATE KEY-----", "private key"),
     "source": ("AKIAIOSFODNN7EXAMPLE", "key of AWS"),
+    "request.headers.X-Auth-Token": ("x", "named like a secret"),
+    "request.headers.webhook-signature": ("v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=", "webhook signature"),
+    "request.body.url": ("postgresql://admin:pass@db/x", "URL with a password"),
+    "request.body.ann@example.com": ("x", "e-mail address"),
     "request.headers.X-Basic": ("Basic dXNlcjpwYXNzd29yZA==", "basic credentials"),
 }
 
@@ -154,7 +188,7 @@ SUSPICIOUS = {
 def test_lint_names_what_looks_like_a_secret_and_never_tells_it(tmp_path: Path, place: str) -> None:
     value, what = SUSPICIOUS[place]
     path = tmp_path / "case.json"
-    path.write_text(json.dumps(changed_in(CASE, tuple(place.split(".")), value)))
+    path.write_text(json.dumps(changed_in(CASE, tuple(place.split(".", 2)), value)))
     (case,) = read_cases(path)
     assert [one for one in suspects(case) if what in one]
     ran = Shell("sqlite:///unused.db").run("replay", "lint", str(path))

@@ -1,5 +1,6 @@
 """`replay run` and its neighbours, as QA types them: exit codes, what is told, and what is written."""
 
+import base64
 import json
 import re
 import subprocess
@@ -45,7 +46,8 @@ def test_nothing_selected_is_5_and_bad_usage_2(case: Path) -> None:
     assert run(case, "--filter", "tag=nobody").returncode == 5
     for wrong in (["--filter", "colour=red"], ["--filter", "tag"], ["--parallel", "2"], ["--duplicate", "0"],
                   ["--target", "http://127.0.0.1:1", "--in-process"], ["--sign", "hmac=env:X"], ["--speed", "2x"],
-                  ["--filter", "from=soon"]):  # fmt: skip
+                  ["--filter", "from=soon"], ["--junit", "/nowhere/x.xml"], ["--sign", "hmac", "--target", "http://x"],
+                  ["--parallel", "2", "--clock", "now", "--speed", "1x"]):  # fmt: skip
         assert run(case, *wrong).returncode == 2, wrong
     assert run(case.with_name("none.json")).returncode == 2
     (case.parent / "empty").mkdir()
@@ -53,9 +55,12 @@ def test_nothing_selected_is_5_and_bad_usage_2(case: Path) -> None:
 
 
 def test_a_target_that_is_not_there_is_3(case: Path) -> None:
-    for target in ("http://127.0.0.1:9", "ftp://x", "nonsense"):
-        ran = run(case, "--target", target)
-        assert (ran.returncode, ran.stderr.startswith("wallet-hooks: unreachable")) == (3, True), target
+    junit = case.with_name("out.xml")
+    ran = run(case, "--target", "http://127.0.0.1:9", "--junit", junit)
+    assert (ran.returncode, ran.stderr.startswith("wallet-hooks: unreachable")) == (3, True)
+    assert junit.exists()
+    for target in ("ftp://x", "nonsense", "http://", "http://[bad", "http://x:99999"):
+        assert run(case, "--target", target).returncode == 2, target
 
 
 def test_a_failed_case_tells_where_what_and_how_to_send_it_again(case: Path) -> None:
@@ -207,18 +212,83 @@ def test_a_service_is_played_to_and_its_database_looked_at(empty_world: World, t
         assert ran.returncode == 0, ran.stdout
         blind = run(CATALOGUE / f"{late}.json", "--target", target, "--clock", "recorded", "--duplicate", "2")
         assert "were not looked at" in blind.stdout
+        assert run(CATALOGUE, "--target", target, "--database", url).returncode == 2, "each case wants its own"
     assert empty_world.wager(2)["placed_at"].startswith("2026-11-21T00:00:00")
 
 
-def test_nobody_sets_the_clock_of_a_service_that_does_not_allow_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_nobody_sets_the_clock_where_it_is_not_allowed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with served(world.settings.database_url, tmp_path) as (target, _):
+        ran = run(CATALOGUE / "limits/day-limit-at-midnight.json", "--target", target, "--clock", "recorded")
+        assert (ran.returncode, "without a test clock" in ran.stderr) == (2, True)
     with freeze_time("2026-11-20T12:00:00Z"):
-        world.post("/bets", {"bets": [bet(1)]}, headers={"X-Test-Clock": "2020-01-01T00:00:00Z"})
-        assert world.wager(1)["placed_at"].startswith("2026-11-20T12:00:00")
+        world.post("/bets", {"bets": [bet(77)]}, headers={"X-Test-Clock": "2020-01-01T00:00:00Z"})
+        assert world.wager(77)["placed_at"].startswith("2026-11-20T12:00:00")
     monkeypatch.setenv("WALLET_HOOKS_TEST_CLOCK", "true")
     with pytest.raises(ConfigurationError, match="WALLET_HOOKS_DEBUG"):
         Settings.from_env()
+
+
+def test_what_is_there_is_never_changed(world: World, monkeypatch: pytest.MonkeyPatch, case: Path) -> None:
+    """A provider keeps its proof and its addresses, a rate its value, a customer its money, whatever a case gives."""
+    monkeypatch.setenv("ACME_SECRET", "a secret of forty characters, or nearly so")
+    world.provider(auth="hmac", secrets=("env:ACME_SECRET",), allow=("127.0.0.0/8",))
+    shell = Shell(world.settings.database_url)
+    shell.ok("rate", "set", "GBP", "EUR", "1.20")
+    told = shell.ok("provider", "list")
+    document = changed("given", "rates", to=[{"source": "GBP", "target": "EUR", "rate": "9"}])
+    document["given"]["customers"][0]["balance"] = "1.00"
+    document["given"]["limits"] = [{"uid": 7, "type": "bet", "frame": "day", "amount": "1.00"}]
+    write_cases(case, [document])
+    ran = run(case, "--database", world.settings.database_url)
+    assert ran.returncode == 0, ran.stdout  # signed with the secret that is configured, and 100.00 were there
+    assert shell.ok("provider", "list") == told
+    assert world.count("exchange_rate") == 1
+    assert world.count("player_limit") == 0
+
+
+def test_a_filter_keeps_what_others_were_given(tmp_path: Path) -> None:
+    later = {
+        key: value
+        for key, value in changed("request", "body", "bets", 0, "bet", "uid", to=10).items()
+        if key != "given"
+    }
+    later |= {"name": "later", "expect": {"status": 200}}
+    capture = tmp_path / "capture.jsonl"
+    write_cases(capture, [CASE, later])
+    assert run(capture, "--filter", "bet=10").returncode == 0
+
+
+def test_a_debt_can_be_given(case: Path) -> None:
+    document = changed(
+        "expect", to={"status": 402, "body": {"error": "credit_limit_exceeded"}, "balances": {"7:EUR": "-95.00"}}
+    )
+    document["given"]["customers"][0] |= {"balance": "-95.00", "credit_limit": "100.00"}
+    write_cases(case, [document])
+    assert run(case).returncode == 0
+
+
+@pytest.mark.parametrize("value", [{"preset": "zz"}, {"timezone": "Nowhere/Land"}, {"currency": "EURO"}])
+def test_a_brand_that_cannot_be_fails_its_case_and_is_not_accepted(case: Path, value: dict[str, str]) -> None:
+    write_cases(case, [changed("given", "brands", to=[{"client": "acme", **value}])])
+    assert run(case).returncode == 1
+    before = case.read_text()
+    assert SHELL.run("replay", "accept", str(case)).returncode == 1
+    assert case.read_text() == before
+
+
+def test_a_line_of_curl_sends_no_file_of_ours(case: Path) -> None:
+    encoded = base64.b64encode(b"@/etc/hostname").decode()
+    write_cases(case, [changed("request", to={"path": "/bets", "body_b64": encoded})])
+    told = SHELL.ok("replay", "convert", "--to", "curl", str(case))
+    assert "--data-raw @/etc/hostname" in told
+
+
+def test_names_that_come_twice_are_told_in_a_diff(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.jsonl"
+    write_cases(capture, [CASE, WRONG])
+    assert SHELL.run("replay", "diff", str(capture), str(capture)).returncode == 2
 
 
 def test_the_clock_runs_again_after_a_run(case: Path) -> None:

@@ -4,17 +4,19 @@ import difflib
 import json
 import secrets
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import Engine
 
 from wallet_hooks.database import reading
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.secrets import check_reference, read_secret
 from wallet_hooks.replay import reports
@@ -24,9 +26,9 @@ from wallet_hooks.replay.fixture import Sequence as Cases
 from wallet_hooks.replay.linting import suspects
 from wallet_hooks.replay.recording import Recorder, Wanted
 from wallet_hooks.replay.redacting import Redactor
-from wallet_hooks.replay.running import Options, Played, Secret, play_all, play_blindly
-from wallet_hooks.replay.stage import Stages, stages, throw_away_stages
-from wallet_hooks.replay.targets import InProcess, Remote, UnreachableError
+from wallet_hooks.replay.running import Options, Played, play_all, play_blindly
+from wallet_hooks.replay.stage import Proof, Stages, stages, throw_away_stages
+from wallet_hooks.replay.targets import ClockError, InProcess, Remote, UnreachableError
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import log_errors_alone
 
@@ -47,6 +49,8 @@ class _Fixtures(click.Group):
         try:
             return super().invoke(ctx)
         except FixtureError as error:
+            _end(str(error), WRONG)
+        except ClockError as error:
             _end(str(error), WRONG)
         except UnreachableError as error:
             _end(f"unreachable: {error}", UNREACHABLE)
@@ -103,36 +107,50 @@ def run(
 
     Exit 0 all as expected, 1 differences, 2 bad fixture or usage, 3 target unreachable, 5 nothing selected.
     """
-    if target and in_process:
-        raise click.UsageError("--target or --in-process, not both")
     recorded = clock_ == "recorded" if clock_ else target is None
-    if parallel > 1 and recorded:
-        raise click.UsageError("--parallel needs --clock now: there is one clock for all")
-    if sign and not target:
-        raise click.UsageError("--sign is for a --target; in process, requests are signed as their providers are")
-    options = Options(recorded, _SPEEDS[speed], parallel, duplicate, shuffle, _secret(sign))
+    for wrong, why in (
+        (target and in_process, "--target or --in-process, not both"),
+        (parallel > 1 and recorded, "--parallel needs --clock now: there is one clock for all"),
+        (parallel > 1 and speed != "max", "--parallel is as fast as it goes"),
+        (sign and not target, "--sign is for a --target; in process, requests are signed as their providers are"),
+    ):
+        if wrong:
+            raise click.UsageError(why)
+    files = [file for file in (junit, json_file, html) if file is not None]
+    for file in files:
+        if not file.resolve().parent.is_dir():
+            raise click.UsageError(f"{file}: there is no such directory")
+    options = Options(recorded, _SPEEDS[speed], parallel, duplicate, shuffle, _proof(sign))
     sequences = _selected(paths, filters)
-    remote = Remote(target, connections=parallel) if target else None
+    if database and len(sequences) > 1:
+        raise click.UsageError("--database takes one case or capture: each begins on a database of its own")
     results: list[Played] = []
-    with _stages(target, database) as found:
-        if found is None:
-            assert remote is not None
-            played = play_blindly(sequences, options, remote)
-        else:
-            played = play_all(sequences, found, options, remote=remote)
-        for one in played:
+    try:
+        for one in _playing(sequences, options, target, database):
             results.append(one)
             if not one.passed:
-                for line in reports.told(one, target or InProcess.address):
-                    click.echo(line)
+                click.echo("\n".join(reports.told(one, target or InProcess.address)))
                 if fail_fast:
                     break
-    _write_reports(results, target or InProcess.address, junit, json_file, html)
+    finally:
+        _write_reports(results, target or InProcess.address, junit, json_file, html)
     failed = sum(not one.passed for one in results)
-    looked = "" if found is not None else "; balances and the ledger were not looked at (--database)"
+    looked = "; balances and the ledger were not looked at (--database)" if target and not database else ""
     told = f"{len(results)} cases: {len(results) - failed} passed, {failed} failed{looked}"
     click.echo(click.style(told, fg="red" if failed else "green", bold=True))
     sys.exit(DIFFERENT if failed else 0)
+
+
+def _playing(
+    sequences: Sequence[Cases], options: Options, target: str | None, database: str | None
+) -> Iterator[Played]:
+    remote = Remote(_url(target), connections=options.parallel) if target else None
+    with _stages(target, database) as found, closing(remote) if remote else nullcontext():
+        if found is not None:
+            yield from play_all(sequences, found, options, remote=remote)
+        else:
+            assert remote is not None
+            yield from play_blindly(sequences, options, remote)
 
 
 @replay.command()
@@ -152,8 +170,10 @@ def record(
     with reading(engine) as session:
         recorder = Recorder(session, wanted)
         count = write_cases(output, recorder.lines())
-    left_out = f"; {recorder.left_out} left out, about bets that were taken before" if recorder.left_out else ""
-    click.echo(f"{count} callbacks recorded in {output}{left_out}", err=True)
+        moved = recorder.moved_beside()
+    left_out = f"; {recorder.left_out} left out, forbidden or about bets taken before" if recorder.left_out else ""
+    beside = f"; {moved} customers' money was also moved beside them, which is not in it" if moved else ""
+    click.echo(f"{count} callbacks recorded in {output}{left_out}{beside}", err=True)
     if not count:
         sys.exit(NOTHING)
 
@@ -172,7 +192,8 @@ def list_(paths: tuple[Path, ...], filters: tuple[str, ...], as_json: bool) -> N
                 row = {"name": case.name, "where": case.where, "path": path, "status": status, "bets": bets}
                 click.echo(json.dumps(row | {"tags": case.tags, "description": case.document.get("description")}))
             else:
-                click.echo(f"{status} {path:<12} {case.name:<48} {','.join(bets):<20} {' '.join(case.tags)}")
+                shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in ",".join(bets))
+                click.echo(f"{status} {path:<12} {case.name:<48} {shown:<20} {' '.join(case.tags)}")
 
 
 @replay.command()
@@ -192,7 +213,7 @@ def show(paths: tuple[Path, ...], filters: tuple[str, ...]) -> None:
 @click.argument("after", type=_FILE)
 def diff(before: Path, after: Path) -> None:
     """Compare the cases of two files by their names. Exit 1 where they differ."""
-    ours, theirs = ({case.name: case for case in read_cases(path)} for path in (before, after))
+    ours, theirs = (_by_name(path) for path in (before, after))
     different = False
     for name in dict.fromkeys([*ours, *theirs]):
         sides = [
@@ -204,6 +225,16 @@ def diff(before: Path, after: Path) -> None:
             different = True
             click.echo(click.style(line, fg={"-": "red", "+": "green"}.get(line[:1])))
     sys.exit(DIFFERENT if different else 0)
+
+
+def _by_name(path: Path) -> dict[str, Case]:
+    """Raises FixtureError where a name comes twice."""
+    found: dict[str, Case] = {}
+    for case in read_cases(path):
+        if case.name in found:
+            raise FixtureError(case.where, f"the name {case.name} is also that of line {found[case.name].line}")
+        found[case.name] = case
+    return found
 
 
 @replay.command()
@@ -228,9 +259,12 @@ def lint(paths: tuple[Path, ...]) -> None:
 def redact(file: Path, output: Path, key: str | None) -> None:
     """Take what is secret or personal out of a capture: ids and addresses become pseudonyms, names go."""
     redactor = Redactor(secrets.token_bytes(32) if key is None else _key(key))
+    redactor.learn(case.document for case in read_cases(file))
     count = write_cases(output, redactor.redact(case.document for case in read_cases(file)))
     left_out = f"; {redactor.left_out} left out, whose bodies are no JSON" if redactor.left_out else ""
     click.echo(f"{count} cases written to {output}{left_out}", err=True)
+    if not count:
+        sys.exit(NOTHING)
 
 
 @replay.command()
@@ -253,14 +287,19 @@ def convert(paths: tuple[Path, ...], filters: tuple[str, ...], format_: str, tar
 def accept(paths: tuple[Path, ...], filters: tuple[str, ...]) -> None:
     """Run cases in process, and write what they are answered into their fixtures."""
     actual: dict[tuple[Path, int], dict[str, Any]] = {}
+    impossible = False
     with throw_away_stages() as stages:
         for one in play_all(_selected(paths, filters), stages, Options(second_pass=False)):
-            if not one.passed:
+            if any(mismatch.what.startswith("given") for mismatch in one.mismatches):
+                impossible = True
+                click.echo(f"{one.case.where}: what is given cannot be; nothing is accepted")
+            elif not one.passed:
                 actual[one.case.path, one.case.line] = one.case.document | {"expect": _accepted(one)}
                 click.echo(f"{one.case.where}: {', '.join(mismatch.what for mismatch in one.mismatches)}")
     for path in dict.fromkeys(path for path, _ in actual):
         write_cases(path, [actual.get((path, case.line), case.document) for case in list(read_cases(path))])
     click.echo(f"{len(actual)} cases changed", err=True)
+    sys.exit(DIFFERENT if impossible else 0)
 
 
 def _accepted(one: Played) -> dict[str, Any]:
@@ -276,11 +315,25 @@ def _selected(paths: Sequence[Path], filters: Sequence[str]) -> list[Cases]:
     found = [
         sequence._replace(cases=kept)
         for sequence in read_sequences(paths)
-        if (kept := [case for case in sequence.cases if all(accept(case) for accept in accepts)])
+        if (kept := list(_kept(sequence.cases, lambda case: all(accept(case) for accept in accepts))))
     ]
     if not found:
         _end("nothing selected", NOTHING)
     return found
+
+
+def _kept(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[Case]:
+    """The cases that are accepted; what others had given before them in a capture is given with the next one."""
+    given: dict[str, list[Any]] = {}
+    for case in cases:
+        if accepts(case):
+            merged = {name: [*ones, *case.given.get(name, ())] for name, ones in given.items()}
+            yield case._replace(document=case.document | {"given": case.given | merged}) if merged else case
+            given = {}
+        else:
+            for name in ("brands", "customers", "limits", "rates"):
+                if name in case.given:
+                    given[name] = [*given.get(name, ()), *case.given[name]]
 
 
 def _filter(text: str) -> Callable[[Case], bool]:
@@ -317,17 +370,31 @@ def _write_reports(
         html.write_text(reports.as_html(results, address), "utf-8")
 
 
-def _secret(sign: str | None) -> Secret | None:
+def _url(target: str) -> str:
+    try:
+        parts = urlsplit(target)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 80) > 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise click.UsageError(f"--target: a URL such as http://127.0.0.1:8000 is expected, not {target!r}")
+    return target
+
+
+def _proof(sign: str | None) -> Proof | None:
     if sign is None:
         return None
     auth, _, reference = sign.partition("=")
     if auth not in AUTHENTICATIONS:
         raise click.UsageError(f"--sign: an authentication is one of {', '.join(AUTHENTICATIONS)}")
-    return Secret(auth, _key(reference).decode())
+    return Proof(auth, _key(reference).decode())
 
 
 def _key(reference: str) -> bytes:
-    secret = read_secret(check_reference(reference))
+    try:
+        secret = read_secret(check_reference(reference))
+    except RefusedError as error:
+        raise click.UsageError(str(error)) from None
     if secret is None:
         raise click.UsageError(f"there is no secret at {reference}")
     return secret.encode()

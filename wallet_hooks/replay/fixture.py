@@ -5,20 +5,25 @@ import binascii
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple
 
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
+
+from wallet_hooks.files import replacing
 
 VERSION = 1
 CAPTURES = (".jsonl", ".jsonl.gz")
 _LONGEST_VALUE = 80
 _WIDTH = 100
+_LONGEST_LINE = 16 * 1024 * 1024
 
 
 class FixtureError(Exception):
@@ -99,9 +104,9 @@ def is_capture(path: Path) -> bool:
 def write_cases(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
     """Write a capture, or the one case of a .json file. Returns how many there were."""
     count = 0
-    with _open(path, "wt") as file:
+    with replacing(path) as whole, _packed(path, whole) as file:
         for document in documents:
-            file.write((_flat(document) if is_capture(path) else _readable(document)) + "\n")
+            file.write(f"{_flat(document) if is_capture(path) else _readable(document)}\n".encode())
             count += 1
     return count
 
@@ -191,10 +196,8 @@ def _flat(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _open(path: Path, mode: Literal["rt", "wt"]) -> TextIO:
-    if path.name.endswith(".gz"):
-        return gzip.open(path, mode, encoding="utf-8")
-    return path.open(mode, encoding="utf-8")
+def _packed(path: Path, whole: BinaryIO) -> AbstractContextManager[Any]:
+    return gzip.GzipFile(fileobj=whole, mode="wb", mtime=0) if path.name.endswith(".gz") else nullcontext(whole)
 
 
 def _files(path: Path) -> list[Path]:
@@ -205,21 +208,25 @@ def _files(path: Path) -> list[Path]:
 
 def _texts(path: Path) -> Iterator[tuple[int, str]]:
     """The texts of cases with the lines on which they begin."""
+    number = 0
     try:
         if not is_capture(path):
             yield 1, path.read_text(encoding="utf-8")
             return
-        with _open(path, "rt") as file:
-            for number, line in enumerate(file, 1):
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+            while line := file.readline(_LONGEST_LINE):
+                number += 1
+                if len(line) == _LONGEST_LINE:
+                    raise FixtureError(f"{path}:{number}", f"is longer than {_LONGEST_LINE} bytes")
                 if line.strip():
-                    yield number, line
-    except (OSError, EOFError, UnicodeError) as error:
-        raise FixtureError(str(path), f"cannot be read: {error}") from None
+                    yield number, line.decode()
+    except (OSError, EOFError, UnicodeError, zlib.error) as error:
+        raise FixtureError(f"{path}:{max(1, number)}", f"cannot be read: {error}") from None
 
 
 def _read(path: Path, line: int, text: str) -> Case:
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        document = json.loads(text, parse_constant=_no_constant, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise FixtureError(f"{path}:{line + error.lineno - 1}", f"not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
@@ -238,13 +245,25 @@ def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) ->
     requests = [document["request"], *document.get("given", {}).get("requests", ())]
     for name in {"at", "status"} & document["request"].keys():
         raise FixtureError(f"{path}:{_line_of(text, line, ['request', name])}", f"request.{name}: is said elsewhere")
+    customers = document.get("given", {}).get("customers", ())
+    instants = [one.get(name) for one in customers for name in ("expires_at", "logged_in_at")]
     try:
-        for at in (document.get("at"), *(request.get("at") for request in requests)):
+        text.encode()
+        _flat(document).encode()  # half a character, written as an escape
+        for at in (document.get("at"), *(request.get("at") for request in requests), *instants):
             read_instant(at)
         for request in requests:
             body_of(request)
     except (ValueError, binascii.Error, UnicodeError) as error:
         raise FixtureError(f"{path}:{line}", str(error)) from None
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where a key comes twice: one of the two would be lost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key comes twice")
+    return found
 
 
 def _no_constant(name: str) -> Any:

@@ -11,15 +11,19 @@ _SECRETS = {
     "a JSON Web Token": re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),
     "a bearer token": re.compile(r"[Bb]earer\s+(\S+\s+)?[A-Za-z0-9_.~+/=-]{20,}"),
     "basic credentials": re.compile(r"[Bb]asic\s+[A-Za-z0-9+/]{8,}={0,2}"),
+    "a webhook signature": re.compile(r"\bv1[a]?,[A-Za-z0-9+/=]{20,}"),
+    "a URL with a password": re.compile(r"[a-z]+://[^/\s:@]+:[^/\s:@]+@"),
     "a webhook secret": re.compile(r"whsec_[A-Za-z0-9+/=]{8,}"),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
     "a key of AWS": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
     "an API key": re.compile(r"\b(sk|pk|rk)_(live|test)_[A-Za-z0-9]{8,}"),
-    "a signature or key": re.compile(r"\b(?=[0-9a-fA-F]*[a-fA-F])(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{40,}\b"),
+    "a signature or key": re.compile(r"\b(?=[0-9a-fA-F]*[a-fA-F])(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{32,}\b"),
     "an e-mail address": re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}"),
 }
 _NAMES = re.compile(
-    r"pass(word|wd|phrase)|secret|api_?key|private_?key|authorization|cookie|credit_?card|cvv", re.IGNORECASE
+    r"pass(word|wd|phrase)|secret|api_?key|private_?key|authorization|cookie|credit_?card|cvv|token|signature"
+    r"|session_?id|iban",
+    re.IGNORECASE,
 )
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 
@@ -44,8 +48,7 @@ def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str 
     """Each text with its path, and the name of what holds it."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if isinstance(inner, dict | list):
-                yield (*path, name), name, ""
+            yield (*path, name), name if isinstance(inner, dict | list) else None, name
             yield from _texts(inner, (*path, name))
     elif isinstance(value, list):
         for number, inner in enumerate(value):

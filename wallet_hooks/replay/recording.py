@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, String, cast, func, select, text
@@ -17,7 +18,7 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION
-from wallet_hooks.replay.fixture import VERSION, bets_of
+from wallet_hooks.replay.fixture import VERSION, bets_of, unique
 from wallet_hooks.sportsbook.models import Wager
 
 _BATCH = 500
@@ -42,7 +43,8 @@ class Recorder:
     """Turns stored deliveries into the lines of a capture.
 
     Each line has what was given for the customers that it is the first to name: their balances are those before the
-    first delivery of the capture. What is about bets that were taken before it is left out, and counted.
+    first delivery of the capture. What is about bets that were taken before it is left out, and counted, and so is what
+    was forbidden: the role or the address that it lacked is not kept.
     """
 
     def __init__(self, session: Session, wanted: Wanted) -> None:
@@ -58,7 +60,7 @@ class Recorder:
             if self._begins is None:
                 self._begins = delivery.received_at
             request = _request(delivery)
-            if self._is_about_earlier(bets_of(request)):
+            if delivery.status == 403 or self._is_about_earlier(bets_of(request)):
                 self.left_out += 1
                 continue
             yield self._line(delivery, request)
@@ -75,8 +77,10 @@ class Recorder:
         }
         if delivery.status in _UNREAD:
             request["headers"] = _UNREAD[delivery.status]
-        if delivery.status in (401, 403):
-            request["sign"] = False  # whatever was wrong with its proof is not known any more
+        if delivery.status == 401:
+            request["sign"] = False
+        if not ip_address(delivery.source or "127.0.0.1").is_loopback:
+            request["from"] = delivery.source
         new = {(bet["brand"], bet["user"]): None for bet in bets_of(request)}
         asked = [who for who in new if who not in self._known]
         self._known |= set(asked)
@@ -117,7 +121,7 @@ class Recorder:
             "corrections": brand.policy.get("corrections", "debt"),
             "allow_countries": list(brand.allowed_countries or ()),
             "deny_countries": list(brand.denied_countries or ()),
-            "providers": [{"game": one.game, "auth": one.auth} for one in providers],
+            "providers": [{"game": one.game, "auth": one.auth, "allow": one.allow} for one in providers],
         }
 
     def _customer(self, customer: Customer, client: str) -> dict[str, Any]:
@@ -126,7 +130,7 @@ class Recorder:
             "brand": client,
             "uid": customer.uid,
             "currency": currency,
-            "balance": money.format_amount(max(0, self._opening(customer)), currency),
+            "balance": money.format_amount(self._opening(customer), currency),
             "credit_limit": money.format_amount(customer.credit_limit, currency),
             "roles": customer.roles.split(","),
             "active": customer.active,
@@ -150,6 +154,22 @@ class Recorder:
             .where(Transaction.recorded_at < self._begins)
         )
         return -int(self._session.scalar(query) or 0)
+
+    def moved_beside(self) -> int:
+        """How many of the capture's customers had money moved by something else while it was recorded."""
+        if self._begins is None:
+            return 0
+        others = ("stake", "cancel", "settlement", "reversal")
+        query = (
+            select(Brand.client, Customer.uid)
+            .distinct()
+            .join(Customer, Customer.brand_id == Brand.id)
+            .join(Account, Account.holder_id == Customer.id)
+            .join(Entry, Entry.account_id == Account.id)
+            .join(Transaction, Transaction.id == Entry.transaction_id)
+            .where(Transaction.recorded_at >= self._begins, Transaction.kind.not_in(others))
+        )
+        return len({tuple(row) for row in self._session.execute(query)} & self._known)
 
     def _limits(self, customer: Customer, client: str) -> Iterator[dict[str, Any]]:
         query = select(PlayerLimit).where(PlayerLimit.customer_id == customer.id, PlayerLimit.status == ACTIVE)
@@ -190,17 +210,11 @@ def _request(delivery: Delivery) -> dict[str, Any]:
     """The request, with its body as JSON where that says the same, and else as bytes."""
     request: dict[str, Any] = {"method": "POST", "path": delivery.path}
     try:
-        body = json.loads(delivery.body.decode(), object_pairs_hook=_unique, parse_float=_same, parse_constant=_refuse)
+        body = json.loads(delivery.body.decode(), object_pairs_hook=unique, parse_float=_same, parse_constant=_refuse)
+        json.dumps(body, ensure_ascii=False).encode()  # half a character cannot be written
     except (ValueError, RecursionError):
         return request | {"body_b64": base64.b64encode(delivery.body).decode()}
     return request | ({"body": body} if body is not None else {"body_b64": base64.b64encode(delivery.body).decode()})
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
-    return found
 
 
 def _same(number: str) -> float:

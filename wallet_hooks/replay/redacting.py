@@ -15,10 +15,12 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
 from wallet_hooks.replay.fixture import VERSION, document_of
 from wallet_hooks.replay.stage import BRAND
+from wallet_hooks.sportsbook.routes import CODES
 
 _DIGITS = 15
 _RESULTS = frozenset({"won", "lost", "void", "half_won", "half_lost", "cancelled", "refund", "push", "draw"})
-_CODE = re.compile(r"[A-Za-z_]{1,40}")
+_LONGEST_ID = 64
+_METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _HOURS = re.compile(r"\d{2}:\d{2}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _AMOUNT_LENGTH = 40
@@ -32,6 +34,11 @@ class Redactor:
         self._key = key
         self._names = {BRAND, "betflex"}
         self.left_out = 0
+
+    def learn(self, cases: Iterable[Mapping[str, Any]]) -> None:
+        """Hear of the brands that are given anywhere, so that they keep their names everywhere."""
+        for case in cases:
+            self._learn(case)
 
     def redact(self, cases: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """The cases, numbered. Those whose bodies are no JSON are left out, and counted: who knows what is in them."""
@@ -68,7 +75,9 @@ class Redactor:
         return {name: redact(value[name]) for name, redact in allowed.items() if name in value}
 
     def _redacted_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        allowed: dict[str, Redact] = {"method": _kept, "path": _path, "sign": _boolean, "at": _kept, "status": _kept}
+        allowed: dict[str, Redact] = {
+            "method": _method, "path": _path, "sign": _boolean, "at": _kept, "status": _kept, "from": self._address,
+        }  # fmt: skip
         return self._listed(request, allowed) | {"body": self._body(document_of(request))}
 
     @property
@@ -121,32 +130,45 @@ class Redactor:
             redacted["body"] = self._listed(body, {"status": _code, "error": _code, "bets": self._each(bet)})
         for name in ("balances", "limits"):
             if name in expect:
-                redacted[name] = {self._key_of(key): value for key, value in expect[name].items()}
+                colons = 1 if name == "balances" else 2
+                redacted[name] = {self._key_of(key, colons): value for key, value in expect[name].items()}
         return redacted
 
-    def _key_of(self, key: str) -> str:
-        """The key of a balance or a limit: its customer is a pseudonym."""
-        who, colon, rest = key.partition(":")
+    def _key_of(self, key: str, colons: int) -> str:
+        """The key of a balance or a limit: its customer is a pseudonym, what follows are words of the schema's."""
+        who, *rest = key.rsplit(":", colons)
         brand, slash, uid = who.rpartition("/")
-        return f"{self._known(brand) if slash else ''}{slash}{self._id(uid)}{colon}{rest}"
+        if colons == 1:
+            rest = [_currency(rest[0])]
+        return ":".join([f"{self._known(brand) if slash else ''}{slash}{self._id(uid)}", *rest])
 
     def _id(self, value: Any) -> Any:
-        """Digits, as a number where it was one."""
+        """Digits, as a number where it was one; of what is no id, something that is none either."""
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            return None
         pseudonym = self._digits(f"id {value}")
-        return int(pseudonym) if isinstance(value, int) and not isinstance(value, bool) else pseudonym
+        if isinstance(value, int):
+            return int(pseudonym)
+        if not value or not value.isprintable():
+            return value and f"{pseudonym}\x01"
+        return pseudonym if len(value) <= _LONGEST_ID else pseudonym * _LONGEST_ID
 
     def _address(self, value: Any) -> str:
         """An address of the network that is set aside for benchmarks (RFC 2544)."""
         number = int(self._digits(f"address {value}"))
+        if value in ("127.0.0.1", "::1"):
+            return str(value)
         return f"198.{18 + number % 2}.{number // 2 % 256}.{number // 512 % 256}"
 
     def _result(self, value: Any) -> Any:
         """A word that says nothing of anybody, or a pseudonym of it."""
-        return value if value is None or value in _RESULTS else f"result {self._digits(f'result {value}')}"
+        if not isinstance(value, str):
+            return None if value is None else []
+        return value if value in _RESULTS else f"result {self._digits(f'result {value}')}"
 
     def _digits(self, text: str) -> str:
         hashed = int.from_bytes(hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest())
-        return str(10 ** (_DIGITS - 1) + hashed % (9 * 10 ** (_DIGITS - 1)))
+        return str(7 * 10 ** (_DIGITS - 1) + hashed % (3 * 10 ** (_DIGITS - 1)))  # no card begins with 7, 8 or 9
 
 
 def _kept(value: Any) -> Any:
@@ -155,7 +177,7 @@ def _kept(value: Any) -> Any:
 
 def _code(value: Any) -> Any:
     """Of an answer: ours are words."""
-    return value if isinstance(value, str) and _CODE.fullmatch(value) else "redacted"
+    return value if isinstance(value, str) and value in CODES else "redacted"
 
 
 def _currency(value: Any) -> Any:
@@ -194,7 +216,11 @@ def _roles(value: list[str]) -> list[str]:
 def _amount(value: Any) -> Any:
     """Digits and a point; what is none is refused by the service, and so is what stands for it."""
     is_amount = isinstance(value, str) and len(value) <= _AMOUNT_LENGTH and value.replace(".", "", 1).isdecimal()
-    return value if value is None or is_amount or type(value) is int else "redacted"
+    return value if value is None or is_amount or type(value) in (int, float) else "redacted"
+
+
+def _method(value: Any) -> str:
+    return value if value in _METHODS else "POST"
 
 
 def _path(value: Any) -> str:

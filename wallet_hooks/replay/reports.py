@@ -12,8 +12,10 @@ from jinja2 import Environment, PackageLoader
 
 from wallet_hooks.replay.fixture import Case, body_of
 from wallet_hooks.replay.running import Mismatch, Played
+from wallet_hooks.replay.targets import escaped
 
 _COLOURS = {"-": "red", "+": "green"}
+_LONGEST_ARGUMENT = 30_000
 _PAGES = Environment(loader=PackageLoader("wallet_hooks"), autoescape=True)
 
 
@@ -41,18 +43,16 @@ def difference(mismatch: Mismatch) -> list[str]:
 def curl(case: Case, address: str) -> str:
     """A line for a shell that sends the case's request, unsigned."""
     request = case.request
-    words = ["curl", "-i", "-X", request.get("method", "POST"), f"{address}{request['path']}"]
+    words = ["curl", "-i", "-X", request.get("method", "POST"), f"{address}{escaped(request['path'])}"]
     headers = {"Content-Type": "application/json"} | (request.get("headers") or {})
     for name, value in headers.items():
         words += ["-H", f"{name}: {value}" if value is not None else f"{name}:"]
     body = body_of(request)
     line = " ".join(map(shlex.quote, words))
-    if not body:
-        return line
     try:
         text = body.decode()
-        if text.isprintable():
-            return f"{line} --data-binary {shlex.quote(text)}"
+        if text.isprintable() and len(text) < _LONGEST_ARGUMENT:
+            return f"{line} --data-raw {shlex.quote(text)}"
     except UnicodeDecodeError:
         pass
     encoded = "".join(f"\\{byte:03o}" for byte in body)

@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from wallet_hooks import clock
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.replay import fixture
 from wallet_hooks.replay.fixture import Case, bets_of, body_of
-from wallet_hooks.replay.signing import new_secret, signature
-from wallet_hooks.replay.stage import BRAND, Stage, Stages
+from wallet_hooks.replay.signing import signature
+from wallet_hooks.replay.stage import BRAND, Proof, Stage, Stages
 from wallet_hooks.replay.targets import Answered, InProcess, Sent, Target
 
 # What may rightly be answered otherwise when it comes again: nothing was known then, or nothing was done.
 _NOT_FINAL = (404, 503)
+_UNPROVEN = Proof("none", "")
+# What a value in a fixture may come to that its schema takes and a room does not.
+_CANNOT_BE = (WalletHooksError, MoneyError, ValueError, OverflowError, LookupError, SQLAlchemyError)
 
 
 class Mismatch(NamedTuple):
@@ -44,13 +49,6 @@ class Played:
         return not self.mismatches
 
 
-class Secret(NamedTuple):
-    """How requests to a remote target are signed."""
-
-    auth: str
-    secret: str
-
-
 class Options(NamedTuple):
     """How cases are played. `speed` is how many recorded seconds a second has, None for as fast as it goes."""
 
@@ -59,7 +57,7 @@ class Options(NamedTuple):
     parallel: int = 1
     duplicate: int = 1
     shuffle: int | None = None
-    sign: Secret | None = None
+    sign: Proof | None = None
     second_pass: bool = True
 
 
@@ -110,8 +108,8 @@ class Player:
             self._ask(case, played)
             if self._stage is not None:
                 self._look(case, played, self._stage)
-        except (WalletHooksError, MoneyError) as error:
-            played.mismatches.append(Mismatch("given", "what can be given", str(error)))
+        except _CANNOT_BE as error:
+            played.mismatches.append(Mismatch("given", "what can be given", str(error).partition("\n")[0]))
         played.seconds = clock.monotonic() - started
         return played
 
@@ -181,11 +179,8 @@ class Player:
         if sign is False:
             return {}
         first = next(iter(bets_of(request)), {"brand": BRAND, "game": "betflex"})
-        if self._options.sign is not None:
-            auth, secret = self._options.sign
-        else:
-            auth = (self._stage.auths if self._stage else {}).get((first["brand"], first["game"]), "none")
-            secret = new_secret(auth)
+        proofs = {} if self._stage is None else self._stage.proofs
+        auth, secret = self._options.sign or proofs.get((first["brand"], first["game"]), _UNPROVEN)
         wall = clock.wall()
         wanted = sign if isinstance(sign, dict) else {}
         return signature(auth, secret, client=first["brand"], body=body, sign=wanted, at=at or wall, wall=wall)

@@ -8,22 +8,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
+from wallet_hooks.cashier.service import Movement, move
+from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.closing import check_seals
 from wallet_hooks.finance.usage import check_usage
 from wallet_hooks.identity.directory import brand_facts
-from wallet_hooks.identity.models import Brand
-from wallet_hooks.identity.service import add_brand, add_provider, set_countries, set_policy
+from wallet_hooks.identity.models import Brand, Provider
+from wallet_hooks.identity.policy import PRESETS
+from wallet_hooks.identity.secrets import read_secret
+from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client, set_countries, set_policy
+from wallet_hooks.ledger.models import ExchangeRate
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.ledger.verify import CHECKS
 from wallet_hooks.limits import service as limits
@@ -48,6 +54,13 @@ _STATE = (
 )
 
 
+class Proof(NamedTuple):
+    """How requests are proven, and with which secret."""
+
+    auth: str
+    secret: str
+
+
 class Stage:
     """A database that cases are played on, and the proofs that its providers give."""
 
@@ -55,7 +68,7 @@ class Stage:
         self.settings = settings
         self.engine = open_engine(settings)
         self.callbacks = open_engine(settings, for_callbacks=True)
-        self.auths: dict[tuple[str, str], str] = {}
+        self.proofs: dict[tuple[str, str], Proof] = {}
         if not durable and self.engine.dialect.name == "sqlite":
             for engine in (self.engine, self.callbacks):
                 event.listen(engine, "connect", _hurry)
@@ -70,15 +83,18 @@ class Stage:
             for number, brand in enumerate(given.get("brands") or [_BRAND]):
                 self._add_brand(session, brand, _FIRST_ID + number)
             for rate in given.get("rates", ()):
-                set_rate(session, **rate, now=now)
-            for customer in given.get("customers", ()):
-                _add_customer(session, customer, now)
+                _set_rate(session, rate, now)
+            new = {who for customer in given.get("customers", ()) if (who := _add_customer(session, customer, now))}
             for limit in given.get("limits", ()):
-                _set_limit(session, limit, now)
+                if (limit.get("brand", BRAND), str(limit["uid"])) in new:
+                    _set_limit(session, limit, now)
 
     def _add_brand(self, session: Session, brand: Mapping[str, Any], id_: int) -> None:
         client = brand["client"]
         if session.scalar(select(Brand.id).where(Brand.client == client)) is None:
+            preset = brand.get("preset")
+            if preset is not None and preset not in PRESETS:
+                raise RefusedError("bad_policy", f"a preset is one of {', '.join(PRESETS)}")
             taken = session.scalars(select(Brand.id)).all()
             add_brand(
                 session,
@@ -90,18 +106,27 @@ class Stage:
                 corrections=brand.get("corrections", "debt"),
                 policy=None,
             )
-            set_policy(session, client=client, preset=brand.get("preset"), rules=brand.get("policy", {}))
+            set_policy(session, client=client, preset=preset, rules=brand.get("policy", {}))
             set_countries(
                 session, client=client, allow=brand.get("allow_countries", ()), deny=brand.get("deny_countries", ())
             )
         for provider in brand.get("providers", _PROVIDERS):
-            auth = provider.get("auth", "none")
-            self.auths[client, provider["game"]] = auth
+            self._add_provider(session, client, provider)
+
+    def _add_provider(self, session: Session, client: str, given: Mapping[str, Any]) -> None:
+        """Add what is not there; one that is keeps its proof and its addresses, whatever is given."""
+        game = given["game"]
+        query = select(Provider).join(Brand, Brand.id == Provider.brand_id)
+        provider = session.scalar(query.where(Brand.client == client, Provider.game == game))
+        if provider is None:
+            auth = given.get("auth", "none")
             reference = f"env:WALLET_HOOKS_REPLAY_{auth.upper().replace('-', '_')}"
             os.environ[reference.removeprefix("env:")] = new_secret(auth)
             secrets = () if auth == "none" else (reference,)
-            allow = provider.get("allow", ())
-            add_provider(session, game=provider["game"], client=client, auth=auth, secrets=secrets, allow=allow)
+            allow = given.get("allow", ())
+            provider = add_provider(session, game=game, client=client, auth=auth, secrets=secrets, allow=allow)
+        found = (secret for reference in provider.secrets if (secret := read_secret(reference)) is not None)
+        self.proofs[client, game] = Proof(provider.auth, next(found, ""))
 
     def balances(self, keys: Iterable[str]) -> dict[str, str]:
         """What customers' wallets hold, by the keys of a fixture (`uid:CUR` or `brand/uid:CUR`), where they are."""
@@ -156,7 +181,7 @@ def stages(settings: Settings, reset: Callable[[Stage], None], *, durable: bool)
 
     @contextmanager
     def stage() -> Iterator[Stage]:
-        opened.auths.clear()
+        opened.proofs.clear()
         reset(opened)
         yield opened
 
@@ -210,28 +235,41 @@ def _customer(session: Session, who: str) -> Customer | None:
     return session.scalar(query.where(Brand.client == (client or BRAND), Customer.uid == uid))
 
 
-def _add_customer(session: Session, customer: Mapping[str, Any], now: datetime) -> None:
+def _set_rate(session: Session, rate: Mapping[str, str], now: datetime) -> None:
+    query = select(ExchangeRate.id).where(ExchangeRate.source == rate["source"], ExchangeRate.target == rate["target"])
+    if session.scalar(query.limit(1)) is None:
+        set_rate(session, source=rate["source"], target=rate["target"], rate=money.parse_rate(rate["rate"]), now=now)
+
+
+def _add_customer(session: Session, customer: Mapping[str, Any], now: datetime) -> tuple[str, str] | None:
+    """Returns the customer's brand and uid, or None where it was there. A debt is had by an adjustment."""
     client, uid = customer.get("brand", BRAND), str(customer["uid"])
     if _customer(session, f"{client}/{uid}") is not None:
-        return
-    brand = session.scalars(select(Brand).where(Brand.client == client)).one()
+        return None
+    brand = brand_by_client(session, client)
     currency = customer.get("currency", brand.currency)
+    balance = customer.get("balance", "0")
+    minor = money.parse_amount(balance.removeprefix("-"), currency)
     stake_limit, rate = customer.get("stake_limit"), customer.get("commission_rate")
     new = NewCustomer(
         uid=uid,
         username=f"r{hashlib.sha256(f'{client}/{uid}'.encode()).hexdigest()[:30]}",
         currency=currency,
-        balance=money.parse_amount(customer.get("balance", "0"), currency),
+        balance=0 if balance.startswith("-") else minor,
         credit_limit=money.parse_limit(customer.get("credit_limit", "0"), currency),
         max_stake_per_event=None if stake_limit is None else money.parse_limit(stake_limit, currency),
         roles=tuple(customer.get("roles", ("customer", "bet_placer"))),
         active=customer.get("active", True),
         locked=customer.get("locked", False),
         expires_at=read_instant(customer.get("expires_at")),
-        commission_rates=() if rate is None else ((date(2000, 1, 1), rate),),
+        commission_rates=() if rate is None else ((date(2000, 1, 1), parse_percent(rate)),),
     )
     (created,) = create_customers(session, brand, [new], now=now)
     created.last_login_at = read_instant(customer.get("logged_in_at"))
+    if balance.startswith("-") and minor:
+        debt = Movement(kind="adjustment", amount=-minor, reference=f"replay:{uid}", reason="given")
+        move(session, created, debt, now=now)
+    return client, uid
 
 
 def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> None:

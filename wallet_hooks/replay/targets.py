@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 import urllib3
 from flask import Flask
 from sqlalchemy import Engine
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import Client
 
 from wallet_hooks import clock
 from wallet_hooks.settings import Settings
-from wallet_hooks.sportsbook.routes import Callbacks
+from wallet_hooks.sportsbook.routes import Callbacks, answer_http_error
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
@@ -22,6 +23,10 @@ _LOCALHOST = "127.0.0.1"
 
 class UnreachableError(Exception):
     """The target does not answer."""
+
+
+class ClockError(Exception):
+    """The target was to show a recorded time, and does not."""
 
 
 class Sent(NamedTuple):
@@ -42,6 +47,11 @@ class Answered(NamedTuple):
     text: str
 
 
+def escaped(path: str) -> str:
+    """A path as it goes over the wire."""
+    return quote(path, safe="/?&=%:@!$'()*+,;~-._")
+
+
 class Target(Protocol):
     """Something that answers requests. `address` is its URL."""
 
@@ -59,6 +69,7 @@ class InProcess:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         app = Flask("replay", static_folder=None)
         app.register_blueprint(Callbacks(engine, settings, Countries(settings.geoip_file)).blueprint())
+        app.register_error_handler(HTTPException, answer_http_error)
         self._client = Client(app)
 
     def send(self, sent: Sent) -> Answered:
@@ -79,8 +90,6 @@ class Remote:
 
     def __init__(self, url: str, *, connections: int = 1) -> None:
         self.address = url.rstrip("/")
-        if urlsplit(self.address).scheme not in ("http", "https"):
-            raise UnreachableError(f"{url}: a URL that begins with http:// or https:// is expected")
         self._pool = urllib3.PoolManager(maxsize=connections, retries=False, timeout=_TIMEOUT)
 
     def send(self, sent: Sent) -> Answered:
@@ -90,8 +99,18 @@ class Remote:
         has_length = sent.headers.get("Content-Length", "") is not None
         try:
             response = self._pool.request(
-                sent.method, f"{self.address}{sent.path}", body=sent.body, headers=headers, chunked=not has_length
+                sent.method,
+                f"{self.address}{escaped(sent.path)}",
+                body=sent.body,
+                headers=headers,
+                chunked=not has_length,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnreachableError(f"{self.address}: {error}") from None
+        if sent.at is not None and TEST_CLOCK_HEADER not in response.headers:
+            raise ClockError(f"{self.address} takes no time from a replay: it runs without a test clock")
         return Answered(response.status, response.data.decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Let go of the connections: a service that is to stop waits for them."""
+        self._pool.clear()

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 from marshmallow import ValidationError
 from sqlalchemy import Engine
 from werkzeug.datastructures import EnvironHeaders
+from werkzeug.exceptions import HTTPException
 
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of
@@ -43,6 +44,15 @@ STATUS_OF_CODE = {
     "try_again": 503,
 }
 REFUSED = 402
+# All that a callback can be told beside "OK": those above, and why a bet is refused.
+CODES = frozenset(
+    {
+        "OK", *STATUS_OF_CODE, "insufficient_funds", "credit_limit_exceeded", "bet_limit_exceeded",
+        "loss_limit_exceeded", "session_time_exceeded", "event_stake_exceeded", "customer_unknown",
+        "customer_inactive", "customer_locked", "customer_expired", "betting_not_permitted", "country_not_permitted",
+        "currency_not_supported", "bet_cancelled",
+    }
+)  # fmt: skip
 OK_BODY = '{"status":"OK"}'
 # What an unproven caller can make us store of its body.
 UNPROVEN_BODY_CAP = 4096
@@ -152,6 +162,15 @@ def _code(outcome: Outcome) -> str | None:
 def _is_within(scope: Scope, asked: Request, directory: Directory) -> bool:
     """Whether the caller speaks for every brand and game that it names; brands that do not exist are refused later."""
     return all((bet.key.client, bet.key.game) in scope or bet.key.client not in directory.brands for bet in asked.bets)
+
+
+def answer_http_error(error: HTTPException) -> Response:
+    """What no route answers: no such path, or no such method on it."""
+    code, status = (error.name or "error").lower().replace(" ", "_"), error.code or 500
+    response = Response(json.dumps({"error": code}), status, content_type="application/json")
+    if status == 405:
+        response.headers["Allow"] = dict(error.get_headers()).get("Allow", "POST")
+    return response
 
 
 def _response(id_: str, answer: Answer) -> Response:
