@@ -49,7 +49,8 @@ def test_migrations_end_where_the_models_are(empty_world: World) -> None:
         differences = [
             difference
             for difference in compare_metadata(context, Base.metadata)
-            if difference[0] != "remove_fk"  # SQLite alone has the ledger's foreign keys: see 0001
+            # SQLite alone has the ledger's foreign keys (see 0001), PostgreSQL alone the order of deliveries (0011).
+            if difference[0] != "remove_fk" and difference[:3] != ("remove_column", None, "delivery")
         ]
     assert differences == []
 

@@ -16,6 +16,7 @@ from wallet_hooks.identity.policy import PRESETS, read_policy
 from wallet_hooks.replay.fixture import VERSION, document_of
 from wallet_hooks.replay.stage import BRAND
 from wallet_hooks.sportsbook.routes import CODES
+from wallet_hooks.web.shapes import UNWANTED
 
 _DIGITS = 15
 _RESULTS = frozenset({"won", "lost", "void", "half_won", "half_lost", "cancelled", "refund", "push", "draw"})
@@ -149,7 +150,7 @@ class Redactor:
         pseudonym = self._digits(f"id {value}")
         if isinstance(value, int):
             return int(pseudonym)
-        if not value or not value.isprintable():
+        if not value or UNWANTED.search(value):
             return value and f"{pseudonym}\x01"
         return pseudonym if len(value) <= _LONGEST_ID else pseudonym * _LONGEST_ID
 

@@ -10,7 +10,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
 from wallet_hooks.web.strict_json import Number
 
 # Control characters, and the halves of surrogate pairs that JSON's \u escapes can smuggle in.
-_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _DATE_LENGTH = len("2026-12-31")
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,19}(\.\d{1,18})?", re.ASCII)
@@ -36,7 +36,7 @@ class Text(fields.Field[str]):
             raise ValidationError("Not a string.")
         if not self.min_length <= len(value) <= self.max_length:
             raise ValidationError(f"Length must be between {self.min_length} and {self.max_length}.")
-        if _UNWANTED.search(value):
+        if UNWANTED.search(value):
             raise ValidationError("Control characters are not allowed.")
         return value
 
