@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import pytest
 
 from tests.service import served
 from wallet_hooks.cli import cli
@@ -25,6 +26,11 @@ def shell(script: str, environment: dict[str, str]) -> str:
     ran = subprocess.run(["bash", "-euc", script], env=os.environ | environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def engine_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def test_the_tour_goes_as_it_is_told(database_url: str, tmp_path: Path) -> None:
@@ -54,6 +60,7 @@ def test_the_tour_goes_as_it_is_told(database_url: str, tmp_path: Path) -> None:
     assert history["status"] == "settled"
 
 
+@pytest.mark.slow
 def test_the_catalogue_runs_as_it_is_told(tmp_path: Path) -> None:
     told = shell(f"cd {ROOT}\n{block('replay run tests').replace('/tmp/', f'{tmp_path}/')}", {})
     assert re.match(r"(\d+) cases: \1 passed, 0 failed\n", told)

@@ -5,11 +5,13 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from freezegun import freeze_time
+from werkzeug.serving import make_server
 
 from tests.replay.test_catalogue import CATALOGUE
 from tests.replay.test_fixture import CASE, changed
@@ -216,12 +218,14 @@ def test_a_service_is_played_to_and_its_database_looked_at(empty_world: World, t
     assert empty_world.wager(2)["placed_at"].startswith("2026-11-21T00:00:00")
 
 
-def test_nobody_sets_the_clock_where_it_is_not_allowed(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with served(world.settings.database_url, tmp_path) as (target, _):
-        ran = run(CATALOGUE / "limits/day-limit-at-midnight.json", "--target", target, "--clock", "recorded")
-        assert (ran.returncode, "without a test clock" in ran.stderr) == (2, True)
+def test_nobody_sets_the_clock_where_it_is_not_allowed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_server("127.0.0.1", 0, world.app)
+    Thread(target=app.serve_forever, daemon=True).start()
+    target = f"http://127.0.0.1:{app.server_port}"
+    ran = run(CATALOGUE / "limits/day-limit-at-midnight.json", "--target", target, "--clock", "recorded")
+    app.shutdown()
+    app.server_close()
+    assert (ran.returncode, "without a test clock" in ran.stderr) == (2, True)
     with freeze_time("2026-11-20T12:00:00Z"):
         world.post("/bets", {"bets": [bet(77)]}, headers={"X-Test-Clock": "2020-01-01T00:00:00Z"})
         assert world.wager(77)["placed_at"].startswith("2026-11-20T12:00:00")

@@ -115,7 +115,7 @@ class Player:
 
     def _prepare(self, case: Case, played: Played) -> None:
         before = case.given.get("requests", [])
-        if self._stage is not None:
+        if self._stage is not None and (case.given or not self._sent):
             instants = [fixture.read_instant(request.get("at")) for request in before]
             begins = min((at for at in (case.at, *instants) if at is not None), default=clock.wall())
             self._stage.prepare(case.given, now=begins)
