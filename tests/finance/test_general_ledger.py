@@ -13,9 +13,13 @@ from freezegun import freeze_time
 from tests.finance.history import FIRST, LAST, asking, exported, rows
 from tests.test_commands import Shell
 from tests.world import World, bet
+from wallet_hooks import clock
+from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.exports import Options, write_file
 from wallet_hooks.finance.general_ledger import DEFAULT_CODES, XERO_LINES, read_codes
+from wallet_hooks.identity import api_tokens
+from wallet_hooks.settings import ConfigurationError
 
 PLAYERS = {"2100", "2110"}
 
@@ -133,6 +137,19 @@ def test_a_mapping_file_that_is_none_is_told(tmp_path: Path, content: str) -> No
     path.write_text(content)
     with pytest.raises(RefusedError, match=r"codes\.json"):
         read_codes(path)
+
+
+def test_the_setting_names_the_file_for_http_and_stops_a_start_without_it(history: World, tmp_path: Path) -> None:
+    path = tmp_path / "codes.json"
+    path.write_text('{"accounts": {"psp": {"code": "9999", "name": "PSP"}}}')
+    history.configure(account_codes_file=str(path))
+    with writing(history.engine) as session:
+        token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
+    answer = history.client.get("/finance/exports/journal.xero", headers={"Authorization": f"Bearer {token}"})
+    assert "9999" in {row["*AccountCode"] for row in rows(answer.data)}
+    history.configure(account_codes_file=str(tmp_path / "none.json"))
+    with pytest.raises(ConfigurationError, match="ACCOUNT_CODES_FILE"):
+        assert history.app
 
 
 def test_an_account_without_a_code_is_told_and_nothing_is_written() -> None:
