@@ -163,6 +163,16 @@ def test_what_was_refused_for_its_shape_keeps_a_shape_to_refuse(tmp_path: Path) 
         assert ran.returncode == 0, ran.stdout
 
 
+def test_an_id_with_colons_is_one_pseudonym_wherever_it_stands(tmp_path: Path) -> None:
+    document = changed("expect", "balances", to={"acme/john:smith:EUR": "1.00"})
+    document["expect"]["limits"] = {"john:smith:bet:day": {"amount_left": "1.00"}}
+    document["given"]["customers"][0]["uid"] = "john:smith"
+    (found,) = redacted(tmp_path, [document])
+    uid = found["given"]["customers"][0]["uid"]
+    assert list(found["expect"]["balances"]) == [f"acme/{uid}:EUR"]
+    assert list(found["expect"]["limits"]) == [f"{uid}:bet:day"]
+
+
 SUSPICIOUS = {
     "request.headers.Authorization": ("Bearer acme eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2lnbmF0dXJl", "JSON Web Token"),
     "request.headers.X-Key": ("sk_live_0123456789abcdef", "API key"),
