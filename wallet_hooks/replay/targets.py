@@ -6,15 +6,12 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 import urllib3
-from flask import Flask
 from sqlalchemy import Engine
-from werkzeug.exceptions import HTTPException
 from werkzeug.test import Client
 
 from wallet_hooks import clock
 from wallet_hooks.settings import Settings
-from wallet_hooks.sportsbook.routes import Callbacks, answer_http_error
-from wallet_hooks.web.countries import Countries
+from wallet_hooks.sportsbook.routes import callbacks_alone
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
 _TIMEOUT = 30.0
@@ -67,10 +64,7 @@ class InProcess:
     address = "http://127.0.0.1:8000"
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        app = Flask("replay", static_folder=None)
-        app.register_blueprint(Callbacks(engine, settings, Countries(settings.geoip_file)).blueprint())
-        app.register_error_handler(HTTPException, answer_http_error)
-        self._client = Client(app)
+        self._client = Client(callbacks_alone(engine, settings))
 
     def send(self, sent: Sent) -> Answered:
         clock.set_to(sent.at)

@@ -2,6 +2,17 @@
 
 from typing import NamedTuple
 
+# All that a callback can be told.
+CODES = frozenset(
+    {
+        "OK", "invalid_request", "unauthenticated", "forbidden", "unknown_bet", "conflict", "bet_already_settled",
+        "superseded_settlement", "length_required", "body_too_large", "not_json", "try_again", "insufficient_funds",
+        "credit_limit_exceeded", "bet_limit_exceeded", "loss_limit_exceeded", "session_time_exceeded",
+        "event_stake_exceeded", "customer_unknown", "customer_inactive", "customer_locked", "customer_expired",
+        "betting_not_permitted", "country_not_permitted", "currency_not_supported", "bet_cancelled",
+    }
+)  # fmt: skip
+
 
 class BetKey(NamedTuple):
     """A bet's identity: unique within the provider's game for one brand (`client`)."""

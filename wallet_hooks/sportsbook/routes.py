@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, Response, request
 from marshmallow import ValidationError
 from sqlalchemy import Engine
 from werkzeug.datastructures import EnvironHeaders
@@ -44,15 +44,6 @@ STATUS_OF_CODE = {
     "try_again": 503,
 }
 REFUSED = 402
-# All that a callback can be told beside "OK": those above, and why a bet is refused.
-CODES = frozenset(
-    {
-        "OK", *STATUS_OF_CODE, "insufficient_funds", "credit_limit_exceeded", "bet_limit_exceeded",
-        "loss_limit_exceeded", "session_time_exceeded", "event_stake_exceeded", "customer_unknown",
-        "customer_inactive", "customer_locked", "customer_expired", "betting_not_permitted", "country_not_permitted",
-        "currency_not_supported", "bet_cancelled",
-    }
-)  # fmt: skip
 OK_BODY = '{"status":"OK"}'
 # What an unproven caller can make us store of its body.
 UNPROVEN_BODY_CAP = 4096
@@ -164,7 +155,15 @@ def _is_within(scope: Scope, asked: Request, directory: Directory) -> bool:
     return all((bet.key.client, bet.key.game) in scope or bet.key.client not in directory.brands for bet in asked.bets)
 
 
-def answer_http_error(error: HTTPException) -> Response:
+def callbacks_alone(engine: Engine, settings: Settings) -> Flask:
+    """An application of nothing but the callbacks, for replays."""
+    app = Flask("callbacks", static_folder=None)
+    app.register_blueprint(Callbacks(engine, settings, Countries(settings.geoip_file)).blueprint())
+    app.register_error_handler(HTTPException, _answer_http_error)
+    return app
+
+
+def _answer_http_error(error: HTTPException) -> Response:
     """What no route answers: no such path, or no such method on it."""
     code, status = (error.name or "error").lower().replace(" ", "_"), error.code or 500
     response = Response(json.dumps({"error": code}), status, content_type="application/json")
