@@ -54,7 +54,7 @@ def test_the_tour_goes_as_it_is_told(database_url: str, tmp_path: Path) -> None:
     assert "balance        111.00" in told
     told = shell(block("cashier adjust"), environment)
     assert "rules hold" in told
-    captured = shell(block("replay record").replace("/tmp/", f"{tmp_path}/"), environment)
+    captured = shell(block("replay record").replace(" /tmp/", f" {tmp_path}/"), environment)
     assert captured.endswith("2 cases: 2 passed, 0 failed\n")
     history = json.loads(shell(block("exceptions list"), environment).splitlines()[0])
     assert history["status"] == "settled"
@@ -62,7 +62,7 @@ def test_the_tour_goes_as_it_is_told(database_url: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_catalogue_runs_as_it_is_told(tmp_path: Path) -> None:
-    told = shell(f"cd {ROOT}\n{block('replay run tests').replace('/tmp/', f'{tmp_path}/')}", {})
+    told = shell(f"cd {ROOT}\n{block('replay run tests').replace(' /tmp/', f' {tmp_path}/')}", {})
     assert re.match(r"(\d+) cases: \1 passed, 0 failed\n", told)
     assert (tmp_path / "run.html").exists()
 

@@ -22,6 +22,7 @@ _CALLBACK_PLANS = (
 )
 
 _RUNS = 3
+_POOL_TIMEOUT = 5.0  # people wait longer for a connection than a provider does
 T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -80,7 +81,7 @@ def _open_postgresql(url: Any, settings: Settings, *, for_callbacks: bool) -> En
         connect_args=connect_args | {"options": options},
         pool_size=4,
         max_overflow=4,
-        pool_timeout=settings.statement_timeout,
+        pool_timeout=settings.statement_timeout if for_callbacks else _POOL_TIMEOUT,
         pool_pre_ping=not for_callbacks,
         hide_parameters=True,  # errors are logged, and parameters may be secrets
     )
