@@ -28,11 +28,7 @@ def shell(script: str, environment: dict[str, str]) -> str:
     return ran.stdout
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def engine_name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
+@pytest.mark.slow
 def test_the_tour_goes_as_it_is_told(database_url: str, tmp_path: Path) -> None:
     environment = {"WALLET_HOOKS_DATABASE_URL": database_url}
     binaries = Path(sys.executable).parent
