@@ -23,6 +23,7 @@ from wallet_hooks.replay.targets import Answered, InProcess, Sent, Target
 # What may rightly be answered otherwise when it comes again: nothing was known then, or nothing was done.
 _NOT_FINAL = (404, 503)
 _UNPROVEN = Proof("none", "")
+_AT_ONCE = 16  # of what is sent again; it shares commits
 # What a value in a fixture may come to that its schema takes and a room does not.
 _CANNOT_BE = (WalletHooksError, MoneyError, ValueError, OverflowError, LookupError, SQLAlchemyError)
 
@@ -73,7 +74,10 @@ class Player:
     def play(self, cases: Sequence[Case]) -> Iterator[Played]:
         """The cases as they were played; what a second pass or the ledger's rules say goes with the last one."""
         last: Played | None = None
+        unprepared = self._prepare(cases)
         for played in self._play_all(cases):
+            played.mismatches = unprepared + played.mismatches
+            unprepared = []
             if last is not None:
                 yield last
             last = played
@@ -104,7 +108,7 @@ class Player:
         played = Played(case)
         started = clock.monotonic()
         try:
-            self._prepare(case, played)
+            self._come_before(case, played)
             self._ask(case, played)
             if self._stage is not None:
                 self._look(case, played, self._stage)
@@ -113,14 +117,26 @@ class Player:
         played.seconds = clock.monotonic() - started
         return played
 
-    def _prepare(self, case: Case, played: Played) -> None:
+    def _prepare(self, cases: Sequence[Case]) -> list[Mismatch]:
+        """Put on the stage what any of the cases has given; what cannot be is told with the first."""
+        if self._stage is None:
+            return []
+        instants = [at for case in cases for at in (case.at, *map(_at, case.given.get("requests", ()))) if at]
+        given = {
+            name: [one for case in cases for one in case.given.get(name, ())]
+            for name in ("brands", "customers", "limits", "rates")
+        }
+        try:
+            self._stage.prepare(given, now=min(instants, default=clock.wall()))
+        except _CANNOT_BE as error:
+            return [Mismatch("given", "what can be given", str(error).partition("\n")[0])]
+        return []
+
+    def _come_before(self, case: Case, played: Played) -> None:
+        """Send what came before, and hold it to the status that it was answered."""
         before = case.given.get("requests", [])
-        if self._stage is not None and (case.given or not self._sent):
-            instants = [fixture.read_instant(request.get("at")) for request in before]
-            begins = min((at for at in (case.at, *instants) if at is not None), default=clock.wall())
-            self._stage.prepare(case.given, now=begins)
         for number, request in enumerate(before):
-            answered = self._send(request, fixture.read_instant(request.get("at")) or case.at)
+            answered = self._send(request, _at(request) or case.at)
             expected = request.get("status", 200)
             if answered.status != expected:
                 actual = {"status": answered.status, "body": _body(answered)}
@@ -154,11 +170,18 @@ class Player:
         mismatches = [Mismatch("the ledger's rules", "hold", rule) for rule in stage.broken_rules()]
         if self._options.second_pass:
             before = stage.state()
-            for sent in self._sent:
-                self._target.send(sent)
+            self._send_again()
             if stage.state() != before:
                 mismatches.append(Mismatch("a second pass", "changes nothing", "the ledger has changed"))
         return mismatches
+
+    def _send_again(self) -> None:
+        """All at once, and at the time of the last: what is known has its answer, whenever and in whatever order."""
+        last = max((sent.at for sent in self._sent if sent.at), default=None)
+        again = [sent._replace(at=sent.at and last) for sent in self._sent]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(self._target.send, again):
+                pass
 
     def _send(self, request: Mapping[str, Any], at: datetime | None) -> Answered:
         sent = self._made(request, at if self._options.recorded_clock else None)
@@ -246,6 +269,10 @@ def interleaved(cases: Sequence[Case], seed: int | None) -> Sequence[Case]:
     dice.shuffle(order)
     iterators = [iter(group) for group in groups]
     return [next(iterators[number]) for number in order]
+
+
+def _at(request: Mapping[str, Any]) -> datetime | None:
+    return fixture.read_instant(request.get("at"))
 
 
 def _body(answered: Answered) -> Any:

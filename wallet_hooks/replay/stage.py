@@ -84,7 +84,7 @@ class Stage:
                 self._add_brand(session, brand, _FIRST_ID + number)
             for rate in given.get("rates", ()):
                 _set_rate(session, rate, now)
-            new = {who for customer in given.get("customers", ()) if (who := _add_customer(session, customer, now))}
+            new = _add_customers(session, given.get("customers", ()), now)
             for limit in given.get("limits", ()):
                 if (limit.get("brand", BRAND), str(limit["uid"])) in new:
                     _set_limit(session, limit, now)
@@ -241,21 +241,30 @@ def _set_rate(session: Session, rate: Mapping[str, str], now: datetime) -> None:
         set_rate(session, source=rate["source"], target=rate["target"], rate=money.parse_rate(rate["rate"]), now=now)
 
 
-def _add_customer(session: Session, customer: Mapping[str, Any], now: datetime) -> tuple[str, str] | None:
-    """Returns the customer's brand and uid, or None where it was there. A debt is had by an adjustment."""
-    client, uid = customer.get("brand", BRAND), str(customer["uid"])
-    if _customer(session, f"{client}/{uid}") is not None:
-        return None
-    brand = brand_by_client(session, client)
-    currency = customer.get("currency", brand.currency)
+def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now: datetime) -> set[tuple[str, str]]:
+    """Add those who are not there. Returns who they are: brand and uid."""
+    given = {(customer.get("brand", BRAND), str(customer["uid"])): customer for customer in customers}
+    for client in sorted({client for client, _ in given}):
+        brand = brand_by_client(session, client)
+        there = set(session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id)))
+        for key in [key for key in given if key[0] == client and key[1] in there]:
+            del given[key]
+        facts = {uid: customer for (of, uid), customer in given.items() if of == client}
+        new = [_new_customer(client, uid, customer, brand.currency) for uid, customer in facts.items()]
+        for created in create_customers(session, brand, new, now=now) if new else ():
+            _complete(session, created, facts[created.uid], now)
+    return set(given)
+
+
+def _new_customer(client: str, uid: str, customer: Mapping[str, Any], currency: str) -> NewCustomer:
+    currency = customer.get("currency", currency)
     balance = customer.get("balance", "0")
-    minor = money.parse_amount(balance.removeprefix("-"), currency)
     stake_limit, rate = customer.get("stake_limit"), customer.get("commission_rate")
-    new = NewCustomer(
+    return NewCustomer(
         uid=uid,
         username=f"r{hashlib.sha256(f'{client}/{uid}'.encode()).hexdigest()[:30]}",
         currency=currency,
-        balance=0 if balance.startswith("-") else minor,
+        balance=0 if balance.startswith("-") else money.parse_amount(balance, currency),
         credit_limit=money.parse_limit(customer.get("credit_limit", "0"), currency),
         max_stake_per_event=None if stake_limit is None else money.parse_limit(stake_limit, currency),
         roles=tuple(customer.get("roles", ("customer", "bet_placer"))),
@@ -264,12 +273,15 @@ def _add_customer(session: Session, customer: Mapping[str, Any], now: datetime) 
         expires_at=read_instant(customer.get("expires_at")),
         commission_rates=() if rate is None else ((date(2000, 1, 1), parse_percent(rate)),),
     )
-    (created,) = create_customers(session, brand, [new], now=now)
+
+
+def _complete(session: Session, created: Customer, customer: Mapping[str, Any], now: datetime) -> None:
+    """What a customer does not begin with: a login, and a debt, which is had by an adjustment."""
     created.last_login_at = read_instant(customer.get("logged_in_at"))
-    if balance.startswith("-") and minor:
-        debt = Movement(kind="adjustment", amount=-minor, reference=f"replay:{uid}", reason="given")
+    balance = customer.get("balance", "0")
+    if balance.startswith("-") and (minor := money.parse_amount(balance.removeprefix("-"), created.currency)):
+        debt = Movement(kind="adjustment", amount=-minor, reference=f"replay:{created.uid}", reason="given")
         move(session, created, debt, now=now)
-    return client, uid
 
 
 def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> None:

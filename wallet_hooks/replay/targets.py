@@ -64,7 +64,7 @@ class InProcess:
     address = "http://127.0.0.1:8000"
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        self._client = Client(callbacks_alone(engine, settings))
+        self._client = Client(callbacks_alone(engine, settings), use_cookies=False)
 
     def send(self, sent: Sent) -> Answered:
         clock.set_to(sent.at)
