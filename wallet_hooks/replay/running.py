@@ -123,7 +123,7 @@ class Player:
             return []
         instants = [at for case in cases for at in (case.at, *map(_at, case.given.get("requests", ()))) if at]
         given = {
-            name: [one for case in cases for one in case.given.get(name, ())]
+            name: _once(one for case in cases for one in case.given.get(name, ()))
             for name in ("brands", "customers", "limits", "rates")
         }
         try:
@@ -156,12 +156,12 @@ class Player:
 
     def _look(self, case: Case, played: Played, stage: Stage) -> None:
         now = case.at if self._options.recorded_clock and case.at else clock.wall()
-        for what, found in (
-            ("balances", stage.balances(case.expect.get("balances", ()))),
-            ("limits", stage.limits_left(case.expect.get("limits", ()), now=now)),
+        for what, look in (
+            ("balances", stage.balances),
+            ("limits", lambda keys: stage.limits_left(keys, now=now)),
         ):
             if what in case.expect:
-                played.actual[what] = found
+                played.actual[what] = found = look(case.expect[what])
                 if found != case.expect[what]:
                     played.mismatches.append(Mismatch(what, case.expect[what], found))
 
@@ -269,6 +269,11 @@ def interleaved(cases: Sequence[Case], seed: int | None) -> Sequence[Case]:
     dice.shuffle(order)
     iterators = [iter(group) for group in groups]
     return [next(iterators[number]) for number in order]
+
+
+def _once(items: Iterable[Any]) -> list[Any]:
+    """Without repetitions: each line of a capture may give its brand again."""
+    return list({json.dumps(item, sort_keys=True): item for item in items}.values())
 
 
 def _at(request: Mapping[str, Any]) -> datetime | None:
