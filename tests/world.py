@@ -15,10 +15,9 @@ from wallet_hooks.cashier.service import Movement, move
 from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
-from wallet_hooks.finance.closing import check_seals
-from wallet_hooks.finance.usage import check_usage
+from wallet_hooks.finance.proofs import PROOFS
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client
-from wallet_hooks.ledger.verify import CHECKS, Difference
+from wallet_hooks.ledger.verify import Difference
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import queries
 from wallet_hooks.sportsbook.bets import BetKey
@@ -167,7 +166,7 @@ class World:
 
     def differences(self) -> list[Difference]:
         with reading(self.engine) as session:
-            return [difference for check in (*CHECKS, check_seals, check_usage) for difference in check(session, None)]
+            return [difference for prove in PROOFS for difference in prove(session, None)]
 
 
 def bet(

@@ -3,8 +3,9 @@
 import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
-from flask import Flask, Response, json, request
+from flask import Flask, Response, request
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
@@ -20,7 +21,7 @@ from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.settings import ConfigurationError, Settings
-from wallet_hooks.sportsbook.routes import Callbacks
+from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.telemetry import LOG, start_logging
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER, new_request_id
@@ -42,7 +43,7 @@ def create_app(settings: Settings) -> Flask:
     countries = Countries(settings.geoip_file)
     office = Office(engine=open_engine(settings), settings=settings, countries=countries)
     app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "office": office.engine}
-    app.register_blueprint(Callbacks(engine, settings, countries).blueprint())
+    app.register_blueprint(callbacks.Callbacks(engine, settings, countries).blueprint())
     for name, routes in (("customers", customers.ROUTES), ("bookies", bookies.ROUTES), ("cashier", cashier.ROUTES)):
         app.register_blueprint(protocol.blueprint(name, routes, office))
     app.register_blueprint(limits.blueprint(office))
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> Flask:
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
         app.after_request(_tell_clock)
-    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(HTTPException, partial(callbacks.answer_http_error, envelope=_envelope))
     app.register_error_handler(Exception, _answer_defect)
     return app
 
@@ -79,15 +80,6 @@ def _account_codes(settings: Settings) -> AccountCodes:
         raise ConfigurationError(f"WALLET_HOOKS_ACCOUNT_CODES_FILE: {error}") from None
 
 
-def _answer_http_error(error: HTTPException) -> Response:
-    """What no room answered: no such path, or no such method on it."""
-    code, status = (error.name or "error").lower().replace(" ", "_"), error.code or 500
-    response = _envelope(code, status)
-    if error.code == 405 and "Allow" in dict(error.get_headers()):
-        response.headers["Allow"] = dict(error.get_headers())["Allow"]
-    return response
-
-
 def _answer_defect(error: Exception) -> Response:
     """A defect of ours: logged with its trace under an id that the answer carries, and told without it."""
     request_id = new_request_id(clock.now())
@@ -105,7 +97,7 @@ def _envelope(code: str, status: int) -> Response:
         if status == 500:
             return limits.defect_response()
         return limits.error_response(code.replace("_", " "), code, status)
-    return Response(json.dumps({"error": code}), status, content_type="application/json")
+    return callbacks.error_response(code, status)
 
 
 def _log_defect(request_id: str, error: Exception) -> None:

@@ -38,10 +38,6 @@ class Asked(NamedTuple):
         """The period's first and last instant, for what is by days of UTC."""
         return datetime.combine(self.first, time.min, UTC), datetime.combine(self.last, time.max, UTC)
 
-    def check(self) -> None:
-        """Raises RefusedError where the period is none."""
-        check_period(self.first, self.last)
-
 
 def check_period(first: date, last: date) -> None:
     """Raises RefusedError where days are no period."""

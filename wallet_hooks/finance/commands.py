@@ -9,13 +9,10 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import reading
-from wallet_hooks.finance.closing import check_seals, check_totals
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
-from wallet_hooks.finance.usage import check_usage
-from wallet_hooks.ledger.verify import CHECKS, Difference, since
-
-_CHECKS = (*CHECKS, check_totals, check_seals, check_usage)
+from wallet_hooks.finance.proofs import PROOFS
+from wallet_hooks.ledger.verify import Difference, since
 
 
 @click.command()
@@ -28,10 +25,10 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
     terminal = sys.stderr
     with (
         reading(engine) as session,
-        click.progressbar(length=len(_CHECKS), label="verify", file=terminal, hidden=not terminal.isatty()) as progress,
+        click.progressbar(length=len(PROOFS), label="verify", file=terminal, hidden=not terminal.isatty()) as progress,
     ):
         posted = None if day is None else since(session, day.date())
-        for check in _CHECKS:
+        for check in PROOFS:
             differences += check(session, posted)
             progress.update(1)
     if as_json:
@@ -39,7 +36,7 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
     else:
         for difference in differences:
             click.echo(f"{difference.rule}: {difference.where}: {difference.what}")
-        click.echo("the ledger is broken" if differences else f"{len(_CHECKS)} rules hold")
+        click.echo("the ledger is broken" if differences else f"{len(PROOFS)} rules hold")
     if differences:
         raise SystemExit(1)
 

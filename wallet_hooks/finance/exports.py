@@ -22,7 +22,7 @@ from wallet_hooks.database import reading
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.files import replacing
 from wallet_hooks.finance import general_ledger
-from wallet_hooks.finance.asked import Asked
+from wallet_hooks.finance.asked import Asked, check_period
 from wallet_hooks.finance.batches import Columns, currencies_of, in_batches, sum_of
 from wallet_hooks.finance.general_ledger import DEFAULT_CODES, LEDGERS, AccountCodes, daily_lines, files_of
 from wallet_hooks.finance.journals import DIALECTS, write_journal
@@ -54,7 +54,7 @@ def check(report: str, format_: str, asked: Asked, options: Options = PLAIN) -> 
         raise RefusedError("unknown_format", f"a format is one of {', '.join(FORMATS)}")
     if format_ not in WRITERS and report != "journal":
         raise RefusedError("unknown_format", f"{format_} is a format of the report journal alone")
-    asked.check()
+    check_period(asked.first, asked.last)
     if found.needs_customer != (asked.customer is not None):
         raise RefusedError("customer", "a statement, and nothing else, is of one customer: its brand and uid")
     for what, is_asked, fits in (

@@ -83,7 +83,6 @@ def _export(reports: Engine, report: str, format_: str, codes: AccountCodes) -> 
     """Made whole before it is sent: what goes wrong is an error then, and no torso that looks like a report."""
     asked = _asked()
     options = Options(_choice("bom"), codes, _number("part"))
-    exports.check(report, format_, asked, options)
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until it is sent
     try:
         manifest = exports.write(reports, report, format_, asked, file, options)  # type: ignore[arg-type]

@@ -34,9 +34,7 @@ class _Fixtures(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except FixtureError as error:
-            end(str(error), WRONG)
-        except ClockError as error:
+        except (FixtureError, ClockError) as error:
             end(str(error), WRONG)
         except UnreachableError as error:
             end(f"unreachable: {error}", UNREACHABLE)

@@ -22,8 +22,7 @@ from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.finance.closing import check_seals
-from wallet_hooks.finance.usage import check_usage
+from wallet_hooks.finance.proofs import PROOFS
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.identity.policy import PRESETS
@@ -31,7 +30,6 @@ from wallet_hooks.identity.secrets import read_secret
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client, set_countries, set_policy
 from wallet_hooks.ledger.models import ExchangeRate
 from wallet_hooks.ledger.service import set_rate
-from wallet_hooks.ledger.verify import CHECKS
 from wallet_hooks.limits import service as limits
 from wallet_hooks.limits.operators import set_by_operator
 from wallet_hooks.limits.rules import SESSION, in_force
@@ -80,8 +78,8 @@ class Stage:
     def prepare(self, given: Mapping[str, Any], *, now: datetime) -> None:
         """Put there what is given and not there yet. Raises what the rooms say of values that cannot be."""
         with writing(self.engine) as session:
-            for number, brand in enumerate(given.get("brands") or [_BRAND]):
-                self._add_brand(session, brand, _FIRST_ID + number)
+            for brand in given.get("brands") or [_BRAND]:
+                self._add_brand(session, brand)
             for rate in given.get("rates", ()):
                 _set_rate(session, rate, now)
             new = _add_customers(session, given.get("customers", ()), now)
@@ -89,7 +87,7 @@ class Stage:
                 if (limit.get("brand", BRAND), str(limit["uid"])) in new:
                     _set_limit(session, limit, now)
 
-    def _add_brand(self, session: Session, brand: Mapping[str, Any], id_: int) -> None:
+    def _add_brand(self, session: Session, brand: Mapping[str, Any]) -> None:
         client = brand["client"]
         if session.scalar(select(Brand.id).where(Brand.client == client)) is None:
             preset = brand.get("preset")
@@ -98,7 +96,7 @@ class Stage:
             taken = session.scalars(select(Brand.id)).all()
             add_brand(
                 session,
-                id_=max([id_ - 1, *taken]) + 1,
+                id_=max([_FIRST_ID - 1, *taken]) + 1,
                 client=client,
                 currency=brand.get("currency", "EUR"),
                 timezone=brand.get("timezone", "Europe/London"),
@@ -164,8 +162,7 @@ class Stage:
     def broken_rules(self) -> list[str]:
         """What `wallet-hooks verify` would say."""
         with reading(self.engine) as session:
-            checks = (*CHECKS, check_seals, check_usage)
-            return [f"{one.rule}: {one.where}: {one.what}" for check in checks for one in check(session, None)]
+            return [f"{one.rule}: {one.where}: {one.what}" for prove in PROOFS for one in prove(session, None)]
 
 
 Stages = Callable[[], AbstractContextManager[Stage]]
@@ -243,17 +240,18 @@ def _set_rate(session: Session, rate: Mapping[str, str], now: datetime) -> None:
 
 def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now: datetime) -> set[tuple[str, str]]:
     """Add those who are not there. Returns who they are: brand and uid."""
-    given = {(customer.get("brand", BRAND), str(customer["uid"])): customer for customer in customers}
-    for client in sorted({client for client, _ in given}):
+    by_brand: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for customer in customers:
+        by_brand.setdefault(customer.get("brand", BRAND), {}).setdefault(str(customer["uid"]), customer)
+    added = set()
+    for client, given in sorted(by_brand.items()):
         brand = brand_by_client(session, client)
         there = set(session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id)))
-        for key in [key for key in given if key[0] == client and key[1] in there]:
-            del given[key]
-        facts = {uid: customer for (of, uid), customer in given.items() if of == client}
-        new = [_new_customer(client, uid, customer, brand.currency) for uid, customer in facts.items()]
+        new = [_new_customer(client, uid, given[uid], brand.currency) for uid in given if uid not in there]
         for created in create_customers(session, brand, new, now=now) if new else ():
-            _complete(session, created, facts[created.uid], now)
-    return set(given)
+            _complete(session, created, given[created.uid], now)
+            added.add((client, created.uid))
+    return added
 
 
 def _new_customer(client: str, uid: str, customer: Mapping[str, Any], currency: str) -> NewCustomer:

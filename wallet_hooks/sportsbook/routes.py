@@ -159,17 +159,22 @@ def callbacks_alone(engine: Engine, settings: Settings) -> Flask:
     """An application of nothing but the callbacks, for replays."""
     app = Flask("callbacks", static_folder=None)
     app.register_blueprint(Callbacks(engine, settings, Countries(settings.geoip_file)).blueprint())
-    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(HTTPException, answer_http_error)
     return app
 
 
-def _answer_http_error(error: HTTPException) -> Response:
+def answer_http_error(error: HTTPException, envelope: Callable[[str, int], Response] | None = None) -> Response:
     """What no route answers: no such path, or no such method on it."""
     code, status = (error.name or "error").lower().replace(" ", "_"), error.code or 500
-    response = Response(json.dumps({"error": code}), status, content_type="application/json")
-    if status == 405:
-        response.headers["Allow"] = dict(error.get_headers()).get("Allow", "POST")
+    response = (envelope or error_response)(code, status)
+    if status == 405 and "Allow" in dict(error.get_headers()):
+        response.headers["Allow"] = dict(error.get_headers())["Allow"]
     return response
+
+
+def error_response(code: str, status: int) -> Response:
+    """A refusal in the callbacks' envelope."""
+    return Response(json.dumps({"error": code}), status, content_type="application/json")
 
 
 def _response(id_: str, answer: Answer) -> Response:
