@@ -198,12 +198,14 @@ def result(
     currency: str = "EUR",
     outcome: str = "won",
     game: str = "betflex",
+    stake: Any = "10.00",
+    pool: Any = 501,
 ) -> Item:
     """An element of `pools` in POST /winners, with one bet."""
-    settled = {"uid": uid, "currency": currency, "amount": "10.00", "odds": 2.5, "rake": 0, "payout": payout}
+    settled = {"uid": uid, "currency": currency, "amount": stake, "odds": 2.5, "rake": 0, "payout": payout}
     settled |= {"base_payout": 25, "result": outcome, "extra": {"note": "kept"}}
     return {
-        "pool": {"client": "fanteam", "game": game, "uid": 501, "currency": "EUR", "guaranteed": True},
+        "pool": {"client": "fanteam", "game": game, "uid": pool, "currency": "EUR", "guaranteed": True},
         "bets": [{"user": {"client": client, "uid": user, "name": "Ann"}, "bet": settled}],
     }
 
@@ -220,6 +222,11 @@ def refund(
 
 def error(status: int, code: str, **more: Any) -> Reply:
     return Reply(status, {"error": code, **more})
+
+
+def refused(code: str, decided: str) -> Reply:
+    """The answer of /bets to several bets, of which one decided."""
+    return Reply(402, {"error": code, "bets": [{"uid": decided, "error": code}]})
 
 
 def failed(status: int, code: str, uids: Sequence[str] = ("9",)) -> Reply:

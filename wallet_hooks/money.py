@@ -59,14 +59,14 @@ def decimals(currency: str) -> int:
 def parse_amount(text: str, currency: str, *, maximum: int = MAX_AMOUNT) -> int:
     """Read `digits[.digits]` as minor units of the currency.
 
-    Plain ASCII only: no sign, exponent, grouping or white space. Trailing zeros beyond the currency's decimals are
-    more decimals than it has. Raises AmountError and UnknownCurrencyError.
+    Plain ASCII only: no sign, exponent, grouping or white space. Trailing zeros are exact (`1.000` EUR is 100).
+    Raises AmountError and UnknownCurrencyError.
     """
     scale = decimals(currency)
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise AmountError("not an amount: digits, with an optional point and decimals, are expected")
-    whole, fraction = match[1], match[2] or ""
+    whole, fraction = match[1], (match[2] or "").rstrip("0")
     if len(fraction) > scale:
         raise AmountError(f"{currency} has {scale} decimals")
     minor = int(whole + fraction.ljust(scale, "0"))

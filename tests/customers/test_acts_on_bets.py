@@ -9,7 +9,7 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from tests.desk import Desk
-from tests.world import OK, World, bet, error, refund, result
+from tests.world import OK, World, bet, error, refund, refused, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
 from wallet_hooks.identity.service import set_countries
@@ -137,13 +137,15 @@ def test_coupons_of_one_event_count_together(world: World) -> None:
     assert world.place(bet(2, user=8, pool=502)) == OK
     assert world.place(bet(3, "10.01", user=8, pool=501)) == error(402, "event_stake_exceeded")
     both = bet(4, "6.00", user=8, pool=501), bet(5, "6.00", user=8, pool=502)
-    assert world.place(*both) == error(402, "event_stake_exceeded"), "within one request too"
+    assert world.place(*both) == refused("event_stake_exceeded", "5"), "within one request too"
     assert world.place(bet(6, "30.00", user=8, pool=503)) == OK
+    world.settle(result(2, "0", user="8", outcome="lost"))
+    assert world.place(bet(7, "10.01", user=8, pool=501)) == error(402, "event_stake_exceeded"), "settled counts"
     world.cancel(refund(1, user="8"))
-    assert world.place(bet(7, "20.00", user=8, pool=502)) == OK
+    assert world.place(bet(8, "20.00", user=8, pool=502)) == OK
     with writing(world.engine) as session:
         map_events(session, [("betflex", "502", "semifinal")])
-    assert world.place(bet(8, "30.00", user=8, pool=501)) == OK, "a map that changes is followed"
+    assert world.place(bet(9, "30.00", user=8, pool=501)) == OK, "a map that changes is followed"
 
 
 def test_commission_is_taken_of_net_winnings_at_the_rate_of_the_stake(desk: Desk) -> None:

@@ -66,8 +66,30 @@ def test_each_currency_has_its_own_decimals(world: World, currency: str, amount:
     world.customer("8", currency=currency, balance="100")
     assert world.place(bet(user=8, currency=currency, amount=amount)) == OK
     assert world.balance("8") == left
-    one_too_many = amount + ("0" if "." in amount else ".0")
+    one_too_many = amount + ("1" if "." in amount else ".1")
     assert world.place(bet(10, user=8, currency=currency, amount=one_too_many)).status == 400
+    with_zeros = amount + ("000" if "." in amount else ".000")
+    assert world.place(bet(user=8, currency=currency, amount=with_zeros)) == OK
+    assert world.balance("8") == left, "trailing zeros are exact: it is the same bet"
+
+
+@pytest.mark.parametrize("value", [None, "", "n/a", "-1", "21.005", "1e3", 10**40, True, ["21"], {}], ids=str)
+@pytest.mark.parametrize("name", ["overdraw", "ip"])
+def test_what_moves_no_money_never_refuses_a_bet(world: World, name: str, value: Any) -> None:
+    sent = bet()
+    sent["pool" if name == "overdraw" else "user"][name] = value
+    assert world.place(sent) == OK
+    assert world.wager()["possible_payout"] is None
+
+
+def test_the_brands_of_a_bet_are_one(world: World) -> None:
+    world.brand("nordbet", id_=2)
+    world.provider("nordbet")
+    sent = bet()
+    sent["pool"]["client"] = "nordbet"
+    fields = {"bets": {"0": {"pool": {"client": ["not the brand that user.client names"]}}}}
+    assert world.place(sent) == error(400, "invalid_request", fields=fields)
+    assert world.balance() == "100.00"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.world import OK, World, bet, error, failed, refund, result
+from tests.world import OK, World, bet, error, failed, refund, refused, result
 from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
 from wallet_hooks.deliveries.models import Delivery
@@ -24,7 +24,7 @@ def _the_ledger_holds(world: World) -> object:
 
 
 def test_1_one_refused_none_taken(world: World) -> None:
-    assert world.place(bet(1, "60.00"), bet(2, "60.00")) == error(402, "insufficient_funds")
+    assert world.place(bet(1, "60.00"), bet(2, "60.00")) == refused("insufficient_funds", "2")
     assert (world.balance(), world.open_stakes()) == ("100.00", "0.00")
     assert world.count("wager") == 1  # the refused one alone is remembered
     assert world.place(bet(1, "60.00")) == OK
@@ -63,13 +63,37 @@ def test_1_checks_come_in_their_order(world: World) -> None:
     assert world.place(bet(number + 2, "500.00")) == error(402, "insufficient_funds")
 
 
-def test_1_stake_per_event_counts_what_is_open_on_the_coupon(world: World) -> None:
+def test_1_stake_per_event_counts_all_stakes_on_the_coupon(world: World) -> None:
     world.change_customer(max_stake_per_event=20_00)
     assert world.place(bet(1, "15.00", pool=501), bet(2, "15.00", pool=502)) == OK
     assert world.place(bet(3, "5.01", pool=501)) == error(402, "event_stake_exceeded")
     assert world.place(bet(4, "5.00", pool=501)) == OK
-    world.settle(result(1, "0"))
-    assert world.place(bet(5, "15.00", pool=501)) == OK
+    world.settle(result(1, "0", stake="15.00"))
+    assert world.place(bet(5, "0.01", pool=501)) == error(402, "event_stake_exceeded")
+
+
+def test_1_stake_per_event_ends_at_the_limit_in_a_currency_of_three_decimals(world: World) -> None:
+    world.customer("8", currency="KWD", stake_limit="25.000")
+    assert world.place(bet(1, "25.000", user=8, currency="KWD")) == OK
+    assert world.settle(result(1, "0", user="8", currency="KWD", stake="25.000")) == OK
+    assert world.place(bet(2, "25.000", user=8, currency="KWD")) == error(402, "event_stake_exceeded")
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "voided"])
+def test_1_a_returned_stake_frees_its_room_on_the_event(world: World, is_cancelled: bool) -> None:
+    world.change_customer(max_stake_per_event=20_00)
+    assert world.place(bet(1, "20.00")) == OK
+    returned = world.cancel(refund(1)) if is_cancelled else world.settle(result(1, "20.00", outcome="void", stake="20"))
+    assert returned == OK
+    assert world.place(bet(2, "20.00")) == OK
+
+
+def test_1_a_void_that_is_corrected_takes_its_room_on_the_event_again(world: World) -> None:
+    world.change_customer(max_stake_per_event=20_00)
+    world.place(bet(1, "20.00"))
+    world.settle(result(1, "20.00", outcome="void", stake="20.00"))
+    assert world.settle(result(1, "0", outcome="lost", stake="20.00")) == OK
+    assert world.place(bet(2, "0.01")) == error(402, "event_stake_exceeded")
 
 
 def test_1_zero_stake_is_taken_even_from_an_empty_wallet(world: World) -> None:
@@ -104,11 +128,21 @@ def test_2_same_bet_twice_in_one_request_is_one_bet(world: World) -> None:
     assert world.balance() == "90.00"
 
 
-def test_2_a_bet_that_was_cancelled_stays_taken_once(world: World) -> None:
+def test_2_a_bet_that_was_cancelled_holds_no_stake_and_is_refused(world: World) -> None:
     world.place(bet())
     world.cancel(refund())
-    assert world.place(bet()) == OK
+    for _ in range(2):
+        assert world.place(bet()) == error(402, "bet_cancelled")
+    assert world.place(bet(amount="11.00")) == error(409, "conflict")
+    assert world.place(bet(10), bet()) == refused("bet_cancelled", "9")
     assert world.balance() == "100.00"
+
+
+def test_2_a_bet_that_was_settled_is_answered_as_the_first_time(world: World) -> None:
+    world.place(bet())
+    for payout, outcome in (("25.00", "won"), ("10.00", "void")):
+        world.settle(result(payout=payout, outcome=outcome))
+        assert world.place(bet()) == OK
 
 
 def test_3_a_refusal_sticks(world: World) -> None:
@@ -179,6 +213,38 @@ def test_5_cancel_before_the_bet_leaves_a_tombstone(world: World) -> None:
     assert world.settle(result()) == failed(409, "conflict")
 
 
+def test_5_an_early_cancel_is_the_users_own(world: World) -> None:
+    world.customer("8")
+    assert world.cancel(refund(user="8")) == OK
+    assert world.wager()["status"] == "cancelled"
+    assert world.settle(result()) == failed(404, "unknown_bet")
+    assert world.place(bet()) == OK
+    assert world.cancel(refund(user="8")) == failed(409, "conflict")
+    assert world.place(bet(user=8)) == error(409, "conflict")
+    assert (world.balance(), world.balance("8")) == ("90.00", "100.00")
+
+
+def test_5_each_users_early_cancel_is_kept(world: World) -> None:
+    world.customer("8")
+    for user in ("8", "7", "8"):
+        assert world.cancel(refund(user=user)) == OK
+    for user in (7, 8):
+        assert world.place(bet(user=user)) == error(402, "bet_cancelled")
+    assert world.count("wager") == 0
+
+
+@pytest.mark.parametrize("whose", [{"client": "nobody"}, {"game": "nothing"}], ids=str)
+def test_5_a_cancel_for_a_brand_or_game_that_does_not_exist_is_refused(world: World, whose: dict[str, str]) -> None:
+    assert world.cancel(refund(**whose)) == error(403, "forbidden")
+    assert world.count("early_cancel") == 0
+    if "client" in whose:
+        world.brand("nobody", id_=2)
+    world.provider(whose.get("client", "acme"), game=whose.get("game", "betflex"))
+    if "client" in whose:
+        world.customer(client="nobody")
+    assert world.place(bet(**whose)) == OK
+
+
 def test_5_cancel_after_settlement_moves_nothing(world: World) -> None:
     world.place(bet())
     world.settle(result())
@@ -238,7 +304,7 @@ def test_6_a_replaced_settlement_that_comes_again_is_superseded(world: World) ->
     assert raised["delivery"] in [delivery["id"] for delivery in world.wager()["deliveries"]]
 
 
-@pytest.mark.parametrize("outcome", ["void", "VOID", "refund", "cancelled", "push", "returned"])
+@pytest.mark.parametrize("outcome", ["void", "VOID", "refund", "cancelled", "Canceled", "push", "returned"])
 def test_6_a_void_gives_the_stake_back_and_earns_nothing(world: World, outcome: str) -> None:
     world.place(bet())
     assert world.settle(result(payout="10.00", outcome=outcome)) == OK
@@ -296,8 +362,58 @@ def test_8_settlement_of_a_refused_or_cancelled_bet_is_a_conflict(world: World) 
     world.place(bet(1, "1000.00"))
     world.place(bet(2))
     world.cancel(refund(2))
-    assert world.settle(result(1), result(2)) == failed(409, "conflict", ["1", "2"])
+    world.cancel(refund(3))
+    for _ in range(2):
+        settled = world.settle(result(1, stake="1000"), result(2), result(3, "0", outcome="lost"))
+        assert settled == failed(409, "conflict", ["1", "2", "3"])
     assert world.balance() == "100.00"
+    assert [(raised["kind"], raised["bet"]) for raised in world.exceptions()] == [
+        ("settlement_of_refused_bet", "1"),
+        ("settlement_of_cancelled_bet", "2"),
+        ("settlement_of_cancelled_bet", "3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settled", "balance", "subject"),
+    [
+        (result(payout="0", outcome="void"), "90.00", "result:void:0"),
+        (result(payout="12.00", outcome="refund"), "102.00", "result:refund:1200"),
+        (result(payout="5.00", outcome="Lost"), "95.00", "result:lost:500"),
+        (result(stake="10.01"), "115.00", "stake:1001"),
+        (result(pool=502), "115.00", "coupon:502"),
+    ],
+    ids=["void-0", "void-more", "loss", "stake", "coupon"],
+)
+def test_8_a_settlement_that_contradicts_itself_is_paid_and_raised_once(
+    world: World, settled: dict[str, Any], balance: str, subject: str
+) -> None:
+    world.place(bet())
+    for _ in range(2):
+        assert world.settle(settled) == OK
+    assert world.balance() == balance
+    assert [(raised["kind"], raised["subject"]) for raised in world.exceptions()] == [
+        ("contradictory_settlement", subject)
+    ]
+
+
+@pytest.mark.parametrize("stake", [None, "", "n/a", -1, {"no": "amount"}, "10.000", "10"], ids=str)
+def test_8_a_stake_that_cannot_be_read_or_is_the_same_contradicts_nothing(world: World, stake: Any) -> None:
+    world.place(bet())
+    assert world.settle(result(stake=stake, outcome="half lost", payout="5.00")) == OK
+    assert world.exceptions() == []
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one pool", "two pools"])
+def test_8_two_payouts_for_one_bet_in_one_request_are_invalid(world: World, together: bool) -> None:
+    world.place(bet())
+    pools = [result(payout="25.00"), result(payout="30.00")]
+    if together:
+        pools = [{"pool": pools[0]["pool"], "bets": [*pools[0]["bets"], *pools[1]["bets"]]}]
+    reply = world.settle(*pools)
+    assert (reply.status, reply.body["error"]) == (400, "invalid_request")
+    assert world.balance() == "90.00"
+    assert world.settle(result(payout="25.00"), result(payout="25.0")) == OK
 
 
 def test_8_payout_above_overdraw_is_paid_and_flagged(world: World) -> None:
@@ -318,9 +434,9 @@ def test_9_winnings_and_refunds_reach_blocked_customers(world: World, standing: 
 
 def test_9_a_correction_beyond_the_balance_leaves_a_debt(world: World) -> None:
     world.place(bet(1, "100.00"))
-    world.settle(result(1, "500.00"))
+    world.settle(result(1, "500.00", stake="100.00"))
     world.place(bet(2, "450.00"))
-    assert world.settle(result(1, "0")) == OK
+    assert world.settle(result(1, "0", stake="100.00")) == OK
     assert world.balance() == "-450.00"
     assert [raised["kind"] for raised in world.exceptions()] == ["debt_after_correction"]
     assert world.place(bet(3, "0.01")) == error(402, "insufficient_funds")
@@ -372,6 +488,18 @@ def test_11_an_unknown_bet_raises_one_exception_however_often(world: World) -> N
     for _ in range(3):
         assert world.settle(result(404)) == failed(404, "unknown_bet", ["404"])
     assert [(raised["kind"], raised["bet"]) for raised in world.exceptions()] == [("unknown_bet", "404")]
+
+
+def test_11_an_unknown_bet_that_comes_and_is_settled_needs_nobody_any_more(world: World) -> None:
+    for uid in (1, 2):
+        world.settle(result(uid))
+    world.place(bet(1), bet(2))
+    assert [raised["resolved_at"] for raised in world.exceptions()] == [None, None]
+    assert world.settle(result(1)) == OK
+    first, second = world.exceptions()
+    assert (first["bet"], first["reason"]) == ("1", "the bet came and was settled")
+    assert first["resolved_at"] is not None
+    assert second["resolved_at"] is None
 
 
 def test_11_a_person_settles_again_what_was_superseded(world: World) -> None:

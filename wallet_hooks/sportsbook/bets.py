@@ -44,13 +44,19 @@ class PlaceBet(NamedTuple):
 
 
 class SettleBet(NamedTuple):
-    """A bet's result. `payout` is None where the currency is unknown; 0 is a bet that lost."""
+    """A bet's result. `payout` is None where the currency is unknown; 0 is a bet that lost.
+
+    `stake` and `pool_uid` are the stake and coupon that the settlement names, None where it names none that can be
+    read: they are compared with the wager's, and move nothing.
+    """
 
     key: BetKey
     user_uid: str
     currency: str
     payout: int | None
     result: str | None
+    stake: int | None = None
+    pool_uid: str | None = None
 
 
 class CancelBet(NamedTuple):
@@ -94,9 +100,10 @@ class Accepted(NamedTuple):
 
 
 class Declined(NamedTuple):
-    """Nothing was done for this request; `code` says why."""
+    """Nothing was done for this request; `code` says why, and `bets` which of several bets decided: (bet id, code)."""
 
     code: str
+    bets: tuple[tuple[str, str], ...] = ()
 
 
 class Failed(NamedTuple):

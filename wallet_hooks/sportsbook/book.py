@@ -24,18 +24,15 @@ MAX_BALANCE = 2**62
 
 @dataclass(slots=True)
 class WagerState:
-    """A wager as it was read or is being made; after the key, the fields are the table's columns in their order.
-
-    A wager that was cancelled before it came has no fingerprint: nobody knows its facts yet.
-    """
+    """A wager as it was read or is being made; after the key, the fields are the table's columns in their order."""
 
     key: BetKey
     user_uid: str
     customer_id: int | None
     status: str
     refusal: str | None
-    fingerprint: str | None
-    pool_uid: str | None
+    fingerprint: str
+    pool_uid: str
     currency: str | None
     stake: int | None
     cost: int | None
@@ -83,14 +80,17 @@ class Step(NamedTuple):
 
 
 EventKey = tuple[int, str, str]  # customer id, game, event (a coupon that no map knows is its own event)
+UserBet = tuple[BetKey, str]  # a bet's id and the user's, as a cancel names them
 
 
 @dataclass(slots=True)
 class Book:
     """`journal` has the balances, `posted` earlier transactions by reference; amounts in minor units, `now` in UTC.
 
-    `limits` are by customer id, `usage` is what counts against them; `country_rules` are by brand id, `countries` by
-    the address that a bet came from, `events` by game and coupon.
+    `early_cancels` are cancels that came before their bets, `new_early_cancels` those of them that this group brought;
+    `first_settled` are the bets that it settled for the first time. `limits` are by customer id, `usage` is what counts
+    against them; `country_rules` are by brand id, `countries` by the address that a bet came from, `events` by game and
+    coupon.
     """
 
     now: datetime
@@ -106,6 +106,9 @@ class Book:
     events: Mapping[tuple[str, str], str] = field(default_factory=dict)
     event_stakes: dict[EventKey, int] = field(default_factory=dict)
     posted: Mapping[str, tuple[int, tuple[Line, ...]]] = field(default_factory=dict)
+    early_cancels: set[UserBet] = field(default_factory=set)
+    new_early_cancels: list[UserBet] = field(default_factory=list)
+    first_settled: list[BetKey] = field(default_factory=list)
     created: list[WagerState] = field(default_factory=list)
     changed: dict[BetKey, WagerState] = field(default_factory=dict)
     exceptions: list[RaisedException] = field(default_factory=list)

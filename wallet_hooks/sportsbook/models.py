@@ -10,7 +10,7 @@ from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
 
 class Wager(Base):
-    """A bet that was asked for, once and for all: taken, refused, or cancelled before it came.
+    """A bet that was asked for, once and for all: taken or refused.
 
     Its identity is the provider's: game, client (the brand's name there) and bet id. `stake` and `payout` are in
     `currency`; `cost` is the stake in the customer's own currency, `home_payout` the payout, at `rate`.
@@ -21,13 +21,14 @@ class Wager(Base):
     __tablename__ = "wager"
     __table_args__ = (
         CheckConstraint("status IN ('open', 'settled', 'cancelled', 'refused')", name="status"),
+        # The stakes that a customer placed on an event. The cost is there where a stake was taken, and never changes.
         Index(
-            "ix_wager_open_on_event",
+            "ix_wager_taken_on_event",
             "customer_id",
             "pool_uid",
             "game",
-            postgresql_where=text("status = 'open'"),
-            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("cost IS NOT NULL"),
+            sqlite_where=text("cost IS NOT NULL"),
         ),
         Index(None, "placed_at", postgresql_using="brin"),
         {"postgresql_with": {"fillfactor": "80"}},
@@ -58,6 +59,18 @@ class Wager(Base):
     replaced: Mapped[str | None] = mapped_column(Text)
     settlements: Mapped[int] = mapped_column(BigInteger, default=0)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class EarlyCancel(Base):
+    """A cancel that came before its bet: that user's bet with this id is refused when it comes."""
+
+    __tablename__ = "early_cancel"
+
+    game: Mapped[str] = mapped_column(Key(), primary_key=True)
+    client: Mapped[str] = mapped_column(Key(), primary_key=True)
+    uid: Mapped[str] = mapped_column(Key(), primary_key=True)
+    user_uid: Mapped[str] = mapped_column(Key(), primary_key=True)
+    cancelled_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class CallbackException(Base):

@@ -47,7 +47,6 @@ class Trial:
     def keep(self) -> None:
         for wager in self._taken.values():
             self.book.create(wager)
-            assert wager.fingerprint is not None
             self.book.count(wager, DayUsage(wager.cost or 0), day=self.book.booking_day(wager.key.client))
             self.book.post(wager, Step("stake", "stake", wager.fingerprint), rules.staked(wager.as_stake()))
         for event, cost in self._event_stakes.items():
@@ -64,12 +63,15 @@ def place(request: PlaceBets, book: Book) -> Accepted | Declined:
     for bet in request.bets:
         known = trial.wager(bet.key)
         if known is not None:
-            if (answer := _known_before(bet, known)) is not None:
-                return Declined(answer)
-            continue
-        if (refusal := _try(bet, trial)) is not None:
+            refusal = _known_before(bet, known)
+        elif (bet.key, bet.user_uid) in book.early_cancels:
+            refusal = "bet_cancelled"
+        elif (refusal := _try(bet, trial)) is not None:
             _refuse(bet, book, refusal)
+        if refusal == "conflict":
             return Declined(refusal)
+        if refusal is not None:
+            return Declined(refusal, ((bet.key.uid, refusal),) if len(request.bets) > 1 else ())
     trial.keep()
     return Accepted()
 
@@ -81,12 +83,10 @@ def bet_fingerprint(bet: PlaceBet) -> str:
 
 
 def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
-    """None where the bet was taken with the same facts, whatever became of it since."""
-    if wager.fingerprint is None:
-        return "bet_cancelled"
+    """None where the bet was taken with the same facts, and its stake is held or was settled."""
     if wager.fingerprint != bet_fingerprint(bet):
         return "conflict"
-    return wager.refusal
+    return "bet_cancelled" if wager.status == "cancelled" else wager.refusal
 
 
 def _try(bet: PlaceBet, trial: Trial) -> str | None:

@@ -15,7 +15,7 @@ from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.money import format_amount
 from wallet_hooks.sportsbook.bets import BetKey
 from wallet_hooks.sportsbook.book import EventKey, WagerState
-from wallet_hooks.sportsbook.models import CallbackException, Wager
+from wallet_hooks.sportsbook.models import CallbackException, EarlyCancel, Wager
 
 WAGER_COLUMNS = (*BetKey._fields, *(column.name for column in fields(WagerState) if column.name != "key"))
 
@@ -24,14 +24,20 @@ KNOWN_WAGERS = RowStatement(
     " FROM {asked} LEFT JOIN wager w USING (game, client, uid)",
     asked={"game": "text", "client": "text", "uid": "text"},
 )
-# The open stakes on each coupon, and on all other coupons of its event.
+EARLY_CANCELS = RowStatement(
+    "SELECT c.game, c.client, c.uid, c.user_uid FROM {asked} JOIN early_cancel c USING (game, client, uid, user_uid)",
+    asked={"game": "text", "client": "text", "uid": "text", "user_uid": "text"},
+)
+# Settled or not: only a stake that was returned makes room.
+_IS_STAKED = "w.cost IS NOT NULL AND w.status IN ('open', 'settled') AND coalesce(w.outcome, '') <> 'void'"
+# The stakes on each coupon, and on all other coupons of its event.
 STAKES_ON_EVENTS = RowStatement(
     "SELECT asked.customer_id, asked.game, asked.pool_uid, e.event,"
     " (SELECT sum(w.cost) FROM wager w WHERE w.customer_id = asked.customer_id AND w.pool_uid = asked.pool_uid"
-    " AND w.game = asked.game AND w.status = 'open'),"
+    f" AND w.game = asked.game AND {_IS_STAKED}),"
     " (SELECT sum(w.cost) FROM coupon_event other JOIN wager w ON w.pool_uid = other.pool_uid AND w.game = other.game"
     " WHERE other.game = e.game AND other.event = e.event AND other.pool_uid <> asked.pool_uid"
-    " AND w.customer_id = asked.customer_id AND w.status = 'open')"
+    f" AND w.customer_id = asked.customer_id AND {_IS_STAKED})"
     " FROM {asked} LEFT JOIN coupon_event e USING (game, pool_uid)",
     asked={"customer_id": "bigint", "game": "text", "pool_uid": "text"},
 )
@@ -64,11 +70,20 @@ def event_stakes(rows: Iterable[Sequence[Any]], event_of: Callable[[int, str, st
 
 
 def wager_by_key(session: Session, key: BetKey) -> Wager:
-    """Raises NotFoundError."""
+    """A wager; of a bet that was cancelled before it came, what the cancel said of it. Raises NotFoundError."""
     wager = session.get(Wager, tuple(key))
-    if wager is None:
+    if wager is not None:
+        return wager
+    early = select(EarlyCancel).where(
+        EarlyCancel.game == key.game, EarlyCancel.client == key.client, EarlyCancel.uid == key.uid
+    )
+    cancelled = session.scalars(early.order_by(EarlyCancel.cancelled_at).limit(1)).one_or_none()
+    if cancelled is None:
         raise NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
-    return wager
+    at = cancelled.cancelled_at
+    return Wager(
+        **key._asdict(), user_uid=cancelled.user_uid, status="cancelled", placed_at=at, closed_at=at, settlements=0
+    )
 
 
 def history(session: Session, wager: Wager) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from wallet_hooks.identity.credentials import Call, Denial, Scope, authenticate
 from wallet_hooks.identity.directory import Directory, DirectoryCache
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import service
-from wallet_hooks.sportsbook.bets import Accepted, Declined, Outcome, Request, Unreadable
+from wallet_hooks.sportsbook.bets import Accepted, CancelBets, Declined, Outcome, Request, Unreadable
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.sportsbook.service import Answer, Callback
 from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, LOG, REFUSALS
@@ -137,7 +137,7 @@ def render(outcome: Outcome) -> tuple[int, str]:
     if isinstance(outcome, Unreadable):
         if outcome.fields is not None:
             body["fields"] = outcome.fields
-    elif not isinstance(outcome, Declined):
+    elif outcome.bets:
         body["bets"] = [{"uid": uid, "error": error} for uid, error in outcome.bets]
     return STATUS_OF_CODE.get(code, REFUSED), json.dumps(body, separators=(",", ":"))
 
@@ -151,8 +151,15 @@ def _code(outcome: Outcome) -> str | None:
 
 
 def _is_within(scope: Scope, asked: Request, directory: Directory) -> bool:
-    """Whether the caller speaks for every brand and game that it names; brands that do not exist are refused later."""
-    return all((bet.key.client, bet.key.game) in scope or bet.key.client not in directory.brands for bet in asked.bets)
+    """Whether the caller speaks for every brand and game that it names.
+
+    A brand that does not exist is refused later, bet by bet; but a cancel would be remembered, and is refused here.
+    """
+    return all(
+        (bet.key.client, bet.key.game) in scope
+        or (bet.key.client not in directory.brands and not isinstance(asked, CancelBets))
+        for bet in asked.bets
+    )
 
 
 def callbacks_alone(engine: Engine, settings: Settings) -> Flask:

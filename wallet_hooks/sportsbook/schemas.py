@@ -10,7 +10,7 @@ from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
 from wallet_hooks.sportsbook.bets import BetKey, CancelBet, CancelBets, PlaceBet, PlaceBets, SettleBet, SettleBets
-from wallet_hooks.web.shapes import Amount, Anything, Identifier, Shape, Text, quick_reader
+from wallet_hooks.web.shapes import Amount, Anything, Identifier, Lenient, Shape, Text, quick_reader
 
 _SOME = validate.Length(min=1)
 
@@ -18,15 +18,15 @@ _SOME = validate.Length(min=1)
 class BettingUserShape(Shape):
     client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
     uid = Identifier(required=True, metadata={"description": "The customer's id at the operator."})
-    ip = Text(max_length=64, allow_none=True, metadata={"description": "Where the customer placed the bet from."})
+    ip = Lenient(Text(max_length=64), metadata={"description": "Where the customer placed the bet from."})
 
 
 class BetslipPoolShape(Shape):
-    client = Identifier(required=True)
+    client = Identifier(required=True, metadata={"description": "The brand again, the same as user.client."})
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
     game = Identifier(required=True, metadata={"description": "The provider's game, such as betflex."})
     uid = Identifier(required=True, metadata={"description": "The coupon: what the bet is on."})
-    overdraw = Amount(allow_none=True, metadata={"description": "Potential payout."})
+    overdraw = Lenient(Amount(), metadata={"description": "Potential payout."})
 
 
 class StakeShape(Shape):
@@ -55,7 +55,7 @@ class NamedUserShape(Shape):
 class SettledPoolShape(Shape):
     client = Anything(metadata={"description": "The provider's own name; the brand is user.client."})
     game = Identifier(required=True)
-    uid = Anything()
+    uid = Lenient(Identifier(), metadata={"description": "The coupon; another one than the bet's is an exception."})
     currency = Anything(metadata={"description": "Base currency of the coupon; the bet has its own."})
     overdraw = Anything()
     cost = Anything()
@@ -65,7 +65,7 @@ class SettledPoolShape(Shape):
 class ResultShape(Shape):
     uid = Identifier(required=True)
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
-    amount = Anything(metadata={"description": "The stake, for information: ours is the one recorded."})
+    amount = Lenient(Amount(), metadata={"description": "The stake; another one than the recorded is an exception."})
     payout = Amount(required=True, metadata={"description": "What the customer gets; 0 closes the bet."})
     base_payout = Anything()
     odds = Anything()
@@ -153,7 +153,14 @@ def read_place_bets(document: Any) -> PlaceBets:
 
 
 def read_settle_bets(document: Any) -> SettleBets:
-    return SettleBets(tuple(_settle_bet(*found) for found in _bets_of_pools(_load_settled(document))))
+    payouts: dict[tuple[BetKey, str], int | None] = {}
+    bets = []
+    for pool, item, path in _bets_of_pools(_load_settled(document)):
+        bet = _settle_bet(pool, item, path)
+        if payouts.setdefault((bet.key, bet.currency), bet.payout) != bet.payout:
+            raise _invalid((*path, "bet", "payout"), "another payout for the same bet than before in this request")
+        bets.append(bet)
+    return SettleBets(tuple(bets))
 
 
 def read_cancel_bets(document: Any) -> CancelBets:
@@ -178,7 +185,8 @@ def _place_bet(item: Any, index: int) -> PlaceBet:
     user, pool, bet = item["user"], item["pool"], item["bet"]
     currency = pool["currency"]
     path = ("bets", index)
-    overdraw = pool.get("overdraw")
+    if pool["client"] != user["client"]:
+        raise _invalid((*path, "pool", "client"), "not the brand that user.client names")
     return PlaceBet(
         BetKey(pool["game"], user["client"], bet["uid"]),
         user["uid"],
@@ -187,7 +195,7 @@ def _place_bet(item: Any, index: int) -> PlaceBet:
         currency,
         _minor(bet["amount"], currency, lambda: (*path, "bet", "amount")),
         bet["amount"],
-        None if overdraw is None else _minor(overdraw, currency, lambda: (*path, "pool", "overdraw")),
+        _readable_minor(pool.get("overdraw"), currency),
     )
 
 
@@ -200,6 +208,8 @@ def _settle_bet(pool: Any, item: Any, path: _Path) -> SettleBet:
         currency,
         _minor(bet["payout"], currency, lambda: (*path, "bet", "payout")),
         bet.get("result"),
+        _readable_minor(bet.get("amount"), currency),
+        pool.get("uid"),
     )
 
 
@@ -210,7 +220,19 @@ def _minor(text: str, currency: str, path: Callable[[], _Path]) -> int | None:
     except money.UnknownCurrencyError:
         return None
     except money.AmountError as error:
-        errors: Any = [str(error)]
-        for step in reversed(path()):
-            errors = {step: errors}
-        raise ValidationError(errors) from None
+        raise _invalid(path(), str(error)) from None
+
+
+def _readable_minor(text: str | None, currency: str) -> int | None:
+    """Minor units of an amount that moves no money; None where it cannot be read."""
+    try:
+        return None if text is None else money.parse_amount(text, currency)
+    except money.MoneyError:
+        return None
+
+
+def _invalid(path: _Path, message: str) -> ValidationError:
+    errors: Any = [message]
+    for step in reversed(path):
+        errors = {step: errors}
+    return ValidationError(errors)

@@ -53,6 +53,7 @@ from wallet_hooks.sportsbook.book import Book, WagerState
 from wallet_hooks.sportsbook.models import CallbackException, CouponEvent
 from wallet_hooks.sportsbook.placing import place
 from wallet_hooks.sportsbook.queries import (
+    EARLY_CANCELS,
     KNOWN_WAGERS,
     STAKES_ON_EVENTS,
     WAGER_COLUMNS,
@@ -99,6 +100,20 @@ _RAISE_EXCEPTIONS = RowStatement(
         "delivery_id": "uuid",
         "raised_at": "timestamptz",
     },
+)
+_REMEMBER_EARLY_CANCELS = RowStatement(
+    "INSERT INTO early_cancel (game, client, uid, user_uid, cancelled_at)"
+    " SELECT game, client, uid, user_uid, cancelled_at FROM {cancelled} WHERE true"
+    " ON CONFLICT (game, client, uid, user_uid) DO NOTHING",
+    cancelled={**dict.fromkeys((*_KEY, "user_uid"), "text"), "cancelled_at": "timestamptz"},
+)
+# A settlement that came before its bet needs nobody any more once the bet came and was settled.
+_RESOLVE_UNKNOWN_BETS = RowStatement(
+    "UPDATE callback_exception SET resolved_at = settled.at, reason = 'the bet came and was settled' FROM {settled}"
+    " WHERE callback_exception.game = settled.game AND callback_exception.client = settled.client"
+    " AND callback_exception.bet_uid = settled.uid AND callback_exception.kind = 'unknown_bet'"
+    " AND callback_exception.resolved_at IS NULL",
+    settled={**dict.fromkeys(_KEY, "text"), "at": "timestamptz"},
 )
 _created_values = attrgetter(*_CREATED[len(_KEY) :])
 _changed_values = attrgetter(*_CHANGED)
@@ -182,15 +197,17 @@ def _open_book(session: Session, requests: Sequence[Request], brands: Mapping[st
         LOCK_CUSTOMERS(asked),
         ACCOUNTS_OF_CUSTOMERS(asked),
         KNOWN_WAGERS(keys),
+        EARLY_CANCELS(sorted({(*bet.key, bet.user_uid) for bet in bets})),
         ledger.next_ids(count=count),
         *([COUNTRY_RULES([(id_,) for id_ in sorted({id_ for id_, _ in asked})])] if has_stakes else []),
         *([HOUSE_ACCOUNTS(house)] if house else []),
     ]
-    customers, held, wagers, ids, *others = run_together(session, calls) if bets else ([], [], [], [])
+    customers, held, wagers, cancels, ids, *others = run_together(session, calls) if bets else ([], [], [], [], [])
     journal = ledger.begin(ids, recorded_at=now)
     journal.held = held_accounts(held)
     journal.house = house_accounts(others[-1]) if house else {}
     book = Book(now, brands, customer_facts(customers), wager_states(wagers), journal)
+    book.early_cancels = {(BetKey(*key), user_uid) for *key, user_uid in cancels}
     book.country_rules = country_rules(others[0]) if has_stakes else {}
     _look_closer(session, book, requests)
     return book
@@ -300,6 +317,10 @@ def _write(session: Session, book: Book, received: Sequence[deliveries.Received]
     if book.exceptions:
         raised = [(one.kind, *one.key, one.subject, one.delivery_id, book.now) for one in book.exceptions]
         calls.append(_RAISE_EXCEPTIONS(raised))
+    if book.new_early_cancels:
+        calls.append(_REMEMBER_EARLY_CANCELS([(*key, user_uid, book.now) for key, user_uid in book.new_early_cancels]))
+    if book.first_settled:
+        calls.append(_RESOLVE_UNKNOWN_BETS([(*key, book.now) for key in book.first_settled]))
     calls += book.usage.writes()
     if received:
         calls += deliveries.records(received)

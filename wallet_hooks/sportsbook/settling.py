@@ -4,6 +4,7 @@ A settlement or a refund is never refused for a blocked, limited or expired cust
 """
 
 import json
+from collections.abc import Iterator
 
 from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
@@ -13,19 +14,20 @@ from wallet_hooks.limits.usage import DayUsage
 from wallet_hooks.sportsbook.bets import CancelBet, SettleBet
 from wallet_hooks.sportsbook.book import MAX_BALANCE, Book, Step, WagerState
 
-VOID_RESULTS = frozenset({"void", "refund", "cancelled", "push", "returned"})
+VOID_RESULTS = frozenset({"void", "refund", "cancelled", "canceled", "push", "returned"})
+LOSS_RESULTS = frozenset({"lost", "loss", "lose"})
 _VOID = "void"
 
 
 def settle(bet: SettleBet, book: Book) -> str | None:
     """Settle one bet; None when it is done (now or before), else the code of what stands against it."""
     wager = book.wagers.get(bet.key)
-    if wager is None:
-        book.raise_exception("unknown_bet", bet.key)
-        return "unknown_bet"
-    if wager.status in ("refused", "cancelled") or wager.user_uid != bet.user_uid or wager.currency != bet.currency:
-        return "conflict"
+    if (refusal := _unsettleable(bet, wager, book)) is not None:
+        return refusal
+    assert wager is not None
     assert bet.payout is not None, "a wager that was taken has a currency that is known"
+    for contradiction in _contradictions(bet, wager):
+        book.raise_exception("contradictory_settlement", bet.key, contradiction)
     outcome = outcome_of(bet.payout, bet.result, wager)
     if _is_out_of_range(wager, bet.payout, outcome, book):
         book.raise_exception("payout_out_of_range", bet.key, outcome)
@@ -39,6 +41,31 @@ def settle(bet: SettleBet, book: Book) -> str | None:
         book.raise_exception("superseded_settlement", bet.key, outcome)
         return "superseded_settlement"
     return settle_again(wager, bet.payout, bet.result, book)
+
+
+def _unsettleable(bet: SettleBet, wager: WagerState | None, book: Book) -> str | None:
+    """Why there is no stake that this settlement could settle, or None."""
+    if wager is None:
+        if (bet.key, bet.user_uid) in book.early_cancels:
+            book.raise_exception("settlement_of_cancelled_bet", bet.key)
+            return "conflict"
+        book.raise_exception("unknown_bet", bet.key)
+        return "unknown_bet"
+    if wager.status in ("refused", "cancelled"):
+        book.raise_exception(f"settlement_of_{wager.status}_bet", bet.key)
+        return "conflict"
+    return "conflict" if wager.user_uid != bet.user_uid or wager.currency != bet.currency else None
+
+
+def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
+    """What a settlement says that its own payout or the wager contradicts: paid all the same, for a person to see."""
+    result = (bet.result or "").lower()
+    if (result in VOID_RESULTS and bet.payout != wager.stake) or (result in LOSS_RESULTS and bet.payout):
+        yield f"result:{result}:{bet.payout}"
+    if bet.stake is not None and bet.stake != wager.stake:
+        yield f"stake:{bet.stake}"
+    if bet.pool_uid is not None and bet.pool_uid != wager.pool_uid:
+        yield f"coupon:{bet.pool_uid}"
 
 
 def settle_again(wager: WagerState, payout: int, result: str | None, book: Book) -> str | None:
@@ -55,6 +82,8 @@ def settle_again(wager: WagerState, payout: int, result: str | None, book: Book)
     step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(standing_id))
     book.post(wager, step, rules.reversed_(lines), standing_id)
     _count_return(wager, book, times=-1)
+    if wager.outcome == _VOID:
+        _count_on_event(wager, book)
     wager.replaced = json.dumps([*replaced_outcomes(wager), wager.outcome])
     _settle_anew(wager, payout, result, outcome, book)
     if leaves_debt:
@@ -66,7 +95,9 @@ def cancel(bet: CancelBet, book: Book) -> str | None:
     """Give a stake back once, the very amount that was recorded. Before the bet came, remember not to take it."""
     wager = book.wagers.get(bet.key)
     if wager is None:
-        _remember_cancelled(bet, book)
+        if (bet.key, bet.user_uid) not in book.early_cancels:
+            book.early_cancels.add((bet.key, bet.user_uid))
+            book.new_early_cancels.append((bet.key, bet.user_uid))
         return None
     if wager.user_uid != bet.user_uid:
         return "conflict"
@@ -76,7 +107,7 @@ def cancel(bet: CancelBet, book: Book) -> str | None:
         book.post(wager, Step("cancel", "cancel", fingerprint(wager.cost)), rules.returned(wager.as_stake()))
         _count(wager, book, wager.as_stake().cost, is_void=True)
         wager.status, wager.closed_at = "cancelled", book.now
-        _leave_event(wager, book)
+        _count_on_event(wager, book, times=-1)
         book.change(wager)
     return None
 
@@ -99,7 +130,9 @@ def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: st
     step = Step("settlement", f"settlement:{wager.settlements}", fingerprint(outcome, home_payout))
     book.post(wager, step, _lines(wager, payout, home_payout, outcome))
     if wager.status == "open":
-        _leave_event(wager, book)
+        book.first_settled.append(wager.key)
+    if outcome == _VOID:
+        _count_on_event(wager, book, times=-1)
     wager.status, wager.outcome, wager.result = "settled", outcome, result
     wager.payout, wager.home_payout, wager.closed_at = payout, home_payout, book.now
     book.change(wager)
@@ -159,33 +192,9 @@ def _is_out_of_range(wager: WagerState, payout: int, outcome: str, book: Book) -
     return max(home, balance + home) > MAX_BALANCE
 
 
-def _leave_event(wager: WagerState, book: Book) -> None:
-    """The stake is no longer open on its event."""
+def _count_on_event(wager: WagerState, book: Book, *, times: int = 1) -> None:
+    """Count the stake on its event, or with -1 take it off: it was returned."""
     stake = wager.as_stake()
-    event = book.event(stake.customer_id, wager.key.game, wager.pool_uid or "")
+    event = book.event(stake.customer_id, wager.key.game, wager.pool_uid)
     if event in book.event_stakes:
-        book.event_stakes[event] -= stake.cost
-
-
-def _remember_cancelled(bet: CancelBet, book: Book) -> None:
-    customer = book.customer(bet.key.client, bet.user_uid)
-    book.create(
-        WagerState(
-            key=bet.key,
-            user_uid=bet.user_uid,
-            customer_id=customer.id if customer else None,
-            status="cancelled",
-            refusal=None,
-            fingerprint=None,
-            pool_uid=None,
-            currency=None,
-            stake=None,
-            cost=None,
-            home_currency=None,
-            rate=None,
-            commission_rate=None,
-            possible_payout=None,
-            ip=None,
-            placed_at=book.now,
-        )
-    )
+        book.event_stakes[event] += times * stake.cost

@@ -128,6 +128,20 @@ class Few(fields.List[Any]):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
+class Lenient(fields.Field[Any]):
+    """A value that moves no money and never refuses a body: None where `inner` cannot read it."""
+
+    def __init__(self, inner: fields.Field[Any], **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+        self.inner = inner
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        try:
+            return self.inner.deserialize(value, attr, data, **kwargs)
+        except ValidationError:
+            return None
+
+
 class Anything(fields.Field[Any]):
     """A value that is not read here, whatever it is."""
 
