@@ -228,8 +228,8 @@ def test_5_each_users_early_cancel_is_kept(world: World) -> None:
     world.customer("8")
     for user in ("8", "7", "8"):
         assert world.cancel(refund(user=user)) == OK
-    for user in (7, 8):
-        assert world.place(bet(user=user)) == error(402, "bet_cancelled")
+    for uid in (7, 8):
+        assert world.place(bet(user=uid)) == error(402, "bet_cancelled")
     assert world.count("wager") == 0
 
 

@@ -1,0 +1,156 @@
+"""Sets of rows reach both engines as they are, whatever is in them, and come back as the columns' types."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Integer, String, column, literal, select, true
+
+from tests.world import World
+from wallet_hooks.database import writing
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, pipeline, run, write
+from wallet_hooks.deliveries.models import Delivery
+from wallet_hooks.sportsbook.models import CouponEvent
+
+TEXTS = [
+    "plain",
+    'quo"te',
+    "back\\slash",
+    "{braces}",
+    ",",
+    "",
+    "NULL",
+    "null",
+    "None",
+    "ß🂡",
+    "'",
+    "%s",
+    "%(x)s",
+    "$1",
+    ":x",
+    " ",
+    "a,b",
+]
+
+
+class Echoed(NamedTuple):
+    number: int
+    value: str | None
+
+
+_ECHOED = RowSet("echoed", column("number", Integer), column("value", String))
+ECHO = BulkStatement(_ECHOED, lambda _: select(*_ECHOED.c).order_by(_ECHOED.c.number), row=Echoed)
+
+
+@pytest.mark.parametrize("size", [1, 2, 20])
+def test_texts_survive(empty_world: World, size: int) -> None:
+    rows = [(number, TEXTS[number % len(TEXTS)] if number % 4 else None) for number in range(size)]
+    with empty_world.engine.begin() as connection:
+        assert run(connection, ECHO(rows)) == rows
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_each_text_survives_alone_and_among_others(empty_world: World, text: str) -> None:
+    for values in ([text], [text, text], [text, "other"], [text, None]):
+        with empty_world.engine.begin() as connection:
+            assert [row.value for row in run(connection, ECHO(list(enumerate(values))))] == values
+
+
+def test_an_empty_set_is_a_set_and_each_call_has_its_own_rows(empty_world: World) -> None:
+    with empty_world.engine.begin() as connection:
+        with pipeline(connection) as reads:
+            nothing, one = reads.add(ECHO([])), reads.add(ECHO([(1, "x")]))
+        assert (nothing.rows, one.rows) == ([], [Echoed(1, "x")])
+
+
+_DELIVERY = Delivery.__table__.c
+_received = RowSet("received", *_DELIVERY)
+_INSERT: BulkStatement[Any] = BulkStatement(
+    _received, lambda dialect: dialect.insert(Delivery).from_select(_received.names, select(*_received.c))
+)
+
+
+@dataclass(slots=True)
+class Stored:
+    id: UUID
+    received_at: datetime
+    body: bytes
+    status: int
+
+
+_asked = RowSet("asked", _DELIVERY.id)
+_FIND = BulkStatement(
+    _asked,
+    lambda _: (
+        select(_DELIVERY.id, _DELIVERY.received_at, _DELIVERY.body, _DELIVERY.status)
+        .select_from(_asked.outerjoin(Delivery, _DELIVERY.id == _asked.c.id))
+        .order_by(_DELIVERY.status)
+    ),
+    row=Stored,
+    outer=True,
+)
+
+
+def test_numbers_bytes_and_instants_survive_and_come_back_as_they_are_typed(empty_world: World) -> None:
+    now = datetime(2026, 3, 29, 0, 59, 59, 1, tzinfo=UTC)
+    bodies = [bytes(range(256)), b"", b"{}", b"\\x00"]
+    facts = {"path": "/bets", "received_at": now, "source": "", "answer": "", "duration_us": 1, "sequence": None}
+    rows: list[Any] = [
+        [(facts | {"id": f"{n:032x}", "body": body, "status": 200 + n})[name] for name in _received.names]
+        for n, body in enumerate(bodies)
+    ]
+    with empty_world.engine.begin() as connection:
+        write(connection, _INSERT(rows))
+        found = run(connection, _FIND([(f"{n:032x}",) for n in (0, 1, 2, 3, 99)]))
+    assert [(row.body, row.status) for row in found] == [(body, 200 + n) for n, body in enumerate(bodies)]
+    assert {row.received_at for row in found} == {now}
+
+
+class Mapped(NamedTuple):
+    pool_uid: str
+
+
+_EVENT = CouponEvent.__table__.c
+_mapped = RowSet("mapped", _EVENT.game, coupon=_EVENT.pool_uid)
+_NAMES = ["game", "pool_uid", "event"]
+_MAP_ONCE: BulkStatement[Any] = BulkStatement(
+    _mapped, lambda dialect: dialect.insert(CouponEvent).from_select(_NAMES, select(*_mapped.c, literal("final")))
+)
+_MAP = BulkStatement(
+    _mapped,
+    lambda dialect: (
+        dialect.insert(CouponEvent)
+        .from_select(_NAMES, select(*_mapped.c, literal("final")).where(true()))
+        .on_conflict_do_nothing(index_elements=["game", "pool_uid"])
+        .returning(_EVENT.pool_uid)
+    ),
+    row=Mapped,
+)
+
+
+def test_writes_run_as_one_and_say_how_many_rows_each_returned(empty_world: World) -> None:
+    with empty_world.engine.begin() as connection:
+        writes = Writes()
+        first = writes.add(_MAP([("betflex", "1"), ("betflex", "2")]))
+        none = writes.add(_INSERT([]))
+        again = writes.add(_MAP([("other", "1")]))
+        writes.run(connection)
+        assert (first.count, none.count, again.count) == (2, None, 1)
+    with empty_world.engine.begin() as connection:
+        assert run(connection, _MAP([("betflex", "1"), ("betflex", "4")])) == [Mapped("4")]
+
+
+def test_an_error_in_one_call_undoes_the_transaction(world: World) -> None:
+    with pytest.raises(Exception, match=r"(?i)unique"), writing(world.engine) as session:  # noqa: SIM117
+        with pipeline(session.connection()) as calls:
+            calls.add(ECHO([(1, "x")]))
+            calls.add(_MAP_ONCE([("betflex", "1"), ("betflex", "1")]))
+            calls.add(ECHO([(2, "y")]))
+
+
+def test_a_row_that_does_not_match_what_is_selected_is_a_defect(empty_world: World) -> None:
+    wrong = BulkStatement(_ECHOED, lambda _: select(_ECHOED.c.value, _ECHOED.c.number), row=Echoed)
+    with pytest.raises(AssertionError), empty_world.engine.begin() as connection:
+        run(connection, wrong([(1, "x")]))

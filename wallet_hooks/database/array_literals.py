@@ -1,0 +1,36 @@
+"""PostgreSQL's array literals: how a column of a set of rows travels as one parameter."""
+
+from collections.abc import Sequence
+from typing import Any
+
+_NUMBERS = frozenset({"smallint", "integer", "bigint"})
+
+
+def array_literal(kind: str, column: Sequence[Any]) -> str:
+    """The values of a column as PostgreSQL reads them, `kind` being the name of their type there.
+
+    Columns of one repeated value, of plain numbers or of plain text are most, and have a short way.
+    """
+    if not column:
+        return "{}"
+    first = column[0]
+    if column.count(first) == len(column):
+        return "{" + ",".join([_element(kind, first)] * len(column)) + "}"
+    if kind in _NUMBERS:
+        return "{" + ",".join(map(str, column)).replace("None", "NULL") + "}"
+    if kind == "text" and None not in column:
+        joined = '","'.join(column)
+        if "\\" not in joined and joined.count('"') == 2 * (len(column) - 1):
+            return '{"' + joined + '"}'
+    return "{" + ",".join([_element(kind, value) for value in column]) + "}"
+
+
+def _element(kind: str, value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if kind == "text":
+        escaped: str = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if kind == "bytea":
+        return f'"\\\\x{value.hex()}"'
+    return f'"{value.isoformat()}"' if kind == "timestamptz" else str(value)
