@@ -1,6 +1,8 @@
 """The answers table of the callbacks, row by row."""
 
 import io
+import json
+from codecs import BOM_UTF8
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -84,7 +86,7 @@ def test_each_currency_has_its_own_decimals(world: World, currency: str, amount:
         b'{"bets":NaN}',
         b'{"bets":[Infinity]}',
         b'{"bets":[],"bets":[]}',
-        b'\xef\xbb\xbf{"bets":[]}',
+        b'\xef\xbb\xbf\xef\xbb\xbf{"bets":[]}',
         '{"bets":[]}'.encode("utf-16"),
         b'{"bets":"\xff"}',
         b"[" * 30_000,
@@ -123,7 +125,16 @@ def test_id_of_64_characters_and_unicode_is_taken(world: World) -> None:
         ("application/json", 200),
         ("application/json; charset=utf-8", 200),
         ("Application/JSON", 200),
+        ("application/json;charset=utf8", 200),
+        ('application/json; Charset="UTF-8"', 200),
+        ("application/json; charset=utf-8;", 200),
+        ("application/json; version=1", 200),
+        ("application/json; charset=UTF8; version=1", 200),
+        ('application/json; profile="a;charset=utf-16"', 200),
         ("application/json; charset=utf-16", 415),
+        ("application/json; charset=latin1", 415),
+        ("application/json; version=1; charset=utf-7", 415),
+        ("application/jsonp", 415),
         ("text/plain", 415),
         ("application/x-www-form-urlencoded", 415),
         ("", 415),
@@ -133,6 +144,11 @@ def test_only_json_is_read(world: World, content_type: str, status: int) -> None
     reply = world.post("/bets", {"bets": [bet()]}, content_type=content_type)
     assert reply.status == status
     assert world.balance() == ("90.00" if status == 200 else "100.00")
+
+
+def test_byte_order_mark_before_the_json_is_skipped(world: World) -> None:
+    assert world.post("/bets", BOM_UTF8 + json.dumps({"bets": [bet()]}).encode()) == OK
+    assert world.balance() == "90.00"
 
 
 def test_compressed_body_is_415(world: World) -> None:
