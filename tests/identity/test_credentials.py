@@ -215,8 +215,19 @@ def test_allow_list_sees_through_the_trusted_proxies(strict: World) -> None:
     strict.configure(proxy_hops=1)
     good = bearer("acme", token())
     assert call(strict, good | {"X-Forwarded-For": "203.0.113.9"}) == OK
+    assert call(strict, good | {"X-Forwarded-For": "203.0.113.9:51008"}) == OK
+    assert call(strict, good | {"X-Forwarded-For": "203.0.113.9:510080"}) == FORBIDDEN
     assert call(strict, good | {"X-Forwarded-For": "203.0.113.9, 198.51.100.1"}) == FORBIDDEN
     assert call(strict, good) == FORBIDDEN
+
+
+def test_allow_list_knows_ipv6_addresses_with_a_port(strict: World) -> None:
+    strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["2001:db8::/32"])
+    strict.configure(proxy_hops=1)
+    good = bearer("acme", token())
+    assert call(strict, good | {"X-Forwarded-For": "[2001:db8::9]:51008"}) == OK
+    for address in ("[2001:db9::9]:51008", "unknown", "[2001:db8::9]:"):
+        assert call(strict, good | {"X-Forwarded-For": address}) == FORBIDDEN
 
 
 def test_a_provider_without_credentials_is_served_from_loopback_only(world: World) -> None:
