@@ -105,7 +105,8 @@ class Callbacks:
             body = read_body(proof.environ, cap=self._settings.body_cap)
         except RejectedBodyError as error:
             return b"", Unreadable(error.code)
-        call = Call(EnvironHeaders(proof.environ), body, proof.source, proof.now, proof.admin)
+        headers = EnvironHeaders(proof.environ)
+        call = Call(headers, body, proof.source, proof.now, proof.admin, self._settings.jwt_leeway)
         scope = authenticate(call, directory.providers)
         if isinstance(scope, Denial):
             return body[:UNPROVEN_BODY_CAP], Unreadable(scope.value)
