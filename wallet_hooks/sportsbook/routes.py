@@ -183,8 +183,6 @@ def _response(id_: str, answer: Answer) -> Response:
     response.headers["X-Request-Id"] = id_
     if answer.status == 503:
         response.headers["Retry-After"] = "1"
-    if answer.status == 413:
-        response.headers["Connection"] = "close"  # what was not read is not worth reading
     return response
 
 
