@@ -9,6 +9,7 @@ import tempfile
 from typing import Any
 
 from wallet_hooks.settings import ConfigurationError, Settings
+from wallet_hooks.web.connections import announce_closing, discard_rest, has_leftovers
 
 try:
     _settings = Settings.from_env()
@@ -48,6 +49,17 @@ def post_fork(_server: Any, worker: Any) -> None:
     processors = sorted(os.sched_getaffinity(0))
     if _settings.pin_workers and len(processors) > 1:
         os.sched_setaffinity(0, {processors[worker.age % len(processors)]})
+
+
+def pre_request(worker: Any, request: Any) -> None:
+    """Have the answer announce that the connection will be closed, where it will be."""
+    announce_closing(request, lambda: bool(worker.alive))
+
+
+def post_request(_worker: Any, request: Any, environ: Any, response: Any) -> None:
+    """Let the client read the answer, although it sent what nobody read."""
+    if response is not None and response.headers_sent and has_leftovers(request):
+        discard_rest(environ["gunicorn.socket"])
 
 
 def post_worker_init(_worker: Any) -> None:

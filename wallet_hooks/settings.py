@@ -31,6 +31,7 @@ class Settings:
     statement_timeout: float = 0.5
     retention_days: int = 400
     session_idle: float = 86_400
+    jwt_leeway: float = 30
     geoip_file: str | None = None
     account_codes_file: str | None = None
     env_tags: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Settings:
             "statement_timeout": env.float("STATEMENT_TIMEOUT", cls.statement_timeout, validate=Range(0.01, 60)),
             "retention_days": env.int("RETENTION_DAYS", cls.retention_days, validate=Range(1, 36_500)),
             "session_idle": env.float("SESSION_IDLE", cls.session_idle, validate=Range(1, 31_536_000)),
+            "jwt_leeway": env.float("JWT_LEEWAY", cls.jwt_leeway, validate=Range(0, 120)),
             "geoip_file": env.str("GEOIP_FILE", None),
             "account_codes_file": env.str("ACCOUNT_CODES_FILE", None),
             "env_tags": tuple(env.list("ENV_TAGS", [])),

@@ -88,8 +88,47 @@ def test_scout_token_that_is_wrong_is_401(scout: World, headers: dict[str, str])
 def test_scout_token_expires(scout: World) -> None:
     spoken = token(exp=time.time() + 60)
     assert call(scout, bearer("acme", spoken)) == OK
-    with freeze_time(datetime.now(UTC) + timedelta(seconds=61)):
+    with freeze_time(datetime.now(UTC) + timedelta(seconds=60 + 31)):
         assert call(scout, bearer("acme", spoken)) == UNAUTHENTICATED
+
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("claim", "first_wrong", "last_right"), [("exp", -30, -29), ("nbf", 31, 30), ("iat", 31, 30)], ids=str
+)
+def test_all_times_of_a_token_have_the_same_leeway(scout: World, claim: str, first_wrong: int, last_right: int) -> None:
+    """Seconds from now. 30 is the setting's default."""
+    with freeze_time(NOW):
+        at = NOW.timestamp()
+        valid: dict[str, Any] = {"exp": at + 600}
+        assert call(scout, bearer("acme", token(**valid | {claim: at + last_right}))) == OK
+        assert call(scout, bearer("acme", token(**valid | {claim: at + first_wrong}))) == UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("leeway", [0, 5])
+def test_the_leeway_is_a_setting(scout: World, leeway: int) -> None:
+    scout.configure(jwt_leeway=leeway)
+    with freeze_time(NOW):
+        at = NOW.timestamp()
+        far: dict[str, Any] = {"exp": at + 600}
+        for name, wrong, right in (
+            ("exp", -leeway, 1 - leeway),
+            ("nbf", leeway + 1, leeway),
+            ("iat", leeway + 1, leeway),
+        ):
+            assert call(scout, bearer("acme", token(**far | {name: at + wrong}))) == UNAUTHENTICATED
+            assert call(scout, bearer("acme", token(**far | {name: at + right}))) == OK
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("value", ["soon", True, [], 10**400, -(10**400), 1e308, "NaN"], ids=lambda v: str(v)[:6])
+def test_times_at_the_edge_of_their_type_are_judged(scout: World, claim: str, value: Any) -> None:
+    """Far in the past is right for nbf and iat, far in the future for exp; what is no instant is wrong."""
+    is_right = type(value) in (int, float) and (value > 0) == (claim == "exp")
+    reply = call(scout, bearer("acme", token(**{claim: value})))
+    assert reply == (OK if is_right else UNAUTHENTICATED)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +254,19 @@ def test_allow_list_sees_through_the_trusted_proxies(strict: World) -> None:
     strict.configure(proxy_hops=1)
     good = bearer("acme", token())
     assert call(strict, good | {"X-Forwarded-For": "203.0.113.9"}) == OK
+    assert call(strict, good | {"X-Forwarded-For": "203.0.113.9:51008"}) == OK
+    assert call(strict, good | {"X-Forwarded-For": "203.0.113.9:510080"}) == FORBIDDEN
     assert call(strict, good | {"X-Forwarded-For": "203.0.113.9, 198.51.100.1"}) == FORBIDDEN
     assert call(strict, good) == FORBIDDEN
+
+
+def test_allow_list_knows_ipv6_addresses_with_a_port(strict: World) -> None:
+    strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["2001:db8::/32"])
+    strict.configure(proxy_hops=1)
+    good = bearer("acme", token())
+    assert call(strict, good | {"X-Forwarded-For": "[2001:db8::9]:51008"}) == OK
+    for address in ("[2001:db9::9]:51008", "unknown", "[2001:db8::9]:"):
+        assert call(strict, good | {"X-Forwarded-For": address}) == FORBIDDEN
 
 
 def test_a_provider_without_credentials_is_served_from_loopback_only(world: World) -> None:

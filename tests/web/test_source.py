@@ -3,6 +3,7 @@
 import pytest
 
 from wallet_hooks.web.requests import source_of
+from wallet_hooks.web.source import read_address
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,9 @@ from wallet_hooks.web.requests import source_of
         (1, None, None, False),
         (1, "not an address", None, False),
         (1, "::ffff:203.0.113.9", "203.0.113.9", False),
+        (1, "198.51.100.1:1234, 203.0.113.9:51008", "203.0.113.9", False),
+        (2, "[2001:db8::1]:51008,10.0.0.1", "2001:db8::1", False),
+        (1, "127.0.0.1:51008", "127.0.0.1", False),
     ],
 )
 def test_the_caller_is_who_the_outermost_trusted_proxy_saw(
@@ -31,3 +35,58 @@ def test_the_caller_is_who_the_outermost_trusted_proxy_saw(
 @pytest.mark.parametrize("header", ["HTTP_FORWARDED", "HTTP_X_REAL_IP"])
 def test_any_sign_of_a_proxy_means_not_local(header: str) -> None:
     assert not source_of({"REMOTE_ADDR": "127.0.0.1", header: "x"}, proxy_hops=0).is_loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.9:51008", "203.0.113.9"),
+        ("203.0.113.9:0", "203.0.113.9"),
+        (" 203.0.113.9\t", "203.0.113.9"),
+        ('"203.0.113.9:51008"', "203.0.113.9"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:51008", "2001:db8::1"),
+        ('"[2001:db8::1]:51008"', "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("[fe80::1%25eth0]:443", "fe80::1"),
+        ("[::ffff:203.0.113.9]:51008", "203.0.113.9"),
+        ("::ffff:203.0.113.9%1", "203.0.113.9"),
+        ("0000:0000:0000:0000:0000:ffff:203.000.113.009", None),
+        ("0000:0000:0000:0000:0000:ffff:203.100.113.109", "203.100.113.109"),
+    ],
+)
+def test_a_port_and_a_zone_are_not_part_of_the_address(text: str, address: str | None) -> None:
+    read = read_address(text)
+    assert (read and str(read)) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "unknown",
+        "_hidden",
+        "203.0.113.9:",
+        "203.0.113.9:65536",
+        "203.0.113.9:http",
+        "203.0.113.9:1:2",
+        "203.0.113.9 :80",
+        "203.0.113",
+        "203.0.113.9.1",
+        '"203.0.113.9',
+        '203.0.113.9"',
+        "[203.0.113.9]:80",
+        "[2001:db8::1",
+        "2001:db8::1]",
+        "[2001:db8::1]51008",
+        "[]:80",
+        "fe80::1%",
+        "fe80::1%a b",
+        "\u0661.2.3.4",
+        "203.0.113.9\n",
+        ":" * 8000,
+    ],
+)
+def test_what_is_no_address_is_nobody_s(text: str) -> None:
+    assert read_address(text) is None

@@ -39,7 +39,8 @@ def test_numbers_stay_what_was_sent() -> None:
         (b"[" * 33 + b"]" * 33, "deeply"),
         (b'{"a":' * 100_000, "deeply"),
         (b"\xff", "UTF-8"),
-        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", "not JSON"),
+        (b"\xef\xbb\xbf", "not JSON"),
         (b"{} {}", "not JSON"),
         (b"'a'", "not JSON"),
     ],
@@ -47,6 +48,10 @@ def test_numbers_stay_what_was_sent() -> None:
 def test_what_json_is_not_is_refused(body: bytes, why: str) -> None:
     with pytest.raises(InvalidJSONError, match=why):
         read_json(body)
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert read_json(b'\xef\xbb\xbf{"a": "\xef\xbb\xbf"}') == {"a": "\ufeff"}
 
 
 def test_depth_of_32_is_read() -> None:

@@ -116,8 +116,6 @@ def error_response(code: str, status: int, data: Mapping[str, Any] | None = None
     response = Response(body, status, content_type=JSON)
     if status in (429, 503):
         response.headers["Retry-After"] = "1"
-    if status == 413:
-        response.headers["Connection"] = "close"  # what was not read is not worth reading
     return response
 
 

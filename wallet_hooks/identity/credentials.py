@@ -46,13 +46,17 @@ class Denial(Enum):
 
 
 class Call(NamedTuple):
-    """What a proof is checked against. `admin` says whether the call needs the role of that name."""
+    """What a proof is checked against. `admin` says whether the call needs the role of that name.
+
+    `leeway`, in seconds, is how far the clock of whoever made a token may be from ours.
+    """
 
     headers: Headers
     body: bytes
     source: Source
     now: datetime
     admin: bool
+    leeway: float
 
 
 Scope = frozenset[tuple[str, str]]  # the (client, game) pairs that a caller may speak for
@@ -110,8 +114,7 @@ def _prove(provider: ProviderFacts, call: Call) -> Denial | None:
 def _prove_token(call: Call, secret: str) -> Denial | None:
     token = call.headers["Authorization"].split(" ", 2)[2:]
     claims = _claims(token[0], secret) if token else None
-    now = call.now.timestamp()
-    if claims is None or not claims.get("nbf", now) <= now < claims["exp"]:
+    if claims is None or not _is_current(claims, call.now.timestamp(), call.leeway):
         return Denial.UNAUTHENTICATED
     role = claims.get("role", "user")  # older tokens have none: the lesser one is meant
     allowed = role == "admin" if call.admin else role in _PLACING_ROLES
@@ -131,7 +134,15 @@ def _claims(token: str, secret: str) -> Mapping[str, Any] | None:
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         return None
     has_id = "id" in claims or "uid" in claims
-    return claims if has_id and _is_instant(claims["exp"]) and _is_instant(claims.get("nbf", 0)) else None
+    has_instants = all(_is_instant(claims.get(name, 0)) for name in ("exp", "nbf", "iat"))
+    return claims if has_id and has_instants else None
+
+
+def _is_current(claims: Mapping[str, Any], now: float, leeway: float) -> bool:
+    """Whether a token was made, is valid already and still is, within the leeway."""
+    # The leeway is added to our clock: a claim may be an integer too large for a float.
+    begins = max(claims.get("nbf", 0), claims.get("iat", 0))
+    return bool(begins <= now + leeway and now - leeway < claims["exp"])
 
 
 def _is_instant(value: object) -> bool:

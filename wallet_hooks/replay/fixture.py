@@ -126,7 +126,7 @@ def document_of(request: Mapping[str, Any]) -> Any:
     if request.get("body_b64") is None:
         return request.get("body")
     try:
-        return json.loads(body_of(request).decode(), parse_float=str, parse_constant=_no_constant)
+        return json.loads(body_of(request).decode("utf-8-sig"), parse_float=str, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
 

@@ -105,7 +105,8 @@ class Callbacks:
             body = read_body(proof.environ, cap=self._settings.body_cap)
         except RejectedBodyError as error:
             return b"", Unreadable(error.code)
-        call = Call(EnvironHeaders(proof.environ), body, proof.source, proof.now, proof.admin)
+        headers = EnvironHeaders(proof.environ)
+        call = Call(headers, body, proof.source, proof.now, proof.admin, self._settings.jwt_leeway)
         scope = authenticate(call, directory.providers)
         if isinstance(scope, Denial):
             return body[:UNPROVEN_BODY_CAP], Unreadable(scope.value)
@@ -189,8 +190,6 @@ def _response(id_: str, answer: Answer) -> Response:
     response.headers["X-Request-Id"] = id_
     if answer.status == 503:
         response.headers["Retry-After"] = "1"
-    if answer.status == 413:
-        response.headers["Connection"] = "close"  # what was not read is not worth reading
     return response
 
 

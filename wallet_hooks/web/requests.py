@@ -4,7 +4,10 @@ import os
 import re
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+
+from werkzeug.http import parse_options_header
 
 from wallet_hooks.web.source import Source, read_address
 
@@ -39,7 +42,7 @@ def source_of(environ: Environ, *, proxy_hops: int) -> Source:
         direct = forwarded is None and "HTTP_FORWARDED" not in environ and "HTTP_X_REAL_IP" not in environ
         return Source(read_address(environ.get("REMOTE_ADDR")), direct)
     hops = forwarded.split(",") if forwarded else []
-    return Source(read_address(hops[-proxy_hops].strip()) if len(hops) >= proxy_hops else None, direct=False)
+    return Source(read_address(hops[-proxy_hops]) if len(hops) >= proxy_hops else None, direct=False)
 
 
 JSON = "application/json"
@@ -63,12 +66,17 @@ def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSO
 
 
 def media_type(environ: Environ) -> str | None:
-    """The body's media type in lower case; None where it is compressed, or not in UTF-8."""
-    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+    """Return the body's media type in lower case; None where it is compressed, or in another charset than UTF-8."""
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         return None
-    name, _, parameters = environ.get("CONTENT_TYPE", "").partition(";")
-    return name.strip().lower() if parameters.strip().lower() in _UTF8 else None
+    return _utf8_media_type(environ.get("CONTENT_TYPE", ""))
+
+
+@lru_cache(maxsize=256)
+def _utf8_media_type(header: str) -> str | None:
+    name, parameters = parse_options_header(header)
+    return name.lower() if parameters.get("charset", "utf-8").lower() in _UTF8 else None
 
 
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
-_UTF8 = ("", "charset=utf-8", 'charset="utf-8"')
+_UTF8 = ("utf-8", "utf8")

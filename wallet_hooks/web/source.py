@@ -1,5 +1,6 @@
 """Where a request came from."""
 
+import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
@@ -19,13 +20,32 @@ class Source(NamedTuple):
         return self.direct and self.address is not None and self.address.is_loopback
 
 
+# As proxies write it: perhaps quoted, an IPv6 address perhaps in brackets, perhaps with a zone, perhaps with a port.
+_FORWARDED = re.compile(
+    r"""(?P<quote>"?)
+    (?:
+      (?P<v4>[\d.]{7,15}) (?: :(?P<v4_port>\d{1,5}) )?
+    | (?P<bracket>\[)? (?P<v6>[\da-f:]{2,39}|[\da-f:]{2,30}:[\d.]{7,15}) (?: %[\w.~-]{1,64} )?
+      (?(bracket) \] (?: :(?P<v6_port>\d{1,5}) )? )
+    )
+    (?P=quote)""",
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+_MAX_PORT = 65_535
+
+
 @lru_cache(maxsize=4096)
 def read_address(text: str | None) -> Address | None:
-    """An address as text; IPv4 that is written as IPv6 is IPv4. None for anything else."""
+    """Return the address that a text names, IPv4 where IPv4 is written as IPv6; None for anything else.
+
+    A port, an IPv6 zone, brackets and quotes are not part of the address: `203.0.113.9:51008`, `[2001:db8::1]:443`,
+    `fe80::1%eth0`.
+    """
+    match = _FORWARDED.fullmatch((text or "").strip(" \t"))
+    if match is None or int(match["v4_port"] or match["v6_port"] or 0) > _MAX_PORT:
+        return None
     try:
-        address = ip_address(text or "")
+        address = ip_address(match["v4"] or match["v6"])
     except ValueError:
         return None
-    if isinstance(address, IPv4Address):
-        return address
-    return None if address.scope_id else address.ipv4_mapped or address
+    return address if isinstance(address, IPv4Address) else address.ipv4_mapped or address

@@ -5,6 +5,7 @@ time. The whole cost is linear in the body's length.
 """
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 MAX_DEPTH = 32
@@ -21,9 +22,12 @@ class Number(str):
 
 
 def read_json(body: bytes) -> Any:
-    """Read UTF-8 JSON. Raises InvalidJSONError on duplicate keys, NaN, Infinity, nesting over 32, and the rest."""
+    """Read UTF-8 JSON; a byte order mark before it is skipped.
+
+    Raises InvalidJSONError on duplicate keys, NaN, Infinity, nesting over 32, and whatever else is not JSON.
+    """
     try:
-        document = _decode(body.decode())
+        document = _decode(body.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError:
         raise InvalidJSONError("not UTF-8") from None
     except json.JSONDecodeError as error:

@@ -1,0 +1,176 @@
+"""Connections over real sockets: where the server closes one the answer says so, and nothing unread is a request."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.service import served
+from tests.world import World, bet
+
+_JSON = b"Content-Type: application/json\r\n"
+
+
+class Answer(NamedTuple):
+    status: int
+    connection: str
+    body: bytes
+
+
+class Wire:
+    """A client's end of a connection, byte by byte."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname
+        assert parts.port
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        self._received = b""
+
+    def send(self, *parts: bytes) -> None:
+        self._socket.sendall(b"".join(parts))
+
+    def answer(self) -> Answer:
+        """The next answer; it must have a length."""
+        while b"\r\n\r\n" not in self._received:
+            self._receive()
+        head, _, self._received = self._received.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        length = int(headers.get("content-length", "0"))
+        while len(self._received) < length:
+            self._receive()
+        body, self._received = self._received[:length], self._received[length:]
+        return Answer(int(first.split()[1]), headers["connection"], body)
+
+    def skip_continue(self) -> None:
+        expected = b"HTTP/1.1 100 Continue\r\n\r\n"
+        while len(self._received) < len(expected):
+            self._receive()
+        assert self._received.startswith(expected)
+        self._received = self._received.removeprefix(expected)
+
+    def is_closed(self) -> bool:
+        """Whether the server ends the connection without another byte."""
+        return self._received == b"" and self._socket.recv(1) == b""
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _receive(self) -> None:
+        received = self._socket.recv(65_536)
+        assert received, f"the connection ended after {self._received!r}"
+        self._received += received
+
+
+@contextmanager
+def wire(url: str) -> Iterator[Wire]:
+    connection = Wire(url)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def request(path: str = "/bets", body: bytes = b"", *, headers: bytes = _JSON, method: bytes = b"POST") -> bytes:
+    head = b"%s %s HTTP/1.1\r\nHost: test\r\n%sContent-Length: %d\r\n\r\n" % (method, path.encode(), headers, len(body))
+    return head + body
+
+
+def placed(uid: int) -> bytes:
+    return request(body=json.dumps({"bets": [bet(uid, "1.00")]}).encode())
+
+
+@pytest.fixture
+def url(world: World, tmp_path: Path) -> Iterator[str]:
+    world.close_app()
+    with served(world.settings.database_url, tmp_path, WALLET_HOOKS_BODY_CAP="300000") as (url, _):
+        yield url
+
+
+OTHER = request("/bets", json.dumps({"bets": [bet(666, "1.00")]}).encode())
+BIG = OTHER + b" " * (200_000 - len(OTHER))  # looks like a request to whoever begins to read in it
+TOO_BIG = OTHER + b" " * (400_000 - len(OTHER))
+
+
+CHUNKED = b"POST /bets HTTP/1.1\r\nHost: test\r\n%sTransfer-Encoding: chunked\r\n\r\n" % _JSON
+TEXT = b"Content-Type: text/plain\r\n"
+UNREAD = [
+    (request(body=BIG, headers=TEXT), 415),
+    (request(body=TOO_BIG), 413),
+    (request("/v1/customers/", BIG), 401),
+    (request("/v1/sessions/", BIG), 413),
+    (request("/v1/sessions/", BIG[:60_000], headers=TEXT), 415),
+    (request("/gateway/limits/v1/player/limits/1007", BIG, method=b"PUT"), 401),
+    (request("/finance/exports/journal.csv", BIG, method=b"GET"), 401),
+    (request("/nowhere", BIG), 404),
+    (request("/bets", BIG, method=b"PUT"), 405),
+    (request("/healthz", BIG, method=b"GET"), 200),
+    (CHUNKED + b"5\r\nabcde\r\n", 411),
+    (CHUNKED + b"1\r\na\r\n0\r\n\r\n", 411),
+    (CHUNKED + b"1\r\na\r\n0\r\n\r\n" + OTHER, 411),
+]
+
+
+def test_a_connection_with_an_unread_body_is_closed_and_the_answer_says_so(url: str, world: World) -> None:
+    for sent, status in UNREAD:
+        with wire(url) as client:
+            client.send(sent)
+            assert client.answer()[:2] == (status, "close"), sent[:80]
+            assert client.is_closed(), sent[:80]
+    assert world.count("wager") == 0
+
+
+def test_who_waits_for_100_continue_is_told_too(url: str) -> None:
+    with wire(url) as client:
+        client.send(b"POST /bets HTTP/1.1\r\nHost: test\r\n%sExpect: 100-continue\r\n" % _JSON)
+        client.send(b"Content-Length: 9000000\r\n\r\n")
+        client.skip_continue()
+        assert client.answer()[:2] == (413, "close")
+        assert client.is_closed()
+
+
+def test_the_second_of_two_requests_in_one_segment_is_not_answered(url: str, world: World) -> None:
+    with wire(url) as client:
+        client.send(placed(1), placed(2))
+        assert client.answer() == (200, "close", b'{"status":"OK"}')
+        assert client.is_closed()
+    with wire(url) as client:
+        client.send(request("/healthz", method=b"GET", headers=b""), placed(2))
+        assert client.answer()[:2] == (200, "close")
+        assert client.is_closed()
+    assert world.count("wager") == 1
+
+
+def test_half_a_request_behind_a_whole_one_closes_too(url: str) -> None:
+    with wire(url) as client:
+        client.send(placed(1), b"POST /be")
+        assert client.answer()[:2] == (200, "close")
+        assert client.is_closed()
+
+
+def test_requests_one_after_the_other_share_a_connection(url: str, world: World) -> None:
+    with wire(url) as client:
+        for uid in range(3):
+            client.send(placed(uid))
+            assert client.answer()[:2] == (200, "keep-alive")
+        # A body that came whole is discarded where it is not read; its headers and it come in one segment.
+        client.send(request("/v1/customers/", b"{}"))
+        assert client.answer()[:2] == (401, "keep-alive")
+        client.send(request(body=b"{}", headers=b"Content-Type: text/plain\r\n"))
+        assert client.answer()[:2] == (415, "keep-alive")
+        client.send(placed(3))
+        assert client.answer()[:2] == (200, "keep-alive")
+    assert world.count("wager") == 4
+
+
+def test_who_asks_to_close_is_told_so(url: str) -> None:
+    with wire(url) as client:
+        client.send(request("/healthz", method=b"GET", headers=b"Connection: close\r\n"))
+        assert client.answer()[:2] == (200, "close")
+        assert client.is_closed()
