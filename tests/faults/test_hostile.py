@@ -26,7 +26,7 @@ def test_a_payout_that_no_account_can_hold_is_refused_for_a_person(world: World)
     world.customer("8", currency="IDR")
     rate(world, "USD", "IDR", "16000")
     assert world.place(bet(user=8, currency="USD", amount="0")) == OK
-    reply = world.settle(result(user="8", currency="USD", payout="9999999999999.99"))
+    reply = world.settle(result(user="8", currency="USD", payout="9999999999999.99", stake="0"))
     assert reply == failed(400, "invalid_request")
     assert world.balance("8") == "100.00"
     assert [raised["kind"] for raised in world.exceptions()] == ["payout_out_of_range"]
