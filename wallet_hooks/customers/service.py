@@ -95,9 +95,9 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     if given.get("ccy_code", customer.currency) != customer.currency:
         raise RefusedError("currency_fixed", "a customer keeps its currency")
     if "username" in given and given["username"] != customer.username:
-        check_username(given["username"])
-        if session.scalar(select(Customer.id).where(Customer.username == given["username"])) is not None:
-            raise ConflictError(f"username {given['username']!r} is taken")
+        _check_new_username(session, given["username"])
+    if "name" in given:
+        _check_name(given["name"])
     if "roles" in given:
         roles = {**dict.fromkeys(customer.roles.split(","), True), **given["roles"]}
         customer.roles = ",".join(sorted(role for role, is_assigned in roles.items() if is_assigned))
@@ -115,6 +115,12 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     if "password_hash" in given or given.get("locked") or given.get("active") is False:
         sessions.end_all(session, customer_id=customer.id)
     session.flush()
+
+
+def _check_new_username(session: Session, username: str) -> None:
+    check_username(username)
+    if session.scalar(select(Customer.id).where(Customer.username == username)) is not None:
+        raise ConflictError(f"username {username!r} is taken")
 
 
 def _change_limits(session: Session, customer: Customer, given: Mapping[str, Any], *, by: str, now: datetime) -> None:
@@ -140,6 +146,11 @@ def check_username(username: str) -> None:
     """Raises RefusedError unless it is made of up to 64 ASCII letters and digits (seeds/000)."""
     if not 0 < len(username) <= 64 or not username.isalnum() or not username.isascii():
         raise RefusedError("bad_username", f"username {username!r}: up to 64 letters and digits are expected")
+
+
+def _check_name(name: str) -> None:
+    if len(name) > 200:
+        raise RefusedError("bad_name", f"name: {len(name)} characters; at most 200")
 
 
 def _open_with_balances(
@@ -168,8 +179,7 @@ def _check(new: NewCustomer) -> None:
     if not 0 < len(new.uid) <= 64 or not new.uid.isprintable():
         raise RefusedError("bad_uid", "a uid has 1 to 64 printable characters")
     check_username(new.username)
-    if len(new.name) > 200:
-        raise RefusedError("bad_name", "a name has at most 200 characters")
+    _check_name(new.name)
     unknown = set(new.roles) - set(ROLES)
     if unknown:
         raise RefusedError("unknown_role", f"unknown role {min(unknown)!r}")
