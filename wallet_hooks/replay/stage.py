@@ -14,7 +14,6 @@ from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.cashier.service import Movement, move
 from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid, standings
@@ -23,11 +22,14 @@ from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.proofs import PROOFS
-from wallet_hooks.identity.directory import brand_facts
+from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.identity.policy import PRESETS
 from wallet_hooks.identity.secrets import read_secret
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client, set_countries, set_policy
+from wallet_hooks.ledger import rules
+from wallet_hooks.ledger import service as ledger
+from wallet_hooks.ledger.journal import Posting, fingerprint
 from wallet_hooks.ledger.models import ExchangeRate
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.limits import service as limits
@@ -249,7 +251,7 @@ def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now
         there = set(session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id)))
         new = [_new_customer(client, uid, given[uid], brand.currency) for uid in given if uid not in there]
         for created in create_customers(session, brand, new, now=now) if new else ():
-            _complete(session, created, given[created.uid], now)
+            _complete(session, created, brand_facts(brand), given[created.uid], now)
             added.add((client, created.uid))
     return added
 
@@ -273,13 +275,17 @@ def _new_customer(client: str, uid: str, customer: Mapping[str, Any], currency: 
     )
 
 
-def _complete(session: Session, created: Customer, customer: Mapping[str, Any], now: datetime) -> None:
-    """What a customer does not begin with: a login, and a debt, which is had by an adjustment."""
+def _complete(
+    session: Session, created: Customer, brand: BrandFacts, customer: Mapping[str, Any], now: datetime
+) -> None:
+    """What a customer does not begin with: a login, and a debt, which no payment can leave but a correction may."""
     created.last_login_at = read_instant(customer.get("logged_in_at"))
     balance = customer.get("balance", "0")
     if balance.startswith("-") and (minor := money.parse_amount(balance.removeprefix("-"), created.currency)):
-        debt = Movement(kind="adjustment", amount=-minor, reference=f"replay:{created.uid}", reason="given")
-        move(session, created, debt, now=now)
+        lines = rules.adjusted(created.id, brand.client, created.currency, -minor)
+        reference = f"replay:{brand.client}:{created.uid}:debt"
+        debt = Posting("adjustment", reference, fingerprint(minor), now, brand.booking_day(now), lines, "given")
+        ledger.post_one(session, debt, holder_id=created.id, recorded_at=now)
 
 
 def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> None:
