@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.commission import Schedule, format_schedule, parse_schedule, with_rate
+from wallet_hooks.customers.commission import Schedule, with_rate
 from wallet_hooks.customers.credit import set_credit_limit
 from wallet_hooks.customers.models import ROLES, Customer
 from wallet_hooks.errors import ConflictError, RefusedError
@@ -68,10 +68,10 @@ def create_customers(
             active=customer.active,
             locked=customer.locked,
             expires_at=customer.expires_at,
-            roles=",".join(sorted({"customer", *customer.roles})),
+            roles=sorted({"customer", *customer.roles}),
             created_at=now,
             group_id=customer.group_id,
-            commission_rates=format_schedule(customer.commission_rates),
+            commission_rates=customer.commission_rates,
         )
         for customer in new
     ]
@@ -99,13 +99,13 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     if "name" in given:
         _check_name(given["name"])
     if "roles" in given:
-        roles = {**dict.fromkeys(customer.roles.split(","), True), **given["roles"]}
-        customer.roles = ",".join(sorted(role for role, is_assigned in roles.items() if is_assigned))
+        roles = {**dict.fromkeys(customer.roles, True), **given["roles"]}
+        customer.roles = sorted(role for role, is_assigned in roles.items() if is_assigned)
     if "commission_rate" in given:
         rate = given["commission_rate"]
-        schedule = parse_schedule(customer.commission_rates)
-        changed = with_rate(schedule, date_from=rate["date_from"], rate=rate["rate_pc"])
-        customer.commission_rates = format_schedule(changed)
+        customer.commission_rates = with_rate(
+            customer.commission_rates, date_from=rate["date_from"], rate=rate["rate_pc"]
+        )
     _change_limits(session, customer, given, by=by, now=now)
     for name in ("username", "password_hash", "group_id", "name", "active", "locked", "expires_at"):
         if name in given:

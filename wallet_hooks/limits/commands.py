@@ -111,7 +111,7 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
             "active": found.active,
             "locked": found.locked,
             "expires_at": found.expires_at.isoformat() if found.expires_at else None,
-            "roles": found.roles.split(","),
+            "roles": found.roles,
             "limits": _limits(session, found, brand),
         }
     if as_json:
