@@ -11,6 +11,7 @@ import wallet_hooks.bookies.models
 import wallet_hooks.cashier.models
 import wallet_hooks.customers.models
 import wallet_hooks.deliveries.models
+import wallet_hooks.exceptions.models
 import wallet_hooks.finance.models
 import wallet_hooks.identity.models
 import wallet_hooks.ledger.models
@@ -64,6 +65,7 @@ MODELS = (
     wallet_hooks.cashier.models,
     wallet_hooks.customers.models,
     wallet_hooks.deliveries.models,
+    wallet_hooks.exceptions.models,
     wallet_hooks.finance.models,
     wallet_hooks.identity.models,
     wallet_hooks.ledger.models,

@@ -19,12 +19,12 @@ _CASHIER, _FINANCE = "cashier", "finance"
 
 
 def deposit(office: Office, call: Call, username: str) -> dict[str, Any]:
-    """Credit a customer, at once or, reserved, when the payment provider confirms."""
+    """Credit a customer whose account is open, at once or, reserved, when the payment provider confirms."""
     return _move(office, call, username, service.DEPOSIT, in_two_steps=call.given.get("reserve", False))
 
 
 def confirm_deposit(office: Office, call: Call, username: str, payment_id: int) -> dict[str, Any]:
-    """The money of a reserved deposit came: credit it. Again changes nothing."""
+    """The money of a reserved deposit came: credit it. Again changes nothing. A closed account gets an exception."""
     with writing(office.engine) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
         payment = service.confirm(session, customer, payment_id, now=call.now)
@@ -40,12 +40,12 @@ def fail_deposit(office: Office, call: Call, username: str, payment_id: int) -> 
 
 
 def withdraw(office: Office, call: Call, username: str) -> dict[str, Any]:
-    """Debit a customer, at most what it may spend."""
+    """Debit a customer, at most its own money: credit is for betting."""
     return _move(office, call, username, service.WITHDRAWAL)
 
 
 def adjust(office: Office, call: Call, username: str) -> dict[str, Any]:
-    """Give to a customer or take, with a reason; for finance."""
+    """Give to a customer, or take of its own money, with a reason; for finance."""
     return _move(office, call, username, service.ADJUSTMENT, sign=-1 if call.given.get("take") else 1)
 
 

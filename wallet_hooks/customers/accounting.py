@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.commission import parse_schedule, rate_on
+from wallet_hooks.customers.commission import rate_on
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import standings
 from wallet_hooks.identity.directory import BrandFacts
@@ -33,7 +33,7 @@ def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, 
         ("credit_limit", "Agent credit limit", currency, customer.credit_limit),
     ]
     entries = [_entry(key, label, unit, money.as_decimal(minor, unit)) for key, label, unit, minor in amounts]
-    rate = rate_on(parse_schedule(customer.commission_rates), today)
+    rate = rate_on(customer.commission_rates, today)
     percent = Decimal(rate[1]) if rate else Decimal(0)
     return [*entries, _entry("commission_rate", "Current commission rate", "%", percent)]
 

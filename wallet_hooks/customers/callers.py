@@ -39,7 +39,7 @@ def authenticate(
     if found is None or customer is None or not may_log_in(customer, now=now):
         return None, None
     found.used_at = sessions.touch(engine, found, now=now, idle=idle)
-    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles.split(","))), found
+    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles)), found
 
 
 def may_log_in(customer: Customer, *, now: datetime) -> bool:

@@ -1,13 +1,41 @@
 """Customers: people and their logins. `Account` alone means an account of the ledger."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
+from wallet_hooks.customers.commission import Schedule, pairs_of, schedule_of
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime, WideAmount
 
 ROLES = ("customer", "bet_placer", "group_spy", "trade_page_viewer", "detailed_accounting", "account_viewer")
+
+
+class _ScheduleJSON(TypeDecorator[Schedule]):
+    """A commission schedule, as JSON in the database."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Schedule | None, dialect: Dialect) -> list[list[str]] | None:
+        return None if value is None else pairs_of(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Schedule | None:
+        return None if value is None else schedule_of(value)
 
 
 class Customer(Base):
@@ -38,10 +66,10 @@ class Customer(Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
     locked: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    roles: Mapped[str] = mapped_column(String(200), default="customer")
+    roles: Mapped[list[str]] = mapped_column(JSON, default=lambda: ["customer"], server_default='["customer"]')
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     group_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("customer_group.id"))
-    commission_rates: Mapped[str] = mapped_column(Text, default="", server_default="")
+    commission_rates: Mapped[Schedule] = mapped_column(_ScheduleJSON, default=(), server_default="[]")
     failed_logins: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     limited: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from wallet_hooks import money
-from wallet_hooks.customers.commission import Schedule, parse_percent, parse_schedule, rate_on
+from wallet_hooks.customers.commission import Schedule, parse_percent, rate_on
 from wallet_hooks.customers.models import ROLES, CreditLimitChange, Customer
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
@@ -159,8 +159,7 @@ def customer_data(
 ) -> dict[str, Any]:
     """A customer as it goes out. `manages` says whether it manages a group; None leaves the permissions out."""
     stake = customer.max_stake_per_event
-    roles = set(customer.roles.split(","))
-    schedule = parse_schedule(customer.commission_rates)
+    roles, schedule = set(customer.roles), customer.commission_rates
     data: dict[str, Any] = {
         "id": customer.id,
         "uid": customer.uid,

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.commission import Schedule, format_schedule, parse_schedule, with_rate
+from wallet_hooks.customers.commission import Schedule, with_rate
 from wallet_hooks.customers.credit import set_credit_limit
 from wallet_hooks.customers.models import ROLES, Customer
 from wallet_hooks.errors import ConflictError, RefusedError
@@ -68,10 +68,10 @@ def create_customers(
             active=customer.active,
             locked=customer.locked,
             expires_at=customer.expires_at,
-            roles=",".join(sorted({"customer", *customer.roles})),
+            roles=sorted({"customer", *customer.roles}),
             created_at=now,
             group_id=customer.group_id,
-            commission_rates=format_schedule(customer.commission_rates),
+            commission_rates=customer.commission_rates,
         )
         for customer in new
     ]
@@ -95,17 +95,17 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     if given.get("ccy_code", customer.currency) != customer.currency:
         raise RefusedError("currency_fixed", "a customer keeps its currency")
     if "username" in given and given["username"] != customer.username:
-        check_username(given["username"])
-        if session.scalar(select(Customer.id).where(Customer.username == given["username"])) is not None:
-            raise ConflictError(f"username {given['username']!r} is taken")
+        _check_new_username(session, given["username"])
+    if "name" in given:
+        _check_name(given["name"])
     if "roles" in given:
-        roles = {**dict.fromkeys(customer.roles.split(","), True), **given["roles"]}
-        customer.roles = ",".join(sorted(role for role, is_assigned in roles.items() if is_assigned))
+        roles = {**dict.fromkeys(customer.roles, True), **given["roles"]}
+        customer.roles = sorted(role for role, is_assigned in roles.items() if is_assigned)
     if "commission_rate" in given:
         rate = given["commission_rate"]
-        schedule = parse_schedule(customer.commission_rates)
-        changed = with_rate(schedule, date_from=rate["date_from"], rate=rate["rate_pc"])
-        customer.commission_rates = format_schedule(changed)
+        customer.commission_rates = with_rate(
+            customer.commission_rates, date_from=rate["date_from"], rate=rate["rate_pc"]
+        )
     _change_limits(session, customer, given, by=by, now=now)
     for name in ("username", "password_hash", "group_id", "name", "active", "locked", "expires_at"):
         if name in given:
@@ -115,6 +115,12 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     if "password_hash" in given or given.get("locked") or given.get("active") is False:
         sessions.end_all(session, customer_id=customer.id)
     session.flush()
+
+
+def _check_new_username(session: Session, username: str) -> None:
+    check_username(username)
+    if session.scalar(select(Customer.id).where(Customer.username == username)) is not None:
+        raise ConflictError(f"username {username!r} is taken")
 
 
 def _change_limits(session: Session, customer: Customer, given: Mapping[str, Any], *, by: str, now: datetime) -> None:
@@ -140,6 +146,11 @@ def check_username(username: str) -> None:
     """Raises RefusedError unless it is made of up to 64 ASCII letters and digits (seeds/000)."""
     if not 0 < len(username) <= 64 or not username.isalnum() or not username.isascii():
         raise RefusedError("bad_username", f"username {username!r}: up to 64 letters and digits are expected")
+
+
+def _check_name(name: str) -> None:
+    if len(name) > 200:
+        raise RefusedError("bad_name", f"name: {len(name)} characters; at most 200")
 
 
 def _open_with_balances(
@@ -168,8 +179,7 @@ def _check(new: NewCustomer) -> None:
     if not 0 < len(new.uid) <= 64 or not new.uid.isprintable():
         raise RefusedError("bad_uid", "a uid has 1 to 64 printable characters")
     check_username(new.username)
-    if len(new.name) > 200:
-        raise RefusedError("bad_name", "a name has at most 200 characters")
+    _check_name(new.name)
     unknown = set(new.roles) - set(ROLES)
     if unknown:
         raise RefusedError("unknown_role", f"unknown role {min(unknown)!r}")

@@ -1,7 +1,7 @@
 """`wallet-hooks brand …`, `wallet-hooks provider …` and `wallet-hooks token …`."""
 
 import json
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 from sqlalchemy import Engine, select
@@ -12,6 +12,7 @@ from wallet_hooks.identity import api_tokens, service
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import ApiToken, Brand, Provider
+from wallet_hooks.listing import echo_rows
 
 POLICIES = ("ukgc", "sweden", "germany", "ontario", "mga")
 
@@ -82,11 +83,12 @@ def list_brands(engine: Engine, as_json: bool) -> None:
     with reading(engine) as session:
         fields = ("id", "client", "currency", "timezone", "day_start", "policy")
         rows = [{f: getattr(b, f) for f in fields} for b in session.scalars(select(Brand).order_by(Brand.id))]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        click.echo(f"{row['id']:>8}  {row['client']:<20} {row['currency']}  {row['timezone']}")
+    echo_rows(
+        rows,
+        as_json=as_json,
+        line=lambda row: f"{row['id']:>8}  {row['client']:<20} {row['currency']}  {row['timezone']}",
+        empty="no brands",
+    )
 
 
 @click.group()
@@ -120,12 +122,12 @@ def list_providers(engine: Engine, as_json: bool) -> None:
             {"game": p.game, "brand": p.brand.client, "auth": p.auth, "secrets": p.secrets, "allow": p.allow}
             for p in session.scalars(select(Provider).order_by(Provider.id))
         ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        places = ", ".join(row["allow"]) or "anywhere"
-        click.echo(f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {places}")
+    echo_rows(rows, as_json=as_json, line=_provider_line, empty="no providers")
+
+
+def _provider_line(row: dict[str, Any]) -> str:
+    places = ", ".join(row["allow"]) or "anywhere"
+    return f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {places}"
 
 
 @click.group()
@@ -164,12 +166,12 @@ def list_tokens(engine: Engine, as_json: bool) -> None:
             }
             for row in session.scalars(select(ApiToken).order_by(ApiToken.id))
         ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        state = "revoked" if row["revoked_at"] else f"last used {row['used_at'] or 'never'}"
-        click.echo(f"{row['id']:>6}  {row['role']:<12} {row['name']:<24} {state}")
+    echo_rows(rows, as_json=as_json, line=_token_line, empty="no tokens")
+
+
+def _token_line(row: dict[str, Any]) -> str:
+    state = "revoked" if row["revoked_at"] else f"last used {row['used_at'] or 'never'}"
+    return f"{row['id']:>6}  {row['role']:<12} {row['name']:<24} {state}"
 
 
 @token.command("revoke")

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Date, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Date, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
@@ -21,8 +21,8 @@ class Brand(Base):
     timezone: Mapped[str] = mapped_column(String(64))
     day_start: Mapped[str] = mapped_column(String(5), default="00:00")
     policy: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    allowed_countries: Mapped[str] = mapped_column(Text, default="", server_default="")
-    denied_countries: Mapped[str] = mapped_column(Text, default="", server_default="")
+    allowed_countries: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    denied_countries: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
 
 
 class Provider(Base):

@@ -20,6 +20,7 @@ from wallet_hooks.limits import operators, service
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import SESSION, in_force
 from wallet_hooks.limits.service import Standing, player_of
+from wallet_hooks.listing import echo_lines
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
 
@@ -54,12 +55,7 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"limits": rows, "left": left}))
         return
-    for row in rows:
-        reasons = "; ".join(row[name] for name in ("reason", "end_reason") if row[name])
-        click.echo(
-            f"{row['id']:>6}  {row['type']:<10} {row['frame']:<8} {row['amount'] or 'no limit':>14}"
-            f"  {row['status']:<10} by {row['set_by']} {row['changed_by']}, {row['created_at']}  {reasons}"
-        )
+    echo_lines(map(_line, rows), empty="no limits")
     for name, amount in left.items():
         click.echo(f"left of {name}: {amount}")
 
@@ -115,7 +111,7 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
             "active": found.active,
             "locked": found.locked,
             "expires_at": found.expires_at.isoformat() if found.expires_at else None,
-            "roles": found.roles.split(","),
+            "roles": found.roles,
             "limits": _limits(session, found, brand),
         }
     if as_json:
@@ -160,6 +156,14 @@ def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
         "ended_at": row.ended_at.isoformat() if row.ended_at else None,
         "end_reason": row.end_reason,
     }
+
+
+def _line(row: dict[str, Any]) -> str:
+    reasons = "; ".join(row[name] for name in ("reason", "end_reason") if row[name])
+    return (
+        f"{row['id']:>6}  {row['type']:<10} {row['frame']:<8} {row['amount'] or 'no limit':>14}"
+        f"  {row['status']:<10} by {row['set_by']} {row['changed_by']}, {row['created_at']}  {reasons}"
+    )
 
 
 def _told(type_: str, amount: int, currency: str) -> str:

@@ -8,7 +8,6 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
@@ -50,7 +49,7 @@ from wallet_hooks.sportsbook.bets import (
     SettleBets,
 )
 from wallet_hooks.sportsbook.book import Book, WagerState
-from wallet_hooks.sportsbook.models import CallbackException, CouponEvent
+from wallet_hooks.sportsbook.models import CouponEvent
 from wallet_hooks.sportsbook.placing import place
 from wallet_hooks.sportsbook.queries import (
     EARLY_CANCELS,
@@ -392,13 +391,3 @@ def map_events(session: Session, rows: Iterable[Sequence[str]]) -> int:
             raise RefusedError("bad_row", f"row {count}: three columns of 1 to 64 printable characters are expected")
         session.merge(CouponEvent(game=row[0], pool_uid=row[1], event=row[2]))
     return count
-
-
-def resolve_exception(session: Session, id_: int, *, reason: str, now: datetime) -> None:
-    """Close what needed a person. Raises NotFoundError, or RefusedError where it was closed before."""
-    row = session.scalar(select(CallbackException).where(CallbackException.id == id_).with_for_update())
-    if row is None:
-        raise NotFoundError(f"no exception {id_}")
-    if row.resolved_at is not None:
-        raise RefusedError("resolved", f"exception {id_} was resolved before: {row.reason}")
-    row.resolved_at, row.reason = now, reason
