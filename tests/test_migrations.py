@@ -1,11 +1,13 @@
 """Migrations are numbered, go up, down and up again, and end where the models are."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from freezegun import freeze_time
+from sqlalchemy import Engine, inspect, text
 
 import wallet_hooks.bookies.models
 import wallet_hooks.cashier.models
@@ -17,6 +19,7 @@ import wallet_hooks.identity.models
 import wallet_hooks.ledger.models
 import wallet_hooks.limits.models
 import wallet_hooks.sportsbook.models
+from tests.limits.player import Player
 from tests.world import World
 from wallet_hooks.database import Base
 from wallet_hooks.database.migrating import downgrade, upgrade
@@ -54,6 +57,31 @@ def test_migrations_end_where_the_models_are(empty_world: World) -> None:
             if difference[0] != "remove_fk" and difference[:3] != ("remove_column", None, "delivery")
         ]
     assert differences == []
+
+
+def test_a_pending_removal_of_all_limits_becomes_one_for_each_frame(world: World) -> None:
+    """0013: a frame that is set later stays, whatever was asked for before."""
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        player = Player(world)
+        player.set(bet=("day", "10"))
+        player.set(bet=("week", "50"))
+        player.set(bet=("week", "60"))
+        downgrade(world.engine, "0011")
+        removal = text(
+            "INSERT INTO player_limit (customer_id, type, frame, status, set_by, moves, changed_by, created_at,"
+            " anchored_at, effective_at, needs_confirmation) SELECT customer_id, type, 'no_limit', 'PENDING', set_by,"
+            " moves, changed_by, created_at, anchored_at, effective_at, needs_confirmation FROM player_limit"
+            " WHERE status = 'PENDING'"
+        )
+        with world.engine.begin() as connection:
+            connection.execute(removal)
+        upgrade(world.engine)
+        rows = player.get()["pending"]["bet"]["all"]
+        assert {row["time_frame"]: row["amount"] for row in rows} == {"week": "60", "day": "no_limit"}
+        player.set(bet=("month", "500"))
+        moment.tick(timedelta(hours=24))
+        assert player.swap(*(row["row_id"] for row in rows)).status == 200
+        assert player.active() == {"week": "60", "month": "500"}
 
 
 def tables(engine: Engine) -> set[str]:

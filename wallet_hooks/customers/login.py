@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.play_sessions import remember_login
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import UnauthenticatedError
 from wallet_hooks.identity import sessions
@@ -35,6 +36,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
             customer = session.scalars(locked(own, Customer)).one()
             is_right = is_right and customer.password_hash == found.password_hash
             if _admit(customer, is_right=is_right, now=now):
+                remember_login(session, customer, now=now)
                 token = sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)
     if token is None:
         raise UnauthenticatedError("username or password is wrong, or the account is closed")
@@ -51,7 +53,7 @@ def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:
         return False
     if not may_log_in(customer, now=now):
         return False
-    customer.failed_logins, customer.last_login_at = 0, now
+    customer.failed_logins = 0
     return True
 
 

@@ -41,7 +41,8 @@ class _ScheduleJSON(TypeDecorator[Schedule]):
 class Customer(Base):
     """A customer of one brand. Limits are minor units of the customer's currency.
 
-    `commission_rates` is a schedule (see `commission.py`); `limited` says whether there are limits to look for.
+    `commission_rates` is a schedule (see `commission.py`); `limited` says whether there are limits to look for. For
+    `session_began_at` and `session_bet_at` see `play_sessions.py`.
 
     The row is also the lock: whoever moves the customer's money or changes what it may spend holds it.
     """
@@ -73,6 +74,8 @@ class Customer(Base):
     failed_logins: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     limited: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    session_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    session_bet_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Group(Base):

@@ -59,7 +59,7 @@ def end_session(office: Office, call: Call, token: str) -> None:
     with writing(office.engine) as session:
         if sessions.find(session, token, now=call.now, idle=office.session_idle) is None:
             raise UnauthenticatedError("the session is unknown or over")
-        sessions.end(session, token)
+        sessions.end(session, token, now=call.now)
 
 
 def create_customer(office: Office, call: Call) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from wallet_hooks.ledger.models import Account, Entry, Transaction
 
 # The kinds of transactions that bets make.
 BETTING_KINDS = frozenset({"stake", "settlement", "reversal", "cancel"})
-_BATCH = 500
+_BATCH, _FEW = 500, 10
 
 HOUSE_ACCOUNTS = RowStatement(
     "SELECT a.id, a.name, a.currency, a.kind FROM {asked} JOIN ledger_account a USING (name, currency)",
@@ -104,9 +104,8 @@ def betting_results(session: Session, accounts: Sequence[AccountName], *, since:
     asked for and not all history.
     """
     results: dict[date, int] = {}
-    for name, currency, _ in accounts:
-        account_id = session.scalar(select(Account.id).where(Account.name == name, Account.currency == currency))
-        for entry in takewhile(lambda entry: entry.booked_on >= since, _newest_entries(session, account_id or 0)):
+    for account in accounts:
+        for entry in takewhile(lambda entry: entry.booked_on >= since, _newest_entries(session, account)):
             if entry.kind in BETTING_KINDS:
                 results[entry.booked_on] = results.get(entry.booked_on, 0) - entry.amount
     return results
@@ -114,23 +113,31 @@ def betting_results(session: Session, accounts: Sequence[AccountName], *, since:
 
 def betting_result_since(session: Session, account: AccountName, *, since: datetime) -> int:
     """What betting changed on a customer's account from an instant on, in minor units; a gain is positive."""
-    query = select(Account.id).where(Account.name == account.name, Account.currency == account.currency)
-    account_id = session.scalar(query)
-    newest = _newest_entries(session, account_id or 0)
+    newest = _newest_entries(session, account)
     recent = takewhile(lambda entry: entry.recorded_at >= since, newest)
     return -sum(int(entry.amount) for entry in recent if entry.kind in BETTING_KINDS)
 
 
-def _newest_entries(session: Session, account_id: int) -> Iterator[Row[int | None, str, date, datetime, int]]:
-    """An account's entries with what is known of their transactions, newest first."""
+def stake_instants(session: Session, account: AccountName) -> Iterator[datetime]:
+    """When stakes were taken from a customer's account, the newest first."""
+    newest = _newest_entries(session, account, batch=_FEW)
+    return (entry.recorded_at for entry in newest if entry.kind == "stake")
+
+
+def _newest_entries(
+    session: Session, account: AccountName, *, batch: int = _BATCH
+) -> Iterator[Row[int | None, str, date, datetime, int]]:
+    """An account's entries with what is known of their transactions, newest first; `batch` are read at first."""
+    account_id = session.scalar(
+        select(Account.id).where(Account.name == account.name, Account.currency == account.currency)
+    )
     query = (
         select(Entry.version, Transaction.kind, Transaction.booked_on, Transaction.recorded_at, Entry.amount)
         .join(Transaction, Transaction.id == Entry.transaction_id)
         .where(Entry.account_id == account_id, Entry.version.is_not(None))
         .order_by(Entry.version.desc())
-        .limit(_BATCH)
     )
-    rows = session.execute(query).all()
+    rows = session.execute(query.limit(batch)).all()
     while rows:
         yield from rows
-        rows = session.execute(query.where(Entry.version < rows[-1].version)).all()
+        rows = session.execute(query.where(Entry.version < rows[-1].version).limit(_BATCH)).all()

@@ -18,7 +18,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
 from wallet_hooks.limits import operators, service
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import SESSION, in_force
+from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
 from wallet_hooks.limits.service import Standing, player_of
 from wallet_hooks.listing import echo_lines
 
@@ -125,7 +125,7 @@ def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
     """The limits in force by type and frame, the tighter one where an operator set one too."""
     standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
     limits = {}
-    for one in sorted(in_force(standing.limits), key=lambda one: -(one.amount or 0)):
+    for one in sorted(standing.in_force(), key=lambda one: -(one.amount or 0)):
         name = "time_limit" if one.frame == SESSION else f"{one.type}_{one.frame}"
         limits[name] = _told(one.type, one.amount or 0, found.currency)
     if found.max_stake_per_event is not None:
@@ -149,7 +149,8 @@ def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
         "amount": None if row.amount is None else _told(row.type, row.amount, currency),
         "status": row.status,
         "set_by": row.set_by,
-        "changed_by": row.changed_by,
+        "changed_by": row.changed_by if row.set_by == OPERATOR else PLAYER,
+        "label": row.changed_by if row.set_by == PLAYER and row.changed_by != PLAYER else None,
         "reason": row.reason,
         "created_at": row.created_at.isoformat(),
         "effective_at": row.effective_at.isoformat(),
@@ -162,8 +163,15 @@ def _line(row: dict[str, Any]) -> str:
     reasons = "; ".join(row[name] for name in ("reason", "end_reason") if row[name])
     return (
         f"{row['id']:>6}  {row['type']:<10} {row['frame']:<8} {row['amount'] or 'no limit':>14}"
-        f"  {row['status']:<10} by {row['set_by']} {row['changed_by']}, {row['created_at']}  {reasons}"
+        f"  {row['status']:<10} by {_setter(row)}, {row['created_at']}  {reasons}"
     )
+
+
+def _setter(row: dict[str, Any]) -> str:
+    """Who set a limit. What a player calls itself is a label, and is shown as one."""
+    if row["set_by"] == OPERATOR:
+        return f"{OPERATOR} {row['changed_by']}"
+    return PLAYER if row["label"] is None else f"{PLAYER} (label {row['label']!r})"
 
 
 def _told(type_: str, amount: int, currency: str) -> str:

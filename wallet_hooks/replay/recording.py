@@ -160,7 +160,7 @@ class Recorder:
             facts["commission_rates"] = [{"from": day.isoformat(), "percent": percent} for day, percent in rates]
         if customer.max_stake_per_event is not None:
             facts["stake_limit"] = money.format_amount(customer.max_stake_per_event, currency)
-        for name, value in (("expires_at", customer.expires_at), ("logged_in_at", customer.last_login_at)):
+        for name, value in (("expires_at", customer.expires_at), ("logged_in_at", _login(customer))):
             if value is not None:
                 facts[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return facts
@@ -209,6 +209,11 @@ class Recorder:
         newest = {rate.source: rate for rate in self._session.scalars(query)}
         for source, rate in sorted(newest.items()):
             yield {"source": source, "target": rate.target, "rate": rate.rate}
+
+
+def _login(customer: Customer) -> datetime | None:
+    """The login with which the play session began: later ones went on with it."""
+    return customer.last_login_at and (customer.session_began_at or customer.last_login_at)
 
 
 def _deliveries(session: Session, wanted: Wanted) -> Select[Any]:

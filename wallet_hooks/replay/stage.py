@@ -20,11 +20,9 @@ from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
-from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.proofs import PROOFS
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand, Provider
-from wallet_hooks.identity.policy import PRESETS
 from wallet_hooks.identity.secrets import read_secret
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client, set_countries, set_policy
 from wallet_hooks.ledger import rules
@@ -34,7 +32,7 @@ from wallet_hooks.ledger.models import ExchangeRate
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.limits import service as limits
 from wallet_hooks.limits.operators import set_by_operator
-from wallet_hooks.limits.rules import SESSION, in_force
+from wallet_hooks.limits.rules import SESSION
 from wallet_hooks.limits.windows import window_at
 from wallet_hooks.replay.fixture import read_instant
 from wallet_hooks.replay.signing import new_secret
@@ -119,9 +117,6 @@ class Stage:
     def _add_brand(self, session: Session, brand: Mapping[str, Any]) -> None:
         client = brand["client"]
         if session.scalar(select(Brand.id).where(Brand.client == client)) is None:
-            preset = brand.get("preset")
-            if preset is not None and preset not in PRESETS:
-                raise RefusedError("bad_policy", f"a preset is one of {', '.join(PRESETS)}")
             taken = session.scalars(select(Brand.id)).all()
             add_brand(
                 session,
@@ -133,7 +128,7 @@ class Stage:
                 corrections=brand.get("corrections", "debt"),
                 policy=None,
             )
-            set_policy(session, client=client, preset=preset, rules=brand.get("policy", {}))
+            set_policy(session, client=client, preset=brand.get("preset"), rules=brand.get("policy", {}))
             set_countries(
                 session, client=client, allow=brand.get("allow_countries", ()), deny=brand.get("deny_countries", ())
             )
@@ -315,7 +310,7 @@ def _complete(
     session: Session, created: Customer, brand: BrandFacts, customer: Mapping[str, Any], now: datetime
 ) -> None:
     """What a customer does not begin with: a login, and a debt, which no payment can leave but a correction may."""
-    created.last_login_at = read_instant(customer.get("logged_in_at"))
+    created.last_login_at = created.session_began_at = read_instant(customer.get("logged_in_at"))
     balance = customer.get("balance", "0")
     if balance.startswith("-") and (minor := money.parse_amount(balance.removeprefix("-"), created.currency)):
         lines = rules.adjusted(created.id, brand.client, created.currency, -minor)
@@ -339,7 +334,7 @@ def _left(session: Session, customer: Customer, type_: str, frame: str, now: dat
     player = limits.player_of(customer, brand)
     usage = limits.usage_of(session, player, now=now)
     found = None
-    for limit in in_force(limits.Standing(session, player, now=now).limits):
+    for limit in limits.Standing(session, player, now=now).in_force():
         if (limit.type, limit.frame) == (type_, frame) and limit.amount is not None:
             window = window_at(frame, now, brand, player.policy, anchored_at=limit.anchored_at)
             left = limit.amount - usage.used(type_, customer.id, window.first, window.last, player.policy)
