@@ -46,13 +46,13 @@ def capture(world: World, geoip: str, tmp_path: Path) -> Path:
     with writing(world.engine) as session:
         set_countries(session, client="acme", allow=("GB", "IE"), deny=("US",))
     with freeze_time("2031-03-28T23:59:50Z", tick=True) as moment:
-        for day in range(2):
+        for round_ in range(2):
             for number, (address, country) in enumerate(PLACES.items()):
-                asked = bet(10 * day + number, user=7 + number % 2)
+                asked = bet(10 * round_ + number, user=7 + number % 2)
                 asked["user"]["ip"] = address
                 assert world.place(asked).status == ANSWERS[country], address
             for number in range(len(PLACES)):
-                world.settle(result(10 * day + number, "30.00", user=str(7 + number % 2)))
+                world.settle(result(10 * round_ + number, "30.00", user=str(7 + number % 2)))
             moment.move_to("2031-03-29T00:00:10Z")
     assert world.balance("7") == "137.50", "40.00 of winnings, less 2.5 % and 10 % of 20.00 each"
     path = tmp_path / "capture.jsonl"
