@@ -11,6 +11,7 @@ from wallet_hooks.customers.callers import managed_customer
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.protocol import ID, Call, Office, Route
 from wallet_hooks.customers.service import own_amount
+from wallet_hooks.customers.usernames import has_username
 from wallet_hooks.database import locked, writing
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.api_tokens import TokenHolder
@@ -94,7 +95,7 @@ def _locked_customer(session: Session, call: Call, username: str, role: str) -> 
     """The customer, for its group's managers and for holders of a token with the role in its brand."""
     if not isinstance(call.caller, TokenHolder):
         return managed_customer(session, call.person, username, lock=True)
-    query = select(Customer).where(Customer.username == username)
+    query = select(Customer).where(has_username(username))
     customer = session.scalar(locked(query, Customer))
     if customer is None or not call.caller.may(role, customer.brand_id):
         raise NotFoundError(f"no customer {username!r}")

@@ -43,6 +43,8 @@ class Customer(Base):
 
     `commission_rates` is a schedule (see `commission.py`); `limited` says whether there are limits to look for. For
     `session_began_at` and `session_bet_at` see `play_sessions.py`.
+    `locked` is set by a manager and stops sessions and bets. Wrong passwords lock the login alone (`login_lock.py`):
+    `failed_logins` since the last success or lock, `login_locks` in a row, the last one until `login_locked_until`.
 
     The row is also the lock: whoever moves the customer's money or changes what it may spend holds it.
     """
@@ -51,6 +53,7 @@ class Customer(Base):
     __table_args__ = (
         UniqueConstraint("brand_id", "uid"),
         UniqueConstraint("username"),
+        Index("uq_customer_lower_username", text("lower(username)"), unique=True),
         Index(None, "group_id", "id"),
         {"postgresql_with": {"fillfactor": "60"}},
     )
@@ -72,6 +75,8 @@ class Customer(Base):
     group_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("customer_group.id"))
     commission_rates: Mapped[Schedule] = mapped_column(_ScheduleJSON, default=(), server_default="[]")
     failed_logins: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    login_locks: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    login_locked_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     limited: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     session_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

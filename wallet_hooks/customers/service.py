@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.customers.commission import Schedule, with_rate
 from wallet_hooks.customers.credit import set_credit_limit
+from wallet_hooks.customers.login_lock import unlock_login
 from wallet_hooks.customers.models import ROLES, Customer
+from wallet_hooks.customers.usernames import check_username, folded, has_username
 from wallet_hooks.errors import ConflictError, RefusedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_facts
@@ -95,7 +97,7 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     if given.get("ccy_code", customer.currency) != customer.currency:
         raise RefusedError("currency_fixed", "a customer keeps its currency")
     if "username" in given and given["username"] != customer.username:
-        _check_new_username(session, given["username"])
+        _check_new_username(session, customer, given["username"])
     if "name" in given:
         _check_name(given["name"])
     if "roles" in given:
@@ -110,16 +112,23 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     for name in ("username", "password_hash", "group_id", "name", "active", "locked", "expires_at"):
         if name in given:
             setattr(customer, name, given[name])
-    if given.get("locked") is False:
-        customer.failed_logins = 0
-    if "password_hash" in given or given.get("locked") or given.get("active") is False:
-        sessions.end_all(session, customer_id=customer.id)
+    _change_login(session, customer, given)
     session.flush()
 
 
-def _check_new_username(session: Session, username: str) -> None:
+def _change_login(session: Session, customer: Customer, given: Mapping[str, Any]) -> None:
+    if given.get("locked") is False:
+        unlock_login(customer)
+    if "password_hash" in given:
+        customer.failed_logins = 0  # they were guesses at another password, or at none
+    if "password_hash" in given or given.get("locked") or given.get("active") is False:
+        sessions.end_all(session, customer_id=customer.id)
+
+
+def _check_new_username(session: Session, customer: Customer, username: str) -> None:
     check_username(username)
-    if session.scalar(select(Customer.id).where(Customer.username == username)) is not None:
+    others = select(Customer.id).where(has_username(username), Customer.id != customer.id)
+    if session.scalar(others) is not None:
         raise ConflictError(f"username {username!r} is taken")
 
 
@@ -140,12 +149,6 @@ def own_amount(pair: tuple[str, int], currency: str) -> int:
     if pair[0] != currency:
         raise RefusedError("wrong_currency", f"an amount in {currency} is expected, not in {pair[0]}")
     return pair[1]
-
-
-def check_username(username: str) -> None:
-    """Raises RefusedError unless it is made of up to 64 ASCII letters and digits (seeds/000)."""
-    if not 0 < len(username) <= 64 or not username.isalnum() or not username.isascii():
-        raise RefusedError("bad_username", f"username {username!r}: up to 64 letters and digits are expected")
 
 
 def _check_name(name: str) -> None:
@@ -187,11 +190,12 @@ def _check(new: NewCustomer) -> None:
 
 def _check_free(session: Session, brand: Brand, new: Sequence[NewCustomer]) -> None:
     uids = [customer.uid for customer in new]
-    names = [customer.username for customer in new]
+    names = [folded(customer.username) for customer in new]
     taken = session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id, Customer.uid.in_(uids))).all()
     if taken or len(set(uids)) < len(uids):
         raise ConflictError(f"uid {(taken or _repeated(uids))[0]!r} of brand {brand.client!r} is taken")
-    taken = session.scalars(select(Customer.username).where(Customer.username.in_(names))).all()
+    lowered = func.lower(Customer.username)
+    taken = session.scalars(select(lowered).where(lowered.in_(names))).all()
     if taken or len(set(names)) < len(names):
         raise ConflictError(f"username {(taken or _repeated(names))[0]!r} is taken")
 

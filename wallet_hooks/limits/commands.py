@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
 from wallet_hooks.customers.commands import customer, customer_row
+from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.database import reading, writing
@@ -106,10 +107,12 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     """Show a customer: balance, what is available, open stakes, limits."""
     with reading(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid)
+        reason = lock_reason(found, now=clock.now())
         row = customer_row(found, brand, standings(session, [found])[found.id])
         row |= {
             "active": found.active,
-            "locked": found.locked,
+            "locked": reason is not None,
+            "lock_reason": reason,
             "expires_at": found.expires_at.isoformat() if found.expires_at else None,
             "roles": found.roles,
             "limits": _limits(session, found, brand),
