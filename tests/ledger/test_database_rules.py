@@ -195,7 +195,7 @@ def test_a_balance_that_moved_although_it_was_read_is_not_written(world: World) 
         with reading(world.engine) as other:
             assert other.scalar(text("SELECT count(*) FROM ledger_account")) is not None
         wallet = chart.player(1, "EUR")
-        service.open_accounts(session, journal, [(chart.open_stakes(1, "XXX"), 1), (wallet, 1)])
+        service.open_accounts(session, journal, [(chart.open_stakes(1, "USD"), 1), (wallet, 1)])
         journal.held[wallet].version_read -= 1
         journal.post(posting)
         service.write(session, journal)

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks import money
 from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import standings
@@ -57,6 +58,7 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     if movement.kind != DEPOSIT and taken > 0:
         _check_available(session, customer, taken)
     if movement.kind == DEPOSIT:
+        _check_offered(customer)
         take_deposit(session, _player(session, customer), movement.amount, now=now)
     payment = Payment(
         brand_id=customer.brand_id,
@@ -134,6 +136,11 @@ def _check_available(session: Session, customer: Customer, amount: int) -> None:
     if amount > standings(session, [customer])[customer.id].available:
         code = "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
         raise RefusedError(code, "more than the customer may spend")
+
+
+def _check_offered(customer: Customer) -> None:
+    if not money.is_offered(customer.currency):
+        raise RefusedError("currency_not_supported", f"no deposits in {customer.currency}: it is not offered any more")
 
 
 def _reserved(session: Session, customer: Customer, payment_id: int, wanted: str) -> Payment:

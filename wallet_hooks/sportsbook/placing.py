@@ -76,7 +76,10 @@ def place(request: PlaceBets, book: Book) -> Accepted | Declined:
 
 def bet_fingerprint(bet: PlaceBet) -> str:
     """The facts that a repeated bet must bring again: user, amount, currency and pool."""
-    amount = bet.amount_sent if bet.amount is None else bet.amount
+    return _fingerprint(bet, bet.amount_sent if bet.amount is None else bet.amount)
+
+
+def _fingerprint(bet: PlaceBet, amount: int | str) -> str:
     return fingerprint(bet.user_uid, amount, bet.currency, bet.pool_uid)
 
 
@@ -84,9 +87,13 @@ def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
     """None where the bet was taken with the same facts, whatever became of it since."""
     if wager.fingerprint is None:
         return "bet_cancelled"
-    if wager.fingerprint != bet_fingerprint(bet):
-        return "conflict"
-    return wager.refusal
+    if wager.currency is None:  # it was unknown then, and the amount stored as it was sent
+        facts = _fingerprint(bet, bet.amount_sent)
+    elif wager.currency == bet.currency and bet.amount is None:
+        return "try_again"  # another process was the first to use it, after this request was read
+    else:
+        facts = bet_fingerprint(bet)
+    return wager.refusal if wager.fingerprint == facts else "conflict"
 
 
 def _try(bet: PlaceBet, trial: Trial) -> str | None:
@@ -96,7 +103,8 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
         return "customer_unknown"
     if (refusal := _standing_refusal(bet, customer, trial.book)) is not None:
         return refusal
-    home = None if bet.amount is None else trial.book.cost(bet.amount, bet.currency, customer)
+    is_offered = money.is_offered(bet.currency) and money.is_offered(customer.currency)
+    home = trial.book.cost(bet.amount, bet.currency, customer) if is_offered and bet.amount is not None else None
     if home is None:
         return "currency_not_supported"
     cost, rate = home
@@ -144,7 +152,6 @@ def _refuse(bet: PlaceBet, book: Book, refusal: str) -> None:
 
 
 def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerState:
-    known_currency = money.is_currency(bet.currency)
     return WagerState(
         key=bet.key,
         user_uid=bet.user_uid,
@@ -153,7 +160,7 @@ def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerSt
         refusal=None,
         fingerprint=bet_fingerprint(bet),
         pool_uid=bet.pool_uid,
-        currency=bet.currency if known_currency else None,
+        currency=None if bet.amount is None else bet.currency,
         stake=bet.amount,
         cost=None,
         home_currency=None,

@@ -25,7 +25,8 @@ def settle(bet: SettleBet, book: Book) -> str | None:
         return "unknown_bet"
     if wager.status in ("refused", "cancelled") or wager.user_uid != bet.user_uid or wager.currency != bet.currency:
         return "conflict"
-    assert bet.payout is not None, "a wager that was taken has a currency that is known"
+    if bet.payout is None:
+        return "try_again"  # another process was the first to use the currency, after this request was read
     outcome = outcome_of(bet.payout, bet.result, wager)
     if _is_out_of_range(wager, bet.payout, outcome, book):
         book.raise_exception("payout_out_of_range", bet.key, outcome)
