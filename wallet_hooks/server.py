@@ -6,22 +6,30 @@ import os
 import shutil
 import sys
 import tempfile
-from typing import Any, NoReturn
+from typing import Any
 
 from wallet_hooks.database import open_engine
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings
 
 
-def _stop(error: ConfigurationError) -> NoReturn:
-    sys.stderr.write(f"wallet-hooks: {error}\n")
-    sys.exit(2)
+def _checked() -> Settings:
+    """The settings. Checked here, once, is what would otherwise stop each worker with a trace.
+
+    Raises ConfigurationError.
+    """
+    settings = Settings.from_env()
+    engine = open_engine(settings)
+    currencies.start(engine, settings)
+    engine.dispose()
+    return settings
 
 
 try:
-    _settings = Settings.from_env()
+    _settings = _checked()
 except ConfigurationError as error:
-    _stop(error)
+    sys.stderr.write(f"wallet-hooks: {error}\n")
+    sys.exit(2)
 
 bind = _settings.listen
 # SQLite has one writer at a time, so a second process would only wait for the first one's lock.
@@ -46,17 +54,6 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics
     _owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(_metrics, ignore_errors=True) if os.getpid() == _owner else None)
-
-
-def on_starting(_server: Any) -> None:
-    """Check once, before there are workers, what would stop each of them with a trace."""
-    engine = open_engine(_settings)
-    try:
-        currencies.start(engine, _settings)
-    except ConfigurationError as error:
-        _stop(error)
-    finally:
-        engine.dispose()
 
 
 def post_fork(_server: Any, worker: Any) -> None:

@@ -71,7 +71,6 @@ def _decimals(code: str) -> int:
         ) from None
 
 
-_MESSAGE = "ledger: the decimals of a currency that is in use are not changed"
 _POSTGRESQL_RULES = (
     """
     CREATE TRIGGER ledger_currency_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_currency
@@ -80,6 +79,6 @@ _POSTGRESQL_RULES = (
 )
 _SQLITE_RULES = tuple(
     f"CREATE TRIGGER ledger_currency_is_kept_from_{event.lower()} BEFORE {event} ON ledger_currency"
-    f" BEGIN SELECT RAISE(ABORT, '{_MESSAGE}'); END"
+    f" BEGIN SELECT RAISE(ABORT, 'ledger: {event} of ledger_currency is refused'); END"
     for event in ("UPDATE", "DELETE")
 )

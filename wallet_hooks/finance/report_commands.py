@@ -124,8 +124,10 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
         return
     reports = open_engine(replace(settings, database_url=settings.reporting_database_url))
     currencies.learn_on_first_use(reports)
-    yield reports
-    reports.dispose()
+    try:
+        yield reports
+    finally:
+        reports.dispose()
 
 
 @click.command()
