@@ -21,7 +21,7 @@ from wallet_hooks.identity.service import add_brand, add_provider, brand_by_clie
 from wallet_hooks.ledger.verify import Difference
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import queries
-from wallet_hooks.sportsbook.bets import BetKey
+from wallet_hooks.sportsbook.messages import BetKey
 
 Item = dict[str, Any]
 OK = (200, {"status": "OK"})

@@ -48,7 +48,7 @@ def add_account(
 ) -> BookieAccount:
     """Raises NotFoundError for an unknown bookmaker, ConflictError where the login is known, RefusedError."""
     money.check_offered(currency)
-    keep(session, [currency])
+    keep(session.connection(), [currency])
     if session.get(Bookie, bookie) is None:
         raise NotFoundError(f"no bookmaker {bookie!r}")
     if not 0 < len(username) <= 100 or not username.isprintable():

@@ -23,7 +23,8 @@ from wallet_hooks.customers.protocol import ID, Call, Office, Page, Route
 from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, own_amount
 from wallet_hooks.customers.standing import betting_refusal
-from wallet_hooks.database import reading, run_together, writing
+from wallet_hooks.database import reading, writing
+from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
@@ -124,8 +125,8 @@ def can_place_bets(office: Office, call: Call, username: str) -> dict[str, Any]:
         customer = known_customer(session, call.person, username)
         if customer.id != call.person.id:
             raise ForbiddenError("this can be asked about oneself only")
-        (rows,) = run_together(session, [COUNTRY_RULES([(customer.brand_id,)])])
-    rules = country_rules(rows).get(customer.brand_id, CountryRules())
+        found = country_rules(run(session.connection(), COUNTRY_RULES([(customer.brand_id,)])))
+    rules = found.get(customer.brand_id, CountryRules())
     is_permitted = rules.permit(country)
     refusal = betting_refusal(facts_of(customer), is_country_permitted=is_permitted, now=call.now)
     if refusal == "country_not_permitted" and country is None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import write_at_once
+from wallet_hooks.database.bulk import Writes
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.limits.service import Player, Standing, usage_of
 from wallet_hooks.limits.usage import DayUsage, Usage
@@ -27,4 +27,6 @@ def count_deposit(session: Session, player: Player, amount: int, *, at: datetime
     """Count a deposit on the day on which it began; a negative amount releases one that failed."""
     usage = Usage()
     usage.add(player.customer.id, player.brand.booking_day(at), DayUsage(deposited=amount))
-    write_at_once(session, usage.writes())
+    writes = Writes()
+    usage.add_to(writes)
+    writes.run(session.connection())

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.play_sessions import play_session_of
-from wallet_hooks.database import run_together
+from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
@@ -152,9 +152,8 @@ _COLUMNS = (
 def usage_of(session: Session, player: Player, *, now: datetime) -> Usage:
     """What counts against a player's limits, as far back as any window reaches."""
     since = player.brand.booking_day(now) - LONGEST
-    (rows,) = run_together(session, [USAGE_SINCE([(player.customer.id, since)])])
     usage = Usage()
-    usage.load(rows, [player.customer.id])
+    usage.load(run(session.connection(), USAGE_SINCE([(player.customer.id, since)])), [player.customer.id])
     return usage
 
 
