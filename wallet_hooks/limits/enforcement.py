@@ -37,7 +37,7 @@ class Bound(NamedTuple):
 class Bounds:
     """What binds one customer. `playing_until` is when its session's time is over, None where nothing limits it.
 
-    `session_to_keep` is when a session that no login tells of began: it is kept with the next bet.
+    `session_to_keep` is when the session of a customer without a login began: it is stored with the next bet.
     """
 
     customer_id: int
@@ -121,7 +121,7 @@ def defaults_bind_bets(brand: BrandFacts, currency: str) -> bool:
 
 
 def sessions_to_keep(bounds: Mapping[int, Bounds], bettors: Iterable[int], now: datetime) -> list[Call]:
-    """The calls that keep the sessions of customers whose bets were taken, for `write_at_once`; mostly none."""
+    """Calls for `write_at_once` that store the sessions of customers without a login whose bets were taken."""
     kept = {id_: one.session_to_keep for id_, one in bounds.items() if one.session_to_keep is not None}
     rows = [(id_, kept[id_], now) for id_ in sorted(kept.keys() & set(bettors))] if kept else []
     return [KEEP_PLAY_SESSIONS(rows)] if rows else []
