@@ -30,7 +30,7 @@ class Bound(NamedTuple):
 class Bounds:
     """What binds one customer. `playing_until` is when its session's time is over, None where nothing limits it.
 
-    `session_to_keep` is when a session that no login tells of began: it is kept with the next bet.
+    `session_to_keep` is when the session of a customer without a login began: it is stored with the next bet.
     """
 
     customer_id: int
@@ -100,7 +100,7 @@ def defaults_bind_bets(brand: BrandFacts, currency: str) -> bool:
 
 
 def sessions_to_keep(bounds: Mapping[int, Bounds], bettors: Iterable[int], *, now: datetime) -> list[PlaySessionRow]:
-    """The play sessions of customers whose bets were taken now, where no login tells of them; mostly none."""
+    """The play sessions to store, of customers without a login whose bets were taken now; mostly none."""
     kept = {id_: one.session_to_keep for id_, one in bounds.items() if one.session_to_keep is not None}
     began = ((id_, kept[id_]) for id_ in sorted(kept.keys() & set(bettors))) if kept else ()
     return [PlaySessionRow(id_, session_began_at, now) for id_, session_began_at in began]

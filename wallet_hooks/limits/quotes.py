@@ -40,7 +40,7 @@ def preview(standing: Standing, wanted: Sequence[Wanted], *, by: str) -> list[da
 
 
 def known_answer(session: Session, standing: Standing, asked: Asked) -> dict[str, Any] | None:
-    """What this reference was told before, None where that is stale and is to be calculated anew.
+    """The answer stored for this reference, None where there is none or where it is stale.
 
     Raises RefusedError where the reference was used to ask for something else.
     """
@@ -74,7 +74,7 @@ def apply(session: Session, standing: Standing, uuid: str, body: Mapping[str, An
     """Make the changes of a quote, all of them; the same again changes nothing. Returns the reality check to set.
 
     `body` says what the quote told. The caller holds the customer's lock. Raises RefusedError: `stale_quote` where the
-    quote is unknown, too old, not what was told (naming the field), or reckoned from limits that have changed since;
+    quote is unknown, too old, different from its answer (naming the field), or reckoned from limits that have changed since;
     `uuid_conflict` where it was applied already with another body.
     """
     quote = session.get(LimitQuote, (standing.player.customer.id, uuid))
@@ -121,9 +121,9 @@ def _is_as_told(quote: LimitQuote, effective: Sequence[datetime | None]) -> bool
 
 
 def _difference(body: Mapping[str, Any], told: Mapping[str, Any]) -> str | None:
-    """The first field in which a body does not repeat what was told, and what that was; None where there is none.
+    """The first field in which a body differs from the calculated answer, and its calculated value; None for none.
 
-    The source's fields must be there; what is there must be what was told, but for what is left by now.
+    The source's fields are required, others may be left out, and `amount_left` is not compared.
     """
     for name in (*told, *(name for name in body if name not in told)):
         if name not in told:
@@ -157,5 +157,5 @@ def _without_left(value: Any) -> Any:
 
 
 def _shown(name: str) -> str:
-    """A name that the caller made up, short enough to be told."""
+    """The name of a field, unless it is too long or too odd for an error message."""
     return name if name.isidentifier() and len(name) <= _NAME_LENGTH else "a field"

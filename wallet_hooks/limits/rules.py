@@ -129,7 +129,7 @@ class Changing(NamedTuple):
 def change(limits: list[Limit], wanted: Wanted, rules: Changing) -> datetime | None:
     """Change what a player has, and add to `limits` what is new. Returns when it takes effect, None for at once.
 
-    `limits` must be mature. Of several frames that are taken away together it is the last one that is told.
+    `limits` must be mature. Where several frames are taken away together, the latest of their times is returned.
     """
     if wanted.frame != NO_LIMIT:
         return _change_frame(limits, wanted, rules)
