@@ -64,7 +64,7 @@ def store(session: Session, standing: Standing, asked: Asked, answer: Mapping[st
             asked=asked.facts(),
             answer=dict(answer),
             changed_by=asked.by,
-            standing=standing.fingerprint(),
+            fingerprint=standing.fingerprint(),
             created_at=standing.now,
         )
     )
@@ -105,7 +105,7 @@ def _is_current(quote: LimitQuote, standing: Standing) -> bool:
     """Whether a quote can be applied: it is not too old, and what it was reckoned from has not changed."""
     return (
         standing.now - quote.created_at < QUOTE_LIFE
-        and quote.standing == standing.fingerprint()
+        and quote.fingerprint == standing.fingerprint()
         and _is_as_told(quote, preview(standing, _wanted(quote), by=quote.changed_by))
     )
 
