@@ -23,7 +23,7 @@ from tests.world import OK, World, bet, error, refund
 from wallet_hooks import clock, money
 from wallet_hooks.app import create_app
 from wallet_hooks.database import bulk, has_row_locks, open_engine, reading, writing
-from wallet_hooks.database.bulk import Call
+from wallet_hooks.database.bulk import BulkCall
 from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.identity.service import set_policy
@@ -202,7 +202,7 @@ def test_of_two_first_uses_with_other_decimals_one_is_refused(world: World, monk
     money.configure({"BTC": 6})
     has_read = Event()
 
-    def run(connection: Connection, call: Call[Any]) -> list[Any]:
+    def run(connection: Connection, call: BulkCall[Any]) -> list[Any]:
         rows = bulk.run(connection, call)
         has_read.set()
         return rows

@@ -46,7 +46,7 @@ class Office:
         return timedelta(seconds=self.settings.session_idle)
 
 
-class Call(NamedTuple):
+class ApiCall(NamedTuple):
     """A call that was let in: by whom, with what, from where. `key` is the Idempotency-Key."""
 
     caller: Caller | TokenHolder | None
@@ -63,7 +63,7 @@ class Call(NamedTuple):
         return self.caller
 
 
-class Page(NamedTuple):
+class ListPage(NamedTuple):
     """A part of a list; `next` asks for the part after it."""
 
     items: list[Any]
@@ -73,7 +73,7 @@ class Page(NamedTuple):
 View = Callable[..., Any]
 
 
-class Route(NamedTuple):
+class V1Route(NamedTuple):
     """A call of the protocol.
 
     `shape` reads the body, or the query string of a GET. `tokens` are the roles of API tokens that may call as well
@@ -89,7 +89,7 @@ class Route(NamedTuple):
     is_open: bool = False
 
 
-def blueprint(name: str, routes: Sequence[Route], office: Office) -> Blueprint:
+def blueprint(name: str, routes: Sequence[V1Route], office: Office) -> Blueprint:
     """A package's routes, over an office."""
     endpoints = [
         Endpoint(
@@ -100,15 +100,15 @@ def blueprint(name: str, routes: Sequence[Route], office: Office) -> Blueprint:
     return api.blueprint(V1, endpoints, office.settings, name=name)
 
 
-def _run(route: Route, office: Office, request: ApiRequest, **path: Any) -> Any:
+def _run(route: V1Route, office: Office, request: ApiRequest, **path: Any) -> Any:
     caller = None if route.is_open else _authenticate(route, office, request)
     if not all(str(value).isprintable() for value in path.values()):
         raise NotFoundError("nothing has such a name")
-    call = Call(caller, _read(route, request), request.source, request.now, request.headers.get("Idempotency-Key"))
+    call = ApiCall(caller, _read(route, request), request.source, request.now, request.headers.get("Idempotency-Key"))
     return route.view(office, call, **path)
 
 
-def _authenticate(route: Route, office: Office, request: ApiRequest) -> Caller | TokenHolder:
+def _authenticate(route: V1Route, office: Office, request: ApiRequest) -> Caller | TokenHolder:
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if route.tokens and scheme.lower() == "bearer":
         return token_holder(office.engine, bearer.strip(), route.tokens, now=request.now)
@@ -121,7 +121,7 @@ def _authenticate(route: Route, office: Office, request: ApiRequest) -> Caller |
     return caller
 
 
-def _read(route: Route, request: ApiRequest) -> dict[str, Any]:
+def _read(route: V1Route, request: ApiRequest) -> dict[str, Any]:
     if route.shape is None:
         return {}
     if route.method == "GET":
@@ -156,7 +156,7 @@ def _success(data: Any) -> Reply:
         items = iter(()) if first is None else chain([first], data)
         return Reply(200, _stream(items))
     more = {}
-    if isinstance(data, Page):
+    if isinstance(data, ListPage):
         data, more = data.items, {"next": data.next}
     return Reply(200, _dumps({"status": "ok", "data": data, **more}))
 

@@ -129,7 +129,7 @@ def group_totals(session: Session, *, manager_id: int) -> Iterator[tuple[Group, 
         yield group, currency, totals
 
 
-class Standing(NamedTuple):
+class CustomerBalances(NamedTuple):
     """A customer's money, in minor units of its currency. `open_stakes_abroad` has the stakes in other currencies."""
 
     balance: int
@@ -138,7 +138,7 @@ class Standing(NamedTuple):
     open_stakes_abroad: dict[str, int]
 
 
-def standings(session: Session, customers: Sequence[Customer]) -> dict[int, Standing]:
+def balances_of_customers(session: Session, customers: Sequence[Customer]) -> dict[int, CustomerBalances]:
     """The customers' money by customer id."""
     balances = balances_of(session, holder_ids=[customer.id for customer in customers])
     abroad: dict[int, dict[str, int]] = {customer.id: {} for customer in customers}
@@ -151,5 +151,5 @@ def standings(session: Session, customers: Sequence[Customer]) -> dict[int, Stan
     for customer in customers:
         balance = -balances.get(chart.player(customer.id, customer.currency), 0)
         staked = -balances.get(chart.open_stakes(customer.id, customer.currency), 0)
-        found[customer.id] = Standing(balance, balance + customer.credit_limit, staked, abroad[customer.id])
+        found[customer.id] = CustomerBalances(balance, balance + customer.credit_limit, staked, abroad[customer.id])
     return found

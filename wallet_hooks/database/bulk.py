@@ -85,7 +85,7 @@ class RowSet(TableClause):
         return and_(*(getattr(model, name) == self.c[name] for name in self.names))
 
 
-class Call(NamedTuple, Generic[Row]):
+class BulkCall(NamedTuple, Generic[Row]):
     """A statement with the rows that it is to work on, each in the order of the set's columns."""
 
     statement: "BulkStatement[Row]"
@@ -113,8 +113,8 @@ class BulkStatement(Generic[Row]):
         self._row = row
         self._outer = outer
 
-    def __call__(self, rows: Values) -> Call[Row]:
-        return Call(self, rows)
+    def __call__(self, rows: Values) -> BulkCall[Row]:
+        return BulkCall(self, rows)
 
     @property
     def returns_rows(self) -> bool:
@@ -165,9 +165,9 @@ class Pipeline:
     """Calls that travel together. Each sees what those before it did, and what others committed while it waited."""
 
     def __init__(self) -> None:
-        self._calls: list[tuple[Call[Any], Pending[Any]]] = []
+        self._calls: list[tuple[BulkCall[Any], Pending[Any]]] = []
 
-    def add(self, call: Call[Row]) -> Pending[Row]:
+    def add(self, call: BulkCall[Row]) -> Pending[Row]:
         """Add a call; one without rows is not sent, and finds nothing."""
         pending: Pending[Row] = Pending()
         if call.rows:
@@ -195,7 +195,7 @@ def pipeline(connection: Connection) -> Iterator[Pipeline]:
     calls.run(connection)
 
 
-def run(connection: Connection, call: Call[Row]) -> list[Row]:
+def run(connection: Connection, call: BulkCall[Row]) -> list[Row]:
     """Run one call and return its rows."""
     with pipeline(connection) as calls:
         pending = calls.add(call)
@@ -213,9 +213,9 @@ class Writes:
     """Writes that do not look at each other's rows: one statement where the engine can."""
 
     def __init__(self) -> None:
-        self._calls: list[tuple[Call[Any], Written]] = []
+        self._calls: list[tuple[BulkCall[Any], Written]] = []
 
-    def add(self, call: Call[Any]) -> Written:
+    def add(self, call: BulkCall[Any]) -> Written:
         """Add a write; one without rows is not sent."""
         written = Written()
         if call.rows:
@@ -238,7 +238,7 @@ class Writes:
             written.count = count
 
 
-def write(connection: Connection, call: Call[Any]) -> None:
+def write(connection: Connection, call: BulkCall[Any]) -> None:
     """Run one write."""
     writes = Writes()
     writes.add(call)
@@ -305,7 +305,7 @@ _DIALECTS: dict[str, tuple[Any, Dialect]] = {
 }
 
 
-def _run_on_postgresql(driver: Any, calls: Sequence[Call[Any]]) -> list[Sequence[Any]]:
+def _run_on_postgresql(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[Any]]:
     cursors = []
     with driver.pipeline():
         for call in calls:
@@ -316,11 +316,11 @@ def _run_on_postgresql(driver: Any, calls: Sequence[Call[Any]]) -> list[Sequence
     ]
 
 
-def _run_on_sqlite(driver: Any, calls: Sequence[Call[Any]]) -> list[Sequence[Any]]:
+def _run_on_sqlite(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[Any]]:
     return [driver.execute(call.statement.sql("sqlite"), [_encode_json(call.rows)]).fetchall() for call in calls]
 
 
-def _arrays(call: Call[Any]) -> list[str]:
+def _arrays(call: BulkCall[Any]) -> list[str]:
     kinds = call.statement.given.kinds
     columns = zip(*call.rows, strict=True) if call.rows else ((),) * len(kinds)
     return list(map(array_literal, kinds, columns))

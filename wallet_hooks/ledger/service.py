@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import kept_until_rollback
-from wallet_hooks.database.bulk import BulkStatement, Call, RowSet, Writes, Written, pipeline, run
+from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, Writes, Written, pipeline, run
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.currencies import keep
 from wallet_hooks.ledger.journal import AccountName, Journal, Posting, TransactionRow
@@ -119,7 +119,7 @@ class UnlockedBalanceError(Exception):
     """A balance moved although this transaction had locked it: the caller forgot a lock, nothing may be written."""
 
 
-def reserve_ids(*, count: int) -> Call[ReservedId]:
+def reserve_ids(*, count: int) -> BulkCall[ReservedId]:
     """A call that reserves the ids of up to `count` transactions, for `begin`."""
     return _RESERVE_IDS([(number,) for number in range(1, count + 1)])
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.limits.models import LimitQuote
-from wallet_hooks.limits.rules import Wanted
-from wallet_hooks.limits.service import Standing
+from wallet_hooks.limits.rules import WantedLimit
+from wallet_hooks.limits.service import CurrentLimits
 
 QUOTE_LIFE = timedelta(minutes=15)
 _SOURCES_FIELDS = {"effective_of", "time_frame", "amount"}
@@ -21,11 +21,11 @@ _MISSING = object()
 _NAME_LENGTH = 64
 
 
-class Asked(NamedTuple):
+class RequestedLimits(NamedTuple):
     """The changes that a player asks for under a reference of its own, and who makes them."""
 
     uuid: str
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[WantedLimit, ...]
     reality_check: str | None
     by: str
 
@@ -33,13 +33,13 @@ class Asked(NamedTuple):
         return {"wanted": [list(one) for one in self.wanted], "reality_check": self.reality_check, "by": self.by}
 
 
-def preview(standing: Standing, wanted: Sequence[Wanted], *, by: str) -> list[datetime | None]:
+def preview(standing: CurrentLimits, wanted: Sequence[WantedLimit], *, by: str) -> list[datetime | None]:
     """When each change would take effect, None for at once. Nothing is changed."""
     limits = [copy(limit) for limit in standing.limits]
     return [standing.change(limits, one, by=by) for one in wanted]
 
 
-def known_answer(session: Session, standing: Standing, asked: Asked) -> dict[str, Any] | None:
+def known_answer(session: Session, standing: CurrentLimits, asked: RequestedLimits) -> dict[str, Any] | None:
     """The answer stored for this reference, None where there is none or where it is stale.
 
     Raises RefusedError where the reference was used to ask for something else.
@@ -52,7 +52,7 @@ def known_answer(session: Session, standing: Standing, asked: Asked) -> dict[str
     return quote.answer if quote.applied_at is not None or _is_current(quote, standing) else None
 
 
-def store(session: Session, standing: Standing, asked: Asked, answer: Mapping[str, Any]) -> None:
+def store(session: Session, standing: CurrentLimits, asked: RequestedLimits, answer: Mapping[str, Any]) -> None:
     """Keep a quote, which can be applied for a quarter of an hour; older ones that never were are forgotten."""
     own = LimitQuote.customer_id == standing.player.customer.id
     too_old = LimitQuote.created_at <= standing.now - QUOTE_LIFE
@@ -70,7 +70,7 @@ def store(session: Session, standing: Standing, asked: Asked, answer: Mapping[st
     )
 
 
-def apply(session: Session, standing: Standing, uuid: str, body: Mapping[str, Any]) -> str | None:
+def apply(session: Session, standing: CurrentLimits, uuid: str, body: Mapping[str, Any]) -> str | None:
     """Make the changes of a quote, all of them; the same again changes nothing. Returns the reality check to set.
 
     `body` says what the quote told. The caller holds the customer's lock. Raises RefusedError: `stale_quote` where the
@@ -97,11 +97,11 @@ def apply(session: Session, standing: Standing, uuid: str, body: Mapping[str, An
     return reality_check
 
 
-def _wanted(quote: LimitQuote) -> list[Wanted]:
-    return [Wanted(*one) for one in quote.asked["wanted"]]
+def _wanted(quote: LimitQuote) -> list[WantedLimit]:
+    return [WantedLimit(*one) for one in quote.asked["wanted"]]
 
 
-def _is_current(quote: LimitQuote, standing: Standing) -> bool:
+def _is_current(quote: LimitQuote, standing: CurrentLimits) -> bool:
     """Whether a quote can be applied: it is not too old, and what it was reckoned from has not changed."""
     return (
         standing.now - quote.created_at < QUOTE_LIFE

@@ -22,7 +22,7 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import betting_result_since
 from wallet_hooks.limits import quotes, schemas, service
 from wallet_hooks.limits.models import RealityCheck
-from wallet_hooks.limits.service import Player, Standing, player_of
+from wallet_hooks.limits.service import CurrentLimits, Player, player_of
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.strict_json import read_json
@@ -65,7 +65,7 @@ def show_limits(call: Gateway) -> Answer:
     """What is in force and what is pending, and how the session went so far."""
     with reading(call.office.engine) as session:
         player = call.player(session)
-        standing = Standing(session, player, now=call.now)
+        standing = CurrentLimits(session, player, now=call.now)
         usage = service.usage_of(session, player, now=call.now)
         check = session.get(RealityCheck, call.customer_id)
         period = check.period if check else None
@@ -78,7 +78,7 @@ def calculate(call: Gateway) -> Answer:
     with writing(call.office.engine) as session:
         player = call.player(session, lock=True)
         asked = schemas.read_calculate(call.body, currency=player.customer.currency, policy=player.policy)
-        standing = Standing(session, player, now=call.now)
+        standing = CurrentLimits(session, player, now=call.now)
         answer = quotes.known_answer(session, standing, asked)
         if answer is None:
             effective = quotes.preview(standing, asked.wanted, by=asked.by)
@@ -93,7 +93,7 @@ def update(call: Gateway) -> Answer:
     uuid, body = schemas.read_update(call.body)
     with writing(call.office.engine) as session:
         player = call.player(session, lock=True)
-        standing = Standing(session, player, now=call.now)
+        standing = CurrentLimits(session, player, now=call.now)
         period = quotes.apply(session, standing, uuid, body)
         if period is not None:
             service.set_reality_check(session, player, period, now=call.now)
@@ -162,12 +162,12 @@ def _authenticate(office: Office, request: ApiRequest) -> tuple[Caller, LoginSes
     return caller, login
 
 
-def _changeable(session: Session, call: Gateway) -> Standing:
+def _changeable(session: Session, call: Gateway) -> CurrentLimits:
     """The limits of a player whose brand lets pending ones be swapped and deleted."""
     player = call.player(session, lock=True)
     if not player.policy.swap_delete_enabled:
         raise RefusedError("not_available", "not available for this brand")
-    return Standing(session, player, now=call.now)
+    return CurrentLimits(session, player, now=call.now)
 
 
 def _session_data(session: Session, call: Gateway, player: Player) -> dict[str, Any]:

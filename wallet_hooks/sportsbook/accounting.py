@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.commission import rate_on
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import standings
+from wallet_hooks.customers.queries import balances_of_customers
 from wallet_hooks.database.bulk import run
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
@@ -26,7 +26,7 @@ def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, 
     """Entries of key, label, unit and value, each key once. Values are exact decimals; days are the brand's."""
     currency, today = customer.currency, brand.booking_day(now)
     yesterday = today - timedelta(days=1)
-    standing = standings(session, [customer])[customer.id]
+    standing = balances_of_customers(session, [customer])[customer.id]
     abroad = _cost_of_open_bets_abroad(session, customer) if standing.open_stakes_abroad else 0
     results = betting_results(session, customer, since=yesterday)
     amounts = [

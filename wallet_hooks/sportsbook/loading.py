@@ -31,7 +31,7 @@ def no_country(_ip: str | None) -> None:
     return
 
 
-class EarlyCancelRow(NamedTuple):
+class KnownEarlyCancel(NamedTuple):
     """A cancel that came before its bet."""
 
     game: str
@@ -48,13 +48,13 @@ KNOWN_WAGERS = BulkStatement(
     row=WagerState,
     outer=True,
 )
-_cancels = RowSet.of("asked", EarlyCancel, EarlyCancelRow)
+_cancels = RowSet.of("asked", EarlyCancel, KnownEarlyCancel)
 EARLY_CANCELS = BulkStatement(
     _cancels,
-    lambda _: select(*columns_of(EarlyCancel, EarlyCancelRow)).select_from(
+    lambda _: select(*columns_of(EarlyCancel, KnownEarlyCancel)).select_from(
         _cancels.join(EarlyCancel, _cancels.matches(EarlyCancel))
     ),
-    row=EarlyCancelRow,
+    row=KnownEarlyCancel,
 )
 
 

@@ -31,7 +31,7 @@ from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 UNAUTHENTICATED_BODY_CAP = 4096
 
 
-class Route(NamedTuple):
+class CallbackRoute(NamedTuple):
     """A callback's path, what reads its body, and whether only a provider's administrator may call it."""
 
     path: str
@@ -40,9 +40,9 @@ class Route(NamedTuple):
 
 
 _ROUTES = (
-    Route("/bets", read_place_bets, needs_admin=False),
-    Route("/winners", read_settle_bets, needs_admin=True),
-    Route("/bets/cancel", read_cancel_bets, needs_admin=True),
+    CallbackRoute("/bets", read_place_bets, needs_admin=False),
+    CallbackRoute("/winners", read_settle_bets, needs_admin=True),
+    CallbackRoute("/bets/cancel", read_cancel_bets, needs_admin=True),
 )
 
 
@@ -63,7 +63,7 @@ class Callbacks:
     def endpoints(self) -> list[Endpoint]:
         return [Endpoint("POST", route.path, route.path, partial(self._answer, route)) for route in _ROUTES]
 
-    def _answer(self, route: Route, call: ApiRequest) -> Answer:
+    def _answer(self, route: CallbackRoute, call: ApiRequest) -> Answer:
         try:
             return self._commits.submit(self._callback(route, call))
         except Exception as error:
@@ -74,14 +74,14 @@ class Callbacks:
                 raise
             return answer_of(Declined("try_again"))
 
-    def _callback(self, route: Route, call: ApiRequest) -> Callback:
+    def _callback(self, route: CallbackRoute, call: ApiRequest) -> Callback:
         directory = self._directory.get()
         body, request = _read(route, call, directory)
         address = str(call.source.address or "")
         return Callback(call.id, route.path, request, directory.brands, address, body, call.now, call.started)
 
 
-def _read(route: Route, call: ApiRequest, directory: Directory) -> tuple[bytes, Request]:
+def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple[bytes, Request]:
     """The raw body and what it asks, or why it is rejected: authenticated first, over the bytes as they came."""
     try:
         body = call.body()
