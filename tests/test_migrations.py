@@ -64,13 +64,13 @@ def test_migrations_end_where_the_models_are(empty_world: World) -> None:
 
 
 def test_a_pending_removal_of_all_limits_becomes_one_for_each_frame(world: World) -> None:
-    """0013: a frame that is set later stays, whatever was asked for before."""
+    """0014: a frame that is set later stays, whatever was asked for before."""
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         player = Player(world)
         player.set(bet=("day", "10"))
         player.set(bet=("week", "50"))
         player.set(bet=("week", "60"))
-        downgrade(world.engine, "0011")
+        downgrade(world.engine, "0013")
         removal = text(
             "INSERT INTO player_limit (customer_id, type, frame, status, set_by, moves, changed_by, created_at,"
             " anchored_at, effective_at, needs_confirmation) SELECT customer_id, type, 'no_limit', 'PENDING', set_by,"

@@ -197,7 +197,7 @@ def test_a_databases_error_is_logged_without_what_was_written(desk: Desk, monkey
 
     monkeypatch.setattr("wallet_hooks.customers.routes.change_customer", break_in_the_database)
     log = Mock()
-    monkeypatch.setattr("wallet_hooks.app.LOG", log)
+    monkeypatch.setattr("wallet_hooks.web.api.LOG", log)
     assert desk.call("boss", "PATCH", f"{OF_ANN}/", {"name": "x"}).status == 500
     told = str(log.error.call_args)
     assert "break_in_the_database" in told

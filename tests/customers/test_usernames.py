@@ -105,7 +105,7 @@ def schema_of(engine: Engine) -> tuple[Any, ...]:
 def test_the_migration_names_usernames_that_differ_only_in_case_and_changes_nothing(world: World) -> None:
     world.customer("8")
     world.customer("9")
-    downgrade(world.engine, "0017")
+    downgrade(world.engine, "0014")
     with world.engine.begin() as connection:
         for uid, username in (("7", "Zoe"), ("8", "ZOE"), ("9", "ann")):
             connection.execute(text("UPDATE customer SET username = :n WHERE uid = :u"), {"n": username, "u": uid})
@@ -124,7 +124,7 @@ def test_the_migration_names_usernames_that_differ_only_in_case_and_changes_noth
 
 def test_the_migration_keeps_locks_countries_roles_and_rates(world: World) -> None:
     world.customer("8", password_hash=hash_password(PASSWORD))
-    downgrade(world.engine, "0017")
+    downgrade(world.engine, "0014")
     old = {
         "brand": {"allowed_countries": "GB,IE", "denied_countries": ""},
         "customer": {"roles": "bet_placer,customer", "commission_rates": "2026-03-01=2.5,2026-04-01=0.000001"},
@@ -148,7 +148,7 @@ def test_the_migration_keeps_locks_countries_roles_and_rates(world: World) -> No
     shell.ok("customer", "change", "--brand", "acme", "--uid", "8", "--commission-rate", "7", "--commission-from",
              "2026-05-01", "--role", "customer", "--role", "group_spy")  # fmt: skip
     shell.ok("brand", "countries", "--client", "acme", "--deny", "US", "--deny", "FR")
-    downgrade(world.engine, "0017")
+    downgrade(world.engine, "0014")
     with world.engine.connect() as connection:
         rows = connection.execute(text("SELECT roles, commission_rates FROM customer ORDER BY uid")).all()
         assert list(map(tuple, rows)) == [

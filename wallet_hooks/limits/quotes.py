@@ -74,8 +74,8 @@ def apply(session: Session, standing: CurrentLimits, uuid: str, body: Mapping[st
     """Make the changes of a quote, all of them; the same again changes nothing. Returns the reality check to set.
 
     `body` says what the quote told. The caller holds the customer's lock. Raises RefusedError: `stale_quote` where the
-    quote is unknown, too old, different from its answer (naming the field), or calculated from limits that have changed
-    since; `uuid_conflict` where it was applied already with another body.
+    quote is unknown, too old, or calculated from limits that have changed since, or where the body differs from its
+    answer (naming the field); `uuid_conflict` where it was applied already with another body.
     """
     quote = session.get(LimitQuote, (standing.player.customer.id, uuid))
     if quote is None:
