@@ -25,7 +25,7 @@ from wallet_hooks.finance.exports import FORMATS, Options, write, write_dataset,
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.models import Reconciliation
 from wallet_hooks.finance.pages import write_html
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, Break, Matching, read_report
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, BadReportError, Break, Matching, read_report
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
@@ -162,7 +162,8 @@ def reconcile(
 ) -> None:
     """Match a provider's report with our wagers, bet by bet. Exit 1 where there are breaks; the run is kept.
 
-    The report has the columns brand, bet, currency, stake, and if it tells them payout and status.
+    The report has the columns brand, bet, currency, stake, and if it tells them payout and status. Exit 2, and nothing
+    is kept, where it cannot be read whole.
     """
     mapping = _mapping(columns)
     if not file.is_file():
@@ -174,6 +175,7 @@ def reconcile(
     matching = Matching(game, first.date(), last.date(), timedelta(minutes=minutes))
     counted: Counter[str] = Counter()
     with (
+        _bad_reports_exit_2(),
         reporting_engine(engine) as reports,
         reading(reports) as session,
         progress_bar("reconcile", "lines") as progress,
@@ -203,6 +205,20 @@ def reconcile(
     click.echo(f"{count} lines: {kinds or 'no breaks'}", err=True)
     if counted:
         raise SystemExit(1)
+
+
+class _BadReport(click.ClickException):
+    """Exits with another status than breaks do, so that scripts can tell them apart."""
+
+    exit_code = 2
+
+
+@contextmanager
+def _bad_reports_exit_2() -> Iterator[None]:
+    try:
+        yield
+    except BadReportError as error:
+        raise _BadReport(str(error)) from None
 
 
 def _mapping(columns: Any) -> dict[str, str]:
