@@ -483,7 +483,7 @@ class TestCases:
         assert sorted(player.get()["pending"]["bet"]["replaces"]) == ["day", "month"]
         assert player.active() == {"month": "100", "day": "3"}
 
-    @pytest.mark.parametrize("uuid", ["\ud800", "\u0000", "", None, [], {}, "x" * 65, -1])
+    @pytest.mark.parametrize("uuid", ["\ud800", "\u0000", "", None, [], {}, "x" * 65, -1, " u", "u "])
     def test_a_reference_that_is_none_is_refused(self, player: Player, uuid: Any) -> None:
         for method, path in (("POST", "/player/limits/calculate/BRAND"), ("PUT", "/player/limits/BRAND")):
             body = {"uuid": uuid, "bet": change("week", "10")}
