@@ -166,8 +166,8 @@ def beancount_errors(text: str) -> list[Any]:
     return errors
 
 
-def test_brands_whose_names_look_alike_keep_their_own_accounts(empty_world: World) -> None:
-    names = ("acme", "Acme", "a_b", "a-5f-b", "c7", "7", "C7")
+def test_brands_whose_names_look_alike_keep_their_own_accounts(empty_world: World, tmp_path: Path) -> None:
+    names = ("acme", "Acme", "ACME", "aCME", "a_b", "a-5f-b", "c7", "7", "C7", "UK", "uK", "Uk", "uk", "open_stakes")
     with freeze_time("2026-11-18T10:00:00Z") as moment:
         for number, name in enumerate(names):
             empty_world.brand(name, id_=number + 1)
@@ -184,6 +184,16 @@ def test_brands_whose_names_look_alike_keep_their_own_accounts(empty_world: Worl
         assert beancount(text)[1] == []
         incomes = {line.split()[2] for line in text.decode().splitlines() if " open Income:Income:Stakes" in line}
         assert len(incomes) == len(names)
+        assert "Income:Income:Stakes:UK:Betflex" in incomes
+        if shutil.which("ledger") is not None:
+            content = exported(empty_world, "journal", "ledger", first)
+            ran = ledger(content, tmp_path, "accounts", "^Income")
+            assert (ran.returncode, ran.stderr, set(ran.stdout.split())) == (0, "", incomes)
+        if shutil.which("hledger") is not None:
+            content = exported(empty_world, "journal", "hledger", first)
+            assert hledger(content, tmp_path, "check", "--strict").stderr == ""
+            ran = hledger(content, tmp_path, "accounts", "--used", "^Income")
+            assert set(ran.stdout.split()) == incomes
 
 
 def test_names_forge_no_line_in_any_format(history: World) -> None:
