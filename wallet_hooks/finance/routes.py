@@ -81,7 +81,7 @@ def _authenticate(engine: Engine) -> None:
 
 def _export(reports: Engine, report: str, format_: str, codes: AccountCodes) -> Response:
     """Made whole before it is sent: what goes wrong is an error then, and no torso that looks like a report."""
-    asked = _asked()
+    asked = _asked(reports)
     options = Options(_choice("bom"), codes, _number("part"))
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until it is sent
     try:
@@ -101,8 +101,7 @@ def _export(reports: Engine, report: str, format_: str, codes: AccountCodes) -> 
     return response
 
 
-def _asked() -> Asked:
-    now = clock.now()
+def _asked(reports: Engine) -> Asked:
     for name, values in request.args.lists():
         if name not in PARAMETERS or len(values) > 1:
             raise RefusedError("bad_option", f"{name}: one of {', '.join(PARAMETERS)}, once")
@@ -114,14 +113,15 @@ def _asked() -> Asked:
     if (item is None) != ("balance" not in request.args) or (item is not None and limit is None):
         raise RefusedError("bad_page", "a page has a limit; one that goes on after an item has its balance")
     page = None if limit is None else Page(limit, item or 0, request.args.get("balance", ""))
-    first, last = _day("from", date(2000, 1, 1)), _day("to", now.date())
+    now = clock.now()
+    first, last = _day("from") or date(2000, 1, 1), _day("to") or exports.newest_day(reports, now)
     return Asked(first, last, customer, now, page, request.args.get("currency"))
 
 
-def _day(name: str, default: date) -> date:
+def _day(name: str) -> date | None:
     text = request.args.get(name)
     if text is None:
-        return default
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError:
