@@ -250,6 +250,28 @@ def test_customers_are_imported_all_or_none(shell: Shell, world: World, tmp_path
     assert world.count("customer") == 3
 
 
+@pytest.mark.parametrize("id_", [" 30", "30 ", " "])
+def test_no_command_takes_an_id_with_outer_white_space(shell: Shell, world: World, tmp_path: Path, id_: str) -> None:
+    shell.ok("group", "add", "--brand", "acme", "--name", "desk")
+    shell.ok("bookie", "add", "--code", "sim", "--url", "http://127.0.0.1:1/")
+    customers, events = tmp_path / "customers.csv", tmp_path / "events.csv"
+    customers.write_text(f"brand,uid,username,currency,balance,credit_limit\nacme,{id_},thirty,EUR,1,0\n")
+    events.write_text(f"game,coupon,event\nbetflex,{id_},final\n")
+    account = ["--group", "desk", "--bookie", "sim", "--currency", "EUR"]
+    for command in (
+        ["customer", "create", "--brand", "acme", "--uid", id_, "--username", "thirty", "--currency", "EUR"],
+        ["customer", "import", str(customers)],
+        ["group", "add", "--brand", "acme", "--name", id_],
+        ["cashier", "deposit", *OF_ANN, "--amount", "1", "--reference", id_],
+        ["bookie", "account", "--brand", "acme", *account, "--username", id_],
+        ["event", "map", str(events)],
+    ):
+        ran = shell.run(*command)
+        assert (ran.returncode, "white space" in ran.stderr) == (1, True), (command, ran)
+    tables = ("customer", "customer_group", "payment", "bookie_account", "coupon_event")
+    assert [world.count(table) for table in tables] == [1, 1, 0, 0, 0]
+
+
 def test_exceptions_are_listed_resolved_and_gone(shell: Shell, world: World) -> None:
     world.settle(result(404))
     (row,) = json.loads(shell.ok("exceptions", "list", "--json"))

@@ -65,6 +65,12 @@ def test_documents_name_every_callback_and_load_nothing_from_elsewhere(world: Wo
             assert named == set(re.findall(r"{(\w+)}", path)), path
     shape = document["components"]["schemas"]["PlaceBetsShape"]
     assert shape["required"] == ["bets"]
+    taken, known = (
+        document["components"]["schemas"][name]["properties"]["uid"] for name in ("StakeShape", "ResultShape")
+    )
+    for id_, is_taken in {"9": True, "9 1": True, " 9": False, "9 ": False, " ": False, "\u00a09": False}.items():
+        assert bool(re.search(taken["oneOf"][0]["pattern"], id_)) == is_taken
+    assert "pattern" not in known["oneOf"][0]
     page = world.client.get("/docs")
     assert "http://" not in page.text
     assert "https://" not in page.text

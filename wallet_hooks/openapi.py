@@ -28,6 +28,7 @@ _CALLBACKS = {
     "/winners": (schemas.SettleBetsShape, "Pay winnings: each bet by itself. A payout of 0 closes the bet too."),
     "/bets/cancel": (schemas.CancelBetsShape, "Give stakes back: each bet by itself, the amount that was taken."),
 }
+_NO_OUTER_SPACE = r"^\S(.*\S)?$"
 _ANSWERS = {
     "400": "Not JSON, the wrong shape, or an amount that is none. Nothing was done.",
     "401": "No proof of who calls, or a bad one.",
@@ -211,7 +212,7 @@ def _describe_field(_converter: Any, field: Any, **_kwargs: Any) -> dict[str, An
     """The JSON Schema of the fields that are our own."""
     match field:
         case Identifier():
-            return {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 64}, {"type": "integer", "minimum": 0}]}
+            return {"oneOf": [_id_text(known=field.known), {"type": "integer", "minimum": 0}]}
         case Text():
             return {"type": "string", "minLength": field.min_length, "maxLength": field.max_length}
         case Amount():
@@ -230,3 +231,8 @@ def _describe_field(_converter: Any, field: Any, **_kwargs: Any) -> dict[str, An
         case Anything():
             return {}
     return {}
+
+
+def _id_text(*, known: bool) -> dict[str, Any]:
+    text: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 64}
+    return text if known else {**text, "pattern": _NO_OUTER_SPACE}

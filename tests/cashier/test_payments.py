@@ -135,6 +135,8 @@ def test_an_adjustment_gives_or_takes_with_a_reason_and_leaves_its_trace(desk: D
         (None, {}, "idempotency_key_required"),
         ("", {}, "bad_idempotency_key"),
         ("x" * 101, {}, "bad_idempotency_key"),
+        ("k", {"reference": " R1"}, "bad_reference"),
+        ("k", {"reference": "R1 "}, "bad_reference"),
         ("k", {"amount": ["EUR", 0]}, "amount"),
         ("k", {"amount": ["EUR", -5]}, "validation_error"),
         ("k", {"amount": ["GBP", 5]}, "wrong_currency"),

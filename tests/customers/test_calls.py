@@ -92,6 +92,8 @@ def test_a_customer_with_everything(desk: Desk) -> None:
         ({"uid": ""}, "uid"),
         ({"ccy_code": "XXZ"}, "validation_error"),
         ({"ccy_code": "gbp"}, "validation_error"),
+        ({"uid": " 77"}, "bad_uid"),
+        ({"uid": "77 "}, "bad_uid"),
         ({"group_id": "1"}, "group_id"),
         ({"group_id": -1}, "group_id"),
         ({"group_id": 1.5}, "group_id"),

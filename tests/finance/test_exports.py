@@ -15,10 +15,11 @@ import pytest
 from beancount import loader
 from beancount.core.data import Transaction as BeancountTransaction
 from freezegun import freeze_time
+from sqlalchemy import text
 
 from tests.finance.history import EVIL, FIRST, LAST, exported, query, rows
 from tests.test_commands import Shell
-from tests.world import World, bet, result
+from tests.world import OK, World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
@@ -166,8 +167,8 @@ def beancount_errors(text: str) -> list[Any]:
     return errors
 
 
-def test_brands_whose_names_look_alike_keep_their_own_accounts(empty_world: World) -> None:
-    names = ("acme", "Acme", "a_b", "a-5f-b", "c7", "7", "C7")
+def test_brands_whose_names_look_alike_keep_their_own_accounts(empty_world: World, tmp_path: Path) -> None:
+    names = ("acme", "Acme", "ACME", "aCME", "a_b", "a-5f-b", "c7", "7", "C7", "UK", "uK", "Uk", "uk", "open_stakes")
     with freeze_time("2026-11-18T10:00:00Z") as moment:
         for number, name in enumerate(names):
             empty_world.brand(name, id_=number + 1)
@@ -184,12 +185,22 @@ def test_brands_whose_names_look_alike_keep_their_own_accounts(empty_world: Worl
         assert beancount(text)[1] == []
         incomes = {line.split()[2] for line in text.decode().splitlines() if " open Income:Income:Stakes" in line}
         assert len(incomes) == len(names)
+        assert "Income:Income:Stakes:UK:Betflex" in incomes
+        if shutil.which("ledger") is not None:
+            content = exported(empty_world, "journal", "ledger", first)
+            ran = ledger(content, tmp_path, "accounts", "^Income")
+            assert (ran.returncode, ran.stderr, set(ran.stdout.split())) == (0, "", incomes)
+        if shutil.which("hledger") is not None:
+            content = exported(empty_world, "journal", "hledger", first)
+            assert hledger(content, tmp_path, "check", "--strict").stderr == ""
+            ran = hledger(content, tmp_path, "accounts", "--used", "^Income")
+            assert set(ran.stdout.split()) == incomes
 
 
 def test_names_forge_no_line_in_any_format(history: World) -> None:
     journal = rows(exported(history, "journal", "csv"))
     assert len(journal) == history.count("ledger_entry")
-    assert EVIL in {row["description"] for row in journal}
+    assert EVIL.replace("=1", "'=1") in {row["description"] for row in journal}
     assert "'=2+5" not in str(journal), "references begin with the game"
     (row,) = [row for row in rows(exported(history, "open-bets", "csv")) if row["stake"] == "3.33"]
     assert row["bet"] == "6"
@@ -202,9 +213,9 @@ def test_names_forge_no_line_in_any_format(history: World) -> None:
 
 def test_text_that_would_be_a_formula_is_quoted_and_amounts_never_are(history: World) -> None:
     with freeze_time("2026-11-20T12:00:00Z"):
-        history.place(bet("-1+1", "1.00"), bet("@x", "1.00"))
+        assert history.place(bet("-1+1", "1.00"), bet("@x", "1.00"), bet("x;=1+1", "1.00"), bet("x ;y", "1.00")) == OK
     bets = {row["bet"]: row for row in rows(exported(history, "open-bets", "csv"))}
-    assert {"'-1+1", "'@x"} <= set(bets)
+    assert {"'-1+1", "'@x", "x;'=1+1", "x ;y"} <= set(bets)
     amounts = [row["amount"] for row in rows(exported(history, "journal", "csv"))]
     assert any(amount.startswith("-") for amount in amounts)
 
@@ -336,3 +347,41 @@ def test_exports_over_http_are_for_finance(history: World) -> None:
     }.items():
         answer = get(path)
         assert (answer.status_code, set(answer.get_json())) == (status, {"error", "message"}), path
+
+
+def of_the_command(world: World, report: str, directory: Path) -> list[dict[str, str]]:
+    path = directory / report
+    Shell(world.settings.database_url).ok("export", report, "-o", str(path))
+    return rows(path.read_bytes())
+
+
+def test_without_an_end_the_newest_day_of_any_brand_is_in(empty_world: World, tmp_path: Path) -> None:
+    """At noon of UTC it is the next day in Auckland already."""
+    world = empty_world
+    with freeze_time("2026-11-20T12:00:00Z"):
+        world.brand()
+        world.brand("east", id_=2, timezone="Pacific/Auckland")
+        world.provider("east")
+        world.customer(client="east")
+        assert world.place(bet(1, client="east")) == OK
+        found = {
+            report: of_the_command(world, report, tmp_path) for report in ("journal", "open-bets", "trial-balance")
+        }
+        assert {row["booked_on"] for row in found["journal"]} == {"2026-11-21"}
+        assert [row["bet"] for row in found["open-bets"]] == ["1"]
+        assert found["trial-balance"]
+        with writing(world.engine) as session:
+            token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
+        answer = world.client.get("/finance/exports/journal.csv", headers={"Authorization": f"Bearer {token}"})
+        assert rows(answer.data) == found["journal"]
+        assert json.loads(answer.headers["X-Export-Manifest"])["period"]["to"] == "2026-11-21"
+
+
+def test_without_an_end_todays_deliveries_are_in_where_no_brand_has_begun_the_day(world: World, tmp_path: Path) -> None:
+    """The days of deliveries are those of UTC."""
+    with writing(world.engine) as session:
+        session.execute(text("UPDATE brand SET timezone = 'America/Santiago'"))
+    with freeze_time("2026-11-20T01:00:00Z"):
+        world.place(bet(1))
+        (found,) = of_the_command(world, "deliveries", tmp_path)
+    assert found["day"] == "2026-11-20"

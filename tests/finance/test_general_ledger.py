@@ -13,11 +13,19 @@ from freezegun import freeze_time
 from tests.finance.history import FIRST, LAST, asking, exported, rows
 from tests.test_commands import Shell
 from tests.world import World, bet
-from wallet_hooks import clock
+from wallet_hooks import clock, money
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.exports import Options, write_file
-from wallet_hooks.finance.general_ledger import DEFAULT_CODES, XERO_LINES, read_codes
+from wallet_hooks.finance.general_ledger import (
+    DEFAULT_CODES,
+    LEDGERS,
+    XERO_LINES,
+    LedgerAccount,
+    Line,
+    files_of,
+    read_codes,
+)
 from wallet_hooks.identity import api_tokens
 from wallet_hooks.settings import ConfigurationError
 
@@ -163,3 +171,70 @@ def test_days_are_those_on_which_it_was_booked(history: World) -> None:
     lines = rows(exported(history, "journal", "xero", FIRST, FIRST))
     stakes = [row["*Amount"] for row in lines if row["*AccountCode"] == "2110" and row["*Narration"].endswith("EUR")]
     assert stakes == ["-21.50"]
+
+
+def lines_of(*amounts: int, currency: str = "EUR", code: str = "1100") -> list[Line]:
+    return [Line(FIRST, currency, LedgerAccount(code, "Payment providers"), amount) for amount in amounts]
+
+
+def booked(lines: list[Line]) -> list[list[str]]:
+    """The lines of DATEV's file."""
+    (file,) = files_of("datev", lines)
+    content = LEDGERS["datev"](file, asking(), DEFAULT_CODES).decode("cp1252")
+    return list(csv.reader(content.split("\r\n")[2:-1], delimiter=";"))
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "fields"),
+    [
+        ("EUR", 999_999_999_999, ["9999999999,99"]),
+        ("EUR", 1_000_000_000_000, ["9999999999,99", "0,01"]),
+        ("EUR", -2_500_000_000_000, ["9999999999,99", "9999999999,99", "5000000000,02"]),
+        ("JPY", 10_000_000_000, ["9999999999,00", "1,00"]),
+        ("KWD", 10_000_000_000_000, ["9999999999,99", "0,01"]),
+    ],
+)
+def test_datev_has_ten_digits_before_the_comma(currency: str, amount: int, fields: list[str]) -> None:
+    found = booked(lines_of(amount, currency=currency))
+    assert [line[0] for line in found] == fields
+    assert {line[1] for line in found} == {"S" if amount > 0 else "H"}
+    total = sum(Decimal(line[0].replace(",", ".")) for line in found)
+    assert total == money.as_decimal(abs(amount), currency)
+
+
+def test_what_datev_splits_is_in_the_manifest(empty_world: World, tmp_path: Path) -> None:
+    empty_world.brand()
+    with freeze_time("2026-11-18T12:00:00Z"):
+        empty_world.customer(balance="9999999999999.99")
+    path = tmp_path / "datev.csv"
+    manifest = write_file(empty_world.engine, "journal", "datev", asking(), path)
+    lines = path.read_bytes().decode("cp1252").split("\r\n")[2:-1]
+    assert manifest["rows"] == len(lines) == 2 * 1001
+    assert manifest["totals"]["EUR"] == {"credit": "9999999999999.99", "debit": "9999999999999.99"}
+
+
+def test_datev_refuses_what_its_fields_do_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(money._minor_units, "USDT", 6)
+    with pytest.raises(RefusedError, match="'USDT'"):
+        booked(lines_of(100, currency="USDT"))
+    with pytest.raises(RefusedError, match="'11001100'"):
+        booked(lines_of(100, code="11001100"))
+    codes = DEFAULT_CODES._replace(datev=DEFAULT_CODES.datev._replace(account_length=6))
+    with pytest.raises(RefusedError, match="'1590'"):
+        LEDGERS["datev"]([], asking(), codes)
+
+
+def test_datev_takes_99999_lines_a_file() -> None:
+    days = [[line._replace(day=FIRST + timedelta(days=day)) for line in lines_of(*[1] * 50_000)] for day in range(3)]
+    files = files_of("datev", [line for day in days for line in day])
+    assert [len(file) for file in files] == [50_000, 50_000, 50_000]
+    with pytest.raises(RefusedError, match="datev takes 99999"):
+        files_of("datev", lines_of(*[1] * 100_000))
+
+
+@pytest.mark.parametrize("tax_rate", ["20;=1+1", 'x"=1', "\t=1"])
+def test_a_tax_rate_is_no_formula(tmp_path: Path, tax_rate: str) -> None:
+    path = tmp_path / "codes.json"
+    path.write_text(json.dumps({"tax_rate": tax_rate}))
+    with pytest.raises(RefusedError, match="tax_rate"):
+        read_codes(path)

@@ -612,7 +612,7 @@ class TestCases:
             player.rules(caps={"bet": {"EUR": "25"}})
             assert player.swap(pending_id(player)) == refused("above_cap")
 
-    @pytest.mark.parametrize("uuid", ["\ud800", "\u0000", "", None, [], {}, "x" * 65, -1])
+    @pytest.mark.parametrize("uuid", ["\ud800", "\u0000", "", None, [], {}, "x" * 65, -1, " u", "u "])
     def test_a_reference_that_is_none_is_refused(self, player: Player, uuid: Any) -> None:
         for method, path in (("POST", "/player/limits/calculate/BRAND"), ("PUT", "/player/limits/BRAND")):
             body = {"uuid": uuid, "bet": change("week", "10")}

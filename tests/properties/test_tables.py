@@ -5,18 +5,24 @@ import io
 import json
 from decimal import Decimal
 
+import openpyxl
 import pyarrow.parquet as pq
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wallet_hooks import money
 from wallet_hooks.finance.batches import in_batches
-from wallet_hooks.finance.tables import write_csv, write_jsonl, write_parquet
+from wallet_hooks.finance.tables import write_csv, write_jsonl, write_parquet, write_xlsx
 
 COLUMNS = {"note": "text", "currency": "text", "amount": "amount", "count": "integer"}
 AMOUNTS = st.one_of(st.none(), st.integers(-(10**20), 10**20), st.integers(-20, 20))
+# Signs that begin formulas, what separates and quotes cells, and what is skipped before them.
+SIGNS = "=+-@＝＋－＠"
 TEXTS = st.one_of(
-    st.none(), st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(['"', "=1", "a,b", "\r\n"])
+    st.none(),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.text(f"{SIGNS};,\t\r\n\"' x1"),
+    st.sampled_from(['"', "=1", "a,b", "\r\n", "x;=1+1", "x\t=1+1", 'x;"=1+1']),
 )
 ROWS = st.lists(
     st.tuples(TEXTS, st.sampled_from(["EUR", "JPY", "KWD", "USD"]), AMOUNTS, st.integers(-9, 9)), max_size=20
@@ -34,9 +40,51 @@ def test_csv_says_what_the_rows_say(rows: list[tuple[str | None, str, int | None
     read = list(csv.reader(io.StringIO(out.getvalue().decode(), newline="")))
     assert read[0] == list(COLUMNS)
     for (note, currency, amount, count), found in zip(rows, read[1:], strict=True):
-        text = note or ""
-        dangerous = text[:1] in set("=+-@") or (text[:1] != "" and text[0] < " ")
-        assert found == [f"'{text}" if dangerous else text, currency, told(amount, currency) or "", str(count)]
+        assert found[1:] == [currency, told(amount, currency) or "", str(count)]
+        assert without_marks(found[0]) == without_marks(note or "")
+        if not set(note or "") & set(SIGNS) and (note or " ") >= " ":
+            assert found[0] == (note or "")
+
+
+def without_marks(text: str) -> str:
+    return text.replace("'", "")
+
+
+@given(TEXTS, TEXTS, st.sampled_from(["1.00", "-1.00"]))
+@example(None, "x;=1+1", "1.00")
+@example(None, 'x;"=1+1', "1.00")
+@example(None, "x\t=1+1", "1.00")
+@example(None, "x\n=1+1", "1.00")
+@example("x\r", "=1+1", "1.00")
+@example(" =1+1", None, "1.00")
+def test_no_text_becomes_a_formula_whatever_separates_lists(first: str | None, second: str | None, amount: str) -> None:
+    """As spreadsheets read it that take `;` or a tab for the separator, and blanks before a formula for nothing."""
+    columns = {"first": "text", "currency": "text", "second": "text", "amount": "amount"}
+    out = io.BytesIO()
+    write_csv(columns, in_batches(columns, [(first, "EUR", second, int(amount.replace(".", "")))]), out)
+    for separator in ",;\t":
+        for row in csv.reader(io.StringIO(out.getvalue().decode(), newline=""), delimiter=separator):
+            texts = row[:-1] if row[-1:] == [amount] else row
+            assert not [text for text in texts if text.lstrip(" \t\r\n")[:1] in set(SIGNS)], separator
+
+
+NUMBERS = {"currency": "text", "amount": "amount", "count": "integer"}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["EUR", "JPY", "KWD"]), AMOUNTS, st.integers(-(10**18), 10**18)), max_size=5))
+def test_a_workbook_says_every_digit(rows: list[tuple[str, int | None, int]]) -> None:
+    """A number is what its 15 digits say; what has more is text."""
+    out = io.BytesIO()
+    write_xlsx(NUMBERS, in_batches(NUMBERS, rows), out)
+    sheet = openpyxl.load_workbook(out).worksheets[0]
+    found = list(sheet.iter_rows(min_row=2, max_row=len(rows) + 1, values_only=True)) if rows else []
+    for (currency, amount, count), (code, *cells) in zip(rows, found, strict=True):
+        assert code == currency
+        for cell, wanted in zip(cells, (told(amount, currency), str(count)), strict=True):
+            if wanted is None or isinstance(cell, str):
+                assert cell == wanted
+            else:
+                assert Decimal(format(cell, ".15g")) == Decimal(wanted)
 
 
 @given(ROWS)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.world import OK, World, bet, error, failed, refund, result
 from wallet_hooks.customers.queries import customer_by_uid
@@ -132,6 +133,36 @@ def test_bad_id_is_400(world: World, uid: Any) -> None:
     assert world.place(bet(uid)).status == 400
     assert world.place(bet(user=uid)).status == 400
     assert world.count("wager") == 0
+
+
+OUTER_SPACE = [" 9", "9 ", " ", "\u00a09", "9\u3000", "\u20289"]
+
+
+@pytest.mark.parametrize("id_", OUTER_SPACE, ids=repr)
+@pytest.mark.parametrize("field", ["uid", "user", "pool", "client", "game"])
+def test_an_id_with_outer_white_space_is_400(world: World, field: str, id_: str) -> None:
+    reply = world.place(bet(**{field: id_}))
+    assert (reply.status, reply.body["error"]) == (400, "invalid_request")
+    assert "White space at the beginning or end is not allowed." in str(reply.body["fields"])
+    assert (world.balance(), world.count("wager")) == ("100.00", 0)
+
+
+def test_what_was_taken_under_such_an_id_is_settled_and_returned(world: World) -> None:
+    """Earlier versions took them."""
+    assert world.place(bet(1), bet(2), bet(3)) == OK
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE wager SET uid = ' ' || uid || ' '"))
+        connection.execute(text("UPDATE customer SET uid = ' 7'"))
+        connection.execute(text("UPDATE wager SET user_uid = ' 7'"))
+    assert world.settle(result(" 1 ", user=" 7")) == OK
+    assert world.cancel(refund(" 2 ", user=" 7")) == OK
+    assert world.settle(result("3", user=" 7")).status == 404, "which is another id"
+    assert world.balance(" 7") == "105.00"
+
+
+def test_white_space_inside_an_id_is_its_own(world: World) -> None:
+    assert world.place(bet("9 1"), bet("91")) == OK
+    assert world.balance() == "80.00"
 
 
 def test_id_of_64_characters_and_unicode_is_taken(world: World) -> None:

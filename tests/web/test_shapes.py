@@ -19,6 +19,7 @@ odd: st.SearchStrategy[Any] = (
     | st.just(Number("5"))
     | st.just(Number("5.7"))
     | st.text(max_size=4)
+    | st.sampled_from([" 9", "9 ", " ", "\u00a09"])
     | st.just([])
     | st.just({})
 )

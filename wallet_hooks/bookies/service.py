@@ -51,8 +51,9 @@ def add_account(
     keep(session.connection(), [currency])
     if session.get(Bookie, bookie) is None:
         raise NotFoundError(f"no bookmaker {bookie!r}")
-    if not 0 < len(username) <= 100 or not username.isprintable():
-        raise RefusedError("bad_value", "a username has 1 to 100 printable characters")
+    if not 0 < len(username) <= 100 or not username.isprintable() or username != username.strip():
+        what = "a username has 1 to 100 printable characters, no white space at its ends"
+        raise RefusedError("bad_value", f"username {username!r}: {what}")
     if len(agent) > 100 or not all(0 < len(tag) <= 64 for tag in tags):
         raise RefusedError("bad_value", "an agent has at most 100 characters, a tag 1 to 64")
     known = select(BookieAccount.id).where(BookieAccount.bookie == bookie, BookieAccount.username == username)

@@ -126,10 +126,9 @@ def _player(session: Session, customer: Customer) -> Player:
 
 
 def _check(movement: Movement) -> None:
-    if not 0 < len(movement.reference) <= 100 or not movement.reference.isprintable():
-        raise RefusedError("bad_reference", "a reference has 1 to 100 printable characters")
-    if movement.key is not None and (not 0 < len(movement.key) <= 100 or not movement.key.isprintable()):
-        raise RefusedError("bad_idempotency_key", "an Idempotency-Key has 1 to 100 printable characters")
+    _check_id(movement.reference, "bad_reference", "a reference")
+    if movement.key is not None:
+        _check_id(movement.key, "bad_idempotency_key", "an Idempotency-Key")
     if not movement.method.isascii() or not movement.method.replace("-", "").isalnum() or len(movement.method) > 40:
         raise RefusedError("bad_method", "a method is made of letters, digits and -")
     if movement.method == OPENING_METHOD:
@@ -138,6 +137,11 @@ def _check(movement: Movement) -> None:
         raise RefusedError("reason_required", "an adjustment needs a reason")
     if not movement.amount or (movement.amount < 0 and movement.kind != ADJUSTMENT):
         raise RefusedError("amount", "an amount above 0 is expected")
+
+
+def _check_id(id_: str, code: str, what: str) -> None:
+    if not 0 < len(id_) <= 100 or not id_.isprintable() or id_ != id_.strip():
+        raise RefusedError(code, f"{what} has 1 to 100 printable characters, no white space at its ends: {id_!r}")
 
 
 def _known(session: Session, customer: Customer, movement: Movement) -> Payment | None:

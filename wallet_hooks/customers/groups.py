@@ -14,8 +14,9 @@ from wallet_hooks.identity.models import Brand
 
 def create_group(session: Session, *, brand_id: int, name: str, managers: Iterable[Customer], now: datetime) -> Group:
     """Raises ConflictError where the brand has a group of this name, RefusedError for a bad name or manager."""
-    if not 0 < len(name) <= 64 or not name.isprintable():
-        raise RefusedError("bad_name", "a group's name has 1 to 64 printable characters")
+    if not 0 < len(name) <= 64 or not name.isprintable() or name != name.strip():
+        what = "a group's name has 1 to 64 printable characters, no white space at its ends"
+        raise RefusedError("bad_name", f"name {name!r}: {what}")
     if session.scalar(select(Group.id).where(Group.brand_id == brand_id, Group.name == name)) is not None:
         raise ConflictError(f"a group {name!r} exists already")
     group = Group(brand_id=brand_id, name=name, created_at=now)

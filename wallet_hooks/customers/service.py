@@ -176,8 +176,9 @@ def _open_with_balances(
 
 def _check(new: NewCustomer) -> None:
     money.check_offered(new.currency)
-    if not 0 < len(new.uid) <= 64 or not new.uid.isprintable():
-        raise RefusedError("bad_uid", "a uid has 1 to 64 printable characters")
+    if not 0 < len(new.uid) <= 64 or not new.uid.isprintable() or new.uid != new.uid.strip():
+        what = "a uid has 1 to 64 printable characters, no white space at its ends"
+        raise RefusedError("bad_uid", f"uid {new.uid!r}: {what}")
     check_username(new.username)
     _check_name(new.name)
     unknown = set(new.roles) - set(ROLES)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.database import has_row_locks, reading, writing
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.asked import check_period
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.models import Account, Entry, Period, Seal, Transaction
@@ -34,8 +35,10 @@ def close(engine: Engine, through: date, *, now: datetime, progress: Progress = 
 
     What takes long is read beforehand; the transaction that closes waits for the postings that are under way, looks
     whether one of them came into these days after all, and keeps others waiting for no longer than that takes. It is
-    all there afterwards or nothing is. Raises RefusedError: `day_not_over`, `already_closed`, `ledger_broken`.
+    all there afterwards or nothing is. Raises RefusedError: `bad_period`, `day_not_over`, `already_closed`,
+    `ledger_broken`.
     """
+    check_period(through, through)
     with reading(engine) as session:
         _check_over(session, through, now)
         first = _first_open_day(session, through)

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -28,6 +28,8 @@ from wallet_hooks.finance.general_ledger import DEFAULT_CODES, LEDGERS, AccountC
 from wallet_hooks.finance.journals import DIALECTS, write_journal
 from wallet_hooks.finance.reports import report_named
 from wallet_hooks.finance.tables import WRITERS, write_csv, write_parquet
+from wallet_hooks.identity.directory import brand_facts
+from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.models import Period, Transaction
 from wallet_hooks.ledger.sealing import newest_seal
 
@@ -45,6 +47,12 @@ class Options(NamedTuple):
 
 
 PLAIN = Options()
+
+
+def newest_day(engine: Engine, now: datetime) -> date:
+    """Return the newest day that a report can have something of: of any brand, or of UTC where that is later."""
+    with reading(engine) as session:
+        return max([now.date(), *(brand_facts(brand).booking_day(now) for brand in session.scalars(select(Brand)))])
 
 
 def check(report: str, format_: str, asked: Asked, options: Options = PLAIN) -> None:

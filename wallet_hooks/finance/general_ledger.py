@@ -26,7 +26,10 @@ from wallet_hooks.ledger.sealing import PLAYERS
 from wallet_hooks.settings import Settings
 
 XERO_LINES = 300
+_MOST_LINES = {"xero": XERO_LINES, "datev": 99_999}  # in one file
 _DATEV_DECIMALS = 2
+_DATEV_DIGITS = 10  # before the comma
+_DATEV_CURRENCY = 3  # letters
 
 
 class LedgerAccount(NamedTuple):
@@ -92,7 +95,7 @@ class _DatevShape(Schema):
 
 class _CodesShape(Schema):
     accounts = fields.Dict(keys=fields.String(), values=fields.Nested(_AccountShape), load_default=dict)
-    tax_rate = fields.String(validate=validate.Regexp(r"[^\x00-\x1f=+@-][^\x00-\x1f]{0,49}\Z"))
+    tax_rate = fields.String(validate=validate.Regexp(r"[^\x00-\x1f=+@;\"-][^\x00-\x1f;\"]{0,49}\Z"))
     datev = fields.Nested(_DatevShape, load_default=dict)
 
 
@@ -164,19 +167,38 @@ def as_rows(lines: Iterable[Line]) -> Iterator[tuple[date, str, str, str, int | 
 
 
 def files_of(format_: str, lines: Iterable[Line]) -> list[list[Line]]:
-    """The lines by the files that they need: Xero takes 300 in one, and no day of a currency is in two."""
-    if format_ != "xero":
+    """The lines by the files that they need, as many as the format takes in one, and no day of a currency in two.
+
+    Raises RefusedError where one journal is too long for a file.
+    """
+    if format_ == "datev":
+        lines = _split_for_datev(lines)
+    if format_ not in _MOST_LINES:
         return [list(lines)]
+    most = _MOST_LINES[format_]
     files: list[list[Line]] = [[]]
     for (day, currency), of_day in groupby(lines, key=_journal_of):
         journal = list(of_day)
-        if len(journal) > XERO_LINES:
+        if len(journal) > most:
             what = f"{day.isoformat()} {currency} has {len(journal)} lines"
-            raise RefusedError("too_many_lines", f"{what}: Xero takes {XERO_LINES} a file")
-        if len(files[-1]) + len(journal) > XERO_LINES:
+            raise RefusedError("too_many_lines", f"{what}: {format_} takes {most} a file")
+        if len(files[-1]) + len(journal) > most:
             files.append([])
         files[-1] += journal
     return files
+
+
+def _split_for_datev(lines: Iterable[Line]) -> Iterator[Line]:
+    """An amount of more digits than DATEV's field has is booked in several lines."""
+    for line in lines:
+        scale = money.decimals(line.currency)
+        # The largest amount of the field, in minor units; where these are finer than its decimals, of whole ones.
+        most = (10 ** (_DATEV_DIGITS + min(scale, _DATEV_DECIMALS)) - 1) * 10 ** max(scale - _DATEV_DECIMALS, 0)
+        rest, sign = abs(line.amount), 1 if line.amount > 0 else -1
+        while rest > most:
+            yield line._replace(amount=sign * most)
+            rest -= most
+        yield line._replace(amount=sign * rest)
 
 
 def _xero(lines: list[Line], _asked: Asked, codes: AccountCodes) -> bytes:
@@ -214,6 +236,7 @@ def _datev(lines: list[Line], asked: Asked, codes: AccountCodes) -> bytes:
         f'{begins:%Y%m%d};{datev.account_length};{asked.first:%Y%m%d};{asked.last:%Y%m%d};"Betting";"";1;0;0;"EUR";'
         ';"";;;"";;;"";""'
     )
+    _check_datev_account(datev.clearing, datev)
     rows = [head, ";".join(f'"{name}"' for name in _DATEV_HEAD)]
     rows += [_datev_line(line, datev) for line in lines]
     return "".join(f"{row}\r\n" for row in rows).encode("cp1252", errors="replace")
@@ -221,8 +244,10 @@ def _datev(lines: list[Line], asked: Asked, codes: AccountCodes) -> bytes:
 
 def _datev_line(line: Line, datev: Datev) -> str:
     day, currency, account, amount = line
-    if not re.fullmatch(rf"\d{{{datev.account_length}}}\d?", account.code):  # persons' accounts have one more
-        raise RefusedError("bad_mapping", f"DATEV has accounts of {datev.account_length} digits, not {account.code!r}")
+    _check_datev_account(account.code, datev)
+    if len(currency) != _DATEV_CURRENCY:
+        what = f"DATEV has currencies of {_DATEV_CURRENCY} letters, not {currency!r}"
+        raise RefusedError("bad_currency", f"{what}: export the others one by one, each by its currency")
     told = f"{money.as_decimal(abs(amount), currency):.{_DATEV_DECIMALS}f}"
     if money.parse_number(told, currency) != abs(amount):
         raise RefusedError(
@@ -234,6 +259,11 @@ def _datev_line(line: Line, datev: Datev) -> str:
         f'{told.replace(".", ",")};"{side}";"{currency}";;;"";{account.code};{datev.clearing};"";{day:%d%m};'
         f'"{number}";"";;"{account.name[:60]}"'
     )
+
+
+def _check_datev_account(code: str, datev: Datev) -> None:
+    if not re.fullmatch(rf"\d{{{datev.account_length}}}\d?", code, re.ASCII):  # persons' accounts have one more
+        raise RefusedError("bad_mapping", f"DATEV has accounts of {datev.account_length} digits, not {code!r}")
 
 
 def _fiscal_year(day: date, datev: Datev) -> date:

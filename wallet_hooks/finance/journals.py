@@ -199,8 +199,12 @@ def _account(name: str, kind: str) -> str:
 
 
 def _part(part: str) -> str:
-    """What begins small is capitalised; what does not has its beginning written as a code point, behind a C."""
+    """What begins small is capitalised; what does not has its beginning written as a code point, behind a C.
+
+    So has what would become the wallet's name, which is written as it is.
+    """
     safe = _UNSAFE.sub(lambda match: f"-{ord(match[0]):x}-", part)
-    if safe[:1].islower() and not _LIKE_CODED.match(safe):
-        return safe[0].upper() + safe[1:]
+    capitalised = safe[:1].upper() + safe[1:]
+    if safe[:1].islower() and not _LIKE_CODED.match(safe) and capitalised != chart.BETTING_WALLET:
+        return capitalised
     return f"C{safe}" if safe[:1].isdigit() else f"C-{ord(safe[0]):x}-{safe[1:]}" if safe[:1].isalpha() else f"C{safe}"

@@ -38,8 +38,11 @@ from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
 
 COLUMNS = ("brand", "bet", "currency", "stake", "payout", "status")
+_BET_COLUMNS = ("brand", "bet")
 _BATCH = 2000
-_BET = attrgetter("brand", "bet")
+_DIGITS = 15  # that a spreadsheet keeps of a number
+_INEXACT = 10**_DIGITS
+_BET = attrgetter(*_BET_COLUMNS)
 _WAGER_SCHEMA = pa.schema(
     {
         "client": pa.string(), "uid": pa.string(), "currency": pa.string(), "stake": pa.int64(), "payout": pa.int64(),
@@ -103,57 +106,95 @@ class Matching(NamedTuple):
     tolerance: timedelta
 
 
+class BadReportError(RefusedError):
+    """A provider's report that cannot be matched as it is; the message names the line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("bad_report", message)
+
+
 def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) -> Iterator[Line]:
     """The lines of a CSV or XLSX report. `mapping` names the report's columns; `brand` is for a report of one.
 
-    Raises RefusedError where a column is missing.
+    Brand and bet are as they are there, with their white space. Raises BadReportError where a column is missing, a row
+    has more or fewer cells than the header, or a cell is a number that a spreadsheet has not kept exactly.
     """
     rows = _xlsx_rows(path) if path.suffix.lower() == ".xlsx" else _csv_rows(path)
-    head = next(rows, None) or []
+    head = [_text(cell, "line 1") for cell in next(rows, (1, []))[1]]
+    places = _places(head, mapping, is_of_one_brand=brand is not None)
+    for number, row in rows:
+        if not any(row):
+            continue
+        if len(row) != len(head):
+            raise BadReportError(f"line {number}: {len(row)} cells, but the header has {len(head)}")
+        values = {
+            column: "" if place is None else _text(row[place], f"line {number}, column {head[place]!r}")
+            for column, place in places.items()
+        }
+        values |= {column: values[column].strip() for column in COLUMNS if column not in _BET_COLUMNS}
+        yield Line(number, **{**values, "brand": values["brand"] or brand or ""})
+
+
+def _places(head: list[str], mapping: Mapping[str, str], *, is_of_one_brand: bool) -> dict[str, int | None]:
+    """Where the header has our columns. Raises BadReportError where one that is needed is missing, or there twice."""
     names = {column: mapping.get(column, column) for column in COLUMNS}
     for name in names.values():
         if head.count(name) > 1:
-            raise RefusedError("bad_report", f"the report has {head.count(name)} columns {name!r}")
+            raise BadReportError(f"the report has {head.count(name)} columns {name!r}")
     places = {column: head.index(name) if name in head else None for column, name in names.items()}
-    for column in ("bet", "currency", "stake", *(() if brand else ("brand",))):
+    for column in ("bet", "currency", "stake", *(() if is_of_one_brand else ("brand",))):
         if places[column] is None:
-            raise RefusedError("bad_report", f"the report has no column {names[column]!r}")
-    for number, row in enumerate(rows, start=2):
-        if any(row):
-            values = {
-                column: row[place].strip() if place is not None and place < len(row) else ""
-                for column, place in places.items()
-            }
-            yield Line(number, **{**values, "brand": values["brand"] or brand or ""})
+            raise BadReportError(f"the report has no column {names[column]!r}")
+    return places
 
 
-def _csv_rows(path: Path) -> Iterator[list[str]]:
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows, each with the number of its first line."""
+    number = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from csv.reader(file)
-    except (UnicodeError, csv.Error) as error:
-        raise RefusedError("bad_report", f"{path.name}: {error}") from None
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                yield number, row
+                number = reader.line_num + 1
+    except csv.Error as error:
+        raise BadReportError(f"line {number}: {error}") from None
+    except UnicodeError as error:
+        raise BadReportError(f"{path.name}: {error}") from None
 
 
-def _xlsx_rows(path: Path) -> Iterator[list[str]]:
-    """What is wrong with a workbook surfaces as whatever its reader tripped over."""
+def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[object]]]:
+    """The rows by number, empty cells behind the header's last column left out: a workbook need not have them.
+
+    What is wrong with a workbook surfaces as whatever its reader tripped over.
+    """
     try:
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True)
             sheet = book.worksheets[0]
             sheet.reset_dimensions()  # which some writers get wrong, and then rows are missing
-            for row in sheet.iter_rows(values_only=True):
-                yield [_cell(value) for value in row]
+            width = 0
+            for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+                row = list(values)
+                while row and row[-1] in (None, ""):
+                    row.pop()
+                width = width or len(row)
+                yield number, row + [None] * (width - len(row))
     except (BadZipFile, InvalidFileException, ParseError, LookupError, ValueError, TypeError, EOFError) as error:
-        raise RefusedError(
-            "bad_report", f"{path.name}: no workbook, or a broken one ({type(error).__name__})"
-        ) from None
+        raise BadReportError(f"{path.name}: no workbook, or a broken one ({type(error).__name__})") from None
 
 
-def _cell(value: object) -> str:
-    """As it is shown: what a spreadsheet reckons is binary inside, and 15 digits are what it means."""
-    if isinstance(value, float):
-        return format(value, ".15g")
+def _text(value: object, where: str) -> str:
+    """A cell as it is shown: what a spreadsheet calculates is binary inside, and 15 digits are what it means.
+
+    Raises BadReportError for a number of more digits: nobody knows what it was.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        shown = format(value, ".15g") if isinstance(value, float) else str(value)
+        digits = shown.partition("e")[0].lstrip("-0.").replace(".", "")
+        if abs(value) >= _INEXACT or (len(digits) == _DIGITS and float(shown) != value):
+            raise BadReportError(f"{where}: {value!r} has more than {_DIGITS} digits, store it as text")
+        return shown
     return "" if value is None else str(value)
 
 
@@ -226,7 +267,7 @@ def _looked_up(
 ) -> Iterator[Break]:
     """Lines that are about no wager that was taken in the period."""
     keys = [BetKey(matching.game, line.brand, line.bet) for line in lines]
-    readable = [key for key in keys if str(key).isprintable()]
+    readable = [key for key in keys if "\0" not in str(key)]
     known = {wager.key: wager for wager in run(session.connection(), KNOWN_WAGERS(readable))}
     for key, line in zip(keys, lines, strict=True):
         state = known.get(key)

@@ -21,11 +21,11 @@ from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.files import replacing
 from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.batches import in_batches
-from wallet_hooks.finance.exports import FORMATS, Options, write, write_dataset, write_file
+from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.models import Reconciliation
 from wallet_hooks.finance.pages import write_html
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, Break, Matching, read_report
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, BadReportError, Break, Matching, read_report
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
@@ -41,7 +41,9 @@ _BREAK_FORMATS = ("csv", "xlsx", "html")
 @click.argument("report", type=click.Choice(list(REPORTS)))
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), default="2000-01-01", show_default=True)
-@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Default: today (UTC). Both days are in it.")
+@click.option(
+    "--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Default: the newest day of any brand. Both days are in it."
+)
 @click.option("--brand", "client", help="Of a statement: the customer's brand.")
 @click.option("--uid", help="Of a statement: the customer's id at the operator.")
 @click.option("-o", "--output", type=click.Path(writable=True, path_type=Path), help="Default: stdout.")
@@ -71,13 +73,14 @@ def export(
     if (client is None) != (uid is None):
         raise click.UsageError("--brand and --uid go together")
     customer = None if client is None or uid is None else (client, uid)
-    asked = Asked(first.date(), (last or now).date(), customer, now, currency=currency)
     options = Options(bom, _codes(accounts), part)
     if partition_by and (format_ != "parquet" or output is None):
         raise click.UsageError("--partition-by is for --format parquet, with -o DIRECTORY")
     if output is not None and output.is_dir() and not partition_by:
         raise click.UsageError(f"{output} is a directory")
     with reporting_engine(engine) as reports, progress_bar("export", "rows") as progress:
+        through = last.date() if last else newest_day(reports, now)
+        asked = Asked(first.date(), through, customer, now, currency=currency)
         if output is None:
             write(reports, report, format_, asked, sys.stdout.buffer, options, progress)
             return
@@ -166,7 +169,8 @@ def reconcile(
 ) -> None:
     """Match a provider's report with our wagers, bet by bet. Exit 1 where there are breaks; the run is kept.
 
-    The report has the columns brand, bet, currency, stake, and if it tells them payout and status.
+    The report has the columns brand, bet, currency, stake, and if it tells them payout and status. Exit 2, and nothing
+    is kept, where it cannot be read whole.
     """
     mapping = _mapping(columns)
     if not file.is_file():
@@ -178,6 +182,7 @@ def reconcile(
     matching = Matching(game, first.date(), last.date(), timedelta(minutes=minutes))
     counted: Counter[str] = Counter()
     with (
+        _bad_reports_exit_2(),
         reporting_engine(engine) as reports,
         reading(reports) as session,
         progress_bar("reconcile", "lines") as progress,
@@ -207,6 +212,20 @@ def reconcile(
     click.echo(f"{count} lines: {kinds or 'no breaks'}", err=True)
     if counted:
         raise SystemExit(1)
+
+
+class _BadReport(click.ClickException):
+    """Exits with another status than breaks do, so that scripts can tell them apart."""
+
+    exit_code = 2
+
+
+@contextmanager
+def _bad_reports_exit_2() -> Iterator[None]:
+    try:
+        yield
+    except BadReportError as error:
+        raise _BadReport(str(error)) from None
 
 
 def _mapping(columns: Any) -> dict[str, str]:

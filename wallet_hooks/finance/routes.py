@@ -75,7 +75,7 @@ def _authenticate(engine: Engine, request: ApiRequest) -> None:
 
 def _export(reports: Engine, request: ApiRequest, report: str, format_: str, codes: AccountCodes) -> Reply:
     """Made whole before it is sent: what goes wrong is an error then, and no partial report."""
-    asked = _asked(request)
+    asked = _asked(reports, request)
     options = Options(_choice(request, "bom"), codes, _number(request, "part"))
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until it is sent
     try:
@@ -95,8 +95,7 @@ def _export(reports: Engine, request: ApiRequest, report: str, format_: str, cod
     return response
 
 
-def _asked(request: ApiRequest) -> Asked:
-    now = request.now
+def _asked(reports: Engine, request: ApiRequest) -> Asked:
     for name, values in request.query.lists():
         if name not in PARAMETERS or len(values) > 1:
             raise RefusedError("bad_option", f"{name}: one of {', '.join(PARAMETERS)}, once")
@@ -108,14 +107,16 @@ def _asked(request: ApiRequest) -> Asked:
     if (item is None) != ("balance" not in request.query) or (item is not None and limit is None):
         raise RefusedError("bad_page", "a page has a limit; one that goes on after an item has its balance")
     page = None if limit is None else Page(limit, item or 0, request.query.get("balance", ""))
-    first, last = _day(request, "from", date(2000, 1, 1)), _day(request, "to", now.date())
+    now = request.now
+    first = _day(request, "from") or date(2000, 1, 1)
+    last = _day(request, "to") or exports.newest_day(reports, now)
     return Asked(first, last, customer, now, page, request.query.get("currency"))
 
 
-def _day(request: ApiRequest, name: str, default: date) -> date:
+def _day(request: ApiRequest, name: str) -> date | None:
     text = request.query.get(name)
     if text is None:
-        return default
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -16,9 +16,14 @@ from wallet_hooks.finance.batches import EXACT, Columns, as_decimals, as_texts, 
 Batches = Iterable[pa.RecordBatch]
 
 _SHEET_ROWS = 1_048_576
-# What a spreadsheet would take for a formula, or hide.
-_FORMULA = r"^[=+\-@\x00-\x1f]"
+# What a spreadsheet would take for a formula, or hide. Full-width signs are what they stand for to some of them.
+_SIGN = r"[=+\-@＝＋－＠]"
+_FORMULA = rf"^([\x00-\x1f]|\s*{_SIGN})"
+# The same further on: where lists are separated by `;` or tabs, our commas and quotes are letters, and what follows a
+# separator or a line's end begins a cell.
+_FORMULA_INSIDE = rf'([;\t\r\n][\s"]*)({_SIGN})'
 _NEEDS_QUOTES = '[",\r\n]'
+_EXACT_DIGITS = Context(prec=15)  # that a spreadsheet keeps of a number
 
 
 def write_csv(columns: Columns, batches: Batches, out: BinaryIO) -> None:
@@ -36,10 +41,11 @@ def write_csv(columns: Columns, batches: Batches, out: BinaryIO) -> None:
 
 def _safe(texts: pa.Array) -> pa.Array:
     """What is a formula is made plain, and what would end its cell is quoted; mostly there is nothing to do."""
-    if not pc.any(pc.match_substring_regex(texts, f"{_FORMULA}|{_NEEDS_QUOTES}")).as_py():
+    if not pc.any(pc.match_substring_regex(texts, f"{_FORMULA}|{_FORMULA_INSIDE}|{_NEEDS_QUOTES}")).as_py():
         return texts
     formulas = pc.match_substring_regex(texts, _FORMULA)
     texts = pc.if_else(formulas, pc.binary_join_element_wise("'", texts, ""), texts)
+    texts = pc.replace_substring_regex(texts, _FORMULA_INSIDE, r"\1'\2")
     quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
     return pc.if_else(pc.match_substring_regex(texts, _NEEDS_QUOTES), quoted, texts)
 
@@ -60,14 +66,16 @@ def write_jsonl(columns: Columns, batches: Batches, out: BinaryIO) -> None:
 
 
 def write_xlsx(columns: Columns, batches: Batches, out: BinaryIO) -> None:
-    """Numbers as numbers. Each sheet is a period, named by its first day: a day begins a new sheet once the one before
-    is half full, so that it is in one, unless it is larger than half a sheet.
+    """Numbers as numbers, or as text where they have more digits than a spreadsheet keeps.
+
+    Each sheet is a period, named by its first day: a day begins a new sheet once the one before is half full, so that
+    it is in one, unless it is larger than half a sheet.
     """
     book = xlsxwriter.Workbook(out, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})  # the same file twice
     sheet = Sheet(book, columns)
     for batch in batches:
-        for row in _numbers(columns, batch):
+        for row in _cells(columns, batch):
             sheet.write(row)
     sheet.end()
     book.close()
@@ -124,12 +132,18 @@ WRITERS: dict[str, Callable[[Columns, Batches, BinaryIO], None]] = {
 }
 
 
-def _numbers(columns: Columns, batch: pa.RecordBatch) -> Iterator[list[Any]]:
-    """Amounts as decimals, which a spreadsheet takes for numbers; all else as text or number."""
+def _cells(columns: Columns, batch: pa.RecordBatch) -> Iterator[list[Any]]:
+    """Amounts and integers as numbers, all else as text."""
     kinds = list(columns.values())
     texts = (column.to_pylist() for column in as_texts(columns, batch))
     for row in zip(*texts, strict=True):
         yield [
-            value if value is None or kind not in ("integer", "amount") else Decimal(value)
+            value if value is None or kind not in ("integer", "amount") else _number(value)
             for value, kind in zip(row, kinds, strict=True)
         ]
+
+
+def _number(text: str) -> Decimal | str:
+    """As a spreadsheet keeps it exactly: a number of up to 15 digits, else text."""
+    number = Decimal(text)
+    return number if _EXACT_DIGITS.plus(number) == number else text

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,10 +13,12 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import reading
+from wallet_hooks.identity.days import first_instant
 from wallet_hooks.identity.models import Brand, Provider
 
 _FIRST_WAIT = 2.0  # seconds
 CORRECTIONS = ("debt", "refuse")
+_ONE_DAY = timedelta(days=1)
 
 
 class BrandFacts(NamedTuple):
@@ -34,21 +36,20 @@ class BrandFacts(NamedTuple):
     policy: str = "{}"
 
     def booking_day(self, instant: datetime) -> date:
-        """The accounting day of an instant (UTC): the brand's civil day, which may start after midnight."""
+        """Return the accounting day of an instant: the last one that `day_begins` says has begun."""
         day = (instant.astimezone(self.timezone).replace(tzinfo=None) - self.day_start).date()
-        # An hour that comes twice may begin a day and then seem to be before it.
-        return (
-            day + timedelta(days=1) if self.day_start and instant >= self.day_begins(day + timedelta(days=1)) else day
-        )
+        # Clocks that were put back show a time before the one at which the day began.
+        while instant >= self.day_begins(day + _ONE_DAY):
+            day += _ONE_DAY
+        return day
 
     def day_begins(self, day: date) -> datetime:
-        """The instant (UTC) at which a day of `booking_day` begins; where a clock skips it, the first one after."""
-        begins = datetime.combine(day, time()) + self.day_start
-        return begins.replace(tzinfo=self.timezone).astimezone(UTC)
+        """Return the instant (UTC) at which an accounting day begins, which is where the one before it ends."""
+        return first_instant(self.timezone, datetime.combine(day, time()) + self.day_start)
 
     def midnight(self, day: date) -> datetime:
-        """The instant (UTC) at which a civil day begins where the brand is."""
-        return datetime.combine(day, time(), tzinfo=self.timezone).astimezone(UTC)
+        """Return the instant (UTC) at which a civil day begins where the brand is."""
+        return first_instant(self.timezone, datetime.combine(day, time()))
 
 
 class ProviderFacts(NamedTuple):

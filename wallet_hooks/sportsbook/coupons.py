@@ -97,7 +97,8 @@ def map_events(session: Session, rows: Iterable[Sequence[Any]]) -> int:
     """
     count = 0
     for count, row in enumerate(rows, start=1):
-        if len(row) != 3 or not all(0 < len(text) <= 64 and text.isprintable() for text in row):
-            raise RefusedError("bad_row", f"row {count}: three columns of 1 to 64 printable characters are expected")
+        if len(row) != 3 or not all(0 < len(id_) <= 64 and id_.isprintable() and id_ == id_.strip() for id_ in row):
+            what = "three columns of 1 to 64 printable characters, no white space at their ends, are expected"
+            raise RefusedError("bad_row", f"row {count}: {what}")
         session.merge(CouponEvent(game=row[0], pool_uid=row[1], event=row[2]))
     return count

@@ -48,7 +48,7 @@ class PlaceBetsShape(Shape):
 
 class NamedUserShape(Shape):
     client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
-    uid = Identifier(required=True, metadata={"description": "The customer's id at the operator."})
+    uid = Identifier(known=True, required=True, metadata={"description": "The customer's id at the operator."})
     name = Anything(metadata={"description": "The customer's name; not read."})
 
 
@@ -63,7 +63,7 @@ class SettledPoolShape(Shape):
 
 
 class ResultShape(Shape):
-    uid = Identifier(required=True)
+    uid = Identifier(known=True, required=True)
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
     amount = Lenient(Amount(), metadata={"description": "The stake; another one than the recorded is an exception."})
     payout = Amount(required=True, metadata={"description": "What the customer gets; 0 closes the bet."})
@@ -101,7 +101,7 @@ class CancelledPoolShape(Shape):
 
 
 class RefundShape(Shape):
-    uid = Identifier(required=True)
+    uid = Identifier(known=True, required=True)
     amount = Anything(metadata={"description": "The stake, for information: the recorded one is given back."})
     rake = Anything()
 

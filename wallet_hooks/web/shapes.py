@@ -42,17 +42,25 @@ class Text(fields.Field[str]):
 
 
 class Identifier(Text):
-    """An id, sent as a string or as a whole number: a string of 1 to 64 characters in either case."""
+    """An id, sent as a string or as a whole number: a string of 1 to 64 characters in either case.
 
-    def __init__(self, **kwargs: Any) -> None:
+    White space at its ends is refused: it is lost on the way through other systems. With `known` it is taken, for ids
+    of what is there already; earlier versions let it in.
+    """
+
+    def __init__(self, *, known: bool = False, **kwargs: Any) -> None:
         super().__init__(max_length=64, min_length=1, **kwargs)
+        self.known = known
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if type(value) is Number:
             if len(value) > self.max_length or not _DIGITS.fullmatch(value):
                 raise ValidationError("Not an id.")
             return str(value)
-        return super()._deserialize(value, attr, data, **kwargs)
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if text != text.strip() and not self.known:
+            raise ValidationError("White space at the beginning or end is not allowed.")
+        return text
 
 
 class Amount(fields.Field[str]):
