@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,9 +120,11 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
     if settings.reporting_database_url is None:
         yield engine
         return
-    reports = open_engine(replace(settings, database_url=settings.reporting_database_url))
-    yield reports
-    reports.dispose()
+    reports = open_engine(settings, for_reports=True)
+    try:
+        yield reports
+    finally:
+        reports.dispose()
 
 
 @click.command()
