@@ -1,17 +1,16 @@
-"""`wallet-hooks`: each room's commands under one name. Exit 0 done, 1 refused, 2 wrong usage."""
+"""`wallet-hooks`: each room's commands under one name. Exit 0 done, 1 refused, 2 wrong usage or configuration."""
 
 import importlib
-import sqlite3
+import os
 import sys
 from typing import NoReturn
 
 import click
-import psycopg
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import money
-from wallet_hooks.database import fault_of, open_engine
+from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured, open_engine
+from wallet_hooks.database.schema import require_current_schema
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.settings import ConfigurationError, Settings
 
@@ -55,8 +54,14 @@ class Rooms(click.Group):
 def cli(context: click.Context) -> None:
     """The operator's side of a sportsbook. Settings come from WALLET_HOOKS_… in the environment."""
     settings = Settings.from_env()
-    money.add_currencies(settings.currencies)
-    context.obj = context.with_resource(_Disposing(open_engine(settings)))
+    try:
+        money.add_currencies(settings.currencies)
+    except money.MoneyError as error:
+        raise ConfigurationError(f"WALLET_HOOKS_CURRENCIES: {error}") from None
+    engine = open_engine(settings)
+    if context.invoked_subcommand != "db":
+        require_current_schema(engine)
+    context.obj = context.with_resource(_Disposing(engine))
 
 
 class _Disposing:
@@ -74,6 +79,7 @@ class _Disposing:
 
 def main() -> None:
     """Run the command line; what goes wrong is one line and an exit status, never a trace."""
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # the service's: a command has no metrics to leave there
     try:
         cli(standalone_mode=True)
     except ConfigurationError as error:
@@ -84,9 +90,11 @@ def main() -> None:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror or error}")
-    except (SQLAlchemyError, psycopg.Error, sqlite3.Error) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        _fail(f"database ({fault_of(error).value}): {reason}")
+    except DATABASE_ERRORS as error:
+        if is_misconfigured(error):
+            _fail(f"database URL: {first_line(error)}", status=2)
+        advice = "; run wallet-hooks db upgrade" if fault_of(error) is Fault.SCHEMA_OUTDATED else ""
+        _fail(f"database ({fault_of(error).value}): {first_line(error)}{advice}")
 
 
 def _fail(message: str, *, status: int = 1) -> NoReturn:

@@ -2,11 +2,11 @@
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from wallet_hooks.database import reading
-from wallet_hooks.database.migrating import head_revision
+from wallet_hooks.database import reading, run_again
+from wallet_hooks.database.schema import current_revision, outdated
 from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.telemetry import exposition
 
@@ -33,12 +33,14 @@ def blueprint(engine: Engine, reports: Engine) -> Blueprint:
 
 def _problem(engine: Engine) -> str | None:
     try:
-        with reading(engine) as session:
-            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+        return outdated(run_again(lambda: _revision(engine)))
     except SQLAlchemyError:
-        return "database unreachable or never migrated"
-    head = head_revision()
-    return None if revision == head else f"database at migration {revision}, code at {head}"
+        return "database unreachable"
+
+
+def _revision(engine: Engine) -> str | None:
+    with reading(engine) as session:
+        return current_revision(session)
 
 
 def _open_stakes(engine: Engine) -> bytes:
