@@ -1,9 +1,12 @@
-"""Alembic's environment: online only, in one transaction, with timeouts that protect a service that is running."""
+"""Alembic's environment: online only, one process at a time, in one transaction, with timeouts that protect a service
+that is running.
+"""
 
 from alembic import context
 from sqlalchemy import Engine, text
 
 from wallet_hooks.database import Base, open_engine
+from wallet_hooks.database.migrating import alone
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
 
@@ -17,7 +20,8 @@ def run() -> None:
         settings = Settings.from_env()
         currencies.configure(settings)
         engine = open_engine(settings)
-    with engine.connect() as connection:
+    waiting = context.config.attributes.get("waiting", lambda: None)
+    with engine.connect() as connection, alone(connection, waiting):
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
             connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))

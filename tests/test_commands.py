@@ -387,3 +387,14 @@ def test_a_wrong_setting_stops_the_start_with_one_line(name: str, value: str, tm
         env=shell.environment | {f"WALLET_HOOKS_{name}": value}, capture_output=True, text=True,
     )  # fmt: skip
     assert server.returncode != 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("ACCOUNT_CODES_FILE", "/nowhere.json"), ("CURRENCIES", "EUR=5")])
+def test_what_the_application_refuses_stops_the_service_without_a_trace(name: str, value: str, tmp_path: Path) -> None:
+    shell = Shell(f"sqlite:///{tmp_path / 'x.db'}")
+    environment = shell.environment | {f"WALLET_HOOKS_{name}": value}
+    command = [GUNICORN, "-c", "python:wallet_hooks.server", "--bind", "127.0.0.1:0", "wsgi:app"]
+    server = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert server.returncode != 0
+    assert f"wallet-hooks: WALLET_HOOKS_{name}: " in server.stderr
+    assert "Traceback" not in server.stderr

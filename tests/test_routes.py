@@ -3,7 +3,6 @@
 import re
 
 from tests.world import World
-from wallet_hooks.database.migrating import head_revision
 
 LOGIN = ("POST", "/v1/sessions/")  # whoever calls this has nothing to prove himself by yet
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
@@ -36,8 +35,9 @@ def test_readiness_tells_a_database_that_is_behind(world: World) -> None:
     with world.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     response = world.client.get("/readyz")
-    behind = {"status": f"database at migration 0001, code at {head_revision()}"}
-    assert (response.status_code, response.json) == (503, behind)
+    assert response.status_code == 503
+    status = response.get_json()["status"]
+    assert re.fullmatch(r"database at migration 0001, code at \d{4}: run wallet-hooks db upgrade", status)
 
 
 def test_metrics_count_callbacks_and_show_open_stakes(world: World) -> None:

@@ -1,6 +1,5 @@
 """The app factory: wires engines, blueprints and error handlers."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from flask import Flask, Response, request
@@ -32,7 +31,7 @@ def create_app(settings: Settings) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     engine = open_engine(settings, for_callbacks=True)
-    reports = open_engine(replace(settings, database_url=settings.reporting_database_url or settings.database_url))
+    reports = open_engine(settings, for_reports=True)
     countries = Countries(settings.geoip_file)
     office = Office(engine=open_engine(settings), settings=settings, countries=countries)
     app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "office": office.engine}

@@ -1,17 +1,16 @@
-"""`wallet-hooks`: each room's commands under one name. Exit 0 done, 1 refused, 2 wrong usage."""
+"""`wallet-hooks`: each room's commands under one name. Exit 0 done, 1 refused, 2 wrong usage or configuration."""
 
 import importlib
-import sqlite3
+import os
 import sys
 from typing import NoReturn
 
 import click
-import psycopg
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import money
-from wallet_hooks.database import fault_of, open_engine
+from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured, open_engine
+from wallet_hooks.database.schema import require_current_schema
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings
@@ -59,6 +58,8 @@ def cli(context: click.Context) -> None:
     settings = Settings.from_env()
     currencies.configure(settings)
     engine = context.with_resource(_Disposing(open_engine(settings)))
+    if context.invoked_subcommand != "db":
+        require_current_schema(engine)
     currencies.learn_on_first_use(engine)
     money.confirm_with(currencies.reader(engine))
     context.obj = engine
@@ -80,6 +81,7 @@ class _Disposing:
 
 def main() -> None:
     """Run the command line; what goes wrong is one line and an exit status, never a trace."""
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # the service's: a command has no metrics to leave there
     try:
         cli(standalone_mode=True)
     except (ConfigurationError, money.CurrencyMismatchError) as error:
@@ -90,9 +92,11 @@ def main() -> None:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror or error}")
-    except (SQLAlchemyError, psycopg.Error, sqlite3.Error) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        _fail(f"database ({fault_of(error).value}): {reason}")
+    except DATABASE_ERRORS as error:
+        if is_misconfigured(error):
+            _fail(f"database URL: {first_line(error)}", status=2)
+        advice = "; run wallet-hooks db upgrade" if fault_of(error) is Fault.SCHEMA_OUTDATED else ""
+        _fail(f"database ({fault_of(error).value}): {first_line(error)}{advice}")
 
 
 def _fail(message: str, *, status: int = 1) -> NoReturn:

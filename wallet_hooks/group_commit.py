@@ -26,7 +26,7 @@ _ATTEMPTS = 4
 # on their way can join. One that finds nobody leading does not wait.
 _GATHERING = 0.0005
 # Faults after which the very same work, started anew, sees what it could not see before.
-_WORTH_RETRYING = (Fault.CONTENDED, Fault.DUPLICATE, Fault.CLOSED_PERIOD)
+_WORTH_RETRYING = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLOSED_PERIOD)
 
 
 class _Seat(Generic[Request, Answer]):

@@ -2,12 +2,12 @@
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import money
-from wallet_hooks.database import reading
-from wallet_hooks.database.migrating import head_revision
+from wallet_hooks.database import reading, run_again
+from wallet_hooks.database.schema import current_revision, outdated
 from wallet_hooks.ledger.currencies import stored_currencies
 from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.telemetry import exposition
@@ -35,19 +35,24 @@ def blueprint(engine: Engine, reports: Engine) -> Blueprint:
 
 def _problem(engine: Engine) -> str | None:
     try:
-        with reading(engine) as session:
-            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
-            stored = stored_currencies(session.connection())
+        revision, stored = run_again(lambda: _read_state(engine))
     except SQLAlchemyError:
-        return "database unreachable or never migrated"
-    head = head_revision()
-    if revision != head:
-        return f"database at migration {revision}, code at {head}"
+        return "database unreachable"
+    if (problem := outdated(revision)) is not None:
+        return problem
     try:
         money.learn(stored)
     except money.CurrencyMismatchError as error:
         return str(error)
     return None
+
+
+def _read_state(engine: Engine) -> tuple[str | None, dict[str, int]]:
+    """The migration that the database is at, and the stored currencies."""
+    with reading(engine) as session:
+        revision = current_revision(session)
+    with reading(engine) as session:
+        return revision, stored_currencies(session.connection())
 
 
 def _open_stakes(engine: Engine) -> bytes:

@@ -6,9 +6,11 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from wallet_hooks.database import open_engine
+from wallet_hooks.database import check_databases, open_engine
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.web.connections import announce_closing, discard_rest, has_leftovers
@@ -20,6 +22,7 @@ def _checked() -> Settings:
     Raises ConfigurationError.
     """
     settings = Settings.from_env()
+    check_databases(settings)
     engine = open_engine(settings)
     currencies.start(engine, settings)
     engine.dispose()
@@ -50,11 +53,17 @@ control_socket_disable = True
 # One line a callback is logged by the application itself.
 accesslog = None
 
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    _metrics = tempfile.mkdtemp(prefix="wallet-hooks-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics
+_PREFIX = "wallet-hooks-metrics-"
+_made = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else Path(tempfile.mkdtemp(prefix=_PREFIX))
+_metrics = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_made)))
+# Not before: the library looks for the directory when it is imported.
+from wallet_hooks import worker_metrics  # noqa: E402
+
+if _made is not None:
     _owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(_metrics, ignore_errors=True) if os.getpid() == _owner else None)
+    _claim = worker_metrics.claim(_metrics)
+    worker_metrics.remove_abandoned(_metrics.parent.glob(f"{_PREFIX}*"))
 
 
 def post_fork(_server: Any, worker: Any) -> None:
@@ -85,8 +94,20 @@ def post_worker_init(_worker: Any) -> None:
     gc.set_threshold(50_000, 10, 10)
 
 
-def child_exit(_server: Any, worker: Any) -> None:
-    # Only here: the library looks for the directory above when it is imported.
-    from prometheus_client import multiprocess  # noqa: PLC0415
+def on_starting(server: Any) -> None:
+    """Take over what an earlier service left in a directory that is kept."""
+    _merge_metrics(server)
 
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+def child_exit(server: Any, _worker: Any) -> None:
+    """Take over what a worker measured, however it ended."""
+    _merge_metrics(server)
+
+
+def _merge_metrics(server: Any) -> None:
+    """An error is logged, and the files are merged when the next worker ends: metrics must not stop the master."""
+    report = partial(server.log.error, "metrics: %s is lost: %s")
+    try:
+        worker_metrics.merge_ended(_metrics, report)
+    except OSError as error:
+        server.log.error("metrics of a worker that ended are not merged: %s", error)

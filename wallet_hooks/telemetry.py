@@ -5,11 +5,15 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, multiprocess
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from wallet_hooks import worker_metrics
 
 CALLBACKS = Counter("wallet_hooks_callbacks", "Callbacks answered.", ["path", "status"])
 CALLBACK_SECONDS = Histogram(
@@ -73,8 +77,33 @@ def _to_json(event: dict[str, Any], **_: Any) -> bytes:
 
 def exposition() -> bytes:
     """All metrics in Prometheus' text format, summed over the workers where there are several."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if directory is None:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_Workers(Path(directory)))
     return generate_latest(registry)
+
+
+class _Workers(Collector):
+    """What all workers measured, those that ended included."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> list[Metric]:
+        try:
+            return worker_metrics.collect(self._directory, _report)
+        except OSError as error:
+            _report(self._directory, str(error))
+            return []
+
+
+_reported: set[Path] = set()
+
+
+def _report(path: Path, reason: str) -> None:
+    """Once for each file, however often the metrics are read."""
+    if path not in _reported:
+        _reported.add(path)
+        LOG.error("metrics_unreadable", file=str(path), reason=reason)

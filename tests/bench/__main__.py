@@ -138,7 +138,12 @@ def _prepare(url: str) -> None:
 
 
 def _bare(seconds: int) -> Measured:
-    with _served("sqlite:///:memory:", "tests.bench.bare:app", WEB_CONCURRENCY=str(os.cpu_count())) as address:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        _served(
+            f"sqlite:///{directory}/none.db", "tests.bench.bare:app", WEB_CONCURRENCY=str(os.cpu_count())
+        ) as address,
+    ):
         load.single_bets(address, first=1, seconds=2)
         return load.single_bets(address, first=1, seconds=seconds)
 

@@ -213,8 +213,8 @@ def test_what_datev_splits_is_in_the_manifest(empty_world: World, tmp_path: Path
     assert manifest["totals"]["EUR"] == {"credit": "9999999999999.99", "debit": "9999999999999.99"}
 
 
-def test_datev_refuses_what_its_fields_do_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(money._minor_units, "USDT", 6)
+def test_datev_refuses_what_its_fields_do_not_hold() -> None:
+    money.configure({"USDT": 6})
     with pytest.raises(RefusedError, match="'USDT'"):
         booked(lines_of(100, currency="USDT"))
     with pytest.raises(RefusedError, match="'11001100'"):

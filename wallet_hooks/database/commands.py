@@ -18,7 +18,7 @@ def db() -> None:
 def db_upgrade(engine: Engine, revision: str) -> None:
     """Migrate the database that WALLET_HOOKS_DATABASE_URL names."""
     try:
-        upgrade(engine, revision)
+        upgrade(engine, revision, waiting=_say_waiting)
     except CommandError as error:
         raise click.ClickException(str(error)) from None
     click.echo("migrated")
@@ -31,7 +31,11 @@ def db_upgrade(engine: Engine, revision: str) -> None:
 def db_downgrade(engine: Engine, revision: str) -> None:
     """Undo migrations down to REVISION (base: all)."""
     try:
-        downgrade(engine, revision)
+        downgrade(engine, revision, waiting=_say_waiting)
     except CommandError as error:
         raise click.ClickException(str(error)) from None
     click.echo("undone")
+
+
+def _say_waiting() -> None:
+    click.echo("waiting for another process that migrates", err=True)

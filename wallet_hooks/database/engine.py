@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.faults import Fault, fault_of
+from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconfigured
+from wallet_hooks.database.urls import default_options, postgresql_parameters, sqlite_url
 from wallet_hooks.settings import ConfigurationError, Settings
 
 # The callbacks' statements must never fall back to a scan: a plan made while tables are empty is kept, and these
@@ -28,23 +28,46 @@ T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
-def open_engine(settings: Settings, *, for_callbacks: bool = False) -> Engine:
+def open_engine(settings: Settings, *, for_callbacks: bool = False, for_reports: bool = False) -> Engine:
     """An engine on the database that the settings name. Raises ConfigurationError where its URL is wrong.
 
-    `for_callbacks` sets the lock and statement timeouts and the plans of the path that takes bets.
+    `for_callbacks` sets the lock and statement timeouts and the plans of the path that takes bets; `for_reports` is
+    the replica for reports, where the settings name one.
     """
+    name, url = _named_url(settings, for_reports=for_reports)
     try:
-        url = make_url(settings.database_url)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError("WALLET_HOOKS_DATABASE_URL is not a database URL") from None
-    if url.get_backend_name() == "sqlite":
-        return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else 10.0)
-    return _open_postgresql(url.set(drivername="postgresql+psycopg"), settings, for_callbacks=for_callbacks)
+        if url.startswith("sqlite:"):
+            return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else 10.0)
+        return _open_postgresql(postgresql_parameters(url), settings, for_callbacks=for_callbacks)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
 
 
-def _open_sqlite(url: Any, *, busy_timeout: float) -> Engine:
+def check_databases(settings: Settings) -> None:
+    """Raise ConfigurationError where a URL is wrong, or a server refuses what it says (no such database, a wrong
+    password). A server that cannot be reached is not an error: the service starts, and waits for it.
+    """
+    for for_reports in (False, True) if settings.reporting_database_url else (False,):
+        engine = open_engine(settings, for_callbacks=not for_reports, for_reports=for_reports)
+        try:
+            engine.connect().close()
+        except SQLAlchemyError as error:
+            if is_misconfigured(error):
+                name, _ = _named_url(settings, for_reports=for_reports)
+                raise ConfigurationError(f"{name}: {first_line(error)}") from None
+        finally:
+            engine.dispose()
+
+
+def _named_url(settings: Settings, *, for_reports: bool) -> tuple[str, str]:
+    if for_reports and settings.reporting_database_url is not None:
+        return "WALLET_HOOKS_REPORTING_DATABASE_URL", settings.reporting_database_url
+    return "WALLET_HOOKS_DATABASE_URL", settings.database_url
+
+
+def _open_sqlite(url: str, *, busy_timeout: float) -> Engine:
     engine = create_engine(
-        url,
+        sqlite_url(url),
         connect_args={"timeout": busy_timeout, "check_same_thread": False},
         pool_size=8,
         pool_use_lifo=True,
@@ -71,20 +94,22 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _open_postgresql(url: Any, settings: Settings, *, for_callbacks: bool) -> Engine:
-    options = "-c timezone=UTC -c client_encoding=UTF8"
+def _open_postgresql(parameters: dict[str, str], settings: Settings, *, for_callbacks: bool) -> Engine:
+    """An engine with libpq's parameters of the URL; options of the URL stay, before the ones that are set here."""
+    options = f"{parameters.get('options', default_options())} -c timezone=UTC -c client_encoding=UTF8"
     # A server that vanished without a word is noticed by these, not by the operating system's quarter of an hour.
     connect_args: dict[str, Any] = {"connect_timeout": 2, "tcp_user_timeout": 3000}
     connect_args |= {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3}
+    # Only the callbacks prepare statements: GroupCommit runs them again when a migration changed their result.
+    connect_args |= {"prepare_threshold": 1 if for_callbacks else None}
     if for_callbacks:
         lock, statement = int(settings.lock_timeout * 1000), int(settings.statement_timeout * 1000)
         idle = max(statement * 4, 1000)
         options += f" {_CALLBACK_PLANS} -c lock_timeout={lock} -c statement_timeout={statement}"
         options += f" -c idle_in_transaction_session_timeout={idle}"
-        connect_args |= {"prepare_threshold": 1}
     engine = create_engine(
-        url,
-        connect_args=connect_args | {"options": options},
+        "postgresql+psycopg://",
+        connect_args=connect_args | parameters | {"options": options.strip()},
         pool_size=4,
         pool_use_lifo=True,  # the connection that was used last knows most of the database
         max_overflow=4,
@@ -112,7 +137,7 @@ def run_again(act: Callable[[], T]) -> T:
         try:
             return act()
         except Exception as error:
-            if fault_of(error) not in (Fault.DUPLICATE, Fault.CONTENDED):
+            if fault_of(error) not in (Fault.DUPLICATE, Fault.CONTENDED, Fault.STALE_PLAN):
                 raise
             time.sleep(0.01)
     return act()

@@ -1,11 +1,12 @@
 """Telling apart what went wrong in a database, whichever driver said it."""
 
+import re
 import sqlite3
 from enum import Enum
 
 import adbc_driver_manager
 import psycopg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from wallet_hooks.money import CurrencyMismatchError
@@ -14,11 +15,13 @@ from wallet_hooks.money import CurrencyMismatchError
 class Fault(Enum):
     LOST = "lost"  # the database is away, or full, or the connection broke: nobody knows more
     CONTENDED = "contended"  # a serialization failure or a deadlock: the same again may well succeed
+    STALE_PLAN = "stale_plan"  # a prepared statement is gone, or a migration changed its result: the same again works
     LATE = "late"  # a lock or a statement took longer than it may
     DUPLICATE = "duplicate"  # a unique key was taken meanwhile
     OUT_OF_RANGE = "out_of_range"  # a number that no account can hold
     CLOSED_PERIOD = "closed_period"  # the accounting day was closed meanwhile
     CURRENCY = "currency"  # stored amounts have other decimals than this process has for their currency
+    SCHEMA_OUTDATED = "schema_outdated"  # a table or a column is missing: the migrations were not run
     OTHER = "other"
 
 
@@ -32,8 +35,31 @@ _OPERATIONAL = (psycopg.OperationalError, adbc_driver_manager.OperationalError)
 _LOST_STATES = ("08", "53", "57P", "58", "25006")  # 25006: a standby, or a primary that was demoted
 _CONTENDED_STATES = ("40",)
 _LATE_STATES = ("55P03", "57014", "25P")
+_STALE_PLAN_STATES = ("26000", "42P05")  # no such prepared statement, or one that the server has already
+_MISSING_STATES = ("42P01", "42703")  # a table, a column
 _SQLITE_LATE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_SQLITE_LOST = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+_SQLITE_LOST = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+)
+_SQLITE_MISCONFIGURED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB)
+_SQLITE_MISSING = re.compile("no such (table|column)|has no column named")
+# What libpq and PostgreSQL say of a connection that no repetition will open. An error of connecting has no SQLSTATE.
+_MISCONFIGURED = re.compile(
+    r"connection is bad: (?!connection to server)"  # before anything was sent: a value that libpq does not know
+    r"|could not match \d+ "  # unequal numbers of hosts, addresses and ports
+    r"|failed to resolve host (?!.*Temporary failure)"
+    r"|does not exist|is not permitted to log in|permission denied for database|no pg_hba\.conf entry"
+    r"|authentication failed|no password supplied|unrecognized configuration parameter"
+    r"|invalid value for parameter|invalid command-line argument|server does not support SSL|certificate"
+)
+
+
+DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error, sqlite3.Error, adbc_driver_manager.Error)
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -59,17 +85,26 @@ def _postgresql_fault(error: psycopg.Error | adbc_driver_manager.Error) -> Fault
         return Fault.LOST if isinstance(error, _OPERATIONAL) else Fault.OTHER
     if state == "23505":
         return Fault.DUPLICATE
-    if state == "0A000" and "recovery" in str(error):
-        return Fault.LOST
+    if state == "0A000":
+        return _unsupported(error)
     for fault, prefixes in (
         (Fault.OUT_OF_RANGE, ("22003",)),
         (Fault.LATE, _LATE_STATES),
+        (Fault.STALE_PLAN, _STALE_PLAN_STATES),
+        (Fault.SCHEMA_OUTDATED, _MISSING_STATES),
         (Fault.CONTENDED, _CONTENDED_STATES),
         (Fault.LOST, _LOST_STATES),
     ):
         if state.startswith(prefixes):
             return fault
     return Fault.OTHER
+
+
+def _unsupported(error: psycopg.Error | adbc_driver_manager.Error) -> Fault:
+    """PostgreSQL says "not supported" of a read-only standby, and of a prepared statement whose columns changed."""
+    if isinstance(error, psycopg.Error) and error.diag.source_function == "RevalidateCachedQuery":
+        return Fault.STALE_PLAN
+    return Fault.LOST if "recovery" in str(error) else Fault.OTHER
 
 
 def _sqlite_fault(error: sqlite3.Error) -> Fault:
@@ -83,6 +118,31 @@ def _sqlite_fault(error: sqlite3.Error) -> Fault:
     if code == sqlite3.SQLITE_CONSTRAINT_CHECK and EXACT_CHECK in str(error):
         return Fault.OUT_OF_RANGE
     primary = code & 0xFF
+    if primary == sqlite3.SQLITE_ERROR and _SQLITE_MISSING.search(str(error)):
+        return Fault.SCHEMA_OUTDATED
     if primary in _SQLITE_LATE:
         return Fault.LATE
     return Fault.LOST if primary in _SQLITE_LOST else Fault.OTHER
+
+
+def is_misconfigured(error: BaseException) -> bool:
+    """Whether no connection was made because of what the URL says: whoever starts the process must change that.
+
+    Of several hosts, all must say so: one that is away may be the right one.
+    """
+    cause = _cause(error)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) in _SQLITE_MISCONFIGURED
+    if not isinstance(cause, psycopg.OperationalError) or cause.sqlstate is not None:
+        return False
+    attempts = [line for line in str(cause).splitlines() if line.startswith("- host: ")]
+    return all(_MISCONFIGURED.search(attempt) for attempt in attempts or [str(cause)])
+
+
+def first_line(error: BaseException) -> str:
+    """What the driver said, on one line: the rest quotes statements and rows."""
+    return (str(_cause(error)).splitlines() or [type(error).__name__])[0]
+
+
+def _cause(error: BaseException) -> BaseException:
+    return (error.orig if isinstance(error, DBAPIError) else None) or error

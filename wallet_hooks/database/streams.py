@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 from adbc_driver_postgresql import StatementOptions, dbapi
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Dialect, Select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -32,13 +33,21 @@ def _statement(query: Select[*tuple[Any, ...]], dialect: Dialect) -> str:
 def _from_postgresql(session: Session, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """By a connection of Arrow's own driver, which looks at the same snapshot."""
     snapshot = session.scalar(text("SELECT pg_export_snapshot()"))
-    url = session.get_bind().engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+    with dbapi.connect(_same_server(session)) as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
         cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES)})
         cursor.execute(statement)
         yield from (batch.rename_columns(schema.names).cast(schema) for batch in _ahead(cursor.fetch_record_batch()))
+
+
+def _same_server(session: Session) -> str:
+    """How to connect to the very server that the session is on, whichever of its URL's hosts that is: the snapshot is
+    known there alone. libpq's own form, with every parameter and option of the session's connection.
+    """
+    info = cast("Any", session.connection().connection.driver_connection).info
+    there = {"host": info.host, "hostaddr": info.hostaddr, "port": info.port, "password": info.password}
+    return make_conninfo(**info.get_parameters() | {name: value for name, value in there.items() if value})
 
 
 def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -125,7 +124,7 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
     if settings.reporting_database_url is None:
         yield engine
         return
-    reports = open_engine(replace(settings, database_url=settings.reporting_database_url))
+    reports = open_engine(settings, for_reports=True)
     currencies.learn_on_first_use(reports)
     try:
         yield reports

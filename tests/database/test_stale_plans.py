@@ -1,0 +1,123 @@
+"""What a connection has prepared becomes stale: a migration changed a result, or a pooler dropped the statements."""
+
+import time
+
+import pytest
+from sqlalchemy import Connection, text
+
+from tests.desk import Desk
+from tests.limits.player import Player
+from tests.world import World, bet, refund, result
+from wallet_hooks.database import Fault, fault_of, open_engine, run_again, writing
+
+# Additive changes of types, as migrations make them, in what callbacks and people's calls read.
+CHANGED: dict[str, dict[str, dict[str, str]]] = {
+    "wagers": {
+        "wager": {"status": "text", "payout": "numeric", "rate": "text", "settlements": "numeric"},
+        "ledger_account": {"balance": "numeric", "version": "numeric"},
+    },
+    "customers": {
+        "customer": {"username": "text", "uid": "text", "currency": "text", "max_stake_per_event": "numeric"},
+        "login_session": {"source": "text"},
+        "api_token": {"name": "text", "role": "text"},
+    },
+    "brands": {
+        "brand": {"currency": "text", "client": "text", "day_start": "text"},
+        "provider": {"game": "text", "auth": "text"},
+        "alembic_version": {"version_num": "text"},
+    },
+}
+
+
+class Calls:
+    """One call of each kind, again and again. Returns their statuses."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.world, self.player = desk, desk.world, Player(desk.world)
+        self.session = {"Session": desk.token("ann")}
+        self.bearer = {"Authorization": f"Bearer {desk.api_token('finance')}"}
+        self.number = 0
+
+    def __call__(self) -> list[int]:
+        self.number += 2
+        one, two = self.number, self.number + 1
+        placed = [self.world.place(bet(one, "1.00")), self.world.place(bet(two, "1.00"))]
+        ended = [self.world.settle(result(one, "1.00")), self.world.cancel(refund(two, amount="1.00"))]
+        return [
+            *(reply.status for reply in placed + ended),
+            self.player.call("GET", "/player/limits/BRAND").status,
+            *(self.world.client.get(path, headers=headers).status_code for path, headers in self.paths()),
+        ]
+
+    def paths(self) -> list[tuple[str, dict[str, str]]]:
+        return [
+            ("/readyz", {}),
+            ("/metrics", {}),
+            ("/v1/customers/", self.session),
+            ("/finance/exports/trial-balance.csv", self.bearer),
+        ]
+
+
+def change_types(connection: Connection, tables: dict[str, dict[str, str]]) -> None:
+    for table, columns in tables.items():
+        changes = ", ".join(f"ALTER COLUMN {column} TYPE {kind}" for column, kind in columns.items())
+        connection.execute(text(f"ALTER TABLE {table} {changes}"))
+
+
+def add_columns(connection: Connection, tables: dict[str, dict[str, str]]) -> None:
+    for table in tables:
+        connection.execute(text(f"ALTER TABLE {table} ADD COLUMN later VARCHAR(9)"))
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_a_migration_under_a_running_service_is_not_noticed(desk: Desk, what: str) -> None:
+    calls = Calls(desk)
+    for _ in range(8):  # after which drivers have prepared what they prepare
+        statuses = calls()
+    assert set(statuses) == {200}
+    time.sleep(1.1)  # then the directory of brands and providers is read anew
+    calls()
+    time.sleep(1.1)
+    with desk.world.engine.begin() as connection:
+        change = change_types if connection.dialect.name == "postgresql" else add_columns
+        change(connection, CHANGED[what])
+    assert calls() == statuses
+    assert calls() == statuses
+    assert desk.world.differences() == []
+
+
+CHANGE_A_TYPE = "DO $$ BEGIN ALTER TABLE customer ALTER COLUMN username TYPE text; END $$"
+DROP_STATEMENTS = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"
+TAKE_NAMES = "DO $$ BEGIN FOR n IN 0..99 LOOP EXECUTE format('PREPARE _pg3_%s AS SELECT 1', n); END LOOP; END $$"
+
+
+@pytest.mark.parametrize(
+    ("before", "statement", "state"),
+    [(3, CHANGE_A_TYPE, "0A000"), (3, DROP_STATEMENTS, "26000"), (1, TAKE_NAMES, "42P05")],
+    ids=["a changed type", "dropped statements", "names taken"],
+)
+def test_the_same_again_works_on_the_same_connection(world: World, before: int, statement: str, state: str) -> None:
+    """`before` is how often the query ran: it is prepared by its second run."""
+    if world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite prepares its statements anew by itself")
+    engine = open_engine(world.settings, for_callbacks=True)
+    faults: list[tuple[Fault, str | None]] = []
+
+    def read() -> tuple[int, str]:
+        try:
+            with writing(engine) as session:
+                row = session.execute(text("SELECT pg_backend_pid(), username FROM customer")).one()
+                return row[0], row[1]
+        except Exception as error:
+            faults.append((fault_of(error), getattr(getattr(error, "orig", None), "sqlstate", None)))
+            raise
+
+    for _ in range(before):
+        first = read()
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement.replace("%", "%%"))
+        connection.commit()
+    assert run_again(read) == first
+    assert faults == [(Fault.STALE_PLAN, state)]
+    assert [run_again(read) for _ in range(3)] == [first] * 3
+    engine.dispose()

@@ -1,0 +1,76 @@
+"""Database URLs, as SQLAlchemy and libpq write them, become what the drivers connect with.
+
+PostgreSQL's drivers all take libpq's parameters, so a URL is read once, here, whichever of its forms it has:
+`postgresql://h/db`, several hosts as SQLAlchemy writes them (`postgresql:///db?host=h1:5432&host=h2:5433` or
+`?host=h1,h2&port=5432,5433`) or as libpq does (`postgresql://h1:5432,h2:5433/db`).
+"""
+
+from typing import Any, cast
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo, timeout_from_conninfo
+from sqlalchemy import URL, make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import ArgumentError
+
+from wallet_hooks.settings import ConfigurationError
+
+_SCHEMES = ("postgresql://", "postgresql+psycopg://")
+
+
+def postgresql_parameters(url: str) -> dict[str, str]:
+    """libpq's parameters of a URL. Raises ConfigurationError where it is none, or names one that libpq does not know.
+
+    Nothing is connected: the values are checked by the first connection.
+    """
+    if not url.startswith(_SCHEMES):
+        raise ConfigurationError("a database URL starts with sqlite:/// or postgresql://")
+    try:
+        parameters = _in_sqlalchemy_form(url) or _in_libpq_form(url)
+        repeated = [name for name, value in parameters.items() if isinstance(value, tuple)]
+        if repeated:
+            raise ConfigurationError(f"{', '.join(repeated)}: given more than once")
+        make_conninfo(**parameters)
+        timeout_from_conninfo(parameters)
+    except (ArgumentError, ValueError, psycopg.ProgrammingError) as error:
+        raise ConfigurationError(f"not a database URL: {' '.join(str(error).split())}") from None
+    return {name: str(value) for name, value in parameters.items()}
+
+
+def _in_sqlalchemy_form(url: str) -> dict[str, Any] | None:
+    """The parameters of a URL, None where its hosts are written in libpq's form."""
+    try:
+        parsed = make_url(url)
+    except ValueError:  # a port that is no number: `5432,h2:5433`
+        return None
+    if "," in (parsed.host or ""):
+        return None
+    _, parameters = cast("Any", PGDialect_psycopg)().create_connect_args(parsed)
+    return dict(parameters)
+
+
+def _in_libpq_form(url: str) -> dict[str, Any]:
+    try:
+        return dict(conninfo_to_dict(f"postgresql://{url.partition('://')[2]}"))
+    except psycopg.ProgrammingError:  # its message quotes the URL, password and all
+        raise ConfigurationError("not a database URL") from None
+
+
+def default_options() -> str:
+    """The server options (`-c name=value`) that the environment's PGOPTIONS or service names."""
+    values = (default.val for default in pq.Conninfo.get_defaults() if default.keyword == b"options")
+    return (next(values, None) or b"").decode()
+
+
+def sqlite_url(url: str) -> URL:
+    """The URL of an SQLite file. Raises ConfigurationError where it names no file, or parameters that nobody reads."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError("not a database URL") from None
+    if parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError("names no file; a database in memory would be a new one for each connection")
+    if parsed.query and "uri" not in parsed.query:
+        raise ConfigurationError(f"{', '.join(parsed.query)}: unknown parameter; SQLite's own need uri=true")
+    return parsed

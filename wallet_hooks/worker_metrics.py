@@ -1,0 +1,145 @@
+"""The files in which each worker keeps its metrics, as prometheus_client's multiprocess mode lays them out.
+
+A process that ended leaves its files. Their values are added to one file of its kind (`counter_merged.db`,
+`histogram_merged.db`) and the files are removed, under a lock that readers share: no value is counted twice, and no
+counter goes backwards. The directory belongs to the processes of one machine.
+
+Imported by gunicorn's master, so nothing here creates a metric.
+"""
+
+import fcntl
+import os
+import shutil
+import struct
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client import Metric
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from wallet_hooks.files import replacing
+
+Report = Callable[[Path, str], None]  # called with a file that was skipped, and why
+
+_MERGED = "merged"
+_OWNER = "owner"
+_ADDED_UP = ("counter", "histogram", "summary")  # a gauge of a process that ended is no fact any more
+_TRIES = 100
+_PAUSE = 0.01  # seconds
+
+
+def claim(directory: Path) -> int:
+    """Mark a directory as in use until this process and those that it forks have ended. Returns a file to keep open."""
+    marker = directory / f".{_OWNER}"
+    file = os.open(marker, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    marker.rename(directory / _OWNER)  # nobody ever sees it without its lock
+    return file
+
+
+def remove_abandoned(directories: Iterable[Path]) -> None:
+    """Remove the claimed directories whose processes have all ended: kill -9 left no one to do it."""
+    for directory in directories:
+        try:
+            with (directory / _OWNER).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory)
+        except OSError:  # in use, or another user's, or removed meanwhile
+            continue
+
+
+def merge_ended(directory: Path, report: Report) -> None:
+    """Add the values of processes that ended to the merged files, and remove theirs.
+
+    Files that cannot be read are reported and removed. Does nothing where readers hold the lock for a second: a
+    reader that hangs must not stop the caller. Raises OSError where the directory cannot be written.
+    """
+    with _lock(directory, shared=False) as is_held:
+        if is_held:
+            for kind, files in _files_of_ended(directory).items():
+                if kind in _ADDED_UP:
+                    _merge(directory / f"{kind}_{_MERGED}.db", files, report)
+                for file in files:
+                    file.unlink()
+
+
+def collect(directory: Path, report: Report) -> list[Metric]:
+    """All metrics, summed over the processes. Files that cannot be read are reported and left out."""
+    with _lock(directory, shared=True):
+        files = [str(file) for file in sorted(directory.glob("*.db")) if _read(file, report) is not None]
+        return list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _lock(directory: Path, *, shared: bool) -> Iterator[bool]:
+    """The lock of the directory's files, shared with other readers or exclusive. Whether it was got."""
+    with (directory / "lock").open("ab") as file:
+        if shared:
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield shared or _try_exclusive(file.fileno())
+
+
+def _try_exclusive(file: int) -> bool:
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+        else:
+            return True
+    return False
+
+
+def _files_of_ended(directory: Path) -> dict[str, list[Path]]:
+    """Files by kind; their names are `counter_4711.db` or `gauge_livesum_4711.db`."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(directory.glob("*_*.db")):
+        pid = file.stem.rpartition("_")[2]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            found[file.name.partition("_")[0]].append(file)
+    return found
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _merge(merged: Path, files: Iterable[Path], report: Report) -> None:
+    sums: dict[str, float] = defaultdict(float)
+    for file in (merged, *files):
+        if file.exists():
+            for key, value in (_read(file, report) or {}).items():
+                sums[key] += value
+    with replacing(merged) as out:
+        out.write(_encode(sums))
+
+
+def _read(file: Path, report: Report) -> dict[str, float] | None:
+    """A file's values by key, None where the library cannot make metrics of it."""
+    try:
+        MultiProcessCollector.merge([str(file)])  # type: ignore[no-untyped-call]
+        return {key: value for key, value, *_ in MmapedDict.read_all_values_from_file(file)}  # type: ignore[no-untyped-call]
+    except (OSError, struct.error, RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
+        report(file, f"{type(error).__name__}: {error}")
+        return None
+
+
+def _encode(values: dict[str, float]) -> bytes:
+    """The layout that MmapedDict reads. Written as a file, because a full disk kills a process that maps it."""
+    entries = []
+    for key, value in values.items():
+        encoded = key.encode()
+        padded = encoded + b" " * (8 - (len(encoded) + 4) % 8)
+        entries.append(struct.pack(f"i{len(padded)}sdd", len(encoded), padded, value, 0.0))
+    body = b"".join(entries)
+    return struct.pack("ii", 8 + len(body), 0) + body
