@@ -48,7 +48,7 @@ def blocks_of(page: Path) -> list[Block]:
     found = _FENCE.findall(page.read_text(encoding="utf-8"))
     return [
         Block(mode, content, after[2] if after[0] == "text" else None)
-        for (language, mode, content), after in zip(found, [*found[1:], ("", "", "")], strict=True)
+        for (language, mode, content), after in zip(found, [*found, ("", "", "")][1:], strict=True)
         if language == "sh"
     ]
 
