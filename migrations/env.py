@@ -17,7 +17,8 @@ def run() -> None:
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
             connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
             connection.commit()
-        context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=False)
+        # SQLite too undoes changes of the schema, whatever Alembic believes: all of a run is done, or none of it.
+        context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True)
         with context.begin_transaction():
             context.run_migrations()
         connection.commit()

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
 
+from tests.limits.player import Player
 from tests.world import OK, World, bet, result
 from wallet_hooks.cli import main
+from wallet_hooks.database import reading
+from wallet_hooks.identity.service import brand_by_client
 
 GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 
@@ -140,6 +143,22 @@ def test_an_operator_sets_shows_and_clears_a_limit(shell: Shell, world: World) -
         assert shell.run("limit", *wrong).returncode in (1, 2)
 
 
+def test_what_a_player_calls_itself_is_shown_as_a_label(shell: Shell, world: World) -> None:
+    player = Player(world)
+    player.set(changed_by="operator", bet=("week", "10"))
+    player.set(loss=("week", "10"))
+    shown = shell.ok("limit", "show", *OF_ANN)
+    assert ("by player (label 'operator')" in shown, "by player, " in shown) == (True, True)
+    rows = json.loads(shell.ok("limit", "show", *OF_ANN, "--json"))["limits"]
+    assert [(row["changed_by"], row["label"]) for row in rows] == [("player", "operator"), ("player", None)]
+
+
+def test_defaults_that_apply_are_shown_with_a_customers_limits(shell: Shell, world: World) -> None:
+    shell.ok("brand", "policy", "--client", "acme", "--preset", "germany")
+    assert json.loads(shell.ok("customer", "show", *OF_ANN, "--json"))["limits"] == {"deposit_month": "1000.00"}
+    assert json.loads(shell.ok("limit", "show", *OF_ANN, "--json")) == {"limits": [], "left": {"deposit": "1000.00"}}
+
+
 def test_a_brands_policy_is_set_and_checked(shell: Shell, world: World, tmp_path: Path) -> None:
     file = tmp_path / "policy.json"
     file.write_text('{"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}')
@@ -151,9 +170,62 @@ def test_a_brands_policy_is_set_and_checked(shell: Shell, world: World, tmp_path
         '{"colour": "red"}',
         '{"caps": {"bet": {"EUR": "x"}}}',
         '{"caps": 1}',
+        '{"session_gap": "0m"}',
+        '{"session_gap": "8d"}',
+        '{"defaults_apply": 1}',
     ):
         file.write_text(wrong)
         assert shell.run("brand", "policy", "--client", "acme", str(file)).returncode == 1, wrong
+    file.write_bytes(b"\xff")
+    assert "FILE: not JSON" in shell.run("brand", "policy", "--client", "acme", str(file)).stderr
+
+
+def test_a_brands_policy_is_shown_and_keeps_what_is_not_given(shell: Shell, world: World, tmp_path: Path) -> None:
+    def kept() -> Any:
+        with reading(world.engine) as session:
+            policy = brand_by_client(session, "acme").policy
+        return policy["preset"], policy.get("limits", {})
+
+    file = tmp_path / "policy.json"
+    policy = ("brand", "policy", "--client", "acme")
+    assert "no preset, 0 rules of its own" in shell.ok(*policy)
+    shell.ok(*policy, "--preset", "sweden")
+    file.write_text('{"cooldown": "96h"}', encoding="utf-8-sig")
+    shell.ok(*policy, str(file))
+    assert kept() == ("sweden", {"cooldown": "96h"}), "a file keeps the preset"
+    shown = shell.ok(*policy)
+    assert [line.split() for line in shown.splitlines()[1:]] == [
+        ["cooldown", '"96h"', "(own)"],
+        ["confirm_required", "false", "(preset)"],
+        ["wait_period_end", "true", "(preset)"],
+    ]
+    assert kept() == ("sweden", {"cooldown": "96h"}), "showing changes nothing"
+    assert "preset sweden" in shell.ok("brand", "list")
+    shell.ok(*policy, "--preset", "germany")
+    assert kept() == ("germany", {"cooldown": "96h"}), "a preset keeps the brand's own rules"
+    shell.ok(*policy, "--preset", "none")
+    assert kept() == (None, {"cooldown": "96h"})
+    assert "no preset" in shell.ok("brand", "list")
+    assert shell.run(*policy[:3], "nobody").returncode == 1
+
+
+def test_rules_by_which_no_raise_could_take_effect_are_refused(shell: Shell, world: World, tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    policy = ("brand", "policy", "--client", "acme")
+    never = {
+        '{"swap_delete_enabled": false}': "swap_delete_enabled",
+        '{"swap_delete_enabled": false, "confirm_required": true}': "swap_delete_enabled",
+        '{"pending_ttl": "0h"}': "pending_ttl",
+    }
+    for rules, name in never.items():
+        file.write_text(rules)
+        ran = shell.run(*policy, "--preset", "ukgc", str(file))
+        assert (ran.returncode, name in ran.stderr) == (1, True), rules
+    file.write_text('{"swap_delete_enabled": false}')
+    shell.ok(*policy, "--preset", "germany", str(file))
+    assert "swap_delete_enabled" in shell.run(*policy, "--preset", "ukgc").stderr, "the preset alone can do it too"
+    file.write_text('{"swap_delete_enabled": false, "confirm_required": false}')
+    shell.ok(*policy, "--preset", "ukgc", str(file))
 
 
 def test_customers_are_imported_all_or_none(shell: Shell, world: World, tmp_path: Path) -> None:

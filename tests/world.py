@@ -15,6 +15,7 @@ from wallet_hooks.cashier.service import Movement, move
 from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.exceptions import service as exceptions
 from wallet_hooks.finance.proofs import PROOFS
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client
 from wallet_hooks.ledger.verify import Difference
@@ -149,7 +150,7 @@ class World:
 
     def exceptions(self) -> list[dict[str, Any]]:
         with reading(self.engine) as session:
-            return queries.exceptions(session, include_resolved=True)
+            return exceptions.exceptions(session, include_resolved=True)
 
     def count(self, table: str) -> int:
         with reading(self.engine) as session:

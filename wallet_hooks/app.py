@@ -21,6 +21,7 @@ from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.settings import ConfigurationError, Settings
+from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.telemetry import LOG, start_logging
 from wallet_hooks.web.countries import Countries
@@ -44,7 +45,12 @@ def create_app(settings: Settings) -> Flask:
     office = Office(engine=open_engine(settings), settings=settings, countries=countries)
     app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "office": office.engine}
     app.register_blueprint(callbacks.Callbacks(engine, settings, countries).blueprint())
-    for name, routes in (("customers", customers.ROUTES), ("bookies", bookies.ROUTES), ("cashier", cashier.ROUTES)):
+    for name, routes in (
+        ("customers", customers.ROUTES),
+        ("bookies", bookies.ROUTES),
+        ("cashier", cashier.ROUTES),
+        ("accounting", customer_routes.ROUTES),
+    ):
         app.register_blueprint(protocol.blueprint(name, routes, office))
     app.register_blueprint(limits.blueprint(office))
     app.register_blueprint(finance.blueprint(office.engine, reports, _account_codes(settings)))

@@ -39,6 +39,10 @@ class UnauthenticatedError(WalletHooksError):
     code = "unauthenticated"
 
 
+class SessionExpiredError(UnauthenticatedError):
+    """The caller's session was not used for too long."""
+
+
 class NotFoundError(WalletHooksError):
     """What was named does not exist."""
 

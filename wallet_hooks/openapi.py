@@ -20,7 +20,7 @@ from wallet_hooks.finance.exports import FORMATS
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateShape
-from wallet_hooks.sportsbook import schemas
+from wallet_hooks.sportsbook import customer_routes, schemas
 from wallet_hooks.web.shapes import Amount, Anything, Identifier, Text, Truth, WholeNumber
 
 _CALLBACKS = {
@@ -96,7 +96,7 @@ def specification() -> dict[str, Any]:
         spec.components.security_scheme(name, scheme)
     for path, (shape, summary) in _CALLBACKS.items():
         spec.path(path, operations={"post": _callback(path, shape, summary)})
-    for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES):
+    for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES, *customer_routes.ROUTES):
         spec.path(_CONVERTER.sub(r"{\1}", route.path), operations={route.method.lower(): _call(route)})
     for method, path, view in limits.ROUTES:
         spec.path(

@@ -1,12 +1,15 @@
 """Money in and out over HTTP: once for a key, in one step or two."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.desk import Desk
-from tests.world import Reply, bet
+from tests.test_commands import OF_ANN as OF_UID_7
+from tests.test_commands import Shell
+from tests.world import OK, Reply, bet, result
 
 OF_ANN = "/v1/customers/ann"
 PAY = {"method": "card", "amount": ["EUR", 25.5], "reference": "P1"}
@@ -152,3 +155,85 @@ def test_what_cannot_be_paid_is_told_and_moves_nothing(
     reply = pay(desk, key=key, **given)
     assert (reply.status, reply.body["code"]) == (400, code)
     assert desk.world.balance() == "100.00"
+
+
+def finance(desk: Desk, **given: Any) -> Reply:
+    headers = {"Idempotency-Key": given["reference"]}
+    token = f"token:{desk.api_token('finance')}"
+    return desk.call(token, "POST", f"{OF_ANN}/adjustments/", {"reason": "x"} | given, headers=headers)
+
+
+def test_credit_is_not_paid_out(desk: Desk) -> None:
+    desk.world.deposit("355.99")
+    desk.ok("boss", "PATCH", f"{OF_ANN}/", {"credit_limit": ["EUR", 100]})
+    for amount in (555, 456):
+        reply = pay(desk, "withdrawals", amount=["EUR", amount])
+        assert (reply.status, reply.body["code"]) == (400, "insufficient_funds")
+        reply = finance(desk, amount=["EUR", amount], take=True, reference="A1")
+        assert (reply.status, reply.body["code"]) == (400, "insufficient_funds"), "nor taken by an adjustment"
+    ran = Shell(desk.world.settings.database_url).run(
+        "cashier", "withdraw", *OF_UID_7, "--amount", "456.00", "--reference", "P1"
+    )
+    assert (ran.returncode, "insufficient_funds" in ran.stderr, "455.99 EUR" in ran.stderr) == (1, True, True)
+    assert desk.world.balance() == "455.99"
+    assert desk.world.place(bet(1, "555.99")) == OK, "credit is for betting"
+    assert desk.world.balance() == "-100.00"
+    assert pay(desk, "withdrawals", amount=["EUR", 0.01]).body["code"] == "insufficient_funds"
+    assert finance(desk, amount=["EUR", 100], reference="A2").status == 200, "giving needs nothing"
+    desk.world.settle(result(1, "455.99"))
+    assert pay(desk, "withdrawals", amount=["EUR", 455.99]).status == 200
+    assert desk.world.balance() == "0.00"
+
+
+CLOSED = {
+    "customer_inactive": {"active": False},
+    "customer_locked": {"locked": True},
+    "customer_expired": {"expires_at": "2020-01-01"},
+}
+
+
+@pytest.mark.parametrize("code", CLOSED)
+def test_a_closed_account_takes_no_new_deposit(desk: Desk, code: str) -> None:
+    done = pay(desk)
+    desk.ok("boss", "PATCH", f"{OF_ANN}/", CLOSED[code])
+    for reserve in (False, True):
+        reply = pay(desk, key="k2", reference="P2", reserve=reserve)
+        assert (reply.status, reply.body["code"]) == (400, code)
+    ran = Shell(desk.world.settings.database_url).run(
+        "cashier", "deposit", *OF_UID_7, "--amount", "5.00", "--reference", "P2"
+    )
+    assert (ran.returncode, code in ran.stderr) == (1, True)
+    assert pay(desk) == done, "what was done before is answered as it was"
+    assert pay(desk, "withdrawals", key="w").status == 200, "its own money goes out"
+    assert finance(desk, amount=["EUR", 5], reference="A1").status == 200
+    assert desk.world.balance() == "105.00"
+    assert desk.world.exceptions() == []
+
+
+@pytest.mark.parametrize("code", CLOSED)
+def test_what_the_payment_provider_has_is_credited_to_a_closed_account_and_raised(desk: Desk, code: str) -> None:
+    reserved = pay(desk, reserve=True).body["data"]["id"]
+    desk.ok("boss", "PATCH", f"{OF_ANN}/", CLOSED[code])
+    for _ in range(2):
+        assert desk.ok("boss", "POST", f"{OF_ANN}/deposits/{reserved}/confirm/")["status"] == "done"
+    assert desk.world.balance() == "125.50"
+    shell = Shell(desk.world.settings.database_url)
+    desk.world.settle(result(404))
+    payment, unknown_bet = json.loads(shell.ok("exceptions", "list", "--json"))
+    assert {key: payment[key] for key in ("kind", "brand", "payment", "subject", "bet")} == {
+        "kind": f"deposit_{code}", "brand": "acme", "payment": reserved, "subject": "P1", "bet": None,
+    }  # fmt: skip
+    assert (unknown_bet["kind"], unknown_bet["bet"], unknown_bet["payment"]) == ("unknown_bet", "404", None)
+    first, second = shell.ok("exceptions", "list").splitlines()
+    assert f"deposit_{code}" in first
+    assert f"payment {reserved} of acme  P1" in first
+    assert "betflex:acme:404" in second
+    shell.ok("exceptions", "resolve", str(payment["id"]), "--reason", "paid back")
+    assert [row["kind"] for row in json.loads(shell.ok("exceptions", "list", "--json"))] == ["unknown_bet"]
+    assert desk.world.differences() == []
+
+
+def test_a_deposit_confirmed_for_an_open_account_needs_nobody(desk: Desk) -> None:
+    reserved = pay(desk, reserve=True).body["data"]["id"]
+    desk.ok("boss", "POST", f"{OF_ANN}/deposits/{reserved}/confirm/")
+    assert desk.world.exceptions() == []

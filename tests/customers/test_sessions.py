@@ -1,5 +1,6 @@
 """Logging in and out, and what a storm of guesses comes to."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from unittest.mock import patch
@@ -9,15 +10,18 @@ from freezegun import freeze_time
 from sqlalchemy import text
 
 from tests.desk import PASSWORD, Desk
-from tests.world import OK, Reply, bet
+from tests.test_commands import Shell
+from tests.world import OK, Reply, bet, error
 from wallet_hooks import clock
 from wallet_hooks.customers import login
 from wallet_hooks.customers.groups import customer_by_username
+from wallet_hooks.customers.login_lock import is_login_locked
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.identity.passwords import hash_password, is_password
 
 HASHED = hash_password(PASSWORD)
+OF_ANN = "/v1/customers/ann/"
 
 
 @pytest.fixture
@@ -81,7 +85,12 @@ def test_a_session_ends_after_a_day_without_use(ann: Desk) -> None:
 
 def test_whatever_stands_against_a_login_is_told_alike(ann: Desk) -> None:
     told = [log_in(ann, "nobody"), log_in(ann, "ann", "wrong"), log_in(ann, "bob", PASSWORD)]
-    for columns in ({"locked": True}, {"locked": False, "active": False}, {"active": True, "expires_at": clock.now()}):
+    for columns in (
+        {"login_locked_until": clock.now() + timedelta(minutes=1)},
+        {"login_locked_until": None, "locked": True},
+        {"locked": False, "active": False},
+        {"active": True, "expires_at": clock.now()},
+    ):
         set_columns(ann, **columns)
         told.append(log_in(ann))
     assert {reply.status for reply in told} == {401}
@@ -101,22 +110,90 @@ def test_an_unknown_name_costs_what_a_wrong_password_does(ann: Desk) -> None:
         assert session.scalar(text("SELECT sum(failures) FROM unknown_login")) == 1
 
 
-def test_five_failures_lock_and_only_a_manager_unlocks(ann: Desk) -> None:
-    for _ in range(4):
-        log_in(ann, password="wrong")
+def guess(desk: Desk, times: int = 5) -> None:
+    for _ in range(times):
+        assert log_in(desk, password="wrong").status == 401
+
+
+def lock_of(desk: Desk) -> tuple[bool, str | None]:
+    data = desk.ok("boss", "GET", OF_ANN)
+    return data["locked"], data["lock_reason"]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are compared and not hashed: hashing takes its time."""
+    monkeypatch.setattr(login, "is_password", lambda password, hashed: hashed is not None and password == PASSWORD)
+
+
+def test_five_failures_lock_the_login_until_a_manager_unlocks(ann: Desk) -> None:
+    guess(ann, 4)
     assert log_in(ann).status == 200, "a success in between starts the count again"
-    for _ in range(5):
-        log_in(ann, password="wrong")
+    guess(ann)
     assert log_in(ann).status == 401
-    assert ann.ok("boss", "GET", "/v1/customers/ann/")["locked"] is True
-    assert ann.ok("boss", "PATCH", "/v1/customers/ann/", {"locked": False})["locked"] is False
+    assert lock_of(ann) == (True, "failed_logins")
+    unlocked = ann.ok("boss", "PATCH", OF_ANN, {"locked": False})
+    assert (unlocked["locked"], unlocked["lock_reason"]) == (False, None)
     assert log_in(ann).status == 200
 
 
-def test_who_has_no_password_is_not_locked_out_of_betting(desk: Desk) -> None:
-    for _ in range(6):
-        assert log_in(desk).status == 401
+@pytest.mark.usefixtures("quick")
+def test_a_strangers_guesses_stop_neither_open_sessions_nor_bets(ann: Desk) -> None:
+    headers = {"Session": log_in(ann).body["data"]}
+    gateway = {"x-auth-token": headers["Session"]}
+    guess(ann, 20)
+    assert lock_of(ann) == (True, "failed_logins")
+    assert ann.call(None, "GET", OF_ANN, headers=dict(headers)).body["data"]["lock_reason"] == "failed_logins"
+    assert ann.call(None, "GET", f"{OF_ANN}can_place_bets/", headers=dict(headers)).body["data"]["can_place_bets"]
+    assert ann.world.client.get("/gateway/limits/v1/player/limits/1007", headers=gateway).status_code == 200
+    assert ann.world.place(bet()) == OK
+    deposit = {"method": "card", "amount": ["EUR", 5], "reference": "P1"}
+    ann.ok("boss", "POST", f"{OF_ANN}deposits/", deposit, headers={"Idempotency-Key": "k"})
+    assert log_in(ann).status == 401, "a new session is another matter"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_managers_lock_stops_sessions_and_bets_until_it_is_taken_off(ann: Desk) -> None:
+    headers = {"Session": log_in(ann).body["data"]}
+    guess(ann)
+    ann.ok("boss", "PATCH", OF_ANN, {"locked": True})
+    assert lock_of(ann) == (True, "manager")
+    assert ann.call(None, "GET", OF_ANN, headers=dict(headers)).status == 401
+    assert ann.world.place(bet()) == error(402, "customer_locked")
+    shown = Shell(ann.world.settings.database_url).ok("customer", "show", "--brand", "acme", "--uid", "7", "--json")
+    assert (json.loads(shown)["locked"], json.loads(shown)["lock_reason"]) == (True, "manager")
+    ann.ok("boss", "PATCH", OF_ANN, {"locked": False})
+    assert lock_of(ann) == (False, None)
+    assert log_in(ann).status == 200, "the lock of the guesses is off as well"
+    assert ann.world.place(bet(10)) == OK
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_login_is_locked_for_15_minutes_and_twice_as_long_each_time(ann: Desk) -> None:
+    with freeze_time("2026-03-28T20:00:00Z") as moment:
+        for minutes in (15, 30, 60, 120, 240, 480, 960, 1440, 1440):
+            guess(ann)
+            moment.tick(timedelta(minutes=minutes) - timedelta(seconds=1))
+            guess(ann)
+            assert log_in(ann).status == 401, "nor do guesses at a locked login make it last"
+            assert lock_of(ann) == (True, "failed_logins")
+            moment.tick(timedelta(seconds=1))
+            assert lock_of(ann) == (False, None)
+        guess(ann, 4)
+        assert log_in(ann).status == 200, "one that ran out starts the count again"
+        guess(ann)
+        moment.tick(timedelta(minutes=15))
+        assert log_in(ann).status == 200, "and so does a success with the doubling"
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_has_no_password_is_not_locked(desk: Desk) -> None:
+    guess(desk, 6)
+    assert lock_of(desk) == (False, None)
     assert desk.world.place(bet()) == OK
+    desk.ok("boss", "PATCH", OF_ANN, {"password": PASSWORD})
+    guess(desk, 4)
+    assert log_in(desk).status == 200, "what was tried before there was a password does not count"
 
 
 def test_a_storm_of_guesses_locks_after_five_that_count(ann: Desk) -> None:
@@ -129,7 +206,8 @@ def test_a_storm_of_guesses_locks_after_five_that_count(ann: Desk) -> None:
         assert log_in(ann).status == 401
     with reading(ann.world.engine) as session:
         customer = customer_by_username(session, "ann")
-        assert (customer.failed_logins, customer.locked) == (20, True)
+        assert (customer.login_locks, customer.locked) == (1, False)
+        assert is_login_locked(customer, now=clock.now())
 
 
 def test_too_many_logins_at_once_are_sent_away(ann: Desk) -> None:

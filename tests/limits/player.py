@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.world import Reply, World
 from wallet_hooks import clock
+from wallet_hooks.customers.play_sessions import remember_login
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 from wallet_hooks.identity import sessions
@@ -16,7 +17,7 @@ _numbers = itertools.count(1)
 
 
 class Player:
-    """Customer 7 of acme (brand 1007), with a session; `policy` says what differs from the plain rules."""
+    """Customer 7 of acme (brand 1007), who logs in; `policy` says what differs from the plain rules."""
 
     def __init__(self, world: World, uid: str = "7", /, **policy: Any) -> None:
         self.world = world
@@ -24,8 +25,8 @@ class Player:
             self.rules(**policy)
         world.configure(session_idle=366 * 86_400)  # days pass in these tests
         with writing(world.engine) as session:
-            customer, _ = customer_by_uid(session, client="acme", uid=uid)
-            customer.last_login_at = clock.now()
+            customer, _ = customer_by_uid(session, client="acme", uid=uid, lock=True)
+            remember_login(session, customer, now=clock.now())
             self.token = sessions.start(
                 session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(days=366)
             )

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.limits.player import Player
 from tests.sportsbook.test_statements import place, statements_of
-from tests.world import OK, World, bet, error, refund, result
+from tests.world import OK, World, bet, error, refund, refused, result
 from wallet_hooks import clock
 from wallet_hooks.cashier import service as cashier
 from wallet_hooks.cashier.models import Payment
@@ -19,7 +19,9 @@ from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_facts
+from wallet_hooks.identity.service import brand_by_client, set_policy
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.limits import operators
 from wallet_hooks.limits.service import Standing, player_of
@@ -32,6 +34,12 @@ def operator_sets(world: World, type_: str, frame: str, amount: int, *, uid: str
         operators.set_by_operator(
             standing, type_=type_, frame=frame, amount=amount, reason="test", by="test", session=session
         )
+
+
+def set_rules(world: World, **rules: Any) -> None:
+    with writing(world.engine) as session:
+        set_policy(session, client="acme", preset=None, rules=rules)
+    world.close_app()
 
 
 def deposit(world: World, amount: int, reference: str, *, in_two_steps: bool = False) -> Payment:
@@ -56,7 +64,7 @@ def test_a_bet_that_would_break_a_limit_is_refused_and_the_refusal_is_seen(world
 
 def test_the_bets_of_one_request_count_together(world: World) -> None:
     Player(world).set(bet=("day", "25"))
-    assert world.place(bet(1), bet(2), bet(3)) == error(402, "bet_limit_exceeded")
+    assert world.place(bet(1), bet(2), bet(3)) == refused("bet_limit_exceeded", "3")
     assert world.place(bet(4), bet(5)) == OK
 
 
@@ -156,7 +164,7 @@ def test_no_change_of_a_limit_begins_its_window_again(world: World) -> None:
         assert world.place(bet(5, "49.00")) == OK
 
 
-def test_a_session_that_is_over_takes_no_bets_until_the_next_one(world: World) -> None:
+def test_a_session_goes_on_across_logins_until_a_gap_has_passed(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         player = Player(world)
         player.set(time_limit={"time_frame": "50_minutes"})
@@ -167,8 +175,197 @@ def test_a_session_that_is_over_takes_no_bets_until_the_next_one(world: World) -
         assert world.settle(result(1)) == OK
         player.world.client.delete(f"/v1/sessions/{player.token}/")
         assert world.place(bet(3)) == error(402, "session_time_exceeded"), "logging out is no way around it"
+        again = Player(world)
+        assert world.place(bet(4)) == error(402, "session_time_exceeded"), "nor is logging in again"
+        assert again.get()["session"]["elapsed_minutes"] == 50
+        moment.tick(timedelta(minutes=59, seconds=59))
         Player(world)
+        assert world.place(bet(5)) == error(402, "session_time_exceeded"), "a login is a call too"
+        moment.tick(timedelta(minutes=60))
+        assert world.place(bet(6)) == error(402, "session_time_exceeded"), "a session begins with a login"
+        new = Player(world)
+        assert new.get()["session"]["elapsed_minutes"] == 0
+        assert world.place(bet(7)) == OK
+
+
+@pytest.mark.parametrize("last", ["a bet", "a call", "logging out", "another session", "a session that was ended"])
+def test_the_gap_counts_from_the_last_bet_or_call(world: World, last: str) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        player, other = Player(world), Player(world)
+        player.set(time_limit={"time_frame": "30_minutes"})
+        moment.tick(timedelta(minutes=29))
+        if last == "a bet":
+            assert world.place(bet(1)) == OK
+        elif last == "another session":
+            other.get()
+        elif last == "logging out":
+            world.client.delete(f"/v1/sessions/{player.token}/")
+        else:
+            player.get()
+        if last == "a session that was ended":
+            with writing(world.engine) as session:
+                sessions.end_all(session, customer_id=customer_by_uid(session, client="acme", uid="7")[0].id)
+        moment.tick(timedelta(minutes=59, seconds=59))
+        Player(world)
+        assert world.place(bet(2)) == error(402, "session_time_exceeded")
+
+
+@pytest.mark.parametrize("gap", ["5m", "2h"])
+def test_a_brand_says_how_long_a_gap_is(world: World, gap: str) -> None:
+    minutes = {"5m": 5, "2h": 120}[gap]
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        Player(world, session_gap=gap).set(time_limit={"time_frame": "1_min"})
+        moment.tick(timedelta(minutes=minutes, seconds=-1))
+        Player(world)
+        assert world.place(bet(1)) == error(402, "session_time_exceeded")
+        moment.tick(timedelta(minutes=minutes))
+        Player(world)
+        assert world.place(bet(2)) == OK
+
+
+def test_an_operators_time_limit_binds_who_never_logged_in(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        operator_sets(world, "time_limit", "session", 30)
+        moment.tick(timedelta(hours=2))
+        assert world.place(bet(1, "1.00")) == OK, "the session begins with the first bet"
+        moment.tick(timedelta(minutes=29, seconds=59))
+        assert world.place(bet(2, "1.00"), bet(3, "1.00")) == OK
+        moment.tick(timedelta(seconds=1))
+        assert world.place(bet(4, "1.00")) == error(402, "session_time_exceeded")
+        assert world.place(bet(1, "1.00")) == OK, "a bet that was taken before is told as it was"
+        Player(world)
+        assert world.place(bet(5, "1.00")) == error(402, "session_time_exceeded"), "nor does the first login reset it"
+
+
+def test_a_session_without_a_login_ends_with_a_gap_after_its_last_bet(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        operator_sets(world, "time_limit", "session", 30)
+        world.place(bet(1, "1.00"))
+        moment.tick(timedelta(minutes=20))
+        world.place(bet(2, "1.00"))
+        moment.tick(timedelta(minutes=59, seconds=59))
+        assert world.place(bet(3, "1.00")) == error(402, "session_time_exceeded")
+        moment.tick(timedelta(seconds=1))
+        assert world.place(bet(4, "1.00")) == OK, "what was refused is no bet of the session"
+        moment.tick(timedelta(minutes=29))
+        assert world.place(bet(5, "1.00")) == OK
+        moment.tick(timedelta(minutes=1))
+        assert world.place(bet(6, "1.00")) == error(402, "session_time_exceeded")
+
+
+def test_what_was_played_before_counts_when_an_operator_limits_the_session(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        for number, minutes in enumerate((0, 60, 40, 40, 40)):
+            moment.tick(timedelta(minutes=minutes))
+            world.place(bet(number, "1.00"))
+        operator_sets(world, "time_limit", "session", 121)
+        assert world.place(bet(11, "1.00")) == OK, "played for two hours, after a gap of one"
+        operator_sets(world, "time_limit", "session", 120)
+        assert world.place(bet(12, "1.00")) == error(402, "session_time_exceeded")
+
+
+def test_thirty_bets_at_once_begin_one_session(world: World) -> None:
+    operator_sets(world, "time_limit", "session", 1)
+    world.configure(request_timeout=30, lock_timeout=20, statement_timeout=20)  # slow machines take all of them too
+    world.app  # noqa: B018 - started before the race
+    with freeze_time("2026-05-01T12:00:00Z", tick=True) as moment, ThreadPoolExecutor(10) as pool:
+        assert {reply.status for reply in pool.map(lambda uid: world.place(bet(uid, "1.00")), range(30))} == {200}
+        moment.tick(timedelta(minutes=1, seconds=1))
+        assert {reply.status for reply in pool.map(lambda uid: world.place(bet(uid, "1.00")), range(30, 60))} == {402}
+
+
+@pytest.mark.parametrize(
+    ("rules", "within", "above"),
+    [
+        ({"defaults": {"bet": {"EUR": {"amount": "20", "period": "week"}}}}, "20.00", "bet_limit_exceeded"),
+        ({"defaults": {"loss": {"EUR": {"amount": "20", "period": "day"}}}}, "20.00", "loss_limit_exceeded"),
+        ({"caps": {"bet": {"EUR": "20"}}}, "20.00", "bet_limit_exceeded"),
+        ({"caps": {"bet": {"EUR": "50"}}, "defaults": {"bet": {"EUR": {"amount": "20", "period": "day"}}}},
+         "20.00", "bet_limit_exceeded"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_defaults_that_apply_bind_whoever_set_no_limit(
+    world: World, rules: dict[str, Any], within: str, above: str
+) -> None:
+    set_rules(world, **rules)
+    assert world.place(bet(1, "30.00")) == OK, "defaults are shown, and bind nobody unless they apply"
+    world.cancel(refund(1, amount="30.00"))
+    set_rules(world, **rules, defaults_apply=True)
+    assert world.place(bet(2, "20.01")) == error(402, above)
+    assert world.place(bet(3, within)) == OK
+    assert world.place(bet(4, "0.01")) == error(402, above)
+    assert world.differences() == []
+
+
+def test_a_cap_binds_by_the_day_and_its_own_currency_alone(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        set_rules(world, caps={"bet": {"EUR": "10"}}, defaults_apply=True)
+        world.customer("8", currency="GBP")
+        assert world.place(bet(1)) == OK
+        assert world.place(bet(2, "0.01")) == error(402, "bet_limit_exceeded")
+        assert world.place(bet(3, "50.00", user=8, currency="GBP")) == OK
+        moment.tick(timedelta(days=1))
         assert world.place(bet(4)) == OK
+
+
+def test_germany_binds_deposits_to_a_thousand_euros_a_month(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        player = Player(world)
+        player.rules(preset="germany", defaults={"bet": {"EUR": {"amount": "1", "period": "day"}}})
+        deposit(world, 100_000, "D1")
+        with pytest.raises(RefusedError) as refusal:
+            deposit(world, 1, "D2")
+        assert refusal.value.code == "deposit_limit_exceeded"
+        shown = player.get()["active"]["deposit"]
+        assert (shown["time_frame"], shown["amount"], shown["amount_left"]) == ("month", "1000", "0")
+        assert (shown["changed_by"], shown["all"][0]["set_by"], shown["last_changed"]) == (
+            "brand",
+            "brand",
+            "undefined",
+        )
+        assert world.place(bet(1, "1.01")) == error(402, "bet_limit_exceeded"), "the brand's own default beside it"
+        moment.move_to("2026-06-01T12:00:00Z")
+        deposit(world, 100_000, "D3")
+
+
+def test_a_limit_above_the_default_is_a_raise_and_one_below_it_binds_at_once(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        player = Player(world, defaults={"bet": {"EUR": {"amount": "20", "period": "week"}}}, defaults_apply=True)
+        assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "2026-05-02 12:00"
+        assert player.active() == {"week": "20"}
+        told = player.set(bet=("day", "40"))["bet"]
+        assert (told["effective_of"], [row["amount"] for row in told["all"]]) == ("now", ["40", "20"])
+        assert player.active() == {"day": "40", "week": "20"}, "another frame is an addition"
+        moment.tick(timedelta(days=1))
+        assert player.swap(player.get()["pending"]["bet"]["row_id"]).status == 200
+        assert player.active() == {"day": "40", "week": "50"}
+        assert player.set(bet=("week", "no_limit"))["bet"]["effective_of"] == "now", "the default is less"
+        assert player.active() == {"day": "40", "week": "20"}
+        assert player.set(bet=("week", "10"))["bet"]["effective_of"] == "now"
+        assert player.set(bet=("week", "no_limit"))["bet"]["effective_of"] == "2026-05-03 12:00"
+        assert player.active() == {"day": "40", "week": "10"}
+        assert world.place(bet(1, "10.01")) == error(402, "bet_limit_exceeded")
+
+
+def test_under_a_cap_that_applies_the_players_own_limits_can_go(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        player = Player(world, caps={"bet": {"EUR": "50"}}, defaults_apply=True)
+        player.set(bet=("week", "20"))
+        player.set(bet=("week", "no_limit"))
+        moment.tick(timedelta(days=1))
+        assert player.swap(player.get()["pending"]["bet"]["row_id"]).status == 200
+        assert player.active() == {"day": "50"}
+
+
+def test_a_currency_that_left_the_list_leaves_the_other_rules_in_force(world: World) -> None:
+    set_rules(world, caps={"bet": {"EUR": "10"}, "loss": {"EUR": "10"}}, defaults_apply=True)
+    with writing(world.engine) as session:
+        brand = brand_by_client(session, "acme")
+        limits = {**brand.policy["limits"], "caps": {"bet": {"EUR": "10", "XYZW": "1"}}}
+        brand.policy = {**brand.policy, "limits": limits}
+    world.close_app()
+    assert world.place(bet(1, "10.01")) == error(402, "bet_limit_exceeded")
 
 
 def test_nothing_that_is_owed_to_the_player_is_refused_by_a_limit(world: World) -> None:
@@ -266,6 +463,20 @@ def test_enforcement_costs_a_fixed_number_of_statements(world: World) -> None:
     alone = statements_of(world, place(range(1, 2)))
     together = statements_of(world, place(range(10, 110)))
     assert together == alone <= first
+    for number in range(50):
+        operator_sets(world, "time_limit", "session", 60, uid=str(number))
+    timed = statements_of(world, place(range(201, 202)))
+    assert timed == statements_of(world, place(range(210, 310)))
+    assert timed <= alone + 1, "a session that no login tells of is kept"
+
+
+def test_who_has_no_limits_pays_for_none(world: World) -> None:
+    statements_of(world, place([7]))
+    free = statements_of(world, place([57]))
+    set_rules(world, caps={"deposit": {"EUR": "10"}, "bet": {"SEK": "1"}}, defaults_apply=True)
+    assert statements_of(world, place([107])) == free
+    set_rules(world, caps={"bet": {"EUR": "100"}}, defaults_apply=True)
+    assert statements_of(world, place([157])) == free + 3
 
 
 def test_an_operators_limit_is_beyond_the_player(world: World) -> None:

@@ -66,7 +66,7 @@ class TestSamples:
                     },
                     "bet": {
                         "effective_of": "2017-01-18 12:00", "effective_of_at": "2017-01-18T12:00:00+00:00",
-                        "time_frame": "week", "amount": "1500", "amount_left": "1450",
+                        "time_zone": "UTC", "time_frame": "week", "amount": "1500", "amount_left": "1450",
                     },
                     "reality_check": "60_min",
                 },
@@ -86,17 +86,18 @@ class TestSamples:
             "start_time": "2017-01-16 00:00:00.0", "start_time_at": "2017-01-16T00:00:00+00:00",
             "end_time": "2017-01-23 00:00:00.0", "end_time_at": "2017-01-23T00:00:00+00:00",
             "last_changed": "2017-01-17 12:00:00.0", "last_changed_at": "2017-01-17T12:00:00+00:00",
-            "changed_by": "player", "set_by": "player",
+            "time_zone": "UTC", "changed_by": "player", "set_by": "player",
         }  # fmt: skip
-        assert {key: shown["active"]["loss"][key] for key in ("time_frame", "amount", "amount_left", "changed_by")} == {
-            "time_frame": "day", "amount": "200", "amount_left": "140", "changed_by": "roman",
+        told = ("time_frame", "amount", "amount_left", "changed_by", "label")
+        assert {key: shown["active"]["loss"][key] for key in told} == {
+            "time_frame": "day", "amount": "200", "amount_left": "140", "changed_by": "player", "label": "roman",
         }  # fmt: skip
         assert shown["active"]["bet"]["can_activate"] is False
         assert shown["pending"]["bet"] == {
-            "time_frame": "week", "amount": "1500", "changed_by": "roman", "can_activate": False,
+            "time_frame": "week", "amount": "1500", "changed_by": "player", "label": "roman", "can_activate": False,
             "start_time": "2017-01-18 12:00:00.0", "start_time_at": "2017-01-18T12:00:00+00:00",
             "last_changed": "2017-01-17 12:00:00.0", "last_changed_at": "2017-01-17T12:00:00+00:00",
-            "end_time": "undefined", "row_id": shown["pending"]["bet"]["row_id"],
+            "end_time": "undefined", "time_zone": "UTC", "row_id": shown["pending"]["bet"]["row_id"],
         }  # fmt: skip
         assert shown["reality_check"] == "60_min"
         assert (shown["session"]["elapsed_minutes"], shown["session"]["net_result"]) == (60, "-60.00")
@@ -147,7 +148,7 @@ class TestSamples:
         assert shown == {
             "brand_id": 1007, "player_id": shown["player_id"], "time_frame": "50_minutes", "status": "active",
             "changed_by": "player", "effective_of": "2018-06-18 17:38:23",
-            "effective_of_at": "2018-06-18T17:38:23+00:00",
+            "effective_of_at": "2018-06-18T17:38:23+00:00", "time_zone": "UTC",
         }  # fmt: skip
 
 
@@ -193,35 +194,61 @@ class TestCases:
             assert (player.active(), player.get()["pending"]) == ({}, {})
             assert world.place(bet(1, "100.00")).status == 200
 
+    @pytest.mark.parametrize("type_", ["bet", "loss", "deposit"])
     @pytest.mark.parametrize(
-        ("before", "after", "is_now"),
-        [
-            (("week", "250"), ("day", "35"), True),
-            (("week", "250"), ("day", "36"), False),  # seven times 36 is more than 250
-            (("month", "310"), ("day", "10"), True),
-            (("month", "310"), ("day", "10.01"), False),
-            (("month", "310"), ("week", "51"), True),
-            (("month", "310"), ("week", "52"), False),  # a month can touch six weeks
-            (("day", "10"), ("week", "10"), True),
-            (("day", "10"), ("month", "11"), False),
-            (("week", "50"), ("month", "50"), True),
-        ],
+        ("before", "after"), [(a, b) for a in ("day", "week", "month") for b in ("day", "week", "month") if a != b]
     )
-    def test_another_frame_is_tighter_only_at_day_week_and_month(
-        self, player: Player, before: tuple[str, str], after: tuple[str, str], is_now: bool
+    def test_another_frame_is_an_addition_whatever_its_amount(
+        self, player: Player, type_: str, before: str, after: str
     ) -> None:
-        player.set(bet=before)
-        assert (player.set(bet=after)["bet"]["effective_of"] == "now") == is_now
-        assert player.active() == (dict([before, after]) if is_now else dict([before]))
+        player.set(**{type_: (before, "500")})
+        for amount in ("9000", "100"):
+            told = player.set(**{type_: (after, amount)})[type_]
+            assert (told["effective_of"], told["time_frame"], told["amount"]) == ("now", after, amount)
+            assert {one["time_frame"]: one["amount"] for one in told["all"]} == {before: "500", after: amount}
+            assert (player.active(type_), player.get()["pending"]) == ({before: "500", after: amount}, {})
 
-    def test_a_move_to_another_frame_replaces_what_it_loosens(self, world: World) -> None:
+    def test_a_frame_is_removed_by_asking_for_it_and_waits(self, world: World) -> None:
         with freeze_time("2026-05-01T12:00:00Z") as moment:
             player = Player(world)
-            player.set(bet=("week", "250"))
-            player.set(bet=("day", "100"))
+            player.set(deposit=("week", "500"))
+            player.set(deposit=("day", "100"))
+            told = player.set(deposit=("week", "no_limit"))["deposit"]
+            assert (told["effective_of"], told["amount"]) == ("2026-05-02 12:00", "no_limit")
+            assert [(one["time_frame"], one["amount"]) for one in told["all"]] == [("day", "100")]
+            player.set(deposit=("day", "90"))
             moment.tick(DAY)
-            assert player.swap(pending_id(player)).status == 200
-            assert player.active() == {"day": "100"}
+            assert player.active("deposit") == {"day": "90", "week": "500"}
+            assert player.swap(pending_id(player, "deposit")).status == 200
+            assert (player.active("deposit"), player.get()["pending"]) == ({"day": "90"}, {})
+
+    def test_each_frame_has_a_pending_limit_of_its_own(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world, confirm_required=False)
+            player.set(bet=("day", "10"))
+            player.set(bet=("week", "50"))
+            player.set(bet=("week", "60"))
+            moment.tick(timedelta(hours=1))
+            player.set(bet=("day", "20"))
+            moment.tick(DAY - timedelta(hours=1))
+            assert player.active() == {"day": "10", "week": "60"}
+            moment.tick(timedelta(hours=1))
+            assert player.active() == {"day": "20", "week": "60"}
+
+    def test_all_frames_can_be_taken_away_together(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world, wait_period_end=True)
+            player.set(bet=("day", "10"))
+            player.set(bet=("month", "50"))
+            assert player.set(bet=("no_limit", "no_limit"))["bet"]["effective_of"] == "2026-05-31 23:00"
+            player.set(bet=("week", "30"))
+            pending = player.get()["pending"]["bet"]["all"]
+            assert sorted(row["time_frame"] for row in pending) == ["day", "month"], "not what was asked for later"
+            moment.move_to("2026-05-31T23:00:00Z")
+            ids = [row["row_id"] for row in pending]
+            for _ in range(2):
+                assert player.swap(*ids).status == 200
+            assert player.active() == {"week": "30"}
 
     def test_a_raise_while_one_is_pending_starts_the_clock_again(self, world: World) -> None:
         with freeze_time("2026-05-01T12:00:00Z") as moment:
@@ -304,7 +331,7 @@ class TestCases:
         assert other.get()["pending"]["bet"]["amount"] == "20"
 
     def test_a_brand_that_disallows_swap_and_delete(self, world: World) -> None:
-        player = Player(world, swap_delete_enabled=False)
+        player = Player(world, swap_delete_enabled=False, confirm_required=False)
         player.set(bet=("week", "10"))
         player.set(bet=("week", "20"))
         for act in (player.swap, player.delete):
@@ -332,24 +359,86 @@ class TestCases:
         assert player.active() == {"week": "10"}
 
     @pytest.mark.parametrize(
-        "tampered",
+        ("tampered", "told"),
         [
-            {"bet": {"effective_of": "now", "time_frame": "week", "amount": "999", "amount_left": "10"}},
-            {"bet": {"effective_of": "2026-01-01 00:00", "time_frame": "week", "amount": "10"}},
-            {"bet": {"time_frame": "week", "amount": "10"}},
-            {"bet": {"effective_of": "now", "time_frame": "week", "amount": "10", "more": 1}},
-            {"bet": "now"},
-            {"loss": {"effective_of": "now", "time_frame": "week", "amount": "10"}},
-            {"reality_check": "60_min"},
-            {"uuid": "unknown"},
+            ({"bet": {"effective_of": "now", "time_frame": "week", "amount": "999", "amount_left": "10"}},
+             'bet.amount: "10" was calculated'),
+            ({"bet": {"effective_of": "2026-01-01 00:00", "time_frame": "week", "amount": "10"}},
+             'bet.effective_of: "now" was calculated'),
+            ({"bet": {"time_frame": "week", "amount": "10"}}, 'bet.effective_of: "now" was calculated'),
+            ({"bet": {"effective_of": "now", "time_frame": "week", "amount": "10", "all": []}}, "bet.all: "),
+            ({"bet": {"effective_of": "now", "time_frame": "week", "amount": "10", "more": 1}},
+             "bet.more: nothing was calculated for it"),
+            ({"bet": "now"}, "bet: {"),
+            ({"loss": {"effective_of": "now", "time_frame": "week", "amount": "10"}},
+             "loss: nothing was calculated for it"),
+            ({"reality_check": "60_min"}, "reality_check: nothing was calculated for it"),
+            ({"x" * 1000: 1}, "a field: nothing was calculated for it"),
+            ({"uuid": "unknown"}, "calculate the limits again"),
         ],
         ids=str,
-    )
-    def test_a_tampered_quote_is_stale(self, player: Player, tampered: Any) -> None:
+    )  # fmt: skip
+    def test_a_tampered_quote_is_stale_and_names_the_field(self, player: Player, tampered: Any, told: str) -> None:
+        player.set(bet=("day", "5"))
+        before = player.active()
         quote = player.calculate(bet=("week", "10")).body
-        assert player.update(quote | tampered) == refused("stale_quote")
-        assert player.active() == {}
+        reply = player.update(quote | tampered)
+        assert reply == refused("stale_quote")
+        assert reply.body["errMsg"].startswith(f"invalid input - {told}")
+        assert player.active() == before
+        missing = player.update({"uuid": quote["uuid"]})
+        assert missing.body["errMsg"].startswith("invalid input - bet: {")
         assert player.update(quote) == UPDATED, "an honest one still goes"
+        reply = player.update(quote | tampered)
+        if "uuid" not in tampered:
+            assert reply == refused("uuid_conflict")
+            assert told in reply.body["errMsg"]
+
+    def test_a_quote_that_went_stale_is_calculated_anew_under_its_uuid(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            first = player.calculate("u", bet=("week", "10"))
+            moment.tick(timedelta(minutes=15))
+            assert player.update(first.body) == refused("stale_quote")
+            assert player.calculate("u", bet=("week", "11")) == refused("uuid_conflict")
+            assert player.calculate("u", bet=("week", "10")).status == 200, "too old"
+            player.set(bet=("day", "5"))
+            assert player.update(first.body) == refused("stale_quote")
+            anew = player.calculate("u", bet=("week", "10"))
+            assert {one["time_frame"] for one in anew.body["bet"]["all"]} == {"day", "week"}, (
+                "reckoned from what is now"
+            )
+            assert player.update(anew.body) == UPDATED
+            moment.tick(timedelta(hours=1))
+            player.set(bet=("day", "4"))
+            assert player.calculate("u", bet=("week", "10")) == anew, "one that was applied answers as it did"
+            assert player.update(anew.body) == UPDATED
+            assert player.active() == {"day": "4", "week": "10"}
+
+    @pytest.mark.parametrize("frame", ["week", "no_limit"])
+    def test_a_removal_that_was_replaced_since_is_no_row_to_swap(self, world: World, frame: str) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world)
+            player.set(bet=("week", "10"))
+            player.set(bet=(frame, "no_limit"))
+            row_id = pending_id(player)
+            moment.tick(DAY)
+            assert player.swap(row_id).status == player.swap(row_id).status == 200
+            player.set(bet=("day", "10"))
+            assert player.swap(row_id).status == 200, "another frame is another limit"
+            player.set(bet=("week", "10"))
+            assert player.swap(row_id) == refused("unknown_row")
+
+    def test_changed_by_is_a_label_and_never_the_authority(self, player: Player) -> None:
+        player.set(changed_by="operator", bet=("week", "10"), time_limit={"time_frame": "50_minutes"})
+        player.set(changed_by="compliance", bet=("week", "20"))
+        shown = player.get()
+        for row, label in (
+            (shown["active"]["bet"], "operator"),
+            (shown["active"]["time_limit"], "operator"),
+            (shown["pending"]["bet"], "compliance"),
+        ):
+            assert (row["changed_by"], row["label"]) == ("player", label)
 
     def test_a_quote_lives_a_quarter_of_an_hour_and_as_long_as_the_limits_it_was_reckoned_from(
         self, world: World
@@ -399,6 +488,23 @@ class TestCases:
         assert player.calculate(bet=("week", "1000")).status == 200
         assert player.call("GET", "/meta-data/BRAND/EUR").body["bet"]["maximum"] == "1000"
 
+    def test_under_a_cap_the_last_limit_of_a_type_stays(self, world: World) -> None:
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player = Player(world, caps={"bet": {"EUR": "1000"}})
+            player.set(bet=("week", "100"))
+            assert player.calculate(bet=("week", "no_limit")) == refused("above_cap")
+            player.set(bet=("day", "50"))
+            assert player.calculate(bet=("no_limit", "no_limit")) == refused("above_cap")
+            for frame in ("week", "day"):
+                player.set(bet=(frame, "no_limit"))
+            moment.tick(DAY)
+            ids = [row["row_id"] for row in player.get()["pending"]["bet"]["all"]]
+            assert player.swap(*ids) == refused("above_cap")
+            assert player.active() == {"week": "100", "day": "50"}
+            assert player.swap(ids[0]).status == 200
+            assert player.swap(ids[1]) == refused("above_cap")
+            assert len(player.active()) == 1
+
     @pytest.mark.parametrize(
         ("method", "path"),
         [
@@ -420,6 +526,26 @@ class TestCases:
             assert reply == (401, {"errMsg": "invalid input - invalid token", "code": "invalid_token"})
         other = player.world.client.open(f"/gateway/limits/v2{path}", method=method)
         assert other.status_code == 404
+
+    def test_an_expired_session_says_so(self, world: World) -> None:
+        expired = (401, {"errMsg": "invalid input - invalid token", "code": "session_expired"})
+        unknown = (401, {"errMsg": "invalid input - invalid token", "code": "invalid_token"})
+        with freeze_time("2026-05-01T12:00:00Z") as moment:
+            player, other = Player(world), Player(world)
+            world.configure(session_idle=3600)
+            moment.tick(timedelta(hours=1, seconds=-1))
+            assert player.call("GET", "/player/limits/BRAND").status == 200
+            moment.tick(timedelta(seconds=1))
+            assert other.call("GET", "/player/limits/BRAND") == expired
+            moment.tick(timedelta(hours=1))
+            assert player.call("GET", "/player/limits/BRAND") == expired
+            third = Player(world)
+            world.configure(session_idle=3600)
+            assert player.call("GET", "/player/limits/BRAND") == expired, "also after the next login"
+            assert world.client.delete(f"/v1/sessions/{third.token}/").status_code == 200
+            assert third.call("GET", "/player/limits/BRAND") == unknown, "this one was ended"
+            reply = world.client.get(f"/v1/sessions/{player.token}/")
+            assert (reply.status_code, reply.get_json()["data"]["message"]) == (401, "the session has expired")
 
     def test_a_pending_limit_that_nobody_confirms_expires(self, world: World) -> None:
         with freeze_time("2026-05-01T12:00:00Z") as moment:
@@ -475,13 +601,6 @@ class TestCases:
             assert player.active() == {"week": "20"}
             player.rules(caps={"bet": {"EUR": "25"}})
             assert player.swap(pending_id(player)) == refused("above_cap")
-
-    def test_a_move_tells_what_it_will_replace(self, player: Player) -> None:
-        player.set(bet=("month", "100"))
-        player.set(bet=("day", "3"))
-        player.set(bet=("week", "20"))
-        assert sorted(player.get()["pending"]["bet"]["replaces"]) == ["day", "month"]
-        assert player.active() == {"month": "100", "day": "3"}
 
     @pytest.mark.parametrize("uuid", ["\ud800", "\u0000", "", None, [], {}, "x" * 65, -1])
     def test_a_reference_that_is_none_is_refused(self, player: Player, uuid: Any) -> None:

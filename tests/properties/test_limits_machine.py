@@ -23,18 +23,15 @@ from wallet_hooks.identity.directory import BrandFacts, read_directory
 from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.limits.windows import window_at
 
-_FITS = {"day": (1, 7, 31), "week": (1, 1, 6), "month": (1, 1, 1)}
-_NONE = (10**9,) * 3
+_NONE = 10**9
+FRAMES = ("day", "week", "month")
 changes = st.tuples(st.sampled_from(["day", "week", "month"]), st.sampled_from(["0", "5", "20", "35", "140", "700"]))
 wanted = changes | st.tuples(st.sampled_from(["day", "week", "month", "no_limit"]), st.just("no_limit"))
 
 
-def caps(active: dict[str, str]) -> tuple[int, ...]:
-    """The most that could be bet in a day, a week and a month."""
-    return tuple(
-        min((int(amount) * _FITS[frame][index] for frame, amount in active.items()), default=_NONE[index])
-        for index in range(3)
-    )
+def caps(active: dict[str, str]) -> dict[str, int]:
+    """The limit of each frame."""
+    return {frame: int(active.get(frame, _NONE)) for frame in FRAMES}
 
 
 class LimitsMachine(RuleBasedStateMachine):
@@ -51,10 +48,10 @@ class LimitsMachine(RuleBasedStateMachine):
         self.uid = str(next(_uids))
         self.world.customer(self.uid, balance="100000.00")
         self.player = Player(self.world, self.uid, confirm_required=self.confirm)
-        self.asked: list[datetime] = []
-        self.cap: tuple[int, ...] = _NONE
+        self.asked: list[tuple[str, datetime]] = []
+        self.cap = caps({})
         self.swapped = False
-        self.quotes: list[Any] = []
+        self.quotes: list[dict[str, Any]] = []
         self.bets: list[tuple[str, int]] = []
 
     def teardown(self) -> None:
@@ -71,10 +68,33 @@ class LimitsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.quotes)
     @rule(data=st.data())
     def update(self, data: st.DataObject) -> None:
-        reply = self.player.update(data.draw(st.sampled_from(self.quotes[-3:])))
+        quote = data.draw(st.sampled_from(self.quotes[-3:]))
+        before = self.by_frame()
+        reply = self.player.update(quote)
         assert reply.status in (202, 400)
+        frame = quote["bet"]["time_frame"]
+        for other in FRAMES:
+            if frame not in (other, "no_limit"):
+                assert self.by_frame().get(other) == before.get(other), "another frame is never touched"
         if reply.status == 202:
-            self.asked.append(self.now())
+            self.asked.append((frame, self.now()))
+
+    def by_frame(self) -> dict[str, Any]:
+        """What is in force and what is pending in each frame."""
+        shown = self.player.get()
+        pending = shown["pending"].get("bet")
+        rows = [] if pending is None else pending.get("all", [pending])
+        return {
+            frame: (
+                [
+                    (row["amount"], row["last_changed"])
+                    for row in shown["active"]["bet"]["all"]
+                    if row["time_frame"] == frame
+                ],
+                [(row["amount"], row["row_id"]) for row in rows if row["time_frame"] == frame],
+            )
+            for frame in FRAMES
+        }
 
     @rule(which=st.integers(0, 2), act=st.sampled_from(["swap", "delete"]))
     def swap_or_delete(self, which: int, act: str) -> None:
@@ -119,9 +139,11 @@ class LimitsMachine(RuleBasedStateMachine):
         if not hasattr(self, "player"):
             return
         cap = caps(self.player.active())
-        if any(new > old for new, old in zip(cap, self.cap, strict=True)):
-            assert any(self.now() - asked >= timedelta(hours=24) for asked in self.asked)
-            assert self.swapped or not self.confirm
+        for frame in FRAMES:
+            if cap[frame] > self.cap[frame]:
+                asked = [at for asked, at in self.asked if asked in (frame, "no_limit")]
+                assert any(self.now() - at >= timedelta(hours=24) for at in asked)
+                assert self.swapped or not self.confirm
         self.cap, self.swapped = cap, False
 
     @invariant()

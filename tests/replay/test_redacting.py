@@ -48,7 +48,16 @@ WHOLE: dict[str, Any] = {
         "brands": [
             {"client": "acme", "timezone": "Europe/London", "preset": "ukgc", "providers": [{"game": "betflex"}]}
         ],
-        "customers": [{"brand": "acme", "uid": "ann", "roles": ["bet_placer"], "commission_rate": "5"}],
+        "customers": [
+            {
+                "brand": "acme",
+                "uid": "ann",
+                "roles": ["bet_placer"],
+                "commission_rate": "5",
+                "commission_rates": [{"from": "2026-11-01", "percent": "6"}],
+            }
+        ],
+        "countries": [{"address": "203.0.113.9", "country": "GB"}],
         "limits": [{"uid": "ann", "type": "bet", "frame": "day", "amount": "5"}],
         "rates": [{"source": "GBP", "target": "EUR", "rate": "1.2"}],
         "requests": [{"path": "/winners", "body": {"pools": [result("b-9", user="ann")]}, "headers": {"X-A": "b"}}],
@@ -119,6 +128,10 @@ def test_pseudonyms_keep_joins_and_types_and_depend_on_the_key(tmp_path: Path, m
     documents = [WHOLE, changed_in(WHOLE, ("request", "body", "bets", 0, "user", "uid"), 7)]
     first, second = redacted(tmp_path, documents, "--key", "env:REDACT_KEY")
     user = first["request"]["body"]["bets"][0]["user"]["uid"]
+    assert first["given"]["countries"] == [
+        {"address": first["request"]["body"]["bets"][0]["user"]["ip"], "country": "GB"}
+    ]
+    assert first["given"]["customers"][0]["commission_rates"] == WHOLE["given"]["customers"][0]["commission_rates"]
     assert user == first["given"]["customers"][0]["uid"] == first["given"]["limits"][0]["uid"]
     assert user == first["given"]["requests"][0]["body"]["pools"][0]["bets"][0]["user"]["uid"]
     assert list(first["expect"]["balances"]) == [f"acme/{user}:EUR"]

@@ -42,7 +42,7 @@ def test_1_checks_come_in_their_order(world: World) -> None:
         "active": False,
         "locked": True,
         "expires_at": past,
-        "roles": "customer",
+        "roles": ["customer"],
         "max_stake_per_event": 100,
     }
     world.change_customer(**wrongs)
@@ -51,7 +51,7 @@ def test_1_checks_come_in_their_order(world: World) -> None:
         ("customer_inactive", {"active": True}),
         ("customer_locked", {"locked": False}),
         ("customer_expired", {"expires_at": None}),
-        ("betting_not_permitted", {"roles": "bet_placer,customer"}),
+        ("betting_not_permitted", {"roles": ["bet_placer", "customer"]}),
     ]
     for code, mended in rights:
         assert world.place(bet(number, "500.00", currency="USD")) == error(402, code)

@@ -1,7 +1,7 @@
 """`wallet-hooks bookie …`."""
 
 import json
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 from marshmallow import ValidationError
@@ -16,6 +16,7 @@ from wallet_hooks.customers.groups import customer_by_username, group_by_name
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.listing import echo_rows
 
 
 @click.group()
@@ -93,13 +94,13 @@ def list_(engine: Engine, as_json: bool) -> None:
             }
             for row in session.scalars(select(BookieAccount).order_by(BookieAccount.id))
         ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        state = "" if row["enabled"] else "  disabled"
-        balance = row["balance"] or "?"
-        click.echo(f"{row['id']:>6}  {row['bookie']:<12} {row['username']:<16} {balance:>14} {row['currency']}{state}")
+    echo_rows(rows, as_json=as_json, line=_account_line, empty="no bookmaker accounts")
+
+
+def _account_line(row: dict[str, Any]) -> str:
+    state = "" if row["enabled"] else "  disabled"
+    balance = row["balance"] or "?"
+    return f"{row['id']:>6}  {row['bookie']:<12} {row['username']:<16} {balance:>14} {row['currency']}{state}"
 
 
 @bookie.command("rules")

@@ -36,7 +36,7 @@ def _movement_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--method", default="manual", show_default=True, help="How the money came.")
 @click.pass_obj
 def deposit(engine: Engine, /, **facts: str) -> None:
-    """Credit a customer."""
+    """Credit a customer, unless its account is closed: inactive, locked or expired."""
     _run(engine, service.DEPOSIT, **facts)
 
 
@@ -45,7 +45,7 @@ def deposit(engine: Engine, /, **facts: str) -> None:
 @click.option("--method", default="manual", show_default=True, help="How the money went.")
 @click.pass_obj
 def withdraw(engine: Engine, /, **facts: str) -> None:
-    """Debit a customer, at most what it may spend."""
+    """Debit a customer, at most its own money: credit is for betting."""
     _run(engine, service.WITHDRAWAL, **facts)
 
 
@@ -54,7 +54,7 @@ def withdraw(engine: Engine, /, **facts: str) -> None:
 @click.option("--reason", required=True, help="Kept with the transaction.")
 @click.pass_obj
 def adjust(engine: Engine, /, **facts: str) -> None:
-    """Give to a customer, or take with a negative amount (--amount=-5.00)."""
+    """Give to a customer, or take of its own money with a negative amount (--amount=-5.00)."""
     _run(engine, service.ADJUSTMENT, **facts)
 
 

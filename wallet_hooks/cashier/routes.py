@@ -11,6 +11,7 @@ from wallet_hooks.customers.callers import managed_customer
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.protocol import ID, Call, Office, Route
 from wallet_hooks.customers.service import own_amount
+from wallet_hooks.customers.usernames import has_username
 from wallet_hooks.database import locked, writing
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.api_tokens import TokenHolder
@@ -19,12 +20,12 @@ _CASHIER, _FINANCE = "cashier", "finance"
 
 
 def deposit(office: Office, call: Call, username: str) -> dict[str, Any]:
-    """Credit a customer, at once or, reserved, when the payment provider confirms."""
+    """Credit a customer whose account is open, at once or, reserved, when the payment provider confirms."""
     return _move(office, call, username, service.DEPOSIT, in_two_steps=call.given.get("reserve", False))
 
 
 def confirm_deposit(office: Office, call: Call, username: str, payment_id: int) -> dict[str, Any]:
-    """The money of a reserved deposit came: credit it. Again changes nothing."""
+    """The money of a reserved deposit came: credit it. Again changes nothing. A closed account gets an exception."""
     with writing(office.engine) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
         payment = service.confirm(session, customer, payment_id, now=call.now)
@@ -40,12 +41,12 @@ def fail_deposit(office: Office, call: Call, username: str, payment_id: int) -> 
 
 
 def withdraw(office: Office, call: Call, username: str) -> dict[str, Any]:
-    """Debit a customer, at most what it may spend."""
+    """Debit a customer, at most its own money: credit is for betting."""
     return _move(office, call, username, service.WITHDRAWAL)
 
 
 def adjust(office: Office, call: Call, username: str) -> dict[str, Any]:
-    """Give to a customer or take, with a reason; for finance."""
+    """Give to a customer, or take of its own money, with a reason; for finance."""
     return _move(office, call, username, service.ADJUSTMENT, sign=-1 if call.given.get("take") else 1)
 
 
@@ -94,7 +95,7 @@ def _locked_customer(session: Session, call: Call, username: str, role: str) -> 
     """The customer, for its group's managers and for holders of a token with the role in its brand."""
     if not isinstance(call.caller, TokenHolder):
         return managed_customer(session, call.person, username, lock=True)
-    query = select(Customer).where(Customer.username == username)
+    query = select(Customer).where(has_username(username))
     customer = session.scalar(locked(query, Customer))
     if customer is None or not call.caller.may(role, customer.brand_id):
         raise NotFoundError(f"no customer {username!r}")

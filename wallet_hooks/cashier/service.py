@@ -6,11 +6,14 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks import money
 from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import standings
+from wallet_hooks.customers.queries import facts_of, standings
 from wallet_hooks.customers.service import OPENING_METHOD
+from wallet_hooks.customers.standing import account_refusal
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
+from wallet_hooks.exceptions.service import raise_for_payment
 from wallet_hooks.identity.directory import BrandFacts, brand_by_id
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger import service as ledger
@@ -46,8 +49,11 @@ class Movement:
 def move(session: Session, customer: Customer, movement: Movement, *, now: datetime) -> tuple[Payment, bool]:
     """Do what is asked, once. Returns the payment and whether it is new.
 
-    A deposit counts against the customer's limits from when it is reserved. The caller holds the customer's lock.
-    Raises RefusedError, ConflictError.
+    A deposit counts against the customer's limits from when it is reserved; a closed account takes none. What is taken
+    from a customer is its own money, never its credit. The caller holds the customer's lock.
+
+    Raises RefusedError (`customer_inactive`, `customer_locked`, `customer_expired`, `deposit_limit_exceeded`,
+    `insufficient_funds`, or the code of a bad value), ConflictError.
     """
     _check(movement)
     known = _known(session, customer, movement)
@@ -55,8 +61,9 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
         return known, False
     taken = -movement.amount if movement.kind == ADJUSTMENT else movement.amount
     if movement.kind != DEPOSIT and taken > 0:
-        _check_available(session, customer, taken)
+        _check_own_money(session, customer, taken)
     if movement.kind == DEPOSIT:
+        _check_open(customer, now=now)
         take_deposit(session, _player(session, customer), movement.amount, now=now)
     payment = Payment(
         brand_id=customer.brand_id,
@@ -83,11 +90,24 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
 
 
 def confirm(session: Session, customer: Customer, payment_id: int, *, now: datetime) -> Payment:
-    """The money of a reserved deposit came; confirming again changes nothing. Raises NotFoundError, RefusedError."""
+    """The money of a reserved deposit came; confirming again changes nothing.
+
+    The payment provider has the money already, so it is credited to an account that was closed meanwhile too, and
+    an exception is raised for a person to decide on it. Raises NotFoundError, RefusedError.
+    """
     payment = _reserved(session, customer, payment_id, "done")
     if payment.status == "reserved":
         payment.status, payment.finished_at = "done", now
         _post(session, customer, payment, now=now)
+        if (closed := account_refusal(facts_of(customer), now=now)) is not None:
+            raise_for_payment(
+                session,
+                f"deposit_{closed}",
+                client=brand_by_id(session, customer.brand_id).client,
+                payment_id=payment.id,
+                reference=payment.reference,
+                now=now,
+            )
     return payment
 
 
@@ -130,10 +150,16 @@ def _known(session: Session, customer: Customer, movement: Movement) -> Payment 
     return known[0] if known else None
 
 
-def _check_available(session: Session, customer: Customer, amount: int) -> None:
-    if amount > standings(session, [customer])[customer.id].available:
-        code = "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
-        raise RefusedError(code, "more than the customer may spend")
+def _check_own_money(session: Session, customer: Customer, amount: int) -> None:
+    balance = standings(session, [customer])[customer.id].balance
+    if amount > balance:
+        own = f"{money.format_amount(max(0, balance), customer.currency)} {customer.currency}"
+        raise RefusedError("insufficient_funds", f"amount: more than the customer's own money, which is {own}")
+
+
+def _check_open(customer: Customer, *, now: datetime) -> None:
+    if (closed := account_refusal(facts_of(customer), now=now)) is not None:
+        raise RefusedError(closed, "the customer's account takes no new deposits")
 
 
 def _reserved(session: Session, customer: Customer, payment_id: int, wanted: str) -> Payment:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Engine, Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer, Group, GroupManager
+from wallet_hooks.customers.usernames import folded, has_username
 from wallet_hooks.database import locked, reading
 from wallet_hooks.errors import ForbiddenError, NotFoundError
 from wallet_hooks.identity import sessions
@@ -39,7 +40,7 @@ def authenticate(
     if found is None or customer is None or not may_log_in(customer, now=now):
         return None, None
     found.used_at = sessions.touch(engine, found, now=now, idle=idle)
-    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles.split(","))), found
+    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles)), found
 
 
 def may_log_in(customer: Customer, *, now: datetime) -> bool:
@@ -49,7 +50,7 @@ def may_log_in(customer: Customer, *, now: datetime) -> bool:
 def known_customer(session: Session, caller: Caller, username: str) -> Customer:
     """A customer whom the caller may see. Raises NotFoundError for any other, there or not."""
     is_known = or_(Customer.id == caller.id, _managed_by(caller))
-    return _one(session, select(Customer).where(is_known, Customer.username == username), username)
+    return _one(session, select(Customer).where(is_known, has_username(username)), username)
 
 
 def managed_customer(session: Session, caller: Caller, username: str, *, lock: bool = False) -> Customer:
@@ -58,9 +59,9 @@ def managed_customer(session: Session, caller: Caller, username: str, *, lock: b
     Raises NotFoundError for one whom it may not see, ForbiddenError for itself, and for one who manages what the
     caller does not: nobody raises his own limits, or gets by another manager's password where he may not go himself.
     """
-    if username == caller.username:
+    if folded(username) == folded(caller.username):
         raise ForbiddenError("this is for another manager of the customer's group")
-    query = select(Customer).where(_managed_by(caller), Customer.username == username)
+    query = select(Customer).where(_managed_by(caller), has_username(username))
     if lock:
         query = locked(query, Customer)
     customer = _one(session, query, username)

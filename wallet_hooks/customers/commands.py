@@ -1,10 +1,10 @@
 """`wallet-hooks customer …`."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC
 from itertools import groupby, islice
 from typing import Any, TextIO
 
@@ -22,9 +22,11 @@ from wallet_hooks.customers.queries import Standing, customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
 from wallet_hooks.database import reading, refresh_statistics, writing
 from wallet_hooks.errors import RefusedError, WalletHooksError
+from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.listing import echo_rows
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
 _BATCH = 1000
@@ -73,7 +75,7 @@ def create(
         max_stake_per_event=stake_limit,
         active=not inactive,
         password_hash=hash_password(sys.stdin.readline().rstrip("\r\n")) if password_stdin else None,
-        expires_at=expires_at and expires_at.replace(tzinfo=clock.now().tzinfo),
+        expires_at=expires_at and expires_at.replace(tzinfo=UTC),
         **facts,
     )
     with writing(engine) as session:
@@ -84,49 +86,65 @@ def create(
     click.echo(f"customer {new.uid} of {client} created")
 
 
+class _InstantOrNone(click.DateTime):
+    """An instant in UTC, or the word `none`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "none" else super().convert(value, param, ctx)
+
+
 @customer.command()
 @click.option("--brand", "client", required=True)
 @click.option("--uid", required=True)
+@click.option("--username")
+@click.option("--name", help="Display name.")
 @click.option("--credit-limit", help="Decimal amount in the customer's currency.")
-@click.option("--comment", default="", help="Kept with the change of the credit limit.")
+@click.option("--comment", help="Kept with the change of the credit limit.")
 @click.option("--max-stake-per-event", help="Decimal amount, or none.")
 @click.option("--commission-rate", metavar="PERCENT", help="Of net winnings, for stakes from --commission-from on.")
-@click.option("--commission-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: today.")
+@click.option("--commission-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: today where the brand is.")
 @click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable: exactly these.")
 @click.option("--active/--inactive", default=None)
 @click.option("--lock/--unlock", "locked", default=None)
+@click.option("--expires-at", type=_InstantOrNone(), help="UTC; no bets from then on. Or none.")
 @click.option("--group", "group_name")
 @click.option("--password-stdin", is_flag=True, help="Read a new password; ends the customer's sessions.")
 @click.pass_obj
-def change(engine: Engine, /, client: str, uid: str, comment: str, password_stdin: bool, **options: Any) -> None:
+def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **options: Any) -> None:
     """Change a customer. The next bet sees it."""
+    if options["commission_from"] is not None and options["commission_rate"] is None:
+        raise click.UsageError("--commission-from: goes with --commission-rate")
     hashed = hash_password(sys.stdin.readline().rstrip("\r\n")) if password_stdin else None
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
-        given = _given(found, options)
+        given = _given(found, brand_facts(brand), options)
         if hashed is not None:
             given["password_hash"] = hashed
         if options["group_name"] is not None:
             given["group_id"] = group_by_name(session, brand=brand, name=options["group_name"]).id
-        if "credit_limit" in given:
-            given["credit_limit_comment"] = comment
         if not given:
             raise click.UsageError("nothing to change was given")
         change_customer(session, found, given, by="operator", now=clock.now())
     click.echo(f"customer {uid} of {client} changed")
 
 
-def _given(found: Customer, options: dict[str, Any]) -> dict[str, Any]:
+def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as `change_customer` takes them."""
-    given: dict[str, Any] = {name: options[name] for name in ("active", "locked") if options[name] is not None}
+    plain = ("username", "name", "active", "locked")
+    given: dict[str, Any] = {name: options[name] for name in plain if options[name] is not None}
+    if options["comment"] is not None:
+        given["credit_limit_comment"] = options["comment"]
+    if (expires_at := options["expires_at"]) is not None:
+        given["expires_at"] = None if expires_at == "none" else expires_at.replace(tzinfo=UTC)
     currency = found.currency
     if options["credit_limit"] is not None:
         given["credit_limit"] = (currency, money.parse_limit(options["credit_limit"], currency))
     if (stake := options["max_stake_per_event"]) is not None:
         given["max_stake_per_event"] = None if stake == "none" else (currency, money.parse_limit(stake, currency))
     if options["commission_rate"] is not None:
-        since = options["commission_from"] or clock.now()
-        given["commission_rate"] = {"date_from": since.date(), "rate_pc": parse_percent(options["commission_rate"])}
+        since = options["commission_from"]
+        since = brand.booking_day(clock.now()) if since is None else since.date()
+        given["commission_rate"] = {"date_from": since, "rate_pc": parse_percent(options["commission_rate"])}
     if options["roles"]:
         given["roles"] = {role: role == "customer" or role in options["roles"] for role in ROLES}
     return given
@@ -151,11 +169,12 @@ def credit_history(engine: Engine, client: str, uid: str, as_json: bool) -> None
             }
             for change in credit_limit_changes(session, found)
         ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        click.echo(f"{row['timestamp']}  {row['amount']:>20} {row['currency']}  {row['by']}  {row['comment']}")
+    echo_rows(
+        rows,
+        as_json=as_json,
+        line=lambda row: f"{row['timestamp']}  {row['amount']:>20} {row['currency']}  {row['by']}  {row['comment']}",
+        empty="no credit limit was ever set",
+    )
 
 
 @click.group()
@@ -189,11 +208,12 @@ def list_groups(engine: Engine, as_json: bool) -> None:
                 select(Group, Brand.client).join(Brand, Brand.id == Group.brand_id).order_by(Group.id)
             )
         ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        click.echo(f"{row['id']:>6}  {row['brand']:<16} {row['name']:<24} {', '.join(row['managers'])}")
+    echo_rows(
+        rows,
+        as_json=as_json,
+        line=lambda row: f"{row['id']:>6}  {row['brand']:<16} {row['name']:<24} {', '.join(row['managers'])}",
+        empty="no groups",
+    )
 
 
 @group.command("manager")
@@ -244,15 +264,14 @@ def import_(engine: Engine, file: TextIO) -> None:
 def list_(engine: Engine, client: str | None, as_json: bool) -> None:
     """List customers with their money."""
     with reading(engine) as session:
-        rows = _listed(session, client)
-        if as_json:
-            _echo_json_array(rows)
-            return
-        for row in rows:
-            click.echo(
-                f"{row['brand']:<16} {row['uid']:<12} {row['username']:<16} {row['balance']:>16} {row['currency']}"
-                f"  open {row['open_stakes']}, credit {row['credit_limit']}"
-            )
+        echo_rows(_listed(session, client), as_json=as_json, line=_customer_line, empty="no customers")
+
+
+def _customer_line(row: dict[str, Any]) -> str:
+    return (
+        f"{row['brand']:<16} {row['uid']:<12} {row['username']:<16} {row['balance']:>16} {row['currency']}"
+        f"  open {row['open_stakes']}, credit {row['credit_limit']}"
+    )
 
 
 def _read_rows(rows: "csv.DictReader[str]") -> Iterator[tuple[str, NewCustomer]]:
@@ -312,12 +331,3 @@ def customer_row(found: Customer, brand: Brand, standing: Standing) -> dict[str,
         abroad = standing.open_stakes_abroad.items()
         row["open_stakes_abroad"] = {code: money.format_amount(amount, code) for code, amount in abroad}
     return row
-
-
-def _echo_json_array(rows: Iterable[dict[str, Any]]) -> None:
-    """A JSON array, an element a line, however long it gets."""
-    separator = "["
-    for row in rows:
-        click.echo(f"{separator}{json.dumps(row)}", nl=False)
-        separator = ",\n"
-    click.echo("[]" if separator == "[" else "]")

@@ -3,7 +3,8 @@
 A schedule is kept on the customer's row, so that whoever locks the customer reads the rates that are in force.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from functools import lru_cache
@@ -18,13 +19,18 @@ _MAX_DECIMALS = 6
 
 @lru_cache(maxsize=4096)
 def parse_schedule(text: str) -> Schedule:
-    """A schedule as `format_schedule` wrote it."""
-    pairs = (item.split("=") for item in text.split(",") if item)
+    """A schedule from the JSON that the database has of it."""
+    return schedule_of(json.loads(text))
+
+
+def schedule_of(pairs: Iterable[Sequence[str]]) -> Schedule:
+    """A schedule from `[["2026-03-01", "2.5"]]`, as `pairs_of` gives it."""
     return tuple((date.fromisoformat(day), rate) for day, rate in pairs)
 
 
-def format_schedule(schedule: Iterable[tuple[date, str]]) -> str:
-    return ",".join(f"{day.isoformat()}={rate}" for day, rate in sorted(schedule))
+def pairs_of(schedule: Schedule) -> list[list[str]]:
+    """A schedule as JSON has it."""
+    return [[day.isoformat(), rate] for day, rate in sorted(schedule)]
 
 
 def parse_percent(text: str) -> str:

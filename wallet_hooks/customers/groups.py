@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer, Group, GroupManager
+from wallet_hooks.customers.usernames import folded, has_username
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
 
@@ -37,10 +38,10 @@ def remove_manager(session: Session, group: Group, username: str) -> None:
     """Take a group from a manager. Raises NotFoundError where nobody of this name manages it, RefusedError where
     nobody would be left to."""
     session.execute(select(Group.id).where(Group.id == group.id).with_for_update())
-    managers = managers_of(session, group)
-    if username not in managers:
+    managers = [folded(manager) for manager in managers_of(session, group)]
+    if folded(username) not in managers:
         raise NotFoundError(f"no manager {username!r} of this group")
-    if managers == [username]:
+    if len(managers) == 1:
         raise RefusedError("last_manager", "a group keeps one manager")
     customer = customer_by_username(session, username)
     own = (GroupManager.group_id == group.id, GroupManager.customer_id == customer.id)
@@ -68,8 +69,8 @@ def group_by_name(session: Session, *, brand: Brand, name: str) -> Group:
 
 
 def customer_by_username(session: Session, username: str) -> Customer:
-    """Raises NotFoundError."""
-    customer = session.scalar(select(Customer).where(Customer.username == username))
+    """The customer of a username, in whatever case. Raises NotFoundError."""
+    customer = session.scalar(select(Customer).where(has_username(username)))
     if customer is None:
         raise NotFoundError(f"no customer {username!r}")
     return customer

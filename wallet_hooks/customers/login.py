@@ -1,4 +1,4 @@
-"""Logging in: no difference between an unknown user and a wrong password, and five failures lock."""
+"""Logging in: no difference between an unknown user and a wrong password, and five failures lock the login."""
 
 from datetime import date, datetime, timedelta
 
@@ -6,13 +6,14 @@ from sqlalchemy import Date, Engine, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import may_log_in
+from wallet_hooks.customers.login_lock import count_failure, is_login_locked, unlock_login
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.play_sessions import remember_login
+from wallet_hooks.customers.usernames import has_username
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import UnauthenticatedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.passwords import is_password
-
-MAX_FAILURES = 5
 
 
 def log_in(engine: Engine, *, username: str, password: str, source: str, now: datetime, idle: timedelta) -> str:
@@ -22,7 +23,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
     usernames exist or whether a guess at a locked customer was right; TryAgainError under a storm of logins.
     """
     with reading(engine) as session:
-        query = select(Customer.id, Customer.password_hash).where(Customer.username == username)
+        query = select(Customer.id, Customer.password_hash).where(has_username(username))
         found = session.execute(query).one_or_none()
     # Checked between two transactions, because it takes long; what became of the customer meanwhile is read again.
     is_right = is_password(password, found.password_hash if found else None)
@@ -35,6 +36,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
             customer = session.scalars(locked(own, Customer)).one()
             is_right = is_right and customer.password_hash == found.password_hash
             if _admit(customer, is_right=is_right, now=now):
+                remember_login(session, customer, now=now)
                 token = sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)
     if token is None:
         raise UnauthenticatedError("username or password is wrong, or the account is closed")
@@ -43,15 +45,12 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
 
 def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:
     """Count a failure, or let the customer in: under its lock, so that parallel guesses count one by one."""
-    if not is_right:
-        customer.failed_logins += 1
-        # Who has no password cannot be guessed, and must not be locked out of betting by those who try.
-        is_guessable = customer.password_hash is not None
-        customer.locked = customer.locked or (is_guessable and customer.failed_logins >= MAX_FAILURES)
+    if not is_right or is_login_locked(customer, now=now):
+        count_failure(customer, now=now)
         return False
     if not may_log_in(customer, now=now):
         return False
-    customer.failed_logins, customer.last_login_at = 0, now
+    unlock_login(customer)
     return True
 
 

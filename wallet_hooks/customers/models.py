@@ -1,19 +1,50 @@
 """Customers: people and their logins. `Account` alone means an account of the ledger."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
+from wallet_hooks.customers.commission import Schedule, pairs_of, schedule_of
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime, WideAmount
 
 ROLES = ("customer", "bet_placer", "group_spy", "trade_page_viewer", "detailed_accounting", "account_viewer")
 
 
+class _ScheduleJSON(TypeDecorator[Schedule]):
+    """A commission schedule, as JSON in the database."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Schedule | None, dialect: Dialect) -> list[list[str]] | None:
+        return None if value is None else pairs_of(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Schedule | None:
+        return None if value is None else schedule_of(value)
+
+
 class Customer(Base):
     """A customer of one brand. Limits are minor units of the customer's currency.
 
-    `commission_rates` is a schedule (see `commission.py`); `limited` says whether there are limits to look for.
+    `commission_rates` is a schedule (see `commission.py`); `limited` says whether there are limits to look for. For
+    `session_began_at` and `session_bet_at` see `play_sessions.py`.
+    `locked` is set by a manager and stops sessions and bets. Wrong passwords lock the login alone (`login_lock.py`):
+    `failed_logins` since the last success or lock, `login_locks` in a row, the last one until `login_locked_until`.
 
     The row is also the lock: whoever moves the customer's money or changes what it may spend holds it.
     """
@@ -22,6 +53,7 @@ class Customer(Base):
     __table_args__ = (
         UniqueConstraint("brand_id", "uid"),
         UniqueConstraint("username"),
+        Index("uq_customer_lower_username", text("lower(username)"), unique=True),
         Index(None, "group_id", "id"),
         {"postgresql_with": {"fillfactor": "60"}},
     )
@@ -38,13 +70,17 @@ class Customer(Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
     locked: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    roles: Mapped[str] = mapped_column(String(200), default="customer")
+    roles: Mapped[list[str]] = mapped_column(JSON, default=lambda: ["customer"], server_default='["customer"]')
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     group_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("customer_group.id"))
-    commission_rates: Mapped[str] = mapped_column(Text, default="", server_default="")
+    commission_rates: Mapped[Schedule] = mapped_column(_ScheduleJSON, default=(), server_default="[]")
     failed_logins: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    login_locks: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    login_locked_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     limited: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    session_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    session_bet_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Group(Base):

@@ -1,7 +1,9 @@
 """Reading customers."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import String, cast, func, or_, select
@@ -20,7 +22,7 @@ from wallet_hooks.ledger.queries import balances_of
 # Rows are locked in id order, so that no two groups wait for each other; what they hold is read after the lock.
 LOCK_CUSTOMERS = RowStatement(
     "SELECT c.id, c.brand_id, c.uid, c.currency, c.credit_limit, c.max_stake_per_event, c.active, c.locked,"
-    " c.expires_at, c.roles, c.commission_rates, c.limited FROM {asked}"
+    " c.expires_at, CAST(c.roles AS text), CAST(c.commission_rates AS text), c.limited FROM {asked}"
     " JOIN customer c ON c.brand_id = asked.brand_id AND c.uid = asked.uid ORDER BY c.id {lock}",
     asked={"brand_id": "bigint", "uid": "text"},
     lock=for_update("c"),
@@ -96,19 +98,15 @@ def facts_of(customer: Customer) -> CustomerFacts:
         customer.active,
         customer.locked,
         customer.expires_at,
-        _roles(customer.roles),
-        parse_schedule(customer.commission_rates),
+        frozenset(customer.roles),
+        customer.commission_rates,
         customer.limited,
     )
 
 
-_known_roles: dict[str, frozenset[str]] = {}
-
-
+@lru_cache(maxsize=1024)
 def _roles(text: str) -> frozenset[str]:
-    if text not in _known_roles:
-        _known_roles[text] = frozenset(text.split(","))
-    return _known_roles[text]
+    return frozenset(json.loads(text))
 
 
 def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = False) -> tuple[Customer, Brand]:

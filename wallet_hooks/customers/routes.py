@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.customers import groups, schemas
-from wallet_hooks.customers.accounting import accounting_info
 from wallet_hooks.customers.callers import (
     authenticate,
     known_customer,
@@ -59,7 +58,7 @@ def end_session(office: Office, call: Call, token: str) -> None:
     with writing(office.engine) as session:
         if sessions.find(session, token, now=call.now, idle=office.session_idle) is None:
             raise UnauthenticatedError("the session is unknown or over")
-        sessions.end(session, token)
+        sessions.end(session, token, now=call.now)
 
 
 def create_customer(office: Office, call: Call) -> dict[str, Any]:
@@ -139,13 +138,6 @@ def can_place_bets(office: Office, call: Call, username: str) -> dict[str, Any]:
     }
 
 
-def show_accounting(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
-    """Balance, open stakes, profit and loss, credit limit and commission rate."""
-    with reading(office.engine) as session:
-        customer = known_customer(session, call.person, username)
-        return accounting_info(session, customer, _brand(session, customer), now=call.now)
-
-
 def show_credit_limit_history(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
     """Every credit limit that was set, oldest first."""
     with reading(office.engine) as session:
@@ -207,7 +199,6 @@ ROUTES = (
     Route("GET", _CUSTOMER, show_customer),
     Route("PATCH", _CUSTOMER, patch_customer, schemas.ChangedCustomerShape),
     Route("GET", f"{_CUSTOMER}can_place_bets/", can_place_bets),
-    Route("GET", f"{_CUSTOMER}accounting_info/", show_accounting),
     Route("GET", f"{_CUSTOMER}credit_limit_history/", show_credit_limit_history),
     Route("GET", "/v1/groups/", list_groups),
     Route("POST", "/v1/groups/", create_group, schemas.NewGroupShape),

@@ -8,11 +8,12 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from wallet_hooks import money
-from wallet_hooks.customers.commission import Schedule, parse_percent, parse_schedule, rate_on
+from wallet_hooks.customers.commission import Schedule, parse_percent, rate_on
+from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import ROLES, CreditLimitChange, Customer
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
-from wallet_hooks.web.shapes import Day, Flag, Instant, Shape, Text, Truth, WholeNumber
+from wallet_hooks.web.shapes import Day, Flag, Identifier, Instant, Shape, Text, Truth, WholeNumber
 from wallet_hooks.web.strict_json import Number
 
 _PERMISSIONS = {
@@ -127,7 +128,7 @@ class NewCustomerShape(ChangedCustomerShape):
     password = Text(required=True, max_length=1000)
     group_id = WholeNumber(required=True)
     ccy_code = Text(required=True, min_length=3, max_length=6)
-    uid = Text(min_length=1, max_length=64)
+    uid = Identifier()
 
 
 class ListShape(Shape):
@@ -159,8 +160,8 @@ def customer_data(
 ) -> dict[str, Any]:
     """A customer as it goes out. `manages` says whether it manages a group; None leaves the permissions out."""
     stake = customer.max_stake_per_event
-    roles = set(customer.roles.split(","))
-    schedule = parse_schedule(customer.commission_rates)
+    roles, schedule = set(customer.roles), customer.commission_rates
+    reason = lock_reason(customer, now=now)
     data: dict[str, Any] = {
         "id": customer.id,
         "uid": customer.uid,
@@ -174,7 +175,8 @@ def customer_data(
         "commission_rate": _commission_rate(schedule, brand, now),
         "commission_rates": [_rate_data(rate) for rate in schedule],
         "active": customer.active,
-        "locked": customer.locked,
+        "locked": reason is not None,
+        "lock_reason": reason,
         "expires_at": customer.expires_at.isoformat() if customer.expires_at else None,
     }
     if last_login:

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.commission import Schedule, format_schedule, parse_schedule, with_rate
+from wallet_hooks.customers.commission import Schedule, with_rate
 from wallet_hooks.customers.credit import set_credit_limit
+from wallet_hooks.customers.login_lock import unlock_login
 from wallet_hooks.customers.models import ROLES, Customer
+from wallet_hooks.customers.usernames import check_username, folded, has_username
 from wallet_hooks.errors import ConflictError, RefusedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_facts
@@ -68,10 +70,10 @@ def create_customers(
             active=customer.active,
             locked=customer.locked,
             expires_at=customer.expires_at,
-            roles=",".join(sorted({"customer", *customer.roles})),
+            roles=sorted({"customer", *customer.roles}),
             created_at=now,
             group_id=customer.group_id,
-            commission_rates=format_schedule(customer.commission_rates),
+            commission_rates=customer.commission_rates,
         )
         for customer in new
     ]
@@ -95,26 +97,39 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     if given.get("ccy_code", customer.currency) != customer.currency:
         raise RefusedError("currency_fixed", "a customer keeps its currency")
     if "username" in given and given["username"] != customer.username:
-        check_username(given["username"])
-        if session.scalar(select(Customer.id).where(Customer.username == given["username"])) is not None:
-            raise ConflictError(f"username {given['username']!r} is taken")
+        _check_new_username(session, customer, given["username"])
+    if "name" in given:
+        _check_name(given["name"])
     if "roles" in given:
-        roles = {**dict.fromkeys(customer.roles.split(","), True), **given["roles"]}
-        customer.roles = ",".join(sorted(role for role, is_assigned in roles.items() if is_assigned))
+        roles = {**dict.fromkeys(customer.roles, True), **given["roles"]}
+        customer.roles = sorted(role for role, is_assigned in roles.items() if is_assigned)
     if "commission_rate" in given:
         rate = given["commission_rate"]
-        schedule = parse_schedule(customer.commission_rates)
-        changed = with_rate(schedule, date_from=rate["date_from"], rate=rate["rate_pc"])
-        customer.commission_rates = format_schedule(changed)
+        customer.commission_rates = with_rate(
+            customer.commission_rates, date_from=rate["date_from"], rate=rate["rate_pc"]
+        )
     _change_limits(session, customer, given, by=by, now=now)
     for name in ("username", "password_hash", "group_id", "name", "active", "locked", "expires_at"):
         if name in given:
             setattr(customer, name, given[name])
+    _change_login(session, customer, given)
+    session.flush()
+
+
+def _change_login(session: Session, customer: Customer, given: Mapping[str, Any]) -> None:
     if given.get("locked") is False:
-        customer.failed_logins = 0
+        unlock_login(customer)
+    if "password_hash" in given:
+        customer.failed_logins = 0  # they were guesses at another password, or at none
     if "password_hash" in given or given.get("locked") or given.get("active") is False:
         sessions.end_all(session, customer_id=customer.id)
-    session.flush()
+
+
+def _check_new_username(session: Session, customer: Customer, username: str) -> None:
+    check_username(username)
+    others = select(Customer.id).where(has_username(username), Customer.id != customer.id)
+    if session.scalar(others) is not None:
+        raise ConflictError(f"username {username!r} is taken")
 
 
 def _change_limits(session: Session, customer: Customer, given: Mapping[str, Any], *, by: str, now: datetime) -> None:
@@ -136,10 +151,9 @@ def own_amount(pair: tuple[str, int], currency: str) -> int:
     return pair[1]
 
 
-def check_username(username: str) -> None:
-    """Raises RefusedError unless it is made of up to 64 ASCII letters and digits (seeds/000)."""
-    if not 0 < len(username) <= 64 or not username.isalnum() or not username.isascii():
-        raise RefusedError("bad_username", f"username {username!r}: up to 64 letters and digits are expected")
+def _check_name(name: str) -> None:
+    if len(name) > 200:
+        raise RefusedError("bad_name", f"name: {len(name)} characters; at most 200")
 
 
 def _open_with_balances(
@@ -168,8 +182,7 @@ def _check(new: NewCustomer) -> None:
     if not 0 < len(new.uid) <= 64 or not new.uid.isprintable():
         raise RefusedError("bad_uid", "a uid has 1 to 64 printable characters")
     check_username(new.username)
-    if len(new.name) > 200:
-        raise RefusedError("bad_name", "a name has at most 200 characters")
+    _check_name(new.name)
     unknown = set(new.roles) - set(ROLES)
     if unknown:
         raise RefusedError("unknown_role", f"unknown role {min(unknown)!r}")
@@ -177,11 +190,12 @@ def _check(new: NewCustomer) -> None:
 
 def _check_free(session: Session, brand: Brand, new: Sequence[NewCustomer]) -> None:
     uids = [customer.uid for customer in new]
-    names = [customer.username for customer in new]
+    names = [folded(customer.username) for customer in new]
     taken = session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id, Customer.uid.in_(uids))).all()
     if taken or len(set(uids)) < len(uids):
         raise ConflictError(f"uid {(taken or _repeated(uids))[0]!r} of brand {brand.client!r} is taken")
-    taken = session.scalars(select(Customer.username).where(Customer.username.in_(names))).all()
+    lowered = func.lower(Customer.username)
+    taken = session.scalars(select(lowered).where(lowered.in_(names))).all()
     if taken or len(set(names)) < len(names):
         raise ConflictError(f"username {(taken or _repeated(names))[0]!r} is taken")
 

@@ -1,7 +1,7 @@
 """`wallet-hooks brand …`, `wallet-hooks provider …` and `wallet-hooks token …`."""
 
 import json
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 from sqlalchemy import Engine, select
@@ -12,8 +12,10 @@ from wallet_hooks.identity import api_tokens, service
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import ApiToken, Brand, Provider
+from wallet_hooks.identity.policy import PRESETS, rules_in_force
+from wallet_hooks.listing import echo_rows
 
-POLICIES = ("ukgc", "sweden", "germany", "ontario", "mga")
+_NO_PRESET = "none"
 
 
 @click.group()
@@ -27,7 +29,7 @@ def brand() -> None:
 @click.option("--currency", required=True, help="ISO 4217 code.")
 @click.option("--timezone", required=True, help="IANA name; accounting days follow it.")
 @click.option("--day-start", default="00:00", show_default=True, help="When the accounting day starts, local time.")
-@click.option("--policy", type=click.Choice(POLICIES), help="Preset of rules for players' limits.")
+@click.option("--policy", type=click.Choice(tuple(PRESETS)), help="Preset of rules for players' limits.")
 @click.option(
     "--corrections",
     type=click.Choice(CORRECTIONS),
@@ -57,21 +59,47 @@ def countries(engine: Engine, client: str, allow: tuple[str, ...], deny: tuple[s
 
 @brand.command("policy")
 @click.option("--client", required=True, help="The brand's name at the providers.")
-@click.option("--preset", type=click.Choice(POLICIES), help="The regulator whose rules are the brand's.")
-@click.argument("file", type=click.File(encoding="utf-8"), required=False)
+@click.option(
+    "--preset",
+    type=click.Choice((*PRESETS, _NO_PRESET)),
+    help="The regulator whose rules are the brand's; without it, the brand keeps its preset.",
+)
+@click.argument("file", type=click.File(encoding="utf-8-sig"), required=False)
 @click.pass_obj
 def policy(engine: Engine, client: str, preset: str | None, file: TextIO | None) -> None:
     """Set a brand's rules for players' limits: a preset, and over it the rules of a JSON FILE.
 
-    Such as {"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}.
+    Such as {"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}. Without FILE the brand keeps
+    its own rules; with neither FILE nor --preset, what it has is shown.
     """
     try:
-        rules = {} if file is None else json.load(file)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise click.ClickException(f"not JSON: {error}") from None
+        given: Any = None if file is None else json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"FILE: not JSON in UTF-8: {error}") from None
+    if preset is None and file is None:
+        _show_policy(engine, client)
+        return
     with writing(engine) as session:
+        kept = service.brand_by_client(session, client, lock=True).policy
+        preset = kept.get("preset") if preset is None else preset
+        preset = None if preset == _NO_PRESET else preset
+        rules = kept.get("limits", {}) if file is None else given
         service.set_policy(session, client=client, preset=preset, rules=rules)
-    click.echo(f"{client}: {preset or 'no preset'}, {len(rules)} rules of its own")
+    click.echo(f"{client}: {_preset(preset)}, {len(rules)} rules of its own")
+
+
+def _show_policy(engine: Engine, client: str) -> None:
+    with reading(engine) as session:
+        kept = service.brand_by_client(session, client).policy
+    own = kept.get("limits", {})
+    click.echo(f"{client}: {_preset(kept.get('preset'))}, {len(own)} rules of its own")
+    for name, value in rules_in_force(kept.get("preset"), own).items():
+        source = "own" if name in own else "preset"
+        click.echo(f"{name:<20} {json.dumps(value)}  ({source})")
+
+
+def _preset(name: str | None) -> str:
+    return f"preset {name}" if name else "no preset"
 
 
 @brand.command("list")
@@ -82,11 +110,12 @@ def list_brands(engine: Engine, as_json: bool) -> None:
     with reading(engine) as session:
         fields = ("id", "client", "currency", "timezone", "day_start", "policy")
         rows = [{f: getattr(b, f) for f in fields} for b in session.scalars(select(Brand).order_by(Brand.id))]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        click.echo(f"{row['id']:>8}  {row['client']:<20} {row['currency']}  {row['timezone']}")
+    echo_rows(rows, as_json=as_json, line=_brand_line, empty="no brands")
+
+
+def _brand_line(row: dict[str, Any]) -> str:
+    preset = _preset(row["policy"].get("preset"))
+    return f"{row['id']:>8}  {row['client']:<20} {row['currency']}  {row['timezone']}  {preset}"
 
 
 @click.group()
@@ -120,12 +149,12 @@ def list_providers(engine: Engine, as_json: bool) -> None:
             {"game": p.game, "brand": p.brand.client, "auth": p.auth, "secrets": p.secrets, "allow": p.allow}
             for p in session.scalars(select(Provider).order_by(Provider.id))
         ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        places = ", ".join(row["allow"]) or "anywhere"
-        click.echo(f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {places}")
+    echo_rows(rows, as_json=as_json, line=_provider_line, empty="no providers")
+
+
+def _provider_line(row: dict[str, Any]) -> str:
+    places = ", ".join(row["allow"]) or "anywhere"
+    return f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {places}"
 
 
 @click.group()
@@ -164,12 +193,12 @@ def list_tokens(engine: Engine, as_json: bool) -> None:
             }
             for row in session.scalars(select(ApiToken).order_by(ApiToken.id))
         ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        state = "revoked" if row["revoked_at"] else f"last used {row['used_at'] or 'never'}"
-        click.echo(f"{row['id']:>6}  {row['role']:<12} {row['name']:<24} {state}")
+    echo_rows(rows, as_json=as_json, line=_token_line, empty="no tokens")
+
+
+def _token_line(row: dict[str, Any]) -> str:
+    state = "revoked" if row["revoked_at"] else f"last used {row['used_at'] or 'never'}"
+    return f"{row['id']:>6}  {row['role']:<12} {row['name']:<24} {state}"
 
 
 @token.command("revoke")

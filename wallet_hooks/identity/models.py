@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Date, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, Date, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
@@ -21,8 +21,8 @@ class Brand(Base):
     timezone: Mapped[str] = mapped_column(String(64))
     day_start: Mapped[str] = mapped_column(String(5), default="00:00")
     policy: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    allowed_countries: Mapped[str] = mapped_column(Text, default="", server_default="")
-    denied_countries: Mapped[str] = mapped_column(Text, default="", server_default="")
+    allowed_countries: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    denied_countries: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
 
 
 class Provider(Base):
@@ -45,7 +45,10 @@ class Provider(Base):
 
 
 class LoginSession(Base):
-    """Somebody who logged in. The token itself is nowhere: `token_hash` finds it."""
+    """Somebody who logged in. The token itself is nowhere: `token_hash` finds it.
+
+    One that ended is kept for a while: a login soon after it goes on with the same play session.
+    """
 
     __tablename__ = "login_session"
     __table_args__ = (Index(None, "customer_id"),)
@@ -55,6 +58,7 @@ class LoginSession(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime] = mapped_column(UTCDateTime)
     source: Mapped[str] = mapped_column(String(45))
+    ended: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
 
 
 class UnknownLogin(Base):

@@ -10,12 +10,13 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
+from wallet_hooks.database import locked
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.countries import check_countries
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import Brand, Provider
-from wallet_hooks.identity.policy import read_policy
+from wallet_hooks.identity.policy import PRESETS, check_raises, read_policy, rules_in_force
 from wallet_hooks.identity.secrets import check_reference
 
 
@@ -81,17 +82,24 @@ def set_countries(session: Session, *, client: str, allow: Sequence[str], deny: 
 
 
 def set_policy(session: Session, *, client: str, preset: str | None, rules: Any) -> None:
-    """Set a brand's rules for limits (see `policy.py`). Raises NotFoundError, RefusedError."""
-    brand = brand_by_client(session, client)
+    """Set a brand's rules for limits (see `policy.py`): a preset or none, and over it the brand's own.
+
+    Raises NotFoundError, and RefusedError for rules that cannot be, or by which a raise could never take effect.
+    """
+    brand = brand_by_client(session, client, lock=True)
+    if preset is not None and preset not in PRESETS:
+        raise RefusedError("bad_policy", f"preset: {preset!r} is none of {', '.join(PRESETS)}")
     if not isinstance(rules, dict):
         raise RefusedError("bad_policy", "an object of rules is expected")
     read_policy(rules)
+    check_raises(read_policy(rules_in_force(preset, rules)))
     brand.policy = {**brand.policy, "preset": preset, "limits": rules}
 
 
-def brand_by_client(session: Session, client: str) -> Brand:
+def brand_by_client(session: Session, client: str, *, lock: bool = False) -> Brand:
     """Raises NotFoundError."""
-    brand = session.scalar(select(Brand).where(Brand.client == client))
+    query = select(Brand).where(Brand.client == client)
+    brand = session.scalar(locked(query, Brand) if lock else query)
     if brand is None:
         raise NotFoundError(f"no brand {client!r}")
     return brand

@@ -4,11 +4,13 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, update
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import writing
+from wallet_hooks.errors import SessionExpiredError
 from wallet_hooks.identity.models import LoginSession
+from wallet_hooks.identity.policy import MAX_SESSION_GAP
 
 _TOUCH = timedelta(seconds=60)
 
@@ -24,10 +26,9 @@ def token_hash(token: str) -> str:
 
 
 def start(session: Session, *, customer_id: int, source: str, now: datetime, idle: timedelta) -> str:
-    """Begin a session and return its token. The customer's sessions that ran out are forgotten."""
-    session.execute(
-        delete(LoginSession).where(LoginSession.customer_id == customer_id, LoginSession.used_at <= now - idle)
-    )
+    """Begin a session and return its token. Those that are too old to matter to a login are deleted."""
+    too_old = LoginSession.used_at <= now - max(idle, MAX_SESSION_GAP)
+    session.execute(delete(LoginSession).where(LoginSession.customer_id == customer_id, too_old))
     token = new_token()
     session.add(
         LoginSession(token_hash=token_hash(token), customer_id=customer_id, created_at=now, used_at=now, source=source)
@@ -36,9 +37,18 @@ def start(session: Session, *, customer_id: int, source: str, now: datetime, idl
 
 
 def find(session: Session, token: str, *, now: datetime, idle: timedelta) -> LoginSession | None:
-    """The session of a token, unless it was idle for too long."""
+    """The session of a token, None for one that ended. Raises SessionExpiredError where it was idle for too long."""
     found = session.get(LoginSession, token_hash(token))
-    return found if found is not None and now - found.used_at < idle else None
+    if found is None or found.ended:
+        return None
+    if now - found.used_at >= idle:
+        raise SessionExpiredError("the session has expired")
+    return found
+
+
+def last_use(session: Session, *, customer_id: int) -> datetime | None:
+    """When a customer last used a session, to the minute; those that ended count."""
+    return session.scalar(select(func.max(LoginSession.used_at)).where(LoginSession.customer_id == customer_id))
 
 
 def touch(engine: Engine, found: LoginSession, *, now: datetime, idle: timedelta) -> datetime:
@@ -54,10 +64,12 @@ def touch(engine: Engine, found: LoginSession, *, now: datetime, idle: timedelta
     return now
 
 
-def end(session: Session, token: str) -> None:
-    session.execute(delete(LoginSession).where(LoginSession.token_hash == token_hash(token)))
+def end(session: Session, token: str, *, now: datetime) -> None:
+    """End a session, which is its last use."""
+    own = LoginSession.token_hash == token_hash(token)
+    session.execute(update(LoginSession).where(own).values(ended=True, used_at=now))
 
 
 def end_all(session: Session, *, customer_id: int) -> None:
     """End every session of a customer."""
-    session.execute(delete(LoginSession).where(LoginSession.customer_id == customer_id))
+    session.execute(update(LoginSession).where(LoginSession.customer_id == customer_id).values(ended=True))

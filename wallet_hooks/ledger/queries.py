@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from wallet_hooks.ledger.models import Account, Entry, Transaction
 
 # The kinds of transactions that bets make.
 BETTING_KINDS = frozenset({"stake", "settlement", "reversal", "cancel"})
-_BATCH = 500
+_BATCH, _FEW = 500, 10
 
 HOUSE_ACCOUNTS = RowStatement(
     "SELECT a.id, a.name, a.currency, a.kind FROM {asked} JOIN ledger_account a USING (name, currency)",
@@ -97,40 +97,64 @@ def open_stakes(session: Session) -> dict[str, int]:
     return {currency: -int(balance or 0) for currency, balance in rows}
 
 
-def betting_results(session: Session, accounts: Sequence[AccountName], *, since: date) -> dict[date, int]:
-    """What betting changed on a customer's accounts, by accounting day from `since` on, in minor units.
+class BettingEntry(NamedTuple):
+    """What a transaction of a bet moved on a customer's account: minor units, debit positive."""
 
-    A gain is positive. Each account is walked backwards from its newest entry, so that the cost follows the days
-    asked for and not all history.
+    account: AccountName
+    reference: str
+    booked_on: date
+    amount: int
+
+
+def betting_entries(session: Session, *, holder_id: int, since: date) -> Iterator[BettingEntry]:
+    """What bets moved on a customer's accounts from an accounting day on, account by account, newest first.
+
+    Each account is walked backwards from its newest entry, so that the cost follows the days and not all history.
     """
-    results: dict[date, int] = {}
-    for name, currency, _ in accounts:
-        account_id = session.scalar(select(Account.id).where(Account.name == name, Account.currency == currency))
-        for entry in takewhile(lambda entry: entry.booked_on >= since, _newest_entries(session, account_id or 0)):
+    accounts = select(Account.id, Account.name, Account.currency, Account.kind).where(Account.holder_id == holder_id)
+    for id_, *name in session.execute(accounts.order_by(Account.id)).all():
+        for entry in takewhile(lambda entry: entry.booked_on >= since, _newest_entries(session, id_)):
             if entry.kind in BETTING_KINDS:
-                results[entry.booked_on] = results.get(entry.booked_on, 0) - entry.amount
-    return results
+                yield BettingEntry(AccountName(*name), entry.reference, entry.booked_on, int(entry.amount))
 
 
 def betting_result_since(session: Session, account: AccountName, *, since: datetime) -> int:
     """What betting changed on a customer's account from an instant on, in minor units; a gain is positive."""
-    query = select(Account.id).where(Account.name == account.name, Account.currency == account.currency)
-    account_id = session.scalar(query)
-    newest = _newest_entries(session, account_id or 0)
+    newest = _newest_entries(session, _account_id(session, account))
     recent = takewhile(lambda entry: entry.recorded_at >= since, newest)
     return -sum(int(entry.amount) for entry in recent if entry.kind in BETTING_KINDS)
 
 
-def _newest_entries(session: Session, account_id: int) -> Iterator[Row[int | None, str, date, datetime, int]]:
-    """An account's entries with what is known of their transactions, newest first."""
+def stake_instants(session: Session, account: AccountName) -> Iterator[datetime]:
+    """When stakes were taken from a customer's account, the newest first."""
+    newest = _newest_entries(session, _account_id(session, account), batch=_FEW)
+    return (entry.recorded_at for entry in newest if entry.kind == "stake")
+
+
+def _account_id(session: Session, account: AccountName) -> int:
+    """The account's id; 0, which no account has, where there is none."""
+    query = select(Account.id).where(Account.name == account.name, Account.currency == account.currency)
+    return session.scalar(query) or 0
+
+
+def _newest_entries(
+    session: Session, account_id: int, *, batch: int = _BATCH
+) -> Iterator[Row[int | None, str, str, date, datetime, int]]:
+    """An account's entries with what is known of their transactions, newest first; `batch` are read at first."""
     query = (
-        select(Entry.version, Transaction.kind, Transaction.booked_on, Transaction.recorded_at, Entry.amount)
+        select(
+            Entry.version,
+            Transaction.kind,
+            Transaction.reference,
+            Transaction.booked_on,
+            Transaction.recorded_at,
+            Entry.amount,
+        )
         .join(Transaction, Transaction.id == Entry.transaction_id)
         .where(Entry.account_id == account_id, Entry.version.is_not(None))
         .order_by(Entry.version.desc())
-        .limit(_BATCH)
     )
-    rows = session.execute(query).all()
+    rows = session.execute(query.limit(batch)).all()
     while rows:
         yield from rows
-        rows = session.execute(query.where(Entry.version < rows[-1].version)).all()
+        rows = session.execute(query.where(Entry.version < rows[-1].version).limit(_BATCH)).all()

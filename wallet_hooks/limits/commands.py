@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
 from wallet_hooks.customers.commands import customer, customer_row
+from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.database import reading, writing
@@ -18,8 +19,9 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
 from wallet_hooks.limits import operators, service
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import SESSION, in_force
+from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
 from wallet_hooks.limits.service import Standing, player_of
+from wallet_hooks.listing import echo_lines
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
 
@@ -54,12 +56,7 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"limits": rows, "left": left}))
         return
-    for row in rows:
-        reasons = "; ".join(row[name] for name in ("reason", "end_reason") if row[name])
-        click.echo(
-            f"{row['id']:>6}  {row['type']:<10} {row['frame']:<8} {row['amount'] or 'no limit':>14}"
-            f"  {row['status']:<10} by {row['set_by']} {row['changed_by']}, {row['created_at']}  {reasons}"
-        )
+    echo_lines(map(_line, rows), empty="no limits")
     for name, amount in left.items():
         click.echo(f"left of {name}: {amount}")
 
@@ -110,12 +107,14 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     """Show a customer: balance, what is available, open stakes, limits."""
     with reading(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid)
+        reason = lock_reason(found, now=clock.now())
         row = customer_row(found, brand, standings(session, [found])[found.id])
         row |= {
             "active": found.active,
-            "locked": found.locked,
+            "locked": reason is not None,
+            "lock_reason": reason,
             "expires_at": found.expires_at.isoformat() if found.expires_at else None,
-            "roles": found.roles.split(","),
+            "roles": found.roles,
             "limits": _limits(session, found, brand),
         }
     if as_json:
@@ -129,7 +128,7 @@ def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
     """The limits in force by type and frame, the tighter one where an operator set one too."""
     standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
     limits = {}
-    for one in sorted(in_force(standing.limits), key=lambda one: -(one.amount or 0)):
+    for one in sorted(standing.in_force(), key=lambda one: -(one.amount or 0)):
         name = "time_limit" if one.frame == SESSION else f"{one.type}_{one.frame}"
         limits[name] = _told(one.type, one.amount or 0, found.currency)
     if found.max_stake_per_event is not None:
@@ -153,13 +152,29 @@ def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
         "amount": None if row.amount is None else _told(row.type, row.amount, currency),
         "status": row.status,
         "set_by": row.set_by,
-        "changed_by": row.changed_by,
+        "changed_by": row.changed_by if row.set_by == OPERATOR else PLAYER,
+        "label": row.changed_by if row.set_by == PLAYER and row.changed_by != PLAYER else None,
         "reason": row.reason,
         "created_at": row.created_at.isoformat(),
         "effective_at": row.effective_at.isoformat(),
         "ended_at": row.ended_at.isoformat() if row.ended_at else None,
         "end_reason": row.end_reason,
     }
+
+
+def _line(row: dict[str, Any]) -> str:
+    reasons = "; ".join(row[name] for name in ("reason", "end_reason") if row[name])
+    return (
+        f"{row['id']:>6}  {row['type']:<10} {row['frame']:<8} {row['amount'] or 'no limit':>14}"
+        f"  {row['status']:<10} by {_setter(row)}, {row['created_at']}  {reasons}"
+    )
+
+
+def _setter(row: dict[str, Any]) -> str:
+    """Who set a limit. What a player calls itself is a label, and is shown as one."""
+    if row["set_by"] == OPERATOR:
+        return f"{OPERATOR} {row['changed_by']}"
+    return PLAYER if row["label"] is None else f"{PLAYER} (label {row['label']!r})"
 
 
 def _told(type_: str, amount: int, currency: str) -> str:

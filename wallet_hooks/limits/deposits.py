@@ -15,7 +15,7 @@ def take_deposit(session: Session, player: Player, amount: int, *, now: datetime
 
     The caller holds the customer's lock; `amount` in minor units of the customer's currency.
     """
-    if player.customer.limited:
+    if player.customer.limited or player.policy.applied_defaults(player.customer.currency):
         usage = usage_of(session, player, now=now)
         left = Standing(session, player, now=now).bounds().left("deposit", usage)
         if left is not None and amount > left:

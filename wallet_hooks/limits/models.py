@@ -15,9 +15,10 @@ class PlayerLimit(Base):
     """A limit of one type in one frame, from when it was asked for to its end.
 
     `amount` is in minor units of the customer's currency, for a time limit in minutes; None takes the limit away.
-    `frame` is day, week, month or session; no_limit, of one that takes away, stands for all of them. `moves` marks one
-    that, once active, replaces the other frames' limits too. Anniversary windows count from `anchored_at`, which a
-    limit inherits from the one of its frame that it replaces. What an operator sets has `set_by` operator.
+    `frame` is day, week, month or session; rows that older releases ended may have no_limit, for all of them.
+    Anniversary windows count from `anchored_at`, which a limit inherits from the one of its frame that it replaces.
+    What an operator sets has `set_by` operator, and who it was in `changed_by`; a player's own has there the label that
+    the player sent. `moves` is not read any more: the column goes once no release runs that does.
     """
 
     __tablename__ = "player_limit"
@@ -45,7 +46,7 @@ class PlayerLimit(Base):
     amount: Mapped[int | None] = mapped_column(BigInteger)
     status: Mapped[str] = mapped_column(String(10))
     set_by: Mapped[str] = mapped_column(String(10))
-    moves: Mapped[bool] = mapped_column(Boolean)
+    moves: Mapped[bool] = mapped_column(Boolean, default=False)
     changed_by: Mapped[str] = mapped_column(String(100))
     reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

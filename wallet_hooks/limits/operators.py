@@ -3,6 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from wallet_hooks.customers.play_sessions import remember_bets
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, OPERATOR, PENDING, REPLACED, Limit
@@ -17,11 +18,13 @@ def set_by_operator(
     before = _end_operators(session, standing, type_, frame, reason)
     anchor = min((limit.anchored_at for limit in before), default=now)
     row = PlayerLimit(
-        customer_id=customer.id, type=type_, frame=frame, amount=amount, status=ACTIVE, set_by=OPERATOR, moves=False,
+        customer_id=customer.id, type=type_, frame=frame, amount=amount, status=ACTIVE, set_by=OPERATOR,
         changed_by=by, reason=reason, created_at=now, effective_at=now, anchored_at=anchor, needs_confirmation=False,
     )  # fmt: skip
     session.add(row)
     customer.limited = True
+    if type_ == "time_limit":
+        remember_bets(session, customer, gap=standing.player.policy.session_gap, now=now)
     session.flush()
     return row
 

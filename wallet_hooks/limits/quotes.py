@@ -1,5 +1,6 @@
 """Quotes: what a change of limits would come to, told first and made after (seeds/003)."""
 
+import json
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import datetime, timedelta
@@ -11,11 +12,13 @@ from sqlalchemy.orm import Session
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.limits.models import LimitQuote
 from wallet_hooks.limits.rules import Wanted
-from wallet_hooks.limits.service import Player, Standing
+from wallet_hooks.limits.service import Standing
 
 QUOTE_LIFE = timedelta(minutes=15)
 _SOURCES_FIELDS = {"effective_of", "time_frame", "amount"}
 _AGAIN = "calculate the limits again"
+_MISSING = object()
+_NAME_LENGTH = 64
 
 
 class Asked(NamedTuple):
@@ -36,14 +39,17 @@ def preview(standing: Standing, wanted: Sequence[Wanted], *, by: str) -> list[da
     return [standing.change(limits, one, by=by) for one in wanted]
 
 
-def known_answer(session: Session, player: Player, asked: Asked) -> dict[str, Any] | None:
-    """What this reference was told before. Raises RefusedError where it was used to ask for something else."""
-    quote = session.get(LimitQuote, (player.customer.id, asked.uuid))
+def known_answer(session: Session, standing: Standing, asked: Asked) -> dict[str, Any] | None:
+    """What this reference was told before, None where that is stale and is to be calculated anew.
+
+    Raises RefusedError where the reference was used to ask for something else.
+    """
+    quote = session.get(LimitQuote, (standing.player.customer.id, asked.uuid))
     if quote is None:
         return None
     if quote.asked != asked.facts():
-        raise RefusedError("uuid_conflict", "uuid was used for another request")
-    return quote.answer
+        raise RefusedError("uuid_conflict", "uuid: it was used for another request")
+    return quote.answer if quote.applied_at is not None or _is_current(quote, standing) else None
 
 
 def store(session: Session, standing: Standing, asked: Asked, answer: Mapping[str, Any]) -> None:
@@ -51,7 +57,7 @@ def store(session: Session, standing: Standing, asked: Asked, answer: Mapping[st
     own = LimitQuote.customer_id == standing.player.customer.id
     too_old = LimitQuote.created_at <= standing.now - QUOTE_LIFE
     session.execute(delete(LimitQuote).where(own, too_old, LimitQuote.applied_at.is_(None)))
-    session.add(
+    session.merge(
         LimitQuote(
             customer_id=standing.player.customer.id,
             uuid=asked.uuid,
@@ -68,30 +74,40 @@ def apply(session: Session, standing: Standing, uuid: str, body: Mapping[str, An
     """Make the changes of a quote, all of them; the same again changes nothing. Returns the reality check to set.
 
     `body` says what the quote told. The caller holds the customer's lock. Raises RefusedError: `stale_quote` where the
-    quote is unknown, too old, not what was told, or reckoned from limits that have changed since; `uuid_conflict` where
-    it was applied already with another body.
+    quote is unknown, too old, not what was told (naming the field), or reckoned from limits that have changed since;
+    `uuid_conflict` where it was applied already with another body.
     """
     quote = session.get(LimitQuote, (standing.player.customer.id, uuid))
     if quote is None:
         raise RefusedError("stale_quote", _AGAIN)
+    difference = _difference(body, quote.answer)
     if quote.applied_at is not None:
-        if not _says(body, quote.answer):
-            raise RefusedError("uuid_conflict", "uuid was used for another request")
+        if difference is not None:
+            raise RefusedError("uuid_conflict", f"uuid: it was used for another request: {difference}")
         return None
-    wanted = [Wanted(*one) for one in quote.asked["wanted"]]
-    if (
-        standing.now - quote.created_at >= QUOTE_LIFE
-        or quote.standing != standing.fingerprint()
-        or not _says(body, quote.answer)
-        or not _is_as_told(quote, preview(standing, wanted, by=quote.changed_by))
-    ):
+    if not _is_current(quote, standing):
         raise RefusedError("stale_quote", _AGAIN)
+    if difference is not None:
+        raise RefusedError("stale_quote", difference)
     quote.applied_at = standing.now
-    for one in wanted:
+    for one in _wanted(quote):
         standing.change(standing.limits, one, by=quote.changed_by)
     standing.save()
     reality_check: str | None = quote.asked["reality_check"]
     return reality_check
+
+
+def _wanted(quote: LimitQuote) -> list[Wanted]:
+    return [Wanted(*one) for one in quote.asked["wanted"]]
+
+
+def _is_current(quote: LimitQuote, standing: Standing) -> bool:
+    """Whether a quote can be applied: it is not too old, and what it was reckoned from has not changed."""
+    return (
+        standing.now - quote.created_at < QUOTE_LIFE
+        and quote.standing == standing.fingerprint()
+        and _is_as_told(quote, preview(standing, _wanted(quote), by=quote.changed_by))
+    )
 
 
 def _is_as_told(quote: LimitQuote, effective: Sequence[datetime | None]) -> bool:
@@ -104,15 +120,42 @@ def _is_as_told(quote: LimitQuote, effective: Sequence[datetime | None]) -> bool
     )
 
 
-def _says(body: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    """Whether a body repeats what was told, field for field."""
-    return set(body) == set(told) and all(_matches(body[key], told[key]) for key in told)
+def _difference(body: Mapping[str, Any], told: Mapping[str, Any]) -> str | None:
+    """The first field in which a body does not repeat what was told, and what that was; None where there is none.
+
+    The source's fields must be there; what is there must be what was told, but for what is left by now.
+    """
+    for name in (*told, *(name for name in body if name not in told)):
+        if name not in told:
+            return f"{_shown(name)}: nothing was calculated for it"
+        found = _difference_in(name, body.get(name, _MISSING), told[name])
+        if found is not None:
+            return found
+    return None
 
 
-def _matches(given: Any, expected: Any) -> bool:
-    """The source's fields must be there; what is there must be what was told, but for what is left by now."""
+def _difference_in(where: str, given: Any, expected: Any) -> str | None:
     if not isinstance(expected, dict) or not isinstance(given, dict):
-        return bool(given == expected)
-    facts = {name: value for name, value in given.items() if name != "amount_left"}
-    needed = _SOURCES_FIELDS & set(expected)
-    return needed <= set(facts) <= set(expected) and all(expected[name] == value for name, value in facts.items())
+        is_same = _without_left(given) == _without_left(expected)
+        return None if is_same else f"{where}: {json.dumps(expected)} was calculated"
+    for name in given:
+        if name not in expected:
+            return f"{where}.{_shown(name)}: nothing was calculated for it"
+    for name, value in expected.items():
+        if name == "amount_left" or (name not in given and name not in _SOURCES_FIELDS):
+            continue
+        found = _difference_in(f"{where}.{name}", given.get(name, _MISSING), value)
+        if found is not None:
+            return found
+    return None
+
+
+def _without_left(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_left(one) for name, one in value.items() if name != "amount_left"}
+    return [_without_left(one) for one in value] if isinstance(value, list) else value
+
+
+def _shown(name: str) -> str:
+    """A name that the caller made up, short enough to be told."""
+    return name if name.isidentifier() and len(name) <= _NAME_LENGTH else "a field"

@@ -15,7 +15,7 @@ from wallet_hooks.customers.callers import authenticate
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.protocol import Office
 from wallet_hooks.database import Fault, fault_of, locked, reading, run_again, writing
-from wallet_hooks.errors import RefusedError, UnauthenticatedError
+from wallet_hooks.errors import RefusedError, SessionExpiredError, UnauthenticatedError
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger import chart
@@ -80,14 +80,14 @@ def show_limits(call: Gateway) -> Answer:
 def calculate(call: Gateway) -> Answer:
     """What a change would come to; nothing is changed. The answer goes into the update."""
     with writing(call.office.engine) as session:
-        player = call.player(session)
+        player = call.player(session, lock=True)
         asked = schemas.read_calculate(call.body, currency=player.customer.currency, policy=player.policy)
-        answer = quotes.known_answer(session, player, asked)
+        standing = Standing(session, player, now=call.now)
+        answer = quotes.known_answer(session, standing, asked)
         if answer is None:
-            standing = Standing(session, player, now=call.now)
             effective = quotes.preview(standing, asked.wanted, by=asked.by)
             usage = service.usage_of(session, player, now=call.now)
-            answer = schemas.calculated(standing, asked, effective, usage, player.customer.currency)
+            answer = schemas.calculated(standing, asked, effective, usage)
             quotes.store(session, standing, asked, answer)
         return 200, answer
 
@@ -198,10 +198,11 @@ def _session_data(session: Session, call: Gateway, player: Player) -> dict[str, 
     """For reality checks: how long the session has run, and what came of it."""
     customer = player.customer
     wallet = chart.player(customer.id, customer.currency)
-    result = betting_result_since(session, wallet, since=call.login.created_at)
+    began = customer.session_began_at or customer.last_login_at or call.login.created_at
+    result = betting_result_since(session, wallet, since=began)
     return {
-        "started_at": call.login.created_at.isoformat(),
-        "elapsed_minutes": int((call.now - call.login.created_at).total_seconds() // 60),
+        "started_at": began.isoformat(),
+        "elapsed_minutes": int((call.now - began).total_seconds() // 60),
         "net_result": money.format_amount(result, customer.currency),
         "currency": customer.currency,
     }
@@ -217,6 +218,8 @@ def _refusal(error: Exception) -> Response | None:
     match error:
         case UnknownVersionError():
             return error_response("unknown version", "unknown_version", 404)
+        case SessionExpiredError():
+            return error_response("invalid token", "session_expired", 401)
         case UnauthenticatedError():
             return error_response("invalid token", "invalid_token", 401)
         case RefusedError():

@@ -1,10 +1,12 @@
 """How limits change: at once where that binds the player more, later where it binds less. Pure.
 
-A player's limits of one type stand side by side, one a frame. In each frame at most one is ACTIVE and one PENDING. What
-an operator sets is apart: a player's changes neither see it nor touch it.
+A player's limits of one type stand side by side, one a frame, and a change of one frame never touches another. In each
+frame at most one is ACTIVE and one PENDING, and what is PENDING is looser. Limits that an operator sets are apart: a
+player's changes neither see them nor touch them. A default that applies binds as long as the player has no limit of its
+own in the default's frame.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -14,15 +16,15 @@ from wallet_hooks.identity.policy import Policy
 ACTIVE, PENDING = "ACTIVE", "PENDING"
 REPLACED, SUPERSEDED, CANCELLED, EXPIRED = "REPLACED", "SUPERSEDED", "CANCELLED", "EXPIRED"
 NO_LIMIT, SESSION = "no_limit", "session"
-PLAYER, OPERATOR = "player", "operator"
-
-# How often a frame's amount fits, at most, into a day, a week and a month: 31 days touch up to six weeks.
-_FITS = {"day": (1, 7, 31), "week": (1, 1, 6), "month": (1, 1, 1), SESSION: (1, 1, 1)}
+PLAYER, OPERATOR, BRAND = "player", "operator", "brand"
 
 
 @dataclass(slots=True)
 class Limit:
-    """A limit as it is stored (see `models.PlayerLimit`); a new one has no id yet."""
+    """A limit as it is stored (see `models.PlayerLimit`); a new one has no id yet.
+
+    A default that applies is one too, set by the brand; it is stored nowhere.
+    """
 
     type: str
     frame: str
@@ -35,7 +37,6 @@ class Limit:
     needs_confirmation: bool = True
     expires_at: datetime | None = None
     set_by: str = PLAYER
-    moves: bool = False
     swapped_at: datetime | None = None
     ended_at: datetime | None = None
     id: int | None = None
@@ -55,12 +56,22 @@ class Wanted(NamedTuple):
 WindowEnd = Callable[[Limit], datetime]
 
 
-def in_force(limits: Iterable[Limit]) -> list[Limit]:
-    """The limits that bind, whoever set them."""
-    return [limit for limit in limits if limit.status == ACTIVE and limit.amount is not None]
+def default_limits(policy: Policy, currency: str, *, since: datetime) -> list[Limit]:
+    """The defaults that apply, for customers of a currency; anniversary windows count from `since`."""
+    applied = policy.applied_defaults(currency).items()
+    return [
+        Limit(type_, frame, amount, ACTIVE, BRAND, since, since, since, set_by=BRAND)
+        for type_, (frame, amount) in applied
+    ]
 
 
-def mature(limits: Iterable[Limit], caps: Mapping[str, int], now: datetime) -> None:
+def in_force(limits: Iterable[Limit], defaults: Iterable[Limit]) -> list[Limit]:
+    """The limits that bind, whoever set them, and the defaults in whose place the player has none."""
+    limits = [limit for limit in limits if limit.status == ACTIVE and limit.amount is not None]
+    return limits + [default for default in defaults if _in_frame(limits, ACTIVE, default.type, default.frame) is None]
+
+
+def mature(limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int], now: datetime) -> None:
     """Bring limits to where time alone has brought them, by the rules under which they were asked for.
 
     `caps` are the operator's by type: what is above one by now stays pending.
@@ -69,23 +80,35 @@ def mature(limits: Iterable[Limit], caps: Mapping[str, int], now: datetime) -> N
     for limit in sorted(_of(limits, PENDING), key=lambda one: (one.effective_at, one.id or 0)):
         if limit.expires_at is not None and now >= limit.expires_at:
             limit.end(EXPIRED, limit.expires_at)
-        elif not limit.needs_confirmation and now >= limit.effective_at and not is_above(limit, caps):
+        elif not limit.needs_confirmation and now >= limit.effective_at and not is_above(limit, limits, defaults, caps):
             activate(limits, limit, at=limit.effective_at)
 
 
-def is_above(limit: Limit, caps: Mapping[str, int]) -> bool:
-    """Whether a limit is above the operator's cap; none at all is above any."""
-    cap = caps.get(limit.type)
-    return cap is not None and (limit.amount is None or limit.amount > cap)
+def is_above(
+    wanted: Limit | Wanted, limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int]
+) -> bool:
+    """Whether a limit that is pending or wanted is above the operator's cap.
+
+    Under a cap the last limit of a type cannot be taken away, unless a default binds in its place.
+    """
+    type_, frame, amount = wanted.type, wanted.frame, wanted.amount
+    cap = caps.get(type_)
+    if cap is None:
+        return False
+    if amount is not None:
+        return amount > cap
+    others = (limit for limit in _of(limits, ACTIVE, type_) if frame not in (limit.frame, NO_LIMIT))
+    return not any(limit.amount is not None and limit.amount <= cap for limit in others) and not any(
+        default.type == type_ for default in defaults
+    )
 
 
 def activate(limits: Iterable[Limit], pending: Limit, *, at: datetime) -> None:
-    """Put a pending limit in the place of those that it loosens."""
-    for other in _of(limits, ACTIVE, pending.type):
-        if gives_way(other, pending):
-            other.end(REPLACED, at)
-            if other.frame == pending.frame:
-                pending.anchored_at = other.anchored_at
+    """Put a pending limit in the place of the one that it loosens."""
+    replaced = _in_frame(limits, ACTIVE, pending.type, pending.frame)
+    if replaced is not None:
+        replaced.end(REPLACED, at)
+        pending.anchored_at = replaced.anchored_at
     pending.swapped_at = at
     if pending.amount is None:
         pending.end(REPLACED, at)  # what takes a limit away is done with it
@@ -93,65 +116,67 @@ def activate(limits: Iterable[Limit], pending: Limit, *, at: datetime) -> None:
         pending.status = ACTIVE
 
 
-def change(
-    limits: list[Limit], wanted: Wanted, policy: Policy, *, now: datetime, window_end: WindowEnd, by: str
-) -> datetime | None:
+class Changing(NamedTuple):
+    """What a change of a player's limits is decided by. `window_end` tells when the running window of one ends."""
+
+    defaults: Sequence[Limit]
+    policy: Policy
+    now: datetime
+    window_end: WindowEnd
+    by: str
+
+
+def change(limits: list[Limit], wanted: Wanted, rules: Changing) -> datetime | None:
     """Change what a player has, and add to `limits` what is new. Returns when it takes effect, None for at once.
 
-    `limits` must be mature. `window_end` tells when the running window of an active limit ends.
+    `limits` must be mature. Of several frames that are taken away together it is the last one that is told.
     """
-    active = _of(limits, ACTIVE, wanted.type)
-    same = [limit for limit in active if limit.frame == wanted.frame]
-    pending = [
-        limit
-        for limit in _of(limits, PENDING, wanted.type)
-        if limit.frame in (wanted.frame, NO_LIMIT) or limit.moves or wanted.frame == NO_LIMIT
-    ]
-    affected = active if wanted.frame == NO_LIMIT else same
-    if (wanted.amount is None and not affected) or any(limit.amount == wanted.amount for limit in same):
-        _end_all(pending, CANCELLED, now)
+    if wanted.frame != NO_LIMIT:
+        return _change_frame(limits, wanted, rules)
+    frames = {limit.frame for status in (ACTIVE, PENDING) for limit in _of(limits, status, wanted.type)}
+    times = [_change_frame(limits, wanted._replace(frame=frame), rules) for frame in sorted(frames)]
+    return max((time for time in times if time is not None), default=None)
+
+
+def _change_frame(limits: list[Limit], wanted: Wanted, rules: Changing) -> datetime | None:
+    own = _in_frame(limits, ACTIVE, wanted.type, wanted.frame)
+    default = next((one for one in rules.defaults if (one.type, one.frame) == (wanted.type, wanted.frame)), None)
+    is_same = wanted.amount == (own.amount if own else None)
+    pending = _in_frame(limits, PENDING, wanted.type, wanted.frame)
+    if pending is not None:
+        pending.end(CANCELLED if is_same else SUPERSEDED, rules.now)
+    if is_same:
         return None
-    _end_all(pending, SUPERSEDED, now)
-    if wanted.amount is not None and _is_tighter(wanted, same or active):
-        _end_all(same, REPLACED, now)
-        anchor = min((limit.anchored_at for limit in same), default=now)
-        limits.append(Limit(*wanted, ACTIVE, by, now, now, anchor))
+    before = own or default
+    anchor = before.anchored_at if before else rules.now
+    if before is None or not _is_looser(wanted, before, default):
+        if own is not None:
+            own.end(REPLACED, rules.now)
+        if wanted.amount is not None:
+            limits.append(Limit(*wanted, ACTIVE, rules.by, rules.now, rules.now, anchor))
         return None
-    moves = not same and wanted.amount is not None
-    effective = now + policy.cooldown
+    policy = rules.policy
+    effective = rules.now + policy.cooldown
     if policy.wait_period_end:
-        effective = max([effective, *map(window_end, active if moves else affected)])
+        effective = max(effective, rules.window_end(before))
     expires = effective + policy.pending_ttl if policy.confirm_required and policy.pending_ttl else None
-    confirmed = policy.confirm_required
-    limits.append(Limit(*wanted, PENDING, by, now, effective, effective, confirmed, expires, moves=moves))
+    limits.append(Limit(*wanted, PENDING, rules.by, rules.now, effective, anchor, policy.confirm_required, expires))
     return effective
 
 
+def _is_looser(wanted: Wanted, before: Limit, default: Limit | None) -> bool:
+    """Whether what is wanted binds less than what there is; where a limit is taken away, its default binds again."""
+    assert before.amount is not None
+    amount = wanted.amount if wanted.amount is not None or default is None else default.amount
+    return amount is None or amount > before.amount
+
+
 def _of(limits: Iterable[Limit], status: str, type_: str | None = None) -> list[Limit]:
+    """The player's own limits of a status."""
     return [
         limit for limit in limits if limit.set_by == PLAYER and limit.status == status and type_ in (None, limit.type)
     ]
 
 
-def gives_way(other: Limit, pending: Limit) -> bool:
-    """Whether an active limit ends when a pending one of its type is put in force."""
-    if pending.frame in (NO_LIMIT, other.frame):
-        return True
-    return pending.moves and not _is_tighter(Wanted(pending.type, pending.frame, pending.amount), [other])
-
-
-def _is_tighter(wanted: Wanted, active: Iterable[Limit]) -> bool:
-    """Whether the cap falls or stays at day, week and month, with the wanted limit alone in the place of the others."""
-    assert wanted.amount is not None
-    caps = [_caps(limit.frame, limit.amount) for limit in active if limit.amount is not None]
-    new = _caps(wanted.frame, wanted.amount)
-    return all(cap <= min((old[index] for old in caps), default=cap) for index, cap in enumerate(new))
-
-
-def _caps(frame: str, amount: int) -> tuple[int, ...]:
-    return tuple(amount * times for times in _FITS[frame])
-
-
-def _end_all(limits: Iterable[Limit], status: str, at: datetime) -> None:
-    for limit in limits:
-        limit.end(status, at)
+def _in_frame(limits: Iterable[Limit], status: str, type_: str, frame: str) -> Limit | None:
+    return next((limit for limit in _of(limits, status, type_) if limit.frame == frame), None)

@@ -15,7 +15,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES, Policy
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.quotes import Asked
-from wallet_hooks.limits.rules import ACTIVE, NO_LIMIT, PENDING, SESSION, Limit, Wanted, gives_way, is_above
+from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, Wanted
 from wallet_hooks.limits.service import REALITY_CHECKS, Standing
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
@@ -23,6 +23,7 @@ from wallet_hooks.web.shapes import Amount, Identifier, Shape, Text
 from wallet_hooks.web.strict_json import Number
 
 UNDEFINED = "undefined"
+_ZONE = "UTC"
 _MINUTES = re.compile(r"(\d{1,4})_(min|minute|minutes|hour|hours)", re.ASCII)
 _MAX_MINUTES = 24 * 60
 _MOST_ROWS = 100
@@ -80,8 +81,6 @@ def read_calculate(document: Any, *, currency: str, policy: Policy) -> Asked:
 def _wanted_amount(type_: str, given: Mapping[str, str], currency: str, policy: Policy) -> Wanted:
     frame, cap = given["time_frame"], policy.caps.get((type_, currency))
     if given["new_amount"] == NO_LIMIT:
-        if cap is not None:
-            raise RefusedError("above_cap", f"{type_}: a limit of at most {plain(cap, currency)} is needed")
         return Wanted(type_, frame, None)
     if frame == NO_LIMIT:
         raise ValidationError({type_: ["An amount comes with a time frame."]})
@@ -118,32 +117,35 @@ def read_row_ids(values: Any) -> list[int]:
     return list(dict.fromkeys(map(int, ids)))
 
 
-def calculated(
-    standing: Standing, asked: Asked, effective: Sequence[datetime | None], usage: Usage, currency: str
-) -> dict[str, Any]:
-    """The answer of calculate."""
+def calculated(standing: Standing, asked: Asked, effective: Sequence[datetime | None], usage: Usage) -> dict[str, Any]:
+    """The answer of calculate. `all` has what will bind where that is more than the change itself."""
     answer: dict[str, Any] = {}
     for wanted, instant in zip(asked.wanted, effective, strict=True):
         answer[wanted.type] = {
             "effective_of": "now" if instant is None else _to_the_minute(instant),
             "effective_of_at": instant.isoformat() if instant else None,
+            **({"time_zone": _ZONE} if instant else {}),
             "time_frame": _frame(wanted.type, wanted.frame, wanted.amount),
         }
         if wanted.type != "time_limit":
-            answer[wanted.type] |= _new_amounts(standing, wanted, usage, currency)
+            answer[wanted.type] |= _new_amounts(standing, wanted, usage)
     if asked.reality_check is not None:
         answer["reality_check"] = asked.reality_check
     return answer
 
 
-def _new_amounts(standing: Standing, wanted: Wanted, usage: Usage, currency: str) -> dict[str, str]:
-    if wanted.amount is None:
-        return {"amount": NO_LIMIT, "amount_left": NO_LIMIT}
-    player = standing.player
-    anchor = min((limit.anchored_at for limit in standing.own_active(wanted.type, wanted.frame)), default=standing.now)
-    window = window_at(wanted.frame, standing.now, player.brand, player.policy, anchored_at=anchor)
-    used = usage.used(wanted.type, player.customer.id, window.first, window.last, player.policy)
-    return {"amount": plain(wanted.amount, currency), "amount_left": _left(wanted.amount, used, currency)}
+def _new_amounts(standing: Standing, wanted: Wanted, usage: Usage) -> dict[str, Any]:
+    rows = [
+        {"time_frame": row["time_frame"], "amount": row["amount"], "amount_left": row["amount_left"]}
+        | {"set_by": limit.set_by}
+        for limit in standing.after(wanted)
+        for _, row in [_row(standing, limit, usage)]
+    ]
+    asked = next((row for row in rows if (row["set_by"], row["time_frame"]) == (PLAYER, wanted.frame)), None)
+    told = {"amount": NO_LIMIT, "amount_left": NO_LIMIT}
+    if asked is not None:
+        told = {"amount": asked["amount"], "amount_left": asked["amount_left"]}
+    return told if rows == ([] if asked is None else [asked]) else {**told, "all": rows}
 
 
 def limits_data(
@@ -164,11 +166,7 @@ def limits_data(
 
 def _active_data(standing: Standing, type_: str, usage: Usage) -> dict[str, Any]:
     """The binding limit, the one of which the least is left, and `all` of them."""
-    rows = [
-        (_row(standing, limit, usage), limit)
-        for limit in standing.limits
-        if limit.type == type_ and limit.status == ACTIVE
-    ]
+    rows = [(_row(standing, limit, usage), limit) for limit in standing.in_force() if limit.type == type_]
     if not rows:
         nothing = dict.fromkeys(("time_frame", "amount", "amount_left", "end_time"), UNDEFINED)
         return {**nothing, "changed_by": None, "all": []}
@@ -182,13 +180,22 @@ def _row(standing: Standing, limit: Limit, usage: Usage) -> tuple[int, dict[str,
     player, currency = standing.player, standing.player.customer.currency
     window = window_at(limit.frame, standing.now, player.brand, player.policy, anchored_at=limit.anchored_at)
     used = usage.used(limit.type, player.customer.id, window.first, window.last, player.policy)
+    changed = {"last_changed": UNDEFINED} if limit.set_by == BRAND else _instants(last_changed=limit.created_at)
     return limit.amount - used, {
         "time_frame": limit.frame,
         "amount": plain(limit.amount, currency),
         "amount_left": _left(limit.amount, used, currency),
-        **_instants(start_time=window.start, end_time=window.end, last_changed=limit.created_at),
-        "changed_by": limit.changed_by,
+        **_instants(start_time=window.start, end_time=window.end),
+        **changed,
+        **_changed_by(limit),
     }
+
+
+def _changed_by(limit: Limit) -> dict[str, str]:
+    """Whose limit it is. What a player calls itself is a label and proves nothing."""
+    if limit.set_by != PLAYER:
+        return {"changed_by": limit.changed_by}
+    return {"changed_by": PLAYER} | ({"label": limit.changed_by} if limit.changed_by != PLAYER else {})
 
 
 def _pending_data(standing: Standing, limits: Sequence[Limit]) -> dict[str, Any]:
@@ -203,24 +210,16 @@ def _pending_row(standing: Standing, limit: Limit) -> dict[str, Any]:
         "time_frame": _frame(limit.type, limit.frame, limit.amount),
         **_instants(start_time=limit.effective_at, last_changed=limit.created_at),
         "end_time": UNDEFINED,
-        "changed_by": limit.changed_by,
+        **_changed_by(limit),
         "row_id": str(limit.id),
-        "can_activate": can_swap and standing.now >= limit.effective_at and not is_above(limit, standing.caps),
+        "can_activate": can_swap and standing.now >= limit.effective_at and not standing.is_above(limit),
     }
     if limit.expires_at is not None:
         row |= _instants(end_time=limit.expires_at)
-    if replaced := _replaced_by(standing, limit):
-        row["replaces"] = replaced
     if limit.type != "time_limit":
         amount = limit.amount
         row["amount"] = NO_LIMIT if amount is None else plain(amount, standing.player.customer.currency)
     return row
-
-
-def _replaced_by(standing: Standing, pending: Limit) -> list[str]:
-    """The frames whose limits end when a pending one of another frame is put in force."""
-    own = standing.own_active(pending.type)
-    return [limit.frame for limit in own if limit.frame != pending.frame and gives_way(limit, pending)]
 
 
 def _to_the_minute(instant: datetime) -> str:
@@ -231,7 +230,7 @@ def _to_the_minute(instant: datetime) -> str:
 def _time_data(standing: Standing) -> dict[str, Any]:
     """The tightest time limit of a session."""
     customer = standing.player.customer
-    limits = [limit for limit in standing.limits if limit.type == "time_limit" and limit.status == ACTIVE]
+    limits = [limit for limit in standing.in_force() if limit.type == "time_limit"]
     row = {"brand_id": customer.brand_id, "player_id": customer.id}
     if not limits:
         return {**row, "time_frame": UNDEFINED, "status": UNDEFINED, "changed_by": None, "effective_of": UNDEFINED}
@@ -241,9 +240,10 @@ def _time_data(standing: Standing) -> dict[str, Any]:
         **row,
         "time_frame": f"{tightest.amount}_minutes",
         "status": "active",
-        "changed_by": tightest.changed_by,
+        **_changed_by(tightest),
         "effective_of": f"{since:%Y-%m-%d %H:%M:%S}",
         "effective_of_at": since.isoformat(),
+        "time_zone": _ZONE,
     }
 
 
@@ -261,7 +261,7 @@ def metadata(policy: Policy, currency: str) -> dict[str, Any]:
     """The answer of the metadata: what a page for editing limits offers."""
     answer: dict[str, Any] = {}
     for type_ in AMOUNT_TYPES:
-        default = policy.defaults.get((type_, currency))
+        default = policy.applied_defaults(currency).get(type_) or policy.defaults.get((type_, currency))
         amount = NO_LIMIT if default is None else plain(default[1], currency)
         answer[type_] = {"amount": amount, "period": NO_LIMIT if default is None else default[0]}
         if (cap := policy.caps.get((type_, currency))) is not None:
@@ -289,8 +289,8 @@ def _frame(type_: str, frame: str, amount: int | None) -> str:
 
 
 def _instants(**instants: datetime) -> dict[str, str]:
-    """Instants in the source's format, each with its twin."""
-    told: dict[str, str] = {}
+    """Instants in the source's format, each with its twin; the source's format does not say a zone."""
+    told = {"time_zone": _ZONE}
     for name, instant in instants.items():
         told[name] = f"{instant:%Y-%m-%d %H:%M:%S}.{instant.microsecond // 100_000}"
         told[f"{name}_at"] = instant.isoformat()

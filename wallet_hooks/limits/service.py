@@ -11,7 +11,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.play_sessions import play_session_of
 from wallet_hooks.database import run_together
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
@@ -26,10 +28,13 @@ from wallet_hooks.limits.rules import (
     PENDING,
     PLAYER,
     SESSION,
+    Changing,
     Limit,
     Wanted,
     activate,
     change,
+    default_limits,
+    in_force,
     is_above,
     mature,
 )
@@ -62,7 +67,8 @@ class Standing:
         )
         self.limits = [_limit(row) for row in session.scalars(query.order_by(PlayerLimit.id))]
         self.caps = player.policy.caps_in(player.customer.currency)
-        mature(self.limits, self.caps, now)
+        self.defaults = default_limits(player.policy, player.customer.currency, since=player.customer.created_at)
+        mature(self.limits, self.defaults, self.caps, now)
 
     def save(self) -> None:
         """Write what changed: what ended first, because a frame has room for one. The caller holds the lock."""
@@ -85,6 +91,24 @@ class Standing:
         active = (limit for limit in self.limits if (limit.type, limit.status, limit.set_by) == (type_, ACTIVE, PLAYER))
         return [limit for limit in active if frame in (None, limit.frame)]
 
+    def in_force(self) -> list[Limit]:
+        """What binds the player: its own limits, the operator's, and defaults."""
+        return in_force(self.limits, self.defaults)
+
+    def is_above(self, wanted: Limit | Wanted) -> bool:
+        """Whether a limit that is pending or wanted is above the operator's cap."""
+        return is_above(wanted, self.limits, self.defaults, self.caps)
+
+    def after(self, wanted: Wanted) -> list[Limit]:
+        """What would bind the player once a change is in effect."""
+        replaced = self.own_active(wanted.type, None if wanted.frame == NO_LIMIT else wanted.frame)
+        limits = [limit for limit in self.limits if limit not in replaced]
+        if wanted.amount is not None:
+            known = replaced or [one for one in self.defaults if (one.type, one.frame) == (wanted.type, wanted.frame)]
+            anchor = known[0].anchored_at if known else self.now
+            limits.append(Limit(*wanted, ACTIVE, PLAYER, self.now, self.now, anchor))
+        return [limit for limit in in_force(limits, self.defaults) if limit.type == wanted.type]
+
     def window_end(self, limit: Limit) -> datetime:
         """When the running window of a limit ends."""
         if limit.frame == SESSION:
@@ -93,8 +117,14 @@ class Standing:
         return window.end
 
     def change(self, limits: list[Limit], wanted: Wanted, *, by: str) -> datetime | None:
-        """Change `limits`, which are the standing ones or a copy. Returns when it takes effect, None for at once."""
-        return change(limits, wanted, self.player.policy, now=self.now, window_end=self.window_end, by=by)
+        """Change `limits`, which are the standing ones or a copy. Returns when it takes effect, None for at once.
+
+        Raises RefusedError where a limit would be taken away that the operator's cap needs.
+        """
+        if wanted.amount is None and self.is_above(wanted):
+            cap = money.format_amount(self.caps[wanted.type], self.player.customer.currency)
+            raise RefusedError("above_cap", f"{wanted.type}: a limit of at most {cap} is needed")
+        return change(limits, wanted, Changing(self.defaults, self.player.policy, self.now, self.window_end, by))
 
     def fingerprint(self) -> str:
         """What a quote is reckoned from."""
@@ -107,14 +137,14 @@ class Standing:
             customer.id,
             limits,
             self.player.brand,
-            currency=customer.currency,
-            session_began=None,
+            customer.currency,
+            play=play_session_of(customer),
             now=self.now,
         )
 
 
 _COLUMNS = (
-    "type", "frame", "amount", "status", "set_by", "moves", "changed_by", "created_at", "effective_at", "anchored_at",
+    "type", "frame", "amount", "status", "set_by", "changed_by", "created_at", "effective_at", "anchored_at",
     "needs_confirmation", "expires_at", "swapped_at", "ended_at",
 )  # fmt: skip
 
@@ -139,32 +169,38 @@ def swap(session: Session, standing: Standing, ids: Sequence[int]) -> list[Playe
     """
     rows = [_own_row(session, standing, id_) for id_ in ids]
     limits = {limit.id: limit for limit in standing.limits}
-    pending = []
     for row in rows:
         limit = limits.get(row.id)
         if limit is not None and limit.status == PENDING:
             _check_ready(limit, standing)
-            pending.append(limit)
-        elif not _is_swapped(row, limit):
+            activate(standing.limits, limit, at=standing.now)
+        elif not _is_swapped(session, row, limit):
             raise RefusedError("unknown_row", "unknown row id")
-    for limit in pending:
-        activate(standing.limits, limit, at=standing.now)
     standing.save()
     return rows
 
 
 def _check_ready(limit: Limit, standing: Standing) -> None:
     if standing.now < limit.effective_at:
-        raise RefusedError("not_yet", "the limit cannot be activated yet")
-    if is_above(limit, standing.caps):
+        raise RefusedError("not_yet", f"the limit cannot be activated before {limit.effective_at.isoformat()}")
+    if standing.is_above(limit):
         raise RefusedError("above_cap", "the limit is above what the operator allows")
 
 
-def _is_swapped(row: PlayerLimit, limit: Limit | None) -> bool:
-    """Whether a row was swapped in before, or by time alone, and nothing has ended it since."""
+def _is_swapped(session: Session, row: PlayerLimit, limit: Limit | None) -> bool:
+    """Whether a row was swapped in before, or by time alone, and nothing has taken its place since."""
     if row.swapped_at is None:
         return limit is not None and limit.swapped_at is not None
-    return row.status == ACTIVE or row.amount is None
+    if row.amount is not None:
+        return row.status == ACTIVE
+    later = select(PlayerLimit.id).where(
+        PlayerLimit.customer_id == row.customer_id,
+        PlayerLimit.type == row.type,
+        PlayerLimit.frame == row.frame,
+        PlayerLimit.set_by == PLAYER,
+        PlayerLimit.id > row.id,
+    )
+    return session.scalar(later.limit(1)) is None
 
 
 def delete(session: Session, standing: Standing, ids: Sequence[int]) -> None:

@@ -12,6 +12,8 @@ from wallet_hooks.replay.fixture import read_cases, write_cases
 from wallet_hooks.replay.recording import Recorder, Wanted
 from wallet_hooks.replay.redacting import Redactor
 from wallet_hooks.replay.selecting import FILE, NOTHING, OUTPUT, read_time, secret_at
+from wallet_hooks.settings import Settings
+from wallet_hooks.web.countries import Countries
 
 
 @click.command()
@@ -27,9 +29,10 @@ def record(
     """Make a capture of stored callbacks. It holds what came: redact it before it leaves the house."""
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
         raise click.UsageError("a capture is a .jsonl or a .jsonl.gz file")
+    countries = Countries(Settings.from_env().geoip_file)
     wanted = Wanted(read_time("--from", first), read_time("--to", last), bet, status)
     with reading(engine) as session:
-        recorder = Recorder(session, wanted)
+        recorder = Recorder(session, wanted, countries)
         count = write_cases(output, recorder.lines())
         moved = recorder.moved_beside()
     left_out = f"; {recorder.left_out} left out, forbidden or about bets taken before" if recorder.left_out else ""

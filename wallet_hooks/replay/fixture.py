@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -148,6 +148,14 @@ def bets_of(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def addresses_of(request: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The addresses that a request's bets say they come from, each with the bet's brand."""
+    body = document_of(request)
+    users = (item.get("user") for _, item in _items(body if isinstance(body, dict) else {}))
+    places = ((user.get("client"), user.get("ip")) for user in users if isinstance(user, dict))
+    return [(client, ip) for client, ip in places if isinstance(client, str) and isinstance(ip, str)]
+
+
 def _items(body: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
     bets, pools = body.get("bets"), body.get("pools")
     for item in bets if isinstance(bets, list) else ():
@@ -247,11 +255,14 @@ def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) ->
         raise FixtureError(f"{path}:{_line_of(text, line, ['request', name])}", f"request.{name}: is said elsewhere")
     customers = document.get("given", {}).get("customers", ())
     instants = [one.get(name) for one in customers for name in ("expires_at", "logged_in_at")]
+    days = [rate["from"] for one in customers for rate in one.get("commission_rates", ())]
     try:
         text.encode()
         _flat(document).encode()  # half a character, written as an escape
         for at in (document.get("at"), *(request.get("at") for request in requests), *instants):
             read_instant(at)
+        for day in days:
+            date.fromisoformat(day)
         for request in requests:
             body_of(request)
     except (ValueError, binascii.Error, UnicodeError) as error:

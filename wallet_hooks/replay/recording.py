@@ -18,8 +18,10 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION
-from wallet_hooks.replay.fixture import VERSION, bets_of, unique
+from wallet_hooks.replay.fixture import VERSION, addresses_of, bets_of, unique
 from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.web.countries import Countries
+from wallet_hooks.web.source import read_address
 
 _BATCH = 500
 # What was turned away before its body was read, and a request that is turned away for the same.
@@ -47,9 +49,11 @@ class Recorder:
     was forbidden: the role or the address that it lacked is not kept.
     """
 
-    def __init__(self, session: Session, wanted: Wanted) -> None:
+    def __init__(self, session: Session, wanted: Wanted, countries: Countries) -> None:
         self._session = session
         self._wanted = wanted
+        self._countries = countries
+        self._located: set[str] = set()
         self._begins: datetime | None = None
         self._known: set[tuple[str, str]] = set()
         self.left_out = 0
@@ -84,9 +88,24 @@ class Recorder:
         new = {(bet["brand"], bet["user"]): None for bet in bets_of(request)}
         asked = [who for who in new if who not in self._known]
         self._known |= set(asked)
-        if asked and (given := self._given(asked)):
+        given = self._given(asked) if asked else {}
+        if countries := list(self._countries_of(request)):
+            given["countries"] = countries
+        if given:
             line["given"] = given
         return line
+
+    def _countries_of(self, request: dict[str, Any]) -> Iterator[dict[str, str | None]]:
+        """The countries of addresses that are new, where the brand of the bet has rules about them."""
+        for client, ip in addresses_of(request):
+            address = read_address(ip)
+            if address is not None and ip not in self._located and self._has_country_rules(client):
+                self._located.add(ip)
+                yield {"address": ip, "country": self._countries.of(address)}
+
+    def _has_country_rules(self, client: str) -> bool:
+        brand = self._session.scalar(select(Brand).where(Brand.client == client))
+        return brand is not None and bool(brand.allowed_countries or brand.denied_countries)
 
     def _is_about_earlier(self, bets: Sequence[dict[str, str]]) -> bool:
         keys = [(bet["game"], bet["brand"], bet["bet"]) for bet in bets]
@@ -119,8 +138,8 @@ class Recorder:
             "preset": brand.policy.get("preset"),
             "policy": brand.policy.get("limits", {}),
             "corrections": brand.policy.get("corrections", "debt"),
-            "allow_countries": list(brand.allowed_countries or ()),
-            "deny_countries": list(brand.denied_countries or ()),
+            "allow_countries": brand.allowed_countries,
+            "deny_countries": brand.denied_countries,
             "providers": [{"game": one.game, "auth": one.auth, "allow": one.allow} for one in providers],
         }
 
@@ -132,13 +151,16 @@ class Recorder:
             "currency": currency,
             "balance": money.format_amount(self._opening(customer), currency),
             "credit_limit": money.format_amount(customer.credit_limit, currency),
-            "roles": customer.roles.split(","),
+            "roles": customer.roles,
             "active": customer.active,
             "locked": customer.locked,
         }
+        if customer.commission_rates:
+            rates = customer.commission_rates
+            facts["commission_rates"] = [{"from": day.isoformat(), "percent": percent} for day, percent in rates]
         if customer.max_stake_per_event is not None:
             facts["stake_limit"] = money.format_amount(customer.max_stake_per_event, currency)
-        for name, value in (("expires_at", customer.expires_at), ("logged_in_at", customer.last_login_at)):
+        for name, value in (("expires_at", customer.expires_at), ("logged_in_at", _login(customer))):
             if value is not None:
                 facts[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return facts
@@ -187,6 +209,11 @@ class Recorder:
         newest = {rate.source: rate for rate in self._session.scalars(query)}
         for source, rate in sorted(newest.items()):
             yield {"source": source, "target": rate.target, "rate": rate.rate}
+
+
+def _login(customer: Customer) -> datetime | None:
+    """The login with which the play session began: later ones went on with it."""
+    return customer.last_login_at and (customer.session_began_at or customer.last_login_at)
 
 
 def _deliveries(session: Session, wanted: Wanted) -> Select[Any]:

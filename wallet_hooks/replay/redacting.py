@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import IPv6Address
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -25,6 +26,7 @@ _METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _HOURS = re.compile(r"\d{2}:\d{2}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _AMOUNT_LENGTH = 40
+_BENCHMARKS = int(IPv6Address("2001:2::"))
 Redact = Callable[[Any], Any]
 
 
@@ -91,6 +93,7 @@ class Redactor:
         customer: dict[str, Redact] = {
             "brand": self._known, "uid": self._id, "currency": _currency, "roles": _roles, "active": _kept,
             "locked": _kept, "expires_at": _kept, "logged_in_at": _kept, "commission_rate": _amount,
+            "commission_rates": self._each({"from": _kept, "percent": _amount}),
             **dict.fromkeys(("balance", "credit_limit", "stake_limit"), _kept),
         }  # fmt: skip
         limit: dict[str, Redact] = {"brand": self._known, "uid": self._id} | dict.fromkeys(
@@ -102,6 +105,7 @@ class Redactor:
             "customers": self._each(customer),
             "limits": self._each(limit),
             "rates": self._each(rate),
+            "countries": self._each({"address": self._address, "country": _kept}),
             "requests": lambda requests: list(map(self._redacted_request, requests)),
         }
 
@@ -155,11 +159,10 @@ class Redactor:
         return pseudonym if len(value) <= _LONGEST_ID else pseudonym * _LONGEST_ID
 
     def _address(self, value: Any) -> str:
-        """An address of the network that is set aside for benchmarks (RFC 2544)."""
-        number = int(self._digits(f"address {value}"))
+        """An address of the network that is set aside for benchmarks (RFC 5180), which has room for all of them."""
         if value in ("127.0.0.1", "::1"):
             return str(value)
-        return f"198.{18 + number % 2}.{number // 2 % 256}.{number // 512 % 256}"
+        return str(IPv6Address(_BENCHMARKS + int(self._digits(f"address {value}"))))
 
     def _result(self, value: Any) -> Any:
         """A word that says nothing of anybody, or a pseudonym of it."""

@@ -124,7 +124,7 @@ class Player:
         instants = [at for case in cases for at in (case.at, *map(_at, case.given.get("requests", ()))) if at]
         given = {
             name: _once(one for case in cases for one in case.given.get(name, ()))
-            for name in ("brands", "customers", "limits", "rates")
+            for name in ("brands", "customers", "limits", "rates", "countries")
         }
         try:
             self._stage.prepare(given, now=min(instants, default=clock.wall()))
@@ -219,7 +219,7 @@ def play_all(
     with clock.put_back():
         for sequence in found:
             with stages() as stage:
-                target = InProcess(stage.callbacks, stage.settings) if remote is None else remote
+                target = InProcess(stage.callbacks, stage.settings, stage.countries) if remote is None else remote
                 yield from Player(target, stage, options).play(sequence.cases)
 
 

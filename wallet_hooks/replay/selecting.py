@@ -44,7 +44,7 @@ def _kept(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[Ca
             yield case._replace(document=case.document | {"given": case.given | merged}) if merged else case
             given = {}
         else:
-            for name in ("brands", "customers", "limits", "rates"):
+            for name in ("brands", "customers", "limits", "rates", "countries"):
                 if name in case.given:
                     given[name] = [*given.get(name, ()), *case.given[name]]
 

@@ -14,33 +14,36 @@ from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.cashier.service import Movement, move
-from wallet_hooks.customers.commission import parse_percent
+from wallet_hooks.customers.commission import Schedule, parse_percent
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid, standings
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
-from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.proofs import PROOFS
-from wallet_hooks.identity.directory import brand_facts
+from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand, Provider
-from wallet_hooks.identity.policy import PRESETS
 from wallet_hooks.identity.secrets import read_secret
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client, set_countries, set_policy
+from wallet_hooks.ledger import rules
+from wallet_hooks.ledger import service as ledger
+from wallet_hooks.ledger.journal import Posting, fingerprint
 from wallet_hooks.ledger.models import ExchangeRate
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.limits import service as limits
 from wallet_hooks.limits.operators import set_by_operator
-from wallet_hooks.limits.rules import SESSION, in_force
+from wallet_hooks.limits.rules import SESSION
 from wallet_hooks.limits.windows import window_at
 from wallet_hooks.replay.fixture import read_instant
 from wallet_hooks.replay.signing import new_secret
 from wallet_hooks.settings import Settings
+from wallet_hooks.web.countries import Countries
+from wallet_hooks.web.source import Address, read_address
 
 BRAND = "acme"
 _PATIENCE = 30.0  # a slow machine is no reason to fail a case
 _FIRST_ID = 1007
+_EVER = date(2000, 1, 1)
 _BRAND: Mapping[str, Any] = {"client": BRAND}
 _PROVIDERS = ({"game": "betflex"},)
 # What a callback may leave behind; deliveries and exceptions come again with each repetition.
@@ -59,6 +62,27 @@ class Proof(NamedTuple):
     secret: str
 
 
+class GivenCountries(Countries):
+    """The countries of addresses as cases give them, and of other addresses as the settings' file has them."""
+
+    def __init__(self, file: str | None) -> None:
+        super().__init__(file)
+        self._given: dict[Address, str | None] = {}
+
+    def give(self, text: str, country: str | None) -> None:
+        """Say in which country an address is. Raises ValueError where the text is no address."""
+        address = read_address(text)
+        if address is None:
+            raise ValueError(f"{text!r} is no address")
+        self._given[address] = country
+
+    def clear(self) -> None:
+        self._given.clear()
+
+    def of(self, address: Address | None) -> str | None:
+        return self._given[address] if address in self._given else super().of(address)
+
+
 class Stage:
     """A database that cases are played on, and the proofs that its providers give."""
 
@@ -66,6 +90,7 @@ class Stage:
         self.settings = settings
         self.engine = open_engine(settings)
         self.callbacks = open_engine(settings, for_callbacks=True)
+        self.countries = GivenCountries(settings.geoip_file)
         self.proofs: dict[tuple[str, str], Proof] = {}
         if not durable and self.engine.dialect.name == "sqlite":
             for engine in (self.engine, self.callbacks):
@@ -77,6 +102,8 @@ class Stage:
 
     def prepare(self, given: Mapping[str, Any], *, now: datetime) -> None:
         """Put there what is given and not there yet. Raises what the rooms say of values that cannot be."""
+        for place in given.get("countries", ()):
+            self.countries.give(place["address"], place["country"])
         with writing(self.engine) as session:
             for brand in given.get("brands") or [_BRAND]:
                 self._add_brand(session, brand)
@@ -90,9 +117,6 @@ class Stage:
     def _add_brand(self, session: Session, brand: Mapping[str, Any]) -> None:
         client = brand["client"]
         if session.scalar(select(Brand.id).where(Brand.client == client)) is None:
-            preset = brand.get("preset")
-            if preset is not None and preset not in PRESETS:
-                raise RefusedError("bad_policy", f"a preset is one of {', '.join(PRESETS)}")
             taken = session.scalars(select(Brand.id)).all()
             add_brand(
                 session,
@@ -104,7 +128,7 @@ class Stage:
                 corrections=brand.get("corrections", "debt"),
                 policy=None,
             )
-            set_policy(session, client=client, preset=preset, rules=brand.get("policy", {}))
+            set_policy(session, client=client, preset=brand.get("preset"), rules=brand.get("policy", {}))
             set_countries(
                 session, client=client, allow=brand.get("allow_countries", ()), deny=brand.get("deny_countries", ())
             )
@@ -179,6 +203,7 @@ def stages(settings: Settings, reset: Callable[[Stage], None], *, durable: bool)
     @contextmanager
     def stage() -> Iterator[Stage]:
         opened.proofs.clear()
+        opened.countries.clear()
         reset(opened)
         yield opened
 
@@ -249,7 +274,7 @@ def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now
         there = set(session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id)))
         new = [_new_customer(client, uid, given[uid], brand.currency) for uid in given if uid not in there]
         for created in create_customers(session, brand, new, now=now) if new else ():
-            _complete(session, created, given[created.uid], now)
+            _complete(session, created, brand_facts(brand), given[created.uid], now)
             added.add((client, created.uid))
     return added
 
@@ -257,7 +282,7 @@ def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now
 def _new_customer(client: str, uid: str, customer: Mapping[str, Any], currency: str) -> NewCustomer:
     currency = customer.get("currency", currency)
     balance = customer.get("balance", "0")
-    stake_limit, rate = customer.get("stake_limit"), customer.get("commission_rate")
+    stake_limit = customer.get("stake_limit")
     return NewCustomer(
         uid=uid,
         username=f"r{hashlib.sha256(f'{client}/{uid}'.encode()).hexdigest()[:30]}",
@@ -269,17 +294,29 @@ def _new_customer(client: str, uid: str, customer: Mapping[str, Any], currency: 
         active=customer.get("active", True),
         locked=customer.get("locked", False),
         expires_at=read_instant(customer.get("expires_at")),
-        commission_rates=() if rate is None else ((date(2000, 1, 1), parse_percent(rate)),),
+        commission_rates=_commission_rates(customer),
     )
 
 
-def _complete(session: Session, created: Customer, customer: Mapping[str, Any], now: datetime) -> None:
-    """What a customer does not begin with: a login, and a debt, which is had by an adjustment."""
-    created.last_login_at = read_instant(customer.get("logged_in_at"))
+def _commission_rates(customer: Mapping[str, Any]) -> Schedule:
+    """`commission_rate` is in force from ever on, `commission_rates` each from its day on."""
+    rates = [(date.fromisoformat(rate["from"]), rate["percent"]) for rate in customer.get("commission_rates", ())]
+    if "commission_rate" in customer:
+        rates.append((_EVER, customer["commission_rate"]))
+    return tuple(sorted((day, parse_percent(percent)) for day, percent in rates))
+
+
+def _complete(
+    session: Session, created: Customer, brand: BrandFacts, customer: Mapping[str, Any], now: datetime
+) -> None:
+    """What a customer does not begin with: a login, and a debt, which no payment can leave but a correction may."""
+    created.last_login_at = created.session_began_at = read_instant(customer.get("logged_in_at"))
     balance = customer.get("balance", "0")
     if balance.startswith("-") and (minor := money.parse_amount(balance.removeprefix("-"), created.currency)):
-        debt = Movement(kind="adjustment", amount=-minor, reference=f"replay:{created.uid}", reason="given")
-        move(session, created, debt, now=now)
+        lines = rules.adjusted(created.id, brand.client, created.currency, -minor)
+        reference = f"replay:{brand.client}:{created.uid}:debt"
+        debt = Posting("adjustment", reference, fingerprint(minor), now, brand.booking_day(now), lines, "given")
+        ledger.post_one(session, debt, holder_id=created.id, recorded_at=now)
 
 
 def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> None:
@@ -297,7 +334,7 @@ def _left(session: Session, customer: Customer, type_: str, frame: str, now: dat
     player = limits.player_of(customer, brand)
     usage = limits.usage_of(session, player, now=now)
     found = None
-    for limit in in_force(limits.Standing(session, player, now=now).limits):
+    for limit in limits.Standing(session, player, now=now).in_force():
         if (limit.type, limit.frame) == (type_, frame) and limit.amount is not None:
             window = window_at(frame, now, brand, player.policy, anchored_at=limit.anchored_at)
             left = limit.amount - usage.used(type_, customer.id, window.first, window.last, player.policy)

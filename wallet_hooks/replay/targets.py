@@ -12,6 +12,7 @@ from werkzeug.test import Client
 from wallet_hooks import clock
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.routes import callbacks_alone
+from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
 _TIMEOUT = 30.0
@@ -63,8 +64,8 @@ class InProcess:
 
     address = "http://127.0.0.1:8000"
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
-        self._client = Client(callbacks_alone(engine, settings), use_cookies=False)
+    def __init__(self, engine: Engine, settings: Settings, countries: Countries) -> None:
+        self._client = Client(callbacks_alone(engine, settings, countries), use_cookies=False)
 
     def send(self, sent: Sent) -> Answered:
         clock.set_to(sent.at)

@@ -1,4 +1,4 @@
-"""`wallet-hooks wager …`, `wallet-hooks event …` and `wallet-hooks exceptions …`."""
+"""`wallet-hooks wager …` and `wallet-hooks event …`."""
 
 import csv
 import json
@@ -61,39 +61,6 @@ def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, resul
         now = clock.now()
         service.resettle(session, key, payout=amount, result=result, reason=reason, brands=brands, now=now)
     click.echo(f"wager {key} settled with {payout}")
-
-
-@click.group()
-def exceptions() -> None:
-    """What needs a person."""
-
-
-@exceptions.command("list")
-@click.option("--all", "include_resolved", is_flag=True, help="Those that are resolved too.")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def list_exceptions(engine: Engine, include_resolved: bool, as_json: bool) -> None:
-    """List exceptions, oldest first."""
-    with reading(engine) as session:
-        rows = queries.exceptions(session, include_resolved=include_resolved)
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        state = f"resolved: {row['reason']}" if row["resolved_at"] else "open"
-        bet = f"{row['game']}:{row['brand']}:{row['bet']}"
-        click.echo(f"{row['id']:>6}  {row['raised_at']}  {row['kind']:<24} {bet}  {row['subject']}  {state}")
-
-
-@exceptions.command()
-@click.argument("id_", metavar="ID", type=click.IntRange(1, 2**63 - 1))
-@click.option("--reason", required=True)
-@click.pass_obj
-def resolve(engine: Engine, id_: int, reason: str) -> None:
-    """Close an exception, with the reason why."""
-    with writing(engine) as session:
-        service.resolve_exception(session, id_, reason=reason, now=clock.now())
-    click.echo(f"exception {id_} resolved")
 
 
 def _echo_transactions(transactions: list[dict[str, Any]]) -> None:

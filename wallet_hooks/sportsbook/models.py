@@ -1,12 +1,11 @@
-"""Wagers and what needs a person about them. Amounts are minor units; instants are UTC."""
+"""Wagers, and the events that coupons are about. Amounts are minor units; instants are UTC."""
 
 from datetime import datetime
-from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+from wallet_hooks.database import Base, Key, UTCDateTime
 
 
 class Wager(Base):
@@ -71,24 +70,6 @@ class EarlyCancel(Base):
     uid: Mapped[str] = mapped_column(Key(), primary_key=True)
     user_uid: Mapped[str] = mapped_column(Key(), primary_key=True)
     cancelled_at: Mapped[datetime] = mapped_column(UTCDateTime)
-
-
-class CallbackException(Base):
-    """Something about a bet that needs a person, kept with the delivery that showed it; one for the same `subject`."""
-
-    __tablename__ = "callback_exception"
-    __table_args__ = (UniqueConstraint("game", "client", "bet_uid", "kind", "subject"),)
-
-    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(40))
-    game: Mapped[str] = mapped_column(Key())
-    client: Mapped[str] = mapped_column(Key())
-    bet_uid: Mapped[str] = mapped_column(Key())
-    subject: Mapped[str] = mapped_column(Key(80))
-    delivery_id: Mapped[UUID | None] = mapped_column()
-    raised_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    resolved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    reason: Mapped[str | None] = mapped_column(Text)
 
 
 class CouponEvent(Base):

@@ -11,11 +11,13 @@ from wallet_hooks.database import RowStatement, as_instant
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.queries import deliveries_of
 from wallet_hooks.errors import NotFoundError
+from wallet_hooks.exceptions.models import CallbackException
+from wallet_hooks.exceptions.service import exception_row
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.money import format_amount
 from wallet_hooks.sportsbook.bets import BetKey
 from wallet_hooks.sportsbook.book import EventKey, WagerState
-from wallet_hooks.sportsbook.models import CallbackException, EarlyCancel, Wager
+from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 
 WAGER_COLUMNS = (*BetKey._fields, *(column.name for column in fields(WagerState) if column.name != "key"))
 
@@ -121,29 +123,6 @@ def history(session: Session, wager: Wager) -> dict[str, Any]:
         "transactions": [_transaction(item) for item in found],
         "deliveries": [_delivery(delivery) for delivery in deliveries_of(session, bet=str(key))],
         "exceptions": [exception_row(row) for row in session.scalars(raised.order_by(CallbackException.id))],
-    }
-
-
-def exceptions(session: Session, *, include_resolved: bool) -> list[dict[str, Any]]:
-    """What needs a person, oldest first."""
-    query = select(CallbackException).order_by(CallbackException.id)
-    if not include_resolved:
-        query = query.where(CallbackException.resolved_at.is_(None))
-    return [exception_row(row) for row in session.scalars(query)]
-
-
-def exception_row(row: CallbackException) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "brand": row.client,
-        "game": row.game,
-        "bet": row.bet_uid,
-        "subject": row.subject,
-        "delivery": row.delivery_id.hex if row.delivery_id else None,
-        "raised_at": row.raised_at.isoformat(),
-        "resolved_at": row.resolved_at.isoformat() if row.resolved_at else None,
-        "reason": row.reason,
     }
 
 

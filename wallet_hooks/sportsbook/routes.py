@@ -163,10 +163,10 @@ def _is_within(scope: Scope, asked: Request, directory: Directory) -> bool:
     )
 
 
-def callbacks_alone(engine: Engine, settings: Settings) -> Flask:
+def callbacks_alone(engine: Engine, settings: Settings, countries: Countries) -> Flask:
     """An application of nothing but the callbacks, for replays."""
     app = Flask("callbacks", static_folder=None)
-    app.register_blueprint(Callbacks(engine, settings, Countries(settings.geoip_file)).blueprint())
+    app.register_blueprint(Callbacks(engine, settings, countries).blueprint())
     app.register_error_handler(HTTPException, answer_http_error)
     return app
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
+from wallet_hooks.customers.play_sessions import PLAY_SESSIONS, play_sessions
 from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS, customer_facts
 from wallet_hooks.database import RowStatement, run_together, write_at_once
 from wallet_hooks.deliveries import service as deliveries
@@ -30,12 +30,12 @@ from wallet_hooks.ledger.queries import (
     lines_by_reference,
 )
 from wallet_hooks.limits.enforcement import (
-    LAST_LOGINS,
     LIVE_LIMITS,
     LONGEST,
     bounds_of,
+    defaults_bind_bets,
     limits_by_customer,
-    logins_by_customer,
+    sessions_to_keep,
 )
 from wallet_hooks.limits.usage import USAGE_SINCE
 from wallet_hooks.sportsbook.bets import (
@@ -50,7 +50,7 @@ from wallet_hooks.sportsbook.bets import (
     SettleBets,
 )
 from wallet_hooks.sportsbook.book import Book, WagerState
-from wallet_hooks.sportsbook.models import CallbackException, CouponEvent
+from wallet_hooks.sportsbook.models import CouponEvent
 from wallet_hooks.sportsbook.placing import place
 from wallet_hooks.sportsbook.queries import (
     EARLY_CANCELS,
@@ -259,24 +259,25 @@ def _look_closer(session: Session, book: Book, requests: Sequence[Request]) -> N
 
 
 def _read_limits(session: Session, book: Book, requests: Sequence[Request]) -> None:
-    """The limits of the customers who have some and want to bet, and what counts against them."""
+    """The limits of the customers who have some or are bound by defaults, and what counts against them."""
     found = {}
     for bet in _of_kind(PlaceBets, requests):
         customer = book.customer(bet.key.client, bet.user_uid)
-        if customer is not None and customer.limited:
-            found[customer.id] = book.brands[bet.key.client], customer.currency
+        if customer is None:
+            continue
+        brand = book.brands[bet.key.client]
+        if customer.limited or defaults_bind_bets(brand, customer.currency):
+            found[customer.id] = brand, customer.currency
     if not found:
         return
     ids = [(id_,) for id_ in sorted(found)]
     since = [(id_, found[id_][0].booking_day(book.now) - LONGEST) for (id_,) in ids]
-    limits, usage, logins = run_together(session, [LIVE_LIMITS(ids), USAGE_SINCE(since), LAST_LOGINS(ids)])
+    limits, usage, sessions = run_together(session, [LIVE_LIMITS(ids), USAGE_SINCE(since), PLAY_SESSIONS(ids)])
     book.usage.load(usage, found)
-    began = logins_by_customer(logins)
+    live = limits_by_customer(limits)
     book.limits = {
-        id_: bounds_of(
-            id_, of_customer, found[id_][0], currency=found[id_][1], session_began=began.get(id_), now=book.now
-        )
-        for id_, of_customer in limits_by_customer(limits).items()
+        id_: bounds_of(id_, live.get(id_, []), *found[id_], play=play, now=book.now)
+        for id_, play in play_sessions(sessions).items()
     }
 
 
@@ -322,6 +323,8 @@ def _write(session: Session, book: Book, received: Sequence[deliveries.Received]
     if book.first_settled:
         calls.append(_RESOLVE_UNKNOWN_BETS([(*key, book.now) for key in book.first_settled]))
     calls += book.usage.writes()
+    bettors = (wager.customer_id for wager in book.created if wager.cost is not None and wager.customer_id is not None)
+    calls += sessions_to_keep(book.limits, bettors, book.now)
     if received:
         calls += deliveries.records(received)
     ledger.check_written(book.journal, write_at_once(session, calls))
@@ -392,13 +395,3 @@ def map_events(session: Session, rows: Iterable[Sequence[str]]) -> int:
             raise RefusedError("bad_row", f"row {count}: three columns of 1 to 64 printable characters are expected")
         session.merge(CouponEvent(game=row[0], pool_uid=row[1], event=row[2]))
     return count
-
-
-def resolve_exception(session: Session, id_: int, *, reason: str, now: datetime) -> None:
-    """Close what needed a person. Raises NotFoundError, or RefusedError where it was closed before."""
-    row = session.scalar(select(CallbackException).where(CallbackException.id == id_).with_for_update())
-    if row is None:
-        raise NotFoundError(f"no exception {id_}")
-    if row.resolved_at is not None:
-        raise RefusedError("resolved", f"exception {id_} was resolved before: {row.reason}")
-    row.resolved_at, row.reason = now, reason

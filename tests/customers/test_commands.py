@@ -1,0 +1,121 @@
+"""`wallet-hooks customer change` sets what the API can, and every list that is empty says so."""
+
+import json
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from tests.desk import Desk
+from tests.test_commands import OF_ANN, Shell
+from tests.world import World
+from wallet_hooks.customers.schemas import ChangedCustomerShape
+
+# The fields of PATCH /v1/customers/ beside the currency, which nobody can change: options, and the value shown then.
+FIELDS: dict[str, tuple[list[str], Any]] = {
+    "username": (["--username", "anna"], "anna"),
+    "password": (["--password-stdin"], None),
+    "group_id": (["--group", "other"], Desk.other_group),
+    "name": (["--name", "Ann Smith"], "Ann Smith"),
+    "roles": (["--role", "group_spy"], {"customer", "group_spy"}),
+    "credit_limit": (["--credit-limit", "12.50"], ["EUR", 12.5]),
+    "credit_limit_comment": (["--credit-limit", "12.50", "--comment", "on request"], None),
+    "max_stake_per_event": (["--max-stake-per-event", "5"], ["EUR", 5]),
+    "commission_rate": (["--commission-rate", "2.5"], {"date_from": "2026-07-02", "rate_pc": 2.5}),
+    "active": (["--inactive"], False),
+    "locked": (["--lock"], True),
+    "expires_at": (["--expires-at", "2031-01-01T12:30:00"], "2031-01-01T12:30:00+00:00"),
+}
+
+
+@pytest.fixture
+def shell(desk: Desk) -> Shell:
+    return Shell(desk.world.settings.database_url)
+
+
+def test_the_options_are_the_fields_of_the_api() -> None:
+    assert set(FIELDS) == set(ChangedCustomerShape().fields) - {"ccy_code"}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@freeze_time("2026-07-01T23:30:00Z")
+def test_change_sets_a_field(desk: Desk, shell: Shell, field: str) -> None:
+    options, value = FIELDS[field]
+    shell.ok("customer", "change", *OF_ANN, *options, stdin="new passw0rd\n")
+    seen_by = "rival" if field == "group_id" else "boss"
+    username = "anna" if field == "username" else "ann"
+    data = desk.ok(seen_by, "GET", f"/v1/customers/{username}/")
+    data["roles"] = {role for role, is_assigned in data["roles"].items() if is_assigned}
+    if field == "password":
+        login = {"username": "ann", "password": "new passw0rd"}
+        assert desk.call(None, "POST", "/v1/sessions/", login).status == 200
+    elif field == "credit_limit_comment":
+        (row,) = desk.ok("boss", "GET", "/v1/customers/ann/credit_limit_history/")
+        assert row["comment"] == "on request"
+    else:
+        assert data[field] == value
+
+
+def test_what_may_be_absent_is_taken_away_again(desk: Desk, shell: Shell) -> None:
+    shell.ok("customer", "change", *OF_ANN, "--expires-at", "2031-01-01", "--max-stake-per-event", "5")
+    shell.ok("customer", "change", *OF_ANN, "--expires-at", "none", "--max-stake-per-event", "none")
+    data = desk.ok("boss", "GET", "/v1/customers/ann/")
+    assert (data["expires_at"], data["max_stake_per_event"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        ([], 2, "nothing to change"),
+        (["--comment", "why"], 1, "comment_without_limit"),
+        (["--commission-from", "2026-01-01"], 2, "--commission-rate"),
+        (["--username", "bob"], 1, "taken"),
+        (["--username", "b o b"], 1, "bad_username"),
+        (["--name", "x" * 201], 1, "201 characters; at most 200"),
+        (["--expires-at", "tomorrow"], 2, "--expires-at"),
+        (["--group", "nowhere"], 1, "no group"),
+    ],
+    ids=str,
+)
+def test_a_change_that_cannot_be_changes_nothing(
+    desk: Desk, shell: Shell, options: list[str], status: int, message: str
+) -> None:
+    before = desk.ok("boss", "GET", "/v1/customers/ann/")
+    ran = shell.run("customer", "change", *OF_ANN, *options)
+    assert (ran.returncode, message in ran.stderr) == (status, True), ran.stderr
+    assert desk.ok("boss", "GET", "/v1/customers/ann/") == before
+
+
+LISTS = {
+    "no brands": ["brand", "list"],
+    "no providers": ["provider", "list"],
+    "no tokens": ["token", "list"],
+    "no groups": ["group", "list"],
+    "no customers": ["customer", "list"],
+    "no bookmaker accounts": ["bookie", "list"],
+    "no exceptions": ["exceptions", "list"],
+}
+
+
+@pytest.mark.parametrize("empty", LISTS)
+def test_an_empty_list_says_so(empty_world: World, empty: str) -> None:
+    shell = Shell(empty_world.settings.database_url)
+    assert shell.ok(*LISTS[empty]) == f"{empty}\n"
+    assert json.loads(shell.ok(*LISTS[empty], "--json")) == []
+
+
+def test_an_empty_list_of_one_customer_says_so(world: World) -> None:
+    shell = Shell(world.settings.database_url)
+    assert shell.ok("customer", "credit-history", *OF_ANN) == "no credit limit was ever set\n"
+    assert json.loads(shell.ok("customer", "credit-history", *OF_ANN, "--json")) == []
+    assert shell.ok("limit", "show", *OF_ANN) == "no limits\n"
+    assert json.loads(shell.ok("limit", "show", *OF_ANN, "--json")) == {"limits": [], "left": {}}
+
+
+def test_a_list_with_rows_does_not_say_that_it_is_empty(desk: Desk, shell: Shell) -> None:
+    desk.api_token("finance")
+    for empty, command in LISTS.items():
+        rows = json.loads(shell.ok(*command, "--json"))
+        assert len(shell.ok(*command).splitlines()) == max(1, len(rows))
+        assert (empty in shell.ok(*command)) == (not rows)
+    assert json.loads(shell.ok("customer", "list", "--brand", "nordbet", "--json"))[0]["username"] == "freja"

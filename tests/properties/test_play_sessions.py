@@ -1,0 +1,85 @@
+"""A time limit holds through every order of logins, calls, bets and breaks."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.limits.player import Player
+from tests.limits.test_enforcement import operator_sets
+from tests.world import World, bet
+
+LIMIT, GAP = 30, 60  # minutes
+# Calls are remembered to the minute, so nothing here takes less.
+events = st.lists(
+    st.tuples(
+        st.sampled_from(["log in", "log out", "call", "bet", "bet"]), st.sampled_from([1, 7, 29, 30, 59, 60, 61])
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+
+class Model:
+    """When the session began, reckoned from every event that there was; minutes from the beginning."""
+
+    def __init__(self) -> None:
+        self.began: int | None = None
+        self.used: int | None = None
+        self.is_known = False
+
+    def is_gap(self, now: int) -> bool:
+        return self.used is None or now - self.used >= GAP
+
+    def log_in(self, now: int) -> None:
+        if self.began is None or self.is_gap(now):
+            self.began = now
+        self.used, self.is_known = now, True
+
+    def bet(self, now: int) -> bool:
+        """Whether the bet is taken."""
+        began = self.began
+        if began is None or (not self.is_known and self.is_gap(now)):
+            began = now
+        is_taken = now - began < LIMIT
+        if is_taken:
+            self.began, self.used = began, now
+        return is_taken
+
+
+_uids: Iterator[int] = iter(range(100, 10_000))
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_bets_are_taken_as_long_as_the_session_may_last(world: World, is_known: bool) -> None:
+    @settings(max_examples=15)
+    @given(events)
+    def play(steps: list[tuple[str, int]]) -> None:
+        uid, model, now, player = str(next(_uids)), Model(), 0, None
+        with freeze_time(datetime(2026, 5, 1, tzinfo=UTC)) as moment:
+            world.customer(uid)
+            operator_sets(world, "time_limit", "session", LIMIT, uid=uid)
+            if is_known:
+                player = Player(world, uid)
+                model.log_in(now)
+            for number, (event, minutes) in enumerate(steps):
+                moment.tick(timedelta(minutes=minutes))
+                now += minutes
+                if event == "log in":
+                    player = Player(world, uid)
+                    model.log_in(now)
+                elif event == "bet":
+                    reply = world.place(bet(f"{uid}-{number}", "0.10", user=int(uid)))
+                    assert (reply.status == 200) == model.bet(now), (number, reply)
+                elif player is not None:
+                    model.used = now
+                    if event == "call":
+                        assert player.get()["session"]["elapsed_minutes"] == now - (model.began or 0)
+                    else:
+                        world.client.delete(f"/v1/sessions/{player.token}/")
+                        player = None
+
+    play()

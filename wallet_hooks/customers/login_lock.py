@@ -1,0 +1,47 @@
+"""The lock that wrong passwords put on a login: for a while it stops new sessions, and nothing else. Pure.
+
+Sessions that are open and bets go on, so that a stranger who knows a username cannot stop a player; what stops those
+too is `Customer.locked`, which a manager sets.
+"""
+
+from datetime import datetime, timedelta
+
+from wallet_hooks.customers.models import Customer
+
+MAX_FAILURES = 5
+FIRST_LOCK = timedelta(minutes=15)
+LONGEST_LOCK = timedelta(days=1)
+
+
+def is_login_locked(customer: Customer, *, now: datetime) -> bool:
+    """Whether wrong passwords lock the login at an instant (UTC)."""
+    return customer.login_locked_until is not None and now < customer.login_locked_until
+
+
+def count_failure(customer: Customer, *, now: datetime) -> None:
+    """Count a login that failed; the fifth one locks the login, for twice as long each time until one succeeds.
+
+    Further ones while it is locked make the lock no longer. The caller holds the customer's lock.
+    """
+    if not is_login_locked(customer, now=now) and customer.login_locked_until is not None:
+        customer.login_locked_until, customer.failed_logins = None, 0
+    customer.failed_logins += 1
+    # Who has no password cannot be guessed.
+    is_guessable = customer.password_hash is not None
+    if is_guessable and customer.login_locked_until is None and customer.failed_logins >= MAX_FAILURES:
+        doublings = min(customer.login_locks, 10)
+        customer.login_locked_until = now + min(FIRST_LOCK * 2**doublings, LONGEST_LOCK)
+        customer.login_locks += 1
+
+
+def unlock_login(customer: Customer) -> None:
+    """Forget the failures and the locks that came of them."""
+    customer.failed_logins = customer.login_locks = 0
+    customer.login_locked_until = None
+
+
+def lock_reason(customer: Customer, *, now: datetime) -> str | None:
+    """Why a customer is shown as locked: `manager`, `failed_logins`, or None where it is not."""
+    if customer.locked:
+        return "manager"
+    return "failed_logins" if is_login_locked(customer, now=now) else None

@@ -1,0 +1,46 @@
+"""`wallet-hooks exceptions …`."""
+
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+
+from wallet_hooks import clock
+from wallet_hooks.database import reading, writing
+from wallet_hooks.exceptions import service
+from wallet_hooks.listing import echo_rows
+
+
+@click.group()
+def exceptions() -> None:
+    """What needs a person."""
+
+
+@exceptions.command("list")
+@click.option("--all", "include_resolved", is_flag=True, help="Those that are resolved too.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_exceptions(engine: Engine, include_resolved: bool, as_json: bool) -> None:
+    """List exceptions of bets and of payments, oldest first."""
+    with reading(engine) as session:
+        rows = service.exceptions(session, include_resolved=include_resolved)
+    echo_rows(rows, as_json=as_json, line=_line, empty="no exceptions")
+
+
+def _line(row: dict[str, Any]) -> str:
+    state = f"resolved: {row['reason']}" if row["resolved_at"] else "open"
+    about = f"{row['game']}:{row['brand']}:{row['bet']}"
+    if row["payment"] is not None:
+        about = f"payment {row['payment']} of {row['brand']}"
+    return f"{row['id']:>6}  {row['raised_at']}  {row['kind']:<24} {about}  {row['subject']}  {state}"
+
+
+@exceptions.command()
+@click.argument("id_", metavar="ID", type=click.IntRange(1, 2**63 - 1))
+@click.option("--reason", required=True)
+@click.pass_obj
+def resolve(engine: Engine, id_: int, reason: str) -> None:
+    """Close an exception, with the reason why."""
+    with writing(engine) as session:
+        service.resolve_exception(session, id_, reason=reason, now=clock.now())
+    click.echo(f"exception {id_} resolved")

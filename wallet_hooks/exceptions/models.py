@@ -1,0 +1,36 @@
+"""The table of what needs a person. Instants are UTC."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+
+
+class CallbackException(Base):
+    """Something that a callback showed and that needs a person, about a bet or about a payment.
+
+    Of a bet it has `game`, `bet_uid` and the delivery that showed it, once for the same `subject`; of a payment
+    `payment_id`, and its reference as `subject`. `client` is the brand of either.
+    """
+
+    __tablename__ = "callback_exception"
+    __table_args__ = (
+        UniqueConstraint("game", "client", "bet_uid", "kind", "subject"),
+        Index("uq_callback_exception_payment_id_kind", "payment_id", "kind", unique=True),
+        CheckConstraint("(bet_uid IS NULL) <> (payment_id IS NULL)", name="about"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    game: Mapped[str | None] = mapped_column(Key())
+    client: Mapped[str] = mapped_column(Key())
+    bet_uid: Mapped[str | None] = mapped_column(Key())
+    payment_id: Mapped[int | None] = mapped_column(BigInteger)
+    subject: Mapped[str] = mapped_column(Key(100))
+    delivery_id: Mapped[UUID | None] = mapped_column()
+    raised_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    resolved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reason: Mapped[str | None] = mapped_column(Text)

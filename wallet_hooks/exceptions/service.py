@@ -1,0 +1,52 @@
+"""Raising, listing and resolving exceptions. Those of bets are raised by the bet path's own statement."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.exceptions.models import CallbackException
+
+
+def raise_for_payment(
+    session: Session, kind: str, *, client: str, payment_id: int, reference: str, now: datetime
+) -> None:
+    """Raise an exception about a payment of a brand (`client`). A payment has at most one of each kind."""
+    session.add(CallbackException(kind=kind, client=client, payment_id=payment_id, subject=reference, raised_at=now))
+
+
+def exceptions(session: Session, *, include_resolved: bool) -> list[dict[str, Any]]:
+    """What needs a person, oldest first."""
+    query = select(CallbackException).order_by(CallbackException.id)
+    if not include_resolved:
+        query = query.where(CallbackException.resolved_at.is_(None))
+    return [exception_row(row) for row in session.scalars(query)]
+
+
+def exception_row(row: CallbackException) -> dict[str, Any]:
+    """An exception as the commands print it, instants in ISO 8601."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "brand": row.client,
+        "game": row.game,
+        "bet": row.bet_uid,
+        "payment": row.payment_id,
+        "subject": row.subject,
+        "delivery": row.delivery_id.hex if row.delivery_id else None,
+        "raised_at": row.raised_at.isoformat(),
+        "resolved_at": row.resolved_at.isoformat() if row.resolved_at else None,
+        "reason": row.reason,
+    }
+
+
+def resolve_exception(session: Session, id_: int, *, reason: str, now: datetime) -> None:
+    """Close what needed a person. Raises NotFoundError, or RefusedError where it was closed before."""
+    row = session.scalar(select(CallbackException).where(CallbackException.id == id_).with_for_update())
+    if row is None:
+        raise NotFoundError(f"no exception {id_}")
+    if row.resolved_at is not None:
+        raise RefusedError("resolved", f"exception {id_} was resolved before: {row.reason}")
+    row.resolved_at, row.reason = now, reason

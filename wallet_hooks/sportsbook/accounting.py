@@ -1,0 +1,81 @@
+"""What a customer's money did, from the ledger and from its open bets (seeds/000)."""
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.customers.commission import rate_on
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.queries import standings
+from wallet_hooks.database import run_together
+from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.queries import ENTRIES_OF_REFERENCES, betting_entries, lines_by_reference
+from wallet_hooks.sportsbook.models import Wager
+
+_LATER_STEP = re.compile(r":(cancel|(settlement|reversal):\d+)$")
+
+
+def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, now: datetime) -> list[dict[str, Any]]:
+    """Entries of key, label, unit and value, each key once. Values are exact decimals; days are the brand's."""
+    currency, today = customer.currency, brand.booking_day(now)
+    yesterday = today - timedelta(days=1)
+    standing = standings(session, [customer])[customer.id]
+    abroad = _cost_of_open_bets_abroad(session, customer) if standing.open_stakes_abroad else 0
+    results = betting_results(session, customer, since=yesterday)
+    amounts = [
+        ("current_balance", "Current balance", standing.balance),
+        ("open_stakes", "Open stakes", standing.open_stakes + abroad),
+        ("today_pl", "Today's P/L", results.get(today, 0)),
+        ("yesterday_pl", "Yesterday's P/L", results.get(yesterday, 0)),
+        ("credit_limit", "Agent credit limit", customer.credit_limit),
+    ]
+    entries = [_entry(key, label, currency, money.as_decimal(minor, currency)) for key, label, minor in amounts]
+    rate = rate_on(customer.commission_rates, today)
+    percent = Decimal(rate[1]) if rate else Decimal(0)
+    return [*entries, _entry("commission_rate", "Current commission rate", "%", percent)]
+
+
+def betting_results(session: Session, customer: Customer, *, since: date) -> dict[date, int]:
+    """What settlements won or lost, by accounting day from `since` on, in minor units of the customer's currency.
+
+    A stake alone is neither. One in another currency left the wallet when it was taken, at what it cost, and is lost
+    at that cost when it is settled.
+    """
+    results: dict[date, int] = {}
+    moved_abroad: list[tuple[date, str, int]] = []
+    for entry in betting_entries(session, holder_id=customer.id, since=since):
+        if entry.account.currency == customer.currency:
+            results[entry.booked_on] = results.get(entry.booked_on, 0) - entry.amount
+        else:
+            moved_abroad.append((entry.booked_on, _LATER_STEP.sub(":stake", entry.reference), entry.amount))
+    costs = dict(_costs(session, customer, {stake for _, stake, _ in moved_abroad}))
+    for day, stake, amount in moved_abroad:
+        results[day] = results.get(day, 0) + (costs[stake] if amount < 0 else -costs[stake])
+    return results
+
+
+def _costs(session: Session, customer: Customer, stakes: set[str]) -> Iterator[tuple[str, int]]:
+    """What stakes took from the customer's wallet, by the references of their transactions."""
+    wallet = chart.player(customer.id, customer.currency)
+    (rows,) = run_together(session, [ENTRIES_OF_REFERENCES([(reference,) for reference in sorted(stakes)])])
+    for reference, (_, lines) in lines_by_reference(rows).items():
+        yield reference, sum(amount for account, amount in lines if account == wallet)
+
+
+def _cost_of_open_bets_abroad(session: Session, customer: Customer) -> int:
+    """What the open stakes in other currencies cost, in minor units of the customer's."""
+    query = select(func.sum(Wager.cost)).where(
+        Wager.customer_id == customer.id, Wager.status == "open", Wager.currency != customer.currency
+    )
+    return int(session.scalar(query) or 0)
+
+
+def _entry(key: str, label: str, unit: str, value: Decimal) -> dict[str, Any]:
+    return {"key": key, "label": label, "unit": unit, "value": value}
