@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import Engine, text
 
 from wallet_hooks.database import Base, open_engine
+from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
 
 LOCK_TIMEOUT = "5s"
@@ -11,7 +12,11 @@ STATEMENT_TIMEOUT = "300s"
 
 
 def run() -> None:
-    engine: Engine = context.config.attributes.get("engine") or open_engine(Settings.from_env())
+    engine: Engine | None = context.config.attributes.get("engine")
+    if engine is None:
+        settings = Settings.from_env()
+        currencies.configure(settings)
+        engine = open_engine(settings)
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from tests import postgresql
 from tests.desk import Desk
 from tests.world import World
+from wallet_hooks import money
 from wallet_hooks.database import open_engine
 from wallet_hooks.database.migrating import upgrade
 from wallet_hooks.settings import Settings
@@ -101,6 +102,13 @@ def postgresql_server() -> Iterator[postgresql.Server]:
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Templates:
     return Templates(tmp_path_factory.mktemp("templates"), request)
+
+
+@pytest.fixture(autouse=True)
+def known_currencies() -> Iterator[None]:
+    """A process has one database; this one has many, each test's after the other."""
+    yield
+    money.configure({})
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -40,8 +40,48 @@ def test_amounts_have_their_currency_s_scale(minor: int, currency: str, text: st
 
 
 def test_currencies_can_be_added() -> None:
-    money.add_currencies({"BTC": 8})
+    money.configure({"BTC": 8})
     assert money.parse_amount("0.00000001", "BTC") == 1
+
+
+def test_what_iso_4217_has_keeps_its_decimals() -> None:
+    with pytest.raises(money.MoneyError, match="JPY has 0 decimals, not 2"):
+        money.configure({"JPY": 2})
+
+
+def test_a_stored_currency_is_known_but_not_offered() -> None:
+    money.learn({"BTC": 8})
+    assert money.format_amount(1, "BTC") == "0.00000001"
+    assert money.is_currency("BTC")
+    assert not money.is_offered("BTC")
+    with pytest.raises(money.UnknownCurrencyError, match="'BTC' is not offered any more"):
+        money.check_offered("BTC")
+
+
+def test_other_decimals_than_the_stored_ones_stop_amounts_in_that_currency_alone() -> None:
+    money.configure({"BTC": 6})
+    for _ in range(2):
+        with pytest.raises(money.CurrencyMismatchError, match=r"BTC: WALLET_HOOKS_CURRENCIES says 6 .* have 8$"):
+            money.learn({"BTC": 8, "JPY": 0})
+    with pytest.raises(money.CurrencyMismatchError):
+        money.parse_amount("1", "BTC")
+    assert money.parse_amount("1", "JPY") == 1
+
+
+def test_a_standard_that_changed_its_mind_is_noticed() -> None:
+    with pytest.raises(money.CurrencyMismatchError, match=r"ISK: ISO 4217 \(library iso4217\) says 0 decimals"):
+        money.learn({"ISK": 2, "EUR": 2})
+
+
+def test_a_currency_that_is_not_known_to_be_stored_is_asked_for() -> None:
+    stored = {"EUR": 2}
+    money.confirm_with(lambda: stored)
+    with pytest.raises(money.UnknownCurrencyError):
+        money.decimals("BTC")
+    stored["BTC"] = 8
+    assert money.decimals("BTC") == 8
+    stored.clear()
+    assert money.decimals("BTC") == 8
 
 
 def test_unknown_currency_says_so() -> None:

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from wallet_hooks import clock, money, openapi, probes
+from wallet_hooks import clock, openapi, probes
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import protocol
@@ -19,6 +19,7 @@ from wallet_hooks.database import open_engine
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes
+from wallet_hooks.ledger import currencies
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook import customer_routes
@@ -33,10 +34,6 @@ _V1 = "/v1/"
 def create_app(settings: Settings) -> Flask:
     """An application on the settings' database. Raises ConfigurationError where they cannot be used."""
     start_logging(settings.log_level)
-    try:
-        money.add_currencies(settings.currencies)
-    except money.MoneyError as error:
-        raise ConfigurationError(f"WALLET_HOOKS_CURRENCIES: {error}") from None
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     engine = open_engine(settings, for_callbacks=True)
@@ -61,6 +58,7 @@ def create_app(settings: Settings) -> Flask:
         app.after_request(_tell_clock)
     app.register_error_handler(HTTPException, partial(callbacks.answer_http_error, envelope=_envelope))
     app.register_error_handler(Exception, _answer_defect)
+    currencies.start(engine, settings)  # last: it leaves a connection open
     return app
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from wallet_hooks import money
 from wallet_hooks.database import fault_of, open_engine
 from wallet_hooks.errors import WalletHooksError
+from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings
 
 # The rooms' commands by name; a room is imported when its command is asked for, so that none waits for all of them.
@@ -56,12 +57,15 @@ class Rooms(click.Group):
 def cli(context: click.Context) -> None:
     """The operator's side of a sportsbook. Settings come from WALLET_HOOKS_… in the environment."""
     settings = Settings.from_env()
-    money.add_currencies(settings.currencies)
-    context.obj = context.with_resource(_Disposing(open_engine(settings)))
+    currencies.configure(settings)
+    engine = context.with_resource(_Disposing(open_engine(settings)))
+    currencies.learn_on_first_use(engine)
+    money.confirm_with(currencies.reader(engine))
+    context.obj = engine
 
 
 class _Disposing:
-    """Closes the engine's connections when the command ends."""
+    """Closes the engine's connections when the command ends, and asks it nothing more."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -70,6 +74,7 @@ class _Disposing:
         return self.engine
 
     def __exit__(self, *_: object) -> None:
+        money.confirm_with(dict)
         self.engine.dispose()
 
 
@@ -77,7 +82,7 @@ def main() -> None:
     """Run the command line; what goes wrong is one line and an exit status, never a trace."""
     try:
         cli(standalone_mode=True)
-    except ConfigurationError as error:
+    except (ConfigurationError, money.CurrencyMismatchError) as error:
         _fail(str(error), status=2)
     except WalletHooksError as error:
         _fail(f"{error.code}: {error}")

@@ -1,7 +1,9 @@
 """Amounts: integers in minor units inside, decimal strings outside, never a float."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from iso4217 import Currency
@@ -21,7 +23,14 @@ class AmountError(MoneyError):
 
 
 class UnknownCurrencyError(MoneyError):
-    """Neither ISO 4217 nor the settings know the currency."""
+    """The currency is neither in ISO 4217 nor in the settings nor stored, or is not offered any more."""
+
+
+class CurrencyMismatchError(Exception):
+    """Stored amounts have other decimals than this process has for their currency.
+
+    The message is one line for operators. It is no MoneyError: nothing is wrong with what a caller sent.
+    """
 
 
 _AMOUNT = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))?", re.ASCII)
@@ -29,31 +38,110 @@ _NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{1,40}))?(?:[eE]([+-]?\d{1,2}))?", re.A
 _RATE = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
-_minor_units: dict[str, int] = {
-    currency.code: currency.exponent for currency in Currency if currency.exponent is not None
-}
+_ISO: Mapping[str, int] = {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
 
 
-def add_currencies(minor_units: Mapping[str, int]) -> None:
-    """Make currencies known beyond ISO 4217, each with its number of decimals (`{"BTC": 8}`).
+@dataclass(slots=True)
+class _Known:
+    """The currencies that this process knows, each with its number of decimals.
 
-    Raises MoneyError for one that is known with other decimals: every stored amount of it would change its meaning.
+    `offered` are ISO 4217's and the settings'. `stored` are those that the ledger keeps, also after they have left the
+    list; `mismatched` are stored with other decimals than they are offered with: what is wrong with each.
+    """
+
+    offered: Mapping[str, int] = field(default_factory=lambda: _ISO)
+    stored: dict[str, int] = field(default_factory=dict)
+    mismatched: dict[str, str] = field(default_factory=dict)
+    read_stored: Callable[[], Mapping[str, int]] = dict
+
+
+_known = _Known()
+
+
+def configure(minor_units: Mapping[str, int]) -> None:
+    """Offer these currencies beside ISO 4217's, each with its number of decimals (`{"BTC": 8}`), and no others.
+
+    Resets what was known of stored currencies. Raises MoneyError for one that ISO 4217 has with other decimals.
     """
     for code, scale in minor_units.items():
-        if _minor_units.setdefault(code, scale) != scale:
-            raise MoneyError(f"{code} has {_minor_units[code]} decimals, not {scale}")
+        if _ISO.get(code, scale) != scale:
+            raise MoneyError(f"{code} has {_ISO[code]} decimals, not {scale}")
+    _known.offered = {**_ISO, **minor_units}
+    _known.stored, _known.mismatched, _known.read_stored = {}, {}, dict
+
+
+def confirm_with(read_stored: Callable[[], Mapping[str, int]]) -> None:
+    """Have `decimals` ask for the stored currencies when it meets one that is not known to be stored.
+
+    So a process learns the currencies that another one is the first to use.
+    """
+    _known.read_stored = read_stored
+
+
+def learn(stored: Mapping[str, int]) -> None:
+    """Know these currencies as stored, with the decimals that their amounts were written with.
+
+    Raises CurrencyMismatchError, naming each that is offered with other decimals; amounts in it are neither read nor
+    written from then on.
+    """
+    problems = []
+    for code, scale in stored.items():
+        offered = _known.offered.get(code, scale)
+        if offered == scale:
+            _known.stored[code] = scale
+        else:
+            source = "ISO 4217 (library iso4217)" if code in _ISO else "WALLET_HOOKS_CURRENCIES"
+            problem = f"{code}: {source} says {offered} decimals, the ledger's amounts have {scale}"
+            _known.mismatched[code] = problem
+            _known.stored.pop(code, None)
+            problems.append(problem)
+    if problems:
+        raise CurrencyMismatchError("; ".join(problems))
 
 
 def is_currency(code: str) -> bool:
-    return code in _minor_units
+    """Whether amounts in it can be read and written. Raises CurrencyMismatchError."""
+    try:
+        decimals(code)
+    except UnknownCurrencyError:
+        return False
+    return True
+
+
+def is_offered(code: str) -> bool:
+    """Whether new business in it is taken. A stored currency that has left the list is known, but not offered."""
+    return code in _known.offered
+
+
+def check_offered(code: str) -> None:
+    """Raises UnknownCurrencyError unless new business in the currency is taken, and CurrencyMismatchError."""
+    decimals(code)
+    if not is_offered(code):
+        raise UnknownCurrencyError(f"currency {code!r} is not offered any more: it is not in WALLET_HOOKS_CURRENCIES")
 
 
 def decimals(currency: str) -> int:
-    """How many decimals the currency has. Raises UnknownCurrencyError."""
-    try:
-        return _minor_units[currency]
-    except KeyError:
-        raise UnknownCurrencyError(f"unknown currency {currency!r}") from None
+    """How many decimals the currency has. Raises UnknownCurrencyError, CurrencyMismatchError."""
+    scale = _known.stored.get(currency)
+    return _confirmed(currency) if scale is None else scale
+
+
+def decimals_here(currency: str) -> int:
+    """As `decimals`, as far as this process knows, without asking for what is stored."""
+    if currency in _known.mismatched:
+        raise CurrencyMismatchError(_known.mismatched[currency])
+    scale = _known.stored.get(currency, _known.offered.get(currency))
+    if scale is None:
+        raise UnknownCurrencyError(f"unknown currency {currency!r}")
+    return scale
+
+
+def _confirmed(currency: str) -> int:
+    if currency not in _known.mismatched:
+        stored = _known.read_stored()
+        with suppress(CurrencyMismatchError):  # of another currency; of this one, it is raised below
+            learn(stored)
+    return decimals_here(currency)
 
 
 def parse_amount(text: str, currency: str, *, maximum: int = MAX_AMOUNT) -> int:

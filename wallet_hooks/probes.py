@@ -5,8 +5,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from wallet_hooks import money
 from wallet_hooks.database import reading
 from wallet_hooks.database.migrating import head_revision
+from wallet_hooks.ledger.currencies import stored_currencies
 from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.telemetry import exposition
 
@@ -35,10 +37,17 @@ def _problem(engine: Engine) -> str | None:
     try:
         with reading(engine) as session:
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+            stored = stored_currencies(session.connection())
     except SQLAlchemyError:
         return "database unreachable or never migrated"
     head = head_revision()
-    return None if revision == head else f"database at migration {revision}, code at {head}"
+    if revision != head:
+        return f"database at migration {revision}, code at {head}"
+    try:
+        money.learn(stored)
+    except money.CurrencyMismatchError as error:
+        return str(error)
+    return None
 
 
 def _open_stakes(engine: Engine) -> bytes:

@@ -8,13 +8,29 @@ import sys
 import tempfile
 from typing import Any
 
+from wallet_hooks.database import open_engine
+from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.web.connections import announce_closing, discard_rest, has_leftovers
 
+
+def _checked() -> Settings:
+    """The settings. Checked here, once, is what would otherwise stop each worker with a trace.
+
+    Raises ConfigurationError.
+    """
+    settings = Settings.from_env()
+    engine = open_engine(settings)
+    currencies.start(engine, settings)
+    engine.dispose()
+    return settings
+
+
 try:
-    _settings = Settings.from_env()
+    _settings = _checked()
 except ConfigurationError as error:
-    sys.exit(f"wallet-hooks: {error}")
+    sys.stderr.write(f"wallet-hooks: {error}\n")
+    sys.exit(2)
 
 bind = _settings.listen
 # SQLite has one writer at a time, so a second process would only wait for the first one's lock.

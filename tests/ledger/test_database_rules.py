@@ -108,13 +108,15 @@ def test_sqlite_replaces_nothing_and_holds_whole_numbers(world: World, statement
     assert world.differences() == []
 
 
-@pytest.mark.parametrize("table", ["ledger_transaction", "ledger_entry", "ledger_account"])
+@pytest.mark.parametrize("table", ["ledger_transaction", "ledger_entry", "ledger_account", "ledger_currency"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET currency = 'USD'", "DELETE FROM {}", "TRUNCATE {}"])
 def test_history_is_never_changed(world: World, table: str, change: str) -> None:
     if change.startswith("TRUNCATE") and world.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no TRUNCATE")
     if table == "ledger_transaction":
         change = change.replace("currency = 'USD'", "booked_on = '2020-01-01'")
+    if table == "ledger_currency":
+        change = change.replace("currency = 'USD'", "decimals = 3")
     before = world.count(table)
     with pytest.raises(DBAPIError, match=r"refused|correction"), writing(world.engine) as session:
         session.execute(text(change.format(table)))
@@ -195,7 +197,7 @@ def test_a_balance_that_moved_although_it_was_read_is_not_written(world: World) 
         with reading(world.engine) as other:
             assert other.scalar(text("SELECT count(*) FROM ledger_account")) is not None
         wallet = chart.player(1, "EUR")
-        service.open_accounts(session, journal, [(chart.open_stakes(1, "XXX"), 1), (wallet, 1)])
+        service.open_accounts(session, journal, [(chart.open_stakes(1, "USD"), 1), (wallet, 1)])
         journal.held[wallet].version_read -= 1
         journal.post(posting)
         service.write(session, journal)

@@ -25,7 +25,11 @@ def stages_on(database_url: str) -> Iterator[Stages]:
     engine = open_engine(settings)
     with engine.connect() as connection:
         tables = connection.scalars(
-            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
+            text(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+                # What connections have found stored stays so.
+                " AND tablename NOT IN ('alembic_version', 'ledger_currency')"
+            )
         ).all()
     engine.dispose()
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -64,6 +64,7 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
         _check_own_money(session, customer, taken)
     if movement.kind == DEPOSIT:
         _check_open(customer, now=now)
+        _check_offered(customer)
         take_deposit(session, _player(session, customer), movement.amount, now=now)
     payment = Payment(
         brand_id=customer.brand_id,
@@ -160,6 +161,11 @@ def _check_own_money(session: Session, customer: Customer, amount: int) -> None:
 def _check_open(customer: Customer, *, now: datetime) -> None:
     if (closed := account_refusal(facts_of(customer), now=now)) is not None:
         raise RefusedError(closed, "the customer's account takes no new deposits")
+
+
+def _check_offered(customer: Customer) -> None:
+    if not money.is_offered(customer.currency):
+        raise RefusedError("currency_not_supported", f"no deposits in {customer.currency}: it is not offered any more")
 
 
 def _reserved(session: Session, customer: Customer, payment_id: int, wanted: str) -> Payment:

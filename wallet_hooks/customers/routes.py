@@ -209,7 +209,7 @@ ROUTES = (
 
 def _new_customer(given: dict[str, Any]) -> NewCustomer:
     currency = given["ccy_code"]
-    money.decimals(currency)
+    money.check_offered(currency)
     roles = given.get("roles", {"customer": True})
     if not roles.get("customer"):
         raise RefusedError("bad_roles", "everybody has the role customer")

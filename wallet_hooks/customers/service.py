@@ -178,7 +178,7 @@ def _open_with_balances(
 
 
 def _check(new: NewCustomer) -> None:
-    money.decimals(new.currency)
+    money.check_offered(new.currency)
     if not 0 < len(new.uid) <= 64 or not new.uid.isprintable():
         raise RefusedError("bad_uid", "a uid has 1 to 64 printable characters")
     check_username(new.username)

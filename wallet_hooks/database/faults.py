@@ -8,6 +8,8 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from wallet_hooks.money import CurrencyMismatchError
+
 
 class Fault(Enum):
     LOST = "lost"  # the database is away, or full, or the connection broke: nobody knows more
@@ -16,6 +18,7 @@ class Fault(Enum):
     DUPLICATE = "duplicate"  # a unique key was taken meanwhile
     OUT_OF_RANGE = "out_of_range"  # a number that no account can hold
     CLOSED_PERIOD = "closed_period"  # the accounting day was closed meanwhile
+    CURRENCY = "currency"  # stored amounts have other decimals than this process has for their currency
     OTHER = "other"
 
 
@@ -37,6 +40,8 @@ def fault_of(error: BaseException) -> Fault:
     """Sort an error of SQLAlchemy, psycopg, ADBC or sqlite3; anything else is OTHER."""
     if isinstance(error, PoolTimeoutError):
         return Fault.LATE
+    if isinstance(error, CurrencyMismatchError):
+        return Fault.CURRENCY
     if isinstance(error, DBAPIError):
         return Fault.LOST if error.connection_invalidated or error.orig is None else fault_of(error.orig)
     if isinstance(error, psycopg.Error | sqlite3.Error) and CLOSED_PERIOD_MESSAGE in str(error):

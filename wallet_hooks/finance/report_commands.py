@@ -29,6 +29,7 @@ from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, Break, M
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
+from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
 
 T = TypeVar("T")
@@ -122,8 +123,11 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
         yield engine
         return
     reports = open_engine(replace(settings, database_url=settings.reporting_database_url))
-    yield reports
-    reports.dispose()
+    currencies.learn_on_first_use(reports)
+    try:
+        yield reports
+    finally:
+        reports.dispose()
 
 
 @click.command()

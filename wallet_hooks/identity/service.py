@@ -18,6 +18,7 @@ from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.identity.policy import PRESETS, check_raises, read_policy, rules_in_force
 from wallet_hooks.identity.secrets import check_reference
+from wallet_hooks.ledger.currencies import keep
 
 
 def add_brand(
@@ -33,7 +34,7 @@ def add_brand(
 ) -> Brand:
     """Add a brand. Raises ConflictError where its id or client is taken, RefusedError for a bad value."""
     _check_name(client, "client")
-    money.decimals(currency)
+    money.check_offered(currency)
     if corrections not in CORRECTIONS:
         raise RefusedError("bad_value", f"corrections are one of {', '.join(CORRECTIONS)}")
     try:
@@ -47,6 +48,7 @@ def add_brand(
     brand = Brand(id=id_, client=client, currency=currency, timezone=timezone, day_start=day_start, policy=rules)
     session.add(brand)
     session.flush()
+    keep(session, [currency])
     return brand
 
 
@@ -91,8 +93,9 @@ def set_policy(session: Session, *, client: str, preset: str | None, rules: Any)
         raise RefusedError("bad_policy", f"preset: {preset!r} is none of {', '.join(PRESETS)}")
     if not isinstance(rules, dict):
         raise RefusedError("bad_policy", "an object of rules is expected")
-    read_policy(rules)
+    policy = read_policy(rules)
     check_raises(read_policy(rules_in_force(preset, rules)))
+    keep(session, [code for _, code in (*policy.caps, *policy.defaults)])
     brand.policy = {**brand.policy, "preset": preset, "limits": rules}
 
 

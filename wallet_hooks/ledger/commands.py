@@ -24,7 +24,7 @@ def rate() -> None:
 def set_rate(engine: Engine, source: str, target: str, rate_: str) -> None:
     """One unit of SOURCE is worth RATE units of TARGET from now on (`rate set GBP EUR 1.17`)."""
     for currency in (source, target):
-        money.decimals(currency)
+        money.check_offered(currency)
     if source == target or not re.fullmatch(r"[\d.]+", rate_):
         raise RefusedError("rate", "two currencies and a positive decimal are expected")
     with writing(engine) as session:

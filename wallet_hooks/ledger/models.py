@@ -20,6 +20,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime
 
 
+class StoredCurrency(Base):
+    """A currency that stored amounts are in, with the decimals that they were written with. It is never changed."""
+
+    __tablename__ = "ledger_currency"
+    __table_args__ = (CheckConstraint("decimals BETWEEN 0 AND 8", name="decimals"),)
+
+    code: Mapped[str] = mapped_column(Key(6), primary_key=True)
+    decimals: Mapped[int] = mapped_column(SmallInteger)
+
+
 class Account(Base):
     """A ledger account: one row per name and currency.
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.database import Call, Either, RowStatement, as_day, run_together, write_at_once
 from wallet_hooks.errors import ConflictError
+from wallet_hooks.ledger.currencies import keep
 from wallet_hooks.ledger.journal import AccountName, Journal, Posting
 from wallet_hooks.ledger.models import ExchangeRate, Transaction
 from wallet_hooks.ledger.queries import HELD_ACCOUNTS, HOUSE_ACCOUNTS, held_accounts, house_accounts
@@ -88,8 +89,10 @@ def prepare(session: Session, *, count: int, recorded_at: datetime) -> Journal:
 def open_accounts(session: Session, journal: Journal, accounts: Iterable[tuple[AccountName, int | None]]) -> None:
     """Make sure that accounts exist and are in the journal, each with the customer who holds it or None.
 
-    The caller holds the locks of those customers.
+    The caller holds the locks of those customers. Keeps the accounts' currencies (see `currencies.keep`).
     """
+    accounts = list(accounts)
+    keep(session, {account.currency for account, _ in accounts})
     missing = [pair for pair in dict.fromkeys(accounts) if pair[0] not in journal.held | journal.house]
     if not missing:
         return

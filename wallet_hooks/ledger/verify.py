@@ -88,6 +88,11 @@ CHECKS: tuple[Check, ...] = (
         " AND (a.holder_id IS NULL) = (e.version IS NULL) WHERE a.id IS NULL ORDER BY e.transaction_id",
     ),
     _check(
+        "an account's currency has its decimals stored",
+        "SELECT 'account ' || a.name || ' ' || a.currency, 'no decimals' FROM ledger_account a"
+        " WHERE NOT EXISTS (SELECT 1 FROM ledger_currency c WHERE c.code = a.currency) ORDER BY a.id",
+    ),
+    _check(
         "a balance equals the sum of its entries",
         "SELECT 'account ' || a.name || ' ' || a.currency,"
         " 'balance ' || a.balance || ', entries ' || coalesce(e.total, 0) FROM ledger_account a"

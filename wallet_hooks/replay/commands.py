@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wallet_hooks import money
 from wallet_hooks.replay import reports
 from wallet_hooks.replay.capture_commands import record, redact
 from wallet_hooks.replay.converting import as_curl, as_har
@@ -43,6 +44,7 @@ class _Fixtures(click.Group):
 @click.group(cls=_Fixtures)
 def replay() -> None:
     """Fixtures of callbacks: run them against a service, and make them of what was received."""
+    money.confirm_with(dict)  # cases are played on databases of their own
     log_errors_alone()  # a line a callback would drown what is told of the cases
 
 

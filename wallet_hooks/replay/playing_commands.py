@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
+from wallet_hooks.ledger import currencies
 from wallet_hooks.replay import reports
 from wallet_hooks.replay.fixture import Sequence as Cases
 from wallet_hooks.replay.fixture import read_cases, write_cases
@@ -146,7 +147,8 @@ def _accepted(one: Played) -> dict[str, Any]:
 def _stages(target: str | None, database: str | None) -> AbstractContextManager[Stages | None]:
     if database is None:
         return throw_away_stages() if target is None else nullcontext(None)
-    return stages(replace(Settings.from_env(), database_url=database), lambda stage: None, durable=True)
+    settings = replace(Settings.from_env(), database_url=database)
+    return stages(settings, lambda stage: currencies.learn_on_first_use(stage.engine), durable=True)
 
 
 def _write_reports(

@@ -68,7 +68,7 @@ def place(request: PlaceBets, book: Book) -> Accepted | Declined:
             refusal = "bet_cancelled"
         elif (refusal := _try(bet, trial)) is not None:
             _refuse(bet, book, refusal)
-        if refusal == "conflict":
+        if refusal in ("conflict", "try_again"):
             return Declined(refusal)
         if refusal is not None:
             return Declined(refusal, ((bet.key.uid, refusal),) if len(request.bets) > 1 else ())
@@ -78,13 +78,22 @@ def place(request: PlaceBets, book: Book) -> Accepted | Declined:
 
 def bet_fingerprint(bet: PlaceBet) -> str:
     """The facts that a repeated bet must bring again: user, amount, currency and pool."""
-    amount = bet.amount_sent if bet.amount is None else bet.amount
+    return _fingerprint(bet, bet.amount_sent if bet.amount is None else bet.amount)
+
+
+def _fingerprint(bet: PlaceBet, amount: int | str) -> str:
     return fingerprint(bet.user_uid, amount, bet.currency, bet.pool_uid)
 
 
 def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
     """None where the bet was taken with the same facts, and its stake is held or was settled."""
-    if wager.fingerprint != bet_fingerprint(bet):
+    if wager.currency is None:  # it was unknown then, and the amount stored as it was sent
+        facts = _fingerprint(bet, bet.amount_sent)
+    elif wager.currency == bet.currency and bet.amount is None:
+        return "try_again"  # another process was the first to use it, after this request was read
+    else:
+        facts = bet_fingerprint(bet)
+    if wager.fingerprint != facts:
         return "conflict"
     return "bet_cancelled" if wager.status == "cancelled" else wager.refusal
 
@@ -96,7 +105,8 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
         return "customer_unknown"
     if (refusal := _standing_refusal(bet, customer, trial.book)) is not None:
         return refusal
-    home = None if bet.amount is None else trial.book.cost(bet.amount, bet.currency, customer)
+    is_offered = money.is_offered(bet.currency) and money.is_offered(customer.currency)
+    home = trial.book.cost(bet.amount, bet.currency, customer) if is_offered and bet.amount is not None else None
     if home is None:
         return "currency_not_supported"
     cost, rate = home
@@ -144,7 +154,6 @@ def _refuse(bet: PlaceBet, book: Book, refusal: str) -> None:
 
 
 def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerState:
-    known_currency = money.is_currency(bet.currency)
     return WagerState(
         key=bet.key,
         user_uid=bet.user_uid,
@@ -153,7 +162,7 @@ def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerSt
         refusal=None,
         fingerprint=bet_fingerprint(bet),
         pool_uid=bet.pool_uid,
-        currency=bet.currency if known_currency else None,
+        currency=None if bet.amount is None else bet.currency,
         stake=bet.amount,
         cost=None,
         home_currency=None,

@@ -20,6 +20,7 @@ from wallet_hooks.identity.countries import COUNTRY_RULES, country_rules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger import service as ledger
+from wallet_hooks.ledger.currencies import keep
 from wallet_hooks.ledger.journal import AccountName
 from wallet_hooks.ledger.queries import (
     CURRENT_RATES,
@@ -209,8 +210,16 @@ def _open_book(session: Session, requests: Sequence[Request], brands: Mapping[st
     book = Book(now, brands, customer_facts(customers), wager_states(wagers), journal)
     book.early_cancels = {(BetKey(*key), user_uid) for *key, user_uid in cancels}
     book.country_rules = country_rules(others[0]) if has_stakes else {}
+    keep(session, _currencies(requests, book))
     _look_closer(session, book, requests)
     return book
+
+
+def _currencies(requests: Sequence[Request], book: Book) -> set[str]:
+    """The currencies of the amounts that were read from the requests, and of the customers' balances."""
+    stakes = {bet.currency for bet in _of_kind(PlaceBets, requests) if bet.amount is not None}
+    payouts = {bet.currency for bet in _of_kind(SettleBets, requests) if bet.payout is not None}
+    return stakes | payouts | {customer.currency for customer in book.customers.values()}
 
 
 def _look_closer(session: Session, book: Book, requests: Sequence[Request]) -> None:

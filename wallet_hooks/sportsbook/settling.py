@@ -25,7 +25,8 @@ def settle(bet: SettleBet, book: Book) -> str | None:
     if (refusal := _unsettleable(bet, wager, book)) is not None:
         return refusal
     assert wager is not None
-    assert bet.payout is not None, "a wager that was taken has a currency that is known"
+    if bet.payout is None:
+        return "try_again"  # another process was the first to use the currency, after this request was read
     for contradiction in _contradictions(bet, wager):
         book.raise_exception("contradictory_settlement", bet.key, contradiction)
     outcome = outcome_of(bet.payout, bet.result, wager)

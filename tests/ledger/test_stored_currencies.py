@@ -1,0 +1,327 @@
+"""What a stored amount means is stored with it: contradictions, first uses, processes that learn, the migration."""
+
+import json
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from unittest.mock import patch
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from tests.desk import Desk
+from tests.finance.tampering import tampered
+from tests.ledger.bitcoin import BTC, LISTED, OF_BEA, SIX, bitcoins, list_bitcoin, unlist_bitcoin, won
+from tests.service import post, served
+from tests.test_commands import GUNICORN, Shell
+from tests.world import OK, World, bet, error, refund
+from wallet_hooks import clock, money
+from wallet_hooks.app import create_app
+from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.database.migrating import downgrade, upgrade
+from wallet_hooks.identity.directory import read_directory
+from wallet_hooks.identity.service import set_policy
+from wallet_hooks.ledger import currencies
+from wallet_hooks.ledger.currencies import keep
+from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.settings import ConfigurationError
+from wallet_hooks.sportsbook.bets import BetKey, PlaceBet, PlaceBets, SettleBet, SettleBets
+from wallet_hooks.sportsbook.bets import Request as Asked
+from wallet_hooks.sportsbook.routes import render
+from wallet_hooks.sportsbook.service import Callback, answer
+
+MIGRATION = next((Path(__file__).parents[2] / "migrations" / "versions").glob("*_stored_currencies.py"))
+
+
+def decimals_stored(world: World) -> dict[str, int]:
+    with reading(world.engine) as session:
+        return currencies.stored_currencies(session.connection())
+
+
+def store_elsewhere(world: World, decimals: int) -> None:
+    """As another process does that is the first to use the currency."""
+    with world.engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO ledger_currency (code, decimals) VALUES ('BTC', {decimals})"))
+
+
+def test_other_decimals_stop_the_start(unlisted: World) -> None:
+    unlisted.configure(currencies={"BTC": 6})
+    with pytest.raises(ConfigurationError, match=r"BTC: WALLET_HOOKS_CURRENCIES says 6 decimals, .* have 8"):
+        create_app(unlisted.settings)
+
+
+def test_another_standard_stops_the_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(money, "_ISO", {**money._ISO, "EUR": 3})
+    with pytest.raises(ConfigurationError, match=r"EUR: ISO 4217 .* says 3 decimals, the ledger's amounts have 2"):
+        create_app(world.settings)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["verify"],
+        ["exceptions", "list"],
+        ["customer", "show", *OF_BEA],
+        ["customer", "create", "--brand", "acme", "--uid", "9", "--username", "z", "--currency", "EUR"],
+        ["db", "upgrade"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_other_decimals_stop_every_command_with_one_line(unlisted: World, shell: Shell, command: list[str]) -> None:
+    before = unlisted.count("customer")
+    ran = shell.run(*command, **SIX)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert re.fullmatch("wallet-hooks: BTC: .* 6 decimals, the ledger's amounts have 8\n", ran.stderr)
+    assert unlisted.count("customer") == before
+
+
+def test_a_reporting_database_is_looked_at_as_well(unlisted: World, shell: Shell, tmp_path: Path) -> None:
+    url = unlisted.settings.database_url
+    command = ["export", "journal", "--from", "2000-01-01", "--format", "csv", "-o", str(tmp_path / "journal.csv")]
+    assert shell.run(*command, WALLET_HOOKS_REPORTING_DATABASE_URL=url, **SIX).returncode == 2
+    assert shell.run(*command, WALLET_HOOKS_REPORTING_DATABASE_URL=url).returncode == 0
+
+
+def test_commands_that_need_no_database_open_none(tmp_path: Path) -> None:
+    shell = Shell(f"sqlite:///{tmp_path / 'none.db'}")
+    fixture = Path(__file__).parents[1] / "fixtures" / "callbacks" / "currencies" / "yen-win.json"
+    for command in (["customer", "show", "--help"], ["replay", "lint", str(fixture)], ["replay", "run", str(fixture)]):
+        assert shell.run(*command, **LISTED).returncode == 0
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_gunicorn_stops_with_one_line(unlisted: World) -> None:
+    ran = subprocess.run(
+        [GUNICORN, "-c", "python:wallet_hooks.server", "-b", "127.0.0.1:0", "wsgi:app"],
+        env=Shell(unlisted.settings.database_url).environment | SIX, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines() == [
+        "wallet-hooks: BTC: WALLET_HOOKS_CURRENCIES says 6 decimals, the ledger's amounts have 8"
+    ]
+
+
+def test_a_running_process_is_not_ready_and_takes_nothing_in_it(world: World) -> None:
+    world.configure(currencies={"BTC": 6})
+    assert world.client.get("/readyz").status_code == 200
+    store_elsewhere(world, 8)
+    response = world.client.get("/readyz")
+    problem = "BTC: WALLET_HOOKS_CURRENCIES says 6 decimals, the ledger's amounts have 8"
+    assert (response.status_code, response.json) == (503, {"status": problem})
+    assert world.place(bet(1, "0.1", currency="BTC")) == error(503, "try_again")
+    assert world.place(bet(2)) == OK
+    assert world.count("wager") == 1
+
+
+def test_a_bet_finds_out_by_itself(world: World) -> None:
+    """Nobody has called /readyz, and the ledger was asked before the other process came."""
+    world.configure(currencies={"BTC": 6})
+    assert world.app
+    money.confirm_with(dict)
+    store_elsewhere(world, 8)
+    assert world.place(bet(1, "0.1", currency="BTC")) == error(503, "try_again")
+    assert world.count("wager") == 0
+    assert world.client.get("/readyz").status_code == 503
+
+
+def test_every_api_answers_503_for_it(desk: Desk) -> None:
+    world = desk.world
+    world.configure(currencies={"BTC": 6})
+    assert world.app
+    session = {"x-auth-token": desk.token("ann")}
+    store_elsewhere(world, 8)
+    new = {"username": "zed", "password": "passw0rd1", "ccy_code": "BTC", "group_id": desk.group}
+    reply = desk.call("boss", "POST", "/v1/customers/", new)
+    assert (reply.status, reply.body["code"]) == (503, "try_again")
+    assert world.client.get("/gateway/limits/v1/meta-data/1007/BTC", headers=session).status_code == 503
+    token = desk.api_token("finance")
+    path = "/finance/exports/journal.xero?currency=BTC"
+    assert world.client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 503
+
+
+# The first use, and processes that learn of it
+
+
+def test_what_is_used_is_stored_and_nothing_else(world: World) -> None:
+    assert decimals_stored(world) == {"EUR": 2}
+    world.customer("8", currency="JPY", balance="5")
+    assert decimals_stored(world) == {"EUR": 2, "JPY": 0}
+
+
+def test_a_first_use_that_is_rolled_back_is_none(world: World) -> None:
+    with pytest.raises(ZeroDivisionError), writing(world.engine) as session:
+        keep(session, ["KWD"])
+        raise ZeroDivisionError
+    assert decimals_stored(world) == {"EUR": 2}
+    with writing(world.engine) as session:
+        keep(session, ["KWD"])
+    assert decimals_stored(world) == {"EUR": 2, "KWD": 3}
+
+
+def test_a_currency_that_is_stored_costs_no_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        with writing(world.engine) as session:
+            keep(session, ["KWD", "EUR"])
+    monkeypatch.delattr(currencies, "run_together")
+    with writing(world.engine) as session:
+        keep(session, ["EUR", "KWD"])
+
+
+def test_many_may_be_the_first(world: World) -> None:
+    engines = [open_engine(world.settings) for _ in range(8)]
+    barrier = Barrier(len(engines))
+
+    def use(number: int) -> None:
+        barrier.wait()
+        with writing(engines[number]) as session:
+            keep(session, ["KWD", "JPY"] if number % 2 else ["JPY", "KWD"])
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        list(pool.map(use, range(len(engines))))
+    assert decimals_stored(world) == {"EUR": 2, "KWD": 3, "JPY": 0}
+    for engine in engines:
+        engine.dispose()
+
+
+def test_of_two_first_uses_with_other_decimals_one_is_refused(world: World) -> None:
+    """The second waits until the first has committed, and then finds its decimals."""
+    money.configure({"BTC": 6})
+    waiting = Barrier(2)
+
+    def use() -> None:
+        waiting.wait()
+        with writing(world.engine) as session:
+            keep(session, ["BTC"])
+
+    with ThreadPoolExecutor(1) as pool:
+        with world.engine.begin() as connection:
+            connection.execute(text("INSERT INTO ledger_currency (code, decimals) VALUES ('BTC', 8)"))
+            second = pool.submit(use)
+            waiting.wait()
+        with pytest.raises(money.CurrencyMismatchError):
+            second.result()
+    assert decimals_stored(world)["BTC"] == 8
+
+
+def run_listed(world: World, *command: str) -> None:
+    """A command of another process, which lists the currency."""
+    environment = Shell(world.settings.database_url).environment | LISTED
+    program = [sys.executable, "-c", "from wallet_hooks.cli import main; main()", *command]
+    subprocess.run(program, env=environment, check=True, capture_output=True)
+
+
+def test_a_running_process_learns_what_another_one_uses_first(world: World, tmp_path: Path) -> None:
+    assert world.place(bet(100)) == OK, "it runs"
+    run_listed(
+        world, "customer", "create", "--brand", "acme", "--uid", "8", "--username", "bea", "--currency", "BTC",
+        "--role", "bet_placer",
+    )  # fmt: skip
+    run_listed(world, "cashier", "deposit", *OF_BEA, "--amount", "1", "--reference", "R")
+    with served(world.settings.database_url, tmp_path, WALLET_HOOKS_CURRENCIES="BTC=8") as (url, _):
+        for uid in (1, 2):
+            assert post(url, "/bets", {"bets": [bitcoins(uid)]}) == OK
+    assert world.place(bitcoins(1)) == OK
+    assert world.place(bitcoins(4)) == error(402, "currency_not_supported")
+    assert world.place(bet(5, user=8)) == error(402, "currency_not_supported")
+    assert world.settle(won(1)) == OK
+    assert world.cancel(refund(2, user="8")) == OK
+    assert world.client.get("/readyz").status_code == 200
+    assert world.balance("8") == "1.00000015"
+    assert world.differences() == []
+
+
+def test_two_processes_use_it_first_at_once(world: World, tmp_path: Path) -> None:
+    with writing(world.engine) as session:
+        set_rate(session, source="BTC", target="EUR", rate="100000", now=clock.now())
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    with (
+        served(world.settings.database_url, tmp_path / "one", WALLET_HOOKS_CURRENCIES="BTC=8") as (one, _),
+        served(world.settings.database_url, tmp_path / "other", WALLET_HOOKS_CURRENCIES="BTC=8") as (other, _),
+        ThreadPoolExecutor(8) as pool,
+    ):
+        bets = [{"bets": [bet(n, "0.00001", currency="BTC")]} for n in range(8)]
+        replies = list(pool.map(lambda n: post((one, other)[n % 2], "/bets", bets[n]), range(8)))
+    assert replies == [OK] * 8
+    assert decimals_stored(world) == {"EUR": 2, "BTC": 8}
+    assert world.balance() == "92.00"
+    assert world.client.get("/readyz").status_code == 200
+
+
+KEY = BetKey("betflex", "acme", "1")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        SettleBets((SettleBet(KEY, "8", "BTC", None, None),)),
+        PlaceBets((PlaceBet(KEY, "8", None, "501", "BTC", None, "0.00000010", None),)),
+    ],
+    ids=["settlement", "bet"],
+)
+def test_what_was_read_before_its_currency_was_known_is_to_come_again(world: World, asked: Asked) -> None:
+    list_bitcoin(world)
+    brands = read_directory(world.engine).brands
+    with writing(world.engine) as session:
+        callback = Callback("0" * 32, "/", asked, brands, "", b"", clock.now(), clock.monotonic())
+        (given,) = answer(session, [callback], render=render, now=clock.now())
+    assert given.status == 503
+    assert world.wager(1)["status"] == "open"
+
+
+def test_a_body_of_unknown_currencies_costs_one_query(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert world.app
+    monkeypatch.setattr(currencies, "_LIFETIME", 3600)
+    with patch.object(currencies, "stored_currencies", wraps=currencies.stored_currencies) as read:
+        reply = world.place(*[bet(n, currency="QQQ", overdraw="1") for n in range(500)])
+    assert (reply.status, read.call_count) == (402, 1)
+
+
+# Proof, and the migration
+
+
+def test_verify_finds_an_account_whose_decimals_are_lost(world: World, shell: Shell) -> None:
+    tampered(world, "DELETE FROM ledger_currency")
+    ran = shell.run("verify", "--json")
+    assert ran.returncode == 1
+    rule = "an account's currency has its decimals stored"
+    assert {"rule": rule, "where": "account players:1:UK EUR", "what": "no decimals"} in json.loads(ran.stdout)
+
+
+def before_the_migration(world: World) -> None:
+    down = re.search(r'down_revision = "(\w+)"', MIGRATION.read_text())
+    assert down is not None
+    downgrade(world.engine, down[1])
+
+
+def test_the_migration_fills_in_what_is_in_use(unlisted: World) -> None:
+    money.configure({"BTC": 8, "DOGE": 4, "USDT": 6})
+    with writing(unlisted.engine) as session:
+        set_policy(session, client="acme", preset=None, rules={"caps": {"bet": {"USDT": "5"}}})
+    unlisted.brand("coins", id_=9, currency="DOGE")
+    before = decimals_stored(unlisted)
+    before_the_migration(unlisted)
+    upgrade(unlisted.engine)
+    assert decimals_stored(unlisted) == before == {"EUR": 2, "BTC": 8, "DOGE": 4, "USDT": 6}
+
+
+def test_the_migration_stops_where_nobody_knows_the_decimals(unlisted: World, shell: Shell) -> None:
+    before_the_migration(unlisted)
+    ran = shell.run("db", "upgrade")
+    assert ran.returncode == 2
+    assert re.fullmatch("wallet-hooks: BTC is in use, but neither .* list it there .*\n", ran.stderr)
+    assert shell.run("db", "upgrade", **LISTED).returncode == 0
+    shell.ok("customer", "show", *OF_BEA)
+    unlist_bitcoin(unlisted)
+    assert unlisted.settle(won(1)) == OK
+
+
+def test_a_database_that_is_away_or_not_migrated_does_not_stop_the_start(world: World, tmp_path: Path) -> None:
+    url = make_url(world.settings.database_url)
+    away = url.set(database=f"{url.database}-none" if url.get_backend_name() == "postgresql" else str(tmp_path / "x"))
+    world.configure(database_url=away.render_as_string(hide_password=False), currencies=BTC)
+    assert world.client.get("/readyz").status_code == 503
