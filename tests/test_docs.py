@@ -1,9 +1,9 @@
 """README.md and docs/: every command runs as it is written and prints what the page shows, and names what exists.
 
-A fenced block ```` ```sh ```` runs on a database with the demo's data, beside a service on it, after README's first bet.
-The blocks of a page share one shell. ```` ```sh empty ```` runs on a migrated database without data and without a
-service, ```` ```sh not-run ```` is for a reader's own machine and is not run; commands and options are checked in all of
-them. A ```` ```text ```` block that follows is what the block prints, where `…` stands for anything.
+A fenced block ```` ```sh ```` runs on a database with the demo's data, beside a service on it, after README's first
+bet; the blocks of a page share one shell. ```` ```sh empty ```` runs on a database without data and without a service.
+```` ```sh not-run ```` is for a reader's own machine and is not run. Commands and options are checked in all of them. A
+```` ```text ```` block that follows is what the block prints, where `…` stands for anything.
 """
 
 import os
