@@ -25,6 +25,7 @@ from wallet_hooks.finance.exports import FORMATS
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.identity.policy import PRESETS, Policy
 from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook.messages import CODES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -181,6 +182,11 @@ def test_operations_lists_every_setting_and_no_other() -> None:
 
 def test_finance_lists_every_report_and_format() -> None:
     assert {*REPORTS, *FORMATS} <= _documented("finance.md")
+
+
+def test_callbacks_lists_every_code() -> None:
+    page = (ROOT / "docs/protocols/callbacks.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"[a-zA-Z_]+", page)) >= CODES
 
 
 def test_limits_lists_every_rule_of_a_policy_and_every_preset() -> None:

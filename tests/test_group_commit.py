@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from wallet_hooks.database import open_engine, reading
 from wallet_hooks.errors import TryAgainError
@@ -35,7 +34,7 @@ class Work:
         self.started = threading.Event()
         self.go_on = threading.Event()
 
-    def __call__(self, session: Session, numbers: Sequence[int]) -> list[int]:
+    def __call__(self, connection: Connection, numbers: Sequence[int]) -> list[int]:
         self.groups.append(list(numbers))
         if len(self.groups) == 1:
             self.started.set()
@@ -43,7 +42,7 @@ class Work:
         for number in numbers:
             if number < 0:
                 raise ValueError(f"bad {number}")
-            session.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
+            connection.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
         return [number * 2 for number in numbers]
 
 
@@ -130,7 +129,7 @@ def test_who_waits_too_long_leaves_with_nothing_written(engine: Engine) -> None:
 def test_a_lost_connection_fails_the_group_and_the_next_one_works(engine: Engine) -> None:
     calls = []
 
-    def work(session: Session, numbers: Sequence[int]) -> list[int]:
+    def work(connection: Connection, numbers: Sequence[int]) -> list[int]:
         calls.append(list(numbers))
         if len(calls) == 1:
             full = sqlite3.OperationalError("database or disk is full")
@@ -161,10 +160,10 @@ def test_an_answer_is_given_only_after_its_commit(engine: Engine) -> None:
 def test_storm_with_short_patience_answers_everyone(engine: Engine) -> None:
     """Withdrawals, hand-overs and late wake-ups race; nobody hangs, and what was answered is what is stored."""
 
-    def work(session: Session, numbers: Sequence[int]) -> list[int]:
+    def work(connection: Connection, numbers: Sequence[int]) -> list[int]:
         time.sleep(0.002)
         for number in numbers:
-            session.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
+            connection.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
         return [number * 2 for number in numbers]
 
     commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=1000, patience=0.003, largest_group=3)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from wallet_hooks import clock, money
 from wallet_hooks.app import create_app
 from wallet_hooks.cashier.service import Movement, move
-from wallet_hooks.customers.queries import customer_by_uid, standings
+from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.exceptions import service as exceptions
@@ -21,7 +21,7 @@ from wallet_hooks.identity.service import add_brand, add_provider, brand_by_clie
 from wallet_hooks.ledger.verify import Difference
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import queries
-from wallet_hooks.sportsbook.bets import BetKey
+from wallet_hooks.sportsbook.messages import BetKey
 
 Item = dict[str, Any]
 OK = (200, {"status": "OK"})
@@ -138,12 +138,12 @@ class World:
     def balance(self, uid: str = "7", *, client: str = "acme") -> str:
         with reading(self.engine) as session:
             found, _ = customer_by_uid(session, client=client, uid=uid)
-            return money.format_amount(standings(session, [found])[found.id].balance, found.currency)
+            return money.format_amount(balances_of_customers(session, [found])[found.id].balance, found.currency)
 
     def open_stakes(self, uid: str = "7", *, client: str = "acme") -> str:
         with reading(self.engine) as session:
             found, _ = customer_by_uid(session, client=client, uid=uid)
-            return money.format_amount(standings(session, [found])[found.id].open_stakes, found.currency)
+            return money.format_amount(balances_of_customers(session, [found])[found.id].open_stakes, found.currency)
 
     def wager(self, uid: Any = 9, *, client: str = "acme", game: str = "betflex") -> dict[str, Any]:
         with reading(self.engine) as session:

@@ -1,13 +1,9 @@
-"""The roof: the Flask application, put together from its rooms."""
+"""The app factory: wires engines, blueprints and error handlers."""
 
-import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
 from flask import Flask, Response, request
-from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException
 
 from wallet_hooks import clock, openapi, probes
 from wallet_hooks.bookies import routes as bookies
@@ -24,11 +20,10 @@ from wallet_hooks.limits import routes as limits
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
-from wallet_hooks.telemetry import LOG, start_logging
+from wallet_hooks.telemetry import start_logging
+from wallet_hooks.web import api
 from wallet_hooks.web.countries import Countries
-from wallet_hooks.web.requests import TEST_CLOCK_HEADER, new_request_id
-
-_V1 = "/v1/"
+from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
 
 def create_app(settings: Settings) -> Flask:
@@ -41,7 +36,8 @@ def create_app(settings: Settings) -> Flask:
     countries = Countries(settings.geoip_file)
     office = Office(engine=open_engine(settings), settings=settings, countries=countries)
     app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "office": office.engine}
-    app.register_blueprint(callbacks.Callbacks(engine, settings, countries).blueprint())
+    endpoints = callbacks.Callbacks(engine, settings, countries).endpoints()
+    app.register_blueprint(api.blueprint(callbacks.CALLBACKS_API, endpoints, settings))
     for name, routes in (
         ("customers", customers.ROUTES),
         ("bookies", bookies.ROUTES),
@@ -50,14 +46,13 @@ def create_app(settings: Settings) -> Flask:
     ):
         app.register_blueprint(protocol.blueprint(name, routes, office))
     app.register_blueprint(limits.blueprint(office))
-    app.register_blueprint(finance.blueprint(office.engine, reports, _account_codes(settings)))
+    app.register_blueprint(finance.blueprint(office.engine, reports, _account_codes(settings), settings))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
         app.after_request(_tell_clock)
-    app.register_error_handler(HTTPException, partial(callbacks.answer_http_error, envelope=_envelope))
-    app.register_error_handler(Exception, _answer_defect)
+    api.register_error_handlers(app, [protocol.V1, limits.LIMITS, finance.FINANCE, callbacks.CALLBACKS_API])
     currencies.start(engine, settings)  # last: it leaves a connection open
     return app
 
@@ -82,34 +77,3 @@ def _account_codes(settings: Settings) -> AccountCodes:
         return configured_codes(settings)
     except RefusedError as error:
         raise ConfigurationError(f"WALLET_HOOKS_ACCOUNT_CODES_FILE: {error}") from None
-
-
-def _answer_defect(error: Exception) -> Response:
-    """A defect of ours: logged with its trace under an id that the answer carries, and told without it."""
-    request_id = new_request_id(clock.now())
-    _log_defect(request_id, error)
-    response = _envelope("internal_error", 500)
-    response.headers["X-Request-Id"] = request_id
-    return response
-
-
-def _envelope(code: str, status: int) -> Response:
-    """A refusal in the envelope of the room that the path belongs to."""
-    if request.path.startswith(_V1):
-        return protocol.error_response(code, status)
-    if request.path.startswith(limits.PREFIX):
-        if status == 500:
-            return limits.defect_response()
-        return limits.error_response(code.replace("_", " "), code, status)
-    return callbacks.error_response(code, status)
-
-
-def _log_defect(request_id: str, error: Exception) -> None:
-    """With its trace; of a database's error not its words, which quote rows that may hold secrets."""
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None)
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        name = type(error.orig).__name__
-        LOG.error("defect", request_id=request_id, path=str(request.url_rule), error=name, state=state, trace=trace)
-    else:
-        LOG.error("defect", request_id=request_id, path=str(request.url_rule), exc_info=error)

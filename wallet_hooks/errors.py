@@ -42,6 +42,8 @@ class UnauthenticatedError(WalletHooksError):
 class SessionExpiredError(UnauthenticatedError):
     """The caller's session was not used for too long."""
 
+    code = "session_expired"
+
 
 class NotFoundError(WalletHooksError):
     """What was named does not exist."""

@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy import Engine
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine
 
 from wallet_hooks import clock
-from wallet_hooks.database import Fault, fault_of, has_row_locks, wait_briefly, writing
+from wallet_hooks.database import Fault, fault_of, has_row_locks, wait_briefly
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
 
@@ -52,7 +51,7 @@ class _Seat(Generic[Request, Answer]):
 
 
 class GroupCommit(Generic[Request, Answer]):
-    """Runs `work(session, requests)`, which returns one answer a request, in as few transactions as there can be.
+    """Runs `work(connection, requests)`, which returns one answer a request, in as few transactions as there can be.
 
     `patience` is in seconds: a request that could not start by then leaves the queue, with nothing written.
     """
@@ -60,7 +59,7 @@ class GroupCommit(Generic[Request, Answer]):
     def __init__(
         self,
         engine: Engine,
-        work: Callable[[Session, Sequence[Request]], Sequence[Answer]],
+        work: Callable[[Connection, Sequence[Request]], Sequence[Answer]],
         *,
         queue_size: int,
         patience: float,
@@ -157,10 +156,10 @@ class GroupCommit(Generic[Request, Answer]):
         for attempt in range(1, _ATTEMPTS + 1):
             started = clock.monotonic()
             try:
-                with writing(self._engine) as session:
+                with self._engine.begin() as connection:
                     if briefly:
-                        wait_briefly(session)
-                    answers = self._work(session, requests)
+                        wait_briefly(connection)
+                    answers = self._work(connection, requests)
                 break
             except Exception as error:
                 if attempt == _ATTEMPTS or fault_of(error) not in _WORTH_RETRYING:

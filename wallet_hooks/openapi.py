@@ -13,7 +13,7 @@ from flask import Blueprint, Response, jsonify, render_template
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
-from wallet_hooks.customers.protocol import Route
+from wallet_hooks.customers.protocol import V1Route
 from wallet_hooks.customers.schemas import Pair, Percent, Roles
 from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.exports import FORMATS
@@ -142,7 +142,7 @@ def _callback(path: str, shape: type, summary: str) -> dict[str, Any]:
     }
 
 
-def _call(route: Route) -> dict[str, Any]:
+def _call(route: V1Route) -> dict[str, Any]:
     """A call under /v1: one envelope for all answers, whose `data` each call describes in its summary."""
     answers = {status: {"description": text} for status, text in _V1_ANSWERS.items()}
     if route.is_open:

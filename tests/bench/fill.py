@@ -4,12 +4,12 @@ import multiprocessing
 
 from tests.bench import load
 from wallet_hooks import clock
-from wallet_hooks.database import open_engine, writing
+from wallet_hooks.database import open_engine
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.settings import Settings
-from wallet_hooks.sportsbook.routes import render
+from wallet_hooks.sportsbook.messages import Callback
 from wallet_hooks.sportsbook.schemas import read_place_bets
-from wallet_hooks.sportsbook.service import Callback, answer
+from wallet_hooks.sportsbook.service import process_batch
 from wallet_hooks.web.requests import new_request_id
 from wallet_hooks.web.strict_json import read_json
 
@@ -30,6 +30,6 @@ def _fill_from(url: str, first: int, count: int) -> None:
         now = clock.now()
         asked = read_place_bets(read_json(body))
         callback = Callback(new_request_id(now), "/bets", asked, brands, "", b"{}", now, clock.monotonic())
-        with writing(engine) as session:
-            answer(session, [callback], render=render, now=now)
+        with engine.begin() as connection:
+            process_batch(connection, [callback], now=now)
     engine.dispose()

@@ -137,7 +137,7 @@ def test_writes_run_as_one_and_say_how_many_rows_each_returned(empty_world: Worl
         none = writes.add(_INSERT([]))
         again = writes.add(_MAP([("other", "1")]))
         writes.run(connection)
-        assert (first.count, none.count, again.count) == (2, None, 1)
+        assert (first.count, none.count, again.count) == (2, 0, 1)
     with empty_world.engine.begin() as connection:
         assert run(connection, _MAP([("betflex", "1"), ("betflex", "4")])) == [Mapped("4")]
 

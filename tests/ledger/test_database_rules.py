@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from tests.world import OK, World, bet, result
 from wallet_hooks import clock
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import writing
+from wallet_hooks.database.bulk import run
 from wallet_hooks.ledger import chart, rules, service
 from wallet_hooks.ledger.journal import Posting, fingerprint
+from wallet_hooks.ledger.queries import HELD_ACCOUNTS, held_accounts
 
 TRANSACTION = text(
     "INSERT INTO ledger_transaction (id, kind, reference, fingerprint, occurred_at, recorded_at, booked_on)"
@@ -162,7 +164,7 @@ def test_a_late_bet_books_into_the_first_open_day(world: World) -> None:
 def test_a_period_closed_in_the_middle_of_a_group_is_seen_by_its_second_try(world: World) -> None:
     """The group has read which days are open; then one is closed; then it writes."""
     today = clock.now().date()
-    real = service.writes
+    real = service.Saving.add_to
     closed: list[date] = []
 
     def closing_writes(*args: object, **kwargs: object) -> object:
@@ -181,7 +183,7 @@ def test_a_period_closed_in_the_middle_of_a_group_is_seen_by_its_second_try(worl
         raise sqlite3.IntegrityError("ledger: the period is closed")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "writes", closing_writes)
+        patch.setattr(service.Saving, "add_to", closing_writes)
         assert world.place(bet()) == OK
     if world.engine.dialect.name == "postgresql":
         assert world.wager()["transactions"][0]["booked_on"] == (today + timedelta(days=1)).isoformat()
@@ -192,15 +194,12 @@ def test_a_balance_that_moved_although_it_was_read_is_not_written(world: World) 
     now = clock.now()
     with pytest.raises(service.UnlockedBalanceError), writing(world.engine) as session:
         posting = Posting("deposit", "r", fingerprint(1), now, now.date(), rules.deposited(1, "opening", "EUR", 5))
-        journal = service.prepare(session, count=1, recorded_at=now)
-        service.open_accounts(session, journal, [(chart.payment_provider("opening", "EUR"), None)])
-        with reading(world.engine) as other:
-            assert other.scalar(text("SELECT count(*) FROM ledger_account")) is not None
-        wallet = chart.player(1, "EUR")
-        service.open_accounts(session, journal, [(chart.open_stakes(1, "USD"), 1), (wallet, 1)])
-        journal.held[wallet].version_read -= 1
+        connection = session.connection()
+        journal = service.prepare(connection, count=1, recorded_at=now)
+        journal.held = held_accounts(run(connection, HELD_ACCOUNTS([(1,)])))
+        journal.held[chart.player(1, "EUR")].version_read -= 1
         journal.post(posting)
-        service.write(session, journal)
+        service.save(connection, journal)
     assert world.balance() == "100.00"
 
 

@@ -51,7 +51,7 @@ def test_a_stake_that_returns_leaves_no_trace(stake: Stake) -> None:
 
 
 def test_an_unbalanced_posting_never_leaves_the_journal() -> None:
-    journal = Journal(NOW, iter([1]), None, held={chart.player(1, "EUR"): HeldAccount(1, 1, 0, 0, 0)})
+    journal = Journal(NOW, iter([1]), None, held={chart.player(1, "EUR"): HeldAccount(1, 0, 0, 0)})
     lines = (Line(chart.player(1, "EUR"), 5),)
     with pytest.raises(AssertionError, match="sums to zero"):
         journal.post(Posting("x", "x", "x", NOW, date(2026, 1, 1), lines))

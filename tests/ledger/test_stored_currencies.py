@@ -6,11 +6,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
+from typing import Any
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
 from tests.desk import Desk
@@ -21,7 +22,8 @@ from tests.test_commands import GUNICORN, Shell
 from tests.world import OK, World, bet, error, refund
 from wallet_hooks import clock, money
 from wallet_hooks.app import create_app
-from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.database import bulk, has_row_locks, open_engine, reading, writing
+from wallet_hooks.database.bulk import BulkCall
 from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.identity.service import set_policy
@@ -29,10 +31,9 @@ from wallet_hooks.ledger import currencies
 from wallet_hooks.ledger.currencies import keep
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.settings import ConfigurationError
-from wallet_hooks.sportsbook.bets import BetKey, PlaceBet, PlaceBets, SettleBet, SettleBets
-from wallet_hooks.sportsbook.bets import Request as Asked
-from wallet_hooks.sportsbook.routes import render
-from wallet_hooks.sportsbook.service import Callback, answer
+from wallet_hooks.sportsbook.messages import BetKey, Callback, PlaceBet, PlaceBets, SettleBet, SettleBets
+from wallet_hooks.sportsbook.messages import Request as Asked
+from wallet_hooks.sportsbook.service import process_batch
 
 MIGRATION = next((Path(__file__).parents[2] / "migrations" / "versions").glob("*_stored_currencies.py"))
 
@@ -81,7 +82,16 @@ def test_other_decimals_stop_every_command_with_one_line(unlisted: World, shell:
 
 def test_a_reporting_database_is_looked_at_as_well(unlisted: World, shell: Shell, tmp_path: Path) -> None:
     url = unlisted.settings.database_url
-    command = ["export", "journal", "--from", "2000-01-01", "--format", "csv", "-o", str(tmp_path / "journal.csv")]
+    command = [
+        "export",
+        "deliveries",
+        "--from",
+        "2000-01-01",
+        "--format",
+        "csv",
+        "-o",
+        str(tmp_path / "deliveries.csv"),
+    ]
     assert shell.run(*command, WALLET_HOOKS_REPORTING_DATABASE_URL=url, **SIX).returncode == 2
     assert shell.run(*command, WALLET_HOOKS_REPORTING_DATABASE_URL=url).returncode == 0
 
@@ -154,21 +164,21 @@ def test_what_is_used_is_stored_and_nothing_else(world: World) -> None:
 
 def test_a_first_use_that_is_rolled_back_is_none(world: World) -> None:
     with pytest.raises(ZeroDivisionError), writing(world.engine) as session:
-        keep(session, ["KWD"])
+        keep(session.connection(), ["KWD"])
         raise ZeroDivisionError
     assert decimals_stored(world) == {"EUR": 2}
     with writing(world.engine) as session:
-        keep(session, ["KWD"])
+        keep(session.connection(), ["KWD"])
     assert decimals_stored(world) == {"EUR": 2, "KWD": 3}
 
 
 def test_a_currency_that_is_stored_costs_no_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         with writing(world.engine) as session:
-            keep(session, ["KWD", "EUR"])
-    monkeypatch.delattr(currencies, "run_together")
+            keep(session.connection(), ["KWD", "EUR"])
+    monkeypatch.delattr(currencies, "run")
     with writing(world.engine) as session:
-        keep(session, ["EUR", "KWD"])
+        keep(session.connection(), ["EUR", "KWD"])
 
 
 def test_many_may_be_the_first(world: World) -> None:
@@ -178,7 +188,7 @@ def test_many_may_be_the_first(world: World) -> None:
     def use(number: int) -> None:
         barrier.wait()
         with writing(engines[number]) as session:
-            keep(session, ["KWD", "JPY"] if number % 2 else ["JPY", "KWD"])
+            keep(session.connection(), ["KWD", "JPY"] if number % 2 else ["JPY", "KWD"])
 
     with ThreadPoolExecutor(len(engines)) as pool:
         list(pool.map(use, range(len(engines))))
@@ -187,21 +197,27 @@ def test_many_may_be_the_first(world: World) -> None:
         engine.dispose()
 
 
-def test_of_two_first_uses_with_other_decimals_one_is_refused(world: World) -> None:
-    """The second waits until the first has committed, and then finds its decimals."""
+def test_of_two_first_uses_with_other_decimals_one_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second has read that the currency is not stored, then waits for the first, and then finds its decimals."""
     money.configure({"BTC": 6})
-    waiting = Barrier(2)
+    has_read = Event()
+
+    def run(connection: Connection, call: BulkCall[Any]) -> list[Any]:
+        rows = bulk.run(connection, call)
+        has_read.set()
+        return rows
 
     def use() -> None:
-        waiting.wait()
         with writing(world.engine) as session:
-            keep(session, ["BTC"])
+            keep(session.connection(), ["BTC"])
 
+    monkeypatch.setattr(currencies, "run", run)
     with ThreadPoolExecutor(1) as pool:
         with world.engine.begin() as connection:
             connection.execute(text("INSERT INTO ledger_currency (code, decimals) VALUES ('BTC', 8)"))
             second = pool.submit(use)
-            waiting.wait()
+            if has_row_locks(world.engine):  # SQLite's one writer has not even begun
+                assert has_read.wait(30)
         with pytest.raises(money.CurrencyMismatchError):
             second.result()
     assert decimals_stored(world)["BTC"] == 8
@@ -268,7 +284,7 @@ def test_what_was_read_before_its_currency_was_known_is_to_come_again(world: Wor
     brands = read_directory(world.engine).brands
     with writing(world.engine) as session:
         callback = Callback("0" * 32, "/", asked, brands, "", b"", clock.now(), clock.monotonic())
-        (given,) = answer(session, [callback], render=render, now=clock.now())
+        (given,) = process_batch(session.connection(), [callback], now=clock.now())
     assert given.status == 503
     assert world.wager(1)["status"] == "open"
 

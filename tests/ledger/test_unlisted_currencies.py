@@ -16,6 +16,7 @@ from wallet_hooks.customers.models import Group
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.identity.service import set_policy
 
 
@@ -169,17 +170,17 @@ def test_reports_of_providers_match_it(unlisted: World, shell: Shell, tmp_path: 
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_a_policy_that_names_it_still_binds_the_others(world: World) -> None:
+def test_a_policy_that_names_it_still_binds_the_others(world: World, shell: Shell) -> None:
     world.configure(currencies=BTC)
     assert world.app
     with writing(world.engine) as session:
-        rules = {"caps": {"bet": {"BTC": "0.5"}}, "defaults": {"loss": {"EUR": {"amount": "5", "period": "day"}}}}
-        set_policy(session, client="acme", preset=None, rules=rules)
+        set_policy(session, client="acme", preset=None, rules={"caps": {"bet": {"BTC": "0.5"}}})
     unlist_bitcoin(world)
-    with writing(world.engine) as session:
-        customer, _ = customer_by_uid(session, client="acme", uid="7", lock=True)
-        customer.limited = True
-    assert world.place(bet()) == OK
+    policy_of.cache_clear()
+    limit = ["--type", "bet", "--frame", "day", "--amount", "15.00", "--reason", "test"]
+    shell.ok("limit", "set", "--brand", "acme", "--uid", "7", *limit)
+    assert world.place(bet(1)) == OK
+    assert world.place(bet(2)) == error(402, "bet_limit_exceeded")
 
 
 def test_balances_at_bookmakers_in_it_are_shown(desk: Desk) -> None:

@@ -24,13 +24,13 @@ from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.service import brand_by_client, set_policy
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.limits import operators
-from wallet_hooks.limits.service import Standing, player_of
+from wallet_hooks.limits.service import CurrentLimits, player_of
 
 
 def operator_sets(world: World, type_: str, frame: str, amount: int, *, uid: str = "7") -> None:
     with writing(world.engine) as session:
         customer, brand = customer_by_uid(session, client="acme", uid=uid, lock=True)
-        standing = Standing(session, player_of(customer, brand_facts(brand)), now=clock.now())
+        standing = CurrentLimits(session, player_of(customer, brand_facts(brand)), now=clock.now())
         operators.set_by_operator(
             standing, type_=type_, frame=frame, amount=amount, reason="test", by="test", session=session
         )

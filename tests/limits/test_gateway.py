@@ -8,6 +8,10 @@ from freezegun import freeze_time
 
 from tests.limits.player import Player, change
 from tests.world import World, bet, result
+from wallet_hooks import clock
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import writing
+from wallet_hooks.identity import sessions
 
 DAY = timedelta(hours=24)
 UPDATED = (202, "Updated")
@@ -401,17 +405,20 @@ class TestCases:
             moment.tick(timedelta(minutes=15))
             assert player.update(first.body) == refused("stale_quote")
             assert player.calculate("u", bet=("week", "11")) == refused("uuid_conflict")
-            assert player.calculate("u", bet=("week", "10")).status == 200, "too old"
+            assert player.calculate("u", bet=("week", "10")) == first
+            moment.tick(timedelta(minutes=14))
+            assert player.update(first.body) == UPDATED, "it was too old, and is new again"
+            first = player.calculate("v", bet=("week", "10"))
             player.set(bet=("day", "5"))
             assert player.update(first.body) == refused("stale_quote")
-            anew = player.calculate("u", bet=("week", "10"))
+            anew = player.calculate("v", bet=("week", "10"))
             assert {one["time_frame"] for one in anew.body["bet"]["all"]} == {"day", "week"}, (
                 "reckoned from what is now"
             )
             assert player.update(anew.body) == UPDATED
             moment.tick(timedelta(hours=1))
             player.set(bet=("day", "4"))
-            assert player.calculate("u", bet=("week", "10")) == anew, "one that was applied answers as it did"
+            assert player.calculate("v", bet=("week", "10")) == anew, "one that was applied answers as it did"
             assert player.update(anew.body) == UPDATED
             assert player.active() == {"day": "4", "week": "10"}
 
@@ -539,11 +546,14 @@ class TestCases:
             assert other.call("GET", "/player/limits/BRAND") == expired
             moment.tick(timedelta(hours=1))
             assert player.call("GET", "/player/limits/BRAND") == expired
-            third = Player(world)
-            world.configure(session_idle=3600)
+            with writing(world.engine) as session:
+                customer, _ = customer_by_uid(session, client="acme", uid="7")
+                new = sessions.start(
+                    session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(hours=1)
+                )
             assert player.call("GET", "/player/limits/BRAND") == expired, "also after the next login"
-            assert world.client.delete(f"/v1/sessions/{third.token}/").status_code == 200
-            assert third.call("GET", "/player/limits/BRAND") == unknown, "this one was ended"
+            assert world.client.delete(f"/v1/sessions/{new}/").status_code == 200
+            assert player.call("GET", "/player/limits/BRAND", token=new) == unknown, "this one was ended"
             reply = world.client.get(f"/v1/sessions/{player.token}/")
             assert (reply.status_code, reply.get_json()["data"]["message"]) == (401, "the session has expired")
 

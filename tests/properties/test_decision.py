@@ -12,10 +12,11 @@ from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.journal import HeldAccount, Journal
-from wallet_hooks.sportsbook.bets import Accepted, BetKey, CancelBet, Declined, PlaceBet, PlaceBets, SettleBet
-from wallet_hooks.sportsbook.book import Book
+from wallet_hooks.sportsbook.cancelling import cancel
+from wallet_hooks.sportsbook.messages import Accepted, BetKey, CancelBet, Declined, PlaceBet, PlaceBets, SettleBet
 from wallet_hooks.sportsbook.placing import place
-from wallet_hooks.sportsbook.settling import cancel, settle
+from wallet_hooks.sportsbook.settling import settle
+from wallet_hooks.sportsbook.state import BettingState
 
 NOW = datetime(2026, 3, 29, 0, 59, tzinfo=UTC)
 BRAND = BrandFacts(1, "acme", "EUR", ZoneInfo("Europe/London"), timedelta(0), "debt")
@@ -47,39 +48,33 @@ bets = st.builds(
 requests = st.lists(bets, min_size=1, max_size=5).map(lambda chosen: PlaceBets(tuple(chosen)))
 
 
-def open_book(customer: CustomerFacts, balance: int) -> Book:
-    house = {
-        account("acme", "betflex", "EUR"): 10 + n
-        for n, account in enumerate((chart.stakes_income, chart.winnings_expense))
-    }
+def loaded(customer: CustomerFacts, balance: int) -> BettingState:
     ids: Iterator[int] = count(1)
-    journal = Journal(
-        NOW, ids, None, {WALLET: HeldAccount(1, 1, -balance, 1, 1), OPEN: HeldAccount(2, 1, 0, 1, 1)}, house
-    )
-    return Book(NOW, {"acme": BRAND}, {(1, "7"): customer}, {}, journal)
+    journal = Journal(NOW, ids, None, {WALLET: HeldAccount(1, -balance, 1, 1), OPEN: HeldAccount(2, 0, 1, 1)})
+    return BettingState(NOW, {"acme": BRAND}, journal, customers={(1, "7"): customer})
 
 
 @given(customers, st.integers(-100, 500), st.lists(requests, max_size=8))
 def test_never_over_the_limit_and_all_or_nothing(customer: CustomerFacts, balance: int, asked: list[PlaceBets]) -> None:
-    book = open_book(customer, balance)
+    state = loaded(customer, balance)
     for request in asked:
-        before = (book.available(customer), set(book.wagers))
-        answer = place(request, book)
+        before = (state.available(customer), set(state.wagers))
+        answer = place(request, state)
         taken = {bet.key for bet in request.bets} - before[1]
         if isinstance(answer, Accepted):
-            assert all(book.wagers[bet.key].status == "open" for bet in request.bets)
-            costs = sum(book.wagers[key].cost or 0 for key in taken)
-            assert book.available(customer) == before[0] - costs
-            assert not costs or book.available(customer) >= 0
+            assert all(state.wagers[bet.key].status == "open" for bet in request.bets)
+            costs = sum(state.wagers[key].cost or 0 for key in taken)
+            assert state.available(customer) == before[0] - costs
+            assert not costs or state.available(customer) >= 0
         else:
-            assert book.available(customer) == before[0]
-            new = [book.wagers[key] for key in set(book.wagers) - before[1]]
+            assert state.available(customer) == before[0]
+            new = [state.wagers[key] for key in set(state.wagers) - before[1]]
             assert len(new) <= 1
             assert all(wager.status == "refused" and wager.refusal == answer.code for wager in new)
-        assert sum(wager.cost or 0 for wager in book.wagers.values()) == -book.journal.balance(OPEN)
+        assert sum(wager.cost or 0 for wager in state.wagers.values()) == -state.journal.balance(OPEN)
     if customer.max_stake_per_event is not None:
         for pool in ("1", "2"):
-            staked = sum(w.cost or 0 for w in book.wagers.values() if w.pool_uid == pool and w.status == "open")
+            staked = sum(w.cost or 0 for w in state.wagers.values() if w.pool_uid == pool and w.status == "open")
             assert staked <= customer.max_stake_per_event
 
 
@@ -87,13 +82,13 @@ def test_never_over_the_limit_and_all_or_nothing(customer: CustomerFacts, balanc
 def test_a_request_again_is_answered_alike_and_moves_nothing(
     customer: CustomerFacts, balance: int, request: PlaceBets
 ) -> None:
-    book = open_book(customer, balance)
-    first = place(request, book)
-    posted = len(book.journal.transactions)
-    again = place(request, book)
+    state = loaded(customer, balance)
+    first = place(request, state)
+    posted = len(state.journal.transactions)
+    again = place(request, state)
     if isinstance(first, Accepted) or first.code != "conflict":
         assert again == first
-    assert len(book.journal.transactions) == posted
+    assert len(state.journal.transactions) == posted
 
 
 @given(
@@ -129,7 +124,7 @@ def test_the_first_rule_that_is_broken_is_the_one_that_is_told(
         )
         if broken
     ]
-    assert place(PlaceBets((bet,)), open_book(customer, 5)) == Declined(expected[0])
+    assert place(PlaceBets((bet,)), loaded(customer, 5)) == Declined(expected[0])
 
 
 steps = st.one_of(
@@ -142,20 +137,20 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=14))
 def test_any_interleaving_ends_as_one_clean_delivery(taken: list[tuple[str, int]]) -> None:
     customer = CustomerFacts(1, 1, "7", "EUR", 0, None, True, False, None, frozenset({"bet_placer"}))
-    book = open_book(customer, 100)
+    state = loaded(customer, 100)
     key = BetKey("betflex", "acme", "1")
     for kind, payout in taken:
         if kind == "place":
-            place(PlaceBets((PlaceBet(key, "7", None, "1", "EUR", 10, "10", None),)), book)
+            place(PlaceBets((PlaceBet(key, "7", None, "1", "EUR", 10, "10", None),)), state)
         elif kind == "cancel":
-            cancel(CancelBet(key, "7"), book)
+            cancel(CancelBet(key, "7"), state)
         else:
-            settle(SettleBet(key, "7", "EUR", payout, "x"), book)
-    wager = book.wagers.get(key)
-    moved = 100 + book.journal.balance(WALLET)
+            settle(SettleBet(key, "7", "EUR", payout, "x"), state)
+    wager = state.wagers.get(key)
+    moved = 100 + state.journal.balance(WALLET)
     if wager is None or wager.status in ("cancelled", "refused"):
-        assert (moved, book.journal.balance(OPEN)) == (0, 0)
+        assert (moved, state.journal.balance(OPEN)) == (0, 0)
     elif wager.status == "open":
-        assert (moved, book.journal.balance(OPEN)) == (10, -10)
+        assert (moved, state.journal.balance(OPEN)) == (10, -10)
     else:
-        assert (moved, book.journal.balance(OPEN)) == (10 - (wager.payout or 0), 0)
+        assert (moved, state.journal.balance(OPEN)) == (10 - (wager.payout or 0), 0)

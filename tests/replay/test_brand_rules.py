@@ -15,7 +15,7 @@ from tests.world import World, bet, result
 from wallet_hooks.database import writing
 from wallet_hooks.identity.service import set_countries
 from wallet_hooks.replay.fixture import read_cases, read_sequences
-from wallet_hooks.replay.running import Options, play_all
+from wallet_hooks.replay.running import RunOptions, play_all
 from wallet_hooks.replay.stage import throw_away_stages
 
 SHELL = Shell("sqlite:///unused.db")
@@ -91,7 +91,7 @@ def test_what_is_recorded_is_what_the_brand_has(capture: Path) -> None:
 
 def test_it_comes_to_the_same_balances(world: World, capture: Path) -> None:
     with throw_away_stages() as stages, stages() as stage:
-        results = list(play_all(read_sequences([capture]), lambda: nullcontext(stage), Options()))
+        results = list(play_all(read_sequences([capture]), lambda: nullcontext(stage), RunOptions()))
         assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
         keys = ["acme/7:EUR", "acme/8:EUR"]
         assert stage.balances(keys) == dict(zip(keys, [world.balance("7"), world.balance("8")], strict=True))

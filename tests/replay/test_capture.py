@@ -19,7 +19,7 @@ from wallet_hooks.database import reading
 from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.replay.fixture import Sequence, read_cases, read_sequences
-from wallet_hooks.replay.running import Options, play_all, strands
+from wallet_hooks.replay.running import RunOptions, play_all, strands
 from wallet_hooks.replay.stage import throw_away_stages
 
 CUSTOMERS = 8
@@ -92,7 +92,7 @@ def test_captured_traffic_replays_to_the_same_ledger(capture: tuple[World, Path]
         def the_stage() -> Any:
             return stages()
 
-        results = list(play_all(read_sequences([redacted]), the_stage, Options()))
+        results = list(play_all(read_sequences([redacted]), the_stage, RunOptions()))
         assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
         assert len(results) == world.count("delivery")
         again = World(stage.settings.database_url)
@@ -109,16 +109,16 @@ def test_the_order_of_customers_does_not_matter_and_that_of_a_customer_does(capt
     assert sum(map(len, groups)) == len(cases)
     assert len(groups) >= CUSTOMERS // 2
     with throw_away_stages() as stages:
-        shuffled = list(play_all(read_sequences([path]), stages, Options(shuffle=3, second_pass=False)))
+        shuffled = list(play_all(read_sequences([path]), stages, RunOptions(shuffle=3, second_pass=False)))
         assert all(played.passed for played in shuffled)
         assert [played.case.line for played in shuffled] != [case.line for case in cases]
         backwards = [Sequence(path, [case._replace(document={**case.document}) for case in reversed(cases)])]
-        assert not all(played.passed for played in play_all(backwards, stages, Options(second_pass=False)))
+        assert not all(played.passed for played in play_all(backwards, stages, RunOptions(second_pass=False)))
 
 
 def test_customers_at_once_come_to_the_same(capture: tuple[World, Path]) -> None:
     _, path = capture
-    options = Options(recorded_clock=False, parallel=4)
+    options = RunOptions(recorded_clock=False, parallel=4)
     with throw_away_stages() as stages:
         results = list(play_all(read_sequences([path]), stages, options))
     assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
@@ -128,7 +128,7 @@ def test_a_capture_of_either_plays_on_postgresql(capture: tuple[World, Path], te
     _, path = capture
     url, drop = templates.copy("postgresql", "migrated", tmp_path / "other.db")
     with stages_on(url) as stages:
-        results = list(play_all(read_sequences([path]), stages, Options()))
+        results = list(play_all(read_sequences([path]), stages, RunOptions()))
     drop()
     assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
 
@@ -184,5 +184,5 @@ def test_bodies_that_json_would_change_are_kept_to_the_byte(world: World, tmp_pa
     Shell(world.settings.database_url).ok("replay", "record", "-o", str(path))
     assert [case.document["request"].get("body") for case in read_cases(path)] == [None] * len(bodies)
     with throw_away_stages() as stages:
-        results = list(play_all(read_sequences([path]), stages, Options()))
+        results = list(play_all(read_sequences([path]), stages, RunOptions()))
     assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []

@@ -8,16 +8,15 @@ from tests.replay.stages import stages_on
 from wallet_hooks.replay.fixture import read_sequences
 from wallet_hooks.replay.linting import suspects
 from wallet_hooks.replay.reports import told
-from wallet_hooks.replay.running import Options, play_all
-from wallet_hooks.sportsbook.bets import CODES
-from wallet_hooks.sportsbook.routes import STATUS_OF_CODE
+from wallet_hooks.replay.running import RunOptions, play_all
+from wallet_hooks.sportsbook.messages import CODES, STATUS_OF_CODE
 from wallet_hooks.telemetry import log_errors_alone
 
 CATALOGUE = Path(__file__).parent.parent / "fixtures" / "callbacks"
 FOLDERS = sorted(path.name for path in CATALOGUE.iterdir())
 MODES = {
-    "as-it-is": Options(),
-    "thrice-and-shuffled": Options(duplicate=3, shuffle=20261120, second_pass=False),
+    "as-it-is": RunOptions(),
+    "thrice-and-shuffled": RunOptions(duplicate=3, shuffle=20261120, second_pass=False),
 }
 
 

@@ -9,11 +9,11 @@ from tests.world import OK, World, bet, error, failed, refund, refused, result
 from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
 from wallet_hooks.deliveries.models import Delivery
-from wallet_hooks.deliveries.service import forget
+from wallet_hooks.deliveries.service import prune
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.ledger.service import set_rate
-from wallet_hooks.sportsbook.bets import BetKey
-from wallet_hooks.sportsbook.service import resettle
+from wallet_hooks.sportsbook.corrections import resettle
+from wallet_hooks.sportsbook.messages import BetKey
 
 
 @pytest.fixture(autouse=True)
@@ -479,8 +479,8 @@ def test_10_deliveries_are_forgotten_when_their_time_is_over(world: World) -> No
     world.place(bet())
     later = clock.now() + timedelta(days=31)
     with writing(world.engine) as session:
-        assert forget(session, now=later - timedelta(days=2), retention_days=30, at_most=10) == 0
-        assert forget(session, now=later, retention_days=30, at_most=10) == 1
+        assert prune(session, now=later - timedelta(days=2), retention_days=30, at_most=10) == 0
+        assert prune(session, now=later, retention_days=30, at_most=10) == 1
     assert (world.count("delivery"), world.count("delivery_bet"), world.count("wager")) == (0, 0, 1)
 
 
@@ -509,7 +509,9 @@ def test_11_a_person_settles_again_what_was_superseded(world: World) -> None:
     brands = read_directory(world.engine).brands
     with writing(world.engine) as session:
         key = BetKey("betflex", "acme", "9")
-        resettle(session, key, payout=2500, result="won", reason="ticket 12", brands=brands, now=clock.now())
+        resettle(
+            session.connection(), key, payout=2500, result="won", reason="ticket 12", brands=brands, now=clock.now()
+        )
     assert world.balance() == "115.00"
     assert world.settle(result(payout="25.00")) == OK
     assert world.settle(result(payout="30.00")) == failed(409, "superseded_settlement")

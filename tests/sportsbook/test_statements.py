@@ -11,12 +11,10 @@ import pytest
 
 from tests.world import World, bet, refund, result
 from wallet_hooks import clock
-from wallet_hooks.database import writing
 from wallet_hooks.identity.directory import read_directory
-from wallet_hooks.sportsbook.bets import Request
-from wallet_hooks.sportsbook.routes import render
+from wallet_hooks.sportsbook.messages import Callback, Request
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
-from wallet_hooks.sportsbook.service import Callback, answer
+from wallet_hooks.sportsbook.service import process_batch
 from wallet_hooks.web.requests import new_request_id
 from wallet_hooks.web.strict_json import read_json
 
@@ -50,17 +48,17 @@ def statements_of(world: World, requests: Sequence[Request]) -> int:
         )
         for request in requests
     ]
-    with writing(world.callbacks_engine) as session:
-        connection = session.connection().connection.driver_connection
-        if isinstance(connection, sqlite3.Connection):
+    with world.callbacks_engine.begin() as connection:
+        driver = connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection):
             seen: set[str] = set()  # a trigger is reported as the statement that fired it, once more
-            connection.set_trace_callback(seen.add)
-            given = answer(session, callbacks, render=render, now=clock.now())
-            connection.set_trace_callback(None)
+            driver.set_trace_callback(seen.add)
+            given = process_batch(connection, callbacks, now=clock.now())
+            driver.set_trace_callback(None)
             count = len(seen)
         else:
             with patch.object(psycopg.Cursor, "execute", autospec=True, side_effect=psycopg.Cursor.execute) as execute:
-                given = answer(session, callbacks, render=render, now=clock.now())
+                given = process_batch(connection, callbacks, now=clock.now())
             count = execute.call_count
     assert {one.status for one in given} == {200}
     return count

@@ -20,7 +20,7 @@ class BookieUnavailableError(WalletHooksError):
     code = "bookie_unavailable"
 
 
-class Asked(NamedTuple):
+class BalanceQuery(NamedTuple):
     """What a bookmaker is asked: where, for which login, in which currency the answer is expected."""
 
     bookie: str
@@ -38,7 +38,7 @@ _pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=_TIMEOUT)
 _places: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(4))
 
 
-def _ask_http_json(asked: Asked) -> int:
+def _ask_http_json(asked: BalanceQuery) -> int:
     """`GET <url>/accounts/<username>/balance`, a Bearer token where there is a secret; `{"currency","balance"}`."""
     url = f"{asked.url.rstrip('/')}/accounts/{quote(asked.username, safe='')}/balance"
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"} | _proof(asked)
@@ -56,7 +56,7 @@ def _ask_http_json(asked: Asked) -> int:
     return _read_balance(asked, body)
 
 
-def _proof(asked: Asked) -> dict[str, str]:
+def _proof(asked: BalanceQuery) -> dict[str, str]:
     if asked.secret is None:
         return {}
     token = read_secret(asked.secret)
@@ -76,7 +76,7 @@ def _read(response: urllib3.BaseHTTPResponse) -> bytes:
     return body
 
 
-def _read_balance(asked: Asked, body: bytes) -> int:
+def _read_balance(asked: BalanceQuery, body: bytes) -> int:
     """The balance in minor units; it may be negative at a bookmaker that gives credit."""
     try:
         document = read_json(body) if len(body) <= _MAX_ANSWER else None
@@ -94,5 +94,5 @@ def _read_balance(asked: Asked, body: bytes) -> int:
         raise BookieUnavailableError(f"{asked.bookie} answered with an amount that is none") from None
 
 
-Adapter = Callable[[Asked], int]
+Adapter = Callable[[BalanceQuery], int]
 ADAPTERS: dict[str, Adapter] = {"http-json": _ask_http_json}

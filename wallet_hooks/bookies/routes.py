@@ -8,14 +8,14 @@ from wallet_hooks.bookies import schemas, service
 from wallet_hooks.bookies.models import BookieAccount
 from wallet_hooks.customers.callers import Caller, known_customer, managed_customer, managed_group, manages
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import Call, Office, Route
+from wallet_hooks.customers.protocol import ApiCall, Office, V1Route
 from wallet_hooks.customers.routes import GROUP
 from wallet_hooks.customers.schemas import pair
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import ForbiddenError, NotFoundError
 
 
-def list_bookie_accounts(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
+def list_bookie_accounts(office: Office, call: ApiCall, username: str) -> list[dict[str, Any]]:
     """The bookmaker accounts that a customer may use."""
     with reading(office.engine) as session:
         customer = known_customer(session, call.person, username)
@@ -24,7 +24,7 @@ def list_bookie_accounts(office: Office, call: Call, username: str) -> list[dict
         return [schemas.account_data(account, is_viewed=shown) for account in accounts]
 
 
-def preview_bookie_accounts(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
+def preview_bookie_accounts(office: Office, call: ApiCall, username: str) -> list[dict[str, Any]]:
     """What tag rules would choose for a customer, account by account, with the rule that decided. Changes nothing."""
     rules = call.given["tag_rules"]
     env_tags = call.given.get("env_tags", office.settings.env_tags)
@@ -36,7 +36,7 @@ def preview_bookie_accounts(office: Office, call: Call, username: str) -> list[d
         ]
 
 
-def kick_balance(office: Office, call: Call, username: str) -> dict[str, Any]:
+def kick_balance(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
     """Ask the bookmaker for an account's balance, and keep it. The username is ignored, as the source says."""
     del username
     with reading(office.engine) as session:
@@ -48,7 +48,7 @@ def kick_balance(office: Office, call: Call, username: str) -> dict[str, Any]:
     return {"balance": pair(balance, asked.currency), "timestamp": call.now.isoformat()}
 
 
-def list_group_accounts(office: Office, call: Call, group_id: int) -> list[dict[str, Any]]:
+def list_group_accounts(office: Office, call: ApiCall, group_id: int) -> list[dict[str, Any]]:
     """All bookmaker accounts of a group that the caller manages."""
     with reading(office.engine) as session:
         group = managed_group(session, call.person, group_id)
@@ -57,10 +57,10 @@ def list_group_accounts(office: Office, call: Call, group_id: int) -> list[dict[
 
 _ACCOUNTS = "/v1/customers/<username>/bookie_accounts"
 ROUTES = (
-    Route("GET", f"{_ACCOUNTS}/", list_bookie_accounts),
-    Route("POST", f"{_ACCOUNTS}_preview/", preview_bookie_accounts, schemas.PreviewShape),
-    Route("POST", f"{_ACCOUNTS}/kick_balance/", kick_balance, schemas.KickShape),
-    Route("GET", f"{GROUP}bookie_accounts/", list_group_accounts),
+    V1Route("GET", f"{_ACCOUNTS}/", list_bookie_accounts),
+    V1Route("POST", f"{_ACCOUNTS}_preview/", preview_bookie_accounts, schemas.PreviewShape),
+    V1Route("POST", f"{_ACCOUNTS}/kick_balance/", kick_balance, schemas.KickShape),
+    V1Route("GET", f"{GROUP}bookie_accounts/", list_group_accounts),
 )
 
 

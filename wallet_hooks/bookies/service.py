@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.bookies.adapters import ADAPTERS, Asked
+from wallet_hooks.bookies.adapters import ADAPTERS, BalanceQuery
 from wallet_hooks.bookies.models import Bookie, BookieAccount, TagRules
 from wallet_hooks.bookies.schemas import read_tag_rules
 from wallet_hooks.bookies.tag_rules import EVERYTHING, Choice, TagRule, choose
@@ -48,7 +48,7 @@ def add_account(
 ) -> BookieAccount:
     """Raises NotFoundError for an unknown bookmaker, ConflictError where the login is known, RefusedError."""
     money.check_offered(currency)
-    keep(session, [currency])
+    keep(session.connection(), [currency])
     if session.get(Bookie, bookie) is None:
         raise NotFoundError(f"no bookmaker {bookie!r}")
     if not 0 < len(username) <= 100 or not username.isprintable():
@@ -102,13 +102,13 @@ def preview(
     return [(account, choose(rules, account.tags, tags)) for account in accounts_of_group(session, customer.group_id)]
 
 
-def what_to_ask(account: BookieAccount) -> tuple[str, Asked]:
+def what_to_ask(account: BookieAccount) -> tuple[str, BalanceQuery]:
     """The adapter for an account, and what it is to ask: outside any transaction, because it may take seconds."""
     bookie = account.bookmaker
-    return bookie.adapter, Asked(bookie.code, bookie.url, bookie.secret, account.username, account.currency)
+    return bookie.adapter, BalanceQuery(bookie.code, bookie.url, bookie.secret, account.username, account.currency)
 
 
-def fetch_balance(adapter: str, asked: Asked) -> int:
+def fetch_balance(adapter: str, asked: BalanceQuery) -> int:
     """Ask the bookmaker. Minor units. Raises BookieUnavailableError."""
     return ADAPTERS[adapter](asked)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from wallet_hooks import clock, money
 from wallet_hooks.cashier import service
 from wallet_hooks.cashier.service import Movement
-from wallet_hooks.customers.queries import customer_by_uid, standings
+from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.database import run_again, writing
 
 
@@ -72,5 +72,5 @@ def _move(
         minor = sign * money.parse_amount(digits, customer.currency)
         movement = Movement(kind=kind, amount=minor, reference=reference, **facts)
         _, is_new = service.move(session, customer, movement, now=clock.now())
-        available = standings(session, [customer])[customer.id].available
+        available = balances_of_customers(session, [customer])[customer.id].available
         return is_new, money.format_amount(available, customer.currency)

@@ -9,7 +9,7 @@ from wallet_hooks.cashier import schemas, service
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.callers import managed_customer
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import ID, Call, Office, Route
+from wallet_hooks.customers.protocol import ID, ApiCall, Office, V1Route
 from wallet_hooks.customers.service import own_amount
 from wallet_hooks.customers.usernames import has_username
 from wallet_hooks.database import locked, writing
@@ -19,12 +19,12 @@ from wallet_hooks.identity.api_tokens import TokenHolder
 _CASHIER, _FINANCE = "cashier", "finance"
 
 
-def deposit(office: Office, call: Call, username: str) -> dict[str, Any]:
+def deposit(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
     """Credit a customer whose account is open, at once or, reserved, when the payment provider confirms."""
     return _move(office, call, username, service.DEPOSIT, in_two_steps=call.given.get("reserve", False))
 
 
-def confirm_deposit(office: Office, call: Call, username: str, payment_id: int) -> dict[str, Any]:
+def confirm_deposit(office: Office, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
     """The money of a reserved deposit came: credit it. Again changes nothing. A closed account gets an exception."""
     with writing(office.engine) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
@@ -32,7 +32,7 @@ def confirm_deposit(office: Office, call: Call, username: str, payment_id: int) 
         return schemas.payment_data(payment, status=payment.status)
 
 
-def fail_deposit(office: Office, call: Call, username: str, payment_id: int) -> dict[str, Any]:
+def fail_deposit(office: Office, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
     """The money of a reserved deposit will not come: release it. Again changes nothing."""
     with writing(office.engine) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
@@ -40,12 +40,12 @@ def fail_deposit(office: Office, call: Call, username: str, payment_id: int) -> 
         return schemas.payment_data(payment, status=payment.status)
 
 
-def withdraw(office: Office, call: Call, username: str) -> dict[str, Any]:
+def withdraw(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
     """Debit a customer, at most its own money: credit is for betting."""
     return _move(office, call, username, service.WITHDRAWAL)
 
 
-def adjust(office: Office, call: Call, username: str) -> dict[str, Any]:
+def adjust(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
     """Give to a customer, or take of its own money, with a reason; for finance."""
     return _move(office, call, username, service.ADJUSTMENT, sign=-1 if call.given.get("take") else 1)
 
@@ -53,11 +53,11 @@ def adjust(office: Office, call: Call, username: str) -> dict[str, Any]:
 _CUSTOMER = "/v1/customers/<username>"
 _DEPOSIT = f"{_CUSTOMER}/deposits/<{ID}:payment_id>"
 ROUTES = (
-    Route("POST", f"{_CUSTOMER}/deposits/", deposit, schemas.DepositShape, tokens=(_CASHIER,)),
-    Route("POST", f"{_DEPOSIT}/confirm/", confirm_deposit, tokens=(_CASHIER,)),
-    Route("POST", f"{_DEPOSIT}/fail/", fail_deposit, tokens=(_CASHIER,)),
-    Route("POST", f"{_CUSTOMER}/withdrawals/", withdraw, schemas.WithdrawalShape, tokens=(_CASHIER,)),
-    Route(
+    V1Route("POST", f"{_CUSTOMER}/deposits/", deposit, schemas.DepositShape, tokens=(_CASHIER,)),
+    V1Route("POST", f"{_DEPOSIT}/confirm/", confirm_deposit, tokens=(_CASHIER,)),
+    V1Route("POST", f"{_DEPOSIT}/fail/", fail_deposit, tokens=(_CASHIER,)),
+    V1Route("POST", f"{_CUSTOMER}/withdrawals/", withdraw, schemas.WithdrawalShape, tokens=(_CASHIER,)),
+    V1Route(
         "POST",
         f"{_CUSTOMER}/adjustments/",
         adjust,
@@ -69,7 +69,7 @@ ROUTES = (
 
 
 def _move(
-    office: Office, call: Call, username: str, kind: str, *, in_two_steps: bool = False, sign: int = 1
+    office: Office, call: ApiCall, username: str, kind: str, *, in_two_steps: bool = False, sign: int = 1
 ) -> dict[str, Any]:
     if call.key is None:
         raise RefusedError("idempotency_key_required", "a header Idempotency-Key is expected")
@@ -91,7 +91,7 @@ def _move(
         return schemas.payment_data(payment, status="reserved" if in_two_steps else "done")
 
 
-def _locked_customer(session: Session, call: Call, username: str, role: str) -> Customer:
+def _locked_customer(session: Session, call: ApiCall, username: str, role: str) -> Customer:
     """The customer, for its group's managers and for holders of a token with the role in its brand."""
     if not isinstance(call.caller, TokenHolder):
         return managed_customer(session, call.person, username, lock=True)
@@ -102,5 +102,5 @@ def _locked_customer(session: Session, call: Call, username: str, role: str) -> 
     return customer
 
 
-def _name(call: Call) -> str:
+def _name(call: ApiCall) -> str:
     return f"token {call.caller.name}" if isinstance(call.caller, TokenHolder) else call.person.username

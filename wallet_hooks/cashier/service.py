@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import facts_of, standings
+from wallet_hooks.customers.queries import balances_of_customers, facts_of
 from wallet_hooks.customers.service import OPENING_METHOD
 from wallet_hooks.customers.standing import account_refusal
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
@@ -152,7 +152,7 @@ def _known(session: Session, customer: Customer, movement: Movement) -> Payment 
 
 
 def _check_own_money(session: Session, customer: Customer, amount: int) -> None:
-    balance = standings(session, [customer])[customer.id].balance
+    balance = balances_of_customers(session, [customer])[customer.id].balance
     if amount > balance:
         own = f"{money.format_amount(max(0, balance), customer.currency)} {customer.currency}"
         raise RefusedError("insufficient_funds", f"amount: more than the customer's own money, which is {own}")

@@ -18,7 +18,7 @@ from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.groups import group_by_name
 from wallet_hooks.customers.models import ROLES, Customer, Group
-from wallet_hooks.customers.queries import Standing, customer_by_uid, standings
+from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers, customer_by_uid
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
 from wallet_hooks.database import reading, refresh_statistics, writing
 from wallet_hooks.errors import RefusedError, WalletHooksError
@@ -307,14 +307,14 @@ def _listed(session: Session, client: str | None) -> Iterator[dict[str, Any]]:
         query = query.where(Customer.brand_id == brand_by_client(session, client).id)
     last = 0
     while rows := session.execute(query.where(Customer.id > last).order_by(Customer.id).limit(_BATCH)).all():
-        money_of = standings(session, [found for found, _ in rows])
+        money_of = balances_of_customers(session, [found for found, _ in rows])
         for found, brand in rows:
             yield customer_row(found, brand, money_of[found.id])
         last = rows[-1][0].id
         session.expunge_all()
 
 
-def customer_row(found: Customer, brand: Brand, standing: Standing) -> dict[str, Any]:
+def customer_row(found: Customer, brand: Brand, standing: CustomerBalances) -> dict[str, Any]:
     """A customer with its money as the commands print it: amounts as decimal strings."""
     currency = found.currency
     row: dict[str, Any] = {

@@ -3,11 +3,9 @@
 A schedule is kept on the customer's row, so that whoever locks the customer reads the rates that are in force.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
-from functools import lru_cache
 
 from wallet_hooks.errors import RefusedError
 
@@ -15,12 +13,6 @@ from wallet_hooks.errors import RefusedError
 Schedule = tuple[tuple[date, str], ...]
 _MAX_RATES = 1000
 _MAX_DECIMALS = 6
-
-
-@lru_cache(maxsize=4096)
-def parse_schedule(text: str) -> Schedule:
-    """A schedule from the JSON that the database has of it."""
-    return schedule_of(json.loads(text))
 
 
 def schedule_of(pairs: Iterable[Sequence[str]]) -> Schedule:

@@ -7,30 +7,21 @@ The last call is the last use of a login session, the last bet the newest stake 
 known, and a time limit binds, are the session's beginning and its last bet kept with each bet (`session_bet_at`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database import RowStatement, as_instant
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, columns_of
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import stake_instants
 
-PLAY_SESSIONS = RowStatement(
-    "SELECT c.id, c.created_at, c.last_login_at, c.session_began_at, c.session_bet_at"
-    " FROM {asked} JOIN customer c ON c.id = asked.id",
-    asked={"id": "bigint"},
-)
-KEEP_PLAY_SESSIONS = RowStatement(
-    "UPDATE customer SET session_began_at = kept.began_at, session_bet_at = kept.bet_at FROM {kept}"
-    " WHERE customer.id = kept.id",
-    kept={"id": "bigint", "began_at": "timestamptz", "bet_at": "timestamptz"},
-)
 # A session as long as this is over under any time limit; when exactly it began no longer matters.
 _LOOK_BACK = timedelta(days=7)
 
@@ -38,31 +29,54 @@ _LOOK_BACK = timedelta(days=7)
 class PlaySession(NamedTuple):
     """What a customer's row says of its play session, and since when there is the customer."""
 
+    id: int
     created_at: datetime
     last_login_at: datetime | None
-    began_at: datetime | None
-    bet_at: datetime | None
+    session_began_at: datetime | None
+    session_bet_at: datetime | None
 
     def begins(self, *, gap: timedelta, now: datetime) -> datetime:
         """When the session began that a bet of now is in: now where it begins one."""
         if self.last_login_at is not None:
-            return self.began_at or self.last_login_at
-        if self.began_at is None or self.bet_at is None or now - self.bet_at >= gap:
+            return self.session_began_at or self.last_login_at
+        if self.session_began_at is None or self.session_bet_at is None or now - self.session_bet_at >= gap:
             return now
-        return self.began_at
+        return self.session_began_at
+
+
+class PlaySessionRow(NamedTuple):
+    """A play session that a bet goes on with, of a customer (`id`) for whom no login is known."""
+
+    id: int
+    session_began_at: datetime
+    session_bet_at: datetime
+
+
+_asked = RowSet("asked", Customer.id)
+PLAY_SESSIONS = BulkStatement(
+    _asked,
+    lambda _: select(*columns_of(Customer, PlaySession)).select_from(_asked.join(Customer, _asked.matches(Customer))),
+    row=PlaySession,
+)
+_kept = RowSet.of("kept", Customer, PlaySessionRow)
+_KEEP_PLAY_SESSIONS: BulkStatement[Any] = BulkStatement(
+    _kept,
+    lambda _: (
+        update(Customer)
+        .where(Customer.id == _kept.c.id)
+        .values(session_began_at=_kept.c.session_began_at, session_bet_at=_kept.c.session_bet_at)
+    ),
+)
 
 
 def play_session_of(customer: Customer) -> PlaySession:
     """The facts of a row that was read as a model."""
-    return PlaySession(customer.created_at, customer.last_login_at, customer.session_began_at, customer.session_bet_at)
+    return PlaySession(*(getattr(customer, name) for name in PlaySession._fields))
 
 
-def play_sessions(rows: Iterable[Sequence[Any]]) -> dict[int, PlaySession]:
-    """Rows of PLAY_SESSIONS by customer id."""
-    return {
-        id_: PlaySession(as_instant(created_at), *(instant and as_instant(instant) for instant in instants))
-        for id_, created_at, *instants in rows
-    }
+def add_play_sessions(writes: Writes, sessions_: Iterable[PlaySessionRow]) -> None:
+    """Keep the sessions of customers whose bets were taken."""
+    writes.add(_KEEP_PLAY_SESSIONS(list(sessions_)))
 
 
 def remember_login(session: Session, customer: Customer, *, now: datetime) -> None:

@@ -1,10 +1,10 @@
 """The protocol of everything under /v1 (seeds/000): sessions in a header, JSON or forms in, one envelope out.
 
-`{"status":"ok","data":…}`, or `{"status":"error","code":"…","data":{…}}`. Rooms give a table of routes; each view opens
-its own transaction and returns plain values.
+`{"status":"ok","data":…}`, or `{"status":"error","code":"…","data":{…}}`. Packages give a table of routes; each view
+opens its own transaction and returns plain values.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,32 +13,21 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import simplejson
-from flask import Blueprint, Response, request
-from marshmallow import ValidationError
+from flask import Blueprint
 from sqlalchemy import Engine
 
-from wallet_hooks import clock
 from wallet_hooks.customers.callers import Caller, authenticate
-from wallet_hooks.database import Fault, fault_of, run_again
-from wallet_hooks.errors import ForbiddenError, NotFoundError, TryAgainError, UnauthenticatedError, WalletHooksError
+from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from wallet_hooks.identity.api_tokens import TokenHolder, token_holder
-from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
-from wallet_hooks.telemetry import LOG
+from wallet_hooks.web import api
+from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.countries import Countries
-from wallet_hooks.web.requests import FORM, JSON, RejectedBodyError, media_type, new_request_id, read_body, source_of
+from wallet_hooks.web.requests import FORM, JSON, media_type
 from wallet_hooks.web.shapes import Shape, Text
 from wallet_hooks.web.source import Source
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
-_STATUS_OF_CODE = {
-    "length_required": 411,
-    "body_too_large": 413,
-    "unsupported_media_type": 415,
-    "too_many_requests": 429,
-    "bookie_unavailable": 502,
-    "try_again": 503,
-}
 _MAX_FORM_FIELDS = 100
 _BODY_CAP = 64 * 1024  # no call here has more to say
 ID = f"int(max={2**63 - 1})"  # a path's number, as far as the database can count
@@ -57,7 +46,7 @@ class Office:
         return timedelta(seconds=self.settings.session_idle)
 
 
-class Call(NamedTuple):
+class ApiCall(NamedTuple):
     """A call that was let in: by whom, with what, from where. `key` is the Idempotency-Key."""
 
     caller: Caller | TokenHolder | None
@@ -68,13 +57,13 @@ class Call(NamedTuple):
 
     @property
     def person(self) -> Caller:
-        """The customer behind the session. Raises ForbiddenError for a machine's token."""
+        """The customer who is logged in. Raises ForbiddenError for an API token."""
         if not isinstance(self.caller, Caller):
-            raise ForbiddenError("this is for people")
+            raise ForbiddenError("customer login required: API tokens are not accepted here")
         return self.caller
 
 
-class Page(NamedTuple):
+class ListPage(NamedTuple):
     """A part of a list; `next` asks for the part after it."""
 
     items: list[Any]
@@ -84,7 +73,7 @@ class Page(NamedTuple):
 View = Callable[..., Any]
 
 
-class Route(NamedTuple):
+class V1Route(NamedTuple):
     """A call of the protocol.
 
     `shape` reads the body, or the query string of a GET. `tokens` are the roles of API tokens that may call as well
@@ -100,56 +89,31 @@ class Route(NamedTuple):
     is_open: bool = False
 
 
-def blueprint(name: str, routes: Sequence[Route], office: Office) -> Blueprint:
-    """The routes of a room, over an office."""
-    room = Blueprint(name, __name__)
-    for route in routes:
-        endpoint = f"{route.method.lower()}_{route.view.__name__.strip('_')}"
-        answer = partial(_answer, route, office)
-        room.add_url_rule(route.path, endpoint, answer, methods=[route.method], strict_slashes=False)
-    return room
+def blueprint(name: str, routes: Sequence[V1Route], office: Office) -> Blueprint:
+    """A package's routes, over an office."""
+    endpoints = [
+        Endpoint(
+            route.method, route.path, f"{route.method.lower()}_{route.view.__name__}", partial(_run, route, office)
+        )
+        for route in routes
+    ]
+    return api.blueprint(V1, endpoints, office.settings, name=name)
 
 
-def error_response(code: str, status: int, data: Mapping[str, Any] | None = None) -> Response:
-    """A refusal in the protocol's envelope."""
-    body = _dumps({"status": "error", "code": code, "data": data or {}})
-    response = Response(body, status, content_type=JSON)
-    if status in (429, 503):
-        response.headers["Retry-After"] = "1"
-    return response
-
-
-def _answer(route: Route, office: Office, **path: Any) -> Response:
-    started, now = clock.monotonic(), clock.now()
-    id_ = new_request_id(now)
-    try:
-        response = _ok(_run(route, office, now, path))
-    except Exception as error:
-        refusal = _refusal(error)
-        if refusal is None:
-            raise
-        response = refusal
-    response.headers["X-Request-Id"] = id_
-    ms = round((clock.monotonic() - started) * 1000, 3)
-    LOG.info("call", request_id=id_, method=route.method, route=route.path, status=response.status_code, ms=ms)
-    return response
-
-
-def _run(route: Route, office: Office, now: datetime, path: dict[str, Any]) -> Any:
-    caller = None if route.is_open else _authenticate(route, office, now)
+def _run(route: V1Route, office: Office, request: ApiRequest, **path: Any) -> Any:
+    caller = None if route.is_open else _authenticate(route, office, request)
     if not all(str(value).isprintable() for value in path.values()):
         raise NotFoundError("nothing has such a name")
-    source = source_of(request.environ, proxy_hops=office.settings.proxy_hops)
-    call = Call(caller, _read(route, office), source, now, request.headers.get("Idempotency-Key"))
-    return run_again(lambda: route.view(office, call, **path))
+    call = ApiCall(caller, _read(route, request), request.source, request.now, request.headers.get("Idempotency-Key"))
+    return route.view(office, call, **path)
 
 
-def _authenticate(route: Route, office: Office, now: datetime) -> Caller | TokenHolder:
+def _authenticate(route: V1Route, office: Office, request: ApiRequest) -> Caller | TokenHolder:
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if route.tokens and scheme.lower() == "bearer":
-        return token_holder(office.engine, bearer.strip(), route.tokens, now=now)
+        return token_holder(office.engine, bearer.strip(), route.tokens, now=request.now)
     token, idle = request.headers.get("Session", ""), office.session_idle
-    caller, _ = authenticate(office.engine, token, now=now, idle=idle)
+    caller, _ = authenticate(office.engine, token, now=request.now, idle=idle)
     if caller is None:
         raise UnauthenticatedError("a header Session with a token is expected")
     if route.only_tokens:
@@ -157,14 +121,13 @@ def _authenticate(route: Route, office: Office, now: datetime) -> Caller | Token
     return caller
 
 
-def _read(route: Route, office: Office) -> dict[str, Any]:
+def _read(route: V1Route, request: ApiRequest) -> dict[str, Any]:
     if route.shape is None:
         return {}
     if route.method == "GET":
-        document: Any = _once(list(request.args.items(multi=True)))
+        document: Any = _once(list(request.query.items(multi=True)))
         return dict(route.shape(unknown="exclude").load(document))
-    cap = min(office.settings.body_cap, _BODY_CAP)
-    body = read_body(request.environ, cap=cap, media_types=(JSON, FORM))
+    body = request.body(cap=_BODY_CAP, media_types=(JSON, FORM))
     shape = route.shape(unknown="raise")
     document = _read_form(body, shape) if media_type(request.environ) == FORM else read_json(body)
     return dict(shape.load(document))
@@ -187,15 +150,20 @@ def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return fields
 
 
-def _ok(data: Any) -> Response:
+def _success(data: Any) -> Reply:
     if isinstance(data, Iterator):
-        first = next(data, None)  # what goes wrong before anything was sent is still told properly
+        first = next(data, None)  # what goes wrong before anything was sent is still answered properly
         items = iter(()) if first is None else chain([first], data)
-        return Response(_stream(items), content_type=JSON)
+        return Reply(200, _stream(items))
     more = {}
-    if isinstance(data, Page):
+    if isinstance(data, ListPage):
         data, more = data.items, {"next": data.next}
-    return Response(_dumps({"status": "ok", "data": data, **more}), content_type=JSON)
+    return Reply(200, _dumps({"status": "ok", "data": data, **more}))
+
+
+def _failure(problem: Problem) -> Reply:
+    data = problem.fields or ({"message": problem.message} if problem.message else {})
+    return Reply(problem.status, _dumps({"status": "error", "code": problem.code, "data": data}))
 
 
 def _stream(items: Iterator[list[Any]]) -> Iterator[str]:
@@ -211,36 +179,16 @@ def _dumps(value: Any) -> str:
     return str(simplejson.dumps(value, use_decimal=True, separators=(",", ":")))
 
 
-def _refusal(error: Exception) -> Response | None:
-    """What the caller is told of an error; None for a defect of ours."""
-    match error:
-        case ValidationError():
-            return error_response("validation_error", 400, error.normalized_messages())  # type: ignore[no-untyped-call]
-        case RejectedBodyError():
-            code = "unsupported_media_type" if error.code == "not_json" else error.code
-            return error_response(code, _STATUS_OF_CODE[code])
-        case InvalidJSONError():
-            return error_response("validation_error", 400, {"_body": [str(error)]})
-        case MoneyError():
-            return error_response("validation_error", 400, {"message": str(error)})
-        case UnauthenticatedError():
-            return error_response(error.code, 401, {"message": str(error)})
-        case ForbiddenError():
-            return error_response(error.code, 403, {"message": str(error)})
-        case NotFoundError():
-            return error_response(error.code, 404, {"message": str(error)})
-        case TryAgainError():
-            return error_response("too_many_requests", 429, {"message": str(error)})
-        case WalletHooksError():
-            return error_response(error.code, _STATUS_OF_CODE.get(error.code, 400), {"message": str(error)})
-    return _database_refusal(fault_of(error))
-
-
-def _database_refusal(fault: Fault) -> Response | None:
-    if fault is Fault.OTHER:
-        return None
-    if fault is Fault.DUPLICATE:
-        return error_response("conflict", 400, {"message": "something of this name exists already"})
-    if fault is Fault.OUT_OF_RANGE:
-        return error_response("validation_error", 400, {"message": "a number is out of range"})
-    return error_response("try_again", 503)
+V1 = Api(
+    name="v1",
+    prefix="/v1/",
+    success=_success,
+    failure=_failure,
+    names={
+        "invalid_request": "validation_error",
+        "not_json": "unsupported_media_type",
+        "busy": "too_many_requests",
+        "session_expired": "unauthenticated",
+    },
+    statuses={"busy": 429, "bookie_unavailable": 502},
+)

@@ -1,38 +1,22 @@
 """Reading customers."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import String, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import Caller, managed_groups
-from wallet_hooks.customers.commission import Schedule, parse_schedule
+from wallet_hooks.customers.commission import Schedule
 from wallet_hooks.customers.models import Customer, Group, GroupManager
-from wallet_hooks.database import RowStatement, as_instant, for_update, locked
+from wallet_hooks.database import locked
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account
-from wallet_hooks.ledger.queries import balances_of
-
-# Rows are locked in id order, so that no two groups wait for each other; what they hold is read after the lock.
-LOCK_CUSTOMERS = RowStatement(
-    "SELECT c.id, c.brand_id, c.uid, c.currency, c.credit_limit, c.max_stake_per_event, c.active, c.locked,"
-    " c.expires_at, CAST(c.roles AS text), CAST(c.commission_rates AS text), c.limited FROM {asked}"
-    " JOIN customer c ON c.brand_id = asked.brand_id AND c.uid = asked.uid ORDER BY c.id {lock}",
-    asked={"brand_id": "bigint", "uid": "text"},
-    lock=for_update("c"),
-)
-ACCOUNTS_OF_CUSTOMERS = RowStatement(
-    "SELECT a.id, a.holder_id, a.name, a.currency, a.balance, a.version"
-    " FROM {asked} JOIN customer c ON c.brand_id = asked.brand_id AND c.uid = asked.uid"
-    " JOIN ledger_account a ON a.holder_id = c.id",
-    asked={"brand_id": "bigint", "uid": "text"},
-)
+from wallet_hooks.ledger.queries import HELD_COLUMNS, HeldAccountRow, balances_of
 
 
 class CustomerFacts(NamedTuple):
@@ -47,66 +31,36 @@ class CustomerFacts(NamedTuple):
     active: bool
     locked: bool
     expires_at: datetime | None
-    roles: frozenset[str]
+    roles: Collection[str]
     commission_rates: Schedule = ()
     limited: bool = False
 
 
-def customer_facts(rows: Iterable[Sequence[Any]]) -> dict[tuple[int, str], CustomerFacts]:
-    """Rows of LOCK_CUSTOMERS by (brand id, uid)."""
-    return {
-        (brand_id, uid): CustomerFacts(
-            id_,
-            brand_id,
-            uid,
-            currency,
-            int(credit_limit),
-            None if max_stake is None else int(max_stake),
-            bool(active),
-            bool(locked),
-            expires_at and as_instant(expires_at),
-            _roles(roles),
-            parse_schedule(rates),
-            bool(limited),
-        )
-        for (
-            id_,
-            brand_id,
-            uid,
-            currency,
-            credit_limit,
-            max_stake,
-            active,
-            locked,
-            expires_at,
-            roles,
-            rates,
-            limited,
-        ) in rows
-    }
+_users = RowSet("asked", Customer.brand_id, Customer.uid)
+_is_user = _users.matches(Customer)
+# Rows are locked in id order, so that no two groups wait for each other; what they hold is read after the lock.
+LOCK_CUSTOMERS = BulkStatement(
+    _users,
+    lambda _: (
+        select(*columns_of(Customer, CustomerFacts))
+        .select_from(_users.join(Customer, _is_user))
+        .order_by(Customer.id)
+        .with_for_update(of=Customer, key_share=True)
+    ),
+    row=CustomerFacts,
+)
+ACCOUNTS_OF_CUSTOMERS = BulkStatement(
+    _users,
+    lambda _: select(*HELD_COLUMNS).select_from(
+        _users.join(Customer, _is_user).join(Account, Account.holder_id == Customer.id)
+    ),
+    row=HeldAccountRow,
+)
 
 
 def facts_of(customer: Customer) -> CustomerFacts:
     """The facts of a row that was read as a model."""
-    return CustomerFacts(
-        customer.id,
-        customer.brand_id,
-        customer.uid,
-        customer.currency,
-        customer.credit_limit,
-        customer.max_stake_per_event,
-        customer.active,
-        customer.locked,
-        customer.expires_at,
-        frozenset(customer.roles),
-        customer.commission_rates,
-        customer.limited,
-    )
-
-
-@lru_cache(maxsize=1024)
-def _roles(text: str) -> frozenset[str]:
-    return frozenset(json.loads(text))
+    return CustomerFacts(*(getattr(customer, name) for name in CustomerFacts._fields))
 
 
 def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = False) -> tuple[Customer, Brand]:
@@ -175,7 +129,7 @@ def group_totals(session: Session, *, manager_id: int) -> Iterator[tuple[Group, 
         yield group, currency, totals
 
 
-class Standing(NamedTuple):
+class CustomerBalances(NamedTuple):
     """A customer's money, in minor units of its currency. `open_stakes_abroad` has the stakes in other currencies."""
 
     balance: int
@@ -184,18 +138,18 @@ class Standing(NamedTuple):
     open_stakes_abroad: dict[str, int]
 
 
-def standings(session: Session, customers: Sequence[Customer]) -> dict[int, Standing]:
+def balances_of_customers(session: Session, customers: Sequence[Customer]) -> dict[int, CustomerBalances]:
     """The customers' money by customer id."""
     balances = balances_of(session, holder_ids=[customer.id for customer in customers])
     abroad: dict[int, dict[str, int]] = {customer.id: {} for customer in customers}
     home = {customer.id: customer.currency for customer in customers}
-    for (name, currency, _), balance in balances.items():
-        _, holder, purpose = name.split(":")
-        if purpose == chart.OPEN_STAKES and currency != home[int(holder)] and balance:
-            abroad[int(holder)][currency] = -balance
+    for account, balance in balances.items():
+        holder = account.holder_id
+        if holder is not None and balance and account.currency != home[holder] and chart.is_open_stakes(account):
+            abroad[holder][account.currency] = -balance
     found = {}
     for customer in customers:
         balance = -balances.get(chart.player(customer.id, customer.currency), 0)
         staked = -balances.get(chart.open_stakes(customer.id, customer.currency), 0)
-        found[customer.id] = Standing(balance, balance + customer.credit_limit, staked, abroad[customer.id])
+        found[customer.id] = CustomerBalances(balance, balance + customer.credit_limit, staked, abroad[customer.id])
     return found

@@ -19,11 +19,12 @@ from wallet_hooks.customers.callers import (
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.login import log_in
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import ID, Call, Office, Page, Route
+from wallet_hooks.customers.protocol import ID, ApiCall, ListPage, Office, V1Route
 from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, own_amount
 from wallet_hooks.customers.standing import betting_refusal
-from wallet_hooks.database import reading, run_together, writing
+from wallet_hooks.database import reading, writing
+from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
@@ -34,13 +35,13 @@ from wallet_hooks.identity.passwords import hash_password
 _MAX_PAGE = 1000
 
 
-def begin_session(office: Office, call: Call) -> str:
+def begin_session(office: Office, call: ApiCall) -> str:
     """Log in. The answer is the token that goes into the header Session."""
     source = str(call.source.address or "")
     return log_in(office.engine, **call.given, source=source, now=call.now, idle=office.session_idle)
 
 
-def show_session(office: Office, call: Call, token: str) -> dict[str, Any]:
+def show_session(office: Office, call: ApiCall, token: str) -> dict[str, Any]:
     """Whose session it is, and how long it lives if it is not used."""
     caller, found = authenticate(office.engine, token, now=call.now, idle=office.session_idle)
     if caller is None or found is None:
@@ -53,7 +54,7 @@ def show_session(office: Office, call: Call, token: str) -> dict[str, Any]:
     }
 
 
-def end_session(office: Office, call: Call, token: str) -> None:
+def end_session(office: Office, call: ApiCall, token: str) -> None:
     """Log out."""
     with writing(office.engine) as session:
         if sessions.find(session, token, now=call.now, idle=office.session_idle) is None:
@@ -61,7 +62,7 @@ def end_session(office: Office, call: Call, token: str) -> None:
         sessions.end(session, token, now=call.now)
 
 
-def create_customer(office: Office, call: Call) -> dict[str, Any]:
+def create_customer(office: Office, call: ApiCall) -> dict[str, Any]:
     """Create a customer in a group that the caller manages."""
     given = call.given
     with reading(office.engine) as session:
@@ -75,7 +76,7 @@ def create_customer(office: Office, call: Call) -> dict[str, Any]:
         return schemas.customer_data(customer, brand_facts(brand), now=call.now)
 
 
-def list_customers(office: Office, call: Call) -> Iterator[list[Any]] | Page:
+def list_customers(office: Office, call: ApiCall) -> Iterator[list[Any]] | ListPage:
     """The customers whom the caller may see: itself, and those of the groups that it manages."""
     given = call.given
     wanted = Listing(
@@ -90,16 +91,16 @@ def list_customers(office: Office, call: Call) -> Iterator[list[Any]] | Page:
     with reading(office.engine) as session:
         rows = next(listed(session, wanted, batch=size), [])
         more = len(rows) == size
-        return Page(_rows(session, call, rows), rows[-1].id if more else None)
+        return ListPage(_rows(session, call, rows), rows[-1].id if more else None)
 
 
-def show_customer(office: Office, call: Call, username: str) -> dict[str, Any]:
+def show_customer(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
     """One customer."""
     with reading(office.engine) as session:
         return _customer(session, known_customer(session, call.person, username), call)
 
 
-def patch_customer(office: Office, call: Call, username: str) -> dict[str, Any]:
+def patch_customer(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
     """Change a customer of a group that the caller manages. Bets see it at once."""
     given = dict(call.given)
     if "password" in given:
@@ -116,7 +117,7 @@ def patch_customer(office: Office, call: Call, username: str) -> dict[str, Any]:
         return _customer(session, customer, call)
 
 
-def can_place_bets(office: Office, call: Call, username: str) -> dict[str, Any]:
+def can_place_bets(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
     """Whether the caller could bet from the address that it calls from."""
     address = call.source.address
     country = office.countries.of(address)
@@ -124,8 +125,8 @@ def can_place_bets(office: Office, call: Call, username: str) -> dict[str, Any]:
         customer = known_customer(session, call.person, username)
         if customer.id != call.person.id:
             raise ForbiddenError("this can be asked about oneself only")
-        (rows,) = run_together(session, [COUNTRY_RULES([(customer.brand_id,)])])
-    rules = country_rules(rows).get(customer.brand_id, CountryRules())
+        found = country_rules(run(session.connection(), COUNTRY_RULES([(customer.brand_id,)])))
+    rules = found.get(customer.brand_id, CountryRules())
     is_permitted = rules.permit(country)
     refusal = betting_refusal(facts_of(customer), is_country_permitted=is_permitted, now=call.now)
     if refusal == "country_not_permitted" and country is None:
@@ -138,14 +139,14 @@ def can_place_bets(office: Office, call: Call, username: str) -> dict[str, Any]:
     }
 
 
-def show_credit_limit_history(office: Office, call: Call, username: str) -> list[dict[str, Any]]:
+def show_credit_limit_history(office: Office, call: ApiCall, username: str) -> list[dict[str, Any]]:
     """Every credit limit that was set, oldest first."""
     with reading(office.engine) as session:
         customer = known_customer(session, call.person, username)
         return [schemas.credit_limit_data(change) for change in credit_limit_changes(session, customer)]
 
 
-def list_groups(office: Office, call: Call) -> list[dict[str, Any]]:
+def list_groups(office: Office, call: ApiCall) -> list[dict[str, Any]]:
     """The groups that the caller manages, with what their customers have and may owe, by currency."""
     with reading(office.engine) as session:
         return [
@@ -163,7 +164,7 @@ def list_groups(office: Office, call: Call) -> list[dict[str, Any]]:
         ]
 
 
-def create_group(office: Office, call: Call) -> dict[str, Any]:
+def create_group(office: Office, call: ApiCall) -> dict[str, Any]:
     """Create a group, for who manages one already; the caller manages it."""
     with writing(office.engine) as session:
         if not manages_any_group(session, call.person):
@@ -174,14 +175,14 @@ def create_group(office: Office, call: Call) -> dict[str, Any]:
         return {"id": group.id, "name": group.name}
 
 
-def add_group_manager(office: Office, call: Call, group_id: int) -> None:
+def add_group_manager(office: Office, call: ApiCall, group_id: int) -> None:
     """Let a customer whom the caller may see manage a group that the caller manages."""
     with writing(office.engine) as session:
         group = managed_group(session, call.person, group_id)
         groups.add_manager(session, group, known_customer(session, call.person, call.given["username"]))
 
 
-def remove_group_manager(office: Office, call: Call, group_id: int, username: str) -> None:
+def remove_group_manager(office: Office, call: ApiCall, group_id: int, username: str) -> None:
     """Take a group from one of its managers."""
     with writing(office.engine) as session:
         group = managed_group(session, call.person, group_id)
@@ -191,19 +192,19 @@ def remove_group_manager(office: Office, call: Call, group_id: int, username: st
 _CUSTOMER = "/v1/customers/<username>/"
 GROUP = f"/v1/groups/<{ID}:group_id>/"
 ROUTES = (
-    Route("POST", "/v1/sessions/", begin_session, schemas.LoginShape, is_open=True),
-    Route("GET", "/v1/sessions/<token>/", show_session, is_open=True),
-    Route("DELETE", "/v1/sessions/<token>/", end_session, is_open=True),
-    Route("POST", "/v1/customers/", create_customer, schemas.NewCustomerShape),
-    Route("GET", "/v1/customers/", list_customers, schemas.ListShape),
-    Route("GET", _CUSTOMER, show_customer),
-    Route("PATCH", _CUSTOMER, patch_customer, schemas.ChangedCustomerShape),
-    Route("GET", f"{_CUSTOMER}can_place_bets/", can_place_bets),
-    Route("GET", f"{_CUSTOMER}credit_limit_history/", show_credit_limit_history),
-    Route("GET", "/v1/groups/", list_groups),
-    Route("POST", "/v1/groups/", create_group, schemas.NewGroupShape),
-    Route("POST", f"{GROUP}managers/", add_group_manager, schemas.ManagerShape),
-    Route("DELETE", f"{GROUP}managers/<username>/", remove_group_manager),
+    V1Route("POST", "/v1/sessions/", begin_session, schemas.LoginShape, is_open=True),
+    V1Route("GET", "/v1/sessions/<token>/", show_session, is_open=True),
+    V1Route("DELETE", "/v1/sessions/<token>/", end_session, is_open=True),
+    V1Route("POST", "/v1/customers/", create_customer, schemas.NewCustomerShape),
+    V1Route("GET", "/v1/customers/", list_customers, schemas.ListShape),
+    V1Route("GET", _CUSTOMER, show_customer),
+    V1Route("PATCH", _CUSTOMER, patch_customer, schemas.ChangedCustomerShape),
+    V1Route("GET", f"{_CUSTOMER}can_place_bets/", can_place_bets),
+    V1Route("GET", f"{_CUSTOMER}credit_limit_history/", show_credit_limit_history),
+    V1Route("GET", "/v1/groups/", list_groups),
+    V1Route("POST", "/v1/groups/", create_group, schemas.NewGroupShape),
+    V1Route("POST", f"{GROUP}managers/", add_group_manager, schemas.ManagerShape),
+    V1Route("DELETE", f"{GROUP}managers/<username>/", remove_group_manager),
 )
 
 
@@ -231,7 +232,7 @@ def _new_customer(given: dict[str, Any]) -> NewCustomer:
     )
 
 
-def _all_listed(office: Office, call: Call, wanted: Listing) -> Iterator[list[Any]]:
+def _all_listed(office: Office, call: ApiCall, wanted: Listing) -> Iterator[list[Any]]:
     """Batch by batch, each in a transaction of its own: whoever reads slowly holds up nobody."""
     while True:
         with reading(office.engine) as session:
@@ -243,7 +244,7 @@ def _all_listed(office: Office, call: Call, wanted: Listing) -> Iterator[list[An
         wanted = wanted._replace(after=rows[-1].id)
 
 
-def _rows(session: Session, call: Call, customers: list[Customer]) -> list[Any]:
+def _rows(session: Session, call: ApiCall, customers: list[Customer]) -> list[Any]:
     managers = groups.managers_among(session, customers) if call.given["permissions"] else None
     brand = _brand(session, customers[0]) if customers else None
     return [
@@ -259,7 +260,7 @@ def _rows(session: Session, call: Call, customers: list[Customer]) -> list[Any]:
     ]
 
 
-def _customer(session: Session, customer: Customer, call: Call) -> dict[str, Any]:
+def _customer(session: Session, customer: Customer, call: ApiCall) -> dict[str, Any]:
     return schemas.customer_data(customer, _brand(session, customer), now=call.now)
 
 

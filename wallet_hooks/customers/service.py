@@ -159,14 +159,11 @@ def _check_name(name: str) -> None:
 def _open_with_balances(
     session: Session, brand: Brand, pairs: Sequence[tuple[Customer, NewCustomer]], *, now: datetime
 ) -> None:
-    journal = ledger.prepare(session, count=len(pairs), recorded_at=now)
-    held = [
-        (account(customer.id, customer.currency), customer.id)
-        for customer, _ in pairs
-        for account in (chart.player, chart.open_stakes)
-    ]
-    house = [(chart.payment_provider(OPENING_METHOD, new.currency), None) for _, new in pairs if new.balance]
-    ledger.open_accounts(session, journal, [*held, *house])
+    connection = session.connection()
+    journal = ledger.prepare(connection, count=len(pairs), recorded_at=now)
+    for customer, _ in pairs:
+        journal.open(chart.player(customer.id, customer.currency))
+        journal.open(chart.open_stakes(customer.id, customer.currency))
     booked_on = brand_facts(brand).booking_day(now)
     for customer, new in pairs:
         if new.balance:
@@ -174,7 +171,7 @@ def _open_with_balances(
             reference = f"customer:{brand.client}:{customer.uid}:opening"
             facts = fingerprint(new.currency, new.balance)
             journal.post(Posting("deposit", reference, facts, now, booked_on, lines, "opening balance"))
-    ledger.write(session, journal)
+    ledger.save(connection, journal)
 
 
 def _check(new: NewCustomer) -> None:

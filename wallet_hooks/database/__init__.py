@@ -1,7 +1,8 @@
-"""Engines, tables' common ground, transactions, and statements over sets of rows."""
+"""Engines, transactions, faults, and what all tables share. Statements over sets of rows are in `bulk.py`."""
 
 from wallet_hooks.database.engine import (
     has_row_locks,
+    kept_until_rollback,
     locked,
     open_engine,
     reading,
@@ -11,31 +12,23 @@ from wallet_hooks.database.engine import (
     writing,
 )
 from wallet_hooks.database.faults import Fault, fault_of
-from wallet_hooks.database.rows import Call, Either, RowStatement, for_update, run_together, write_at_once
-from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime, WideAmount, as_day, as_instant
+from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime, WideAmount
 
 __all__ = [
     "Base",
-    "Call",
-    "Either",
     "Fault",
     "Identity64",
     "Key",
-    "RowStatement",
     "UTCDateTime",
     "WideAmount",
-    "as_day",
-    "as_instant",
     "fault_of",
-    "for_update",
     "has_row_locks",
+    "kept_until_rollback",
     "locked",
     "open_engine",
     "reading",
     "refresh_statistics",
     "run_again",
-    "run_together",
     "wait_briefly",
-    "write_at_once",
     "writing",
 ]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
 from sqlalchemy import (
@@ -30,6 +30,7 @@ from sqlalchemy import (
     String,
     TableClause,
     Uuid,
+    and_,
     column,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -39,7 +40,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from wallet_hooks.database.array_literals import array_literal
-from wallet_hooks.database.tables import WideAmount, as_day, as_instant
+from wallet_hooks.database.tables import UTCDateTime, WideAmount, as_day, as_instant
 
 Row = TypeVar("Row")
 Values = Sequence[Sequence[Any]]
@@ -66,14 +67,25 @@ class RowSet(TableClause):
 
     inherit_cache = False
 
-    def __init__(self, name: str, *columns: ColumnElement[Any], **renamed: ColumnElement[Any]) -> None:
-        named = {one.name: one for one in cast("Any", columns)} | renamed
+    def __init__(self, name: str, *columns: Any, **renamed: Any) -> None:
+        named = {one.name: one for one in columns} | renamed
         super().__init__(name, *(column(name, one.type) for name, one in named.items()))
         self.names = list(named)
         self.kinds = [_kind(one.type) for one in named.values()]
 
+    @classmethod
+    def of(cls, name: str, model: Any, row: Any, **renamed: Any) -> "RowSet":
+        """A set of a row type's fields: columns of the model, but for those given by keyword."""
+        return cls(
+            name, **{field: renamed[field] if field in renamed else getattr(model, field) for field in field_names(row)}
+        )
 
-class Call(NamedTuple, Generic[Row]):
+    def matches(self, model: Any) -> ColumnElement[bool]:
+        """Whether a row of the model has the values of the set's columns."""
+        return and_(*(getattr(model, name) == self.c[name] for name in self.names))
+
+
+class BulkCall(NamedTuple, Generic[Row]):
     """A statement with the rows that it is to work on, each in the order of the set's columns."""
 
     statement: "BulkStatement[Row]"
@@ -101,8 +113,8 @@ class BulkStatement(Generic[Row]):
         self._row = row
         self._outer = outer
 
-    def __call__(self, rows: Values) -> Call[Row]:
-        return Call(self, rows)
+    def __call__(self, rows: Values) -> BulkCall[Row]:
+        return BulkCall(self, rows)
 
     @property
     def returns_rows(self) -> bool:
@@ -121,7 +133,7 @@ class BulkStatement(Generic[Row]):
         statement = self._build(_DIALECTS[dialect_name][0])
         assert isinstance(statement, Select | UpdateBase)
         columns = list(statement.selected_columns if isinstance(statement, Select) else statement.exported_columns)
-        assert [one.name for one in columns] == _field_names(self._row), "a row has the names that are selected"
+        assert [one.name for one in columns] == field_names(self._row), "a row has the names that are selected"
         found = ((place, _reader(one.type, dialect_name)) for place, one in enumerate(columns))
         return [(place, reader) for place, reader in found if reader is not None]
 
@@ -153,14 +165,18 @@ class Pipeline:
     """Calls that travel together. Each sees what those before it did, and what others committed while it waited."""
 
     def __init__(self) -> None:
-        self._calls: list[tuple[Call[Any], Pending[Any]]] = []
+        self._calls: list[tuple[BulkCall[Any], Pending[Any]]] = []
 
-    def add(self, call: Call[Row]) -> Pending[Row]:
+    def add(self, call: BulkCall[Row]) -> Pending[Row]:
+        """Add a call; one without rows is not sent, and finds nothing."""
         pending: Pending[Row] = Pending()
-        self._calls.append((call, pending))
+        if call.rows:
+            self._calls.append((call, pending))
         return pending
 
     def run(self, connection: Connection) -> None:
+        if not self._calls:
+            return
         driver = connection.connection.driver_connection
         run = _run_on_postgresql if isinstance(driver, psycopg.Connection) else _run_on_sqlite
         for (call, pending), rows in zip(self._calls, run(driver, [call for call, _ in self._calls]), strict=True):
@@ -179,7 +195,7 @@ def pipeline(connection: Connection) -> Iterator[Pipeline]:
     calls.run(connection)
 
 
-def run(connection: Connection, call: Call[Row]) -> list[Row]:
+def run(connection: Connection, call: BulkCall[Row]) -> list[Row]:
     """Run one call and return its rows."""
     with pipeline(connection) as calls:
         pending = calls.add(call)
@@ -187,21 +203,23 @@ def run(connection: Connection, call: Call[Row]) -> list[Row]:
 
 
 class Written:
-    """How many rows a write returned; None for one that returns none."""
+    """How many rows a write returned."""
 
     def __init__(self) -> None:
-        self.count: int | None = None
+        self.count = 0
 
 
 class Writes:
     """Writes that do not look at each other's rows: one statement where the engine can."""
 
     def __init__(self) -> None:
-        self._calls: list[tuple[Call[Any], Written]] = []
+        self._calls: list[tuple[BulkCall[Any], Written]] = []
 
-    def add(self, call: Call[Any]) -> Written:
+    def add(self, call: BulkCall[Any]) -> Written:
+        """Add a write; one without rows is not sent."""
         written = Written()
-        self._calls.append((call, written))
+        if call.rows:
+            self._calls.append((call, written))
         return written
 
     def run(self, connection: Connection) -> None:
@@ -216,11 +234,11 @@ class Writes:
             assert counts is not None
         else:
             counts = tuple(map(len, _run_on_sqlite(driver, calls)))
-        for (call, written), count in zip(self._calls, counts, strict=True):
-            written.count = count if call.statement.returns_rows else None
+        for (_, written), count in zip(self._calls, counts, strict=True):
+            written.count = count
 
 
-def write(connection: Connection, call: Call[Any]) -> None:
+def write(connection: Connection, call: BulkCall[Any]) -> None:
     """Run one write."""
     writes = Writes()
     writes.add(call)
@@ -236,7 +254,13 @@ def _kind(type_: TypeEngine[Any]) -> str:
     raise TypeError(f"no set of rows has a column of type {type_!r}")
 
 
-def _field_names(row: Any) -> list[str]:
+def columns_of(model: Any, row: Any) -> list[Any]:
+    """The model's columns that a row type has, in its order."""
+    return [getattr(model, name) for name in field_names(row)]
+
+
+def field_names(row: Any) -> list[str]:
+    """The fields of a NamedTuple, or those that a dataclass is made with."""
     if is_dataclass(row):
         return [field.name for field in fields(row) if field.init]
     return list(row._fields)
@@ -245,13 +269,19 @@ def _field_names(row: Any) -> list[str]:
 def _reader(type_: TypeEngine[Any], dialect_name: str) -> Callable[[Any], Any] | None:
     if isinstance(type_, WideAmount):
         return int
-    if dialect_name == "postgresql":
-        return None
     plain = type_.impl if isinstance(type_, TypeDecorator) else type_
-    for known, reader in ((DateTime, as_instant), (Date, as_day), (Boolean, bool), (JSON, json.loads)):
-        if isinstance(plain, known):
-            return cast("Callable[[Any], Any]", reader)
-    return None
+    reader: Callable[[Any], Any] | None = None
+    if dialect_name == "sqlite":  # whose values are numbers, texts and bytes
+        kinds = ((DateTime, as_instant), (Date, as_day), (Boolean, bool), (JSON, json.loads))
+        reader = next((reader for known, reader in kinds if isinstance(plain, known)), None)
+    if isinstance(type_, TypeDecorator) and not isinstance(type_, UTCDateTime):
+        return _decorated(type_, _DIALECTS[dialect_name][1], reader)
+    return reader
+
+
+def _decorated(type_: Any, dialect: Dialect, reader: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    """The reader of a type that wraps another one."""
+    return lambda value: type_.process_result_value(reader(value) if reader else value, dialect)
 
 
 @compiles(RowSet, "postgresql")
@@ -275,7 +305,7 @@ _DIALECTS: dict[str, tuple[Any, Dialect]] = {
 }
 
 
-def _run_on_postgresql(driver: Any, calls: Sequence[Call[Any]]) -> list[Sequence[Any]]:
+def _run_on_postgresql(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[Any]]:
     cursors = []
     with driver.pipeline():
         for call in calls:
@@ -286,11 +316,11 @@ def _run_on_postgresql(driver: Any, calls: Sequence[Call[Any]]) -> list[Sequence
     ]
 
 
-def _run_on_sqlite(driver: Any, calls: Sequence[Call[Any]]) -> list[Sequence[Any]]:
+def _run_on_sqlite(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[Any]]:
     return [driver.execute(call.statement.sql("sqlite"), [_encode_json(call.rows)]).fetchall() for call in calls]
 
 
-def _arrays(call: Call[Any]) -> list[str]:
+def _arrays(call: BulkCall[Any]) -> list[str]:
     kinds = call.statement.given.kinds
     columns = zip(*call.rows, strict=True) if call.rows else ((),) * len(kinds)
     return list(map(array_literal, kinds, columns))
@@ -304,7 +334,7 @@ def _as_one(statements: tuple[BulkStatement[Any], ...]) -> bytes:
         text = _numbered_after(first, statement.sql("postgresql"))
         first += len(statement.given.kinds)
         parts.append(f"w{number} AS ({text})")
-        counts.append(f"(SELECT count(*) FROM w{number})" if statement.returns_rows else "NULL")
+        counts.append(f"(SELECT count(*) FROM w{number})" if statement.returns_rows else "0")
     return f"WITH {', '.join(parts)} SELECT {', '.join(counts)}".encode()
 
 

@@ -22,6 +22,7 @@ _CALLBACK_PLANS = (
 )
 
 _RUNS = 3
+_KEPT = "wallet_hooks_kept"
 _POOL_TIMEOUT = 5.0  # people wait longer for a connection than a provider does
 T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
@@ -43,10 +44,15 @@ def open_engine(settings: Settings, *, for_callbacks: bool = False) -> Engine:
 
 def _open_sqlite(url: Any, *, busy_timeout: float) -> Engine:
     engine = create_engine(
-        url, connect_args={"timeout": busy_timeout, "check_same_thread": False}, pool_size=8, hide_parameters=True
+        url,
+        connect_args={"timeout": busy_timeout, "check_same_thread": False},
+        pool_size=8,
+        pool_use_lifo=True,
+        hide_parameters=True,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "rollback", _forget_kept)
     return engine
 
 
@@ -76,15 +82,18 @@ def _open_postgresql(url: Any, settings: Settings, *, for_callbacks: bool) -> En
         options += f" {_CALLBACK_PLANS} -c lock_timeout={lock} -c statement_timeout={statement}"
         options += f" -c idle_in_transaction_session_timeout={idle}"
         connect_args |= {"prepare_threshold": 1}
-    return create_engine(
+    engine = create_engine(
         url,
         connect_args=connect_args | {"options": options},
         pool_size=4,
+        pool_use_lifo=True,  # the connection that was used last knows most of the database
         max_overflow=4,
         pool_timeout=settings.statement_timeout if for_callbacks else _POOL_TIMEOUT,
         pool_pre_ping=not for_callbacks,
         hide_parameters=True,  # errors are logged, and parameters may be secrets
     )
+    event.listen(engine, "rollback", _forget_kept)
+    return engine
 
 
 @contextmanager
@@ -125,10 +134,24 @@ def has_row_locks(engine: Engine) -> bool:
     return engine.dialect.name == "postgresql"
 
 
-def wait_briefly(session: Session) -> None:
+def wait_briefly(connection: Connection) -> None:
     """For the rest of the transaction, hardly wait for locks."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SET LOCAL lock_timeout = '10ms'"))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL lock_timeout = '10ms'"))
+
+
+def kept_until_rollback(connection: Connection) -> dict[str, Any]:
+    """What is known of the database and stays true, kept with the connection.
+
+    It is emptied when a transaction on the connection is rolled back, so what a transaction made may be put there.
+    """
+    kept: dict[str, Any] = connection.info.setdefault(_KEPT, {})
+    return kept
+
+
+def _forget_kept(connection: Connection) -> None:
+    if not connection.closed and not connection.invalidated:
+        connection.info.pop(_KEPT, None)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def prune(engine: Engine, older_than: int | None) -> None:
     now, total = clock.now(), 0
     while True:
         with writing(engine) as session:
-            count = service.forget(session, now=now, retention_days=days, at_most=_BATCH)
+            count = service.prune(session, now=now, retention_days=days, at_most=_BATCH)
         total += count
         if count < _BATCH:
             break

@@ -1,36 +1,18 @@
-"""Storing callbacks, and forgetting them when their time is over."""
+"""Storing callbacks, and deleting them when their retention is over."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import Call, RowStatement
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 
-_INSERT_DELIVERIES = RowStatement(
-    "INSERT INTO delivery (id, path, received_at, source, body, status, answer, duration_us) SELECT * FROM {received}",
-    received={
-        "id": "uuid",
-        "path": "text",
-        "received_at": "timestamptz",
-        "source": "text",
-        "body": "bytea",
-        "status": "smallint",
-        "answer": "text",
-        "duration_us": "integer",
-    },
-)
-_INSERT_BETS = RowStatement(
-    "INSERT INTO delivery_bet (bet, delivery_id) SELECT bet, delivery_id FROM {named}",
-    named={"bet": "text", "delivery_id": "uuid"},
-)
 
-
-class Received(NamedTuple):
-    """A callback with its answer, as it is stored. `id` is 32 hex digits; `bets` are the keys of the bets it names."""
+class DeliveryRow(NamedTuple):
+    """A callback with its answer, as `models.Delivery` keeps it. `id` is 32 hex digits."""
 
     id: str
     path: str
@@ -40,17 +22,35 @@ class Received(NamedTuple):
     status: int
     answer: str
     duration_us: int
-    bets: Sequence[str]
 
 
-def records(received: Sequence[Received]) -> list[Call]:
-    """The calls that store deliveries, in a number that does not depend on how many there are."""
-    links = [(bet, delivery.id) for delivery in received for bet in dict.fromkeys(delivery.bets)]
-    stored = [_INSERT_DELIVERIES([delivery[:-1] for delivery in received])]
-    return [*stored, _INSERT_BETS(links)] if links else stored
+class NamedBet(NamedTuple):
+    """A bet (`game:client:uid`) that a delivery names."""
+
+    bet: str
+    delivery_id: str
 
 
-def forget(session: Session, *, now: datetime, retention_days: int, at_most: int) -> int:
+_received = RowSet.of("received", Delivery, DeliveryRow)
+_INSERT_DELIVERIES: BulkStatement[Any] = BulkStatement(
+    _received, lambda _: insert(Delivery).from_select(_received.names, select(*_received.c))
+)
+_named = RowSet.of("named", DeliveryBet, NamedBet)
+_INSERT_BETS: BulkStatement[Any] = BulkStatement(
+    _named, lambda _: insert(DeliveryBet).from_select(_named.names, select(*_named.c))
+)
+
+
+def add_deliveries(writes: Writes, received: Sequence[tuple[DeliveryRow, Sequence[str]]]) -> None:
+    """Store deliveries, each with the bets that it names, in a number of statements that does not depend on them."""
+    if not received:
+        return
+    writes.add(_INSERT_DELIVERIES([delivery for delivery, _ in received]))
+    if links := [NamedBet(bet, delivery.id) for delivery, bets in received for bet in dict.fromkeys(bets)]:
+        writes.add(_INSERT_BETS(links))
+
+
+def prune(session: Session, *, now: datetime, retention_days: int, at_most: int) -> int:
     """Delete up to `at_most` deliveries older than the retention. Returns how many there were."""
     old = select(Delivery.id).where(Delivery.received_at < now - timedelta(days=retention_days)).limit(at_most)
     ids = list(session.scalars(old))

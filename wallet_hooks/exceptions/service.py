@@ -1,13 +1,72 @@
-"""Raising, listing and resolving exceptions. Those of bets are raised by the bet path's own statement."""
+"""Raising, listing and resolving exceptions."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import literal, select, true, update
 from sqlalchemy.orm import Session
 
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.exceptions.models import CallbackException
+
+_BET_CAME = "the bet came and was settled"
+
+
+class BetExceptionRow(NamedTuple):
+    """An exception about a bet, as `models.CallbackException` keeps it."""
+
+    kind: str
+    game: str
+    client: str
+    bet_uid: str
+    subject: str
+    delivery_id: str | None
+    raised_at: datetime
+
+
+class SettledBet(NamedTuple):
+    """A bet that was settled for the first time; `resolved_at` is when."""
+
+    game: str
+    client: str
+    bet_uid: str
+    resolved_at: datetime
+
+
+_raised = RowSet.of("raised", CallbackException, BetExceptionRow)
+_RAISE: BulkStatement[Any] = BulkStatement(
+    _raised,
+    lambda dialect: (
+        dialect.insert(CallbackException)
+        .from_select(_raised.names, select(*_raised.c).where(true()))
+        .on_conflict_do_nothing(index_elements=["game", "client", "bet_uid", "kind", "subject"])
+    ),
+)
+_settled = RowSet.of("settled", CallbackException, SettledBet)
+_RESOLVE_UNKNOWN: BulkStatement[Any] = BulkStatement(
+    _settled,
+    lambda _: (
+        update(CallbackException)
+        .where(
+            *(getattr(CallbackException, name) == _settled.c[name] for name in ("game", "client", "bet_uid")),
+            CallbackException.kind == "unknown_bet",
+            CallbackException.resolved_at.is_(None),
+        )
+        .values(resolved_at=_settled.c.resolved_at, reason=literal(_BET_CAME))
+    ),
+)
+
+
+def add_bet_exceptions(writes: Writes, rows: Iterable[BetExceptionRow]) -> None:
+    """Raise exceptions about bets; each is raised once for the same kind, bet and subject."""
+    writes.add(_RAISE(list(rows)))
+
+
+def add_resolutions(writes: Writes, bets: Iterable[SettledBet]) -> None:
+    """Resolve the exceptions about settlements that came before their bets, now that these came and were settled."""
+    writes.add(_RESOLVE_UNKNOWN(list(bets)))
 
 
 def raise_for_payment(

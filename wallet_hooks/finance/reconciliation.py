@@ -26,16 +26,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.database import run_together
+from wallet_hooks.database.bulk import run
 from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.asked import check_period
 from wallet_hooks.finance.batches import rows_of
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
-from wallet_hooks.sportsbook.bets import BetKey
+from wallet_hooks.sportsbook.loading import KNOWN_WAGERS
+from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
-from wallet_hooks.sportsbook.queries import KNOWN_WAGERS, wager_states
 
 COLUMNS = ("brand", "bet", "currency", "stake", "payout", "status")
 _BATCH = 2000
@@ -226,8 +226,8 @@ def _looked_up(
 ) -> Iterator[Break]:
     """Lines that are about no wager that was taken in the period."""
     keys = [BetKey(matching.game, line.brand, line.bet) for line in lines]
-    (rows,) = run_together(session, [KNOWN_WAGERS([key for key in keys if str(key).isprintable()])])
-    known = wager_states(rows)
+    readable = [key for key in keys if str(key).isprintable()]
+    known = {wager.key: wager for wager in run(session.connection(), KNOWN_WAGERS(readable))}
     for key, line in zip(keys, lines, strict=True):
         state = known.get(key)
         if state is None or state.stake is None or state.currency is None:

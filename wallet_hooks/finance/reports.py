@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid
-from wallet_hooks.database import as_day
 from wallet_hooks.database.streams import stream_batches
+from wallet_hooks.database.tables import as_day
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.asked import Asked, Page

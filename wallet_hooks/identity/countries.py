@@ -1,20 +1,14 @@
 """Where a brand's customers may bet from."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from wallet_hooks.database import RowStatement
+from sqlalchemy import select
+
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of
 from wallet_hooks.errors import RefusedError
-
-COUNTRY_RULES = RowStatement(
-    "SELECT b.id, CAST(b.allowed_countries AS text), CAST(b.denied_countries AS text) FROM {asked}"
-    " JOIN brand b ON b.id = asked.id"
-    " WHERE CAST(b.allowed_countries AS text) <> '[]' OR CAST(b.denied_countries AS text) <> '[]'",
-    asked={"id": "bigint"},
-)
+from wallet_hooks.identity.models import Brand
 
 
 class CountryRules(NamedTuple):
@@ -29,9 +23,29 @@ class CountryRules(NamedTuple):
         return country is not None and country not in self.denied and (not self.allowed or country in self.allowed)
 
 
-def country_rules(rows: Iterable[Sequence[Any]]) -> dict[int, CountryRules]:
-    """Rows of COUNTRY_RULES by brand id; a brand without rules is not among them."""
-    return {id_: CountryRules(_codes(allowed), _codes(denied)) for id_, allowed, denied in rows}
+class CountriesRow(NamedTuple):
+    """A brand's lists, as `models.Brand` keeps them."""
+
+    id: int
+    allowed_countries: Sequence[str]
+    denied_countries: Sequence[str]
+
+
+_brands = RowSet("asked", Brand.id)
+COUNTRY_RULES = BulkStatement(
+    _brands,
+    lambda _: select(*columns_of(Brand, CountriesRow)).select_from(_brands.join(Brand, _brands.matches(Brand))),
+    row=CountriesRow,
+)
+
+
+def country_rules(rows: Iterable[CountriesRow]) -> dict[int, CountryRules]:
+    """The rules by brand id; a brand without rules is not among them."""
+    return {
+        row.id: CountryRules(frozenset(row.allowed_countries), frozenset(row.denied_countries))
+        for row in rows
+        if row.allowed_countries or row.denied_countries
+    }
 
 
 def check_countries(codes: Sequence[str]) -> list[str]:
@@ -39,8 +53,3 @@ def check_countries(codes: Sequence[str]) -> list[str]:
     if not all(re.fullmatch("[A-Z]{2}", code) for code in codes):
         raise RefusedError("bad_country", "a country is an ISO 3166 code of two capital letters")
     return sorted(set(codes))
-
-
-@lru_cache(maxsize=1024)
-def _codes(text: str) -> frozenset[str]:
-    return frozenset(json.loads(text))

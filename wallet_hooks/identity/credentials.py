@@ -45,7 +45,7 @@ class Denial(Enum):
     FORBIDDEN = "forbidden"
 
 
-class Call(NamedTuple):
+class ReceivedCall(NamedTuple):
     """What a proof is checked against. `admin` says whether the call needs the role of that name.
 
     `leeway`, in seconds, is how far the clock of whoever made a token may be from ours.
@@ -62,7 +62,7 @@ class Call(NamedTuple):
 Scope = frozenset[tuple[str, str]]  # the (client, game) pairs that a caller may speak for
 
 
-def authenticate(call: Call, providers: Iterable[ProviderFacts]) -> Scope | Denial:
+def authenticate(call: ReceivedCall, providers: Iterable[ProviderFacts]) -> Scope | Denial:
     """Which of the providers the caller has proven to be, or why it is turned away."""
     candidates = [provider for provider in providers if _is_meant(provider, call)]
     here = [provider for provider in candidates if _may_come_from(provider, call.source)]
@@ -75,7 +75,7 @@ def authenticate(call: Call, providers: Iterable[ProviderFacts]) -> Scope | Deni
     return Denial.FORBIDDEN if Denial.FORBIDDEN in proofs.values() else Denial.UNAUTHENTICATED
 
 
-def _is_meant(provider: ProviderFacts, call: Call) -> bool:
+def _is_meant(provider: ProviderFacts, call: ReceivedCall) -> bool:
     """Whether the call brings this provider's kind of proof at all."""
     scheme, _, rest = call.headers.get("Authorization", "").partition(" ")
     match provider.auth:
@@ -97,7 +97,7 @@ def _may_come_from(provider: ProviderFacts, source: Source) -> bool:
     return source.address is not None and any(source.address in network for network in provider.allow)
 
 
-def _prove(provider: ProviderFacts, call: Call) -> Denial | None:
+def _prove(provider: ProviderFacts, call: ReceivedCall) -> Denial | None:
     if provider.auth == "none":
         return None
     prove = _PROOFS[provider.auth]
@@ -111,7 +111,7 @@ def _prove(provider: ProviderFacts, call: Call) -> Denial | None:
     return denial
 
 
-def _prove_token(call: Call, secret: str) -> Denial | None:
+def _prove_token(call: ReceivedCall, secret: str) -> Denial | None:
     token = call.headers["Authorization"].split(" ", 2)[2:]
     claims = _claims(token[0], secret) if token else None
     if claims is None or not _is_current(claims, call.now.timestamp(), call.leeway):
@@ -162,7 +162,7 @@ _OPTIONS: Options = {
 }
 
 
-def _prove_webhook(call: Call, secret: str) -> Denial | None:
+def _prove_webhook(call: ReceivedCall, secret: str) -> Denial | None:
     try:
         Webhook(secret).verify(call.body, dict(call.headers.items()), json_parse=False)
     # A malformed header or secret surfaces as whatever the library tripped over; each means: not proven.
@@ -171,13 +171,13 @@ def _prove_webhook(call: Call, secret: str) -> Denial | None:
     return None
 
 
-def _prove_signature(call: Call, secret: str) -> Denial | None:
+def _prove_signature(call: ReceivedCall, secret: str) -> Denial | None:
     expected = hmac.new(secret.encode(), call.body, hashlib.sha256).hexdigest()
     given = call.headers["X-Signature"].removeprefix("sha256=").lower()
     return None if hmac.compare_digest(expected.encode(), given.encode()) else Denial.UNAUTHENTICATED
 
 
-def _prove_password(call: Call, secret: str) -> Denial | None:
+def _prove_password(call: ReceivedCall, secret: str) -> Denial | None:
     encoded = call.headers["Authorization"].partition(" ")[2]
     try:
         given = b64decode(encoded.encode(), validate=True)

@@ -1,4 +1,4 @@
-"""The chart of accounts: every account that the ledger knows, by name."""
+"""The chart of accounts: names are built and read here alone."""
 
 from wallet_hooks.ledger.journal import AccountName
 
@@ -8,12 +8,17 @@ OPEN_STAKES = "open_stakes"
 
 def player(customer_id: int, currency: str, wallet: str = BETTING_WALLET) -> AccountName:
     """What the operator owes a customer: a credit balance is the customer's money."""
-    return AccountName(f"players:{customer_id}:{wallet}", currency, "liability")
+    return AccountName(f"players:{customer_id}:{wallet}", currency, "liability", customer_id)
 
 
 def open_stakes(customer_id: int, currency: str) -> AccountName:
     """Stakes taken and not settled yet; its balance is the customer's exposure."""
-    return AccountName(f"players:{customer_id}:{OPEN_STAKES}", currency, "liability")
+    return AccountName(f"players:{customer_id}:{OPEN_STAKES}", currency, "liability", customer_id)
+
+
+def is_open_stakes(account: AccountName) -> bool:
+    """Whether an account holds stakes that are taken and not settled yet."""
+    return account.holder_id is not None and account.name.endswith(f":{OPEN_STAKES}")
 
 
 def payment_provider(method: str, currency: str) -> AccountName:

@@ -7,51 +7,64 @@ stored, which another process may have been the first to use.
 
 import threading
 from collections.abc import Callable, Iterable
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Pool, event, inspect, select
+from sqlalchemy import Connection, Engine, event, inspect, select, true
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
-from wallet_hooks.database import RowStatement, reading, run_together
+from wallet_hooks.database import kept_until_rollback, reading
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, pipeline, run
 from wallet_hooks.ledger.models import StoredCurrency
 from wallet_hooks.settings import ConfigurationError, Settings
 
-_KEEP = RowStatement(
-    "INSERT INTO ledger_currency (code, decimals) SELECT code, decimals FROM {used} WHERE true"
-    " ON CONFLICT (code) DO NOTHING",
-    used={"code": "text", "decimals": "smallint"},
+
+class StoredCurrencyRow(NamedTuple):
+    """A stored currency, as `models.StoredCurrency` keeps it."""
+
+    code: str
+    decimals: int
+
+
+_used = RowSet.of("used", StoredCurrency, StoredCurrencyRow)
+_KEEP: BulkStatement[Any] = BulkStatement(
+    _used,
+    lambda dialect: (
+        dialect.insert(StoredCurrency)
+        .from_select(_used.names, select(*_used.c).where(true()))
+        .on_conflict_do_nothing(index_elements=["code"])
+    ),
 )
-_KEPT = RowStatement(
-    "SELECT c.code, c.decimals FROM {asked} JOIN ledger_currency c USING (code)", asked={"code": "text"}
+_asked = RowSet("asked", StoredCurrency.code)
+_STORED = BulkStatement(
+    _asked,
+    lambda _: select(*columns_of(StoredCurrency, StoredCurrencyRow)).select_from(
+        _asked.join(StoredCurrency, _asked.matches(StoredCurrency))
+    ),
+    row=StoredCurrencyRow,
 )
 # Seconds for which a reading counts as current: a body full of currencies that nobody uses costs one query.
 _LIFETIME = 0.1
-# What each pool's database is known to have, committed. A pool is replaced when its database may have been.
-_kept: WeakKeyDictionary[Pool, set[str]] = WeakKeyDictionary()
 
 
-def keep(session: Session, codes: Iterable[str]) -> None:
-    """Store the decimals of currencies in the session's transaction; no statement where they are known to be stored.
+def keep(connection: Connection, codes: Iterable[str]) -> None:
+    """Store the decimals of currencies in the running transaction; no statement where they are known to be stored.
 
     Of two transactions that are the first to use a currency, the second waits for the first and finds its decimals.
     Raises UnknownCurrencyError, and CurrencyMismatchError where they are stored with other decimals.
     """
-    pool = session.get_bind().engine.pool
-    asked = sorted(set(codes) - _kept.get(pool, set()))
+    kept: set[str] = kept_until_rollback(connection).setdefault("currencies", set())
+    asked = sorted(set(codes) - kept)
     if not asked:
         return
-    (rows,) = run_together(session, [_KEPT([(code,) for code in asked])])
-    money.learn(dict(rows))
-    if new := [(code, money.decimals_here(code)) for code in asked if code not in dict(rows)]:
-        _, rows = run_together(session, [_KEEP(new), _KEPT([(code,) for code, _ in new])])
-        money.learn(dict(rows))
-
-    def remember(_session: Session) -> None:
-        _kept.setdefault(pool, set()).update(asked)
-
-    event.listen(session, "after_commit", remember, once=True)
+    stored = {row.code: row.decimals for row in run(connection, _STORED([(code,) for code in asked]))}
+    money.learn(stored)
+    if new := [(code, money.decimals_here(code)) for code in asked if code not in stored]:
+        with pipeline(connection) as calls:
+            calls.add(_KEEP(new))
+            found = calls.add(_STORED([(code,) for code, _ in new]))
+        money.learn({row.code: row.decimals for row in found.rows})
+    kept.update(asked)
 
 
 def stored_currencies(connection: Connection) -> dict[str, int]:

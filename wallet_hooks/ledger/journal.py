@@ -1,6 +1,6 @@
-"""Postings in the making: what a decision moves, against the balances that were locked for it.
+"""Postings on account names: what decisions move, against the balances that were locked for them.
 
-Nothing here touches the database. `service.write` stores a journal, all of it or nothing.
+Nothing here touches the database. `service.save` finds or creates the accounts and stores a journal, all or nothing.
 """
 
 import hashlib
@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 
 class AccountName(NamedTuple):
-    """Identifies an account; `kind` is what it would be created as."""
+    """An account as `chart` names it; `kind` is what it would be created as, `holder_id` the customer who holds it."""
 
     name: str
     currency: str
     kind: str
+    holder_id: int | None = None
 
 
 class Line(NamedTuple):
@@ -43,37 +44,77 @@ class Posting(NamedTuple):
 
 @dataclass(slots=True)
 class HeldAccount:
-    """A customer's account as it was locked, moved on by the journal. `balance` in minor units, credit negative."""
+    """A customer's account as it was read under lock, moved on by the journal; `id` is None where it is new.
 
-    id: int
-    holder_id: int
+    `balance` in minor units, credit negative.
+    """
+
+    id: int | None
     balance: int
     version: int
     version_read: int
+
+
+class PostedTransaction(NamedTuple):
+    """A transaction with its id."""
+
+    id: int
+    lines: tuple[Line, ...]
+
+
+class TransactionRow(NamedTuple):
+    """A transaction as `models.Transaction` keeps it."""
+
+    id: int
+    kind: str
+    reference: str
+    fingerprint: str
+    occurred_at: datetime
+    recorded_at: datetime
+    booked_on: date
+    description: str | None
+    reverses_id: int | None
+
+
+class PendingEntry(NamedTuple):
+    """An entry whose account may not have an id yet; balance and version are of accounts that a customer holds."""
+
+    transaction_id: int
+    line: int
+    account: AccountName
+    amount: int
+    balance_after: int | None
+    version: int | None
 
 
 @dataclass(slots=True)
 class Journal:
     """The transactions of one database transaction, numbered and with their running balances.
 
-    `held` and `house` are the accounts that were read under lock; `ids` are transaction ids nobody else was given;
-    `posted` has each reference's id and lines.
+    `held` has every account of the customers whose locks the caller holds; `ids` are transaction ids that nobody else
+    was given; `posted` has the transactions by reference, `moved` the customers' accounts that they moved.
     """
 
     recorded_at: datetime
     ids: Iterator[int]
     closed_through: date | None
     held: dict[AccountName, HeldAccount] = field(default_factory=dict)
-    house: dict[AccountName, int] = field(default_factory=dict)
-    transactions: list[tuple[object, ...]] = field(default_factory=list)
-    entries: list[tuple[object, ...]] = field(default_factory=list)
-    moved: dict[int, HeldAccount] = field(default_factory=dict)
-    posted: dict[str, tuple[int, tuple[Line, ...]]] = field(default_factory=dict)
+    transactions: list[TransactionRow] = field(default_factory=list)
+    entries: list[PendingEntry] = field(default_factory=list)
+    moved: dict[AccountName, HeldAccount] = field(default_factory=dict)
+    posted: dict[str, PostedTransaction] = field(default_factory=dict)
 
     def balance(self, account: AccountName) -> int:
         """The balance after everything posted so far, credit negative; 0 for an account that does not exist yet."""
         held = self.held.get(account)
         return held.balance if held else 0
+
+    def open(self, account: AccountName) -> HeldAccount:
+        """A customer's account, which is created with the journal where it does not exist yet."""
+        held = self.held.get(account)
+        if held is None:
+            held = self.held[account] = HeldAccount(None, 0, 0, 0)
+        return held
 
     def first_open_day(self, day: date) -> date:
         """The day itself, or where it was closed the first one that is open."""
@@ -84,10 +125,10 @@ class Journal:
     def post(self, posting: Posting) -> int:
         """Add a transaction and return its id. Its lines must sum to zero in each currency."""
         _assert_balanced(posting.lines)
-        transaction_id = next(self.ids)
+        id_ = next(self.ids)
         self.transactions.append(
-            (
-                transaction_id,
+            TransactionRow(
+                id_,
                 posting.kind,
                 posting.reference,
                 posting.fingerprint,
@@ -98,20 +139,16 @@ class Journal:
                 posting.reverses_id,
             )
         )
-        self.posted[posting.reference] = (transaction_id, posting.lines)
-        for number, line in enumerate(posting.lines, start=1):
-            self.entries.append((transaction_id, number, *self._enter(line)))
-        return transaction_id
-
-    def _enter(self, line: Line) -> tuple[object, ...]:
-        account = line.account
-        held = self.held.get(account)
-        if held is None:
-            return (self.house[account], account.currency, line.amount, None, None)
-        held.balance += line.amount
-        held.version += 1
-        self.moved[held.id] = held
-        return (held.id, account.currency, line.amount, held.balance, held.version)
+        self.posted[posting.reference] = PostedTransaction(id_, posting.lines)
+        for number, (account, amount) in enumerate(posting.lines, start=1):
+            if account.holder_id is None:
+                self.entries.append(PendingEntry(id_, number, account, amount, None, None))
+                continue
+            held = self.moved[account] = self.open(account)
+            held.balance += amount
+            held.version += 1
+            self.entries.append(PendingEntry(id_, number, account, amount, held.balance, held.version))
+        return id_
 
 
 def fingerprint(*facts: object) -> str:
@@ -121,6 +158,6 @@ def fingerprint(*facts: object) -> str:
 
 def _assert_balanced(lines: Iterable[Line]) -> None:
     sums: dict[str, int] = {}
-    for (_, currency, _), amount in lines:
-        sums[currency] = sums.get(currency, 0) + amount
+    for account, amount in lines:
+        sums[account.currency] = sums.get(account.currency, 0) + amount
     assert not any(sums.values()), "a transaction sums to zero in each currency"

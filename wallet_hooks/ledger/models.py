@@ -1,7 +1,6 @@
 """The ledger's tables. Amounts are minor units, debit positive and credit negative; instants are UTC."""
 
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -72,7 +71,6 @@ class Transaction(Base):
     booked_on: Mapped[date] = mapped_column(Date)
     description: Mapped[str | None] = mapped_column(Text)
     reverses_id: Mapped[int | None] = mapped_column(BigInteger)
-    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON(none_as_null=True))
 
 
 class Entry(Base):

@@ -8,66 +8,136 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import RowStatement
+from wallet_hooks.database.bulk import BulkStatement, RowSet
 from wallet_hooks.ledger.chart import OPEN_STAKES
-from wallet_hooks.ledger.journal import AccountName, HeldAccount, Line
-from wallet_hooks.ledger.models import Account, Entry, Transaction
+from wallet_hooks.ledger.journal import AccountName, HeldAccount, Line, PostedTransaction
+from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
 
 # The kinds of transactions that bets make.
 BETTING_KINDS = frozenset({"stake", "settlement", "reversal", "cancel"})
 _BATCH, _FEW = 500, 10
 
-HOUSE_ACCOUNTS = RowStatement(
-    "SELECT a.id, a.name, a.currency, a.kind FROM {asked} JOIN ledger_account a USING (name, currency)",
-    asked={"name": "text", "currency": "text"},
+
+class HeldAccountRow(NamedTuple):
+    """An account that a customer holds."""
+
+    id: int
+    holder_id: int
+    name: str
+    currency: str
+    balance: int
+    version: int
+
+
+class AccountIdRow(NamedTuple):
+    """An account's id by its name and currency."""
+
+    id: int
+    name: str
+    currency: str
+
+
+class PostedLine(NamedTuple):
+    """A line of a stored transaction, with the transaction's id and reference."""
+
+    reference: str
+    id: int
+    name: str
+    currency: str
+    kind: str
+    holder_id: int | None
+    amount: int
+
+
+class RateRow(NamedTuple):
+    """A stored exchange rate."""
+
+    source: str
+    target: str
+    rate: str
+
+
+_holders = RowSet("asked", id=Account.holder_id)
+_names = RowSet("asked", Account.name, Account.currency)
+_references = RowSet("asked", Transaction.reference)
+_pairs = RowSet("asked", ExchangeRate.source, ExchangeRate.target)
+
+HELD_COLUMNS = (
+    Account.id, Account.holder_id, Account.name, Account.currency, Account.balance, Account.version,
+)  # fmt: skip
+HELD_ACCOUNTS = BulkStatement(
+    _holders,
+    lambda _: select(*HELD_COLUMNS).select_from(_holders.join(Account, Account.holder_id == _holders.c.id)),
+    row=HeldAccountRow,
 )
-HELD_ACCOUNTS = RowStatement(
-    "SELECT a.id, a.holder_id, a.name, a.currency, a.balance, a.version"
-    " FROM {asked} JOIN ledger_account a ON a.holder_id = asked.id",
-    asked={"id": "bigint"},
+ACCOUNT_IDS = BulkStatement(
+    _names,
+    lambda _: select(Account.id, Account.name, Account.currency).select_from(
+        _names.join(Account, (Account.name == _names.c.name) & (Account.currency == _names.c.currency))
+    ),
+    row=AccountIdRow,
 )
-ENTRIES_OF_REFERENCES = RowStatement(
-    "SELECT asked.reference, t.id, a.name, a.currency, a.kind, e.amount FROM {asked}"
-    " JOIN ledger_transaction t USING (reference)"
-    " JOIN ledger_entry e ON e.transaction_id = t.id JOIN ledger_account a ON a.id = e.account_id"
-    " ORDER BY t.id, e.line",
-    asked={"reference": "text"},
+POSTED_LINES = BulkStatement(
+    _references,
+    lambda _: (
+        select(
+            Transaction.reference,
+            Transaction.id,
+            Account.name,
+            Account.currency,
+            Account.kind,
+            Account.holder_id,
+            Entry.amount,
+        )
+        .select_from(
+            _references.join(Transaction, Transaction.reference == _references.c.reference)
+            .join(Entry, Entry.transaction_id == Transaction.id)
+            .join(Account, Account.id == Entry.account_id)
+        )
+        .order_by(Transaction.id, Entry.line)
+    ),
+    row=PostedLine,
 )
-CURRENT_RATES = RowStatement(
-    "SELECT r.source, r.target, r.rate FROM {asked} JOIN exchange_rate r USING (source, target)"
-    " ORDER BY r.valid_from, r.id",
-    asked={"source": "text", "target": "text"},
+# The newest rate of a pair comes last.
+RATES = BulkStatement(
+    _pairs,
+    lambda _: (
+        select(ExchangeRate.source, ExchangeRate.target, ExchangeRate.rate)
+        .select_from(
+            _pairs.join(
+                ExchangeRate, (ExchangeRate.source == _pairs.c.source) & (ExchangeRate.target == _pairs.c.target)
+            )
+        )
+        .order_by(ExchangeRate.valid_from, ExchangeRate.id)
+    ),
+    row=RateRow,
 )
 
 
-def held_accounts(rows: Iterable[Sequence[Any]]) -> dict[AccountName, HeldAccount]:
-    """Rows of HELD_ACCOUNTS as a journal takes them."""
+def held_accounts(rows: Iterable[HeldAccountRow]) -> dict[AccountName, HeldAccount]:
+    """Customers' accounts as a journal takes them."""
     return {
-        AccountName(name, currency, "liability"): HeldAccount(id_, holder_id, balance, version, version)
-        for id_, holder_id, name, currency, balance, version in rows
+        AccountName(row.name, row.currency, "liability", row.holder_id): HeldAccount(
+            row.id, row.balance, row.version, row.version
+        )
+        for row in rows
     }
 
 
-def house_accounts(rows: Iterable[Sequence[Any]]) -> dict[AccountName, int]:
-    """Rows of HOUSE_ACCOUNTS as a journal takes them."""
-    return {AccountName(name, currency, kind): id_ for id_, name, currency, kind in rows}
-
-
-def lines_by_reference(rows: Iterable[Sequence[Any]]) -> dict[str, tuple[int, tuple[Line, ...]]]:
-    """Rows of ENTRIES_OF_REFERENCES: each reference's transaction id and lines."""
-    found: dict[str, tuple[int, tuple[Line, ...]]] = {}
-    for reference, transaction_id, name, currency, kind, amount in rows:
-        _, lines = found.get(reference, (0, ()))
-        found[reference] = (transaction_id, (*lines, Line(AccountName(name, currency, kind), amount)))
+def posted_transactions(rows: Iterable[PostedLine]) -> dict[str, PostedTransaction]:
+    """Stored transactions by reference, with their lines in order."""
+    found: dict[str, PostedTransaction] = {}
+    for row in rows:
+        line = Line(AccountName(row.name, row.currency, row.kind, row.holder_id), row.amount)
+        before = found.get(row.reference)
+        found[row.reference] = PostedTransaction(row.id, (*(before.lines if before else ()), line))
     return found
 
 
 def balances_of(session: Session, *, holder_ids: Sequence[int]) -> dict[AccountName, int]:
     """The balances of customers' accounts in minor units, credit negative."""
-    rows = session.execute(
-        select(Account.name, Account.currency, Account.balance).where(Account.holder_id.in_(holder_ids))
-    )
-    return {AccountName(name, currency, "liability"): balance or 0 for name, currency, balance in rows}
+    rows = session.execute(select(*HELD_COLUMNS).where(Account.holder_id.in_(holder_ids)))
+    return {account: held.balance for account, held in held_accounts(map(HeldAccountRow._make, rows)).items()}
 
 
 def transactions_with(session: Session, *, references: Sequence[str]) -> list[dict[str, Any]]:
@@ -111,11 +181,12 @@ def betting_entries(session: Session, *, holder_id: int, since: date) -> Iterato
 
     Each account is walked backwards from its newest entry, so that the cost follows the days and not all history.
     """
-    accounts = select(Account.id, Account.name, Account.currency, Account.kind).where(Account.holder_id == holder_id)
-    for id_, *name in session.execute(accounts.order_by(Account.id)).all():
-        for entry in takewhile(lambda entry: entry.booked_on >= since, _newest_entries(session, id_)):
+    accounts = select(Account).where(Account.holder_id == holder_id).order_by(Account.id)
+    for account in session.scalars(accounts).all():
+        name = AccountName(account.name, account.currency, account.kind, account.holder_id)
+        for entry in takewhile(lambda entry: entry.booked_on >= since, _newest_entries(session, account.id)):
             if entry.kind in BETTING_KINDS:
-                yield BettingEntry(AccountName(*name), entry.reference, entry.booked_on, int(entry.amount))
+                yield BettingEntry(name, entry.reference, entry.booked_on, int(entry.amount))
 
 
 def betting_result_since(session: Session, account: AccountName, *, since: datetime) -> int:

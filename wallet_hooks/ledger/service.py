@@ -1,67 +1,117 @@
 """The ledger's one writer."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Sequence,
+    case,
+    column,
+    func,
+    insert,
+    null,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import Call, Either, RowStatement, as_day, run_together, write_at_once
+from wallet_hooks.database import kept_until_rollback
+from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, Writes, Written, pipeline, run
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.currencies import keep
-from wallet_hooks.ledger.journal import AccountName, Journal, Posting
-from wallet_hooks.ledger.models import ExchangeRate, Transaction
-from wallet_hooks.ledger.queries import HELD_ACCOUNTS, HOUSE_ACCOUNTS, held_accounts, house_accounts
+from wallet_hooks.ledger.journal import AccountName, Journal, Posting, TransactionRow
+from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Period, Transaction
+from wallet_hooks.ledger.queries import ACCOUNT_IDS, HELD_ACCOUNTS, held_accounts
 
-_ACCOUNT = {"name": "text", "currency": "text", "kind": "text", "holder_id": "bigint"}
-_OPEN_ACCOUNTS = RowStatement(
-    "INSERT INTO ledger_account (name, currency, kind, holder_id, balance, version)"
-    " SELECT name, currency, kind, holder_id, CASE WHEN holder_id IS NULL THEN NULL ELSE 0 END,"
-    " CASE WHEN holder_id IS NULL THEN NULL ELSE 0 END FROM {opened} WHERE true"
-    " ON CONFLICT (name, currency) DO NOTHING",
-    opened=_ACCOUNT,
-)
-# Ids come before the decision that needs them, in the same round trip as what it reads; on SQLite there is one writer.
-_NEXT_IDS = RowStatement(
-    "SELECT {next_id}, (SELECT max(day) FROM ledger_period) FROM {asked}",
-    next_id=Either(
-        "nextval('ledger_transaction_id')", "number + (SELECT coalesce(max(id), 0) FROM ledger_transaction)"
+
+class ReservedId(NamedTuple):
+    """A transaction id that nobody else is given, and the last day that is closed."""
+
+    id: int
+    closed_through: date | None
+
+
+class EntryRow(NamedTuple):
+    """An entry as `models.Entry` keeps it."""
+
+    transaction_id: int
+    line: int
+    account_id: int
+    currency: str
+    amount: int
+    balance_after: int | None
+    version: int | None
+
+
+class BalanceRow(NamedTuple):
+    """A customer's account as it is to be; `version_read` is what its version must still be."""
+
+    id: int
+    balance: int
+    version: int
+    version_read: int
+
+
+class MovedAccount(NamedTuple):
+    """A customer's account whose balance was moved."""
+
+    id: int
+
+
+_opened = RowSet("opened", Account.name, Account.currency, Account.kind, Account.holder_id)
+_is_house = _opened.c.holder_id.is_(None)
+_OPEN_ACCOUNTS: BulkStatement[Any] = BulkStatement(
+    _opened,
+    lambda dialect: (
+        dialect.insert(Account)
+        .from_select(
+            [*_opened.names, "balance", "version"],
+            select(*_opened.c, case((_is_house, null()), else_=0), case((_is_house, null()), else_=0)).where(true()),
+        )
+        .on_conflict_do_nothing(index_elements=["name", "currency"])
     ),
-    asked={"number": "bigint"},
 )
-_INSERT_TRANSACTIONS = RowStatement(
-    "INSERT INTO ledger_transaction (id, kind, reference, fingerprint, occurred_at, recorded_at, booked_on,"
-    " description, reverses_id) SELECT * FROM {posted}",
-    posted={
-        "id": "bigint",
-        "kind": "text",
-        "reference": "text",
-        "fingerprint": "text",
-        "occurred_at": "timestamptz",
-        "recorded_at": "timestamptz",
-        "booked_on": "date",
-        "description": "text",
-        "reverses_id": "bigint",
-    },
+# Ids come before the decisions that need them, in the same round trip as what they look at. PostgreSQL has a sequence;
+# SQLite has one writer, and goes on from the highest id.
+_numbers = RowSet("asked", column("number", BigInteger))
+_ID = Sequence("ledger_transaction_id")
+
+
+def _next_id(dialect: Any) -> Any:
+    if dialect.__name__.endswith("postgresql"):
+        return _ID.next_value()
+    return _numbers.c.number + select(func.coalesce(func.max(Transaction.id), 0)).scalar_subquery()
+
+
+_RESERVE_IDS = BulkStatement(
+    _numbers,
+    lambda dialect: select(
+        _next_id(dialect).label("id"), select(func.max(Period.day)).scalar_subquery().label("closed_through")
+    ).select_from(_numbers),
+    row=ReservedId,
 )
-_INSERT_ENTRIES = RowStatement(
-    "INSERT INTO ledger_entry (transaction_id, line, account_id, currency, amount, balance_after, version)"
-    " SELECT * FROM {entered}",
-    entered={
-        "transaction_id": "bigint",
-        "line": "smallint",
-        "account_id": "bigint",
-        "currency": "text",
-        "amount": "bigint",
-        "balance_after": "bigint",
-        "version": "bigint",
-    },
+_posted = RowSet.of("posted", Transaction, TransactionRow)
+_INSERT_TRANSACTIONS: BulkStatement[Any] = BulkStatement(
+    _posted, lambda _: insert(Transaction).from_select(_posted.names, select(*_posted.c))
 )
-_MOVE_BALANCES = RowStatement(
-    "UPDATE ledger_account SET balance = moved.balance, version = moved.version FROM {moved}"
-    " WHERE ledger_account.id = moved.id AND ledger_account.version = moved.version_read RETURNING ledger_account.id",
-    moved={"id": "bigint", "balance": "bigint", "version": "bigint", "version_read": "bigint"},
+_entered = RowSet.of("entered", Entry, EntryRow)
+_INSERT_ENTRIES: BulkStatement[Any] = BulkStatement(
+    _entered, lambda _: insert(Entry).from_select(_entered.names, select(*_entered.c))
+)
+_moved = RowSet.of("moved", Account, BalanceRow, version_read=Account.version)
+_MOVE_BALANCES = BulkStatement(
+    _moved,
+    lambda _: (
+        update(Account)
+        .where(Account.id == _moved.c.id, Account.version == _moved.c.version_read)
+        .values(balance=_moved.c.balance, version=_moved.c.version)
+        .returning(Account.id)
+    ),
+    row=MovedAccount,
 )
 
 
@@ -69,70 +119,98 @@ class UnlockedBalanceError(Exception):
     """A balance moved although this transaction had locked it: the caller forgot a lock, nothing may be written."""
 
 
-def next_ids(*, count: int) -> Call:
-    """A call that yields `count` rows (transaction id, the last closed day or None)."""
-    return _NEXT_IDS([(number,) for number in range(1, count + 1)])
+def reserve_ids(*, count: int) -> BulkCall[ReservedId]:
+    """A call that reserves the ids of up to `count` transactions, for `begin`."""
+    return _RESERVE_IDS([(number,) for number in range(1, count + 1)])
 
 
-def begin(rows: Sequence[Sequence[Any]], *, recorded_at: datetime) -> Journal:
-    """A journal from the rows of `next_ids`."""
-    closed_through = as_day(rows[0][1]) if rows and rows[0][1] else None
-    return Journal(recorded_at=recorded_at, ids=iter([row[0] for row in rows]), closed_through=closed_through)
+def begin(reserved: Iterable[ReservedId], *, recorded_at: datetime) -> Journal:
+    """A journal for as many transactions as ids were reserved, without accounts yet."""
+    rows = list(reserved)
+    closed_through = rows[0].closed_through if rows else None
+    return Journal(recorded_at=recorded_at, ids=iter([row.id for row in rows]), closed_through=closed_through)
 
 
-def prepare(session: Session, *, count: int, recorded_at: datetime) -> Journal:
+def prepare(connection: Connection, *, count: int, recorded_at: datetime) -> Journal:
     """A journal for up to `count` transactions, without accounts yet."""
-    (rows,) = run_together(session, [next_ids(count=count)])
-    return begin(rows, recorded_at=recorded_at)
+    return begin(run(connection, reserve_ids(count=count)), recorded_at=recorded_at)
 
 
-def open_accounts(session: Session, journal: Journal, accounts: Iterable[tuple[AccountName, int | None]]) -> None:
-    """Make sure that accounts exist and are in the journal, each with the customer who holds it or None.
+class Saving:
+    """A journal on its way to the database, with other writes of the same transaction."""
 
-    The caller holds the locks of those customers. Keeps the accounts' currencies (see `currencies.keep`).
+    def __init__(self, connection: Connection, journal: Journal) -> None:
+        """Find or create the accounts that the journal names."""
+        self._journal = journal
+        self._dialect = connection.dialect.name
+        self._ids = _account_ids(connection, journal)
+        self._moved: Written | None = None
+
+    def add_to(self, writes: Writes) -> None:
+        """Add the journal's own writes, in a number that does not depend on its size."""
+        if not self._journal.transactions:
+            return
+        self._moved = writes.add(_MOVE_BALANCES(sorted(self._moved_rows())))
+        inserts = [_INSERT_TRANSACTIONS(self._journal.transactions), _INSERT_ENTRIES(self._entry_rows())]
+        if self._dialect == "sqlite":
+            # There the entries are sealed by their transaction's row, which must therefore come last.
+            inserts.reverse()
+        for call in inserts:
+            writes.add(call)
+
+    def check(self) -> None:
+        """Raise UnlockedBalanceError unless every balance that the journal moved was still as it had been read."""
+        if self._moved is not None and self._moved.count != len(self._journal.moved):
+            raise UnlockedBalanceError
+
+    def _moved_rows(self) -> list[BalanceRow]:
+        moved = self._journal.moved.items()
+        return [
+            BalanceRow(self._ids[account], held.balance, held.version, held.version_read) for account, held in moved
+        ]
+
+    def _entry_rows(self) -> list[EntryRow]:
+        ids = self._ids
+        return [
+            EntryRow(id_, line, ids[account], account.currency, amount, balance_after, version)
+            for id_, line, account, amount, balance_after, version in self._journal.entries
+        ]
+
+
+def save(connection: Connection, journal: Journal) -> None:
+    """Store a journal: all of it or nothing."""
+    saving, writes = Saving(connection, journal), Writes()
+    saving.add_to(writes)
+    writes.run(connection)
+    saving.check()
+
+
+def _account_ids(connection: Connection, journal: Journal) -> dict[AccountName, int]:
+    """The ids of the accounts that a journal names; those that do not exist yet are created.
+
+    Ids of house accounts are kept with the connection: they are never deleted, and need no lock.
     """
-    accounts = list(accounts)
-    keep(session, {account.currency for account, _ in accounts})
-    missing = [pair for pair in dict.fromkeys(accounts) if pair[0] not in journal.held | journal.house]
-    if not missing:
-        return
-    house = [account[:2] for account, holder_id in missing if holder_id is None]
-    journal.house |= house_accounts(run_together(session, [HOUSE_ACCOUNTS(house)])[0]) if house else {}
-    missing = [(account, holder_id) for account, holder_id in missing if account not in journal.house]
-    if not missing:
-        return
-    holders = sorted({holder_id for _, holder_id in missing if holder_id is not None})
-    rows = sorted((*account, holder_id) for account, holder_id in missing)
-    _, found, held = run_together(
-        session, [_OPEN_ACCOUNTS(rows), HOUSE_ACCOUNTS(house), HELD_ACCOUNTS([(holder,) for holder in holders])]
-    )
-    journal.house |= house_accounts(found)
-    journal.held = held_accounts(held) | journal.held
+    known: dict[AccountName, int] = kept_until_rollback(connection).setdefault("house account ids", {})
+    ids = {account: held.id for account, held in journal.held.items() if held.id is not None}
+    named = dict.fromkeys([*(entry.account for entry in journal.entries), *journal.held])
+    if missing := sorted(account for account in named if account not in ids and account not in known):
+        found = _find_or_create(connection, missing)
+        ids |= found
+        known |= {account: id_ for account, id_ in found.items() if account.holder_id is None}
+    return ids | {account: known[account] for account in named if account.holder_id is None}
 
 
-def writes(journal: Journal, *, dialect: str) -> list[Call]:
-    """The calls that store the journal, for `write_at_once`; `check_written` must see what they returned."""
-    if not journal.transactions:
-        return []
-    insert = [_INSERT_TRANSACTIONS(journal.transactions), _INSERT_ENTRIES(journal.entries)]
-    if dialect == "sqlite":
-        # There the entries are sealed by their transaction's row, which must therefore come last.
-        insert.reverse()
-    moved = sorted((held.id, held.balance, held.version, held.version_read) for held in journal.moved.values())
-    return [_MOVE_BALANCES(moved), *insert]
-
-
-def check_written(journal: Journal, counts: Sequence[int | None]) -> None:
-    """Raise UnlockedBalanceError unless every balance that the journal moved was still as it had been read."""
-    if journal.transactions and counts[0] != len(journal.moved):
-        raise UnlockedBalanceError
-
-
-def write(session: Session, journal: Journal) -> None:
-    """Store the journal, in a number of statements that does not depend on its size."""
-    if journal.transactions:
-        calls = writes(journal, dialect=session.get_bind().dialect.name)
-        check_written(journal, write_at_once(session, calls))
+def _find_or_create(connection: Connection, accounts: list[AccountName]) -> dict[AccountName, int]:
+    """The ids of accounts; new ones have the decimals of their currencies stored with them."""
+    keep(connection, {account.currency for account in accounts})
+    named = {(account.name, account.currency): account for account in accounts}
+    found = {named[row.name, row.currency]: row.id for row in run(connection, ACCOUNT_IDS(list(named)))}
+    if new := [account for account in accounts if account not in found]:
+        with pipeline(connection) as calls:
+            calls.add(_OPEN_ACCOUNTS(new))
+            created = calls.add(ACCOUNT_IDS([account[:2] for account in new]))
+        found |= {named[row.name, row.currency]: row.id for row in created.rows}
+    return found
 
 
 def post_one(session: Session, posting: Posting, *, holder_id: int, recorded_at: datetime) -> tuple[int, bool]:
@@ -148,12 +226,11 @@ def post_one(session: Session, posting: Posting, *, holder_id: int, recorded_at:
         if known.fingerprint != posting.fingerprint:
             raise ConflictError(f"reference {posting.reference!r} was used before with other facts")
         return known.id, False
-    journal = prepare(session, count=1, recorded_at=recorded_at)
-    journal.held = held_accounts(run_together(session, [HELD_ACCOUNTS([(holder_id,)])])[0])
-    own = f"players:{holder_id}:"
-    open_accounts(session, journal, [(a, holder_id if a.name.startswith(own) else None) for a, _ in posting.lines])
+    connection = session.connection()
+    journal = prepare(connection, count=1, recorded_at=recorded_at)
+    journal.held = held_accounts(run(connection, HELD_ACCOUNTS([(holder_id,)])))
     transaction_id = journal.post(posting)
-    write(session, journal)
+    save(connection, journal)
     return transaction_id, True
 
 

@@ -11,7 +11,7 @@ from wallet_hooks import clock, money
 from wallet_hooks.customers.commands import customer, customer_row
 from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import customer_by_uid, standings
+from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import brand_facts
@@ -20,7 +20,7 @@ from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
 from wallet_hooks.limits import operators, service
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
-from wallet_hooks.limits.service import Standing, player_of
+from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
@@ -73,7 +73,7 @@ def set_limit(
     """Set a limit that the player cannot relax. It binds the next bet."""
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
-        standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
+        standing = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
         operators.set_by_operator(
             standing,
             type_=type_,
@@ -94,7 +94,7 @@ def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, 
     """Take away a limit that the operator set; the player's own stay."""
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
-        standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
+        standing = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
         operators.clear_by_operator(standing, type_=type_, frame=_frame(type_, frame), reason=reason, session=session)
     click.echo(f"{type_} limit of customer {uid} of {client} cleared")
 
@@ -108,7 +108,7 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     with reading(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid)
         reason = lock_reason(found, now=clock.now())
-        row = customer_row(found, brand, standings(session, [found])[found.id])
+        row = customer_row(found, brand, balances_of_customers(session, [found])[found.id])
         row |= {
             "active": found.active,
             "locked": reason is not None,
@@ -126,7 +126,7 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
 
 def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
     """The limits in force by type and frame, the tighter one where an operator set one too."""
-    standing = Standing(session, player_of(found, brand_facts(brand)), now=clock.now())
+    standing = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
     limits = {}
     for one in sorted(standing.in_force(), key=lambda one: -(one.amount or 0)):
         name = "time_limit" if one.frame == SESSION else f"{one.type}_{one.frame}"
@@ -139,7 +139,7 @@ def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
 def _limits_left(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
     now = clock.now()
     player = player_of(found, brand_facts(brand))
-    bounds, usage = Standing(session, player, now=now).bounds(), service.usage_of(session, player, now=now)
+    bounds, usage = CurrentLimits(session, player, now=now).bounds(), service.usage_of(session, player, now=now)
     left = {type_: bounds.left(type_, usage) for type_ in AMOUNT_TYPES}
     return {type_: money.format_amount(minor, found.currency) for type_, minor in left.items() if minor is not None}
 

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import write_at_once
+from wallet_hooks.database.bulk import Writes
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.limits.service import Player, Standing, usage_of
+from wallet_hooks.limits.service import CurrentLimits, Player, usage_of
 from wallet_hooks.limits.usage import DayUsage, Usage
 
 
@@ -17,7 +17,7 @@ def take_deposit(session: Session, player: Player, amount: int, *, now: datetime
     """
     if player.customer.limited or player.policy.applied_defaults(player.customer.currency):
         usage = usage_of(session, player, now=now)
-        left = Standing(session, player, now=now).bounds().left("deposit", usage)
+        left = CurrentLimits(session, player, now=now).bounds().left("deposit", usage)
         if left is not None and amount > left:
             raise RefusedError("deposit_limit_exceeded", "more than the customer may deposit")
     count_deposit(session, player, amount, at=now)
@@ -27,4 +27,6 @@ def count_deposit(session: Session, player: Player, amount: int, *, at: datetime
     """Count a deposit on the day on which it began; a negative amount releases one that failed."""
     usage = Usage()
     usage.add(player.customer.id, player.brand.booking_day(at), DayUsage(deposited=amount))
-    write_at_once(session, usage.writes())
+    writes = Writes()
+    usage.add_to(writes)
+    writes.run(session.connection())

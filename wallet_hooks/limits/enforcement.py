@@ -1,24 +1,17 @@
-"""Holding bets and deposits to the limits in force. Pure, but for the statements that read what it looks at."""
+"""Holding bets and deposits to the limits in force. Pure: `bounds.py` reads what it looks at."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from wallet_hooks.customers.play_sessions import KEEP_PLAY_SESSIONS, PlaySession
-from wallet_hooks.database import Call, RowStatement, as_instant
+from wallet_hooks.customers.play_sessions import PlaySession, PlaySessionRow
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
 from wallet_hooks.limits.rules import SESSION, Limit, default_limits, in_force, mature
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
 
-LIVE_LIMITS = RowStatement(
-    "SELECT l.customer_id, l.id, l.type, l.frame, l.amount, l.status, l.set_by, l.changed_by, l.created_at,"
-    " l.effective_at, l.anchored_at, l.needs_confirmation, l.expires_at FROM {asked}"
-    " JOIN player_limit l ON l.customer_id = asked.id WHERE l.status IN ('ACTIVE', 'PENDING') ORDER BY l.id",
-    asked={"id": "bigint"},
-)
 _OF_BETS = ("bet", "loss")
 # No window is longer than a month, wherever it begins.
 LONGEST = timedelta(days=31)
@@ -37,7 +30,7 @@ class Bound(NamedTuple):
 class Bounds:
     """What binds one customer. `playing_until` is when its session's time is over, None where nothing limits it.
 
-    `session_to_keep` is when a session that no login tells of began: it is kept with the next bet.
+    `session_to_keep` is when the session of a customer without a login began: it is stored with the next bet.
     """
 
     customer_id: int
@@ -56,20 +49,6 @@ class Bounds:
             ),
             default=None,
         )
-
-
-def limits_by_customer(rows: Iterable[Sequence[Any]]) -> dict[int, list[Limit]]:
-    """Rows of LIVE_LIMITS."""
-    found: dict[int, list[Limit]] = {}
-    for customer_id, id_, type_, frame, amount, status, set_by, by, *times, needs_confirmation, expires in rows:
-        created_at, effective_at, anchored_at = map(as_instant, times)
-        expires_at = expires and as_instant(expires)
-        limit = Limit(
-            type_, frame, amount, status, by, created_at, effective_at, anchored_at, bool(needs_confirmation),
-            expires_at, set_by, id=id_,
-        )  # fmt: skip
-        found.setdefault(customer_id, []).append(limit)
-    return found
 
 
 def bounds_of(
@@ -120,8 +99,8 @@ def defaults_bind_bets(brand: BrandFacts, currency: str) -> bool:
     return any(type_ in _OF_BETS for type_ in policy_of(brand.policy).applied_defaults(currency))
 
 
-def sessions_to_keep(bounds: Mapping[int, Bounds], bettors: Iterable[int], now: datetime) -> list[Call]:
-    """The calls that keep the sessions of customers whose bets were taken, for `write_at_once`; mostly none."""
+def sessions_to_keep(bounds: Mapping[int, Bounds], bettors: Iterable[int], *, now: datetime) -> list[PlaySessionRow]:
+    """The play sessions to store, of customers without a login whose bets were taken now; mostly none."""
     kept = {id_: one.session_to_keep for id_, one in bounds.items() if one.session_to_keep is not None}
-    rows = [(id_, kept[id_], now) for id_ in sorted(kept.keys() & set(bettors))] if kept else []
-    return [KEEP_PLAY_SESSIONS(rows)] if rows else []
+    began = ((id_, kept[id_]) for id_ in sorted(kept.keys() & set(bettors))) if kept else ()
+    return [PlaySessionRow(id_, session_began_at, now) for id_, session_began_at in began]

@@ -62,7 +62,7 @@ class PlayerLimit(Base):
 class LimitQuote(Base):
     """What a change would come to, as it was told to a player under a reference of the player's own (`uuid`).
 
-    `standing` is a fingerprint of the limits and rules that it was reckoned from.
+    `fingerprint` is of the limits and rules that it was calculated from.
     """
 
     __tablename__ = "limit_quote"
@@ -72,7 +72,7 @@ class LimitQuote(Base):
     asked: Mapped[dict[str, Any]] = mapped_column(JSON)
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
     changed_by: Mapped[str] = mapped_column(String(100))
-    standing: Mapped[str] = mapped_column(String(32))
+    fingerprint: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 

@@ -7,11 +7,11 @@ from wallet_hooks.customers.play_sessions import remember_bets
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, OPERATOR, PENDING, REPLACED, Limit
-from wallet_hooks.limits.service import Standing
+from wallet_hooks.limits.service import CurrentLimits
 
 
 def set_by_operator(
-    standing: Standing, *, type_: str, frame: str, amount: int, reason: str, by: str, session: Session
+    standing: CurrentLimits, *, type_: str, frame: str, amount: int, reason: str, by: str, session: Session
 ) -> PlayerLimit:
     """Set a limit that a player cannot relax, at once. One of the same type and frame is replaced."""
     customer, now = standing.player.customer, standing.now
@@ -29,7 +29,7 @@ def set_by_operator(
     return row
 
 
-def clear_by_operator(standing: Standing, *, type_: str, frame: str, reason: str, session: Session) -> None:
+def clear_by_operator(standing: CurrentLimits, *, type_: str, frame: str, reason: str, session: Session) -> None:
     """Take away a limit that an operator set. Raises NotFoundError where there is none."""
     if not _end_operators(session, standing, type_, frame, reason):
         raise NotFoundError(f"no operator's {type_} limit by the {frame}")
@@ -39,7 +39,7 @@ def clear_by_operator(standing: Standing, *, type_: str, frame: str, reason: str
     standing.player.customer.limited = session.scalar(query.limit(1)) is not None
 
 
-def _end_operators(session: Session, standing: Standing, type_: str, frame: str, reason: str) -> list[Limit]:
+def _end_operators(session: Session, standing: CurrentLimits, type_: str, frame: str, reason: str) -> list[Limit]:
     found = [
         limit
         for limit in standing.limits

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.limits.models import LimitQuote
-from wallet_hooks.limits.rules import Wanted
-from wallet_hooks.limits.service import Standing
+from wallet_hooks.limits.rules import WantedLimit
+from wallet_hooks.limits.service import CurrentLimits
 
 QUOTE_LIFE = timedelta(minutes=15)
 _SOURCES_FIELDS = {"effective_of", "time_frame", "amount"}
@@ -21,11 +21,11 @@ _MISSING = object()
 _NAME_LENGTH = 64
 
 
-class Asked(NamedTuple):
+class RequestedLimits(NamedTuple):
     """The changes that a player asks for under a reference of its own, and who makes them."""
 
     uuid: str
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[WantedLimit, ...]
     reality_check: str | None
     by: str
 
@@ -33,14 +33,14 @@ class Asked(NamedTuple):
         return {"wanted": [list(one) for one in self.wanted], "reality_check": self.reality_check, "by": self.by}
 
 
-def preview(standing: Standing, wanted: Sequence[Wanted], *, by: str) -> list[datetime | None]:
+def preview(standing: CurrentLimits, wanted: Sequence[WantedLimit], *, by: str) -> list[datetime | None]:
     """When each change would take effect, None for at once. Nothing is changed."""
     limits = [copy(limit) for limit in standing.limits]
     return [standing.change(limits, one, by=by) for one in wanted]
 
 
-def known_answer(session: Session, standing: Standing, asked: Asked) -> dict[str, Any] | None:
-    """What this reference was told before, None where that is stale and is to be calculated anew.
+def known_answer(session: Session, standing: CurrentLimits, asked: RequestedLimits) -> dict[str, Any] | None:
+    """The answer stored for this reference, None where there is none or where it is stale.
 
     Raises RefusedError where the reference was used to ask for something else.
     """
@@ -52,7 +52,7 @@ def known_answer(session: Session, standing: Standing, asked: Asked) -> dict[str
     return quote.answer if quote.applied_at is not None or _is_current(quote, standing) else None
 
 
-def store(session: Session, standing: Standing, asked: Asked, answer: Mapping[str, Any]) -> None:
+def store(session: Session, standing: CurrentLimits, asked: RequestedLimits, answer: Mapping[str, Any]) -> None:
     """Keep a quote, which can be applied for a quarter of an hour; older ones that never were are forgotten."""
     own = LimitQuote.customer_id == standing.player.customer.id
     too_old = LimitQuote.created_at <= standing.now - QUOTE_LIFE
@@ -64,18 +64,18 @@ def store(session: Session, standing: Standing, asked: Asked, answer: Mapping[st
             asked=asked.facts(),
             answer=dict(answer),
             changed_by=asked.by,
-            standing=standing.fingerprint(),
+            fingerprint=standing.fingerprint(),
             created_at=standing.now,
         )
     )
 
 
-def apply(session: Session, standing: Standing, uuid: str, body: Mapping[str, Any]) -> str | None:
+def apply(session: Session, standing: CurrentLimits, uuid: str, body: Mapping[str, Any]) -> str | None:
     """Make the changes of a quote, all of them; the same again changes nothing. Returns the reality check to set.
 
     `body` says what the quote told. The caller holds the customer's lock. Raises RefusedError: `stale_quote` where the
-    quote is unknown, too old, not what was told (naming the field), or reckoned from limits that have changed since;
-    `uuid_conflict` where it was applied already with another body.
+    quote is unknown, too old, different from its answer (naming the field), or calculated from limits that have changed
+    since; `uuid_conflict` where it was applied already with another body.
     """
     quote = session.get(LimitQuote, (standing.player.customer.id, uuid))
     if quote is None:
@@ -97,15 +97,15 @@ def apply(session: Session, standing: Standing, uuid: str, body: Mapping[str, An
     return reality_check
 
 
-def _wanted(quote: LimitQuote) -> list[Wanted]:
-    return [Wanted(*one) for one in quote.asked["wanted"]]
+def _wanted(quote: LimitQuote) -> list[WantedLimit]:
+    return [WantedLimit(*one) for one in quote.asked["wanted"]]
 
 
-def _is_current(quote: LimitQuote, standing: Standing) -> bool:
+def _is_current(quote: LimitQuote, standing: CurrentLimits) -> bool:
     """Whether a quote can be applied: it is not too old, and what it was reckoned from has not changed."""
     return (
         standing.now - quote.created_at < QUOTE_LIFE
-        and quote.standing == standing.fingerprint()
+        and quote.fingerprint == standing.fingerprint()
         and _is_as_told(quote, preview(standing, _wanted(quote), by=quote.changed_by))
     )
 
@@ -121,9 +121,9 @@ def _is_as_told(quote: LimitQuote, effective: Sequence[datetime | None]) -> bool
 
 
 def _difference(body: Mapping[str, Any], told: Mapping[str, Any]) -> str | None:
-    """The first field in which a body does not repeat what was told, and what that was; None where there is none.
+    """The first field in which a body differs from the calculated answer, and its calculated value; None for none.
 
-    The source's fields must be there; what is there must be what was told, but for what is left by now.
+    The source's fields are required, others may be left out, and `amount_left` is not compared.
     """
     for name in (*told, *(name for name in body if name not in told)):
         if name not in told:
@@ -157,5 +157,5 @@ def _without_left(value: Any) -> Any:
 
 
 def _shown(name: str) -> str:
-    """A name that the caller made up, short enough to be told."""
+    """The name of a field, unless it is too long or too odd for an error message."""
     return name if name.isidentifier() and len(name) <= _NAME_LENGTH else "a field"

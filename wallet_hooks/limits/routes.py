@@ -1,20 +1,20 @@
 """The limits gateway (seeds/003): six calls, with the player's session in x-auth-token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Response, json, request
+from flask import Blueprint, json
 from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from wallet_hooks import clock, money
-from wallet_hooks.customers.callers import authenticate
+from wallet_hooks import money
+from wallet_hooks.customers.callers import Caller, authenticate
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.protocol import Office
-from wallet_hooks.database import Fault, fault_of, locked, reading, run_again, writing
+from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import RefusedError, SessionExpiredError, UnauthenticatedError
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.models import LoginSession
@@ -22,10 +22,10 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import betting_result_since
 from wallet_hooks.limits import quotes, schemas, service
 from wallet_hooks.limits.models import RealityCheck
-from wallet_hooks.limits.service import Player, Standing, player_of
-from wallet_hooks.telemetry import LOG
-from wallet_hooks.web.requests import JSON, RejectedBodyError, new_request_id, read_body
-from wallet_hooks.web.strict_json import InvalidJSONError, read_json
+from wallet_hooks.limits.service import CurrentLimits, Player, player_of
+from wallet_hooks.web import api
+from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.strict_json import read_json
 
 PREFIX = "/gateway/limits/"
 _BODY_CAP = 64 * 1024
@@ -48,28 +48,24 @@ class Gateway(NamedTuple):
         return player_of(customer, brand_by_id(session, customer.brand_id))
 
 
-class UnknownVersionError(Exception):
-    """There is v1 and nothing else."""
-
-
 Answer = tuple[int, Any]
 View = Callable[..., Answer]
 
 
 def blueprint(office: Office) -> Blueprint:
-    gateway = Blueprint("limits", __name__)
-    for method, path, view in ROUTES:
-        name = f"{method.lower()}_{view.__name__}_{path.count('swap')}"
-        answer = partial(_answer, office, view)
-        gateway.add_url_rule(f"{PREFIX}<version>{path}", name, answer, methods=[method], strict_slashes=False)
-    return gateway
+    """The gateway's calls, over the same sessions as /v1."""
+    endpoints = [
+        Endpoint(method, f"{PREFIX}<version>{path}", view.__name__, partial(_run, office, view))
+        for method, path, view in ROUTES
+    ]
+    return api.blueprint(LIMITS, endpoints, office.settings)
 
 
 def show_limits(call: Gateway) -> Answer:
     """What is in force and what is pending, and how the session went so far."""
     with reading(call.office.engine) as session:
         player = call.player(session)
-        standing = Standing(session, player, now=call.now)
+        standing = CurrentLimits(session, player, now=call.now)
         usage = service.usage_of(session, player, now=call.now)
         check = session.get(RealityCheck, call.customer_id)
         period = check.period if check else None
@@ -82,7 +78,7 @@ def calculate(call: Gateway) -> Answer:
     with writing(call.office.engine) as session:
         player = call.player(session, lock=True)
         asked = schemas.read_calculate(call.body, currency=player.customer.currency, policy=player.policy)
-        standing = Standing(session, player, now=call.now)
+        standing = CurrentLimits(session, player, now=call.now)
         answer = quotes.known_answer(session, standing, asked)
         if answer is None:
             effective = quotes.preview(standing, asked.wanted, by=asked.by)
@@ -97,7 +93,7 @@ def update(call: Gateway) -> Answer:
     uuid, body = schemas.read_update(call.body)
     with writing(call.office.engine) as session:
         player = call.player(session, lock=True)
-        standing = Standing(session, player, now=call.now)
+        standing = CurrentLimits(session, player, now=call.now)
         period = quotes.apply(session, standing, uuid, body)
         if period is not None:
             service.set_reality_check(session, player, period, now=call.now)
@@ -145,53 +141,33 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
 )
 
 
-def error_response(message: str, code: str, status: int = 400) -> Response:
-    """A refusal in the source's envelope."""
-    return _json(status, {"errMsg": f"invalid input - {message}", "code": code})
-
-
-def defect_response() -> Response:
-    return _json(500, {"result": "internal server error"})
-
-
-def _answer(office: Office, view: View, version: str, brand_id: str, **path: str) -> Response:
-    started, now = clock.monotonic(), clock.now()
-    id_ = new_request_id(now)
-    try:
-        response = _json(*_run(office, view, version, brand_id, now, path))
-    except Exception as error:
-        refusal = _refusal(error)
-        if refusal is None:
-            raise
-        response = refusal
-    response.headers["X-Request-Id"] = id_
-    ms = round((clock.monotonic() - started) * 1000, 3)
-    LOG.info("call", request_id=id_, method=request.method, route=view.__name__, status=response.status_code, ms=ms)
-    return response
-
-
-def _run(office: Office, view: View, version: str, brand_id: str, now: datetime, path: dict[str, str]) -> Answer:
+def _run(office: Office, view: View, request: ApiRequest, version: str, brand_id: str, **path: str) -> Answer:
     if version != "v1":
-        raise UnknownVersionError
-    token, idle = request.headers.get("x-auth-token", ""), office.session_idle
-    caller, login = authenticate(office.engine, token, now=now, idle=idle)
-    if caller is None or login is None:
-        raise UnauthenticatedError("invalid token")
+        raise RefusedError("unknown_version", "unknown version")
+    caller, login = _authenticate(office, request)
     if brand_id != str(caller.brand_id):
         raise RefusedError("invalid_brand", "invalid brand id")
-    body = None
-    if request.method != "GET":
-        body = read_json(read_body(request.environ, cap=min(office.settings.body_cap, _BODY_CAP)))
-    call = Gateway(office, caller.id, login, body, now)
-    return run_again(lambda: view(call, **path))
+    body = None if request.environ["REQUEST_METHOD"] == "GET" else read_json(request.body(cap=_BODY_CAP))
+    return view(Gateway(office, caller.id, login, body, request.now), **path)
 
 
-def _changeable(session: Session, call: Gateway) -> Standing:
+def _authenticate(office: Office, request: ApiRequest) -> tuple[Caller, LoginSession]:
+    token, idle = request.headers.get("x-auth-token", ""), office.session_idle
+    try:
+        caller, login = authenticate(office.engine, token, now=request.now, idle=idle)
+    except SessionExpiredError:
+        raise SessionExpiredError("invalid token") from None
+    if caller is None or login is None:
+        raise UnauthenticatedError("invalid token")
+    return caller, login
+
+
+def _changeable(session: Session, call: Gateway) -> CurrentLimits:
     """The limits of a player whose brand lets pending ones be swapped and deleted."""
     player = call.player(session, lock=True)
     if not player.policy.swap_delete_enabled:
         raise RefusedError("not_available", "not available for this brand")
-    return Standing(session, player, now=call.now)
+    return CurrentLimits(session, player, now=call.now)
 
 
 def _session_data(session: Session, call: Gateway, player: Player) -> dict[str, Any]:
@@ -208,40 +184,35 @@ def _session_data(session: Session, call: Gateway, player: Player) -> dict[str, 
     }
 
 
-def _json(status: int, document: Any) -> Response:
-    body = "" if status == 204 else json.dumps(document)
-    return Response(body, status, content_type=JSON)
+def _success(answer: Answer) -> Reply:
+    status, document = answer
+    return Reply(status, "" if status == 204 else json.dumps(document))
 
 
-def _refusal(error: Exception) -> Response | None:
-    """What the caller is told of an error; None for a defect of ours."""
-    match error:
-        case UnknownVersionError():
-            return error_response("unknown version", "unknown_version", 404)
-        case SessionExpiredError():
-            return error_response("invalid token", "session_expired", 401)
-        case UnauthenticatedError():
-            return error_response("invalid token", "invalid_token", 401)
-        case RefusedError():
-            return error_response(str(error), error.code)
-        case ValidationError():
-            return error_response(_told(error.normalized_messages()), "invalid_request")  # type: ignore[no-untyped-call]
-        case RejectedBodyError():
-            return error_response(error.code.replace("_", " "), error.code)
-        case InvalidJSONError() | money.MoneyError():
-            return error_response(str(error), "invalid_request")
-    fault = fault_of(error)
-    if fault in (Fault.OTHER, Fault.DUPLICATE):
-        return None
-    response = _json(503, {"result": "try again"})
-    response.headers["Retry-After"] = "1"
-    return response
+def _failure(problem: Problem) -> Reply:
+    if problem.status == 500:
+        return Reply(500, json.dumps({"result": "internal server error"}))
+    if problem.status == 503:
+        return Reply(503, json.dumps({"result": "try again"}))
+    message = problem.message or (_first(problem.fields) if problem.fields else problem.code.replace("_", " "))
+    return Reply(problem.status, json.dumps({"errMsg": f"invalid input - {message}", "code": problem.code}))
 
 
-def _told(messages: dict[str, Any]) -> str:
+def _first(messages: Mapping[str, Any]) -> str:
     """The first thing that is wrong, with where it is."""
     where, what = next(iter(messages.items()))
     if isinstance(what, dict):
-        return f"{where}.{_told(what)}"
+        return f"{where}.{_first(what)}"
     first = what[0] if isinstance(what, list) else what
     return str(first) if where == "_schema" else f"{where}: {first}"
+
+
+# The source documents no other status than 400 for what is wrong with a call, but for a token that is.
+LIMITS = Api(
+    name="limits",
+    prefix=PREFIX,
+    success=_success,
+    failure=_failure,
+    names={"unauthenticated": "invalid_token"},
+    statuses=dict.fromkeys(("length_required", "body_too_large", "not_json"), 400) | {"unknown_version": 404},
+)

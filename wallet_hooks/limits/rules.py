@@ -45,7 +45,7 @@ class Limit:
         self.status, self.ended_at = status, at
 
 
-class Wanted(NamedTuple):
+class WantedLimit(NamedTuple):
     """What a player asks for: `amount` None takes the limit away, of frame no_limit all of the type."""
 
     type: str
@@ -85,7 +85,7 @@ def mature(limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str
 
 
 def is_above(
-    wanted: Limit | Wanted, limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int]
+    wanted: Limit | WantedLimit, limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int]
 ) -> bool:
     """Whether a limit that is pending or wanted is above the operator's cap.
 
@@ -126,10 +126,10 @@ class Changing(NamedTuple):
     by: str
 
 
-def change(limits: list[Limit], wanted: Wanted, rules: Changing) -> datetime | None:
+def change(limits: list[Limit], wanted: WantedLimit, rules: Changing) -> datetime | None:
     """Change what a player has, and add to `limits` what is new. Returns when it takes effect, None for at once.
 
-    `limits` must be mature. Of several frames that are taken away together it is the last one that is told.
+    `limits` must be mature. Where several frames are taken away together, the latest of their times is returned.
     """
     if wanted.frame != NO_LIMIT:
         return _change_frame(limits, wanted, rules)
@@ -138,7 +138,7 @@ def change(limits: list[Limit], wanted: Wanted, rules: Changing) -> datetime | N
     return max((time for time in times if time is not None), default=None)
 
 
-def _change_frame(limits: list[Limit], wanted: Wanted, rules: Changing) -> datetime | None:
+def _change_frame(limits: list[Limit], wanted: WantedLimit, rules: Changing) -> datetime | None:
     own = _in_frame(limits, ACTIVE, wanted.type, wanted.frame)
     default = next((one for one in rules.defaults if (one.type, one.frame) == (wanted.type, wanted.frame)), None)
     is_same = wanted.amount == (own.amount if own else None)
@@ -164,7 +164,7 @@ def _change_frame(limits: list[Limit], wanted: Wanted, rules: Changing) -> datet
     return effective
 
 
-def _is_looser(wanted: Wanted, before: Limit, default: Limit | None) -> bool:
+def _is_looser(wanted: WantedLimit, before: Limit, default: Limit | None) -> bool:
     """Whether what is wanted binds less than what there is; where a limit is taken away, its default binds again."""
     assert before.amount is not None
     amount = wanted.amount if wanted.amount is not None or default is None else default.amount

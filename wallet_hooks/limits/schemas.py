@@ -14,9 +14,9 @@ from wallet_hooks import money
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES, Policy
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.quotes import Asked
-from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, Wanted
-from wallet_hooks.limits.service import REALITY_CHECKS, Standing
+from wallet_hooks.limits.quotes import RequestedLimits
+from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, WantedLimit
+from wallet_hooks.limits.service import REALITY_CHECKS, CurrentLimits
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
 from wallet_hooks.web.shapes import Amount, Identifier, Shape, Text
@@ -67,7 +67,7 @@ _calculate = CalculateShape(unknown="raise")
 _update = UpdateShape()
 
 
-def read_calculate(document: Any, *, currency: str, policy: Policy) -> Asked:
+def read_calculate(document: Any, *, currency: str, policy: Policy) -> RequestedLimits:
     """Raises marshmallow's ValidationError, MoneyError, and RefusedError above the operator's cap."""
     given = _calculate.load(document)
     wanted = [_wanted_amount(type_, given[type_], currency, policy) for type_ in AMOUNT_TYPES if type_ in given]
@@ -75,29 +75,29 @@ def read_calculate(document: Any, *, currency: str, policy: Policy) -> Asked:
         wanted.append(_wanted_time(given["time_limit"]["time_frame"]))
     if not wanted and "reality_check" not in given:
         raise ValidationError("There is no limit in it.")
-    return Asked(given["uuid"], tuple(wanted), given.get("reality_check"), given.get("changed_by", "player"))
+    return RequestedLimits(given["uuid"], tuple(wanted), given.get("reality_check"), given.get("changed_by", "player"))
 
 
-def _wanted_amount(type_: str, given: Mapping[str, str], currency: str, policy: Policy) -> Wanted:
+def _wanted_amount(type_: str, given: Mapping[str, str], currency: str, policy: Policy) -> WantedLimit:
     frame, cap = given["time_frame"], policy.caps.get((type_, currency))
     if given["new_amount"] == NO_LIMIT:
-        return Wanted(type_, frame, None)
+        return WantedLimit(type_, frame, None)
     if frame == NO_LIMIT:
         raise ValidationError({type_: ["An amount comes with a time frame."]})
     amount = money.parse_amount(given["new_amount"], currency)
     if cap is not None and amount > cap:
         raise RefusedError("above_cap", f"{type_}: at most {plain(cap, currency)}")
-    return Wanted(type_, frame, amount)
+    return WantedLimit(type_, frame, amount)
 
 
-def _wanted_time(text: str) -> Wanted:
+def _wanted_time(text: str) -> WantedLimit:
     if text == NO_LIMIT:
-        return Wanted("time_limit", SESSION, None)
+        return WantedLimit("time_limit", SESSION, None)
     match = _MINUTES.fullmatch(text)
     minutes = int(match[1]) * (60 if match[2].startswith("hour") else 1) if match else 0
     if not 0 < minutes <= _MAX_MINUTES:
         raise ValidationError({"time_limit": ["A time such as 50_minutes, up to a day, is expected."]})
-    return Wanted("time_limit", SESSION, minutes)
+    return WantedLimit("time_limit", SESSION, minutes)
 
 
 def read_update(document: Any) -> tuple[str, dict[str, Any]]:
@@ -117,7 +117,9 @@ def read_row_ids(values: Any) -> list[int]:
     return list(dict.fromkeys(map(int, ids)))
 
 
-def calculated(standing: Standing, asked: Asked, effective: Sequence[datetime | None], usage: Usage) -> dict[str, Any]:
+def calculated(
+    standing: CurrentLimits, asked: RequestedLimits, effective: Sequence[datetime | None], usage: Usage
+) -> dict[str, Any]:
     """The answer of calculate. `all` has what will bind where that is more than the change itself."""
     answer: dict[str, Any] = {}
     for wanted, instant in zip(asked.wanted, effective, strict=True):
@@ -134,7 +136,7 @@ def calculated(standing: Standing, asked: Asked, effective: Sequence[datetime | 
     return answer
 
 
-def _new_amounts(standing: Standing, wanted: Wanted, usage: Usage) -> dict[str, Any]:
+def _new_amounts(standing: CurrentLimits, wanted: WantedLimit, usage: Usage) -> dict[str, Any]:
     rows = [
         {"time_frame": row["time_frame"], "amount": row["amount"], "amount_left": row["amount_left"]}
         | {"set_by": limit.set_by}
@@ -149,7 +151,7 @@ def _new_amounts(standing: Standing, wanted: Wanted, usage: Usage) -> dict[str, 
 
 
 def limits_data(
-    standing: Standing, usage: Usage, *, reality_check: str | None, session: Mapping[str, Any]
+    standing: CurrentLimits, usage: Usage, *, reality_check: str | None, session: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The answer of GET: what is in force, what is pending."""
     pending = {
@@ -164,7 +166,7 @@ def limits_data(
     return {"active": active, "pending": pending, "reality_check": reality_check or UNDEFINED, "session": dict(session)}
 
 
-def _active_data(standing: Standing, type_: str, usage: Usage) -> dict[str, Any]:
+def _active_data(standing: CurrentLimits, type_: str, usage: Usage) -> dict[str, Any]:
     """The binding limit, the one of which the least is left, and `all` of them."""
     rows = [(_row(standing, limit, usage), limit) for limit in standing.in_force() if limit.type == type_]
     if not rows:
@@ -174,7 +176,7 @@ def _active_data(standing: Standing, type_: str, usage: Usage) -> dict[str, Any]
     return {**rows[0][0][1], "all": [row | {"set_by": limit.set_by} for (_, row), limit in rows]}
 
 
-def _row(standing: Standing, limit: Limit, usage: Usage) -> tuple[int, dict[str, Any]]:
+def _row(standing: CurrentLimits, limit: Limit, usage: Usage) -> tuple[int, dict[str, Any]]:
     """What is left of a limit, and the limit as it goes out."""
     assert limit.amount is not None
     player, currency = standing.player, standing.player.customer.currency
@@ -198,13 +200,13 @@ def _changed_by(limit: Limit) -> dict[str, str]:
     return {"changed_by": PLAYER} | ({"label": limit.changed_by} if limit.changed_by != PLAYER else {})
 
 
-def _pending_data(standing: Standing, limits: Sequence[Limit]) -> dict[str, Any]:
+def _pending_data(standing: CurrentLimits, limits: Sequence[Limit]) -> dict[str, Any]:
     """The newest pending limit of a type, and where there are more `all` of them."""
     rows = [_pending_row(standing, limit) for limit in reversed(limits)]
     return rows[0] if len(rows) == 1 else {**rows[0], "all": rows}
 
 
-def _pending_row(standing: Standing, limit: Limit) -> dict[str, Any]:
+def _pending_row(standing: CurrentLimits, limit: Limit) -> dict[str, Any]:
     can_swap = limit.needs_confirmation and standing.player.policy.swap_delete_enabled
     row = {
         "time_frame": _frame(limit.type, limit.frame, limit.amount),
@@ -227,7 +229,7 @@ def _to_the_minute(instant: datetime) -> str:
     return f"{instant + timedelta(seconds=59, microseconds=999_999):%Y-%m-%d %H:%M}"
 
 
-def _time_data(standing: Standing) -> dict[str, Any]:
+def _time_data(standing: CurrentLimits) -> dict[str, Any]:
     """The tightest time limit of a session."""
     customer = standing.player.customer
     limits = [limit for limit in standing.in_force() if limit.type == "time_limit"]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.play_sessions import play_session_of
-from wallet_hooks.database import run_together
+from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
@@ -30,7 +30,7 @@ from wallet_hooks.limits.rules import (
     SESSION,
     Changing,
     Limit,
-    Wanted,
+    WantedLimit,
     activate,
     change,
     default_limits,
@@ -57,7 +57,7 @@ def player_of(customer: Customer, brand: BrandFacts) -> Player:
     return Player(customer, brand, policy_of(brand.policy))
 
 
-class Standing:
+class CurrentLimits:
     """A player's limits as they stand now: rows, brought to where time alone has brought them."""
 
     def __init__(self, session: Session, player: Player, *, now: datetime) -> None:
@@ -95,11 +95,11 @@ class Standing:
         """What binds the player: its own limits, the operator's, and defaults."""
         return in_force(self.limits, self.defaults)
 
-    def is_above(self, wanted: Limit | Wanted) -> bool:
+    def is_above(self, wanted: Limit | WantedLimit) -> bool:
         """Whether a limit that is pending or wanted is above the operator's cap."""
         return is_above(wanted, self.limits, self.defaults, self.caps)
 
-    def after(self, wanted: Wanted) -> list[Limit]:
+    def after(self, wanted: WantedLimit) -> list[Limit]:
         """What would bind the player once a change is in effect."""
         replaced = self.own_active(wanted.type, None if wanted.frame == NO_LIMIT else wanted.frame)
         limits = [limit for limit in self.limits if limit not in replaced]
@@ -116,7 +116,7 @@ class Standing:
         window = window_at(limit.frame, self.now, self.player.brand, self.player.policy, anchored_at=limit.anchored_at)
         return window.end
 
-    def change(self, limits: list[Limit], wanted: Wanted, *, by: str) -> datetime | None:
+    def change(self, limits: list[Limit], wanted: WantedLimit, *, by: str) -> datetime | None:
         """Change `limits`, which are the standing ones or a copy. Returns when it takes effect, None for at once.
 
         Raises RefusedError where a limit would be taken away that the operator's cap needs.
@@ -152,9 +152,8 @@ _COLUMNS = (
 def usage_of(session: Session, player: Player, *, now: datetime) -> Usage:
     """What counts against a player's limits, as far back as any window reaches."""
     since = player.brand.booking_day(now) - LONGEST
-    (rows,) = run_together(session, [USAGE_SINCE([(player.customer.id, since)])])
     usage = Usage()
-    usage.load(rows, [player.customer.id])
+    usage.load(run(session.connection(), USAGE_SINCE([(player.customer.id, since)])), [player.customer.id])
     return usage
 
 
@@ -162,7 +161,7 @@ def set_reality_check(session: Session, player: Player, period: str, *, now: dat
     session.merge(RealityCheck(customer_id=player.customer.id, period=period, changed_at=now))
 
 
-def swap(session: Session, standing: Standing, ids: Sequence[int]) -> list[PlayerLimit]:
+def swap(session: Session, standing: CurrentLimits, ids: Sequence[int]) -> list[PlayerLimit]:
     """Put pending limits in force, now that their time has come; those that were swapped before are left as they are.
 
     Raises RefusedError for all of them: `unknown_row`, `not_yet`, `above_cap`.
@@ -180,7 +179,7 @@ def swap(session: Session, standing: Standing, ids: Sequence[int]) -> list[Playe
     return rows
 
 
-def _check_ready(limit: Limit, standing: Standing) -> None:
+def _check_ready(limit: Limit, standing: CurrentLimits) -> None:
     if standing.now < limit.effective_at:
         raise RefusedError("not_yet", f"the limit cannot be activated before {limit.effective_at.isoformat()}")
     if standing.is_above(limit):
@@ -203,7 +202,7 @@ def _is_swapped(session: Session, row: PlayerLimit, limit: Limit | None) -> bool
     return session.scalar(later.limit(1)) is None
 
 
-def delete(session: Session, standing: Standing, ids: Sequence[int]) -> None:
+def delete(session: Session, standing: CurrentLimits, ids: Sequence[int]) -> None:
     """Give up pending limits; those that were given up before are left as they are. Raises RefusedError."""
     rows = [_own_row(session, standing, id_) for id_ in ids]
     by_id = {limit.id: limit for limit in standing.limits}
@@ -219,7 +218,7 @@ def _limit(row: PlayerLimit) -> Limit:
     return Limit(**{name: getattr(row, name) for name in _COLUMNS}, id=row.id)
 
 
-def _own_row(session: Session, standing: Standing, id_: int) -> PlayerLimit:
+def _own_row(session: Session, standing: CurrentLimits, id_: int) -> PlayerLimit:
     """A row of the player's own. One message for whatever else it may be."""
     row = session.get(PlayerLimit, id_)
     if row is None or row.customer_id != standing.player.customer.id or row.set_by != PLAYER:

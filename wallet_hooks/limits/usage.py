@@ -1,24 +1,14 @@
 """What counts against limits: per customer and local day, read and written set by set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, NamedTuple
 
-from wallet_hooks.database import Call, RowStatement, as_day
-from wallet_hooks.identity.policy import Policy
+from sqlalchemy import select, true
 
-_FIELDS = ("staked", "voided", "returned", "paid", "deposited")
-USAGE_SINCE = RowStatement(
-    f"SELECT u.customer_id, u.day, {', '.join(f'u.{field}' for field in _FIELDS)} FROM {{asked}}"
-    " JOIN limit_usage u ON u.customer_id = asked.customer_id AND u.day >= asked.since",
-    asked={"customer_id": "bigint", "since": "date"},
-)
-_ADD_USAGE = RowStatement(
-    f"INSERT INTO limit_usage (customer_id, day, {', '.join(_FIELDS)})"
-    f" SELECT customer_id, day, {', '.join(_FIELDS)} FROM {{moved}} WHERE true ON CONFLICT (customer_id, day)"
-    f" DO UPDATE SET {', '.join(f'{field} = limit_usage.{field} + excluded.{field}' for field in _FIELDS)}",
-    moved={"customer_id": "bigint", "day": "date"} | dict.fromkeys(_FIELDS, "bigint"),
-)
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, columns_of
+from wallet_hooks.identity.policy import Policy
+from wallet_hooks.limits.models import LimitUsage
 
 
 class DayUsage(NamedTuple):
@@ -34,6 +24,40 @@ class DayUsage(NamedTuple):
         return DayUsage(*map(int.__add__, self, other))
 
 
+class UsageRow(NamedTuple):
+    """A customer's usage of one day, as `models.LimitUsage` keeps it."""
+
+    customer_id: int
+    day: date
+    staked: int
+    voided: int
+    returned: int
+    paid: int
+    deposited: int
+
+
+_asked = RowSet("asked", LimitUsage.customer_id, since=LimitUsage.day)
+USAGE_SINCE = BulkStatement(
+    _asked,
+    lambda _: select(*columns_of(LimitUsage, UsageRow)).select_from(
+        _asked.join(LimitUsage, (LimitUsage.customer_id == _asked.c.customer_id) & (LimitUsage.day >= _asked.c.since))
+    ),
+    row=UsageRow,
+)
+_moved = RowSet.of("moved", LimitUsage, UsageRow)
+
+
+def _add_usage(dialect: Any) -> Any:
+    insert = dialect.insert(LimitUsage).from_select(_moved.names, select(*_moved.c).where(true()))
+    return insert.on_conflict_do_update(
+        index_elements=["customer_id", "day"],
+        set_={name: getattr(LimitUsage, name) + insert.excluded[name] for name in DayUsage._fields},
+    )
+
+
+_ADD_USAGE: BulkStatement[Any] = BulkStatement(_moved, _add_usage)
+
+
 class Usage:
     """Usage as it was read for a group of customers, moved on by what is decided for them."""
 
@@ -41,12 +65,12 @@ class Usage:
         self._days: dict[int, dict[date, DayUsage]] = {}
         self._moved: dict[tuple[int, date], list[int]] = {}
 
-    def load(self, rows: Iterable[Sequence[Any]], customer_ids: Iterable[int] = ()) -> None:
-        """Take in rows of USAGE_SINCE, for these customers: of theirs alone it can be told what is used."""
+    def load(self, rows: Iterable[UsageRow], customer_ids: Iterable[int] = ()) -> None:
+        """Take in what was read for these customers: `used` knows of theirs alone."""
         for customer_id in customer_ids:
             self._days.setdefault(customer_id, {})
         for customer_id, day, *amounts in rows:
-            self._days.setdefault(customer_id, {})[as_day(day)] = DayUsage(*amounts)
+            self._days.setdefault(customer_id, {})[day] = DayUsage(*amounts)
 
     def add(self, customer_id: int, day: date, more: DayUsage) -> None:
         moved = self._moved.get((customer_id, day))
@@ -60,10 +84,9 @@ class Usage:
         days = self._days.get(customer_id, {})
         return sum(_counts(type_, usage, policy) for day, usage in days.items() if first <= day <= last)
 
-    def writes(self) -> list[Call]:
-        """The calls that store what was moved, for `write_at_once`."""
-        rows = [(*key, *usage) for key, usage in sorted(self._moved.items())]
-        return [_ADD_USAGE(rows)] if rows else []
+    def add_to(self, writes: Writes) -> None:
+        """Store what was moved."""
+        writes.add(_ADD_USAGE([(*key, *usage) for key, usage in sorted(self._moved.items())]))
 
 
 def _counts(type_: str, usage: DayUsage, policy: Policy) -> int:

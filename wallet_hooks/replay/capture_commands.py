@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks.database import reading
 from wallet_hooks.replay.fixture import read_cases, write_cases
-from wallet_hooks.replay.recording import Recorder, Wanted
+from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.redacting import Redactor
 from wallet_hooks.replay.selecting import FILE, NOTHING, OUTPUT, read_time, secret_at
 from wallet_hooks.settings import Settings
@@ -30,7 +30,7 @@ def record(
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
         raise click.UsageError("a capture is a .jsonl or a .jsonl.gz file")
     countries = Countries(Settings.from_env().geoip_file)
-    wanted = Wanted(read_time("--from", first), read_time("--to", last), bet, status)
+    wanted = CaptureFilter(read_time("--from", first), read_time("--to", last), bet, status)
     with reading(engine) as session:
         recorder = Recorder(session, wanted, countries)
         count = write_cases(output, recorder.lines())

@@ -16,9 +16,9 @@ from wallet_hooks.ledger import currencies
 from wallet_hooks.replay import reports
 from wallet_hooks.replay.fixture import Sequence as Cases
 from wallet_hooks.replay.fixture import read_cases, write_cases
-from wallet_hooks.replay.running import Options, Played, play_all, play_blindly
+from wallet_hooks.replay.running import Played, RunOptions, play_all, play_blindly
 from wallet_hooks.replay.selecting import DIFFERENT, FILTER, OUTPUT, PATHS, secret_at, selected
-from wallet_hooks.replay.stage import Proof, Stages, stages, throw_away_stages
+from wallet_hooks.replay.stage import SigningKey, Stages, stages, throw_away_stages
 from wallet_hooks.replay.targets import InProcess, Remote
 from wallet_hooks.settings import Settings
 
@@ -83,7 +83,7 @@ def run(
     for file in files:
         if not file.resolve().parent.is_dir():
             raise click.UsageError(f"{file}: there is no such directory")
-    options = Options(recorded, _SPEEDS[speed], parallel, duplicate, shuffle, _proof(sign))
+    options = RunOptions(recorded, _SPEEDS[speed], parallel, duplicate, shuffle, _proof(sign))
     sequences = selected(paths, filters)
     if database and len(sequences) > 1:
         raise click.UsageError("--database takes one case or capture: each begins on a database of its own")
@@ -105,7 +105,7 @@ def run(
 
 
 def _playing(
-    sequences: Sequence[Cases], options: Options, target: str | None, database: str | None
+    sequences: Sequence[Cases], options: RunOptions, target: str | None, database: str | None
 ) -> Iterator[Played]:
     remote = Remote(_url(target), connections=options.parallel) if target else None
     with _stages(target, database) as found, closing(remote) if remote else nullcontext():
@@ -124,7 +124,7 @@ def accept(paths: tuple[Path, ...], filters: tuple[str, ...]) -> None:
     actual: dict[tuple[Path, int], dict[str, Any]] = {}
     impossible = False
     with throw_away_stages() as stages:
-        for one in play_all(selected(paths, filters), stages, Options(second_pass=False)):
+        for one in play_all(selected(paths, filters), stages, RunOptions(second_pass=False)):
             if any(mismatch.what.startswith("given") for mismatch in one.mismatches):
                 impossible = True
                 click.echo(f"{one.case.where}: what is given cannot be; nothing is accepted")
@@ -173,10 +173,10 @@ def _url(target: str) -> str:
     return target
 
 
-def _proof(sign: str | None) -> Proof | None:
+def _proof(sign: str | None) -> SigningKey | None:
     if sign is None:
         return None
     auth, _, reference = sign.partition("=")
     if auth not in AUTHENTICATIONS:
         raise click.UsageError(f"--sign: an authentication is one of {', '.join(AUTHENTICATIONS)}")
-    return Proof(auth, secret_at(reference).decode())
+    return SigningKey(auth, secret_at(reference).decode())

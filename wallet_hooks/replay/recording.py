@@ -32,7 +32,7 @@ _UNREAD: dict[int, dict[str, str | None]] = {
 }
 
 
-class Wanted(NamedTuple):
+class CaptureFilter(NamedTuple):
     """Which deliveries: received in a time (its end is not in it), naming a bet, answered with a status."""
 
     first: datetime | None = None
@@ -49,7 +49,7 @@ class Recorder:
     was forbidden: the role or the address that it lacked is not kept.
     """
 
-    def __init__(self, session: Session, wanted: Wanted, countries: Countries) -> None:
+    def __init__(self, session: Session, wanted: CaptureFilter, countries: Countries) -> None:
         self._session = session
         self._wanted = wanted
         self._countries = countries
@@ -216,7 +216,7 @@ def _login(customer: Customer) -> datetime | None:
     return customer.last_login_at and (customer.session_began_at or customer.last_login_at)
 
 
-def _deliveries(session: Session, wanted: Wanted) -> Select[Any]:
+def _deliveries(session: Session, wanted: CaptureFilter) -> Select[Any]:
     """In the order in which they were decided: it is the order of their rows."""
     column = "sequence" if session.get_bind().dialect.name == "postgresql" else "rowid"
     query = select(Delivery).order_by(text(f"delivery.{column}"))

@@ -16,7 +16,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
 from wallet_hooks.replay.fixture import VERSION, document_of
 from wallet_hooks.replay.stage import BRAND
-from wallet_hooks.sportsbook.bets import CODES
+from wallet_hooks.sportsbook.messages import CODES
 from wallet_hooks.web.shapes import UNWANTED
 
 _DIGITS = 15

@@ -17,12 +17,12 @@ from wallet_hooks.money import MoneyError
 from wallet_hooks.replay import fixture
 from wallet_hooks.replay.fixture import Case, bets_of, body_of
 from wallet_hooks.replay.signing import signature
-from wallet_hooks.replay.stage import BRAND, Proof, Stage, Stages
+from wallet_hooks.replay.stage import BRAND, SigningKey, Stage, Stages
 from wallet_hooks.replay.targets import Answered, InProcess, Sent, Target
 
 # What may rightly be answered otherwise when it comes again: nothing was known then, or nothing was done.
 _NOT_FINAL = (404, 503)
-_UNPROVEN = Proof("none", "")
+_UNPROVEN = SigningKey("none", "")
 _AT_ONCE = 16  # of what is sent again; it shares commits
 # What a value in a fixture may come to that its schema takes and a room does not.
 _CANNOT_BE = (WalletHooksError, MoneyError, ValueError, OverflowError, LookupError, SQLAlchemyError)
@@ -50,7 +50,7 @@ class Played:
         return not self.mismatches
 
 
-class Options(NamedTuple):
+class RunOptions(NamedTuple):
     """How cases are played. `speed` is how many recorded seconds a second has, None for as fast as it goes."""
 
     recorded_clock: bool = True
@@ -58,14 +58,14 @@ class Options(NamedTuple):
     parallel: int = 1
     duplicate: int = 1
     shuffle: int | None = None
-    sign: Proof | None = None
+    sign: SigningKey | None = None
     second_pass: bool = True
 
 
-class Player:
+class CaseRunner:
     """Plays the cases of one sequence on a stage (None where the database cannot be looked at), against a target."""
 
-    def __init__(self, target: Target, stage: Stage | None, options: Options) -> None:
+    def __init__(self, target: Target, stage: Stage | None, options: RunOptions) -> None:
         self._target = target
         self._stage = stage
         self._options = options
@@ -210,7 +210,7 @@ class Player:
 
 
 def play_all(
-    sequences: Iterable[fixture.Sequence], stages: Stages, options: Options, *, remote: Target | None = None
+    sequences: Iterable[fixture.Sequence], stages: Stages, options: RunOptions, *, remote: Target | None = None
 ) -> Iterator[Played]:
     """Play sequences, each on a stage of its own, in this process or against a remote target."""
     found = list(sequences)
@@ -220,13 +220,13 @@ def play_all(
         for sequence in found:
             with stages() as stage:
                 target = InProcess(stage.callbacks, stage.settings, stage.countries) if remote is None else remote
-                yield from Player(target, stage, options).play(sequence.cases)
+                yield from CaseRunner(target, stage, options).play(sequence.cases)
 
 
-def play_blindly(sequences: Iterable[fixture.Sequence], options: Options, remote: Target) -> Iterator[Played]:
+def play_blindly(sequences: Iterable[fixture.Sequence], options: RunOptions, remote: Target) -> Iterator[Played]:
     """Play against a target whose database nobody can look at: what is given is taken to be there."""
     for sequence in sequences:
-        yield from Player(remote, None, options).play(sequence.cases)
+        yield from CaseRunner(remote, None, options).play(sequence.cases)
 
 
 def strands(cases: Iterable[Case]) -> list[list[Case]]:

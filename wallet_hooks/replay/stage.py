@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.commission import Schedule, parse_percent
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import customer_by_uid, standings
+from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
@@ -55,7 +55,7 @@ _STATE = (
 )
 
 
-class Proof(NamedTuple):
+class SigningKey(NamedTuple):
     """How requests are proven, and with which secret."""
 
     auth: str
@@ -91,7 +91,7 @@ class Stage:
         self.engine = open_engine(settings)
         self.callbacks = open_engine(settings, for_callbacks=True)
         self.countries = GivenCountries(settings.geoip_file)
-        self.proofs: dict[tuple[str, str], Proof] = {}
+        self.proofs: dict[tuple[str, str], SigningKey] = {}
         if not durable and self.engine.dialect.name == "sqlite":
             for engine in (self.engine, self.callbacks):
                 event.listen(engine, "connect", _hurry)
@@ -148,7 +148,7 @@ class Stage:
             allow = given.get("allow", ())
             provider = add_provider(session, game=game, client=client, auth=auth, secrets=secrets, allow=allow)
         found = (secret for reference in provider.secrets if (secret := read_secret(reference)) is not None)
-        self.proofs[client, game] = Proof(provider.auth, next(found, ""))
+        self.proofs[client, game] = SigningKey(provider.auth, next(found, ""))
 
     def balances(self, keys: Iterable[str]) -> dict[str, str]:
         """What customers' wallets hold, by the keys of a fixture (`uid:CUR` or `brand/uid:CUR`), where they are."""
@@ -158,7 +158,7 @@ class Stage:
                 who, _, currency = key.rpartition(":")
                 customer = _customer(session, who)
                 if customer is not None and customer.currency == currency:
-                    balance = standings(session, [customer])[customer.id].balance
+                    balance = balances_of_customers(session, [customer])[customer.id].balance
                     found[key] = money.format_amount(balance, currency)
         return found
 
@@ -322,7 +322,7 @@ def _complete(
 def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> None:
     uid, type_ = str(limit["uid"]), limit["type"]
     customer, brand = customer_by_uid(session, client=limit.get("brand", BRAND), uid=uid, lock=True)
-    standing = limits.Standing(session, limits.player_of(customer, brand_facts(brand)), now=now)
+    standing = limits.CurrentLimits(session, limits.player_of(customer, brand_facts(brand)), now=now)
     is_time = type_ == "time_limit"
     amount = int(limit["amount"]) if is_time else money.parse_amount(limit["amount"], customer.currency)
     frame = SESSION if is_time else limit["frame"]
@@ -334,7 +334,7 @@ def _left(session: Session, customer: Customer, type_: str, frame: str, now: dat
     player = limits.player_of(customer, brand)
     usage = limits.usage_of(session, player, now=now)
     found = None
-    for limit in limits.Standing(session, player, now=now).in_force():
+    for limit in limits.CurrentLimits(session, player, now=now).in_force():
         if (limit.type, limit.frame) == (type_, frame) and limit.amount is not None:
             window = window_at(frame, now, brand, player.policy, anchored_at=limit.anchored_at)
             left = limit.amount - usage.used(type_, customer.id, window.first, window.last, player.policy)

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.commission import rate_on
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import standings
-from wallet_hooks.database import run_together
+from wallet_hooks.customers.queries import balances_of_customers
+from wallet_hooks.database.bulk import run
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.queries import ENTRIES_OF_REFERENCES, betting_entries, lines_by_reference
+from wallet_hooks.ledger.queries import POSTED_LINES, betting_entries, posted_transactions
 from wallet_hooks.sportsbook.models import Wager
 
 _LATER_STEP = re.compile(r":(cancel|(settlement|reversal):\d+)$")
@@ -26,7 +26,7 @@ def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, 
     """Entries of key, label, unit and value, each key once. Values are exact decimals; days are the brand's."""
     currency, today = customer.currency, brand.booking_day(now)
     yesterday = today - timedelta(days=1)
-    standing = standings(session, [customer])[customer.id]
+    standing = balances_of_customers(session, [customer])[customer.id]
     abroad = _cost_of_open_bets_abroad(session, customer) if standing.open_stakes_abroad else 0
     results = betting_results(session, customer, since=yesterday)
     amounts = [
@@ -64,9 +64,9 @@ def betting_results(session: Session, customer: Customer, *, since: date) -> dic
 def _costs(session: Session, customer: Customer, stakes: set[str]) -> Iterator[tuple[str, int]]:
     """What stakes took from the customer's wallet, by the references of their transactions."""
     wallet = chart.player(customer.id, customer.currency)
-    (rows,) = run_together(session, [ENTRIES_OF_REFERENCES([(reference,) for reference in sorted(stakes)])])
-    for reference, (_, lines) in lines_by_reference(rows).items():
-        yield reference, sum(amount for account, amount in lines if account == wallet)
+    rows = run(session.connection(), POSTED_LINES([(reference,) for reference in sorted(stakes)]))
+    for reference, posted in posted_transactions(rows).items():
+        yield reference, sum(amount for account, amount in posted.lines if account == wallet)
 
 
 def _cost_of_open_bets_abroad(session: Session, customer: Customer) -> int:

@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 from wallet_hooks import clock, money
 from wallet_hooks.database import reading, writing
 from wallet_hooks.identity.directory import read_directory
-from wallet_hooks.sportsbook import queries, service
-from wallet_hooks.sportsbook.bets import BetKey
+from wallet_hooks.sportsbook import corrections, coupons, queries
+from wallet_hooks.sportsbook.messages import BetKey
 
 
 @click.group()
@@ -59,7 +59,9 @@ def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, resul
         found = queries.wager_by_key(session, key)
         amount = money.parse_amount(payout, found.currency or "")
         now = clock.now()
-        service.resettle(session, key, payout=amount, result=result, reason=reason, brands=brands, now=now)
+        corrections.resettle(
+            session.connection(), key, payout=amount, result=result, reason=reason, brands=brands, now=now
+        )
     click.echo(f"wager {key} settled with {payout}")
 
 
@@ -85,7 +87,7 @@ def map_events(engine: Engine, file: TextIO) -> None:
         if next(rows, None) != ["game", "coupon", "event"]:
             raise click.UsageError("the first line names the columns game,coupon,event")
         with writing(engine) as session:
-            count = service.map_events(session, rows)
+            count = coupons.map_events(session, rows)
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line {rows.line_num}: {error}") from None
     click.echo(f"{count} coupons mapped")

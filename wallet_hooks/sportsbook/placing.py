@@ -1,4 +1,4 @@
-"""Taking stakes: all the bets of a request or none of them (seeds/004). Pure: nothing here reads or writes."""
+"""Taking stakes: all the bets of a request or none of them. Pure: nothing here reads or writes a database."""
 
 from collections.abc import Callable
 
@@ -8,66 +8,67 @@ from wallet_hooks.customers.standing import betting_refusal
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
 from wallet_hooks.limits.enforcement import stake_refusal
-from wallet_hooks.limits.usage import DayUsage
-from wallet_hooks.sportsbook.bets import Accepted, BetKey, Declined, PlaceBet, PlaceBets
-from wallet_hooks.sportsbook.book import Book, EventKey, Step, WagerState
+from wallet_hooks.sportsbook.coupons import EventKey
+from wallet_hooks.sportsbook.messages import Accepted, BetKey, Declined, PlaceBet, PlaceBets
+from wallet_hooks.sportsbook.state import BettingState, Step, UserBet, WagerState
 
 
 class Trial:
-    """Bets of one request as if they were taken: the book moves only when all of them are kept."""
+    """The bets of one request as if they were taken: the state moves only when all of them are kept."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
+    def __init__(self, state: BettingState) -> None:
+        self.state = state
         self._taken: dict[BetKey, WagerState] = {}
         self._spent: dict[int, int] = {}
         self._event_stakes: dict[EventKey, int] = {}
 
     def wager(self, key: BetKey) -> WagerState | None:
-        return self._taken.get(key) or self.book.wagers.get(key)
+        return self._taken.get(key) or self.state.wagers.get(key)
 
     def available(self, customer: CustomerFacts) -> int:
-        return self.book.available(customer) - self.spent(customer)
+        return self.state.available(customer) - self.spent(customer)
 
     def spent(self, customer: CustomerFacts) -> int:
         """What the bets on trial cost the customer."""
         return self._spent.get(customer.id, 0)
 
-    def stake_on_event(self, event: EventKey) -> int:
-        return self.book.event_stakes.get(event, 0) + self._event_stakes.get(event, 0)
+    def staked(self, event: EventKey) -> int:
+        """What the customer has staked on an event, the bets on trial included."""
+        return self.state.event_stakes.staked(event) + self._event_stakes.get(event, 0)
 
     def take(self, bet: PlaceBet, customer: CustomerFacts, cost: int, rate: str | None) -> None:
-        wager = _wager(bet, self.book, customer)
+        wager = _wager(bet, self.state, customer)
         wager.status, wager.cost, wager.home_currency, wager.rate = "open", cost, customer.currency, rate
-        wager.commission_rate = self.book.commission_rate(customer, bet.key.client)
-        event = self.book.event(customer.id, bet.key.game, bet.pool_uid)
+        wager.commission_rate = self.state.commission_rate(customer, bet.key.client)
+        event = self.state.event_of(wager)
         self._taken[bet.key] = wager
         self._spent[customer.id] = self._spent.get(customer.id, 0) + cost
         self._event_stakes[event] = self._event_stakes.get(event, 0) + cost
 
     def keep(self) -> None:
+        state = self.state
         for wager in self._taken.values():
-            self.book.create(wager)
-            self.book.count(wager, DayUsage(wager.cost or 0), day=self.book.booking_day(wager.key.client))
-            self.book.post(wager, Step("stake", "stake", wager.fingerprint), rules.staked(wager.as_stake()))
-        for event, cost in self._event_stakes.items():
-            self.book.event_stakes[event] = self.book.event_stakes.get(event, 0) + cost
+            state.create(wager)
+            state.count_stake(wager)
+            state.post(wager, Step("stake", "stake", wager.fingerprint), rules.staked(wager.as_stake()))
+            state.count_on_event(wager)
 
 
-def place(request: PlaceBets, book: Book) -> Accepted | Declined:
+def place(request: PlaceBets, state: BettingState) -> Accepted | Declined:
     """Take every bet of the request or none of them.
 
-    The first refusal decides and is recorded for its bet. Accepting moves the stakes inside `book`, so that the next
+    The first refusal decides and is recorded for its bet. Accepting moves the stakes inside `state`, so that the next
     request of the group sees them gone.
     """
-    trial = Trial(book)
+    trial = Trial(state)
     for bet in request.bets:
         known = trial.wager(bet.key)
         if known is not None:
             refusal = _known_before(bet, known)
-        elif (bet.key, bet.user_uid) in book.early_cancels:
+        elif UserBet(bet.key, bet.user_uid) in state.early_cancels:
             refusal = "bet_cancelled"
         elif (refusal := _try(bet, trial)) is not None:
-            _refuse(bet, book, refusal)
+            _refuse(bet, state, refusal)
         if refusal in ("conflict", "try_again"):
             return Declined(refusal)
         if refusal is not None:
@@ -100,13 +101,13 @@ def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
 
 def _try(bet: PlaceBet, trial: Trial) -> str | None:
     """Take the bet on trial, or say why not. The order of the checks is part of the interface."""
-    customer = trial.book.customer(bet.key.client, bet.user_uid)
+    customer = trial.state.customer(bet.key.client, bet.user_uid)
     if customer is None:
         return "customer_unknown"
-    if (refusal := _standing_refusal(bet, customer, trial.book)) is not None:
+    if (refusal := _standing_refusal(bet, customer, trial.state)) is not None:
         return refusal
     is_offered = money.is_offered(bet.currency) and money.is_offered(customer.currency)
-    home = trial.book.cost(bet.amount, bet.currency, customer) if is_offered and bet.amount is not None else None
+    home = trial.state.cost(bet.amount, bet.currency, customer) if is_offered and bet.amount is not None else None
     if home is None:
         return "currency_not_supported"
     cost, rate = home
@@ -117,24 +118,24 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
     return None
 
 
-def _standing_refusal(bet: PlaceBet, customer: CustomerFacts, book: Book) -> str | None:
-    rules = book.country_rules.get(customer.brand_id)
-    permitted = rules is None or rules.permit(book.countries.get(bet.ip or ""))
-    return betting_refusal(customer, is_country_permitted=permitted, now=book.now)
+def _standing_refusal(bet: PlaceBet, customer: CustomerFacts, state: BettingState) -> str | None:
+    rules = state.country_rules.get(customer.brand_id)
+    permitted = rules is None or rules.permit(state.countries.get(bet.ip or ""))
+    return betting_refusal(customer, is_country_permitted=permitted, now=state.now)
 
 
 def _limit_refusal(_bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
     """Session time, then the bet limit, then the loss limit."""
-    book = trial.book
-    return stake_refusal(book.limits.get(customer.id), book.usage, cost, trial.spent(customer), now=book.now)
+    state = trial.state
+    return stake_refusal(state.limits.get(customer.id), state.usage, cost, trial.spent(customer), now=state.now)
 
 
 def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
     limit = customer.max_stake_per_event
     if limit is None or not bet.amount:
         return None
-    staked = trial.stake_on_event(trial.book.event(customer.id, bet.key.game, bet.pool_uid))
-    return "event_stake_exceeded" if staked + cost > limit else None
+    event = trial.state.event_stakes.event_of(customer.id, bet.key.game, bet.pool_uid)
+    return "event_stake_exceeded" if trial.staked(event) + cost > limit else None
 
 
 def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
@@ -147,15 +148,15 @@ _Check = Callable[[PlaceBet, CustomerFacts, int, Trial], str | None]
 _CHECKS: tuple[_Check, ...] = (_limit_refusal, _event_refusal, _funds_refusal)
 
 
-def _refuse(bet: PlaceBet, book: Book, refusal: str) -> None:
-    wager = _wager(bet, book, book.customer(bet.key.client, bet.user_uid))
+def _refuse(bet: PlaceBet, state: BettingState, refusal: str) -> None:
+    wager = _wager(bet, state, state.customer(bet.key.client, bet.user_uid))
     wager.status, wager.refusal = "refused", refusal
-    book.create(wager)
+    state.create(wager)
 
 
-def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerState:
+def _wager(bet: PlaceBet, state: BettingState, customer: CustomerFacts | None) -> WagerState:
     return WagerState(
-        key=bet.key,
+        *bet.key,
         user_uid=bet.user_uid,
         customer_id=customer.id if customer else None,
         status="open",
@@ -170,5 +171,5 @@ def _wager(bet: PlaceBet, book: Book, customer: CustomerFacts | None) -> WagerSt
         commission_rate=None,
         possible_payout=bet.possible_payout,
         ip=bet.ip,
-        placed_at=book.now,
+        placed_at=state.now,
     )

@@ -1,13 +1,10 @@
 """Reading wagers."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import RowStatement, as_instant
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.queries import deliveries_of
 from wallet_hooks.errors import NotFoundError
@@ -15,60 +12,8 @@ from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.exceptions.service import exception_row
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.money import format_amount
-from wallet_hooks.sportsbook.bets import BetKey
-from wallet_hooks.sportsbook.book import EventKey, WagerState
+from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager
-
-WAGER_COLUMNS = (*BetKey._fields, *(column.name for column in fields(WagerState) if column.name != "key"))
-
-KNOWN_WAGERS = RowStatement(
-    f"SELECT {', '.join('w.' + column for column in WAGER_COLUMNS)}"
-    " FROM {asked} LEFT JOIN wager w USING (game, client, uid)",
-    asked={"game": "text", "client": "text", "uid": "text"},
-)
-EARLY_CANCELS = RowStatement(
-    "SELECT c.game, c.client, c.uid, c.user_uid FROM {asked} JOIN early_cancel c USING (game, client, uid, user_uid)",
-    asked={"game": "text", "client": "text", "uid": "text", "user_uid": "text"},
-)
-# Settled or not: only a stake that was returned makes room.
-_IS_STAKED = "w.cost IS NOT NULL AND w.status IN ('open', 'settled') AND coalesce(w.outcome, '') <> 'void'"
-# The stakes on each coupon, and on all other coupons of its event.
-STAKES_ON_EVENTS = RowStatement(
-    "SELECT asked.customer_id, asked.game, asked.pool_uid, e.event,"
-    " (SELECT sum(w.cost) FROM wager w WHERE w.customer_id = asked.customer_id AND w.pool_uid = asked.pool_uid"
-    f" AND w.game = asked.game AND {_IS_STAKED}),"
-    " (SELECT sum(w.cost) FROM coupon_event other JOIN wager w ON w.pool_uid = other.pool_uid AND w.game = other.game"
-    " WHERE other.game = e.game AND other.event = e.event AND other.pool_uid <> asked.pool_uid"
-    f" AND w.customer_id = asked.customer_id AND {_IS_STAKED})"
-    " FROM {asked} LEFT JOIN coupon_event e USING (game, pool_uid)",
-    asked={"customer_id": "bigint", "game": "text", "pool_uid": "text"},
-)
-
-
-def wager_states(rows: Iterable[Sequence[Any]]) -> dict[BetKey, WagerState]:
-    """Rows of KNOWN_WAGERS by key."""
-    found = {}
-    for row in rows:
-        if row[0] is None:  # not known: the outer join keeps the planner from walking the table instead
-            continue
-        wager = WagerState(BetKey(*row[:3]), *row[3:])
-        wager.placed_at = as_instant(wager.placed_at)
-        wager.closed_at = wager.closed_at and as_instant(wager.closed_at)
-        found[wager.key] = wager
-    return found
-
-
-def events_of_coupons(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], str]:
-    """Rows of STAKES_ON_EVENTS: the events of the coupons that a map knows, by game and coupon."""
-    return {(game, pool_uid): f"event:{event}" for _, game, pool_uid, event, *_ in rows if event is not None}
-
-
-def event_stakes(rows: Iterable[Sequence[Any]], event_of: Callable[[int, str, str], EventKey]) -> dict[EventKey, int]:
-    """Rows of STAKES_ON_EVENTS by event, in minor units of the customer's currency."""
-    return {
-        event_of(customer_id, game, pool_uid): int(own or 0) + int(others or 0)
-        for customer_id, game, pool_uid, _, own, others in rows
-    }
 
 
 def wager_by_key(session: Session, key: BetKey) -> Wager:

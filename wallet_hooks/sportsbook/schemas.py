@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
-from wallet_hooks.sportsbook.bets import BetKey, CancelBet, CancelBets, PlaceBet, PlaceBets, SettleBet, SettleBets
+from wallet_hooks.sportsbook.messages import BetKey, CancelBet, CancelBets, PlaceBet, PlaceBets, SettleBet, SettleBets
 from wallet_hooks.web.shapes import Amount, Anything, Identifier, Lenient, Shape, Text, quick_reader
 
 _SOME = validate.Length(min=1)

@@ -1,6 +1,6 @@
-"""Paying winnings and giving stakes back, bet by bet (seeds/004). Pure: nothing here reads or writes.
+"""Paying winnings, bet by bet. Pure: nothing here reads or writes a database.
 
-A settlement or a refund is never refused for a blocked, limited or expired customer.
+A settlement is never refused for a blocked, limited or expired customer.
 """
 
 import json
@@ -10,106 +10,54 @@ from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
-from wallet_hooks.limits.usage import DayUsage
-from wallet_hooks.sportsbook.bets import CancelBet, SettleBet
-from wallet_hooks.sportsbook.book import MAX_BALANCE, Book, Step, WagerState
+from wallet_hooks.sportsbook.messages import SettleBet
+from wallet_hooks.sportsbook.state import MAX_BALANCE, BettingState, Step, UserBet, WagerState
 
 VOID_RESULTS = frozenset({"void", "refund", "cancelled", "canceled", "push", "returned"})
 LOSS_RESULTS = frozenset({"lost", "loss", "lose"})
 _VOID = "void"
 
 
-def settle(bet: SettleBet, book: Book) -> str | None:
+def settle(bet: SettleBet, state: BettingState) -> str | None:
     """Settle one bet; None when it is done (now or before), else the code of what stands against it."""
-    wager = book.wagers.get(bet.key)
-    if (refusal := _unsettleable(bet, wager, book)) is not None:
+    wager = state.wagers.get(bet.key)
+    if (refusal := _refusal(bet, wager, state)) is not None:
         return refusal
     assert wager is not None
     if bet.payout is None:
         return "try_again"  # another process was the first to use the currency, after this request was read
     for contradiction in _contradictions(bet, wager):
-        book.raise_exception("contradictory_settlement", bet.key, contradiction)
+        state.raise_exception("contradictory_settlement", bet.key, contradiction)
     outcome = outcome_of(bet.payout, bet.result, wager)
-    if _is_out_of_range(wager, bet.payout, outcome, book):
-        book.raise_exception("payout_out_of_range", bet.key, outcome)
+    if _is_out_of_range(wager, bet.payout, outcome, state):
+        state.raise_exception("payout_out_of_range", bet.key, outcome)
         return "invalid_request"
     if wager.status == "open":
-        _settle_anew(wager, bet.payout, bet.result, outcome, book)
+        state.changes.settled_first.append(wager.key)
+        _settle_anew(wager, bet.payout, bet.result, outcome, state)
         return None
     if outcome == wager.outcome:
         return None
     if outcome in replaced_outcomes(wager):
-        book.raise_exception("superseded_settlement", bet.key, outcome)
+        state.raise_exception("superseded_settlement", bet.key, outcome)
         return "superseded_settlement"
-    return settle_again(wager, bet.payout, bet.result, book)
+    return settle_again(wager, bet.payout, bet.result, state)
 
 
-def _unsettleable(bet: SettleBet, wager: WagerState | None, book: Book) -> str | None:
-    """Why there is no stake that this settlement could settle, or None."""
-    if wager is None:
-        if (bet.key, bet.user_uid) in book.early_cancels:
-            book.raise_exception("settlement_of_cancelled_bet", bet.key)
-            return "conflict"
-        book.raise_exception("unknown_bet", bet.key)
-        return "unknown_bet"
-    if wager.status in ("refused", "cancelled"):
-        book.raise_exception(f"settlement_of_{wager.status}_bet", bet.key)
-        return "conflict"
-    return "conflict" if wager.user_uid != bet.user_uid or wager.currency != bet.currency else None
-
-
-def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
-    """What a settlement says that its own payout or the wager contradicts: paid all the same, for a person to see."""
-    result = (bet.result or "").lower()
-    if (result in VOID_RESULTS and bet.payout != wager.stake) or (result in LOSS_RESULTS and bet.payout):
-        yield f"result:{result}:{bet.payout}"
-    if bet.stake is not None and bet.stake != wager.stake:
-        yield f"stake:{bet.stake}"
-    if bet.pool_uid is not None and bet.pool_uid != wager.pool_uid:
-        yield f"coupon:{bet.pool_uid}"
-
-
-def settle_again(wager: WagerState, payout: int, result: str | None, book: Book) -> str | None:
+def settle_again(wager: WagerState, payout: int, result: str | None, state: BettingState) -> str | None:
     """Replace a settlement: the standing one is reversed and the new one posted, in one database transaction."""
-    customer = book.customer(wager.key.client, wager.user_uid)
+    customer = state.customer(wager.client, wager.user_uid)
     assert customer is not None, "whoever took a wager's stake locked its customer"
     assert wager.outcome is not None
     outcome = outcome_of(payout, result, wager)
     takes_back = _home_return(wager) - _net(wager, _new_home_return(wager, payout, outcome), outcome)
-    leaves_debt = takes_back > max(0, book.available(customer))
-    if leaves_debt and book.brands[wager.key.client].corrections == "refuse":
+    leaves_debt = takes_back > max(0, state.available(customer))
+    if leaves_debt and state.brands[wager.client].corrections == "refuse":
         return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
-    standing_id, lines = book.posting(f"{wager.key.reference}:settlement:{wager.settlements}")
-    step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(standing_id))
-    book.post(wager, step, rules.reversed_(lines), standing_id)
-    _count_return(wager, book, times=-1)
-    if wager.outcome == _VOID:
-        _count_on_event(wager, book)
-    wager.replaced = json.dumps([*replaced_outcomes(wager), wager.outcome])
-    _settle_anew(wager, payout, result, outcome, book)
+    _reverse(wager, state)
+    _settle_anew(wager, payout, result, outcome, state)
     if leaves_debt:
-        book.raise_exception("debt_after_correction", wager.key, f"settlement:{wager.settlements}")
-    return None
-
-
-def cancel(bet: CancelBet, book: Book) -> str | None:
-    """Give a stake back once, the very amount that was recorded. Before the bet came, remember not to take it."""
-    wager = book.wagers.get(bet.key)
-    if wager is None:
-        if (bet.key, bet.user_uid) not in book.early_cancels:
-            book.early_cancels.add((bet.key, bet.user_uid))
-            book.new_early_cancels.append((bet.key, bet.user_uid))
-        return None
-    if wager.user_uid != bet.user_uid:
-        return "conflict"
-    if wager.status == "settled":
-        return "bet_already_settled"
-    if wager.status == "open":
-        book.post(wager, Step("cancel", "cancel", fingerprint(wager.cost)), rules.returned(wager.as_stake()))
-        _count(wager, book, wager.as_stake().cost, is_void=True)
-        wager.status, wager.closed_at = "cancelled", book.now
-        _count_on_event(wager, book, times=-1)
-        book.change(wager)
+        state.raise_exception("debt_after_correction", wager.key, f"settlement:{wager.settlements}")
     return None
 
 
@@ -125,21 +73,57 @@ def replaced_outcomes(wager: WagerState) -> list[str]:
     return outcomes
 
 
-def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: str, book: Book) -> None:
+def _refusal(bet: SettleBet, wager: WagerState | None, state: BettingState) -> str | None:
+    """Why there is no stake that this settlement could settle, or None."""
+    if wager is None:
+        if UserBet(bet.key, bet.user_uid) in state.early_cancels:
+            state.raise_exception("settlement_of_cancelled_bet", bet.key)
+            return "conflict"
+        state.raise_exception("unknown_bet", bet.key)
+        return "unknown_bet"
+    if wager.status in ("refused", "cancelled"):
+        state.raise_exception(f"settlement_of_{wager.status}_bet", bet.key)
+        return "conflict"
+    return "conflict" if wager.user_uid != bet.user_uid or wager.currency != bet.currency else None
+
+
+def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
+    """What a settlement says that its own payout or the wager contradicts: paid all the same, for a person to see."""
+    result = (bet.result or "").lower()
+    if (result in VOID_RESULTS and bet.payout != wager.stake) or (result in LOSS_RESULTS and bet.payout):
+        yield f"result:{result}:{bet.payout}"
+    if bet.stake is not None and bet.stake != wager.stake:
+        yield f"stake:{bet.stake}"
+    if bet.pool_uid is not None and bet.pool_uid != wager.pool_uid:
+        yield f"coupon:{bet.pool_uid}"
+
+
+def _reverse(wager: WagerState, state: BettingState) -> None:
+    """Take the settlement that stands back."""
+    standing = state.posted(wager.settlement_reference)
+    step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(standing.id))
+    state.post(wager, step, rules.reversed_(standing.lines), standing.id)
+    is_void = wager.outcome == _VOID
+    state.count_return(wager, -_home_return(wager), is_void=is_void)
+    if is_void:
+        state.count_on_event(wager)
+    wager.replaced = json.dumps([*replaced_outcomes(wager), wager.outcome])
+
+
+def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: str, state: BettingState) -> None:
     home_payout = _new_home_return(wager, payout, outcome)
     wager.settlements += 1
     step = Step("settlement", f"settlement:{wager.settlements}", fingerprint(outcome, home_payout))
-    book.post(wager, step, _lines(wager, payout, home_payout, outcome))
-    if wager.status == "open":
-        book.first_settled.append(wager.key)
-    if outcome == _VOID:
-        _count_on_event(wager, book, times=-1)
+    state.post(wager, step, _lines(wager, payout, home_payout, outcome))
     wager.status, wager.outcome, wager.result = "settled", outcome, result
-    wager.payout, wager.home_payout, wager.closed_at = payout, home_payout, book.now
-    book.change(wager)
-    _count_return(wager, book)
+    wager.payout, wager.home_payout, wager.closed_at = payout, home_payout, state.now
+    state.change(wager)
+    is_void = outcome == _VOID
+    state.count_return(wager, _home_return(wager), is_void=is_void)
+    if is_void:
+        state.count_on_event(wager, times=-1)
     if wager.possible_payout is not None and payout > wager.possible_payout:
-        book.raise_exception("payout_above_overdraw", wager.key, f"settlement:{wager.settlements}")
+        state.raise_exception("payout_above_overdraw", wager.key, f"settlement:{wager.settlements}")
 
 
 def _lines(wager: WagerState, payout: int, home_payout: int, outcome: str) -> tuple[Line, ...]:
@@ -175,27 +159,9 @@ def _home_return(wager: WagerState) -> int:
     return wager.as_stake().cost if wager.outcome == _VOID else _net(wager, wager.home_payout, wager.outcome)
 
 
-def _count_return(wager: WagerState, book: Book, *, times: int = 1) -> None:
-    """Count what the standing settlement gave back, or with -1 take it off again."""
-    _count(wager, book, times * _home_return(wager), is_void=wager.outcome == _VOID)
-
-
-def _count(wager: WagerState, book: Book, amount: int, *, is_void: bool) -> None:
-    book.count(wager, DayUsage(voided=amount) if is_void else DayUsage(returned=amount))
-    book.count(wager, DayUsage(paid=amount), day=book.booking_day(wager.key.client))
-
-
-def _is_out_of_range(wager: WagerState, payout: int, outcome: str, book: Book) -> bool:
+def _is_out_of_range(wager: WagerState, payout: int, outcome: str, state: BettingState) -> bool:
     """Whether the payout, in the customer's currency, or the balance after it is more than an account can hold."""
     stake = wager.as_stake()
     home = _new_home_return(wager, payout, outcome)
-    balance = -book.journal.balance(chart.player(stake.customer_id, stake.home_currency))
+    balance = -state.journal.balance(chart.player(stake.customer_id, stake.home_currency))
     return max(home, balance + home) > MAX_BALANCE
-
-
-def _count_on_event(wager: WagerState, book: Book, *, times: int = 1) -> None:
-    """Count the stake on its event, or with -1 take it off: it was returned."""
-    stake = wager.as_stake()
-    event = book.event(stake.customer_id, wager.key.game, wager.pool_uid)
-    if event in book.event_stakes:
-        book.event_stakes[event] += times * stake.cost

@@ -1,4 +1,7 @@
-"""What a group of callbacks is decided on: everything that was locked and read for it, moving as decisions are made."""
+"""What a group of callbacks is decided on, and what the decisions change.
+
+`load_state` reads it, the decisions move it on request by request, `save` writes what changed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +15,12 @@ from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.identity.countries import CountryRules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.journal import Journal, Line, Posting
+from wallet_hooks.ledger.journal import Journal, Line, PostedTransaction, Posting
 from wallet_hooks.ledger.rules import Stake
 from wallet_hooks.limits.enforcement import Bounds
 from wallet_hooks.limits.usage import DayUsage, Usage
-from wallet_hooks.sportsbook.bets import BetKey
+from wallet_hooks.sportsbook.coupons import EventKey, StakesOnEvents
+from wallet_hooks.sportsbook.messages import BetKey
 
 # Balances are BIGINT: neither a credit limit nor a payout lets one leave that range.
 MAX_BALANCE = 2**62
@@ -24,9 +28,11 @@ MAX_BALANCE = 2**62
 
 @dataclass(slots=True)
 class WagerState:
-    """A wager as it was read or is being made; after the key, the fields are the table's columns in their order."""
+    """A wager as it was read or is being made. The fields are the columns of `models.Wager`, which explains them."""
 
-    key: BetKey
+    game: str
+    client: str
+    uid: str
     user_uid: str
     customer_id: int | None
     status: str
@@ -49,6 +55,15 @@ class WagerState:
     replaced: str | None = None
     settlements: int = 0
     closed_at: datetime | None = None
+    key: BetKey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = BetKey(self.game, self.client, self.uid)
+
+    @property
+    def settlement_reference(self) -> str:
+        """The ledger's reference to the settlement that stands."""
+        return f"{self.key.reference}:settlement:{self.settlements}"
 
     def as_stake(self) -> Stake:
         """The stake that was taken. Only a wager that was taken has one."""
@@ -57,9 +72,7 @@ class WagerState:
         assert self.stake is not None
         assert self.home_currency is not None
         assert self.cost is not None
-        return Stake(
-            self.customer_id, self.key.client, self.key.game, self.currency, self.stake, self.home_currency, self.cost
-        )
+        return Stake(self.customer_id, self.client, self.game, self.currency, self.stake, self.home_currency, self.cost)
 
 
 class RaisedException(NamedTuple):
@@ -79,42 +92,53 @@ class Step(NamedTuple):
     facts: str
 
 
-EventKey = tuple[int, str, str]  # customer id, game, event (a coupon that no map knows is its own event)
-UserBet = tuple[BetKey, str]  # a bet's id and the user's, as a cancel names them
+class UserBet(NamedTuple):
+    """A bet's id with the user's, as a cancel names them."""
+
+    key: BetKey
+    user_uid: str
 
 
 @dataclass(slots=True)
-class Book:
-    """`journal` has the balances, `posted` earlier transactions by reference; amounts in minor units, `now` in UTC.
+class Changes:
+    """What the decisions of a group change beside the ledger.
 
-    `early_cancels` are cancels that came before their bets, `new_early_cancels` those of them that this group brought;
-    `first_settled` are the bets that it settled for the first time. `limits` are by customer id, `usage` is what counts
-    against them; `country_rules` are by brand id, `countries` by the address that a bet came from, `events` by game and
-    coupon.
+    `early_cancels` came before their bets; `settled_first` are the bets that were settled for the first time.
+    """
+
+    created: dict[BetKey, WagerState] = field(default_factory=dict)
+    changed: dict[BetKey, WagerState] = field(default_factory=dict)
+    early_cancels: list[UserBet] = field(default_factory=list)
+    settled_first: list[BetKey] = field(default_factory=list)
+    exceptions: list[RaisedException] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class BettingState:
+    """Everything that decisions look at, complete when it was loaded. Amounts in minor units, `now` in UTC.
+
+    `brands` are by client name, `customers` by brand id and uid, `limits` by customer id, `country_rules` by brand id,
+    `countries` by the address that a bet came from, `rates` by source and target currency. `standing` has the
+    settlements that stand, by reference. `delivery_id` is that of the callback being decided; `reason` a person's.
     """
 
     now: datetime
     brands: Mapping[str, BrandFacts]
-    customers: Mapping[tuple[int, str], CustomerFacts]
-    wagers: dict[BetKey, WagerState]
     journal: Journal
+    customers: Mapping[tuple[int, str], CustomerFacts] = field(default_factory=dict)
+    wagers: dict[BetKey, WagerState] = field(default_factory=dict)
+    early_cancels: set[UserBet] = field(default_factory=set)
     rates: Mapping[tuple[str, str], str] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     limits: Mapping[int, Bounds] = field(default_factory=dict)
     country_rules: Mapping[int, CountryRules] = field(default_factory=dict)
     countries: Mapping[str, str | None] = field(default_factory=dict)
-    events: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    event_stakes: dict[EventKey, int] = field(default_factory=dict)
-    posted: Mapping[str, tuple[int, tuple[Line, ...]]] = field(default_factory=dict)
-    early_cancels: set[UserBet] = field(default_factory=set)
-    new_early_cancels: list[UserBet] = field(default_factory=list)
-    first_settled: list[BetKey] = field(default_factory=list)
-    created: list[WagerState] = field(default_factory=list)
-    changed: dict[BetKey, WagerState] = field(default_factory=dict)
-    exceptions: list[RaisedException] = field(default_factory=list)
+    event_stakes: StakesOnEvents = field(default_factory=StakesOnEvents)
+    standing: Mapping[str, PostedTransaction] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
     booking_days: dict[str, date] = field(default_factory=dict)
     delivery_id: str | None = None
-    reason: str | None = None  # a person's, kept with what it posts
+    reason: str | None = None
 
     def customer(self, client: str, user_uid: str) -> CustomerFacts | None:
         brand = self.brands.get(client)
@@ -137,10 +161,6 @@ class Book:
             return None
         return money.convert(amount, currency, customer.currency, rate, rounding=ROUND_CEILING), rate
 
-    def event(self, customer_id: int, game: str, pool_uid: str) -> EventKey:
-        """What a customer's stakes on a coupon count against: the coupon's event, or the coupon itself."""
-        return customer_id, game, self.events.get((game, pool_uid), f"coupon:{pool_uid}")
-
     def commission_rate(self, customer: CustomerFacts, client: str) -> str | None:
         """The customer's rate of today, in percent; the wager keeps it."""
         if not customer.commission_rates:
@@ -148,11 +168,26 @@ class Book:
         in_force = rate_on(customer.commission_rates, self.booking_day(client))
         return in_force[1] if in_force else None
 
-    def count(self, wager: WagerState, usage: DayUsage, *, day: date | None = None) -> None:
-        """Count something against the customer's limits, on the day of the stake or another one."""
+    def event_of(self, wager: WagerState) -> EventKey:
+        """The event that a wager's stake counts on."""
         assert wager.customer_id is not None
-        on = self.brands[wager.key.client].booking_day(wager.placed_at) if day is None else day
-        self.usage.add(wager.customer_id, on, usage)
+        return self.event_stakes.event_of(wager.customer_id, wager.game, wager.pool_uid)
+
+    def count_stake(self, wager: WagerState) -> None:
+        """Count a stake that is taken now against the customer's limits."""
+        stake = wager.as_stake()
+        self.usage.add(stake.customer_id, self.booking_day(wager.client), DayUsage(staked=stake.cost))
+
+    def count_return(self, wager: WagerState, amount: int, *, is_void: bool) -> None:
+        """Count what the customer gets back, on the day of the stake and as paid today; negative takes it off again."""
+        stake = wager.as_stake()
+        staked_on = self.brands[wager.client].booking_day(wager.placed_at)
+        self.usage.add(stake.customer_id, staked_on, DayUsage(voided=amount) if is_void else DayUsage(returned=amount))
+        self.usage.add(stake.customer_id, self.booking_day(wager.client), DayUsage(paid=amount))
+
+    def count_on_event(self, wager: WagerState, *, times: int = 1) -> None:
+        """Count the stake on its event, or with -1 take it off: it was returned."""
+        self.event_stakes.add(self.event_of(wager), times * wager.as_stake().cost)
 
     def booking_day(self, client: str) -> date:
         """Today, where the brand is."""
@@ -162,22 +197,20 @@ class Book:
 
     def create(self, wager: WagerState) -> None:
         assert wager.key not in self.wagers, "a wager is created once"
-        self.wagers[wager.key] = wager
-        self.created.append(wager)
+        self.wagers[wager.key] = self.changes.created[wager.key] = wager
 
     def change(self, wager: WagerState) -> None:
-        self.changed[wager.key] = wager
+        self.changes.changed[wager.key] = wager
 
     def post(self, wager: WagerState, step: Step, lines: tuple[Line, ...], reverses: int | None = None) -> None:
         """Post what a step in a wager's life moves."""
         reference = f"{wager.key.reference}:{step.name}"
-        day = self.booking_day(wager.key.client)
-        posting = Posting(step.kind, reference, step.facts, self.now, day, lines, self.reason, reverses)
-        self.journal.post(posting)
+        day = self.booking_day(wager.client)
+        self.journal.post(Posting(step.kind, reference, step.facts, self.now, day, lines, self.reason, reverses))
 
-    def posting(self, reference: str) -> tuple[int, tuple[Line, ...]]:
-        """An earlier transaction's id and lines, posted by this very group or before it."""
-        return self.journal.posted.get(reference) or self.posted[reference]
+    def posted(self, reference: str) -> PostedTransaction:
+        """A transaction that this very group posted, or the settlement that stood before it."""
+        return self.journal.posted.get(reference) or self.standing[reference]
 
     def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
-        self.exceptions.append(RaisedException(kind, key, subject, self.delivery_id))
+        self.changes.exceptions.append(RaisedException(kind, key, subject, self.delivery_id))

@@ -1,0 +1,35 @@
+"""Giving stakes back, bet by bet. Pure: nothing here reads or writes a database."""
+
+from wallet_hooks.ledger import rules
+from wallet_hooks.ledger.journal import fingerprint
+from wallet_hooks.sportsbook.messages import CancelBet
+from wallet_hooks.sportsbook.state import BettingState, Step, UserBet
+
+
+def cancel(bet: CancelBet, state: BettingState) -> str | None:
+    """Give a stake back once, the very amount that was recorded; None when that is done (now or before).
+
+    A cancel that comes before its bet is remembered for its user, whose bet is then refused.
+    """
+    wager = state.wagers.get(bet.key)
+    if wager is None:
+        _remember(UserBet(bet.key, bet.user_uid), state)
+        return None
+    if wager.user_uid != bet.user_uid:
+        return "conflict"
+    if wager.status == "settled":
+        return "bet_already_settled"
+    if wager.status == "open":
+        stake = wager.as_stake()
+        state.post(wager, Step("cancel", "cancel", fingerprint(wager.cost)), rules.returned(stake))
+        state.count_return(wager, stake.cost, is_void=True)
+        state.count_on_event(wager, times=-1)
+        wager.status, wager.closed_at = "cancelled", state.now
+        state.change(wager)
+    return None
+
+
+def _remember(cancelled: UserBet, state: BettingState) -> None:
+    if cancelled not in state.early_cancels:
+        state.early_cancels.add(cancelled)
+        state.changes.early_cancels.append(cancelled)

@@ -1,0 +1,46 @@
+"""Settling a wager again by a person's decision."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from wallet_hooks.database.bulk import run
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.sportsbook.loading import KNOWN_WAGERS, load_state
+from wallet_hooks.sportsbook.messages import BetKey, SettleBet, SettleBets
+from wallet_hooks.sportsbook.saving import save
+from wallet_hooks.sportsbook.settling import outcome_of, settle_again
+
+
+def resettle(
+    connection: Connection,
+    key: BetKey,
+    *,
+    payout: int,
+    result: str | None,
+    reason: str,
+    brands: Mapping[str, BrandFacts],
+    now: datetime,
+) -> None:
+    """Settle a wager again, whatever was settled before; `payout` in minor units of its currency.
+
+    The reason is kept with the transactions. Raises NotFoundError for an unknown wager, RefusedError where it was not
+    settled or the brand's policy refuses.
+    """
+    found = run(connection, KNOWN_WAGERS([key]))
+    if not found:
+        raise NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
+    before = found[0]
+    if before.status != "settled" or before.currency is None:
+        raise RefusedError("not_settled", f"the wager is {before.status}, not settled")
+    bet = SettleBet(key, before.user_uid, before.currency, payout, result)
+    state = load_state(connection, [SettleBets((bet,))], brands, now=now)
+    state.reason = reason
+    wager = state.wagers[key]
+    if outcome_of(payout, result, wager) == wager.outcome:
+        return
+    if (code := settle_again(wager, payout, result, state)) is not None:
+        raise RefusedError(code, "the brand's policy refuses a correction that takes back more than there is")
+    save(connection, state)

@@ -1,0 +1,190 @@
+"""Reading everything that a group of callbacks is decided on, in a number of statements that does not depend on it.
+
+Customers are locked first, in id order; what is read after that is what the decisions may rely on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS, CustomerFacts
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, pipeline
+from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
+from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.ledger import service as ledger
+from wallet_hooks.ledger.currencies import keep
+from wallet_hooks.ledger.journal import Journal
+from wallet_hooks.ledger.queries import POSTED_LINES, RATES, held_accounts, posted_transactions
+from wallet_hooks.limits.bounds import LimitedCustomer, LimitReads, is_limited
+from wallet_hooks.sportsbook.coupons import STAKES_ON_EVENTS, StakesOnEvents
+from wallet_hooks.sportsbook.messages import BetKey, CancelBet, PlaceBet, PlaceBets, Request, SettleBet, SettleBets
+from wallet_hooks.sportsbook.models import EarlyCancel, Wager
+from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
+
+Locate = Callable[[str | None], str | None]
+
+
+def no_country(_ip: str | None) -> None:
+    """Where no file tells the countries of addresses."""
+    return
+
+
+class KnownEarlyCancel(NamedTuple):
+    """A cancel that came before its bet."""
+
+    game: str
+    client: str
+    uid: str
+    user_uid: str
+
+
+_keys = RowSet.of("asked", Wager, BetKey)
+# The outer join keeps the planner from walking the table of wagers instead of looking each one up.
+KNOWN_WAGERS = BulkStatement(
+    _keys,
+    lambda _: select(*columns_of(Wager, WagerState)).select_from(_keys.outerjoin(Wager, _keys.matches(Wager))),
+    row=WagerState,
+    outer=True,
+)
+_cancels = RowSet.of("asked", EarlyCancel, KnownEarlyCancel)
+EARLY_CANCELS = BulkStatement(
+    _cancels,
+    lambda _: select(*columns_of(EarlyCancel, KnownEarlyCancel)).select_from(
+        _cancels.join(EarlyCancel, _cancels.matches(EarlyCancel))
+    ),
+    row=KnownEarlyCancel,
+)
+
+
+class _Locked(NamedTuple):
+    """What was read with the locks: all that does not depend on who the customers are."""
+
+    customers: Mapping[tuple[int, str], CustomerFacts]
+    wagers: dict[BetKey, WagerState]
+    early_cancels: set[UserBet]
+    country_rules: Mapping[int, CountryRules]
+    journal: Journal
+
+
+def load_state(
+    connection: Connection,
+    requests: Sequence[Request],
+    brands: Mapping[str, BrandFacts],
+    *,
+    now: datetime,
+    locate: Locate = no_country,
+) -> BettingState:
+    """Lock the customers of the requests, and read all that decisions about them look at.
+
+    `brands` are by client name, `now` is UTC, `locate` turns an address into its country. The caller's transaction
+    holds the locks.
+    """
+    bets = [bet for request in requests for bet in request.bets]
+    if not bets:
+        return BettingState(now, brands, ledger.begin([], recorded_at=now))
+    locked = _lock(connection, bets, brands, now)
+    keep(connection, _currencies(requests, locked.customers.values()))
+    stakes = list(_bettors(requests, brands, locked.customers))
+    with pipeline(connection) as reads:
+        limited = LimitReads(reads, _limited(stakes, brands), now=now)
+        rates = reads.add(RATES(sorted(_pairs(stakes))))
+        coupons = reads.add(STAKES_ON_EVENTS(sorted(_coupons(stakes))))
+        lines = reads.add(POSTED_LINES(sorted(_standing(requests, locked.wagers))))
+    return BettingState(
+        now=now,
+        brands=brands,
+        journal=locked.journal,
+        customers=locked.customers,
+        wagers=locked.wagers,
+        early_cancels=locked.early_cancels,
+        rates={(row.source, row.target): row.rate for row in rates.rows},
+        usage=limited.usage(),
+        limits=limited.bounds(),
+        country_rules=locked.country_rules,
+        countries={bet.ip or "": locate(bet.ip) for bet, _ in stakes} if locked.country_rules else {},
+        event_stakes=StakesOnEvents(coupons.rows),
+        standing=posted_transactions(lines.rows),
+    )
+
+
+def _lock(
+    connection: Connection,
+    bets: Sequence[PlaceBet | SettleBet | CancelBet],
+    brands: Mapping[str, BrandFacts],
+    now: datetime,
+) -> _Locked:
+    users = sorted({(brands[bet.key.client].id, bet.user_uid) for bet in bets if bet.key.client in brands})
+    with pipeline(connection) as reads:
+        customers = reads.add(LOCK_CUSTOMERS(users))
+        held = reads.add(ACCOUNTS_OF_CUSTOMERS(users))
+        wagers = reads.add(KNOWN_WAGERS(list(dict.fromkeys(bet.key for bet in bets))))
+        cancels = reads.add(EARLY_CANCELS(sorted({(*bet.key, bet.user_uid) for bet in bets})))
+        ids = reads.add(ledger.reserve_ids(count=2 * len(bets)))  # a reversal and a new settlement are the most
+        countries = reads.add(COUNTRY_RULES(sorted({(brand_id,) for brand_id, _ in users})))
+    journal = ledger.begin(ids.rows, recorded_at=now)
+    journal.held = held_accounts(held.rows)
+    return _Locked(
+        customers={(row.brand_id, row.uid): row for row in customers.rows},
+        wagers={wager.key: wager for wager in wagers.rows},
+        early_cancels={UserBet(BetKey(row.game, row.client, row.uid), row.user_uid) for row in cancels.rows},
+        country_rules=country_rules(countries.rows),
+        journal=journal,
+    )
+
+
+_Stake = tuple[PlaceBet, CustomerFacts]
+
+
+def _currencies(requests: Iterable[Request], customers: Iterable[CustomerFacts]) -> set[str]:
+    """The currencies of the amounts that were read from the requests, and of the customers' balances."""
+    found = {customer.currency for customer in customers}
+    for request in requests:
+        if isinstance(request, PlaceBets):
+            found |= {bet.currency for bet in request.bets if bet.amount is not None}
+        elif isinstance(request, SettleBets):
+            found |= {bet.currency for bet in request.bets if bet.payout is not None}
+    return found
+
+
+def _bettors(
+    requests: Sequence[Request], brands: Mapping[str, BrandFacts], customers: Mapping[tuple[int, str], CustomerFacts]
+) -> Iterator[_Stake]:
+    """The stakes to take, each with its customer; those of unknown customers are refused without looking further."""
+    for request in requests:
+        if isinstance(request, PlaceBets):
+            for bet in request.bets:
+                brand = brands.get(bet.key.client)
+                customer = customers.get((brand.id, bet.user_uid)) if brand else None
+                if customer is not None:
+                    yield bet, customer
+
+
+def _limited(stakes: Iterable[_Stake], brands: Mapping[str, BrandFacts]) -> dict[int, LimitedCustomer]:
+    """The customers who are bound by limits, by id."""
+    return {
+        customer.id: LimitedCustomer(brands[bet.key.client], customer.currency)
+        for bet, customer in stakes
+        if is_limited(customer, brands[bet.key.client])
+    }
+
+
+def _pairs(stakes: Iterable[_Stake]) -> set[tuple[str, str]]:
+    """The currencies that stakes are converted between."""
+    return {(bet.currency, customer.currency) for bet, customer in stakes if bet.currency != customer.currency}
+
+
+def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:
+    """The coupons of customers who have a limit per event."""
+    return {
+        (customer.id, bet.key.game, bet.pool_uid)
+        for bet, customer in stakes
+        if customer.max_stake_per_event is not None
+    }
+
+
+def _standing(requests: Iterable[Request], wagers: Mapping[BetKey, WagerState]) -> set[tuple[str]]:
+    """The references of the settlements that stand, of wagers that are settled again."""
+    found = (wagers.get(bet.key) for request in requests if isinstance(request, SettleBets) for bet in request.bets)
+    return {(wager.settlement_reference,) for wager in found if wager is not None and wager.status == "settled"}

@@ -1,0 +1,174 @@
+"""What a provider sends as plain values, and what it is answered. Amounts are minor units of the bet's currency."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from wallet_hooks.identity.directory import BrandFacts
+
+# The HTTP status of each code that is not the refusal of a bet.
+STATUS_OF_CODE = {
+    "invalid_request": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "unknown_bet": 404,
+    "conflict": 409,
+    "bet_already_settled": 409,
+    "superseded_settlement": 409,
+    "length_required": 411,
+    "body_too_large": 413,
+    "not_json": 415,
+    "try_again": 503,
+}
+# Refusals of a bet: the player may be shown why.
+REFUSALS = frozenset(
+    {
+        "insufficient_funds", "credit_limit_exceeded", "bet_limit_exceeded", "loss_limit_exceeded",
+        "session_time_exceeded", "event_stake_exceeded", "customer_unknown", "customer_inactive", "customer_locked",
+        "customer_expired", "betting_not_permitted", "country_not_permitted", "currency_not_supported", "bet_cancelled",
+    }
+)  # fmt: skip
+_REFUSED = 402
+CODES = frozenset({"OK", *STATUS_OF_CODE, *REFUSALS})
+OK_BODY = '{"status":"OK"}'
+
+
+class BetKey(NamedTuple):
+    """A bet's identity: unique within the provider's game for one brand (`client`)."""
+
+    game: str
+    client: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.game}:{self.client}:{self.uid}"
+
+    @property
+    def reference(self) -> str:
+        """How the ledger's references to this bet begin."""
+        return f"{self.game}:{self.client}:wager:{self.uid}"
+
+
+class PlaceBet(NamedTuple):
+    """A stake to take. `amount` is None where the currency is unknown, and `amount_sent` is what was sent for it."""
+
+    key: BetKey
+    user_uid: str
+    ip: str | None
+    pool_uid: str
+    currency: str
+    amount: int | None
+    amount_sent: str
+    possible_payout: int | None
+
+
+class SettleBet(NamedTuple):
+    """A bet's result. `payout` is None where the currency is unknown; 0 is a bet that lost.
+
+    `stake` and `pool_uid` are the stake and coupon that the settlement names, None where it names none that can be
+    read: they are compared with the wager's, and move nothing.
+    """
+
+    key: BetKey
+    user_uid: str
+    currency: str
+    payout: int | None
+    result: str | None
+    stake: int | None = None
+    pool_uid: str | None = None
+
+
+class CancelBet(NamedTuple):
+    """A stake to give back."""
+
+    key: BetKey
+    user_uid: str
+
+
+class PlaceBets(NamedTuple):
+    """POST /bets: all of them or none."""
+
+    bets: tuple[PlaceBet, ...]
+
+
+class SettleBets(NamedTuple):
+    """POST /winners: bet by bet."""
+
+    bets: tuple[SettleBet, ...]
+
+
+class CancelBets(NamedTuple):
+    """POST /bets/cancel: bet by bet."""
+
+    bets: tuple[CancelBet, ...]
+
+
+class Rejected(NamedTuple):
+    """A callback that is not decided on: its proof, size or shape is wrong. It is stored like any other."""
+
+    code: str
+    fields: Mapping[str, object] | None = None
+    bets: tuple[()] = ()
+
+
+Request = PlaceBets | SettleBets | CancelBets | Rejected
+
+
+class Accepted(NamedTuple):
+    """Done, or done before with the same facts."""
+
+
+class Declined(NamedTuple):
+    """Nothing was done for this request; `code` says why, and `bets` which of several bets decided: (bet id, code)."""
+
+    code: str
+    bets: tuple[tuple[str, str], ...] = ()
+
+
+class Failed(NamedTuple):
+    """Some bets failed, the others were done: (bet id, code) of each that failed, in the order of the request."""
+
+    bets: tuple[tuple[str, str], ...]
+
+    @property
+    def code(self) -> str:
+        return self.bets[0][1]
+
+
+Outcome = Accepted | Declined | Failed | Rejected
+
+
+class Callback(NamedTuple):
+    """A callback on its way: what it asks, and what is stored of it. `started` is a monotonic instant in seconds."""
+
+    id: str
+    path: str
+    request: Request
+    brands: Mapping[str, BrandFacts]
+    source: str
+    body: bytes
+    received_at: datetime
+    started: float
+
+
+class Answer(NamedTuple):
+    """An HTTP status and body, which is stored as it is sent; `code` is None where the callback was done."""
+
+    code: str | None
+    status: int
+    body: str
+
+
+def answer_of(outcome: Outcome) -> Answer:
+    """The answer as the provider's documentation shows it."""
+    if isinstance(outcome, Accepted):
+        return Answer(None, 200, OK_BODY)
+    body: dict[str, Any] = {"error": outcome.code}
+    if isinstance(outcome, Rejected):
+        if outcome.fields is not None:
+            body["fields"] = outcome.fields
+    elif outcome.bets:
+        body["bets"] = [{"uid": uid, "error": error} for uid, error in outcome.bets]
+    text = json.dumps(body, separators=(",", ":"))
+    return Answer(outcome.code, STATUS_OF_CODE.get(outcome.code, _REFUSED), text)

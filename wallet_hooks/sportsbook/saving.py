@@ -1,0 +1,108 @@
+"""Writing what a group of callbacks changed, in a number of statements that does not depend on the group's size."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, select, true, update
+
+from wallet_hooks.customers.play_sessions import add_play_sessions
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, field_names
+from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
+from wallet_hooks.exceptions.service import BetExceptionRow, SettledBet, add_bet_exceptions, add_resolutions
+from wallet_hooks.ledger.service import Saving
+from wallet_hooks.limits.enforcement import sessions_to_keep
+from wallet_hooks.sportsbook.messages import Answer, BetKey, Callback
+from wallet_hooks.sportsbook.models import EarlyCancel, Wager
+from wallet_hooks.sportsbook.state import BettingState, WagerState
+
+
+class WagerChange(NamedTuple):
+    """What a settlement or a cancel changes of a wager."""
+
+    game: str
+    client: str
+    uid: str
+    status: str
+    payout: int | None
+    home_payout: int | None
+    result: str | None
+    outcome: str | None
+    replaced: str | None
+    settlements: int
+    closed_at: datetime | None
+
+
+class EarlyCancelRow(NamedTuple):
+    """A cancel that came before its bet."""
+
+    game: str
+    client: str
+    uid: str
+    user_uid: str
+    cancelled_at: datetime
+
+
+_created = RowSet.of("created", Wager, WagerState)
+_CREATE_WAGERS: BulkStatement[Any] = BulkStatement(
+    _created, lambda _: insert(Wager).from_select(_created.names, select(*_created.c))
+)
+_changed = RowSet.of("changed", Wager, WagerChange)
+_CHANGE_WAGERS: BulkStatement[Any] = BulkStatement(
+    _changed,
+    lambda _: (
+        update(Wager)
+        .where(*(getattr(Wager, name) == _changed.c[name] for name in BetKey._fields))
+        .values({name: _changed.c[name] for name in _changed.names if name not in BetKey._fields})
+    ),
+)
+_cancelled = RowSet.of("cancelled", EarlyCancel, EarlyCancelRow)
+_REMEMBER_EARLY_CANCELS: BulkStatement[Any] = BulkStatement(
+    _cancelled,
+    lambda dialect: (
+        dialect.insert(EarlyCancel)
+        .from_select(_cancelled.names, select(*_cancelled.c).where(true()))
+        .on_conflict_do_nothing(index_elements=["game", "client", "uid", "user_uid"])
+    ),
+)
+_values_of_created = attrgetter(*field_names(WagerState))
+_values_of_changed = attrgetter(*WagerChange._fields)
+
+
+def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[Callback, Answer, int]] = ()) -> None:
+    """Write what the decisions changed, and the callbacks with their answers and durations in microseconds.
+
+    Accounts that do not exist yet are created first; everything else is one set of writes.
+    """
+    changes, writes, now = state.changes, Writes(), state.now
+    saving = Saving(connection, state.journal)
+    saving.add_to(writes)
+    writes.add(_CREATE_WAGERS([_values_of_created(wager) for wager in changes.created.values()]))
+    changed = (wager for key, wager in changes.changed.items() if key not in changes.created)
+    writes.add(_CHANGE_WAGERS([_values_of_changed(wager) for wager in changed]))
+    writes.add(_REMEMBER_EARLY_CANCELS([(*key, user_uid, now) for key, user_uid in changes.early_cancels]))
+    add_bet_exceptions(
+        writes, (BetExceptionRow(one.kind, *one.key, one.subject, one.delivery_id, now) for one in changes.exceptions)
+    )
+    add_resolutions(writes, (SettledBet(*key, now) for key in changes.settled_first))
+    state.usage.add_to(writes)
+    bettors = (wager.customer_id for wager in changes.created.values() if wager.status != "refused")
+    add_play_sessions(writes, sessions_to_keep(state.limits, filter(None, bettors), now=now))
+    add_deliveries(writes, [_delivery(*one) for one in callbacks])
+    writes.run(connection)
+    saving.check()
+
+
+def _delivery(callback: Callback, answer: Answer, duration_us: int) -> tuple[DeliveryRow, list[str]]:
+    row = DeliveryRow(
+        callback.id,
+        callback.path,
+        callback.received_at,
+        callback.source,
+        callback.body,
+        answer.status,
+        answer.body,
+        duration_us,
+    )
+    return row, [str(bet.key) for bet in callback.request.bets]

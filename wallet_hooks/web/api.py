@@ -1,0 +1,230 @@
+"""What every HTTP API shares: the way of a request from its WSGI environment to its answer.
+
+An `Api` declares what differs from one protocol to the next: its envelope, its names of the shared error codes, and the
+HTTP status of each code. Request ids, timing, the log line, the retry after a conflict in the database, answers to
+defects and to unknown paths are the same for all and live here.
+"""
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+from flask import Blueprint, Flask, Response, request
+from marshmallow import ValidationError
+from sqlalchemy.exc import DBAPIError
+from werkzeug.datastructures import EnvironHeaders, MultiDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request
+
+from wallet_hooks import clock
+from wallet_hooks.database import Fault, fault_of, run_again
+from wallet_hooks.errors import TryAgainError, WalletHooksError
+from wallet_hooks.money import MoneyError
+from wallet_hooks.settings import Settings
+from wallet_hooks.telemetry import LOG
+from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of
+from wallet_hooks.web.source import Source
+from wallet_hooks.web.strict_json import InvalidJSONError
+
+# The statuses of the codes that every API knows; any other code of a refusal is 400.
+_STATUSES = {
+    "invalid_request": 400,
+    "conflict": 400,
+    "unauthenticated": 401,
+    "session_expired": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "length_required": 411,
+    "body_too_large": 413,
+    "not_json": 415,
+    "internal_error": 500,
+    "try_again": 503,
+}
+_RETRY = {429: "1", 503: "1"}  # seconds
+
+
+class Problem(NamedTuple):
+    """Why a request is refused: a code for programs, a message for people, what is wrong with each field."""
+
+    code: str
+    status: int
+    message: str = ""
+    fields: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """An HTTP answer before it is sent; `code` is the refusal's, for the log."""
+
+    status: int
+    body: str | Iterable[str] | Iterable[bytes]
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    code: str | None = None
+
+
+class ApiRequest:
+    """A request as every API sees it: an id, when it came, from where, and what it carries."""
+
+    def __init__(self, environ: Environ, settings: Settings) -> None:
+        self.environ = environ
+        self.settings = settings
+        self.started = clock.monotonic()
+        self.now = clock.now()
+        self.id = new_request_id(self.now)
+
+    @cached_property
+    def headers(self) -> EnvironHeaders:
+        return EnvironHeaders(self.environ)
+
+    @cached_property
+    def source(self) -> Source:
+        return source_of(self.environ, proxy_hops=self.settings.proxy_hops)
+
+    @cached_property
+    def query(self) -> MultiDict[str, str]:
+        """The parameters after the path."""
+        return Request(self.environ).args
+
+    def body(self, *, cap: int | None = None, media_types: Sequence[str] = (JSON,)) -> bytes:
+        """The whole body, at most the setting's cap and `cap` bytes. Raises RejectedBodyError."""
+        limit = self.settings.body_cap if cap is None else min(cap, self.settings.body_cap)
+        return read_body(self.environ, cap=limit, media_types=media_types)
+
+
+class Endpoint(NamedTuple):
+    """A path of an API. `answer` takes the request and the path's parts, and gives what the envelope takes.
+
+    `name` is unique in the API; it names the Flask endpoint and the log line.
+    """
+
+    method: str
+    path: str
+    name: str
+    answer: Callable[..., Any]
+
+
+def _log(call: ApiRequest, endpoint: Endpoint, reply: Reply, seconds: float) -> None:
+    ms = round(seconds * 1000, 3)
+    LOG.info("call", request_id=call.id, method=endpoint.method, route=endpoint.path, status=reply.status, ms=ms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """An HTTP API. `success` and `failure` are its envelope.
+
+    `prefix` begins the paths that belong to it. `names` are its own names of shared codes, `statuses` the statuses of
+    codes where they differ from the shared ones. `observe` logs and counts what was answered.
+    """
+
+    name: str
+    prefix: str
+    success: Callable[[Any], Reply]
+    failure: Callable[[Problem], Reply]
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    observe: Callable[[ApiRequest, Endpoint, Reply, float], None] = _log
+
+    def refuse(self, code: str, message: str = "", fields: Mapping[str, Any] | None = None) -> Reply:
+        """A refusal in the API's envelope; `code` is a shared one or a domain error's."""
+        status = self.statuses.get(code, _STATUSES.get(code, 400))
+        reply = self.failure(Problem(self.names.get(code, code), status, message, fields))
+        reply.code = self.names.get(code, code)
+        if reply.status in _RETRY:
+            reply.headers["Retry-After"] = _RETRY[reply.status]
+        return reply
+
+
+def answer(api: Api, endpoint: Endpoint, call: ApiRequest, path: Mapping[str, Any]) -> Reply:
+    """Answer a request. Whatever goes wrong is an answer too: a refusal, a passing fault, or a logged defect."""
+    try:
+        reply = api.success(run_again(lambda: endpoint.answer(call, **path)))
+    except Exception as error:
+        reply = _refusal(api, error) or _defect(api, error, call.id, endpoint.path)
+    reply.headers["X-Request-Id"] = call.id
+    api.observe(call, endpoint, reply, clock.monotonic() - call.started)
+    return reply
+
+
+def blueprint(api: Api, endpoints: Iterable[Endpoint], settings: Settings, *, name: str | None = None) -> Blueprint:
+    """The endpoints as Flask serves them; `name` tells the blueprints of one API apart."""
+    views = Blueprint(name or api.name, __name__)
+    for endpoint in endpoints:
+        view = partial(_view, api, endpoint, settings)
+        views.add_url_rule(endpoint.path, endpoint.name, view, methods=[endpoint.method], strict_slashes=False)
+    return views
+
+
+def register_error_handlers(app: Flask, apis: Sequence[Api]) -> None:
+    """Answer unknown paths and methods in the envelope of the API that the path belongs to; the last has the rest."""
+
+    def api_of(path: str) -> Api:
+        return next((api for api in apis if path.startswith(api.prefix)), apis[-1])
+
+    def unknown(error: HTTPException) -> Response:
+        code = (error.name or "error").lower().replace(" ", "_")
+        api = api_of(request.path)
+        reply = api.failure(Problem(api.names.get(code, code), error.code or 500))
+        headers = dict(error.get_headers())
+        if "Allow" in headers:
+            reply.headers["Allow"] = headers["Allow"]
+        return to_response(reply)
+
+    def defect(error: Exception) -> Response:
+        id_ = new_request_id(clock.now())
+        reply = _defect(api_of(request.path), error, id_, str(request.url_rule))
+        reply.headers["X-Request-Id"] = id_
+        return to_response(reply)
+
+    app.register_error_handler(HTTPException, unknown)
+    app.register_error_handler(Exception, defect)
+
+
+def to_response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, reply.headers, content_type=reply.content_type)
+
+
+def _view(api: Api, endpoint: Endpoint, settings: Settings, **path: Any) -> Response:
+    return to_response(answer(api, endpoint, ApiRequest(request.environ, settings), path))
+
+
+def _refusal(api: Api, error: Exception) -> Reply | None:
+    """What the caller is answered to an error; None for a defect of ours."""
+    match error:
+        case ValidationError():
+            return api.refuse("invalid_request", fields=error.normalized_messages())  # type: ignore[no-untyped-call]
+        case InvalidJSONError():
+            return api.refuse("invalid_request", str(error), {"_body": [str(error)]})
+        case MoneyError():
+            return api.refuse("invalid_request", str(error))
+        case RejectedBodyError():
+            return api.refuse(error.code)
+        case TryAgainError():
+            return api.refuse("busy", str(error))
+        case WalletHooksError():
+            return api.refuse(error.code, str(error))
+    match fault_of(error):
+        case Fault.OTHER:
+            return None
+        case Fault.DUPLICATE:
+            return api.refuse("conflict", "something of this name exists already")
+        case Fault.OUT_OF_RANGE:
+            return api.refuse("invalid_request", "a number is out of range")
+    return api.refuse("try_again")
+
+
+def _defect(api: Api, error: Exception, request_id: str, path: str) -> Reply:
+    """A defect of ours, logged with its trace under the id that the answer carries.
+
+    Of a database's error the log has not its words, which quote rows that may hold secrets.
+    """
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None)
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        LOG.error("defect", request_id=request_id, path=path, error=type(error.orig).__name__, state=state, trace=trace)
+    else:
+        LOG.error("defect", request_id=request_id, path=path, exc_info=error)
+    return api.refuse("internal_error")
