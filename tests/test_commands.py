@@ -1,4 +1,4 @@
-"""The commands that operations rely on, with the arguments as they are typed. As processes: test_readme.py."""
+"""The commands that operations rely on, with the arguments as they are typed. As processes: test_docs.py."""
 
 import io
 import json

@@ -1,0 +1,193 @@
+"""README.md and docs/: every command runs as it is written and prints what the page shows, and names what exists.
+
+A fenced block ```` ```sh ```` runs on a database with the demo's data, beside a service on it, after README's first
+bet; the blocks of a page share one shell. ```` ```sh empty ```` runs on a database without data and without a service.
+```` ```sh not-run ```` is for a reader's own machine and is not run. Commands and options are checked in all of them. A
+```` ```text ```` block that follows is what the block prints, where `…` stands for anything.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from tests.service import served
+from wallet_hooks.cli import cli
+from wallet_hooks.finance.exports import FORMATS
+from wallet_hooks.finance.reports import REPORTS
+from wallet_hooks.identity.policy import PRESETS, Policy
+from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook.messages import CODES
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+RUN, EMPTY, NOT_RUN = "", "empty", "not-run"
+BINARIES = Path(sys.executable).parent
+_FENCE = re.compile(r"^```(\w*) ?([\w-]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_END_OF_BLOCK = "-- end of block --"
+_REFUSALS = ('"errMsg"', '"status":"error"', '{"error"')
+
+
+class Block(NamedTuple):
+    """A shell block of a page, and what the page says that it prints (None where it says nothing)."""
+
+    mode: str
+    script: str
+    printed: str | None
+
+
+def blocks_of(page: Path) -> list[Block]:
+    found = _FENCE.findall(page.read_text(encoding="utf-8"))
+    return [
+        Block(mode, content, after[2] if after[0] == "text" else None)
+        for (language, mode, content), after in zip(found, [*found, ("", "", "")][1:], strict=True)
+        if language == "sh"
+    ]
+
+
+def pages_with(mode: str) -> list[Path]:
+    return [page for page in PAGES if any(block.mode == mode for block in blocks_of(page))]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def run(blocks: list[Block], directory: Path, environment: dict[str, str]) -> None:
+    """Run blocks in one shell, at the root of the checkout, and compare what each prints."""
+    script = f"\nprintf '\\n%s\\n' '{_END_OF_BLOCK}'\n".join(block.script for block in blocks)
+    script = script.replace(".venv/bin/", f"{BINARIES}/").replace(" /tmp/", f" {directory}/")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{script}"],
+        cwd=ROOT,
+        env=os.environ | {"PATH": f"{BINARIES}:{os.environ['PATH']}"} | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    for block, output in zip(blocks, done.stdout.split(f"\n{_END_OF_BLOCK}\n"), strict=True):
+        if block.printed is None:
+            assert not any(refusal in output for refusal in _REFUSALS), output
+        else:
+            expected = re.escape(block.printed.strip()).replace("…", ".*?")
+            assert re.fullmatch(expected, output.strip(), re.DOTALL), output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages_with(RUN), ids=name_of)
+def test_commands_run_and_print_what_the_page_shows(page: Path, database_url: str, tmp_path: Path) -> None:
+    environment = {"WALLET_HOOKS_DATABASE_URL": database_url}
+    prepare = Block(RUN, "wallet-hooks db upgrade\nwallet-hooks demo --if-empty\n", None)
+    run([prepare], tmp_path, environment)
+    first_bet = [block for block in blocks_of(README) if block.mode == RUN][:1]
+    blocks = [block for block in blocks_of(page) if block.mode == RUN]
+    with served(database_url, tmp_path) as (url, _):
+        run(
+            [
+                block._replace(script=block.script.replace("http://127.0.0.1:8000", url))
+                for block in (blocks if page == README else first_bet + blocks)
+            ],
+            tmp_path,
+            environment,
+        )
+
+
+@pytest.mark.parametrize("page", pages_with(EMPTY), ids=name_of)
+def test_commands_for_a_new_database_run(page: Path, database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text("brand,uid,username,currency,balance,credit_limit\nacme,8,bob,EUR,1,0\n")
+    environment = {
+        "WALLET_HOOKS_DATABASE_URL": database_url,
+        "ACME_BETFLEX_SECRET": "x" * 32,
+        "PASSWORD": "passw0rd1",
+    }
+    run([block for block in blocks_of(page) if block.mode == EMPTY], tmp_path, environment)
+
+
+def test_readme_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 120
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_options_and_targets_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for words in _invocations(text):
+        _check_invocation(words)
+
+
+def _invocations(text: str) -> Iterator[list[str]]:
+    """The words after each `wallet-hooks` of a page's shell blocks and inline code, one command each."""
+    blocks = [content for language, _, content in _FENCE.findall(text) if language == "sh"]
+    spans = re.findall(r"`([^`\n]+)`", _FENCE.sub("", text))
+    for code in (*blocks, *spans):
+        for line in re.findall(r"(?:^|[\s/(|])wallet-hooks ((?:\\\n|[^\n])*)", code, re.MULTILINE):
+            command = re.split(r"\s#|[|;)>]|&&|<<", line.replace("\\\n", " "))[0]
+            yield shlex.split(command)
+
+
+def _check_invocation(words: list[str]) -> None:
+    command: click.Command = cli
+    context = click.Context(cli)
+    while isinstance(command, click.Group) and words and not words[0].startswith(("-", "…")):
+        found = command.get_command(context, words[0])
+        assert found is not None, f"{words[0]!r} is no command of {command.name}"
+        command, words = found, words[1:]
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    for word in words:
+        if word.startswith("--"):
+            name = word.partition("=")[0]
+            assert name in {*options, "--help"}, f"{name} is no option of {command.name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(#[^)\s]*)?\)", text):
+        if "://" not in target:
+            path = (page.parent / target).resolve() if target else page
+            assert path.exists(), target
+            assert not anchor or anchor[1:] in _anchors(path), f"{target}{anchor}"
+    for path_text in re.findall(r"`([\w/]+/\w+\.(?:py|json))`", text):
+        assert any((base / path_text).exists() for base in (ROOT, ROOT / "wallet_hooks")), path_text
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _documented(page: str) -> set[str]:
+    """The words of a page's inline code."""
+    text = _FENCE.sub("", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    return {word for span in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"[\w-]+", span)}
+
+
+def test_operations_lists_every_setting_and_no_other() -> None:
+    documented = {word for word in _documented("operations.md") if word.startswith("WALLET_HOOKS_")}
+    assert documented == {f"WALLET_HOOKS_{field.name.upper()}" for field in fields(Settings)}
+
+
+def test_finance_lists_every_report_and_format() -> None:
+    assert {*REPORTS, *FORMATS} <= _documented("finance.md")
+
+
+def test_callbacks_lists_every_code() -> None:
+    page = (ROOT / "docs/protocols/callbacks.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"[a-zA-Z_]+", page)) >= CODES
+
+
+def test_limits_lists_every_rule_of_a_policy_and_every_preset() -> None:
+    assert {*Policy._fields, *PRESETS} <= _documented("protocols/limits.md")
