@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from wallet_hooks import clock, money, openapi, probes
+from wallet_hooks import clock, money, probes
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import protocol
@@ -20,6 +20,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes
 from wallet_hooks.limits import routes as limits
+from wallet_hooks.openapi import routes as openapi
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.telemetry import LOG, start_logging
@@ -27,6 +28,7 @@ from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER, new_request_id
 
 _V1 = "/v1/"
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 def create_app(settings: Settings) -> Flask:
@@ -60,11 +62,13 @@ def create_app(settings: Settings) -> Flask:
 
 def _set_clock() -> None:
     """Let a replay tell what time it is, for this process and until the next request."""
-    told = request.headers.get(TEST_CLOCK_HEADER)
+    text = request.headers.get(TEST_CLOCK_HEADER)
     try:
-        clock.set_to(None if told is None else datetime.fromisoformat(told).astimezone(UTC))
+        instant = None if text is None else datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        clock.set_to(None)
+        instant = None
+    # Outside these years there is no room for what is reckoned from the clock, such as a window's end.
+    clock.set_to(instant if instant is not None and _FIRST_YEAR <= instant.year <= _LAST_YEAR else None)
 
 
 def _tell_clock(response: Response) -> Response:

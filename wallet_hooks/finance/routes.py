@@ -61,6 +61,11 @@ def blueprint(engine: Engine, reports: Engine, codes: AccountCodes) -> Blueprint
     return finance
 
 
+def content_type(format_: str) -> str:
+    """Return the media type of an export."""
+    return _TYPES.get(format_, "text/plain; charset=utf-8")
+
+
 def error_response(code: str, status: int, message: str = "") -> Response:
     """A refusal in the room's envelope."""
     body = {"error": code, "message": message} if message else {"error": code}
@@ -91,7 +96,7 @@ def _export(reports: Engine, report: str, format_: str, codes: AccountCodes) -> 
     except BaseException:
         file.close()
         raise
-    response = Response(_chunks(file), content_type=_TYPES.get(format_, "text/plain; charset=utf-8"))
+    response = Response(_chunks(file), content_type=content_type(format_))
     response.headers["Content-Length"] = str(size)
     response.headers["Content-Disposition"] = f'attachment; filename="{report}.{format_}"'
     response.headers["X-Export-Manifest"] = json.dumps(manifest)

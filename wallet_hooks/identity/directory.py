@@ -16,6 +16,7 @@ from wallet_hooks.database import reading
 from wallet_hooks.identity.models import Brand, Provider
 
 _FIRST_WAIT = 2.0  # seconds
+_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 CORRECTIONS = ("debt", "refuse")
 
 
@@ -49,6 +50,13 @@ class BrandFacts(NamedTuple):
     def midnight(self, day: date) -> datetime:
         """The instant (UTC) at which a civil day begins where the brand is."""
         return datetime.combine(day, time(), tzinfo=self.timezone).astimezone(UTC)
+
+    def end_of(self, day: date) -> datetime:
+        """Return the instant (UTC) at which a civil day is over where the brand is.
+
+        The last day that a date can name, which often stands for "never", ends at the last instant that can be named.
+        """
+        return _LAST_INSTANT if day == date.max else self.midnight(day + timedelta(days=1))
 
 
 class ProviderFacts(NamedTuple):

@@ -180,7 +180,7 @@ def _run(office: Office, view: View, version: str, brand_id: str, now: datetime,
     if brand_id != str(caller.brand_id):
         raise RefusedError("invalid_brand", "invalid brand id")
     body = None
-    if request.method != "GET":
+    if request.method not in ("GET", "HEAD"):
         body = read_json(read_body(request.environ, cap=min(office.settings.body_cap, _BODY_CAP)))
     call = Gateway(office, caller.id, login, body, now)
     return run_again(lambda: view(call, **path))
@@ -228,8 +228,10 @@ def _refusal(error: Exception) -> Response | None:
         case InvalidJSONError() | money.MoneyError():
             return error_response(str(error), "invalid_request")
     fault = fault_of(error)
-    if fault in (Fault.OTHER, Fault.DUPLICATE):
+    if fault is Fault.OTHER:
         return None
+    if fault is Fault.OUT_OF_RANGE:
+        return error_response("a number is out of range", "invalid_request")
     response = _json(503, {"result": "try again"})
     response.headers["Retry-After"] = "1"
     return response
