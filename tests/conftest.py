@@ -3,6 +3,7 @@
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,14 @@ def desk(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[Des
     """The world with groups of customers, and who manages them."""
     for world in _world(templates, engine_name, "desk", tmp_path):
         yield Desk(world)
+
+
+@pytest.fixture
+def desks(templates: Templates, tmp_path: Path) -> Iterator[list[Desk]]:
+    """A desk on each engine, for inputs that cost more to generate than to send."""
+    with ExitStack() as open_worlds:
+        enter = contextmanager(_world)
+        yield [
+            Desk(open_worlds.enter_context(enter(templates, engine_name, "desk", tmp_path)))
+            for engine_name in ("sqlite", "postgresql")
+        ]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from flask import Flask, Response, request
 
-from wallet_hooks import clock, openapi, probes
+from wallet_hooks import clock, probes
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import protocol
@@ -16,6 +16,7 @@ from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes
 from wallet_hooks.ledger import currencies
 from wallet_hooks.limits import routes as limits
+from wallet_hooks.openapi import routes as openapi
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
@@ -23,6 +24,8 @@ from wallet_hooks.telemetry import start_logging
 from wallet_hooks.web import api
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 def create_app(settings: Settings) -> Flask:
@@ -58,11 +61,13 @@ def create_app(settings: Settings) -> Flask:
 
 def _set_clock() -> None:
     """Let a replay tell what time it is, for this process and until the next request."""
-    told = request.headers.get(TEST_CLOCK_HEADER)
+    text = request.headers.get(TEST_CLOCK_HEADER)
     try:
-        clock.set_to(None if told is None else datetime.fromisoformat(told).astimezone(UTC))
+        instant = None if text is None else datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        clock.set_to(None)
+        instant = None
+    # Outside these years there is no room for what is reckoned from the clock, such as a window's end.
+    clock.set_to(instant if instant is not None and _FIRST_YEAR <= instant.year <= _LAST_YEAR else None)
 
 
 def _tell_clock(response: Response) -> Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -266,7 +266,7 @@ def _customer(session: Session, customer: Customer, call: ApiCall) -> dict[str, 
 
 def _expiry(given: date | None, brand: BrandFacts) -> datetime | None:
     """The instant from which a customer is out: after a date it is when that date is over where the brand is."""
-    return given if given is None or isinstance(given, datetime) else brand.midnight(given + timedelta(days=1))
+    return given if given is None or isinstance(given, datetime) else brand.end_of(given)
 
 
 def _brand(session: Session, customer: Customer) -> BrandFacts:

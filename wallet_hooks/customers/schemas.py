@@ -137,7 +137,7 @@ class ListShape(Shape):
     last_login = Flag(load_default=True)
     inactive = Flag(load_default=True)
     permissions = Flag(load_default=False)
-    customer_ids = Ids(max_length=100_000)
+    customer_ids = Ids(max_length=4000)  # the server takes no longer request line
     limit = Count()
     after = Count()
 

@@ -51,6 +51,11 @@ def blueprint(engine: Engine, reports: Engine, codes: AccountCodes, settings: Se
     return api.blueprint(FINANCE, [Endpoint("GET", path, "export", export)], settings)
 
 
+def content_type(format_: str) -> str:
+    """Return the media type of an export."""
+    return _TYPES.get(format_, "text/plain; charset=utf-8")
+
+
 def _failure(problem: Problem) -> Reply:
     message = problem.message or ("the database is away" if problem.status == 503 else "")
     body = {"error": problem.code, "message": message} if message else {"error": problem.code}
@@ -85,7 +90,7 @@ def _export(reports: Engine, request: ApiRequest, report: str, format_: str, cod
     except BaseException:
         file.close()
         raise
-    response = Reply(200, _chunks(file), content_type=_TYPES.get(format_, "text/plain; charset=utf-8"))
+    response = Reply(200, _chunks(file), content_type=content_type(format_))
     response.headers["Content-Length"] = str(size)
     response.headers["Content-Disposition"] = f'attachment; filename="{report}.{format_}"'
     response.headers["X-Export-Manifest"] = json.dumps(manifest)

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from wallet_hooks.identity.days import first_instant
 from wallet_hooks.identity.models import Brand, Provider
 
 _FIRST_WAIT = 2.0  # seconds
+_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 CORRECTIONS = ("debt", "refuse")
 _ONE_DAY = timedelta(days=1)
 
@@ -50,6 +51,13 @@ class BrandFacts(NamedTuple):
     def midnight(self, day: date) -> datetime:
         """Return the instant (UTC) at which a civil day begins where the brand is."""
         return first_instant(self.timezone, datetime.combine(day, time()))
+
+    def end_of(self, day: date) -> datetime:
+        """Return the instant (UTC) at which a civil day is over where the brand is.
+
+        The last day that a date can name, which often stands for "never", ends at the last instant that can be named.
+        """
+        return _LAST_INSTANT if day == date.max else self.midnight(day + timedelta(days=1))
 
 
 class ProviderFacts(NamedTuple):

@@ -147,7 +147,9 @@ def _run(office: Office, view: View, request: ApiRequest, version: str, brand_id
     caller, login = _authenticate(office, request)
     if brand_id != str(caller.brand_id):
         raise RefusedError("invalid_brand", "invalid brand id")
-    body = None if request.environ["REQUEST_METHOD"] == "GET" else read_json(request.body(cap=_BODY_CAP))
+    body = None
+    if request.environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        body = read_json(request.body(cap=_BODY_CAP))
     return view(Gateway(office, caller.id, login, body, request.now), **path)
 
 
@@ -214,5 +216,6 @@ LIMITS = Api(
     success=_success,
     failure=_failure,
     names={"unauthenticated": "invalid_token"},
-    statuses=dict.fromkeys(("length_required", "body_too_large", "not_json"), 400) | {"unknown_version": 404},
+    statuses=dict.fromkeys(("length_required", "body_too_large", "not_json"), 400)
+    | {"unknown_version": 404, "conflict": 503},
 )

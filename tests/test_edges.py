@@ -1,0 +1,212 @@
+"""Every field of every body, every parameter and every name in a path, at the edges of what its type can hold.
+
+No answer is a fault, each is one that /openapi.json names, and what was taken can be read again.
+"""
+
+import json
+import os
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.desk import Desk
+from tests.world import bet, refund, result
+from wallet_hooks.openapi.document import specification
+
+pytestmark = pytest.mark.slow
+
+# As they are written in a body.
+EDGES = [
+    *("0", "-1", "1e-7", "1e400", "2147483648", "9223372036854775808", "9" * 18, "9" * 4400),
+    *("true", "null", "[]", "{}", '""', '" "', '"\\u0000"', '"\\ud800"', '"\\u202e"', json.dumps("x" * 501)),
+    *('"0001-01-01"', '"9999-12-30"', '"9999-12-31"', '"2026-02-30"', '"0001-01-01T00:00:00+14:00"'),
+    *('"9999-12-31T23:59:59.999999Z"', '"9999-12-31T23:59:59-14:00"', '"9999999999999.99"', '"9999999999999999999"'),
+    *('["EUR",0]', '["EUR",1e18]', '["EUR",9999999999999.99]', '["XXX",1]', '{"\\ud800":true}'),
+]
+# As they are written in a URL.
+URL_EDGES = [
+    *("", "0", "-1", "9" * 18, "9223372036854775807", "9223372036854775808", "1e400", "NaN", "true", "EUR"),
+    *("%00", "%ED%A0%80", "%FF", "%C3%A9", "%2F", "%20", "x" * 501, "0001-01-01", "9999-12-31", "1970-01-01"),
+    *("2199-12-31", ",".join(map(str, range(1000)))),
+]
+HEADER_EDGES = ["", " ", "\t", "x" * 101, "x" * 8000, "\xe9", "\x85", "Bearer", "Basic", "Basic !"]
+CUSTOMER = {
+    "group_id": 1,
+    "name": "Zoe",
+    "roles": {"customer": True},
+    "credit_limit": ["EUR", 1],
+    "credit_limit_comment": "new",
+    "max_stake_per_event": ["EUR", 5],
+    "commission_rate": {"date_from": "2026-01-01", "rate_pc": 1},
+    "active": True,
+    "locked": False,
+    "expires_at": "2030-01-01",
+    "ccy_code": "EUR",
+}
+PAYMENT = {"method": "card", "amount": ["EUR", 1], "reference": "R"}
+RULE = {"any": ["a"], "all": ["b"], "none": ["c"], "action": "include"}
+DAY_LIMIT = {"time_frame": "day", "new_amount": "5"}
+BODIES: dict[str, Any] = {
+    "bets": {"bets": [bet(77, overdraw="21.00")]},
+    "winners": {"pools": [result(78)]},
+    "bets_cancel": {"pools": [refund(79)]},
+    "begin_session": {"username": "bob", "password": "wrong"},
+    "create_customer": CUSTOMER | {"username": "zoe", "password": "short", "uid": "z"},
+    "patch_customer": CUSTOMER,
+    "create_group": {"name": "more"},
+    "add_group_manager": {"username": "bob"},
+    "deposit": PAYMENT | {"reserve": True},
+    "withdraw": PAYMENT,
+    "adjust": {"amount": ["EUR", 1], "reference": "A", "reason": "error", "take": True},
+    "preview_bookie_accounts": {"tag_rules": [RULE], "env_tags": ["x"]},
+    "kick_balance": {"account_id": 1},
+    "limits_calculate": {
+        "uuid": "u",
+        "changed_by": "x",
+        "bet": DAY_LIMIT,
+        "loss": DAY_LIMIT,
+        "deposit": DAY_LIMIT,
+        "time_limit": {"time_frame": "50_minutes"},
+        "reality_check": "15_min",
+    },
+    "limits_update": {"uuid": "u", "bet": {"time_frame": "day", "effective_of": "now", "amount": "5"}},
+    "limits_swap_or_delete": {"row_id": ["1"]},
+    "limits_swap": ["1"],
+}
+NAMES = {"username": "bob", "group_id": "1", "payment_id": "1", "token": "0" * 32, "brand_id": "1007"}
+NAMES |= {"currency": "EUR", "report": "statement", "format": "csv"}
+STATEMENT = {"from": "2026-01-01", "to": "2026-12-31", "brand": "acme", "uid": "8"}
+
+
+class Operation(NamedTuple):
+    """A call of the document."""
+
+    method: str
+    path: str
+    facts: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.facts["operationId"])
+
+    @property
+    def parameters(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.facts.get("parameters", [])
+        return found
+
+    def path_with(self, **names: str) -> str:
+        return self.path.format_map({**NAMES, **names})
+
+
+OPERATIONS = [
+    Operation(method, path, facts)
+    for path, methods in specification()["paths"].items()
+    for method, facts in methods.items()
+]
+WITH_BODY = [one for one in OPERATIONS if "requestBody" in one.facts]
+WITH_PARAMETERS = [one for one in OPERATIONS if one.parameters]
+ONE_OF_EACH_API = [one for one in OPERATIONS if one.id in ("winners", "deposit", "limits_calculate", "export")]
+
+
+class Client:
+    """Makes the calls of the document, and looks at each answer."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._client = desk.world.client
+        bearers = {role: {"Authorization": f"Bearer {desk.api_token(role)}"} for role in ("cashier", "finance")}
+        self._headers = {
+            ("session",): {"Session": desk.token("boss")},
+            ("session", "api-token"): bearers["cashier"],
+            ("api-token",): bearers["finance"],
+            ("x-auth-token",): {"x-auth-token": desk.token("ann")},
+        }
+
+    def call(
+        self, operation: Operation, path: str = "", headers: Any = None, also: Collection[int] = (), **kwargs: Any
+    ) -> int:
+        """The status, which is one that the document names, or one of `also`."""
+        proofs = tuple(name for one in operation.facts.get("security", ()) for name in one)
+        sent = self._headers.get(proofs, {}) | {"Idempotency-Key": os.urandom(8).hex()} | (headers or {})
+        response: TestResponse = self._client.open(
+            path or operation.path_with(), method=operation.method.upper(), headers=sent, **kwargs
+        )
+        is_named = str(response.status_code) in operation.facts["responses"] or response.status_code in also
+        assert is_named, (response.status_code, operation.id, path, headers, kwargs, response.text[:200])
+        return response.status_code
+
+    def read_everything(self, desk: Desk) -> None:
+        """Every call that reads, and a bet of the customer that was written to."""
+        for operation in OPERATIONS:
+            if operation.method == "get":
+                assert self.call(operation, query_string=STATEMENT if operation.id == "export" else None) < 500
+        reply = desk.world.post("/bets", {"bets": [bet(os.urandom(8).hex(), "0", user=8)]})
+        assert reply.status < 500
+
+
+_MARK = "the edge"
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of the document and of every value in it."""
+    yield path
+    items = document.items() if isinstance(document, dict) else enumerate(document) if type(document) is list else ()
+    for key, value in items:
+        yield from places(value, (*path, key))
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[path[0]] = replaced(copy[path[0]], path[1:], value)
+    return copy
+
+
+def test_every_body_of_the_document_is_tried() -> None:
+    assert set(BODIES) == {operation.id for operation in WITH_BODY}
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=lambda one: one.id)
+def test_fields_at_the_edge_of_their_type(desk: Desk, operation: Operation) -> None:
+    client, body = Client(desk), BODIES[operation.id]
+    for place in places(body):
+        text = json.dumps(replaced(body, place, _MARK))
+        was_taken = False
+        for edge in EDGES:
+            sent = text.replace(json.dumps(_MARK), edge)
+            was_taken |= client.call(operation, data=sent, content_type="application/json") < 300
+        if was_taken:
+            client.read_everything(desk)
+
+
+@pytest.mark.parametrize("operation", WITH_PARAMETERS, ids=lambda one: one.id)
+def test_parameters_at_the_edge_of_their_type(desk: Desk, operation: Operation) -> None:
+    client = Client(desk)
+    kwargs = body_of(operation)
+    query = STATEMENT if operation.id == "export" else {}
+    for parameter in operation.parameters:
+        name = parameter["name"]
+        for edge in URL_EDGES:
+            if parameter["in"] == "path":  # where that makes it another path, nothing is there
+                client.call(operation, operation.path_with(**{name: edge}), also=(308, 404, 405), **kwargs)
+            elif parameter["in"] == "query":
+                changed = query | {name: edge}
+                client.call(operation, query_string="&".join(f"{key}={value}" for key, value in changed.items()))
+
+
+@pytest.mark.parametrize("operation", ONE_OF_EACH_API, ids=lambda one: one.id)
+def test_headers_at_the_edge_of_their_type(desk: Desk, operation: Operation) -> None:
+    desk.world.configure(proxy_hops=1)
+    client = Client(desk)
+    for name in ("Idempotency-Key", "Session", "x-auth-token", "Authorization", "X-Forwarded-For", "Content-Type"):
+        for edge in HEADER_EDGES:
+            sent = body_of(operation)
+            client.call(operation, **sent | {"headers": sent.get("headers", {}) | {name: edge}})
+
+
+def body_of(operation: Operation) -> dict[str, Any]:
+    if operation.id not in BODIES:
+        return {}
+    return {"data": json.dumps(BODIES[operation.id]), "headers": {"Content-Type": "application/json"}}

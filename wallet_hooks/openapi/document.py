@@ -1,0 +1,250 @@
+"""The document: every call of every API, with what it takes and every answer that it can give."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from wallet_hooks.bookies import routes as bookies
+from wallet_hooks.cashier import routes as cashier
+from wallet_hooks.customers import routes as customers
+from wallet_hooks.customers.protocol import V1Route
+from wallet_hooks.finance import routes as finance
+from wallet_hooks.finance.exports import FORMATS
+from wallet_hooks.finance.reports import REPORTS
+from wallet_hooks.limits import routes as limits
+from wallet_hooks.limits.schemas import CalculateShape
+from wallet_hooks.openapi import answers
+from wallet_hooks.openapi.fields import DATE, MAX_WHOLE, Json, describe_field
+from wallet_hooks.sportsbook import schemas
+
+_CALLBACKS = {
+    "/bets": (schemas.PlaceBetsShape, "Take stakes: every bet of the request, or none of them."),
+    "/winners": (schemas.SettleBetsShape, "Pay winnings: each bet by itself. A payout of 0 closes the bet too."),
+    "/bets/cancel": (schemas.CancelBetsShape, "Give stakes back: each bet by itself, the amount that was taken."),
+}
+_CALLBACK_PROOFS = ("scout-jwt", "basic", "hmac", "standard-webhooks")
+_SECURITY = {
+    "scout-jwt": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "<client> <JWT>",
+        "description": "Three parts: `Bearer <client> <token>`; HS256 with exp, username, id or uid, and role.",
+    },
+    "basic": {"type": "http", "scheme": "basic"},
+    "hmac": {"type": "apiKey", "in": "header", "name": "X-Signature"},
+    "session": {"type": "apiKey", "in": "header", "name": "Session"},
+    "x-auth-token": {"type": "apiKey", "in": "header", "name": "x-auth-token"},
+    "api-token": {"type": "http", "scheme": "bearer", "description": "From `wallet-hooks token create`."},
+    "standard-webhooks": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
+}
+_CONVERTER = re.compile(r"<(?:(int)[^:>]*:)?(\w+)>")
+_TEXT: Json = {"type": "string", "minLength": 1}
+_ID: Json = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+_FROM_ONE: Json = {"type": "integer", "minimum": 1, "maximum": MAX_WHOLE}
+_BOOLEAN: Json = {"type": "boolean"}
+_IDEMPOTENCY_KEY: Json = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]+$"},
+}
+_EXPORT_PARAMETERS: dict[str, Json] = {
+    "from": DATE,
+    "to": DATE,
+    "brand": _TEXT,
+    "uid": _TEXT,
+    "limit": _FROM_ONE,
+    "item": _FROM_ONE,
+    "balance": {"type": "string", "pattern": r"^-?\d{1,19}(\.\d{1,18})?$"},
+    "bom": _BOOLEAN,
+    "currency": {"type": "string", "pattern": "^[A-Z]{3,6}$"},
+    "part": _FROM_ONE,
+}
+# A quote as calculate answered it; only what the source's fields say must be repeated.
+_QUOTED: Json = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("effective_of", "time_frame", "amount", "amount_left")},
+}
+_UPDATE: Json = {
+    "type": "object",
+    "required": ["uuid"],
+    "description": "What calculate answered, under the uuid that it was asked with.",
+    "properties": {
+        "uuid": {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 64}, {"type": "integer", "minimum": 0}]},
+        **dict.fromkeys(("bet", "loss", "deposit", "time_limit"), _QUOTED),
+        "reality_check": {"type": "string"},
+    },
+}
+_ROW_ID: Json = {"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 0, "maximum": MAX_WHOLE}]}
+_ROW_IDS: Json = {"type": "array", "items": _ROW_ID, "minItems": 1, "maxItems": 100}
+_DELETE: Json = {
+    "type": "object",
+    "required": ["row_id"],
+    "properties": {"row_id": {"oneOf": [_ROW_IDS, {"type": "string", "minLength": 1}]}},
+    "additionalProperties": False,
+}
+_LIMIT_BODIES: dict[Any, Any] = {
+    limits.calculate: CalculateShape,
+    limits.update: _UPDATE,
+    limits.swap: _ROW_IDS,
+    limits.swap_or_delete: {"oneOf": [_ROW_IDS, _DELETE]},
+}
+
+
+@cache
+def specification() -> Json:
+    """Return the OpenAPI 3.1 document."""
+    plugin = MarshmallowPlugin()
+    spec = APISpec("wallet-hooks", version("wallet-hooks"), "3.1.0", plugins=[plugin])
+    assert plugin.converter is not None
+    plugin.converter.add_attribute_function(describe_field)  # type: ignore[no-untyped-call]
+    for name, scheme in _SECURITY.items():
+        spec.components.security_scheme(name, scheme)
+    for name, schema in answers.SCHEMAS.items():
+        spec.components.schema(name, schema)
+    for path, (shape, summary) in _CALLBACKS.items():
+        spec.path(path, operations={"post": _callback(path, shape, summary)})
+    ignoring_more = set(spec.components.schemas)
+    for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES):
+        spec.path(_path(route.path), operations={route.method.lower(): _call(route)})
+    for method, path, view in limits.ROUTES:
+        operation = _limit_call(path, view)
+        spec.path(_path(f"{limits.PREFIX}v1{path}"), operations={method.lower(): operation})
+    spec.path(f"{finance.PREFIX}exports/{{report}}.{{format}}", operations={"get": _export()})
+    for path, operation in _PROBES.items():
+        spec.path(path, operations={"get": operation})
+    for name in set(spec.components.schemas) - ignoring_more:  # the other APIs refuse a field that they do not know
+        spec.components.schemas[name]["additionalProperties"] = False
+    document: Json = spec.to_dict()
+    return document
+
+
+def _callback(path: str, shape: type, summary: str) -> Json:
+    return {
+        "summary": summary,
+        "operationId": path.strip("/").replace("/", "_"),
+        "tags": ["callbacks"],
+        "security": [{name: []} for name in _CALLBACK_PROOFS],
+        "requestBody": {"required": True, "content": _content(shape)},
+        "responses": {
+            "200": _answer("Done, or done before.", schemas.AcceptedShape),
+            **_answers(answers.of_callback(path), schemas.ErrorShape),
+        },
+    }
+
+
+def _call(route: V1Route) -> Json:
+    """A call under /v1: one envelope for all answers, whose `data` each call describes in its summary."""
+    operation: Json = {
+        "summary": " ".join((route.view.__doc__ or "").split()),
+        "operationId": route.view.__name__,
+        "tags": ["v1"],
+        "parameters": _path_parameters(route.path),
+        "responses": {
+            "200": _answer(answers.DONE, answers.V1_DONE),
+            **_answers(answers.of_v1(route), answers.V1_ERROR),
+        },
+    }
+    if not route.is_open:
+        schemes = [] if route.only_tokens else ["session"]
+        operation["security"] = [{name: []} for name in [*schemes, *(["api-token"] if route.tokens else [])]]
+    if route.view in (cashier.deposit, cashier.withdraw, cashier.adjust):
+        operation["parameters"].append(_IDEMPOTENCY_KEY)
+    if route.shape is not None and route.method == "GET":
+        operation["parameters"].append({"in": "query", "schema": route.shape})
+    elif route.shape is not None:
+        content = _content(route.shape)
+        content["application/x-www-form-urlencoded"] = content["application/json"]
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _limit_call(path: str, view: Any) -> Json:
+    """A call of the limits gateway."""
+    operation: Json = {
+        "summary": " ".join((view.__doc__ or "").split()),
+        "operationId": f"limits_{view.__name__}",
+        "tags": ["limits"],
+        "parameters": _path_parameters(path),
+        "security": [{"x-auth-token": []}],
+        "responses": {
+            **answers.LIMITS_DONE[view],
+            **_answers(answers.LIMITS_REFUSED, answers.LIMITS_ERROR),
+            "503": _answer(answers.TRY_AGAIN, answers.LIMITS_TRY_AGAIN),
+        },
+    }
+    if view in _LIMIT_BODIES:
+        operation["requestBody"] = {"required": True, "content": _content(_LIMIT_BODIES[view])}
+    return operation
+
+
+def _export() -> Json:
+    """The exports of finance."""
+    parameters = [
+        {"in": "path", "name": "report", "required": True, "schema": {"type": "string", "enum": list(REPORTS)}},
+        {"in": "path", "name": "format", "required": True, "schema": {"type": "string", "enum": list(FORMATS)}},
+        *(
+            {"in": "query", "name": name, "required": False, "schema": _EXPORT_PARAMETERS[name]}
+            for name in finance.PARAMETERS
+        ),
+    ]
+    return {
+        "summary": "A report as a file, with its manifest in X-Export-Manifest; a statement is of one brand and uid.",
+        "operationId": "export",
+        "tags": ["finance"],
+        "security": [{"api-token": []}],
+        "parameters": parameters,
+        "responses": {
+            "200": {
+                "description": "The report.",
+                "content": {finance.content_type(format_): {} for format_ in FORMATS},
+            },
+            **_answers(answers.EXPORT_REFUSED, answers.EXPORT_ERROR),
+        },
+    }
+
+
+def _probe(name: str, summary: str, content: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> Json:
+    done = {"description": summary, "content": dict(content)}
+    return {"summary": summary, "operationId": name, "tags": ["probes"], "responses": {"200": done, **(more or {})}}
+
+
+def _path(path: str) -> str:
+    return _CONVERTER.sub(r"{\2}", path)
+
+
+def _path_parameters(path: str) -> list[Json]:
+    return [
+        {"in": "path", "name": name, "required": True, "schema": _ID if converter else _TEXT}
+        for converter, name in _CONVERTER.findall(path)
+    ]
+
+
+def _content(schema: Any) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _answer(description: str, schema: Any) -> Json:
+    return {"description": description, "content": _content(schema)}
+
+
+def _answers(described: Iterable[tuple[str, str]], schema: Any) -> Json:
+    return {status: _answer(description, schema) for status, description in described}
+
+
+_PROBES: dict[str, Json] = {
+    "/healthz": _probe("healthz", "The process is alive.", _content(answers.PROBE)),
+    "/readyz": _probe(
+        "readyz",
+        "The database is reachable and its migrations are current.",
+        _content(answers.PROBE),
+        {"503": _answer("`status` says what is missing.", answers.PROBE)},
+    ),
+    "/metrics": _probe("metrics", "Metrics in Prometheus' text format.", {CONTENT_TYPE_LATEST: {}}),
+}

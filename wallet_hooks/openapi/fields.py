@@ -1,0 +1,78 @@
+"""The JSON Schema of the field types that are our own: what each accepts."""
+
+from typing import Any
+
+from wallet_hooks.bookies.schemas import TagRulesField, TagRuleShape
+from wallet_hooks.customers.models import ROLES
+from wallet_hooks.customers.schemas import Count, Ids, Pair, Percent, Roles
+from wallet_hooks.limits.rules import NO_LIMIT
+from wallet_hooks.limits.schemas import NewAmount
+from wallet_hooks.web.shapes import Amount, Day, Flag, Identifier, Instant, Text, Truth, WholeNumber
+
+Json = dict[str, Any]
+MAX_WHOLE = 10**18 - 1
+DATE: Json = {"type": "string", "format": "date"}
+
+
+def describe_field(converter: Any, field: Any, **_kwargs: Any) -> Json:
+    """Return the JSON Schema of a field; empty for a field of marshmallow's own, which apispec describes."""
+    schema = _schema_of(converter, field)
+    return {"anyOf": [schema, {"type": "null"}]} if schema and field.allow_none else schema
+
+
+def _schema_of(converter: Any, field: Any) -> Json:
+    match field:
+        case TagRulesField():
+            return {"type": "array", "items": converter.resolve_nested_schema(TagRuleShape)}
+        case Pair():
+            return _PAIR
+        case Percent():
+            return {"type": "number", "minimum": 0, "maximum": 100}
+        case Roles():
+            return {"type": "object", "propertyNames": {"enum": list(ROLES)}, "additionalProperties": _BOOLEAN}
+        case Truth():
+            return _BOOLEAN
+        case WholeNumber():
+            return _WHOLE
+        case Amount():
+            return {"oneOf": _amounts(field)}
+        case Text():
+            return _text(field)
+    return {}
+
+
+def _amounts(field: Amount) -> list[Json]:
+    text: Json = {"type": "string", "pattern": r"^\d{1,19}(\.\d{1,18})?$", "examples": ["10.00"]}
+    accepted = [text, _NUMBER]
+    return [*accepted, {"const": NO_LIMIT}] if isinstance(field, NewAmount) else accepted
+
+
+def _text(field: Text) -> Json:
+    match field:
+        case Identifier():
+            return {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 64}, {"type": "integer", "minimum": 0}]}
+        case Flag():
+            return _BOOLEAN
+        case Count():
+            return _WHOLE
+        case Ids():
+            return {"type": "string", "pattern": r"^\d{1,18}(,\d{1,18})*$", "maxLength": field.max_length}
+        case Day():
+            return DATE
+        case Instant():
+            return {"anyOf": [DATE, {"type": "string", "format": "date-time"}]}
+    return {"type": "string", "minLength": field.min_length, "maxLength": field.max_length}
+
+
+_CURRENCY: Json = {"type": "string", "pattern": "^[A-Z]{3,6}$"}
+_NUMBER: Json = {"type": "number", "minimum": 0}
+_PAIR: Json = {
+    "type": "array",
+    "prefixItems": [_CURRENCY, _NUMBER],
+    "items": {"oneOf": [_CURRENCY, _NUMBER]},  # for readers that do not know prefixItems
+    "minItems": 2,
+    "maxItems": 2,
+    "examples": [["EUR", 25.0]],
+}
+_BOOLEAN: Json = {"type": "boolean"}
+_WHOLE: Json = {"type": "integer", "minimum": 0, "maximum": MAX_WHOLE}
