@@ -9,10 +9,12 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from argon2 import PasswordHasher
 from werkzeug.test import TestResponse
 
 from tests.desk import Desk
 from tests.world import bet, refund, result
+from wallet_hooks.identity import passwords
 from wallet_hooks.openapi.document import specification
 
 pytestmark = pytest.mark.slow
@@ -53,7 +55,7 @@ BODIES: dict[str, Any] = {
     "winners": {"pools": [result(78)]},
     "bets_cancel": {"pools": [refund(79)]},
     "begin_session": {"username": "bob", "password": "wrong"},
-    "create_customer": CUSTOMER | {"username": "zoe", "password": "short", "uid": "z"},
+    "create_customer": CUSTOMER | {"username": "zoe", "password": "passw0rd1", "uid": "z"},
     "patch_customer": CUSTOMER,
     "create_group": {"name": "more"},
     "add_group_manager": {"username": "bob"},
@@ -78,6 +80,12 @@ BODIES: dict[str, Any] = {
 NAMES = {"username": "bob", "group_id": "1", "payment_id": "1", "token": "0" * 32, "brand_id": "1007"}
 NAMES |= {"currency": "EUR", "report": "statement", "format": "csv"}
 STATEMENT = {"from": "2026-01-01", "to": "2026-12-31", "brand": "acme", "uid": "8"}
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed hundreds of times here."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class Operation(NamedTuple):

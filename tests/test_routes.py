@@ -2,7 +2,11 @@
 
 import re
 
-from tests.world import World
+import pytest
+
+from tests.desk import Desk
+from tests.world import OK, World, bet
+from wallet_hooks import clock
 
 LOGIN = ("POST", "/v1/sessions/")  # whoever calls this has nothing to prove himself by yet
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
@@ -41,8 +45,6 @@ def test_readiness_tells_a_database_that_is_behind(world: World) -> None:
 
 
 def test_metrics_count_callbacks_and_show_open_stakes(world: World) -> None:
-    from tests.world import bet  # noqa: PLC0415
-
     world.place(bet())
     world.place(bet(10, "1000.00"))
     text = world.client.get("/metrics").text
@@ -78,3 +80,25 @@ def test_documents_name_every_callback_and_load_nothing_from_elsewhere(world: Wo
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     for path in ("/bets", "/winners", "/bets/cancel"):
         assert path in page.text
+
+
+def test_head_is_answered_as_get_is(desk: Desk) -> None:
+    session, player = {"Session": desk.token("boss")}, {"x-auth-token": desk.token("ann")}
+    for path, headers in (
+        ("/v1/customers/", session),
+        ("/v1/customers/ann/accounting_info/", session),
+        ("/gateway/limits/v1/player/limits/1007", player),
+        ("/gateway/limits/v1/meta-data/1007/EUR", player),
+        ("/finance/exports/journal.csv", {"Authorization": f"Bearer {desk.api_token('finance')}"}),
+    ):
+        assert desk.world.client.get(path, headers=headers).status_code == 200
+        assert desk.world.client.head(path, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("told", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00", "1969-12-31", "soon", ""])
+def test_a_test_clock_at_the_edge_of_time_is_not_followed(world: World, told: str) -> None:
+    world.configure(debug=True, test_clock=True)
+    for _ in range(2):
+        assert world.post("/bets", {"bets": [bet()]}, headers={"X-Test-Clock": told}) == OK
+    assert world.client.get("/gateway/limits/v1/player/limits/1007", headers={"X-Test-Clock": told}).status_code == 401
+    assert clock.now().year == clock.wall().year

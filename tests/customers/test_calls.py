@@ -8,6 +8,7 @@ import pytest
 from freezegun import freeze_time
 
 from tests.desk import Desk
+from tests.world import OK, bet
 from wallet_hooks import clock
 from wallet_hooks.customers.groups import customer_by_username
 from wallet_hooks.customers.service import NewCustomer, create_customers
@@ -21,6 +22,25 @@ OF_ANN = "/v1/customers/ann/"
 def create(desk: Desk, **given: Any) -> Any:
     body = {"username": "zoe", "password": "passw0rd1", "group_id": desk.group, "ccy_code": "GBP"} | given
     return desk.call("boss", "POST", "/v1/customers/", body)
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "Pacific/Kiritimati", "Etc/GMT+12"])
+def test_dates_at_both_ends_of_the_calendar(desk: Desk, zone: str) -> None:
+    """The last day often stands for never."""
+    with writing(desk.world.engine) as session:
+        session.get_one(Brand, 1007).timezone = zone
+    assert create(desk, expires_at="9999-12-31").body["data"]["expires_at"] == "9999-12-31T23:59:59.999999+00:00"
+    for sent in ("9999-12-31", "9999-12-30", "9999-12-31T23:59:59.999999Z"):
+        kept = desk.ok("boss", "PATCH", OF_ANN, {"expires_at": sent})["expires_at"]
+        assert desk.ok("boss", "GET", OF_ANN)["expires_at"] == kept
+        assert desk.ok("ann", "GET", f"{OF_ANN}can_place_bets/")["country"] is None
+        assert desk.world.place(bet(sent, "1.00")) == OK
+    for sent in ("0001-01-01", "0001-01-01T00:00:00Z"):
+        kept = desk.ok("boss", "PATCH", OF_ANN, {"expires_at": sent})["expires_at"]
+        assert desk.ok("boss", "GET", OF_ANN)["expires_at"] == kept
+        assert desk.world.place(bet(f"{sent} 2", "1.00")).body == {"error": "customer_expired"}
+    for sent in ("9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00", "10000-01-01", "0000-01-01"):
+        assert desk.call("boss", "PATCH", OF_ANN, {"expires_at": sent}).status == 400
 
 
 def test_a_customer_with_the_defaults(desk: Desk) -> None:

@@ -1,0 +1,92 @@
+"""What /openapi.json says, held against bodies and answers that are right."""
+
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+from jsonschema import Draft202012Validator
+
+from tests.limits.player import Player, change
+from tests.world import Reply, World
+from wallet_hooks.openapi.document import specification
+
+_LIMITS = "/gateway/limits/v1/player"
+
+
+def accepts(path: str, method: str, body: Any) -> bool:
+    """Whether the document allows a body for a call."""
+    document = specification()
+    schema = document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+    whole = {"components": document["components"], **schema}
+    return bool(Draft202012Validator(whole).is_valid(body))
+
+
+def statuses(path: str, method: str) -> set[str]:
+    return set(specification()["paths"][path][method]["responses"])
+
+
+def call(player: Player, method: str, path: str, body: Any) -> Reply:
+    """A call whose body and answer the document must know."""
+    reply = player.call(method, path, body)
+    said = f"/gateway/limits/v1{path.replace('BRAND', '{brand_id}')}"
+    assert accepts(said, method.lower(), body), body
+    assert str(reply.status) in statuses(said, method.lower()), reply
+    return reply
+
+
+def test_limits_are_calculated_updated_swapped_and_deleted_as_the_document_says(world: World) -> None:
+    with freeze_time("2026-11-20T12:00:00Z") as moment:
+        player = Player(world)
+
+        def update(uuid: str, frame: str, amount: str) -> None:
+            asked = {"uuid": uuid, "bet": change(frame, amount)}
+            quote = call(player, "POST", "/player/limits/calculate/BRAND", asked)
+            assert call(player, "PUT", "/player/limits/BRAND", quote.body | {"uuid": uuid}) == (202, "Updated")
+
+        def pending() -> str:
+            return str(player.get()["pending"]["bet"]["row_id"])
+
+        update("1", "day", "5")
+        update("2", "day", "10")
+        assert call(player, "PUT", "/player/delete/limits/BRAND", {"row_id": [pending()]}) == (204, None)
+        update("3", "day", "20")
+        assert call(player, "PUT", "/player/delete/limits/BRAND", [pending()]).status == 400  # not yet
+        moment.tick(86_400)
+        assert call(player, "PUT", "/player/delete/limits/BRAND", [pending()]).status == 200
+        assert call(player, "PUT", "/player/swap/limits/BRAND", ["999"]).status == 400
+
+
+def test_every_call_of_the_gateway_names_every_status() -> None:
+    assert statuses(f"{_LIMITS}/limits/{{brand_id}}", "put") == {"202", "400", "401", "404", "503"}
+    assert statuses(f"{_LIMITS}/delete/limits/{{brand_id}}", "put") == {"200", "204", "400", "401", "404", "503"}
+    assert statuses(f"{_LIMITS}/swap/limits/{{brand_id}}", "put") == {"200", "400", "401", "404", "503"}
+    assert not accepts(f"{_LIMITS}/swap/limits/{{brand_id}}", "put", {"row_id": ["1"]})
+    assert not accepts(f"{_LIMITS}/limits/{{brand_id}}", "put", {"bet": {}})
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "right", "wrong"),
+    [
+        ("/v1/customers/{username}/", "patch", {"expires_at": None}, {"expires_at": 1}),
+        ("/v1/customers/{username}/", "patch", {"expires_at": "9999-12-31"}, {"surname": "x"}),
+        ("/v1/customers/{username}/", "patch", {"credit_limit": ["EUR", 1.5]}, {"credit_limit": ["EUR"]}),
+        ("/v1/customers/{username}/", "patch", {"max_stake_per_event": None}, {"max_stake_per_event": "1"}),
+        ("/v1/customers/{username}/", "patch", {"roles": {"bet_placer": True}}, {"roles": {"king": True}}),
+        ("/v1/customers/{username}/bookie_accounts_preview/", "post", {"tag_rules": []}, {"tag_rules": [{}]}),
+        (
+            f"{_LIMITS}/limits/calculate/{{brand_id}}",
+            "post",
+            {"uuid": 1, "bet": change("day", "no_limit")},
+            {"uuid": 1.5},
+        ),
+        ("/bets/cancel", "post", None, {"pools": {}}),
+    ],
+)
+def test_bodies_are_described_as_they_are_read(path: str, method: str, right: Any, wrong: Any) -> None:
+    assert right is None or accepts(path, method, right)
+    assert not accepts(path, method, wrong)
+
+
+def test_names_of_operations_are_unique() -> None:
+    names = [one["operationId"] for methods in specification()["paths"].values() for one in methods.values()]
+    assert len(names) == len(set(names))
