@@ -193,7 +193,7 @@ def test_a_databases_error_is_logged_without_what_was_written(desk: Desk, monkey
     secret = "-".join(("a", "hash"))
 
     def break_in_the_database(session: Session, *_args: object, **_kwargs: object) -> None:
-        session.execute(text("SELECT 1 FROM nowhere WHERE x = :hash"), {"hash": secret})
+        session.execute(text("SELEKT :hash"), {"hash": secret})
 
     monkeypatch.setattr("wallet_hooks.customers.routes.change_customer", break_in_the_database)
     log = Mock()

@@ -93,7 +93,7 @@ def test_balanced_entries_are_not_added_to_a_transaction_that_is_complete(world:
     "statement",
     [
         "INSERT OR REPLACE INTO ledger_transaction SELECT id, kind, 'forged', fingerprint, occurred_at, recorded_at,"
-        " booked_on, description, reverses_id, metadata FROM ledger_transaction WHERE id = 1",
+        " booked_on, description, reverses_id FROM ledger_transaction WHERE id = 1",
         "INSERT OR REPLACE INTO ledger_entry SELECT transaction_id, line, account_id, currency, 0, balance_after,"
         " version FROM ledger_entry WHERE transaction_id = 1",
         "INSERT OR REPLACE INTO ledger_account SELECT id, 'forged', currency, kind, holder_id, balance, version"

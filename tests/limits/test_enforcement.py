@@ -474,8 +474,10 @@ def test_who_has_no_limits_pays_for_none(world: World) -> None:
     statements_of(world, place([7]))
     free = statements_of(world, place([57]))
     set_rules(world, caps={"deposit": {"EUR": "10"}, "bet": {"SEK": "1"}}, defaults_apply=True)
+    statements_of(world, place([207]))  # a connection that is new reads which currencies are stored
     assert statements_of(world, place([107])) == free
     set_rules(world, caps={"bet": {"EUR": "100"}}, defaults_apply=True)
+    statements_of(world, place([257]))
     assert statements_of(world, place([157])) == free + 3
 
 

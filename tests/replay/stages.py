@@ -27,15 +27,16 @@ def stages_on(database_url: str) -> Iterator[Stages]:
         tables = connection.scalars(
             text(
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-                # What connections have found stored stays so.
-                " AND tablename NOT IN ('alembic_version', 'ledger_currency')"
+                # What connections have found stored stays so: currencies, and house accounts.
+                " AND tablename NOT IN ('alembic_version', 'ledger_currency', 'ledger_account')"
             )
         ).all()
     engine.dispose()
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
     with closing(psycopg.connect(dsn, autocommit=True)) as connection_:
         connection_.execute("SET session_replication_role = replica")
-        empty = ";".join(f"DELETE FROM {table}" for table in tables).encode()  # small tables: TRUNCATE takes longer
+        deletions = [f"DELETE FROM {table}" for table in tables]  # small tables: TRUNCATE takes longer
+        empty = ";".join([*deletions, "DELETE FROM ledger_account WHERE holder_id IS NOT NULL"]).encode()
 
         def reset(_stage: Stage) -> None:
             connection_.execute(empty)

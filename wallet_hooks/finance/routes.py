@@ -90,7 +90,7 @@ def _export(reports: Engine, request: ApiRequest, report: str, format_: str, cod
     except BaseException:
         file.close()
         raise
-    response = Reply(200, _chunks(file), content_type=content_type(format_))
+    response = Reply(200, _Chunks(file), content_type=content_type(format_))
     response.headers["Content-Length"] = str(size)
     response.headers["Content-Disposition"] = f'attachment; filename="{report}.{format_}"'
     response.headers["X-Export-Manifest"] = json.dumps(manifest)
@@ -144,7 +144,16 @@ def _choice(request: ApiRequest, name: str) -> bool:
     return text == "true"
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+class _Chunks:
+    """A file's content in pieces. The file is closed at its end, or by the server, which may not want any of it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._file:
+            while chunk := self._file.read(_CHUNK):
+                yield chunk
+
+    def close(self) -> None:
+        self._file.close()

@@ -11,6 +11,7 @@ from wallet_hooks.web.shapes import Amount, Day, Flag, Identifier, Instant, Text
 
 Json = dict[str, Any]
 MAX_WHOLE = 10**18 - 1
+_NO_OUTER_SPACE = r"^\S(.*\S)?$"
 DATE: Json = {"type": "string", "format": "date"}
 
 
@@ -50,7 +51,7 @@ def _amounts(field: Amount) -> list[Json]:
 def _text(field: Text) -> Json:
     match field:
         case Identifier():
-            return {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 64}, {"type": "integer", "minimum": 0}]}
+            return {"oneOf": [_id_text(known=field.known), {"type": "integer", "minimum": 0}]}
         case Flag():
             return _BOOLEAN
         case Count():
@@ -76,3 +77,8 @@ _PAIR: Json = {
 }
 _BOOLEAN: Json = {"type": "boolean"}
 _WHOLE: Json = {"type": "integer", "minimum": 0, "maximum": MAX_WHOLE}
+
+
+def _id_text(*, known: bool) -> Json:
+    text: Json = {"type": "string", "minLength": 1, "maxLength": 64}
+    return text if known else {**text, "pattern": _NO_OUTER_SPACE}
