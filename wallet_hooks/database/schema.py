@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of
 from wallet_hooks.errors import RefusedError
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# An installed package has the migrations inside, a checkout beside it.
+MIGRATIONS = next(path for path in (_PACKAGE / "migrations", _PACKAGE.parent / "migrations") if path.is_dir())
 
 
 def require_current_schema(engine: Engine) -> None:
