@@ -1,11 +1,14 @@
 """Engines and transactions."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
 
+from psycopg.types.json import set_json_loads
 from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -118,6 +121,8 @@ def _open_postgresql(parameters: dict[str, str], settings: Settings, *, for_call
         hide_parameters=True,  # errors are logged, and parameters may be secrets
     )
     event.listen(engine, "rollback", _forget_kept)
+    if for_callbacks:
+        event.listen(engine, "connect", _cache_json)
     return engine
 
 
@@ -172,6 +177,16 @@ def kept_until_rollback(connection: Connection) -> dict[str, Any]:
     """
     kept: dict[str, Any] = connection.info.setdefault(_KEPT, {})
     return kept
+
+
+@lru_cache(maxsize=4096)
+def _read_json(text: bytes) -> Any:
+    """JSON columns that callbacks read hold few different values; nobody changes what is read."""
+    return json.loads(text)
+
+
+def _cache_json(connection: Any, _record: object) -> None:
+    set_json_loads(_read_json, connection)
 
 
 def _forget_kept(connection: Connection) -> None:

@@ -76,15 +76,9 @@ class TransactionRow(NamedTuple):
     reverses_id: int | None
 
 
-class PendingEntry(NamedTuple):
-    """An entry whose account may not have an id yet; balance and version are of accounts that a customer holds."""
-
-    transaction_id: int
-    line: int
-    account: AccountName
-    amount: int
-    balance_after: int | None
-    version: int | None
+# An entry whose account may not have an id yet: transaction id, line, account, currency, amount, and of a customer's
+# account the balance after it and its version.
+PendingEntry = tuple[int, int, AccountName | HeldAccount, str, int, int | None, int | None]
 
 
 @dataclass(slots=True)
@@ -92,7 +86,8 @@ class Journal:
     """The transactions of one database transaction, numbered and with their running balances.
 
     `held` has every account of the customers whose locks the caller holds; `ids` are transaction ids that nobody else
-    was given; `posted` has the transactions by reference, `moved` the customers' accounts that they moved.
+    was given; `posted` has the transactions by reference, `moved` the customers' accounts that they moved, `house` the
+    other accounts that they name.
     """
 
     recorded_at: datetime
@@ -101,7 +96,8 @@ class Journal:
     held: dict[AccountName, HeldAccount] = field(default_factory=dict)
     transactions: list[TransactionRow] = field(default_factory=list)
     entries: list[PendingEntry] = field(default_factory=list)
-    moved: dict[AccountName, HeldAccount] = field(default_factory=dict)
+    moved: list[HeldAccount] = field(default_factory=list)
+    house: dict[AccountName, None] = field(default_factory=dict)
     posted: dict[str, PostedTransaction] = field(default_factory=dict)
 
     def balance(self, account: AccountName) -> int:
@@ -142,12 +138,15 @@ class Journal:
         self.posted[posting.reference] = PostedTransaction(id_, posting.lines)
         for number, (account, amount) in enumerate(posting.lines, start=1):
             if account.holder_id is None:
-                self.entries.append(PendingEntry(id_, number, account, amount, None, None))
+                self.house[account] = None
+                self.entries.append((id_, number, account, account.currency, amount, None, None))
                 continue
-            held = self.moved[account] = self.open(account)
+            held = self.open(account)
+            if held.version == held.version_read:
+                self.moved.append(held)
             held.balance += amount
             held.version += 1
-            self.entries.append(PendingEntry(id_, number, account, amount, held.balance, held.version))
+            self.entries.append((id_, number, held, account.currency, amount, held.balance, held.version))
         return id_
 
 

@@ -23,7 +23,7 @@ from wallet_hooks.database import kept_until_rollback
 from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, Writes, Written, pipeline, run
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.currencies import keep
-from wallet_hooks.ledger.journal import AccountName, Journal, Posting, TransactionRow
+from wallet_hooks.ledger.journal import AccountName, HeldAccount, Journal, Posting, TransactionRow
 from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Period, Transaction
 from wallet_hooks.ledger.queries import ACCOUNT_IDS, HELD_ACCOUNTS, held_accounts
 
@@ -143,15 +143,16 @@ class Saving:
         """Find or create the accounts that the journal names."""
         self._journal = journal
         self._dialect = connection.dialect.name
-        self._ids = _account_ids(connection, journal)
+        self._house_ids = _resolve_accounts(connection, journal)
         self._moved: Written | None = None
 
     def add_to(self, writes: Writes) -> None:
         """Add the journal's own writes, in a number that does not depend on its size."""
         if not self._journal.transactions:
             return
-        self._moved = writes.add(_MOVE_BALANCES(sorted(self._moved_rows())))
-        inserts = [_INSERT_TRANSACTIONS(self._journal.transactions), _INSERT_ENTRIES(self._entry_rows())]
+        moved = sorted((held.id, held.balance, held.version, held.version_read) for held in self._journal.moved)
+        self._moved = writes.add(_MOVE_BALANCES(moved))
+        inserts = [_INSERT_TRANSACTIONS(self._journal.transactions), _INSERT_ENTRIES(self._entries())]
         if self._dialect == "sqlite":
             # There the entries are sealed by their transaction's row, which must therefore come last.
             inserts.reverse()
@@ -163,17 +164,12 @@ class Saving:
         if self._moved is not None and self._moved.count != len(self._journal.moved):
             raise UnlockedBalanceError
 
-    def _moved_rows(self) -> list[BalanceRow]:
-        moved = self._journal.moved.items()
+    def _entries(self) -> list[tuple[object, ...]]:
+        """The entries as EntryRow has them."""
+        house_ids = self._house_ids
         return [
-            BalanceRow(self._ids[account], held.balance, held.version, held.version_read) for account, held in moved
-        ]
-
-    def _entry_rows(self) -> list[EntryRow]:
-        ids = self._ids
-        return [
-            EntryRow(id_, line, ids[account], account.currency, amount, balance_after, version)
-            for id_, line, account, amount, balance_after, version in self._journal.entries
+            (id_, line, account.id if type(account) is HeldAccount else house_ids[account], *amounts)
+            for id_, line, account, *amounts in self._journal.entries
         ]
 
 
@@ -185,19 +181,21 @@ def save(connection: Connection, journal: Journal) -> None:
     saving.check()
 
 
-def _account_ids(connection: Connection, journal: Journal) -> dict[AccountName, int]:
-    """The ids of the accounts that a journal names; those that do not exist yet are created.
+def _resolve_accounts(connection: Connection, journal: Journal) -> dict[Any, int]:
+    """Give the journal's new accounts of customers their ids, and return those of the house accounts that it names.
 
-    Ids of house accounts are kept with the connection: they are never deleted, and need no lock.
+    Accounts that do not exist yet are created. Ids of house accounts are kept with the connection: they are never
+    deleted, and need no lock.
     """
-    known: dict[AccountName, int] = kept_until_rollback(connection).setdefault("house account ids", {})
-    ids = {account: held.id for account, held in journal.held.items() if held.id is not None}
-    named = dict.fromkeys([*(entry.account for entry in journal.entries), *journal.held])
-    if missing := sorted(account for account in named if account not in ids and account not in known):
-        found = _find_or_create(connection, missing)
-        ids |= found
-        known |= {account: id_ for account, id_ in found.items() if account.holder_id is None}
-    return ids | {account: known[account] for account in named if account.holder_id is None}
+    house_ids: dict[AccountName, int] = kept_until_rollback(connection).setdefault("house account ids", {})
+    new = [account for account, held in journal.held.items() if held.id is None]
+    unknown = [account for account in journal.house if account not in house_ids]
+    if new or unknown:
+        found = _find_or_create(connection, sorted([*new, *unknown]))
+        for account in new:
+            journal.held[account].id = found[account]
+        house_ids |= {account: found[account] for account in unknown}
+    return house_ids
 
 
 def _find_or_create(connection: Connection, accounts: list[AccountName]) -> dict[AccountName, int]:

@@ -56,6 +56,7 @@ class WagerState:
     settlements: int = 0
     closed_at: datetime | None = None
     key: BetKey = field(init=False)
+    _stake: Stake | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.key = BetKey(self.game, self.client, self.uid)
@@ -66,13 +67,16 @@ class WagerState:
         return f"{self.key.reference}:settlement:{self.settlements}"
 
     def as_stake(self) -> Stake:
-        """The stake that was taken. Only a wager that was taken has one."""
-        assert self.customer_id is not None
-        assert self.currency is not None
-        assert self.stake is not None
-        assert self.home_currency is not None
-        assert self.cost is not None
-        return Stake(self.customer_id, self.client, self.game, self.currency, self.stake, self.home_currency, self.cost)
+        """The stake that was taken, which never changes. Only a wager that was taken has one."""
+        if self._stake is None:
+            assert self.customer_id is not None
+            assert self.currency is not None
+            assert self.stake is not None
+            assert self.home_currency is not None
+            assert self.cost is not None
+            whose = (self.customer_id, self.client, self.game)
+            self._stake = Stake(*whose, self.currency, self.stake, self.home_currency, self.cost)
+        return self._stake
 
 
 class RaisedException(NamedTuple):

@@ -8,7 +8,7 @@ defects and to unknown paths are the same for all and live here.
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, request
@@ -25,7 +25,6 @@ from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import LOG
 from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of
-from wallet_hooks.web.source import Source
 from wallet_hooks.web.strict_json import InvalidJSONError
 
 # The statuses of the codes that every API knows; any other code of a refusal is 400.
@@ -75,16 +74,10 @@ class ApiRequest:
         self.started = clock.monotonic()
         self.now = clock.now()
         self.id = new_request_id(self.now)
+        self.headers = EnvironHeaders(environ)
+        self.source = source_of(environ, proxy_hops=settings.proxy_hops)
 
-    @cached_property
-    def headers(self) -> EnvironHeaders:
-        return EnvironHeaders(self.environ)
-
-    @cached_property
-    def source(self) -> Source:
-        return source_of(self.environ, proxy_hops=self.settings.proxy_hops)
-
-    @cached_property
+    @property
     def query(self) -> MultiDict[str, str]:
         """The parameters after the path."""
         return Request(self.environ).args
