@@ -53,6 +53,7 @@ class HeldAccount:
     balance: int
     version: int
     version_read: int
+    is_moved: bool = False
 
 
 class PostedTransaction(NamedTuple):
@@ -142,7 +143,8 @@ class Journal:
                 self.entries.append((id_, number, account, account.currency, amount, None, None))
                 continue
             held = self.open(account)
-            if held.version == held.version_read:
+            if not held.is_moved:
+                held.is_moved = True
                 self.moved.append(held)
             held.balance += amount
             held.version += 1
