@@ -1,4 +1,4 @@
-"""Nobody sees or changes what is not theirs: every call of the room, by every kind of caller."""
+"""Nobody sees or changes what is not theirs: every call under /v1, by every kind of caller."""
 
 import re
 from typing import Any

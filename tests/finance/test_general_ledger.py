@@ -21,8 +21,8 @@ from wallet_hooks.finance.general_ledger import (
     DEFAULT_CODES,
     LEDGERS,
     XERO_LINES,
+    DailyLine,
     LedgerAccount,
-    Line,
     files_of,
     read_codes,
 )
@@ -173,11 +173,11 @@ def test_days_are_those_on_which_it_was_booked(history: World) -> None:
     assert stakes == ["-21.50"]
 
 
-def lines_of(*amounts: int, currency: str = "EUR", code: str = "1100") -> list[Line]:
-    return [Line(FIRST, currency, LedgerAccount(code, "Payment providers"), amount) for amount in amounts]
+def lines_of(*amounts: int, currency: str = "EUR", code: str = "1100") -> list[DailyLine]:
+    return [DailyLine(FIRST, currency, LedgerAccount(code, "Payment providers"), amount) for amount in amounts]
 
 
-def booked(lines: list[Line]) -> list[list[str]]:
+def booked(lines: list[DailyLine]) -> list[list[str]]:
     """The lines of DATEV's file."""
     (file,) = files_of("datev", lines)
     content = LEDGERS["datev"](file, asking(), DEFAULT_CODES).decode("cp1252")

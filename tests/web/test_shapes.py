@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from tests.world import bet, refund, result
 from wallet_hooks.sportsbook.schemas import CancelBetsShape, PlaceBetsShape, SettleBetsShape
-from wallet_hooks.web.shapes import Shape, quick_reader
+from wallet_hooks.web.shapes import BaseSchema, quick_reader
 from wallet_hooks.web.strict_json import Number, read_json
 
 odd: st.SearchStrategy[Any] = (
@@ -30,7 +30,7 @@ def sent(document: Any) -> Any:
     return read_json(json.dumps(document).encode())
 
 
-SHAPES: list[tuple[Shape, Any]] = [
+SHAPES: list[tuple[BaseSchema, Any]] = [
     (PlaceBetsShape(), sent({"bets": [bet("1", overdraw="3.00"), bet(2, 5)]})),
     (SettleBetsShape(), sent({"pools": [result("1"), result(2)]})),
     (CancelBetsShape(), sent({"pools": [refund("1")]})),
@@ -74,7 +74,9 @@ def test_quick_reader_reads_as_marshmallow_does(data: st.DataObject, value: Any)
 
 
 @pytest.mark.parametrize(("schema", "document"), SHAPES, ids=lambda value: type(value).__name__)
-def test_valid_bodies_never_need_marshmallow(schema: Shape, document: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_bodies_never_need_marshmallow(
+    schema: BaseSchema, document: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = quick_reader(schema)
     expected = schema.load(document)
     monkeypatch.setattr(type(schema), "load", None)

@@ -9,19 +9,19 @@ from marshmallow import ValidationError, fields, validate
 from wallet_hooks.bookies.models import BookieAccount
 from wallet_hooks.bookies.tag_rules import TagRule
 from wallet_hooks.customers.schemas import pair
-from wallet_hooks.web.shapes import Few, Shape, Text, WholeNumber
+from wallet_hooks.web.shapes import BaseSchema, BoundedList, Text, WholeNumber
 
 _MOST = 100
 
 
-class Tags(Few):
+class Tags(BoundedList):
     """A list of tags."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(Text(min_length=1, max_length=64), most=_MOST, **kwargs)
 
 
-class TagRuleShape(Shape):
+class TagRuleShape(BaseSchema):
     """`{"any":[…],"all":[…],"none":[…],"action":"include"}`; the lists may be left out."""
 
     any = Tags()
@@ -39,16 +39,16 @@ class TagRulesField(fields.Field[list[TagRule]]):
         return read_tag_rules(value)
 
 
-class PreviewShape(Shape):
+class PreviewShape(BaseSchema):
     tag_rules = TagRulesField(required=True)
     env_tags = Tags()
 
 
-class KickShape(Shape):
+class KickShape(BaseSchema):
     account_id = WholeNumber(required=True)
 
 
-_rules = Few(fields.Nested(TagRuleShape(unknown="raise")), most=_MOST)
+_rules = BoundedList(fields.Nested(TagRuleShape(unknown="raise")), most=_MOST)
 
 
 def read_tag_rules(document: Any) -> list[TagRule]:

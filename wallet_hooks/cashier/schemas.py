@@ -4,10 +4,10 @@ from typing import Any
 
 from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.schemas import Pair, pair
-from wallet_hooks.web.shapes import Shape, Text, Truth
+from wallet_hooks.web.shapes import BaseSchema, StrictBoolean, Text
 
 
-class WithdrawalShape(Shape):
+class WithdrawalShape(BaseSchema):
     """`amount` is a pair in the customer's currency; `reference` what the payment provider calls the payment."""
 
     method = Text(required=True, min_length=1, max_length=40)
@@ -18,16 +18,16 @@ class WithdrawalShape(Shape):
 class DepositShape(WithdrawalShape):
     """With `reserve` the money is credited when the deposit is confirmed."""
 
-    reserve = Truth()
+    reserve = StrictBoolean()
 
 
-class AdjustmentShape(Shape):
+class AdjustmentShape(BaseSchema):
     """`take` turns what is given to the customer into what is taken."""
 
     amount = Pair(moves=True, required=True)
     reference = Text(required=True, min_length=1, max_length=100)
     reason = Text(required=True, min_length=1, max_length=500)
-    take = Truth()
+    take = StrictBoolean()
 
 
 def payment_data(payment: Payment, *, status: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import FORM, JSON, media_type
-from wallet_hooks.web.shapes import Shape, Text
+from wallet_hooks.web.shapes import BaseSchema, Text
 from wallet_hooks.web.source import Source
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
@@ -83,7 +83,7 @@ class V1Route(NamedTuple):
     method: str
     path: str
     view: View
-    shape: type[Shape] | None = None
+    shape: type[BaseSchema] | None = None
     tokens: tuple[str, ...] = ()
     only_tokens: bool = False
     is_open: bool = False
@@ -133,7 +133,7 @@ def _read(route: V1Route, request: ApiRequest) -> dict[str, Any]:
     return dict(shape.load(document))
 
 
-def _read_form(body: bytes, shape: Shape) -> dict[str, Any]:
+def _read_form(body: bytes, shape: BaseSchema) -> dict[str, Any]:
     """A form's fields: texts as they are, everything else as the JSON that it stands for."""
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS, errors="strict")

@@ -13,7 +13,7 @@ from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import ROLES, CreditLimitChange, Customer
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
-from wallet_hooks.web.shapes import Day, Flag, Identifier, Instant, Shape, Text, Truth, WholeNumber
+from wallet_hooks.web.shapes import BaseSchema, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
 from wallet_hooks.web.strict_json import Number
 
 _PERMISSIONS = {
@@ -93,17 +93,17 @@ class Count(Text):
         return int(text)
 
 
-class LoginShape(Shape):
+class LoginShape(BaseSchema):
     username = Text(required=True, max_length=200)
     password = Text(required=True, max_length=1000)
 
 
-class CommissionRateShape(Shape):
+class CommissionRateShape(BaseSchema):
     date_from = Day(required=True, max_length=40)
     rate_pc = Percent(required=True)
 
 
-class ChangedCustomerShape(Shape):
+class ChangedCustomerShape(BaseSchema):
     """What a manager can change of a customer."""
 
     username = Text(min_length=1, max_length=64)
@@ -115,8 +115,8 @@ class ChangedCustomerShape(Shape):
     credit_limit_comment = Text(max_length=500)
     max_stake_per_event = Pair(allow_none=True)
     commission_rate = fields.Nested(CommissionRateShape(unknown="raise"))
-    active = Truth()
-    locked = Truth()
+    active = StrictBoolean()
+    locked = StrictBoolean()
     expires_at = Instant(allow_none=True, max_length=40)
     ccy_code = Text(min_length=3, max_length=6)
 
@@ -131,7 +131,7 @@ class NewCustomerShape(ChangedCustomerShape):
     uid = Identifier()
 
 
-class ListShape(Shape):
+class ListShape(BaseSchema):
     """With `limit`, a page at a time: `next` of the answer is `after` of the page behind it."""
 
     last_login = Flag(load_default=True)
@@ -142,11 +142,11 @@ class ListShape(Shape):
     after = Count()
 
 
-class NewGroupShape(Shape):
+class NewGroupShape(BaseSchema):
     name = Text(required=True, min_length=1, max_length=64)
 
 
-class ManagerShape(Shape):
+class ManagerShape(BaseSchema):
     username = Text(required=True, min_length=1, max_length=64)
 
 

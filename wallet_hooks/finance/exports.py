@@ -260,7 +260,7 @@ class Counted:
 _RUNNING = ("balance", "balance_after")
 
 
-def _counted(lines: list[general_ledger.Line]) -> Counted:
+def _counted(lines: list[general_ledger.DailyLine]) -> Counted:
     counted = Counted(general_ledger.COLUMNS)
     for _ in counted.of(in_batches(general_ledger.COLUMNS, general_ledger.as_rows(lines))):
         pass

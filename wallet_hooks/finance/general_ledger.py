@@ -120,7 +120,7 @@ def configured_codes(settings: Settings) -> AccountCodes:
     return DEFAULT_CODES if settings.account_codes_file is None else read_codes(Path(settings.account_codes_file))
 
 
-class Line(NamedTuple):
+class DailyLine(NamedTuple):
     """What went into an account on a day (positive), or came out of it: minor units of the currency."""
 
     day: date
@@ -132,7 +132,7 @@ class Line(NamedTuple):
 COLUMNS = {"day": "day", "currency": "text", "code": "text", "account": "text", "debit": "amount", "credit": "amount"}
 
 
-def daily_lines(session: Session, asked: Asked, codes: AccountCodes) -> Iterator[Line]:
+def daily_lines(session: Session, asked: Asked, codes: AccountCodes) -> Iterator[DailyLine]:
     """Debits and credits of each day, currency and account of the general ledger, in this order."""
     name = case(
         *(
@@ -156,17 +156,17 @@ def daily_lines(session: Session, asked: Asked, codes: AccountCodes) -> Iterator
         key = (day, currency, codes.account_of(account), not debit)
         sums[key] = sums.get(key, 0) + int(amount)
     for (day, currency, code, _), amount in sorted(sums.items()):
-        yield Line(day, currency, code, amount)
+        yield DailyLine(day, currency, code, amount)
 
 
-def as_rows(lines: Iterable[Line]) -> Iterator[tuple[date, str, str, str, int | None, int | None]]:
+def as_rows(lines: Iterable[DailyLine]) -> Iterator[tuple[date, str, str, str, int | None, int | None]]:
     """The lines with the columns COLUMNS, for their totals."""
     for day, currency, account, amount in lines:
         debit, credit = (amount, None) if amount > 0 else (None, -amount)
         yield day, currency, account.code, account.name, debit, credit
 
 
-def files_of(format_: str, lines: Iterable[Line]) -> list[list[Line]]:
+def files_of(format_: str, lines: Iterable[DailyLine]) -> list[list[DailyLine]]:
     """The lines by the files that they need, as many as the format takes in one, and no day of a currency in two.
 
     Raises RefusedError where one journal is too long for a file.
@@ -176,7 +176,7 @@ def files_of(format_: str, lines: Iterable[Line]) -> list[list[Line]]:
     if format_ not in _MOST_LINES:
         return [list(lines)]
     most = _MOST_LINES[format_]
-    files: list[list[Line]] = [[]]
+    files: list[list[DailyLine]] = [[]]
     for (day, currency), of_day in groupby(lines, key=_journal_of):
         journal = list(of_day)
         if len(journal) > most:
@@ -188,7 +188,7 @@ def files_of(format_: str, lines: Iterable[Line]) -> list[list[Line]]:
     return files
 
 
-def _split_for_datev(lines: Iterable[Line]) -> Iterator[Line]:
+def _split_for_datev(lines: Iterable[DailyLine]) -> Iterator[DailyLine]:
     """An amount of more digits than DATEV's field has is booked in several lines."""
     for line in lines:
         scale = money.decimals(line.currency)
@@ -201,7 +201,7 @@ def _split_for_datev(lines: Iterable[Line]) -> Iterator[Line]:
         yield line._replace(amount=sign * rest)
 
 
-def _xero(lines: list[Line], _asked: Asked, codes: AccountCodes) -> bytes:
+def _xero(lines: list[DailyLine], _asked: Asked, codes: AccountCodes) -> bytes:
     """Manual journals: signed amounts, account codes, dates as dd/mm/yyyy."""
     rows = [_XERO_HEAD]
     for day, currency, (code, name), amount in lines:
@@ -211,7 +211,7 @@ def _xero(lines: list[Line], _asked: Asked, codes: AccountCodes) -> bytes:
     return _csv(rows)
 
 
-def _quickbooks(lines: list[Line], _asked: Asked, _codes: AccountCodes) -> bytes:
+def _quickbooks(lines: list[DailyLine], _asked: Asked, _codes: AccountCodes) -> bytes:
     """Journal entries by number, with debits and credits, and accounts by name."""
     rows = [_QUICKBOOKS_HEAD]
     for day, currency, account, amount in lines:
@@ -222,7 +222,7 @@ def _quickbooks(lines: list[Line], _asked: Asked, _codes: AccountCodes) -> bytes
     return _csv(rows)
 
 
-def _datev(lines: list[Line], asked: Asked, codes: AccountCodes) -> bytes:
+def _datev(lines: list[DailyLine], asked: Asked, codes: AccountCodes) -> bytes:
     """EXTF, category 21 (Buchungsstapel): Windows-1252, decimal comma, each line against the clearing account.
 
     A document's date has no year: a file is of one fiscal year.
@@ -242,7 +242,7 @@ def _datev(lines: list[Line], asked: Asked, codes: AccountCodes) -> bytes:
     return "".join(f"{row}\r\n" for row in rows).encode("cp1252", errors="replace")
 
 
-def _datev_line(line: Line, datev: Datev) -> str:
+def _datev_line(line: DailyLine, datev: Datev) -> str:
     day, currency, account, amount = line
     _check_datev_account(account.code, datev)
     if len(currency) != _DATEV_CURRENCY:
@@ -278,7 +278,7 @@ def _csv(rows: Iterable[list[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _journal_of(line: Line) -> tuple[date, str]:
+def _journal_of(line: DailyLine) -> tuple[date, str]:
     return line.day, line.currency
 
 
@@ -292,7 +292,7 @@ _DATEV_HEAD = (
     "Konto", "Gegenkonto (ohne BU-Schlüssel)", "BU-Schlüssel", "Belegdatum", "Belegfeld 1", "Belegfeld 2", "Skonto",
     "Buchungstext",
 )  # fmt: skip
-LEDGERS: Mapping[str, Callable[[list[Line], Asked, AccountCodes], bytes]] = {
+LEDGERS: Mapping[str, Callable[[list[DailyLine], Asked, AccountCodes], bytes]] = {
     "xero": _xero,
     "quickbooks": _quickbooks,
     "datev": _datev,

@@ -58,7 +58,7 @@ _STATUSES = {
 }
 
 
-class Line(NamedTuple):
+class ReportLine(NamedTuple):
     """A line of the provider's report; amounts are texts in major units, empty where the report is silent."""
 
     number: int
@@ -113,7 +113,7 @@ class BadReportError(RefusedError):
         super().__init__("bad_report", message)
 
 
-def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) -> Iterator[Line]:
+def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) -> Iterator[ReportLine]:
     """The lines of a CSV or XLSX report. `mapping` names the report's columns; `brand` is for a report of one.
 
     Brand and bet are as they are there, with their white space. Raises BadReportError where a column is missing, a row
@@ -132,7 +132,7 @@ def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) ->
             for column, place in places.items()
         }
         values |= {column: values[column].strip() for column in COLUMNS if column not in _BET_COLUMNS}
-        yield Line(number, **{**values, "brand": values["brand"] or brand or ""})
+        yield ReportLine(number, **{**values, "brand": values["brand"] or brand or ""})
 
 
 def _places(head: list[str], mapping: Mapping[str, str], *, is_of_one_brand: bool) -> dict[str, int | None]:
@@ -198,7 +198,9 @@ def _text(value: object, where: str) -> str:
     return "" if value is None else str(value)
 
 
-def reconcile(session: Session, lines: Iterable[Line], matching: Matching, counted: Counter[str]) -> Iterator[Break]:
+def reconcile(
+    session: Session, lines: Iterable[ReportLine], matching: Matching, counted: Counter[str]
+) -> Iterator[Break]:
     """The breaks, by brand and bet. `counted` counts lines and breaks. Raises RefusedError for what is no period."""
     check_period(matching.first, matching.last)
     brands = {brand.client: brand_facts(brand) for brand in session.scalars(select(Brand))}
@@ -210,12 +212,12 @@ def reconcile(session: Session, lines: Iterable[Line], matching: Matching, count
             yield one
 
 
-def _sorted(scratch: sqlite3.Connection, lines: Iterable[Line], counted: Counter[str]) -> Iterator[Line]:
+def _sorted(scratch: sqlite3.Connection, lines: Iterable[ReportLine], counted: Counter[str]) -> Iterator[ReportLine]:
     """The report's lines by brand and bet, then as they came; the scratch file sorts what memory cannot hold."""
     scratch.execute("PRAGMA journal_mode = OFF")
     scratch.execute(f"CREATE TABLE line (number INTEGER, {', '.join(f'{name} TEXT' for name in COLUMNS)})")
     counted["lines"] = scratch.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", lines).rowcount
-    return map(Line._make, scratch.execute("SELECT * FROM line ORDER BY brand, bet, number"))
+    return map(ReportLine._make, scratch.execute("SELECT * FROM line ORDER BY brand, bet, number"))
 
 
 def _wagers_of_the_period(
@@ -234,13 +236,13 @@ def _wagers_of_the_period(
 def _breaks(
     session: Session,
     ours: Iterable[WagerFacts],
-    theirs: Iterable[Line],
+    theirs: Iterable[ReportLine],
     matching: Matching,
     brands: Mapping[str, BrandFacts],
 ) -> Iterator[Break]:
     """Both sides at once, in the order of brand and bet; what is theirs alone is looked up in all our history."""
-    unknown: list[Line] = []
-    merged: Iterable[WagerFacts | Line] = heapq.merge(ours, theirs, key=_BET)
+    unknown: list[ReportLine] = []
+    merged: Iterable[WagerFacts | ReportLine] = heapq.merge(ours, theirs, key=_BET)
     for _, group in groupby(merged, key=_BET):
         wager = line = None
         for one in group:
@@ -263,7 +265,7 @@ def _breaks(
 
 
 def _looked_up(
-    session: Session, lines: Sequence[Line], matching: Matching, brands: Mapping[str, BrandFacts]
+    session: Session, lines: Sequence[ReportLine], matching: Matching, brands: Mapping[str, BrandFacts]
 ) -> Iterator[Break]:
     """Lines that are about no wager that was taken in the period."""
     keys = [BetKey(matching.game, line.brand, line.bet) for line in lines]
@@ -282,7 +284,7 @@ def _looked_up(
             yield _break("late", line, "in this report", f"placed at {state.placed_at.isoformat()}")
 
 
-def _compare(line: Line, wager: WagerFacts) -> Iterator[Break]:
+def _compare(line: ReportLine, wager: WagerFacts) -> Iterator[Break]:
     """The first thing in which a line and our wager differ."""
     theirs, ours = _STATUSES.get(line.status.lower(), line.status), _status(wager)
     if line.currency != wager.currency:
@@ -331,11 +333,11 @@ def _minor(text: str, currency: str) -> int | None:
         return None
 
 
-def _amount(line: Line, what: str, theirs: str, ours: int, currency: str) -> Break:
+def _amount(line: ReportLine, what: str, theirs: str, ours: int, currency: str) -> Break:
     return _break("amount", line, f"{what} {theirs}", f"{what} {money.format_amount(ours, currency)}")
 
 
-def _break(kind: str, line: Line, theirs: str, ours: str) -> Break:
+def _break(kind: str, line: ReportLine, theirs: str, ours: str) -> Break:
     return Break(kind, line.brand, line.bet, line.number, theirs, ours)
 
 

@@ -19,7 +19,7 @@ from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION,
 from wallet_hooks.limits.service import REALITY_CHECKS, CurrentLimits
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
-from wallet_hooks.web.shapes import Amount, Identifier, Shape, Text
+from wallet_hooks.web.shapes import Amount, BaseSchema, Identifier, Text
 from wallet_hooks.web.strict_json import Number
 
 UNDEFINED = "undefined"
@@ -36,16 +36,16 @@ class NewAmount(Amount):
         return NO_LIMIT if value == NO_LIMIT else super()._deserialize(value, attr, data, **kwargs)
 
 
-class AmountChangeShape(Shape):
+class AmountChangeShape(BaseSchema):
     time_frame = Text(required=True, validate=validate.OneOf([*FRAMES, NO_LIMIT]))
     new_amount = NewAmount(required=True)
 
 
-class TimeChangeShape(Shape):
+class TimeChangeShape(BaseSchema):
     time_frame = Text(required=True, max_length=20, metadata={"description": "`50_minutes`, `2_hours` or `no_limit`."})
 
 
-class CalculateShape(Shape):
+class CalculateShape(BaseSchema):
     """Body of calculate."""
 
     uuid = Identifier(required=True, metadata={"description": "The player's own reference of the request."})
@@ -57,7 +57,7 @@ class CalculateShape(Shape):
     reality_check = Text(validate=validate.OneOf(REALITY_CHECKS))
 
 
-class UpdateShape(Shape):
+class UpdateShape(BaseSchema):
     """Body of update: the reference, and what calculate told."""
 
     uuid = Identifier(required=True)

@@ -7,7 +7,7 @@ from wallet_hooks.customers.models import ROLES
 from wallet_hooks.customers.schemas import Count, Ids, Pair, Percent, Roles
 from wallet_hooks.limits.rules import NO_LIMIT
 from wallet_hooks.limits.schemas import NewAmount
-from wallet_hooks.web.shapes import Amount, Day, Flag, Identifier, Instant, Text, Truth, WholeNumber
+from wallet_hooks.web.shapes import Amount, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
 
 Json = dict[str, Any]
 MAX_WHOLE = 10**18 - 1
@@ -31,7 +31,7 @@ def _schema_of(converter: Any, field: Any) -> Json:
             return {"type": "number", "minimum": 0, "maximum": 100}
         case Roles():
             return {"type": "object", "propertyNames": {"enum": list(ROLES)}, "additionalProperties": _BOOLEAN}
-        case Truth():
+        case StrictBoolean():
             return _BOOLEAN
         case WholeNumber():
             return _WHOLE

@@ -24,7 +24,7 @@ from wallet_hooks.replay.targets import Answered, InProcess, Sent, Target
 _NOT_FINAL = (404, 503)
 _UNPROVEN = SigningKey("none", "")
 _AT_ONCE = 16  # of what is sent again; it shares commits
-# What a value in a fixture may come to that its schema takes and a room does not.
+# What a value in a fixture may come to that its schema takes and the service does not.
 _CANNOT_BE = (WalletHooksError, MoneyError, ValueError, OverflowError, LookupError, SQLAlchemyError)
 
 

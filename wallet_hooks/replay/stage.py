@@ -101,7 +101,7 @@ class Stage:
         self.callbacks.dispose()
 
     def prepare(self, given: Mapping[str, Any], *, now: datetime) -> None:
-        """Put there what is given and not there yet. Raises what the rooms say of values that cannot be."""
+        """Load the preconditions that are not there yet. Raises what the packages raise for invalid values."""
         for place in given.get("countries", ()):
             self.countries.give(place["address"], place["country"])
         with writing(self.engine) as session:

@@ -10,18 +10,18 @@ from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
 from wallet_hooks.sportsbook.messages import BetKey, CancelBet, CancelBets, PlaceBet, PlaceBets, SettleBet, SettleBets
-from wallet_hooks.web.shapes import Amount, Anything, Identifier, Lenient, Shape, Text, quick_reader
+from wallet_hooks.web.shapes import Amount, Anything, BaseSchema, Identifier, Lenient, Text, quick_reader
 
 _SOME = validate.Length(min=1)
 
 
-class BettingUserShape(Shape):
+class BettingUserShape(BaseSchema):
     client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
     uid = Identifier(required=True, metadata={"description": "The customer's id at the operator."})
     ip = Lenient(Text(max_length=64), metadata={"description": "Where the customer placed the bet from."})
 
 
-class BetslipPoolShape(Shape):
+class BetslipPoolShape(BaseSchema):
     client = Identifier(required=True, metadata={"description": "The brand again, the same as user.client."})
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
     game = Identifier(required=True, metadata={"description": "The provider's game, such as betflex."})
@@ -29,30 +29,30 @@ class BetslipPoolShape(Shape):
     overdraw = Lenient(Amount(), metadata={"description": "Potential payout."})
 
 
-class StakeShape(Shape):
+class StakeShape(BaseSchema):
     uid = Identifier(required=True, metadata={"description": "The bet's id, unique within game and brand."})
     amount = Amount(required=True, metadata={"description": "The stake to take; 0 is accepted."})
 
 
-class PlacedBetShape(Shape):
+class PlacedBetShape(BaseSchema):
     user = fields.Nested(BettingUserShape, required=True)
     pool = fields.Nested(BetslipPoolShape, required=True)
     bet = fields.Nested(StakeShape, required=True)
 
 
-class PlaceBetsShape(Shape):
+class PlaceBetsShape(BaseSchema):
     """Body of POST /bets."""
 
     bets = fields.List(fields.Nested(PlacedBetShape), required=True, validate=_SOME)
 
 
-class NamedUserShape(Shape):
+class NamedUserShape(BaseSchema):
     client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
     uid = Identifier(known=True, required=True, metadata={"description": "The customer's id at the operator."})
     name = Anything(metadata={"description": "The customer's name; not read."})
 
 
-class SettledPoolShape(Shape):
+class SettledPoolShape(BaseSchema):
     client = Anything(metadata={"description": "The provider's own name; the brand is user.client."})
     game = Identifier(required=True)
     uid = Lenient(Identifier(), metadata={"description": "The coupon; another one than the bet's is an exception."})
@@ -62,7 +62,7 @@ class SettledPoolShape(Shape):
     guaranteed = Anything()
 
 
-class ResultShape(Shape):
+class ResultShape(BaseSchema):
     uid = Identifier(known=True, required=True)
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
     amount = Lenient(Amount(), metadata={"description": "The stake; another one than the recorded is an exception."})
@@ -77,63 +77,63 @@ class ResultShape(Shape):
     extra = Anything()
 
 
-class SettledBetShape(Shape):
+class SettledBetShape(BaseSchema):
     user = fields.Nested(NamedUserShape, required=True)
     bet = fields.Nested(ResultShape, required=True)
 
 
-class SettledCouponShape(Shape):
+class SettledCouponShape(BaseSchema):
     pool = fields.Nested(SettledPoolShape, required=True)
     bets = fields.List(fields.Nested(SettledBetShape), required=True, validate=_SOME)
 
 
-class SettleBetsShape(Shape):
+class SettleBetsShape(BaseSchema):
     """Body of POST /winners."""
 
     pools = fields.List(fields.Nested(SettledCouponShape), required=True, validate=_SOME)
 
 
-class CancelledPoolShape(Shape):
+class CancelledPoolShape(BaseSchema):
     client = Anything(metadata={"description": "The provider's own name; the brand is user.client."})
     status = Anything()
     game = Identifier(required=True)
     uid = Anything()
 
 
-class RefundShape(Shape):
+class RefundShape(BaseSchema):
     uid = Identifier(known=True, required=True)
     amount = Anything(metadata={"description": "The stake, for information: the recorded one is given back."})
     rake = Anything()
 
 
-class CancelledBetShape(Shape):
+class CancelledBetShape(BaseSchema):
     user = fields.Nested(NamedUserShape, required=True)
     bet = fields.Nested(RefundShape, required=True)
 
 
-class CancelledCouponShape(Shape):
+class CancelledCouponShape(BaseSchema):
     pool = fields.Nested(CancelledPoolShape, required=True)
     bets = fields.List(fields.Nested(CancelledBetShape), required=True, validate=_SOME)
 
 
-class CancelBetsShape(Shape):
+class CancelBetsShape(BaseSchema):
     """Body of POST /bets/cancel."""
 
     pools = fields.List(fields.Nested(CancelledCouponShape), required=True, validate=_SOME)
 
 
-class AcceptedShape(Shape):
+class AcceptedShape(BaseSchema):
     """Done, or done before with the same facts."""
 
     status = fields.String(required=True, validate=validate.Equal("OK"))
 
 
-class FailedBetShape(Shape):
+class FailedBetShape(BaseSchema):
     uid = fields.String(required=True)
     error = fields.String(required=True)
 
 
-class ErrorShape(Shape):
+class ErrorShape(BaseSchema):
     """Refused: the code says why."""
 
     error = fields.String(required=True)

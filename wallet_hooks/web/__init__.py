@@ -1,1 +1,1 @@
-"""The edge that all rooms share: strict JSON in, error envelopes out, request ids, source addresses."""
+"""What every HTTP API shares: strict JSON in, error envelopes out, request ids, source addresses."""

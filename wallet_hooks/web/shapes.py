@@ -16,7 +16,7 @@ _DIGITS = re.compile(r"\d+", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,19}(\.\d{1,18})?", re.ASCII)
 
 
-class Shape(Schema):
+class BaseSchema(Schema):
     """An object of a body. Unknown fields are ignored: the delivery keeps them."""
 
     class Meta:
@@ -81,7 +81,7 @@ class WholeNumber(fields.Field[int]):
         return int(value)
 
 
-class Truth(fields.Field[bool]):
+class StrictBoolean(fields.Field[bool]):
     """JSON's `true` or `false`, and nothing that looks like it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
@@ -123,7 +123,7 @@ class Day(Text):
             raise ValidationError("Not an ISO 8601 date.") from None
 
 
-class Few(fields.List[Any]):
+class BoundedList(fields.List[Any]):
     """A list of at most so many elements, which are counted before any is looked at."""
 
     def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
