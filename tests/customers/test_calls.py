@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
+from psycopg.errors import SerializationFailure
 
 from tests.desk import Desk
 from tests.world import OK, bet
 from wallet_hooks import clock
 from wallet_hooks.customers.groups import customer_by_username
-from wallet_hooks.customers.service import NewCustomer, create_customers
+from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
 from wallet_hooks.database import reading, writing
 from wallet_hooks.identity.models import Brand
 
@@ -302,3 +303,20 @@ def test_usernames_raced_for_are_given_once(desk: Desk) -> None:
     assert statuses == [200, 400, 400, 400]
     with reading(desk.world.engine) as session:
         assert customer_by_username(session, "zoe").currency == "GBP"
+
+
+def test_a_call_that_is_run_again_after_a_conflict_has_its_body_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[Any] = []
+
+    def meet_another_transaction(*args: Any, **kwargs: Any) -> None:
+        runs.append(args)
+        if len(runs) == 1:
+            raise SerializationFailure
+        change_customer(*args, **kwargs)
+
+    monkeypatch.setattr("wallet_hooks.customers.routes.change_customer", meet_another_transaction)
+    desk.ok("boss", "PATCH", "/v1/customers/ann/", {"name": "Anna"})
+    assert len(runs) == 2
+    assert desk.ok("boss", "GET", "/v1/customers/ann/")["name"] == "Anna"

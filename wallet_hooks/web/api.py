@@ -76,6 +76,7 @@ class ApiRequest:
         self.id = new_request_id(self.now)
         self.headers = EnvironHeaders(environ)
         self.source = source_of(environ, proxy_hops=settings.proxy_hops)
+        self._body: bytes | None = None
 
     @property
     def query(self) -> MultiDict[str, str]:
@@ -83,9 +84,14 @@ class ApiRequest:
         return Request(self.environ).args
 
     def body(self, *, cap: int | None = None, media_types: Sequence[str] = (JSON,)) -> bytes:
-        """The whole body, at most the setting's cap and `cap` bytes. Raises RejectedBodyError."""
-        limit = self.settings.body_cap if cap is None else min(cap, self.settings.body_cap)
-        return read_body(self.environ, cap=limit, media_types=media_types)
+        """The whole body, at most the setting's cap and `cap` bytes. Raises RejectedBodyError.
+
+        It is read once: an answer that is run again after a conflict in the database gets the same bytes.
+        """
+        if self._body is None:
+            limit = self.settings.body_cap if cap is None else min(cap, self.settings.body_cap)
+            self._body = read_body(self.environ, cap=limit, media_types=media_types)
+        return self._body
 
 
 class Endpoint(NamedTuple):
