@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, columns_of
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, finding
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.policy import policy_of
@@ -53,11 +53,7 @@ class PlaySessionRow(NamedTuple):
 
 
 _asked = RowSet("asked", Customer.id)
-PLAY_SESSIONS = BulkStatement(
-    _asked,
-    lambda _: select(*columns_of(Customer, PlaySession)).select_from(_asked.join(Customer, _asked.matches(Customer))),
-    row=PlaySession,
-)
+PLAY_SESSIONS = finding(_asked, Customer, PlaySession)
 _kept = RowSet.of("kept", Customer, PlaySessionRow)
 _KEEP_PLAY_SESSIONS: BulkStatement[Any] = BulkStatement(
     _kept,

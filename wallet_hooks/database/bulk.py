@@ -32,6 +32,8 @@ from sqlalchemy import (
     Uuid,
     and_,
     column,
+    select,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -152,6 +154,26 @@ class BulkStatement(Generic[Row]):
                         values[place] = reader(values[place])
             found.append(make(*values))
         return found
+
+
+def inserting(given: RowSet, model: Any, *, unless_known_by: Sequence[str] = ()) -> BulkStatement[Any]:
+    """A statement that inserts its rows; those whose unique columns (`unless_known_by`) are taken are left out."""
+
+    def build(dialect: Any) -> Any:
+        # Without WHERE, SQLite would read ON CONFLICT as part of the SELECT.
+        insert = dialect.insert(model).from_select(given.names, select(*given.c).where(true()))
+        return insert.on_conflict_do_nothing(index_elements=unless_known_by) if unless_known_by else insert
+
+    return BulkStatement(given, build)
+
+
+def finding(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStatement[Row]:
+    """A statement that reads, as `row`, the model's rows that have the values of its set's columns."""
+    return BulkStatement(
+        given,
+        lambda _: select(*columns_of(model, row)).select_from(given.join(model, given.matches(model))),
+        row=row,
+    )
 
 
 class Pending(Generic[Row]):

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes
+from wallet_hooks.database.bulk import RowSet, Writes, inserting
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 
 
@@ -32,13 +32,9 @@ class NamedBet(NamedTuple):
 
 
 _received = RowSet.of("received", Delivery, DeliveryRow)
-_INSERT_DELIVERIES: BulkStatement[Any] = BulkStatement(
-    _received, lambda _: insert(Delivery).from_select(_received.names, select(*_received.c))
-)
+_INSERT_DELIVERIES = inserting(_received, Delivery)
 _named = RowSet.of("named", DeliveryBet, NamedBet)
-_INSERT_BETS: BulkStatement[Any] = BulkStatement(
-    _named, lambda _: insert(DeliveryBet).from_select(_named.names, select(*_named.c))
-)
+_INSERT_BETS = inserting(_named, DeliveryBet)
 
 
 def add_deliveries(writes: Writes, received: Sequence[tuple[DeliveryRow, Sequence[str]]]) -> None:

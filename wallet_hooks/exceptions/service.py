@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import literal, select, true, update
+from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, inserting
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.exceptions.models import CallbackException
 
@@ -36,14 +36,7 @@ class SettledBet(NamedTuple):
 
 
 _raised = RowSet.of("raised", CallbackException, BetExceptionRow)
-_RAISE: BulkStatement[Any] = BulkStatement(
-    _raised,
-    lambda dialect: (
-        dialect.insert(CallbackException)
-        .from_select(_raised.names, select(*_raised.c).where(true()))
-        .on_conflict_do_nothing(index_elements=["game", "client", "bet_uid", "kind", "subject"])
-    ),
-)
+_RAISE = inserting(_raised, CallbackException, unless_known_by=("game", "client", "bet_uid", "kind", "subject"))
 _settled = RowSet.of("settled", CallbackException, SettledBet)
 _RESOLVE_UNKNOWN: BulkStatement[Any] = BulkStatement(
     _settled,

@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
-
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of
+from wallet_hooks.database.bulk import RowSet, finding
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand
 
@@ -32,11 +30,7 @@ class CountriesRow(NamedTuple):
 
 
 _brands = RowSet("asked", Brand.id)
-COUNTRY_RULES = BulkStatement(
-    _brands,
-    lambda _: select(*columns_of(Brand, CountriesRow)).select_from(_brands.join(Brand, _brands.matches(Brand))),
-    row=CountriesRow,
-)
+COUNTRY_RULES = finding(_brands, Brand, CountriesRow)
 
 
 def country_rules(rows: Iterable[CountriesRow]) -> dict[int, CountryRules]:

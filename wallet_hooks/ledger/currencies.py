@@ -7,14 +7,14 @@ stored, which another process may have been the first to use.
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, event, inspect, select, true
+from sqlalchemy import Connection, Engine, event, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import clock, money
 from wallet_hooks.database import kept_until_rollback, reading
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, pipeline, run
+from wallet_hooks.database.bulk import RowSet, finding, inserting, pipeline, run
 from wallet_hooks.ledger.models import StoredCurrency
 from wallet_hooks.settings import ConfigurationError, Settings
 
@@ -27,22 +27,9 @@ class StoredCurrencyRow(NamedTuple):
 
 
 _used = RowSet.of("used", StoredCurrency, StoredCurrencyRow)
-_KEEP: BulkStatement[Any] = BulkStatement(
-    _used,
-    lambda dialect: (
-        dialect.insert(StoredCurrency)
-        .from_select(_used.names, select(*_used.c).where(true()))
-        .on_conflict_do_nothing(index_elements=["code"])
-    ),
-)
+_KEEP = inserting(_used, StoredCurrency, unless_known_by=("code",))
 _asked = RowSet("asked", StoredCurrency.code)
-_STORED = BulkStatement(
-    _asked,
-    lambda _: select(*columns_of(StoredCurrency, StoredCurrencyRow)).select_from(
-        _asked.join(StoredCurrency, _asked.matches(StoredCurrency))
-    ),
-    row=StoredCurrencyRow,
-)
+_STORED = finding(_asked, StoredCurrency, StoredCurrencyRow)
 # Seconds for which a reading counts as current: a body full of currencies that nobody uses costs one query.
 _LIFETIME = 0.1
 

@@ -11,7 +11,6 @@ from sqlalchemy import (
     case,
     column,
     func,
-    insert,
     null,
     select,
     true,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import kept_until_rollback
-from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, Writes, Written, pipeline, run
+from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, Writes, Written, inserting, pipeline, run
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.currencies import keep
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Journal, Posting, TransactionRow
@@ -95,13 +94,9 @@ _RESERVE_IDS = BulkStatement(
     row=ReservedId,
 )
 _posted = RowSet.of("posted", Transaction, TransactionRow)
-_INSERT_TRANSACTIONS: BulkStatement[Any] = BulkStatement(
-    _posted, lambda _: insert(Transaction).from_select(_posted.names, select(*_posted.c))
-)
+_INSERT_TRANSACTIONS = inserting(_posted, Transaction)
 _entered = RowSet.of("entered", Entry, EntryRow)
-_INSERT_ENTRIES: BulkStatement[Any] = BulkStatement(
-    _entered, lambda _: insert(Entry).from_select(_entered.names, select(*_entered.c))
-)
+_INSERT_ENTRIES = inserting(_entered, Entry)
 _moved = RowSet.of("moved", Account, BalanceRow, version_read=Account.version)
 _MOVE_BALANCES = BulkStatement(
     _moved,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS, CustomerFacts
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, pipeline
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, finding, pipeline
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import service as ledger
@@ -49,13 +49,7 @@ KNOWN_WAGERS = BulkStatement(
     outer=True,
 )
 _cancels = RowSet.of("asked", EarlyCancel, KnownEarlyCancel)
-EARLY_CANCELS = BulkStatement(
-    _cancels,
-    lambda _: select(*columns_of(EarlyCancel, KnownEarlyCancel)).select_from(
-        _cancels.join(EarlyCancel, _cancels.matches(EarlyCancel))
-    ),
-    row=KnownEarlyCancel,
-)
+EARLY_CANCELS = finding(_cancels, EarlyCancel, KnownEarlyCancel)
 
 
 class _Locked(NamedTuple):

@@ -5,12 +5,12 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, true, update
+from sqlalchemy import Connection, update
 
 from wallet_hooks.customers.play_sessions import add_play_sessions
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, field_names
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, field_names, inserting
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
-from wallet_hooks.exceptions.service import BetExceptionRow, SettledBet, add_bet_exceptions, add_resolutions
+from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import Saving
 from wallet_hooks.limits.enforcement import sessions_to_keep
 from wallet_hooks.sportsbook.messages import Answer, BetKey, Callback
@@ -45,9 +45,7 @@ class EarlyCancelRow(NamedTuple):
 
 
 _created = RowSet.of("created", Wager, WagerState)
-_CREATE_WAGERS: BulkStatement[Any] = BulkStatement(
-    _created, lambda _: insert(Wager).from_select(_created.names, select(*_created.c))
-)
+_CREATE_WAGERS = inserting(_created, Wager)
 _changed = RowSet.of("changed", Wager, WagerChange)
 _CHANGE_WAGERS: BulkStatement[Any] = BulkStatement(
     _changed,
@@ -58,14 +56,7 @@ _CHANGE_WAGERS: BulkStatement[Any] = BulkStatement(
     ),
 )
 _cancelled = RowSet.of("cancelled", EarlyCancel, EarlyCancelRow)
-_REMEMBER_EARLY_CANCELS: BulkStatement[Any] = BulkStatement(
-    _cancelled,
-    lambda dialect: (
-        dialect.insert(EarlyCancel)
-        .from_select(_cancelled.names, select(*_cancelled.c).where(true()))
-        .on_conflict_do_nothing(index_elements=["game", "client", "uid", "user_uid"])
-    ),
-)
+_REMEMBER_EARLY_CANCELS = inserting(_cancelled, EarlyCancel, unless_known_by=("game", "client", "uid", "user_uid"))
 _values_of_created = attrgetter(*field_names(WagerState))
 _values_of_changed = attrgetter(*WagerChange._fields)
 
@@ -82,9 +73,7 @@ def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[
     changed = (wager for key, wager in changes.changed.items() if key not in changes.created)
     writes.add(_CHANGE_WAGERS([_values_of_changed(wager) for wager in changed]))
     writes.add(_REMEMBER_EARLY_CANCELS([(*key, user_uid, now) for key, user_uid in changes.early_cancels]))
-    add_bet_exceptions(
-        writes, (BetExceptionRow(one.kind, *one.key, one.subject, one.delivery_id, now) for one in changes.exceptions)
-    )
+    add_bet_exceptions(writes, changes.exceptions)
     add_resolutions(writes, (SettledBet(*key, now) for key in changes.settled_first))
     state.usage.add_to(writes)
     bettors = (wager.customer_id for wager in changes.created.values() if wager.status != "refused")

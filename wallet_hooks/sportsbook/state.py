@@ -12,6 +12,7 @@ from typing import NamedTuple
 from wallet_hooks import money
 from wallet_hooks.customers.commission import rate_on
 from wallet_hooks.customers.queries import CustomerFacts
+from wallet_hooks.exceptions.service import BetExceptionRow
 from wallet_hooks.identity.countries import CountryRules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
@@ -79,15 +80,6 @@ class WagerState:
         return self._stake
 
 
-class RaisedException(NamedTuple):
-    """Something that needs a person; raised once for the same kind, bet and subject."""
-
-    kind: str
-    key: BetKey
-    subject: str
-    delivery_id: str | None
-
-
 class Step(NamedTuple):
     """A step in a wager's life. `name` ends its reference (stake, cancel, settlement:1); `facts` is a fingerprint."""
 
@@ -114,7 +106,7 @@ class Changes:
     changed: dict[BetKey, WagerState] = field(default_factory=dict)
     early_cancels: list[UserBet] = field(default_factory=list)
     settled_first: list[BetKey] = field(default_factory=list)
-    exceptions: list[RaisedException] = field(default_factory=list)
+    exceptions: list[BetExceptionRow] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -217,4 +209,5 @@ class BettingState:
         return self.journal.posted.get(reference) or self.standing[reference]
 
     def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
-        self.changes.exceptions.append(RaisedException(kind, key, subject, self.delivery_id))
+        """Record something that needs a person; it is stored once for the same kind, bet and subject."""
+        self.changes.exceptions.append(BetExceptionRow(kind, *key, subject, self.delivery_id, self.now))
