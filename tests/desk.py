@@ -61,6 +61,16 @@ class Desk:
                 session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(seconds=idle)
             )
 
+    def headers_by_proofs(self) -> dict[tuple[str, ...], dict[str, str]]:
+        """Credentials that are right for a call, by the security schemes that the OpenAPI document names for it."""
+        bearers = {role: {"Authorization": f"Bearer {self.api_token(role)}"} for role in ("cashier", "finance")}
+        return {
+            ("session",): {"Session": self.token("boss")},
+            ("session", "api-token"): bearers["cashier"],
+            ("api-token",): bearers["finance"],
+            ("x-auth-token",): {"x-auth-token": self.token("ann")},
+        }
+
     def api_token(self, role: str, client: str | None = None) -> str:
         with writing(self.world.engine) as session:
             brand_id = None if client is None else brand_by_client(session, client).id

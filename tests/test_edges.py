@@ -123,13 +123,7 @@ class Client:
 
     def __init__(self, desk: Desk) -> None:
         self._client = desk.world.client
-        bearers = {role: {"Authorization": f"Bearer {desk.api_token(role)}"} for role in ("cashier", "finance")}
-        self._headers = {
-            ("session",): {"Session": desk.token("boss")},
-            ("session", "api-token"): bearers["cashier"],
-            ("api-token",): bearers["finance"],
-            ("x-auth-token",): {"x-auth-token": desk.token("ann")},
-        }
+        self._headers = desk.headers_by_proofs()
 
     def call(
         self, operation: Operation, path: str = "", headers: Any = None, also: Collection[int] = (), **kwargs: Any

@@ -52,14 +52,7 @@ class Caller:
     def __init__(self, desk: Desk) -> None:
         desk.world.provider(auth="basic", secrets=["env:ACME_SECRET"])
         self._app = desk.world.app
-        bearers = {role: {"Authorization": f"Bearer {desk.api_token(role)}"} for role in ("cashier", "finance")}
-        self._headers = {
-            ("session",): {"Session": desk.token("boss")},
-            ("session", "api-token"): bearers["cashier"],
-            ("api-token",): bearers["finance"],
-            ("x-auth-token",): {"x-auth-token": desk.token("ann")},
-            (): {},
-        }
+        self._headers = desk.headers_by_proofs() | {(): {}}
 
     def call(self, case: Any) -> Any:
         proofs = tuple(case.operation.definition.raw["x-proofs"])

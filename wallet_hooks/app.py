@@ -66,7 +66,7 @@ def _set_clock() -> None:
         instant = None if text is None else datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         instant = None
-    # Outside these years there is no room for what is reckoned from the clock, such as a window's end.
+    # Outside these years, instants that are calculated from the clock, such as a window's end, may not exist.
     clock.set_to(instant if instant is not None and _FIRST_YEAR <= instant.year <= _LAST_YEAR else None)
 
 

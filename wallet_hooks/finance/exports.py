@@ -88,7 +88,7 @@ def write(
 ) -> dict[str, Any]:
     """Write a report as it is at this moment. Returns what the manifest says of it, without the file's hash.
 
-    `progress` is told how many rows went by. A general ledger's journal of several files needs to say which (`part`).
+    `progress` is called with a number of rows. A general ledger's journal of several files needs to say which (`part`).
     """
     check(report, format_, asked, options)
     found = report_named(report)

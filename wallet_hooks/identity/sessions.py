@@ -1,4 +1,4 @@
-"""Sessions of people: a random token that is told once and kept as a hash."""
+"""Login sessions: a random token that is shown once and stored as a hash."""
 
 import hashlib
 import secrets

@@ -225,7 +225,7 @@ def _pending_row(standing: CurrentLimits, limit: Limit) -> dict[str, Any]:
 
 
 def _to_the_minute(instant: datetime) -> str:
-    """Rounded up: what is told to be possible at a minute is possible then."""
+    """Rounded up to the minute: what is shown as possible at that minute is possible then."""
     return f"{instant + timedelta(seconds=59, microseconds=999_999):%Y-%m-%d %H:%M}"
 
 

@@ -71,7 +71,7 @@ class CurrentLimits:
         mature(self.limits, self.defaults, self.caps, now)
 
     def save(self) -> None:
-        """Write what changed: what ended first, because a frame has room for one. The caller holds the lock."""
+        """Write what changed: ended limits first, because a frame holds at most one. The caller holds the lock."""
         for limit in sorted(self.limits, key=lambda limit: (limit.id is None, limit.status in (ACTIVE, PENDING))):
             row = PlayerLimit(customer_id=self.player.customer.id) if limit.id is None else None
             row = row or self._session.get_one(PlayerLimit, limit.id)
