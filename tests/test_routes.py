@@ -65,10 +65,10 @@ def test_documents_name_every_callback_and_load_nothing_from_elsewhere(world: Wo
         for operation in operations.values():
             named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
             assert named == set(re.findall(r"{(\w+)}", path)), path
-    shape = document["components"]["schemas"]["PlaceBetsShape"]
+    shape = document["components"]["schemas"]["PlaceBetsSchema"]
     assert shape["required"] == ["bets"]
     taken, known = (
-        document["components"]["schemas"][name]["properties"]["uid"] for name in ("StakeShape", "ResultShape")
+        document["components"]["schemas"][name]["properties"]["uid"] for name in ("StakeSchema", "ResultSchema")
     )
     for id_, is_taken in {"9": True, "9 1": True, " 9": False, "9 ": False, " ": False, "\u00a09": False}.items():
         assert bool(re.search(taken["oneOf"][0]["pattern"], id_)) == is_taken

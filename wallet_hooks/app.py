@@ -4,12 +4,10 @@ from datetime import UTC, datetime
 
 from flask import Flask, Response, request
 
-from wallet_hooks import clock, probes
+from wallet_hooks import clock, probes, v1
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
-from wallet_hooks.customers import protocol
 from wallet_hooks.customers import routes as customers
-from wallet_hooks.customers.protocol import Office
 from wallet_hooks.database import open_engine
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import routes as finance
@@ -22,6 +20,7 @@ from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.telemetry import start_logging
 from wallet_hooks.web import api
+from wallet_hooks.web.api import ApiContext
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
@@ -36,8 +35,8 @@ def create_app(settings: Settings) -> Flask:
     engine = open_engine(settings, for_callbacks=True)
     reports = open_engine(settings, for_reports=True)
     countries = Countries(settings.geoip_file)
-    office = Office(engine=open_engine(settings), settings=settings, countries=countries)
-    app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "office": office.engine}
+    context = ApiContext(engine=open_engine(settings), settings=settings, countries=countries)
+    app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "api": context.engine}
     endpoints = callbacks.Callbacks(engine, settings, countries).endpoints()
     app.register_blueprint(api.blueprint(callbacks.CALLBACKS_API, endpoints, settings))
     for name, routes in (
@@ -46,15 +45,15 @@ def create_app(settings: Settings) -> Flask:
         ("cashier", cashier.ROUTES),
         ("accounting", customer_routes.ROUTES),
     ):
-        app.register_blueprint(protocol.blueprint(name, routes, office))
-    app.register_blueprint(limits.blueprint(office))
-    app.register_blueprint(finance.blueprint(office.engine, reports, _account_codes(settings), settings))
+        app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
+    app.register_blueprint(limits.blueprint(context))
+    app.register_blueprint(finance.blueprint(context.engine, reports, _account_codes(settings), settings))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
         app.after_request(_tell_clock)
-    api.register_error_handlers(app, [protocol.V1, limits.LIMITS, finance.FINANCE, callbacks.CALLBACKS_API])
+    api.register_error_handlers(app, [v1.V1, limits.LIMITS, finance.FINANCE, callbacks.CALLBACKS_API])
     currencies.start(engine, settings)  # last: it leaves a connection open
     return app
 

@@ -9,7 +9,7 @@ from freezegun import freeze_time
 from tests.desk import Desk
 from tests.test_commands import OF_ANN, Shell
 from tests.world import World
-from wallet_hooks.customers.schemas import ChangedCustomerShape
+from wallet_hooks.customers.schemas import ChangedCustomerSchema
 
 # The fields of PATCH /v1/customers/ beside the currency, which nobody can change: options, and the value shown then.
 FIELDS: dict[str, tuple[list[str], Any]] = {
@@ -34,7 +34,7 @@ def shell(desk: Desk) -> Shell:
 
 
 def test_the_options_are_the_fields_of_the_api() -> None:
-    assert set(FIELDS) == set(ChangedCustomerShape().fields) - {"ccy_code"}
+    assert set(FIELDS) == set(ChangedCustomerSchema().fields) - {"ccy_code"}
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -66,7 +66,7 @@ def test_what_may_be_absent_is_taken_away_again(desk: Desk, shell: Shell) -> Non
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        ([], 2, "nothing to change"),
+        ([], 2, "no change given"),
         (["--comment", "why"], 1, "comment_without_limit"),
         (["--commission-from", "2026-01-01"], 2, "--commission-rate"),
         (["--username", "bob"], 1, "taken"),
@@ -106,7 +106,7 @@ def test_an_empty_list_says_so(empty_world: World, empty: str) -> None:
 
 def test_an_empty_list_of_one_customer_says_so(world: World) -> None:
     shell = Shell(world.settings.database_url)
-    assert shell.ok("customer", "credit-history", *OF_ANN) == "no credit limit was ever set\n"
+    assert shell.ok("customer", "credit-history", *OF_ANN) == "no credit limits\n"
     assert json.loads(shell.ok("customer", "credit-history", *OF_ANN, "--json")) == []
     assert shell.ok("limit", "show", *OF_ANN) == "no limits\n"
     assert json.loads(shell.ok("limit", "show", *OF_ANN, "--json")) == {"limits": [], "left": {}}

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.world import Reply, World
 from wallet_hooks import clock
-from wallet_hooks.customers.play_sessions import remember_login
+from wallet_hooks.customers.play_sessions import record_login
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 from wallet_hooks.identity import sessions
@@ -26,7 +26,7 @@ class Player:
         world.configure(session_idle=366 * 86_400)  # days pass in these tests
         with writing(world.engine) as session:
             customer, _ = customer_by_uid(session, client="acme", uid=uid, lock=True)
-            remember_login(session, customer, now=clock.now())
+            record_login(session, customer, now=clock.now())
             self.token = sessions.start(
                 session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(days=366)
             )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from tests.world import bet, refund, result
-from wallet_hooks.sportsbook.schemas import CancelBetsShape, PlaceBetsShape, SettleBetsShape
+from wallet_hooks.sportsbook.schemas import CancelBetsSchema, PlaceBetsSchema, SettleBetsSchema
 from wallet_hooks.web.shapes import BaseSchema, quick_reader
 from wallet_hooks.web.strict_json import Number, read_json
 
@@ -31,9 +31,9 @@ def sent(document: Any) -> Any:
 
 
 SHAPES: list[tuple[BaseSchema, Any]] = [
-    (PlaceBetsShape(), sent({"bets": [bet("1", overdraw="3.00"), bet(2, 5)]})),
-    (SettleBetsShape(), sent({"pools": [result("1"), result(2)]})),
-    (CancelBetsShape(), sent({"pools": [refund("1")]})),
+    (PlaceBetsSchema(), sent({"bets": [bet("1", overdraw="3.00"), bet(2, 5)]})),
+    (SettleBetsSchema(), sent({"pools": [result("1"), result(2)]})),
+    (CancelBetsSchema(), sent({"pools": [refund("1")]})),
 ]
 
 

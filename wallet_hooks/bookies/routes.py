@@ -6,52 +6,54 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.bookies import schemas, service
 from wallet_hooks.bookies.models import BookieAccount
-from wallet_hooks.customers.callers import Caller, known_customer, managed_customer, managed_group, manages
+from wallet_hooks.customers.callers import known_customer, managed_customer, managed_group, manages
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import ApiCall, Office, V1Route
 from wallet_hooks.customers.routes import GROUP
 from wallet_hooks.customers.schemas import pair
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import ForbiddenError, NotFoundError
+from wallet_hooks.identity.sessions import Caller
+from wallet_hooks.v1 import ApiCall, V1Route
+from wallet_hooks.web.api import ApiContext
 
 
-def list_bookie_accounts(office: Office, call: ApiCall, username: str) -> list[dict[str, Any]]:
+def list_bookie_accounts(context: ApiContext, call: ApiCall, username: str) -> list[dict[str, Any]]:
     """The bookmaker accounts that a customer may use."""
-    with reading(office.engine) as session:
-        customer = known_customer(session, call.person, username)
-        shown = _may_view_accounts(session, call.person, customer.group_id)
-        accounts = service.accounts_of_customer(session, customer, env_tags=office.settings.env_tags)
+    with reading(context.engine) as session:
+        customer = known_customer(session, call.customer, username)
+        shown = _may_view_accounts(session, call.customer, customer.group_id)
+        accounts = service.accounts_of_customer(session, customer, env_tags=context.settings.env_tags)
         return [schemas.account_data(account, is_viewed=shown) for account in accounts]
 
 
-def preview_bookie_accounts(office: Office, call: ApiCall, username: str) -> list[dict[str, Any]]:
+def preview_bookie_accounts(context: ApiContext, call: ApiCall, username: str) -> list[dict[str, Any]]:
     """What tag rules would choose for a customer, account by account, with the rule that decided. Changes nothing."""
     rules = call.given["tag_rules"]
-    env_tags = call.given.get("env_tags", office.settings.env_tags)
-    with reading(office.engine) as session:
-        customer = managed_customer(session, call.person, username)
+    env_tags = call.given.get("env_tags", context.settings.env_tags)
+    with reading(context.engine) as session:
+        customer = managed_customer(session, call.customer, username)
         return [
             schemas.account_data(account, is_viewed=True) | choice._asdict()
             for account, choice in service.preview(session, customer, rules, env_tags=env_tags)
         ]
 
 
-def kick_balance(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
+def kick_balance(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
     """Ask the bookmaker for an account's balance, and keep it. The username is ignored, as the source says."""
     del username
-    with reading(office.engine) as session:
-        account = _usable_account(office, session, call.person, call.given["account_id"])
+    with reading(context.engine) as session:
+        account = _usable_account(context, session, call.customer, call.given["account_id"])
         adapter, asked = service.what_to_ask(account)
     balance = service.fetch_balance(adapter, asked)
-    with writing(office.engine) as session:
+    with writing(context.engine) as session:
         service.store_balance(session, account.id, balance, asked_at=call.now)
     return {"balance": pair(balance, asked.currency), "timestamp": call.now.isoformat()}
 
 
-def list_group_accounts(office: Office, call: ApiCall, group_id: int) -> list[dict[str, Any]]:
+def list_group_accounts(context: ApiContext, call: ApiCall, group_id: int) -> list[dict[str, Any]]:
     """All bookmaker accounts of a group that the caller manages."""
-    with reading(office.engine) as session:
-        group = managed_group(session, call.person, group_id)
+    with reading(context.engine) as session:
+        group = managed_group(session, call.customer, group_id)
         return [schemas.account_data(a, is_viewed=True) for a in service.accounts_of_group(session, group.id)]
 
 
@@ -64,13 +66,13 @@ ROUTES = (
 )
 
 
-def _usable_account(office: Office, session: Session, caller: Caller, account_id: int) -> BookieAccount:
+def _usable_account(context: ApiContext, session: Session, caller: Caller, account_id: int) -> BookieAccount:
     """An account of a group that the caller manages, or one that it may use and has the role to look into."""
     account = session.get(BookieAccount, account_id)
     if account is not None and manages(session, caller, account.group_id):
         return account
     customer = session.get_one(Customer, caller.id)
-    usable = service.accounts_of_customer(session, customer, env_tags=office.settings.env_tags)
+    usable = service.accounts_of_customer(session, customer, env_tags=context.settings.env_tags)
     if account not in usable:
         raise NotFoundError(f"no bookmaker account {account_id}")
     if "account_viewer" not in caller.roles:

@@ -9,45 +9,46 @@ from wallet_hooks.cashier import schemas, service
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.callers import managed_customer
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import ID, ApiCall, Office, V1Route
 from wallet_hooks.customers.service import own_amount
 from wallet_hooks.customers.usernames import has_username
 from wallet_hooks.database import locked, writing
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.api_tokens import TokenHolder
+from wallet_hooks.v1 import ID, ApiCall, V1Route
+from wallet_hooks.web.api import ApiContext
 
 _CASHIER, _FINANCE = "cashier", "finance"
 
 
-def deposit(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
+def deposit(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
     """Credit a customer whose account is open, at once or, reserved, when the payment provider confirms."""
-    return _move(office, call, username, service.DEPOSIT, in_two_steps=call.given.get("reserve", False))
+    return _move(context, call, username, service.DEPOSIT, in_two_steps=call.given.get("reserve", False))
 
 
-def confirm_deposit(office: Office, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
+def confirm_deposit(context: ApiContext, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
     """The money of a reserved deposit came: credit it. Again changes nothing. A closed account gets an exception."""
-    with writing(office.engine) as session:
+    with writing(context.engine) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
         payment = service.confirm(session, customer, payment_id, now=call.now)
         return schemas.payment_data(payment, status=payment.status)
 
 
-def fail_deposit(office: Office, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
+def fail_deposit(context: ApiContext, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
     """The money of a reserved deposit will not come: release it. Again changes nothing."""
-    with writing(office.engine) as session:
+    with writing(context.engine) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
         payment = service.fail(session, customer, payment_id, now=call.now)
         return schemas.payment_data(payment, status=payment.status)
 
 
-def withdraw(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
+def withdraw(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
     """Debit a customer, at most its own money: credit is for betting."""
-    return _move(office, call, username, service.WITHDRAWAL)
+    return _move(context, call, username, service.WITHDRAWAL)
 
 
-def adjust(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
+def adjust(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
     """Give to a customer, or take of its own money, with a reason; for finance."""
-    return _move(office, call, username, service.ADJUSTMENT, sign=-1 if call.given.get("take") else 1)
+    return _move(context, call, username, service.ADJUSTMENT, sign=-1 if call.given.get("take") else 1)
 
 
 _CUSTOMER = "/v1/customers/<username>"
@@ -69,12 +70,12 @@ ROUTES = (
 
 
 def _move(
-    office: Office, call: ApiCall, username: str, kind: str, *, in_two_steps: bool = False, sign: int = 1
+    context: ApiContext, call: ApiCall, username: str, kind: str, *, in_two_steps: bool = False, sign: int = 1
 ) -> dict[str, Any]:
     if call.key is None:
         raise RefusedError("idempotency_key_required", "a header Idempotency-Key is expected")
     role = _FINANCE if kind == service.ADJUSTMENT else _CASHIER
-    with writing(office.engine) as session:
+    with writing(context.engine) as session:
         customer = _locked_customer(session, call, username, role)
         movement = Movement(
             kind=kind,
@@ -94,7 +95,7 @@ def _move(
 def _locked_customer(session: Session, call: ApiCall, username: str, role: str) -> Customer:
     """The customer, for its group's managers and for holders of a token with the role in its brand."""
     if not isinstance(call.caller, TokenHolder):
-        return managed_customer(session, call.person, username, lock=True)
+        return managed_customer(session, call.customer, username, lock=True)
     query = select(Customer).where(has_username(username))
     customer = session.scalar(locked(query, Customer))
     if customer is None or not call.caller.may(role, customer.brand_id):
@@ -103,4 +104,4 @@ def _locked_customer(session: Session, call: ApiCall, username: str, role: str) 
 
 
 def _name(call: ApiCall) -> str:
-    return f"token {call.caller.name}" if isinstance(call.caller, TokenHolder) else call.person.username
+    return f"token {call.caller.name}" if isinstance(call.caller, TokenHolder) else call.customer.username

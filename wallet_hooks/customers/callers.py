@@ -1,11 +1,10 @@
-"""Who calls, and whom a caller may see and change.
+"""Authentication of customers, and which customers a caller may see and change.
 
-A caller sees itself and the customers of groups that it manages, and changes those of the groups. Whom it may not see
-does not exist for it.
+A caller sees itself and the customers of the groups that it manages, and may change the latter. A customer that it may
+not see is answered as if it did not exist.
 """
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Engine, Select, exists, or_, select
 from sqlalchemy.orm import Session
@@ -16,23 +15,15 @@ from wallet_hooks.database import locked, reading
 from wallet_hooks.errors import ForbiddenError, NotFoundError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.models import LoginSession
+from wallet_hooks.identity.sessions import Caller
 
 
-class Caller(NamedTuple):
-    """A customer with a session."""
-
-    id: int
-    brand_id: int
-    username: str
-    roles: frozenset[str]
-
-
-def authenticate(
+def find_login(
     engine: Engine, token: str, *, now: datetime, idle: timedelta
 ) -> tuple[Caller, LoginSession] | tuple[None, None]:
-    """Whose session it is; nobody's where it ran out, or where its customer may not log in any more.
+    """Return the caller and the login session of a token, and record its use.
 
-    That the session is in use is remembered.
+    (None, None) where the session is unknown or has ended, or where its customer may not log in any more.
     """
     with reading(engine) as session:
         found = sessions.find(session, token, now=now, idle=idle)
@@ -48,36 +39,36 @@ def may_log_in(customer: Customer, *, now: datetime) -> bool:
 
 
 def known_customer(session: Session, caller: Caller, username: str) -> Customer:
-    """A customer whom the caller may see. Raises NotFoundError for any other, there or not."""
+    """Return a customer that the caller may see. Raises NotFoundError for any other, whether it exists or not."""
     is_known = or_(Customer.id == caller.id, _managed_by(caller))
     return _one(session, select(Customer).where(is_known, has_username(username)), username)
 
 
 def managed_customer(session: Session, caller: Caller, username: str, *, lock: bool = False) -> Customer:
-    """A customer whom the caller may change.
+    """Return a customer that the caller may change.
 
-    Raises NotFoundError for one whom it may not see, ForbiddenError for itself, and for one who manages what the
-    caller does not: nobody raises his own limits, or gets by another manager's password where he may not go himself.
+    Raises NotFoundError for one that it may not see, and ForbiddenError for the caller itself (nobody raises their own
+    limits) and for a manager of groups that the caller does not manage (whose password would give access to them).
     """
     if folded(username) == folded(caller.username):
-        raise ForbiddenError("this is for another manager of the customer's group")
+        raise ForbiddenError("only another manager of the customer's group may change this")
     query = select(Customer).where(_managed_by(caller), has_username(username))
     if lock:
         query = locked(query, Customer)
     customer = _one(session, query, username)
     theirs = set(managed_groups(session, customer.id))
     if not theirs <= set(managed_groups(session, caller.id)):
-        raise ForbiddenError("the customer manages groups that you do not")
+        raise ForbiddenError("the customer manages groups that you do not manage")
     return customer
 
 
 def managed_groups(session: Session, customer_id: int) -> list[int]:
-    """The ids of the groups that somebody manages."""
+    """Return the ids of the groups that a customer manages."""
     return list(session.scalars(select(GroupManager.group_id).where(GroupManager.customer_id == customer_id)))
 
 
 def managed_group(session: Session, caller: Caller, group_id: int) -> Group:
-    """A group that the caller manages. Raises ForbiddenError for any other, there or not."""
+    """Return a group that the caller manages. Raises ForbiddenError for any other, whether it exists or not."""
     query = select(Group).join(GroupManager, GroupManager.group_id == Group.id)
     group = session.scalar(query.where(Group.id == group_id, GroupManager.customer_id == caller.id))
     if group is None:

@@ -9,6 +9,7 @@ from itertools import groupby, islice
 from typing import Any, TextIO
 
 import click
+from marshmallow import ValidationError
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,7 @@ from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.groups import group_by_name
 from wallet_hooks.customers.models import ROLES, Customer, Group
 from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers, customer_by_uid
+from wallet_hooks.customers.schemas import DisplayName, ShortName
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
 from wallet_hooks.database import reading, refresh_statistics, writing
 from wallet_hooks.errors import RefusedError, WalletHooksError
@@ -27,29 +29,32 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
+from wallet_hooks.options import FieldType
+from wallet_hooks.web.shapes import Identifier, Text
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
 _BATCH = 1000
+_UID, _USERNAME = Identifier(), ShortName()
 
 
 @click.group()
 def customer() -> None:
-    """Customers and what they may spend."""  # `customer show` is in limits/commands.py: it shows limits as well
+    """Customers, their limits and their money."""  # `customer show` is in limits/commands.py: it shows limits as well
 
 
 @customer.command()
 @click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--uid", required=True, help="The customer's id at the operator.")
-@click.option("--username", required=True)
+@click.option("--uid", required=True, type=FieldType(Identifier()), help="The customer's id at the operator.")
+@click.option("--username", required=True, type=FieldType(ShortName()))
 @click.option("--currency", required=True, help="ISO 4217 code.")
 @click.option("--credit-limit", default="0", show_default=True, help="Decimal amount in the currency.")
 @click.option("--max-stake-per-event", help="Decimal amount: the most that may be open on one coupon.")
 @click.option(
     "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable. Without bet_placer: no bets."
 )
-@click.option("--name", default="", help="Display name.")
+@click.option("--name", default="", type=FieldType(DisplayName()), help="Display name.")
 @click.option("--group", "group_name", help="The group that it belongs to.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input; it is kept as a hash.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input; a hash is stored.")
 @click.option("--inactive", is_flag=True)
 @click.option("--locked", is_flag=True)
 @click.option("--expires-at", type=click.DateTime(), help="UTC; no bets from then on.")
@@ -96,13 +101,13 @@ class _InstantOrNone(click.DateTime):
 @customer.command()
 @click.option("--brand", "client", required=True)
 @click.option("--uid", required=True)
-@click.option("--username")
-@click.option("--name", help="Display name.")
+@click.option("--username", type=FieldType(ShortName()))
+@click.option("--name", type=FieldType(DisplayName()), help="Display name.")
 @click.option("--credit-limit", help="Decimal amount in the customer's currency.")
-@click.option("--comment", help="Kept with the change of the credit limit.")
+@click.option("--comment", help="Stored with the change of the credit limit.")
 @click.option("--max-stake-per-event", help="Decimal amount, or none.")
 @click.option("--commission-rate", metavar="PERCENT", help="Of net winnings, for stakes from --commission-from on.")
-@click.option("--commission-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: today where the brand is.")
+@click.option("--commission-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: today in the brand's time zone.")
 @click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable: exactly these.")
 @click.option("--active/--inactive", default=None)
 @click.option("--lock/--unlock", "locked", default=None)
@@ -111,9 +116,9 @@ class _InstantOrNone(click.DateTime):
 @click.option("--password-stdin", is_flag=True, help="Read a new password; ends the customer's sessions.")
 @click.pass_obj
 def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **options: Any) -> None:
-    """Change a customer. The next bet sees it."""
+    """Change a customer. The next bet uses the new values."""
     if options["commission_from"] is not None and options["commission_rate"] is None:
-        raise click.UsageError("--commission-from: goes with --commission-rate")
+        raise click.UsageError("--commission-from: only together with --commission-rate")
     hashed = hash_password(sys.stdin.readline().rstrip("\r\n")) if password_stdin else None
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
@@ -123,7 +128,7 @@ def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **opt
         if options["group_name"] is not None:
             given["group_id"] = group_by_name(session, brand=brand, name=options["group_name"]).id
         if not given:
-            raise click.UsageError("nothing to change was given")
+            raise click.UsageError("no change given: at least one option is expected")
         change_customer(session, found, given, by="operator", now=clock.now())
     click.echo(f"customer {uid} of {client} changed")
 
@@ -173,18 +178,18 @@ def credit_history(engine: Engine, client: str, uid: str, as_json: bool) -> None
         rows,
         as_json=as_json,
         line=lambda row: f"{row['timestamp']}  {row['amount']:>20} {row['currency']}  {row['by']}  {row['comment']}",
-        empty="no credit limit was ever set",
+        empty="no credit limits",
     )
 
 
 @click.group()
 def group() -> None:
-    """Groups of customers, and who manages them."""
+    """Groups of customers and their managers."""
 
 
 @group.command("add")
 @click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--name", required=True)
+@click.option("--name", required=True, type=FieldType(ShortName()))
 @click.option("--manager", "managers", multiple=True, help="Username of a customer of the brand; repeatable.")
 @click.pass_obj
 def add_group(engine: Engine, client: str, name: str, managers: tuple[str, ...]) -> None:
@@ -219,11 +224,11 @@ def list_groups(engine: Engine, as_json: bool) -> None:
 @group.command("manager")
 @click.option("--brand", "client", required=True)
 @click.option("--name", required=True, help="The group's name.")
-@click.option("--username", required=True)
-@click.option("--remove", is_flag=True, help="Take the group from the manager.")
+@click.option("--username", required=True, type=FieldType(ShortName()))
+@click.option("--remove", is_flag=True, help="Remove the manager from the group.")
 @click.pass_obj
 def manager(engine: Engine, client: str, name: str, username: str, remove: bool) -> None:
-    """Let a customer manage a group, or no longer."""
+    """Add a manager to a group, or remove one."""
     with writing(engine) as session:
         found = group_by_name(session, brand=brand_by_client(session, client), name=name)
         if remove:
@@ -244,7 +249,7 @@ def import_(engine: Engine, file: TextIO) -> None:
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line 1: {error}") from None
     if columns != set(_IMPORT_COLUMNS):
-        raise click.UsageError(f"the first line names the columns {','.join(_IMPORT_COLUMNS)}")
+        raise click.UsageError(f"the first line must name the columns {','.join(_IMPORT_COLUMNS)}")
     count = 0
     try:
         with writing(engine) as session:
@@ -287,12 +292,19 @@ def _read_row(row: dict[str, str]) -> NewCustomer:
         raise RefusedError("columns", f"{len(_IMPORT_COLUMNS)} columns are expected")
     currency = row["currency"]
     return NewCustomer(
-        uid=row["uid"],
-        username=row["username"],
+        uid=_read(_UID, row, "uid"),
+        username=_read(_USERNAME, row, "username"),
         currency=currency,
         balance=money.parse_amount(row["balance"] or "0", currency),
         credit_limit=money.parse_limit(row["credit_limit"] or "0", currency),
     )
+
+
+def _read(field: Text, row: dict[str, str], column: str) -> str:
+    try:
+        return str(field.deserialize(row[column]))
+    except ValidationError as error:
+        raise RefusedError("bad_value", f"{column} {row[column]!r}: {error.messages[0]}") from None
 
 
 def _batches(rows: Iterable[tuple[str, NewCustomer]]) -> Iterator[tuple[str, Sequence[NewCustomer]]]:

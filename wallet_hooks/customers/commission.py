@@ -1,6 +1,6 @@
-"""Commission rates: percent of net winnings, each from a day on (seeds/000). Pure.
+"""Commission rates: percent of net winnings, each from a day on (docs/protocols/customers.md). Pure.
 
-A schedule is kept on the customer's row, so that whoever locks the customer reads the rates that are in force.
+A schedule is stored in the customer's row, so that it is read under the customer's lock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,26 +21,26 @@ def schedule_of(pairs: Iterable[Sequence[str]]) -> Schedule:
 
 
 def pairs_of(schedule: Schedule) -> list[list[str]]:
-    """A schedule as JSON has it."""
+    """Return a schedule as lists for JSON."""
     return [[day.isoformat(), rate] for day, rate in sorted(schedule)]
 
 
 def parse_percent(text: str) -> str:
     """A rate of 0 to 100 percent with up to 6 decimals, as a plain decimal. Raises RefusedError."""
     if len(text) > 40:
-        raise RefusedError("bad_rate", "a rate has at most 40 characters")
+        raise RefusedError("bad_rate", "commission rate: at most 40 characters")
     try:
         rate = Decimal(text)
     except ArithmeticError:
-        raise RefusedError("bad_rate", "a rate is a number") from None
+        raise RefusedError("bad_rate", "commission rate: a number is expected") from None
     exponent = rate.as_tuple().exponent
     if not rate.is_finite() or not 0 <= rate <= 100 or (isinstance(exponent, int) and exponent < -_MAX_DECIMALS):
-        raise RefusedError("bad_rate", f"a rate is 0 to 100 percent with up to {_MAX_DECIMALS} decimals")
+        raise RefusedError("bad_rate", f"commission rate: 0 to 100 percent with up to {_MAX_DECIMALS} decimals")
     return f"{abs(rate):f}"
 
 
 def with_rate(schedule: Schedule, *, date_from: date, rate: str) -> Schedule:
-    """The schedule with one more rate; one of the same day is replaced. Raises RefusedError where it gets too long."""
+    """Return the schedule with a rate added or replaced for its day. Raises RefusedError where it has too many."""
     changed = {**dict(schedule), date_from: rate}
     if len(changed) > _MAX_RATES:
         raise RefusedError("bad_rate", f"a customer has at most {_MAX_RATES} commission rates")
@@ -48,7 +48,7 @@ def with_rate(schedule: Schedule, *, date_from: date, rate: str) -> Schedule:
 
 
 def rate_on(schedule: Schedule, day: date) -> tuple[date, str] | None:
-    """The rate in force on a day, with the day that it came into force; None before the first."""
+    """Return the rate in force on a day with its first day; None before the first rate."""
     in_force = None
     for since, rate in schedule:
         if since > day:
@@ -58,7 +58,7 @@ def rate_on(schedule: Schedule, day: date) -> tuple[date, str] | None:
 
 
 def commission_due(net_winnings: int, percent: str | None) -> int:
-    """Commission on net winnings in minor units, halves to the even unit; losses owe none."""
+    """Return the commission on net winnings in minor units, rounded half to even; 0 on losses."""
     if percent is None or net_winnings <= 0:
         return 0
     with localcontext(prec=60):

@@ -1,4 +1,4 @@
-"""Credit limits, and every change that was made to one."""
+"""Credit limits and their history."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from wallet_hooks.customers.models import CreditLimitChange, Customer
 def set_credit_limit(
     session: Session, customer: Customer, amount: int, *, comment: str, by: str, now: datetime
 ) -> None:
-    """Set what a customer may owe, in minor units of its currency, and keep who did it and why.
+    """Set a customer's credit limit, in minor units of its currency, and record who set it and why.
 
-    The caller holds the customer's lock. Below what is used it stops new bets, and nothing else.
+    The caller holds the customer's lock. A limit below the credit in use only stops new bets.
     """
     customer.credit_limit = amount
     session.add(
@@ -29,6 +29,6 @@ def set_credit_limit(
 
 
 def credit_limit_changes(session: Session, customer: Customer) -> list[CreditLimitChange]:
-    """Oldest first."""
+    """Return the changes, oldest first."""
     query = select(CreditLimitChange).where(CreditLimitChange.customer_id == customer.id)
     return list(session.scalars(query.order_by(CreditLimitChange.id)))

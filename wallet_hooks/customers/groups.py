@@ -1,4 +1,4 @@
-"""Groups of customers, and who manages them."""
+"""Groups of customers and their managers."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,9 +13,9 @@ from wallet_hooks.identity.models import Brand
 
 
 def create_group(session: Session, *, brand_id: int, name: str, managers: Iterable[Customer], now: datetime) -> Group:
-    """Raises ConflictError where the brand has a group of this name, RefusedError for a bad name or manager."""
-    if not 0 < len(name) <= 64 or not name.isprintable() or name != name.strip():
-        what = "a group's name has 1 to 64 printable characters, no white space at its ends"
+    """Create a group. Raises ConflictError where the name is taken, RefusedError for a bad name or manager."""
+    if not name.isprintable() or name != name.strip():
+        what = "printable characters are expected, no white space at the ends"
         raise RefusedError("bad_name", f"name {name!r}: {what}")
     if session.scalar(select(Group.id).where(Group.brand_id == brand_id, Group.name == name)) is not None:
         raise ConflictError(f"a group {name!r} exists already")
@@ -28,41 +28,43 @@ def create_group(session: Session, *, brand_id: int, name: str, managers: Iterab
 
 
 def add_manager(session: Session, group: Group, customer: Customer) -> None:
-    """Let a customer of the same brand manage the group; once is enough. Raises RefusedError for another brand's."""
+    """Let a customer of the same brand manage the group; repeating it changes nothing.
+
+    Raises RefusedError for another brand's customer.
+    """
     if customer.brand_id != group.brand_id:
-        raise RefusedError("other_brand", "a manager is a customer of the group's brand")
+        raise RefusedError("other_brand", "a manager must be a customer of the group's brand")
     session.merge(GroupManager(group_id=group.id, customer_id=customer.id))
     session.flush()
 
 
 def remove_manager(session: Session, group: Group, username: str) -> None:
-    """Take a group from a manager. Raises NotFoundError where nobody of this name manages it, RefusedError where
-    nobody would be left to."""
+    """Remove a manager. Raises NotFoundError where this is no manager of the group, RefusedError for the last one."""
     session.execute(select(Group.id).where(Group.id == group.id).with_for_update())
     managers = [folded(manager) for manager in managers_of(session, group)]
     if folded(username) not in managers:
         raise NotFoundError(f"no manager {username!r} of this group")
     if len(managers) == 1:
-        raise RefusedError("last_manager", "a group keeps one manager")
+        raise RefusedError("last_manager", "the last manager of a group cannot be removed")
     customer = customer_by_username(session, username)
     own = (GroupManager.group_id == group.id, GroupManager.customer_id == customer.id)
     session.execute(delete(GroupManager).where(*own))
 
 
 def managers_of(session: Session, group: Group) -> list[str]:
-    """The usernames of a group's managers."""
+    """Return the usernames of a group's managers."""
     query = select(Customer.username).join(GroupManager, GroupManager.customer_id == Customer.id)
     return list(session.scalars(query.where(GroupManager.group_id == group.id).order_by(Customer.username)))
 
 
 def managers_among(session: Session, customers: Iterable[Customer]) -> set[int]:
-    """The ids of those who manage a group."""
+    """Return the ids of those customers that manage a group."""
     ids = [customer.id for customer in customers]
     return set(session.scalars(select(GroupManager.customer_id).where(GroupManager.customer_id.in_(ids))))
 
 
 def group_by_name(session: Session, *, brand: Brand, name: str) -> Group:
-    """Raises NotFoundError."""
+    """Return a brand's group. Raises NotFoundError."""
     group = session.scalar(select(Group).where(Group.brand_id == brand.id, Group.name == name))
     if group is None:
         raise NotFoundError(f"no group {name!r} of brand {brand.client!r}")
@@ -70,7 +72,7 @@ def group_by_name(session: Session, *, brand: Brand, name: str) -> Group:
 
 
 def customer_by_username(session: Session, username: str) -> Customer:
-    """The customer of a username, in whatever case. Raises NotFoundError."""
+    """Return the customer of a username, in any case. Raises NotFoundError."""
     customer = session.scalar(select(Customer).where(has_username(username)))
     if customer is None:
         raise NotFoundError(f"no customer {username!r}")

@@ -1,4 +1,4 @@
-"""Logging in: no difference between an unknown user and a wrong password, and five failures lock the login."""
+"""Logging in. Unknown users and wrong passwords are answered alike; five failures lock the login."""
 
 from datetime import date, datetime, timedelta
 
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.login_lock import count_failure, is_login_locked, unlock_login
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.play_sessions import remember_login
+from wallet_hooks.customers.play_sessions import record_login
 from wallet_hooks.customers.usernames import has_username
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import UnauthenticatedError
@@ -19,13 +19,13 @@ from wallet_hooks.identity.passwords import is_password
 def log_in(engine: Engine, *, username: str, password: str, source: str, now: datetime, idle: timedelta) -> str:
     """Begin a session and return its token.
 
-    Raises UnauthenticatedError, the same for whatever stands against it, so that nobody learns from it which
-    usernames exist or whether a guess at a locked customer was right; TryAgainError under a storm of logins.
+    Raises UnauthenticatedError, the same for every reason, so that it does not reveal which usernames exist or whether
+    a guessed password of a locked customer was right; TryAgainError when too many logins wait.
     """
     with reading(engine) as session:
         query = select(Customer.id, Customer.password_hash).where(has_username(username))
         found = session.execute(query).one_or_none()
-    # Checked between two transactions, because it takes long; what became of the customer meanwhile is read again.
+    # Checked between two transactions, because it is slow; the customer is read again afterwards.
     is_right = is_password(password, found.password_hash if found else None)
     with writing(engine) as session:
         token = None
@@ -36,7 +36,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
             customer = session.scalars(locked(own, Customer)).one()
             is_right = is_right and customer.password_hash == found.password_hash
             if _admit(customer, is_right=is_right, now=now):
-                remember_login(session, customer, now=now)
+                record_login(session, customer, now=now)
                 token = sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)
     if token is None:
         raise UnauthenticatedError("username or password is wrong, or the account is closed")
@@ -44,7 +44,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
 
 
 def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:
-    """Count a failure, or let the customer in: under its lock, so that parallel guesses count one by one."""
+    """Count a failure, or accept the login; under the customer's lock, so that parallel guesses are all counted."""
     if not is_right or is_login_locked(customer, now=now):
         count_failure(customer, now=now)
         return False
@@ -55,7 +55,7 @@ def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:
 
 
 def _count_unknown(session: Session, day: date) -> None:
-    """A write of the same weight as a known customer's: without it the time would tell them apart."""
+    """Write as much as for a known customer, so that the response time does not reveal which usernames exist."""
     counted = text(
         "INSERT INTO unknown_login (day, failures) VALUES (:day, 1)"
         " ON CONFLICT (day) DO UPDATE SET failures = unknown_login.failures + 1"

@@ -1,7 +1,7 @@
-"""The lock that wrong passwords put on a login: for a while it stops new sessions, and nothing else. Pure.
+"""The lock of a login after wrong passwords: it stops new sessions for a while, and nothing else. Pure.
 
-Sessions that are open and bets go on, so that a stranger who knows a username cannot stop a player; what stops those
-too is `Customer.locked`, which a manager sets.
+Open sessions and bets continue, so that an attacker who knows a username cannot stop a customer from betting.
+`Customer.locked`, which a manager sets, stops those too.
 """
 
 from datetime import datetime, timedelta
@@ -21,12 +21,12 @@ def is_login_locked(customer: Customer, *, now: datetime) -> bool:
 def count_failure(customer: Customer, *, now: datetime) -> None:
     """Count a login that failed; the fifth one locks the login, for twice as long each time until one succeeds.
 
-    Further ones while it is locked make the lock no longer. The caller holds the customer's lock.
+    Failures during a lock do not extend it. The caller holds the customer's lock.
     """
     if not is_login_locked(customer, now=now) and customer.login_locked_until is not None:
         customer.login_locked_until, customer.failed_logins = None, 0
     customer.failed_logins += 1
-    # Who has no password cannot be guessed.
+    # Without a password there is nothing to guess.
     is_guessable = customer.password_hash is not None
     if is_guessable and customer.login_locked_until is None and customer.failed_logins >= MAX_FAILURES:
         doublings = min(customer.login_locks, 10)
@@ -35,7 +35,7 @@ def count_failure(customer: Customer, *, now: datetime) -> None:
 
 
 def unlock_login(customer: Customer) -> None:
-    """Forget the failures and the locks that came of them."""
+    """Reset the failures and their locks."""
     customer.failed_logins = customer.login_locks = 0
     customer.login_locked_until = None
 

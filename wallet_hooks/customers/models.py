@@ -1,4 +1,4 @@
-"""Customers: people and their logins. `Account` alone means an account of the ledger."""
+"""Customers, their groups, and the history of their credit limits."""
 
 from datetime import datetime
 from typing import Any
@@ -41,12 +41,12 @@ class _ScheduleJSON(TypeDecorator[Schedule]):
 class Customer(Base):
     """A customer of one brand. Limits are minor units of the customer's currency.
 
-    `commission_rates` is a schedule (see `commission.py`); `limited` says whether there are limits to look for. For
+    `commission_rates` is a schedule (see `commission.py`); `limited`: whether any limit may bind. For
     `session_began_at` and `session_bet_at` see `play_sessions.py`.
-    `locked` is set by a manager and stops sessions and bets. Wrong passwords lock the login alone (`login_lock.py`):
-    `failed_logins` since the last success or lock, `login_locks` in a row, the last one until `login_locked_until`.
+    `locked` is set by a manager and stops sessions and bets. Wrong passwords lock only the login (`login_lock.py`):
+    `failed_logins` since the last success or lock, `login_locks` in a row, the last until `login_locked_until`.
 
-    The row is also the lock: whoever moves the customer's money or changes what it may spend holds it.
+    The row is also the lock under which the customer's money is moved and its limits are changed.
     """
 
     __tablename__ = "customer"
@@ -84,7 +84,7 @@ class Customer(Base):
 
 
 class Group(Base):
-    """Customers of one brand that are looked after together."""
+    """Customers of one brand with the same managers."""
 
     __tablename__ = "customer_group"
     __table_args__ = (UniqueConstraint("brand_id", "name"),)
@@ -96,7 +96,7 @@ class Group(Base):
 
 
 class GroupManager(Base):
-    """A customer who looks after a group: it sees and changes the group's customers."""
+    """A manager of a group: a customer that may see and change the group's customers."""
 
     __tablename__ = "group_manager"
     __table_args__ = (Index(None, "customer_id"),)

@@ -22,12 +22,12 @@ from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import stake_instants
 
-# A session as long as this is over under any time limit; when exactly it began no longer matters.
+# A longer session exceeds every time limit, so its exact beginning does not matter.
 _LOOK_BACK = timedelta(days=7)
 
 
 class PlaySession(NamedTuple):
-    """What a customer's row says of its play session, and since when there is the customer."""
+    """The columns of a customer about its play session, and when the customer was created."""
 
     id: int
     created_at: datetime
@@ -36,7 +36,7 @@ class PlaySession(NamedTuple):
     session_bet_at: datetime | None
 
     def begins(self, *, gap: timedelta, now: datetime) -> datetime:
-        """When the session began that a bet of now is in: now where it begins one."""
+        """Return when the play session of a bet placed now began; `now` where the bet begins one."""
         if self.last_login_at is not None:
             return self.session_began_at or self.last_login_at
         if self.session_began_at is None or self.session_bet_at is None or now - self.session_bet_at >= gap:
@@ -45,14 +45,14 @@ class PlaySession(NamedTuple):
 
 
 class PlaySessionRow(NamedTuple):
-    """A play session that a bet goes on with, of a customer (`id`) for whom no login is known."""
+    """The play session that a bet continues, of a customer (`id`) without a known login."""
 
     id: int
     session_began_at: datetime
     session_bet_at: datetime
 
 
-_asked = RowSet("asked", Customer.id)
+_asked = RowSet("requested", Customer.id)
 PLAY_SESSIONS = finding(_asked, Customer, PlaySession)
 _kept = RowSet.of("kept", Customer, PlaySessionRow)
 _KEEP_PLAY_SESSIONS: BulkStatement[Any] = BulkStatement(
@@ -66,17 +66,17 @@ _KEEP_PLAY_SESSIONS: BulkStatement[Any] = BulkStatement(
 
 
 def play_session_of(customer: Customer) -> PlaySession:
-    """The facts of a row that was read as a model."""
+    """Return the play session of a customer that was read as a model."""
     return PlaySession(*(getattr(customer, name) for name in PlaySession._fields))
 
 
 def add_play_sessions(writes: Writes, sessions_: Iterable[PlaySessionRow]) -> None:
-    """Keep the sessions of customers whose bets were taken."""
+    """Store the play sessions of customers whose bets were taken."""
     writes.add(_KEEP_PLAY_SESSIONS(list(sessions_)))
 
 
-def remember_login(session: Session, customer: Customer, *, now: datetime) -> None:
-    """Go on with the play session of a customer who logs in, or begin one. The caller holds the customer's lock."""
+def record_login(session: Session, customer: Customer, *, now: datetime) -> None:
+    """Continue or begin the play session of a customer who logs in. The caller holds the customer's lock."""
     gap = policy_of(brand_by_id(session, customer.brand_id).policy).session_gap
     is_first = customer.last_login_at is None
     last_bet = customer.session_bet_at if is_first else next(_stakes(session, customer), None)
@@ -87,8 +87,8 @@ def remember_login(session: Session, customer: Customer, *, now: datetime) -> No
     customer.last_login_at, customer.session_bet_at = now, None
 
 
-def remember_bets(session: Session, customer: Customer, *, gap: timedelta, now: datetime) -> None:
-    """Find the play session of a customer without a login, before a time limit binds it. It is locked by the caller."""
+def record_bets(session: Session, customer: Customer, *, gap: timedelta, now: datetime) -> None:
+    """Store the play session of a customer without a login, before a time limit binds. The caller holds its lock."""
     if customer.last_login_at is None:
         began, last = _session_of_bets(session, customer, gap=gap, now=now)
         customer.session_began_at, customer.session_bet_at = began, last
@@ -97,7 +97,7 @@ def remember_bets(session: Session, customer: Customer, *, gap: timedelta, now: 
 def _session_of_bets(
     session: Session, customer: Customer, *, gap: timedelta, now: datetime
 ) -> tuple[datetime | None, datetime | None]:
-    """When the newest session of bets began, and its last bet; None for both where there was no bet."""
+    """Return when the newest session of bets began and its last bet; (None, None) without bets."""
     bets = _stakes(session, customer)
     began = last = next(bets, None)
     for bet in bets:

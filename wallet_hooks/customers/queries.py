@@ -1,4 +1,4 @@
-"""Reading customers."""
+"""Read customers."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -7,20 +7,21 @@ from typing import NamedTuple
 from sqlalchemy import String, cast, func, or_, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.customers.callers import Caller, managed_groups
+from wallet_hooks.customers.callers import managed_groups
 from wallet_hooks.customers.commission import Schedule
 from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.database import locked
 from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account
 from wallet_hooks.ledger.queries import HELD_COLUMNS, HeldAccountRow, balances_of
 
 
 class CustomerFacts(NamedTuple):
-    """What decides whether a customer may bet. Limits in minor units of `currency`."""
+    """The columns of a customer that decide whether it may bet. Limits in minor units of `currency`."""
 
     id: int
     brand_id: int
@@ -36,9 +37,9 @@ class CustomerFacts(NamedTuple):
     limited: bool = False
 
 
-_users = RowSet("asked", Customer.brand_id, Customer.uid)
+_users = RowSet("requested", Customer.brand_id, Customer.uid)
 _is_user = _users.matches(Customer)
-# Rows are locked in id order, so that no two groups wait for each other; what they hold is read after the lock.
+# Rows are locked in id order, so that two groups cannot deadlock; balances are read after the lock.
 LOCK_CUSTOMERS = BulkStatement(
     _users,
     lambda _: (
@@ -59,14 +60,14 @@ ACCOUNTS_OF_CUSTOMERS = BulkStatement(
 
 
 def facts_of(customer: Customer) -> CustomerFacts:
-    """The facts of a row that was read as a model."""
+    """Return the facts of a customer that was read as a model."""
     return CustomerFacts(*(getattr(customer, name) for name in CustomerFacts._fields))
 
 
 def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = False) -> tuple[Customer, Brand]:
-    """A customer and its brand, by the names that a provider uses. Raises NotFoundError."""
+    """Return a customer and its brand by their ids at the providers. Raises NotFoundError."""
     if not (client + uid).isprintable():
-        raise NotFoundError("no customer has such a name")
+        raise NotFoundError("no customer has this name")
     query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
     query = query.where(Brand.client == client, Customer.uid == uid)
     if lock:
@@ -78,7 +79,7 @@ def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = Fal
 
 
 class Listing(NamedTuple):
-    """Which customers are listed, of those whom the caller may see: `ids` None for all, those after an id."""
+    """Which customers to list, of those that the caller may see: all where `ids` is None, from `after` on."""
 
     caller: Caller
     with_inactive: bool
@@ -87,8 +88,8 @@ class Listing(NamedTuple):
 
 
 def listed(session: Session, wanted: Listing, *, batch: int) -> Iterator[list[Customer]]:
-    """The customers in id order, in batches: neither the first nor the last one costs more than the others."""
-    # Groups by their ids, and oneself: an index finds either, but nothing finds a subquery's `or`.
+    """Yield the customers in id order, in batches; every batch costs the same."""
+    # Group ids as values instead of a subquery, so that both sides of the `or` use an index.
     group_ids = managed_groups(session, wanted.caller.id)
     mine = Customer.id == wanted.caller.id
     own = or_(mine, Customer.group_id.in_(group_ids)) if group_ids else mine
@@ -104,7 +105,7 @@ def listed(session: Session, wanted: Listing, *, batch: int) -> Iterator[list[Cu
 
 
 class GroupTotals(NamedTuple):
-    """What the customers of a group have and may owe, in minor units by currency."""
+    """Balances and credit limits of a group's customers, in minor units by currency."""
 
     customers: int
     balances: dict[str, int]
@@ -112,7 +113,7 @@ class GroupTotals(NamedTuple):
 
 
 def group_totals(session: Session, *, manager_id: int) -> Iterator[tuple[Group, str, GroupTotals]]:
-    """The groups that somebody manages, each with its brand's currency."""
+    """Yield the groups that a customer manages, each with its brand's currency and totals."""
     own = select(Group, Brand.currency).join(Brand, Brand.id == Group.brand_id)
     own = own.join(GroupManager, GroupManager.group_id == Group.id).where(GroupManager.customer_id == manager_id)
     for group, currency in session.execute(own.order_by(Group.id)):
@@ -122,7 +123,7 @@ def group_totals(session: Session, *, manager_id: int) -> Iterator[tuple[Group, 
         balances = balances.where(Customer.group_id == group.id, Account.name == wallet)
         sums = session.execute(balances.group_by(Account.currency))
         totals = GroupTotals(0, {code: -int(balance or 0) for code, balance in sums}, {})
-        # Summed here: SQLite would add amounts of this width as floats.
+        # Summed in Python: SQLite would add amounts of this size as floats.
         for code, limit, count in session.execute(limits.group_by(Customer.currency, Customer.credit_limit)):
             totals.credit_limits[code] = totals.credit_limits.get(code, 0) + limit * count
             totals = totals._replace(customers=totals.customers + count)
@@ -130,7 +131,7 @@ def group_totals(session: Session, *, manager_id: int) -> Iterator[tuple[Group, 
 
 
 class CustomerBalances(NamedTuple):
-    """A customer's money, in minor units of its currency. `open_stakes_abroad` has the stakes in other currencies."""
+    """A customer's money, in minor units of its currency. `open_stakes_abroad`: stakes in other currencies."""
 
     balance: int
     available: int
@@ -139,7 +140,7 @@ class CustomerBalances(NamedTuple):
 
 
 def balances_of_customers(session: Session, customers: Sequence[Customer]) -> dict[int, CustomerBalances]:
-    """The customers' money by customer id."""
+    """Return the customers' money by customer id."""
     balances = balances_of(session, holder_ids=[customer.id for customer in customers])
     abroad: dict[int, dict[str, int]] = {customer.id: {} for customer in customers}
     home = {customer.id: customer.currency for customer in customers}

@@ -1,4 +1,4 @@
-"""The customers' calls (seeds/000), with the sessions and groups that they presuppose."""
+"""Login sessions, customers and groups over HTTP (docs/protocols/customers.md)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers import groups, schemas
 from wallet_hooks.customers.callers import (
-    authenticate,
+    find_login,
     known_customer,
     managed_customer,
     managed_group,
@@ -19,7 +19,6 @@ from wallet_hooks.customers.callers import (
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.login import log_in
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import ID, ApiCall, ListPage, Office, V1Route
 from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, own_amount
 from wallet_hooks.customers.standing import betting_refusal
@@ -31,100 +30,111 @@ from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country
 from wallet_hooks.identity.directory import BrandFacts, brand_by_id, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
+from wallet_hooks.identity.sessions import Caller
+from wallet_hooks.v1 import ID, ApiCall, ListPage, V1Route
+from wallet_hooks.web.api import ApiContext
 
 _MAX_PAGE = 1000
 
 
-def begin_session(office: Office, call: ApiCall) -> str:
-    """Log in. The answer is the token that goes into the header Session."""
+def authenticate(context: ApiContext, token: str, now: datetime) -> Caller:
+    """Return whose login session the token is, and record its use. Raises UnauthenticatedError."""
+    caller, _ = find_login(context.engine, token, now=now, idle=context.session_idle)
+    if caller is None:
+        raise UnauthenticatedError("a header Session with the token of a login session is expected")
+    return caller
+
+
+def begin_session(context: ApiContext, call: ApiCall) -> str:
+    """Log in. Returns the token for the header Session."""
     source = str(call.source.address or "")
-    return log_in(office.engine, **call.given, source=source, now=call.now, idle=office.session_idle)
+    return log_in(context.engine, **call.given, source=source, now=call.now, idle=context.session_idle)
 
 
-def show_session(office: Office, call: ApiCall, token: str) -> dict[str, Any]:
-    """Whose session it is, and how long it lives if it is not used."""
-    caller, found = authenticate(office.engine, token, now=call.now, idle=office.session_idle)
+def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, Any]:
+    """Return whose session it is, and when it ends if it is not used."""
+    caller, found = find_login(context.engine, token, now=call.now, idle=context.session_idle)
     if caller is None or found is None:
         raise UnauthenticatedError("the session is unknown or over")
     return {
         "username": caller.username,
         "customer_id": caller.id,
         "created_at": found.created_at.isoformat(),
-        "expires_at": (found.used_at + office.session_idle).isoformat(),
+        "expires_at": (found.used_at + context.session_idle).isoformat(),
     }
 
 
-def end_session(office: Office, call: ApiCall, token: str) -> None:
+def end_session(context: ApiContext, call: ApiCall, token: str) -> None:
     """Log out."""
-    with writing(office.engine) as session:
-        if sessions.find(session, token, now=call.now, idle=office.session_idle) is None:
+    with writing(context.engine) as session:
+        if sessions.find(session, token, now=call.now, idle=context.session_idle) is None:
             raise UnauthenticatedError("the session is unknown or over")
         sessions.end(session, token, now=call.now)
 
 
-def create_customer(office: Office, call: ApiCall) -> dict[str, Any]:
+def create_customer(context: ApiContext, call: ApiCall) -> dict[str, Any]:
     """Create a customer in a group that the caller manages."""
     given = call.given
-    with reading(office.engine) as session:
-        managed_group(session, call.person, given["group_id"])
+    with reading(context.engine) as session:
+        managed_group(session, call.customer, given["group_id"])
     new = _new_customer(given)
-    with writing(office.engine) as session:
-        group = managed_group(session, call.person, given["group_id"])
+    with writing(context.engine) as session:
+        group = managed_group(session, call.customer, given["group_id"])
         brand = session.get_one(Brand, group.brand_id)
         new = replace(new, expires_at=_expiry(given.get("expires_at"), brand_facts(brand)))
-        (customer,) = create_customers(session, brand, [new], now=call.now, by=call.person.username)
+        (customer,) = create_customers(session, brand, [new], now=call.now, by=call.customer.username)
         return schemas.customer_data(customer, brand_facts(brand), now=call.now)
 
 
-def list_customers(office: Office, call: ApiCall) -> Iterator[list[Any]] | ListPage:
-    """The customers whom the caller may see: itself, and those of the groups that it manages."""
+def list_customers(context: ApiContext, call: ApiCall) -> Iterator[list[Any]] | ListPage:
+    """Return the customers that the caller may see: itself, and those of the groups that it manages."""
     given = call.given
     wanted = Listing(
-        caller=call.person,
+        caller=call.customer,
         with_inactive=given["inactive"],
         ids=given.get("customer_ids"),
         after=given.get("after", 0),
     )
     if "limit" not in given:
-        return _all_listed(office, call, wanted)
+        return _all_listed(context, call, wanted)
     size = min(max(given["limit"], 1), _MAX_PAGE)
-    with reading(office.engine) as session:
+    with reading(context.engine) as session:
         rows = next(listed(session, wanted, batch=size), [])
         more = len(rows) == size
         return ListPage(_rows(session, call, rows), rows[-1].id if more else None)
 
 
-def show_customer(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
+def show_customer(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
     """One customer."""
-    with reading(office.engine) as session:
-        return _customer(session, known_customer(session, call.person, username), call)
+    with reading(context.engine) as session:
+        return _customer(session, known_customer(session, call.customer, username), call)
 
 
-def patch_customer(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
-    """Change a customer of a group that the caller manages. Bets see it at once."""
+def patch_customer(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
+    """Change a customer of a group that the caller manages. The next bet uses the new values."""
     given = dict(call.given)
     if "password" in given:
-        with reading(office.engine) as session:
-            managed_customer(session, call.person, username)
+        with reading(context.engine) as session:
+            managed_customer(session, call.customer, username)
         given["password_hash"] = hash_password(given.pop("password"))
-    with writing(office.engine) as session:
-        customer = managed_customer(session, call.person, username, lock=True)
+    with writing(context.engine) as session:
+        customer = managed_customer(session, call.customer, username, lock=True)
         if "expires_at" in given:
             given["expires_at"] = _expiry(given["expires_at"], _brand(session, customer))
         if "group_id" in given:
-            managed_group(session, call.person, given["group_id"])
-        change_customer(session, customer, given, by=call.person.username, now=call.now)
+            managed_group(session, call.customer, given["group_id"])
+        change_customer(session, customer, given, by=call.customer.username, now=call.now)
         return _customer(session, customer, call)
 
 
-def can_place_bets(office: Office, call: ApiCall, username: str) -> dict[str, Any]:
-    """Whether the caller could bet from the address that it calls from."""
+def can_place_bets(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
+    """Return whether the caller may bet from the address that it calls from."""
     address = call.source.address
-    country = office.countries.of(address)
-    with reading(office.engine) as session:
-        customer = known_customer(session, call.person, username)
-        if customer.id != call.person.id:
-            raise ForbiddenError("this can be asked about oneself only")
+    country = context.countries.of(address)
+    with reading(context.engine) as session:
+        customer = known_customer(session, call.customer, username)
+        if customer.id != call.customer.id:
+            raise ForbiddenError("customers can ask this only about themselves")
         found = country_rules(run(session.connection(), COUNTRY_RULES([(customer.brand_id,)])))
     rules = found.get(customer.brand_id, CountryRules())
     is_permitted = rules.permit(country)
@@ -139,16 +149,16 @@ def can_place_bets(office: Office, call: ApiCall, username: str) -> dict[str, An
     }
 
 
-def show_credit_limit_history(office: Office, call: ApiCall, username: str) -> list[dict[str, Any]]:
-    """Every credit limit that was set, oldest first."""
-    with reading(office.engine) as session:
-        customer = known_customer(session, call.person, username)
+def show_credit_limit_history(context: ApiContext, call: ApiCall, username: str) -> list[dict[str, Any]]:
+    """Return every credit limit that was set, oldest first."""
+    with reading(context.engine) as session:
+        customer = known_customer(session, call.customer, username)
         return [schemas.credit_limit_data(change) for change in credit_limit_changes(session, customer)]
 
 
-def list_groups(office: Office, call: ApiCall) -> list[dict[str, Any]]:
-    """The groups that the caller manages, with what their customers have and may owe, by currency."""
-    with reading(office.engine) as session:
+def list_groups(context: ApiContext, call: ApiCall) -> list[dict[str, Any]]:
+    """Return the groups that the caller manages, with balances and credit limits of their customers by currency."""
+    with reading(context.engine) as session:
         return [
             {
                 "id": group.id,
@@ -160,50 +170,50 @@ def list_groups(office: Office, call: ApiCall) -> list[dict[str, Any]]:
                 "balances": [schemas.pair(minor, code) for code, minor in sorted(totals.balances.items())],
                 "credit_limits": [schemas.pair(minor, code) for code, minor in sorted(totals.credit_limits.items())],
             }
-            for group, currency, totals in group_totals(session, manager_id=call.person.id)
+            for group, currency, totals in group_totals(session, manager_id=call.customer.id)
         ]
 
 
-def create_group(office: Office, call: ApiCall) -> dict[str, Any]:
-    """Create a group, for who manages one already; the caller manages it."""
-    with writing(office.engine) as session:
-        if not manages_any_group(session, call.person):
-            raise ForbiddenError("this is for managers of groups")
-        caller = session.get_one(Customer, call.person.id)
+def create_group(context: ApiContext, call: ApiCall) -> dict[str, Any]:
+    """Create a group that the caller manages; it must manage another already."""
+    with writing(context.engine) as session:
+        if not manages_any_group(session, call.customer):
+            raise ForbiddenError("only managers of groups may create groups")
+        caller = session.get_one(Customer, call.customer.id)
         brand_id, name = caller.brand_id, call.given["name"]
         group = groups.create_group(session, brand_id=brand_id, name=name, managers=[caller], now=call.now)
         return {"id": group.id, "name": group.name}
 
 
-def add_group_manager(office: Office, call: ApiCall, group_id: int) -> None:
-    """Let a customer whom the caller may see manage a group that the caller manages."""
-    with writing(office.engine) as session:
-        group = managed_group(session, call.person, group_id)
-        groups.add_manager(session, group, known_customer(session, call.person, call.given["username"]))
+def add_group_manager(context: ApiContext, call: ApiCall, group_id: int) -> None:
+    """Make a customer that the caller may see a manager of a group that the caller manages."""
+    with writing(context.engine) as session:
+        group = managed_group(session, call.customer, group_id)
+        groups.add_manager(session, group, known_customer(session, call.customer, call.given["username"]))
 
 
-def remove_group_manager(office: Office, call: ApiCall, group_id: int, username: str) -> None:
-    """Take a group from one of its managers."""
-    with writing(office.engine) as session:
-        group = managed_group(session, call.person, group_id)
+def remove_group_manager(context: ApiContext, call: ApiCall, group_id: int, username: str) -> None:
+    """Remove a manager from a group."""
+    with writing(context.engine) as session:
+        group = managed_group(session, call.customer, group_id)
         groups.remove_manager(session, group, username)
 
 
 _CUSTOMER = "/v1/customers/<username>/"
 GROUP = f"/v1/groups/<{ID}:group_id>/"
 ROUTES = (
-    V1Route("POST", "/v1/sessions/", begin_session, schemas.LoginShape, is_open=True),
+    V1Route("POST", "/v1/sessions/", begin_session, schemas.LoginSchema, is_open=True),
     V1Route("GET", "/v1/sessions/<token>/", show_session, is_open=True),
     V1Route("DELETE", "/v1/sessions/<token>/", end_session, is_open=True),
-    V1Route("POST", "/v1/customers/", create_customer, schemas.NewCustomerShape),
-    V1Route("GET", "/v1/customers/", list_customers, schemas.ListShape),
+    V1Route("POST", "/v1/customers/", create_customer, schemas.NewCustomerSchema),
+    V1Route("GET", "/v1/customers/", list_customers, schemas.ListSchema),
     V1Route("GET", _CUSTOMER, show_customer),
-    V1Route("PATCH", _CUSTOMER, patch_customer, schemas.ChangedCustomerShape),
+    V1Route("PATCH", _CUSTOMER, patch_customer, schemas.ChangedCustomerSchema),
     V1Route("GET", f"{_CUSTOMER}can_place_bets/", can_place_bets),
     V1Route("GET", f"{_CUSTOMER}credit_limit_history/", show_credit_limit_history),
     V1Route("GET", "/v1/groups/", list_groups),
-    V1Route("POST", "/v1/groups/", create_group, schemas.NewGroupShape),
-    V1Route("POST", f"{GROUP}managers/", add_group_manager, schemas.ManagerShape),
+    V1Route("POST", "/v1/groups/", create_group, schemas.NewGroupSchema),
+    V1Route("POST", f"{GROUP}managers/", add_group_manager, schemas.ManagerSchema),
     V1Route("DELETE", f"{GROUP}managers/<username>/", remove_group_manager),
 )
 
@@ -213,7 +223,7 @@ def _new_customer(given: dict[str, Any]) -> NewCustomer:
     money.check_offered(currency)
     roles = given.get("roles", {"customer": True})
     if not roles.get("customer"):
-        raise RefusedError("bad_roles", "everybody has the role customer")
+        raise RefusedError("bad_roles", "roles.customer: must be true")
     stake, rate = given.get("max_stake_per_event"), given.get("commission_rate")
     return NewCustomer(
         uid=given.get("uid", given["username"]),
@@ -232,10 +242,10 @@ def _new_customer(given: dict[str, Any]) -> NewCustomer:
     )
 
 
-def _all_listed(office: Office, call: ApiCall, wanted: Listing) -> Iterator[list[Any]]:
+def _all_listed(context: ApiContext, call: ApiCall, wanted: Listing) -> Iterator[list[Any]]:
     """Batch by batch, each in a transaction of its own: whoever reads slowly holds up nobody."""
     while True:
-        with reading(office.engine) as session:
+        with reading(context.engine) as session:
             rows = next(listed(session, wanted, batch=_MAX_PAGE), [])
             batch = _rows(session, call, rows)
         if not batch:

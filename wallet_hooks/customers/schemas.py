@@ -1,4 +1,4 @@
-"""The shapes of the customers' calls (seeds/000), in and out. Amounts are JSON numbers, read and written exactly."""
+"""Schemas of the customers' API (docs/protocols/customers.md). Amounts are JSON numbers, read and written exactly."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -26,9 +26,9 @@ _PERMISSIONS = {
 
 
 class Pair(fields.Field[tuple[str, int]]):
-    """`["GBP", 15000.0]`: a currency and how much of it, read as minor units.
+    """`["GBP", 15000.0]`: a currency and an amount, read as minor units.
 
-    Up to 1e18 in major units, as limits may be; with `moves`, up to what one movement of money may be.
+    Up to 1e18 in major units, as for limits; with `moves`, up to the maximum of one movement of money.
     """
 
     def __init__(self, *, moves: bool = False, **kwargs: Any) -> None:
@@ -59,7 +59,7 @@ class Percent(fields.Field[str]):
 
 
 class Roles(fields.Field[dict[str, bool]]):
-    """`{"customer": true, "bet_placer": false}`: every role that is assigned or taken."""
+    """`{"customer": true, "bet_placer": false}`: each role that is assigned or removed."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -69,8 +69,19 @@ class Roles(fields.Field[dict[str, bool]]):
         if unknown := sorted(set(value) - set(ROLES)):
             raise ValidationError(f"Unknown role {unknown[0]!r}.")
         if value.get("customer") is False:
-            raise ValidationError("Everybody has the role customer.")
+            raise ValidationError("customer: must be true.")
         return value
+
+
+class ShortName(Text):
+    """A username or a group's name: 1 to 64 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=1, max_length=64, **kwargs)
+
+
+class DisplayName(Text):
+    """How a customer is shown; up to 200 characters."""
 
 
 class Ids(Text):
@@ -93,72 +104,72 @@ class Count(Text):
         return int(text)
 
 
-class LoginShape(BaseSchema):
+class LoginSchema(BaseSchema):
     username = Text(required=True, max_length=200)
     password = Text(required=True, max_length=1000)
 
 
-class CommissionRateShape(BaseSchema):
+class CommissionRateSchema(BaseSchema):
     date_from = Day(required=True, max_length=40)
     rate_pc = Percent(required=True)
 
 
-class ChangedCustomerShape(BaseSchema):
-    """What a manager can change of a customer."""
+class ChangedCustomerSchema(BaseSchema):
+    """The fields of a customer that a manager can change."""
 
-    username = Text(min_length=1, max_length=64)
+    username = ShortName()
     password = Text(max_length=1000)
     group_id = WholeNumber()
-    name = Text(max_length=200)
+    name = DisplayName()
     roles = Roles()
     credit_limit = Pair()
     credit_limit_comment = Text(max_length=500)
     max_stake_per_event = Pair(allow_none=True)
-    commission_rate = fields.Nested(CommissionRateShape(unknown="raise"))
+    commission_rate = fields.Nested(CommissionRateSchema(unknown="raise"))
     active = StrictBoolean()
     locked = StrictBoolean()
     expires_at = Instant(allow_none=True, max_length=40)
     ccy_code = Text(min_length=3, max_length=6)
 
 
-class NewCustomerShape(ChangedCustomerShape):
-    """A customer to be. `uid`, its id at the providers, is the username unless it is given."""
+class NewCustomerSchema(ChangedCustomerSchema):
+    """A new customer. `uid`, its id at the providers, is by default the username."""
 
-    username = Text(required=True, min_length=1, max_length=64)
+    username = ShortName(required=True)
     password = Text(required=True, max_length=1000)
     group_id = WholeNumber(required=True)
     ccy_code = Text(required=True, min_length=3, max_length=6)
     uid = Identifier()
 
 
-class ListShape(BaseSchema):
-    """With `limit`, a page at a time: `next` of the answer is `after` of the page behind it."""
+class ListSchema(BaseSchema):
+    """With `limit`, one page: `next` of the answer is `after` of the next request."""
 
     last_login = Flag(load_default=True)
     inactive = Flag(load_default=True)
     permissions = Flag(load_default=False)
-    customer_ids = Ids(max_length=4000)  # the server takes no longer request line
+    customer_ids = Ids(max_length=4000)  # the server accepts no longer request line
     limit = Count()
     after = Count()
 
 
-class NewGroupShape(BaseSchema):
-    name = Text(required=True, min_length=1, max_length=64)
+class NewGroupSchema(BaseSchema):
+    name = ShortName(required=True)
 
 
-class ManagerShape(BaseSchema):
-    username = Text(required=True, min_length=1, max_length=64)
+class ManagerSchema(BaseSchema):
+    username = ShortName(required=True)
 
 
 def pair(minor: int, currency: str) -> list[Any]:
-    """A money pair as it goes out."""
+    """Return a money pair for an answer."""
     return [currency, money.as_decimal(minor, currency)]
 
 
 def customer_data(
     customer: Customer, brand: BrandFacts, *, now: Any, last_login: bool = True, manages: bool | None = None
 ) -> dict[str, Any]:
-    """A customer as it goes out. `manages` says whether it manages a group; None leaves the permissions out."""
+    """Return a customer for an answer. `manages`: whether it manages a group; None leaves the permissions out."""
     stake = customer.max_stake_per_event
     roles, schedule = set(customer.roles), customer.commission_rates
     reason = lock_reason(customer, now=now)
@@ -197,7 +208,7 @@ def credit_limit_data(change: CreditLimitChange) -> dict[str, Any]:
 
 
 def _commission_rate(schedule: Schedule, brand: BrandFacts, now: Any) -> dict[str, Any] | None:
-    """The rate in force, or where none is yet the first to come."""
+    """Return the rate in force, or where none is in force yet, the first future one."""
     rate = rate_on(schedule, brand.booking_day(now)) or (schedule[0] if schedule else None)
     return _rate_data(rate) if rate else None
 

@@ -1,4 +1,4 @@
-"""Creating and changing customers."""
+"""Create and change customers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.journal import Posting, fingerprint
 
-OPENING_METHOD = "opening"  # how opening balances came
+OPENING_METHOD = "opening"  # the payment method of opening balances
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewCustomer:
-    """A customer to be. Amounts in minor units of `currency`; `balance` is what it brings along."""
+    """A new customer. Amounts in minor units of `currency`; `balance` is the opening balance."""
 
     uid: str
     username: str
@@ -51,8 +51,8 @@ def create_customers(
 ) -> list[Customer]:
     """Create customers with their accounts, and post their opening balances, in a fixed number of statements.
 
-    `by` is who sets their credit limits. Raises ConflictError naming the first uid or username that is taken,
-    RefusedError for a value that cannot be.
+    `by` is who sets their credit limits. Raises ConflictError naming the first uid or username that is taken, and
+    RefusedError for an invalid value.
     """
     for customer in new:
         _check(customer)
@@ -87,19 +87,17 @@ def create_customers(
 
 
 def change_customer(session: Session, customer: Customer, given: Mapping[str, Any], *, by: str, now: datetime) -> None:
-    """Change what is given of a customer, whose lock the caller holds. Bets that commit after it see it.
+    """Change the given fields of a customer, whose lock the caller holds. Bets that commit afterwards use them.
 
     `given` may have username, password_hash, group_id, name, roles (by role, whether it is assigned), credit_limit
     and max_stake_per_event (currency and minor units; the latter None for none), credit_limit_comment,
     commission_rate (date_from, rate_pc), active, locked, expires_at, ccy_code. Raises ConflictError where the username
-    is taken, RefusedError for a value that cannot be.
+    is taken, RefusedError for an invalid value.
     """
     if given.get("ccy_code", customer.currency) != customer.currency:
-        raise RefusedError("currency_fixed", "a customer keeps its currency")
+        raise RefusedError("currency_fixed", "ccy_code: a customer's currency cannot be changed")
     if "username" in given and given["username"] != customer.username:
         _check_new_username(session, customer, given["username"])
-    if "name" in given:
-        _check_name(given["name"])
     if "roles" in given:
         roles = {**dict.fromkeys(customer.roles, True), **given["roles"]}
         customer.roles = sorted(role for role, is_assigned in roles.items() if is_assigned)
@@ -120,7 +118,7 @@ def _change_login(session: Session, customer: Customer, given: Mapping[str, Any]
     if given.get("locked") is False:
         unlock_login(customer)
     if "password_hash" in given:
-        customer.failed_logins = 0  # they were guesses at another password, or at none
+        customer.failed_logins = 0  # the counted failures were for the old password
     if "password_hash" in given or given.get("locked") or given.get("active") is False:
         sessions.end_all(session, customer_id=customer.id)
 
@@ -138,7 +136,7 @@ def _change_limits(session: Session, customer: Customer, given: Mapping[str, Any
         comment = given.get("credit_limit_comment", "")
         set_credit_limit(session, customer, amount, comment=comment, by=by, now=now)
     elif "credit_limit_comment" in given:
-        raise RefusedError("comment_without_limit", "a comment comes with the credit limit that it is about")
+        raise RefusedError("comment_without_limit", "credit_limit_comment: only together with credit_limit")
     if "max_stake_per_event" in given:
         stake = given["max_stake_per_event"]
         customer.max_stake_per_event = None if stake is None else own_amount(stake, customer.currency)
@@ -147,13 +145,8 @@ def _change_limits(session: Session, customer: Customer, given: Mapping[str, Any
 def own_amount(pair: tuple[str, int], currency: str) -> int:
     """The minor units of a pair. Raises RefusedError unless it is in the customer's own currency."""
     if pair[0] != currency:
-        raise RefusedError("wrong_currency", f"an amount in {currency} is expected, not in {pair[0]}")
+        raise RefusedError("wrong_currency", f"{pair[0]}: an amount in {currency} is expected")
     return pair[1]
-
-
-def _check_name(name: str) -> None:
-    if len(name) > 200:
-        raise RefusedError("bad_name", f"name: {len(name)} characters; at most 200")
 
 
 def _open_with_balances(
@@ -176,11 +169,7 @@ def _open_with_balances(
 
 def _check(new: NewCustomer) -> None:
     money.check_offered(new.currency)
-    if not 0 < len(new.uid) <= 64 or not new.uid.isprintable() or new.uid != new.uid.strip():
-        what = "a uid has 1 to 64 printable characters, no white space at its ends"
-        raise RefusedError("bad_uid", f"uid {new.uid!r}: {what}")
     check_username(new.username)
-    _check_name(new.name)
     unknown = set(new.roles) - set(ROLES)
     if unknown:
         raise RefusedError("unknown_role", f"unknown role {min(unknown)!r}")

@@ -6,7 +6,7 @@ from wallet_hooks.customers.queries import CustomerFacts
 
 
 def account_refusal(customer: CustomerFacts, *, now: datetime) -> str | None:
-    """The code of what closes the customer's account to bets and to new deposits; None where it is open."""
+    """Return why the account is closed to bets and new deposits, as an error code; None where it is open."""
     if not customer.active:
         return "customer_inactive"
     if customer.locked:
@@ -17,7 +17,7 @@ def account_refusal(customer: CustomerFacts, *, now: datetime) -> str | None:
 
 
 def betting_refusal(customer: CustomerFacts, *, is_country_permitted: bool, now: datetime) -> str | None:
-    """The code of what stands against the customer's betting, in the order in which the rules are checked."""
+    """Return the first reason why the customer may not bet, in the order of the rules; None where it may."""
     if (closed := account_refusal(customer, now=now)) is not None:
         return closed
     if "bet_placer" not in customer.roles:

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -13,6 +14,15 @@ from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.policy import MAX_SESSION_GAP
 
 _TOUCH = timedelta(seconds=60)
+
+
+class Caller(NamedTuple):
+    """A customer with a login session."""
+
+    id: int
+    brand_id: int
+    username: str
+    roles: frozenset[str]
 
 
 def new_token() -> str:

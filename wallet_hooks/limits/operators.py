@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.customers.play_sessions import remember_bets
+from wallet_hooks.customers.play_sessions import record_bets
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, OPERATOR, PENDING, REPLACED, Limit
@@ -24,7 +24,7 @@ def set_by_operator(
     session.add(row)
     customer.limited = True
     if type_ == "time_limit":
-        remember_bets(session, customer, gap=standing.player.policy.session_gap, now=now)
+        record_bets(session, customer, gap=standing.player.policy.session_gap, now=now)
     session.flush()
     return row
 

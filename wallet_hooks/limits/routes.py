@@ -11,20 +11,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.callers import Caller, authenticate
+from wallet_hooks.customers.callers import find_login
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.protocol import Office
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import RefusedError, SessionExpiredError, UnauthenticatedError
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.models import LoginSession
+from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import betting_result_since
 from wallet_hooks.limits import quotes, schemas, service
 from wallet_hooks.limits.models import RealityCheck
 from wallet_hooks.limits.service import CurrentLimits, Player, player_of
 from wallet_hooks.web import api
-from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.strict_json import read_json
 
 PREFIX = "/gateway/limits/"
@@ -34,7 +34,7 @@ _BODY_CAP = 64 * 1024
 class Gateway(NamedTuple):
     """A call that was let in. `body` is what was sent, None for a GET."""
 
-    office: Office
+    context: ApiContext
     customer_id: int
     login: LoginSession
     body: Any
@@ -52,18 +52,18 @@ Answer = tuple[int, Any]
 View = Callable[..., Answer]
 
 
-def blueprint(office: Office) -> Blueprint:
+def blueprint(context: ApiContext) -> Blueprint:
     """The gateway's calls, over the same sessions as /v1."""
     endpoints = [
-        Endpoint(method, f"{PREFIX}<version>{path}", view.__name__, partial(_run, office, view))
+        Endpoint(method, f"{PREFIX}<version>{path}", view.__name__, partial(_run, context, view))
         for method, path, view in ROUTES
     ]
-    return api.blueprint(LIMITS, endpoints, office.settings)
+    return api.blueprint(LIMITS, endpoints, context.settings)
 
 
 def show_limits(call: Gateway) -> Answer:
     """What is in force and what is pending, and how the session went so far."""
-    with reading(call.office.engine) as session:
+    with reading(call.context.engine) as session:
         player = call.player(session)
         standing = CurrentLimits(session, player, now=call.now)
         usage = service.usage_of(session, player, now=call.now)
@@ -75,7 +75,7 @@ def show_limits(call: Gateway) -> Answer:
 
 def calculate(call: Gateway) -> Answer:
     """What a change would come to; nothing is changed. The answer goes into the update."""
-    with writing(call.office.engine) as session:
+    with writing(call.context.engine) as session:
         player = call.player(session, lock=True)
         asked = schemas.read_calculate(call.body, currency=player.customer.currency, policy=player.policy)
         standing = CurrentLimits(session, player, now=call.now)
@@ -91,7 +91,7 @@ def calculate(call: Gateway) -> Answer:
 def update(call: Gateway) -> Answer:
     """Make the changes that were calculated."""
     uuid, body = schemas.read_update(call.body)
-    with writing(call.office.engine) as session:
+    with writing(call.context.engine) as session:
         player = call.player(session, lock=True)
         standing = CurrentLimits(session, player, now=call.now)
         period = quotes.apply(session, standing, uuid, body)
@@ -108,7 +108,7 @@ def swap_or_delete(call: Gateway) -> Answer:
 def swap(call: Gateway) -> Answer:
     """Confirm pending limits whose time has come."""
     ids = schemas.read_row_ids(call.body)
-    with writing(call.office.engine) as session:
+    with writing(call.context.engine) as session:
         standing = _changeable(session, call)
         rows = service.swap(session, standing, ids)
         return 200, schemas.swapped_data(rows, standing.player.customer.currency)
@@ -119,7 +119,7 @@ def delete(call: Gateway) -> Answer:
     if set(call.body) != {"row_id"}:
         raise ValidationError({"row_id": ["A list of row ids is expected."]})
     ids = schemas.read_row_ids(call.body["row_id"])
-    with writing(call.office.engine) as session:
+    with writing(call.context.engine) as session:
         service.delete(session, _changeable(session, call), ids)
         return 204, None
 
@@ -127,7 +127,7 @@ def delete(call: Gateway) -> Answer:
 def show_metadata(call: Gateway, currency: str) -> Answer:
     """What a page for editing limits offers."""
     money.decimals(currency)
-    with reading(call.office.engine) as session:
+    with reading(call.context.engine) as session:
         return 200, schemas.metadata(call.player(session).policy, currency)
 
 
@@ -141,22 +141,22 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
 )
 
 
-def _run(office: Office, view: View, request: ApiRequest, version: str, brand_id: str, **path: str) -> Answer:
+def _run(context: ApiContext, view: View, request: ApiRequest, version: str, brand_id: str, **path: str) -> Answer:
     if version != "v1":
         raise RefusedError("unknown_version", "unknown version")
-    caller, login = _authenticate(office, request)
+    caller, login = _authenticate(context, request)
     if brand_id != str(caller.brand_id):
         raise RefusedError("invalid_brand", "invalid brand id")
     body = None
     if request.environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
         body = read_json(request.body(cap=_BODY_CAP))
-    return view(Gateway(office, caller.id, login, body, request.now), **path)
+    return view(Gateway(context, caller.id, login, body, request.now), **path)
 
 
-def _authenticate(office: Office, request: ApiRequest) -> tuple[Caller, LoginSession]:
-    token, idle = request.headers.get("x-auth-token", ""), office.session_idle
+def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, LoginSession]:
+    token, idle = request.headers.get("x-auth-token", ""), context.session_idle
     try:
-        caller, login = authenticate(office.engine, token, now=request.now, idle=idle)
+        caller, login = find_login(context.engine, token, now=request.now, idle=idle)
     except SessionExpiredError:
         raise SessionExpiredError("invalid token") from None
     if caller is None or login is None:

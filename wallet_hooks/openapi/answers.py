@@ -5,9 +5,9 @@ from typing import Any
 
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.customers import routes as customers
-from wallet_hooks.customers.protocol import V1Route
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.openapi.fields import Json
+from wallet_hooks.v1 import V1Route
 
 Answers = Iterator[tuple[str, str]]
 TRY_AGAIN = "A passing fault: nothing was done. Retry-After says when to try again."
@@ -60,8 +60,8 @@ def of_callback(path: str) -> Answers:
 
 def of_v1(route: V1Route) -> Answers:
     """The refusals of a call under /v1."""
-    has_body = route.shape is not None and route.method != "GET"
-    if route.shape is not None or route.tokens:
+    has_body = route.schema is not None and route.method != "GET"
+    if route.schema is not None or route.tokens:
         yield "400", 'Refused: `{"status":"error","code":…,"data":{…}}`, and nothing was done.'
     yield "401", "No session or token, or one that is over; a wrong password."
     if not route.is_open:

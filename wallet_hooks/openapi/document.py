@@ -13,7 +13,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
-from wallet_hooks.customers.protocol import V1Route
 from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.exports import FORMATS
 from wallet_hooks.finance.reports import REPORTS
@@ -22,11 +21,12 @@ from wallet_hooks.limits.schemas import CalculateShape
 from wallet_hooks.openapi import answers
 from wallet_hooks.openapi.fields import DATE, MAX_WHOLE, Json, describe_field
 from wallet_hooks.sportsbook import schemas
+from wallet_hooks.v1 import V1Route
 
 _CALLBACKS = {
-    "/bets": (schemas.PlaceBetsShape, "Take stakes: every bet of the request, or none of them."),
-    "/winners": (schemas.SettleBetsShape, "Pay winnings: each bet by itself. A payout of 0 closes the bet too."),
-    "/bets/cancel": (schemas.CancelBetsShape, "Give stakes back: each bet by itself, the amount that was taken."),
+    "/bets": (schemas.PlaceBetsSchema, "Take stakes: every bet of the request, or none of them."),
+    "/winners": (schemas.SettleBetsSchema, "Pay winnings: each bet by itself. A payout of 0 closes the bet too."),
+    "/bets/cancel": (schemas.CancelBetsSchema, "Give stakes back: each bet by itself, the amount that was taken."),
 }
 _CALLBACK_PROOFS = ("scout-jwt", "basic", "hmac", "standard-webhooks")
 _SECURITY = {
@@ -133,8 +133,8 @@ def _callback(path: str, shape: type, summary: str) -> Json:
         "security": [{name: []} for name in _CALLBACK_PROOFS],
         "requestBody": {"required": True, "content": _content(shape)},
         "responses": {
-            "200": _answer("Done, or done before.", schemas.AcceptedShape),
-            **_answers(answers.of_callback(path), schemas.ErrorShape),
+            "200": _answer("Done, or done before.", schemas.CallbackAcceptedSchema),
+            **_answers(answers.of_callback(path), schemas.CallbackErrorSchema),
         },
     }
 
@@ -156,10 +156,10 @@ def _call(route: V1Route) -> Json:
         operation["security"] = [{name: []} for name in [*schemes, *(["api-token"] if route.tokens else [])]]
     if route.view in (cashier.deposit, cashier.withdraw, cashier.adjust):
         operation["parameters"].append(_IDEMPOTENCY_KEY)
-    if route.shape is not None and route.method == "GET":
-        operation["parameters"].append({"in": "query", "schema": route.shape})
-    elif route.shape is not None:
-        content = _content(route.shape)
+    if route.schema is not None and route.method == "GET":
+        operation["parameters"].append({"in": "query", "schema": route.schema})
+    elif route.schema is not None:
+        content = _content(route.schema)
         content["application/x-www-form-urlencoded"] = content["application/json"]
         operation["requestBody"] = {"required": True, "content": content}
     return operation

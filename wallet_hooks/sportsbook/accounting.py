@@ -1,4 +1,4 @@
-"""What a customer's money did, from the ledger and from its open bets (seeds/000)."""
+"""A customer's accounting figures, from the ledger and its open bets (docs/protocols/customers.md)."""
 
 import re
 from collections.abc import Iterator
@@ -43,10 +43,9 @@ def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, 
 
 
 def betting_results(session: Session, customer: Customer, *, since: date) -> dict[date, int]:
-    """What settlements won or lost, by accounting day from `since` on, in minor units of the customer's currency.
+    """Return profit and loss by accounting day from `since` on, in minor units of the customer's currency.
 
-    A stake alone is neither. One in another currency left the wallet when it was taken, at what it cost, and is lost
-    at that cost when it is settled.
+    Only settlements count. A stake in another currency counts, once it is settled, as a loss of its cost when taken.
     """
     results: dict[date, int] = {}
     moved_abroad: list[tuple[date, str, int]] = []
@@ -62,7 +61,7 @@ def betting_results(session: Session, customer: Customer, *, since: date) -> dic
 
 
 def _costs(session: Session, customer: Customer, stakes: set[str]) -> Iterator[tuple[str, int]]:
-    """What stakes took from the customer's wallet, by the references of their transactions."""
+    """The cost of stakes to the customer's wallet, by transaction reference."""
     wallet = chart.player(customer.id, customer.currency)
     rows = run(session.connection(), POSTED_LINES([(reference,) for reference in sorted(stakes)]))
     for reference, posted in posted_transactions(rows).items():
@@ -70,7 +69,7 @@ def _costs(session: Session, customer: Customer, stakes: set[str]) -> Iterator[t
 
 
 def _cost_of_open_bets_abroad(session: Session, customer: Customer) -> int:
-    """What the open stakes in other currencies cost, in minor units of the customer's."""
+    """The cost of open stakes in other currencies, in minor units of the customer's currency."""
     query = select(func.sum(Wager.cost)).where(
         Wager.customer_id == customer.id, Wager.status == "open", Wager.currency != customer.currency
     )

@@ -1,4 +1,4 @@
-"""Giving stakes back, bet by bet. Pure: nothing here reads or writes a database."""
+"""Return stakes, bet by bet. Pure: no database access."""
 
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
@@ -7,9 +7,9 @@ from wallet_hooks.sportsbook.state import BettingState, Step, UserBet
 
 
 def cancel(bet: CancelBet, state: BettingState) -> str | None:
-    """Give a stake back once, the very amount that was recorded; None when that is done (now or before).
+    """Return the recorded stake once. Return None when it is done (now or before), else the error code.
 
-    A cancel that comes before its bet is remembered for its user, whose bet is then refused.
+    A cancel that arrives before its bet is stored for that user, whose bet is then refused.
     """
     wager = state.wagers.get(bet.key)
     if wager is None:

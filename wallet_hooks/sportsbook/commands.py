@@ -16,7 +16,7 @@ from wallet_hooks.sportsbook.messages import BetKey
 
 @click.group()
 def wager() -> None:
-    """Wagers: what was asked, what became of it."""
+    """Wagers: their history and corrections."""
 
 
 @wager.command()
@@ -48,11 +48,11 @@ def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None
 @click.option("--game", required=True)
 @click.option("--uid", required=True)
 @click.option("--payout", required=True, help="Decimal amount in the bet's currency.")
-@click.option("--result", help="What the bet came to; void with payout = stake gives the stake back.")
-@click.option("--reason", required=True, help="Kept with the transactions.")
+@click.option("--result", help="The result; void with payout = stake returns the stake.")
+@click.option("--reason", required=True, help="Stored with the transactions.")
 @click.pass_obj
 def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, result: str | None, reason: str) -> None:
-    """Settle a wager again by hand, whatever was settled before."""
+    """Replace a wager's settlement."""
     key = BetKey(game, brand, uid)
     brands = read_directory(engine).brands
     with writing(engine) as session:
@@ -74,18 +74,18 @@ def _echo_transactions(transactions: list[dict[str, Any]]) -> None:
 
 @click.group()
 def event() -> None:
-    """The events that coupons are about."""
+    """The events of coupons."""
 
 
 @event.command("map")
 @click.argument("file", type=click.File(encoding="utf-8-sig"))
 @click.pass_obj
 def map_events(engine: Engine, file: TextIO) -> None:
-    """Say which coupons are about one event, from a CSV file: game,coupon,event. Limits per event count their sum."""
+    """Map coupons to events from a CSV file: game,coupon,event. Limits per event add up their coupons."""
     rows = csv.reader(file)
     try:
         if next(rows, None) != ["game", "coupon", "event"]:
-            raise click.UsageError("the first line names the columns game,coupon,event")
+            raise click.UsageError("the first line must name the columns game,coupon,event")
         with writing(engine) as session:
             count = coupons.map_events(session, rows)
     except (csv.Error, UnicodeError) as error:

@@ -1,4 +1,4 @@
-"""Settling a wager again by a person's decision."""
+"""Settle a wager again, decided by staff."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,9 +24,9 @@ def resettle(
     brands: Mapping[str, BrandFacts],
     now: datetime,
 ) -> None:
-    """Settle a wager again, whatever was settled before; `payout` in minor units of its currency.
+    """Replace a wager's settlement; `payout` in minor units of its currency.
 
-    The reason is kept with the transactions. Raises NotFoundError for an unknown wager, RefusedError where it was not
+    The reason is stored with the transactions. Raises NotFoundError for an unknown wager, RefusedError where it was not
     settled or the brand's policy refuses.
     """
     found = run(connection, KNOWN_WAGERS([key]))

@@ -1,18 +1,22 @@
-"""Coupons and the events that they are about: what `max_stake_per_event` counts."""
+"""Coupons and their events: the stakes that `max_stake_per_event` adds up."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from marshmallow import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from wallet_hooks.database.bulk import BulkStatement, RowSet
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.sportsbook.models import CouponEvent, Wager
+from wallet_hooks.web.shapes import Identifier
+
+_ID = Identifier()
 
 
 class EventKey(NamedTuple):
-    """What stakes count on. A coupon that no map knows is an event of its own."""
+    """The event that a stake counts against. A coupon that is not mapped to an event is its own event."""
 
     customer_id: int
     game: str
@@ -32,7 +36,7 @@ class StakesOnCoupon(NamedTuple):
 
 _asked = RowSet("asked", Wager.customer_id, Wager.game, Wager.pool_uid)
 _other = aliased(CouponEvent, name="other")
-# Settled or not: only a stake that was returned makes room.
+# Settled stakes count too; only a returned stake no longer does.
 _IS_STAKED = (
     Wager.cost.is_not(None) & Wager.status.in_(["open", "settled"]) & (func.coalesce(Wager.outcome, "") != "void")
 )
@@ -68,7 +72,7 @@ STAKES_ON_EVENTS = BulkStatement(
 
 
 class StakesOnEvents:
-    """What customers with a limit per event have staked on the events that a group's bets are about."""
+    """The stakes of customers with a limit per event, on the events of the group's bets."""
 
     def __init__(self, rows: Iterable[StakesOnCoupon] = ()) -> None:
         self._events: dict[tuple[str, str], str] = {}
@@ -86,19 +90,22 @@ class StakesOnEvents:
         return self._stakes.get(event, 0)
 
     def add(self, event: EventKey, cost: int) -> None:
-        """Count a stake, or with a negative cost one that was returned."""
+        """Add a stake; a negative cost removes a returned one."""
         self._stakes[event] = self.staked(event) + cost
 
 
 def map_events(session: Session, rows: Iterable[Sequence[Any]]) -> int:
-    """Store (game, coupon, event) rows, replacing what was said of a coupon before. Raises RefusedError for a bad row.
+    """Store (game, coupon, event) rows, replacing earlier rows of a coupon. Raises RefusedError for a bad row.
 
-    Bets that commit after it see it; stakes that were taken before are counted anew.
+    Bets that commit afterwards use the new map; stakes taken before count on their new event.
     """
     count = 0
     for count, row in enumerate(rows, start=1):
-        if len(row) != 3 or not all(0 < len(id_) <= 64 and id_.isprintable() and id_ == id_.strip() for id_ in row):
-            what = "three columns of 1 to 64 printable characters, no white space at their ends, are expected"
-            raise RefusedError("bad_row", f"row {count}: {what}")
-        session.merge(CouponEvent(game=row[0], pool_uid=row[1], event=row[2]))
+        if len(row) != 3:
+            raise RefusedError("bad_row", f"row {count}: {len(row)} columns; game, coupon and event are expected")
+        try:
+            game, pool_uid, event = map(_ID.deserialize, row)
+        except ValidationError as error:
+            raise RefusedError("bad_row", f"row {count}: {error.messages[0]}") from None
+        session.merge(CouponEvent(game=game, pool_uid=pool_uid, event=event))
     return count

@@ -1,6 +1,6 @@
-"""Reading everything that a group of callbacks is decided on, in a number of statements that does not depend on it.
+"""Read everything that a group of callbacks is decided on, in a number of statements independent of its size.
 
-Customers are locked first, in id order; what is read after that is what the decisions may rely on.
+Customers are locked first, in id order; everything else is read after the locks, so that it is current.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ Locate = Callable[[str | None], str | None]
 
 
 def no_country(_ip: str | None) -> None:
-    """Where no file tells the countries of addresses."""
+    """The country lookup for an installation without a GeoIP file: always unknown."""
     return
 
 
@@ -41,7 +41,7 @@ class KnownEarlyCancel(NamedTuple):
 
 
 _keys = RowSet.of("asked", Wager, BetKey)
-# The outer join keeps the planner from walking the table of wagers instead of looking each one up.
+# The outer join makes the planner look each wager up instead of scanning the table.
 KNOWN_WAGERS = BulkStatement(
     _keys,
     lambda _: select(*columns_of(Wager, WagerState)).select_from(_keys.outerjoin(Wager, _keys.matches(Wager))),
@@ -53,7 +53,7 @@ EARLY_CANCELS = finding(_cancels, EarlyCancel, KnownEarlyCancel)
 
 
 class _Locked(NamedTuple):
-    """What was read with the locks: all that does not depend on who the customers are."""
+    """The rows read together with the locks: those that do not depend on the customers' ids."""
 
     customers: Mapping[tuple[int, str], CustomerFacts]
     wagers: dict[BetKey, WagerState]
@@ -70,7 +70,7 @@ def load_state(
     now: datetime,
     locate: Locate = no_country,
 ) -> BettingState:
-    """Lock the customers of the requests, and read all that decisions about them look at.
+    """Lock the customers of the requests, and read everything that the decisions need.
 
     `brands` are by client name, `now` is UTC, `locate` turns an address into its country. The caller's transaction
     holds the locks.
@@ -145,7 +145,7 @@ def _currencies(requests: Iterable[Request], customers: Iterable[CustomerFacts])
 def _bettors(
     requests: Sequence[Request], brands: Mapping[str, BrandFacts], customers: Mapping[tuple[int, str], CustomerFacts]
 ) -> Iterator[_Stake]:
-    """The stakes to take, each with its customer; those of unknown customers are refused without looking further."""
+    """The stakes to take, each with its customer; stakes of unknown customers are left out, they are refused anyway."""
     for request in requests:
         if isinstance(request, PlaceBets):
             for bet in request.bets:
@@ -156,7 +156,7 @@ def _bettors(
 
 
 def _limited(stakes: Iterable[_Stake], brands: Mapping[str, BrandFacts]) -> dict[int, LimitedCustomer]:
-    """The customers who are bound by limits, by id."""
+    """The customers who have limits, by id."""
     return {
         customer.id: LimitedCustomer(brands[bet.key.client], customer.currency)
         for bet, customer in stakes
@@ -170,7 +170,7 @@ def _pairs(stakes: Iterable[_Stake]) -> set[tuple[str, str]]:
 
 
 def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:
-    """The coupons of customers who have a limit per event."""
+    """The coupons of bets whose customers have a limit per event."""
     return {
         (customer.id, bet.key.game, bet.pool_uid)
         for bet, customer in stakes
@@ -179,6 +179,6 @@ def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:
 
 
 def _standing(requests: Iterable[Request], wagers: Mapping[BetKey, WagerState]) -> set[tuple[str]]:
-    """The references of the settlements that stand, of wagers that are settled again."""
+    """The references of the current settlements of wagers that are settled again."""
     found = (wagers.get(bet.key) for request in requests if isinstance(request, SettleBets) for bet in request.bets)
     return {(wager.settlement_reference,) for wager in found if wager is not None and wager.status == "settled"}

@@ -1,4 +1,4 @@
-"""What a provider sends as plain values, and what it is answered. Amounts are minor units of the bet's currency."""
+"""A provider's requests and their answers as plain values. Amounts are minor units of the bet's currency."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ STATUS_OF_CODE = {
     "not_json": 415,
     "try_again": 503,
 }
-# Refusals of a bet: the player may be shown why.
+# Refusals of a bet; the code may be shown to the customer.
 REFUSALS = frozenset(
     {
         "insufficient_funds", "credit_limit_exceeded", "bet_limit_exceeded", "loss_limit_exceeded",
@@ -35,7 +35,7 @@ OK_BODY = '{"status":"OK"}'
 
 
 class BetKey(NamedTuple):
-    """A bet's identity: unique within the provider's game for one brand (`client`)."""
+    """A bet's identity: unique within a game and brand (`client`)."""
 
     game: str
     client: str
@@ -46,7 +46,7 @@ class BetKey(NamedTuple):
 
     @property
     def reference(self) -> str:
-        """How the ledger's references to this bet begin."""
+        """The beginning of the ledger references of this bet."""
         return f"{self.game}:{self.client}:wager:{self.uid}"
 
 
@@ -66,8 +66,8 @@ class PlaceBet(NamedTuple):
 class SettleBet(NamedTuple):
     """A bet's result. `payout` is None where the currency is unknown; 0 is a bet that lost.
 
-    `stake` and `pool_uid` are the stake and coupon that the settlement names, None where it names none that can be
-    read: they are compared with the wager's, and move nothing.
+    `stake` and `pool_uid` are what the settlement says of the bet, None where it says nothing readable. They are
+    compared with the wager and move no money.
     """
 
     key: BetKey
@@ -80,7 +80,7 @@ class SettleBet(NamedTuple):
 
 
 class CancelBet(NamedTuple):
-    """A stake to give back."""
+    """A stake to return."""
 
     key: BetKey
     user_uid: str
@@ -105,7 +105,7 @@ class CancelBets(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A callback that is not decided on: its proof, size or shape is wrong. It is stored like any other."""
+    """A callback that is not decided: its authentication, size or schema is wrong. It is stored like any other."""
 
     code: str
     fields: Mapping[str, object] | None = None
@@ -120,7 +120,7 @@ class Accepted(NamedTuple):
 
 
 class Declined(NamedTuple):
-    """Nothing was done for this request; `code` says why, and `bets` which of several bets decided: (bet id, code)."""
+    """Nothing was done for this request: `code` is the reason, `bets` the deciding bet of several: (bet id, code)."""
 
     code: str
     bets: tuple[tuple[str, str], ...] = ()
@@ -140,7 +140,7 @@ Outcome = Accepted | Declined | Failed | Rejected
 
 
 class Callback(NamedTuple):
-    """A callback on its way: what it asks, and what is stored of it. `started` is a monotonic instant in seconds."""
+    """A callback in progress: its request, and what is stored of it. `started` is a monotonic instant in seconds."""
 
     id: str
     path: str
@@ -153,7 +153,7 @@ class Callback(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An HTTP status and body, which is stored as it is sent; `code` is None where the callback was done."""
+    """An HTTP status and body, stored as it is sent; `code` is None where the callback was accepted."""
 
     code: str | None
     status: int
@@ -161,7 +161,7 @@ class Answer(NamedTuple):
 
 
 def answer_of(outcome: Outcome) -> Answer:
-    """The answer as the provider's documentation shows it."""
+    """Return the answer in the form of the provider's documentation."""
     if isinstance(outcome, Accepted):
         return Answer(None, 200, OK_BODY)
     body: dict[str, Any] = {"error": outcome.code}

@@ -1,4 +1,4 @@
-"""Wagers, and the events that coupons are about. Amounts are minor units; instants are UTC."""
+"""Wagers, and the events of coupons. Amounts are minor units; instants are UTC."""
 
 from datetime import datetime
 
@@ -9,18 +9,18 @@ from wallet_hooks.database import Base, Key, UTCDateTime
 
 
 class Wager(Base):
-    """A bet that was asked for, once and for all: taken or refused.
+    """A bet that was placed: taken or refused. It is never placed again.
 
     Its identity is the provider's: game, client (the brand's name there) and bet id. `stake` and `payout` are in
     `currency`; `cost` is the stake in the customer's own currency, `home_payout` the payout, at `rate`.
     `commission_rate` is the percent of net winnings that was in force when the stake was taken.
-    `outcome` is the settlement that stands, `replaced` those that stood before it.
+    `outcome` is the current settlement, `replaced` the earlier ones.
     """
 
     __tablename__ = "wager"
     __table_args__ = (
         CheckConstraint("status IN ('open', 'settled', 'cancelled', 'refused')", name="status"),
-        # The stakes that a customer placed on an event. The cost is there where a stake was taken, and never changes.
+        # For a customer's stakes on an event. `cost` is set where a stake was taken, and never changes.
         Index(
             "ix_wager_taken_on_event",
             "customer_id",
@@ -61,7 +61,7 @@ class Wager(Base):
 
 
 class EarlyCancel(Base):
-    """A cancel that came before its bet: that user's bet with this id is refused when it comes."""
+    """A cancel that arrived before its bet: that user's bet with this id is refused when it arrives."""
 
     __tablename__ = "early_cancel"
 
@@ -73,7 +73,7 @@ class EarlyCancel(Base):
 
 
 class CouponEvent(Base):
-    """The event that a coupon is about, where the operator says so; other coupons are events of their own."""
+    """The event of a coupon that the operator mapped; any other coupon is its own event."""
 
     __tablename__ = "coupon_event"
     __table_args__ = (Index(None, "game", "event"),)

@@ -1,4 +1,4 @@
-"""Taking stakes: all the bets of a request or none of them. Pure: nothing here reads or writes a database."""
+"""Take stakes: all the bets of a request or none. Pure: no database access."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from wallet_hooks.sportsbook.state import BettingState, Step, UserBet, WagerStat
 
 
 class Trial:
-    """The bets of one request as if they were taken: the state moves only when all of them are kept."""
+    """The bets of one request, taken on trial: the state changes only when all of them are accepted."""
 
     def __init__(self, state: BettingState) -> None:
         self.state = state
@@ -29,11 +29,11 @@ class Trial:
         return self.state.available(customer) - self.spent(customer)
 
     def spent(self, customer: CustomerFacts) -> int:
-        """What the bets on trial cost the customer."""
+        """What the bets on trial cost the customer, in minor units of its currency."""
         return self._spent.get(customer.id, 0)
 
     def staked(self, event: EventKey) -> int:
-        """What the customer has staked on an event, the bets on trial included."""
+        """The customer's stakes on an event, including the bets on trial."""
         return self.state.event_stakes.staked(event) + self._event_stakes.get(event, 0)
 
     def take(self, bet: PlaceBet, customer: CustomerFacts, cost: int, rate: str | None) -> None:
@@ -55,10 +55,10 @@ class Trial:
 
 
 def place(request: PlaceBets, state: BettingState) -> Accepted | Declined:
-    """Take every bet of the request or none of them.
+    """Take every bet of the request or none.
 
-    The first refusal decides and is recorded for its bet. Accepting moves the stakes inside `state`, so that the next
-    request of the group sees them gone.
+    The first refusal decides and is recorded with its bet. Accepted stakes are taken out of `state`, so that the next
+    request of the group sees the new balances.
     """
     trial = Trial(state)
     for bet in request.bets:
@@ -78,7 +78,7 @@ def place(request: PlaceBets, state: BettingState) -> Accepted | Declined:
 
 
 def bet_fingerprint(bet: PlaceBet) -> str:
-    """The facts that a repeated bet must bring again: user, amount, currency and pool."""
+    """The fingerprint of the facts that a repeated bet must match: user, amount, currency and pool."""
     return _fingerprint(bet, bet.amount_sent if bet.amount is None else bet.amount)
 
 
@@ -87,11 +87,11 @@ def _fingerprint(bet: PlaceBet, amount: int | str) -> str:
 
 
 def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
-    """None where the bet was taken with the same facts, and its stake is held or was settled."""
-    if wager.currency is None:  # it was unknown then, and the amount stored as it was sent
+    """Answer a repeated bet: None where it was taken with the same facts, and its stake is held or settled."""
+    if wager.currency is None:  # the currency was unknown then, so the amount was stored as it was sent
         facts = _fingerprint(bet, bet.amount_sent)
     elif wager.currency == bet.currency and bet.amount is None:
-        return "try_again"  # another process was the first to use it, after this request was read
+        return "try_again"  # another process used the currency first, after this request was read
     else:
         facts = bet_fingerprint(bet)
     if wager.fingerprint != facts:
@@ -100,7 +100,7 @@ def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
 
 
 def _try(bet: PlaceBet, trial: Trial) -> str | None:
-    """Take the bet on trial, or say why not. The order of the checks is part of the interface."""
+    """Take the bet on trial, or return the refusal. The order of the checks is part of the interface."""
     customer = trial.state.customer(bet.key.client, bet.user_uid)
     if customer is None:
         return "customer_unknown"

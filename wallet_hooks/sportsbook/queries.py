@@ -17,7 +17,7 @@ from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 
 
 def wager_by_key(session: Session, key: BetKey) -> Wager:
-    """A wager; of a bet that was cancelled before it came, what the cancel said of it. Raises NotFoundError."""
+    """Return a wager; for a bet that was cancelled before it arrived, the facts of the cancel. Raises NotFoundError."""
     wager = session.get(Wager, tuple(key))
     if wager is not None:
         return wager
@@ -34,7 +34,7 @@ def wager_by_key(session: Session, key: BetKey) -> Wager:
 
 
 def history(session: Session, wager: Wager) -> dict[str, Any]:
-    """All that is known of a wager: itself, its transactions, the deliveries that named it, its exceptions.
+    """Return a wager's history: its facts, transactions, the deliveries that named it, and exceptions.
 
     Amounts are decimal strings, instants ISO 8601 in UTC.
     """

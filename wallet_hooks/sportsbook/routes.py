@@ -82,7 +82,7 @@ class Callbacks:
 
 
 def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple[bytes, Request]:
-    """The raw body and what it asks, or why it is rejected: authenticated first, over the bytes as they came."""
+    """Return the raw body and its request, or why it is rejected. Authentication comes first, over the raw bytes."""
     try:
         body = call.body()
     except RejectedBodyError as error:
@@ -101,9 +101,9 @@ def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple
 
 
 def _is_within(scope: Scope, request: Request, directory: Directory) -> bool:
-    """Whether the caller speaks for every brand and game that it names.
+    """Whether the caller is authorised for every brand and game that it names.
 
-    A brand that does not exist is refused later, bet by bet; but a cancel would be remembered, and is refused here.
+    An unknown brand is refused later, bet by bet; a cancel for one would be stored, so it is refused here.
     """
     return all(
         (bet.key.client, bet.key.game) in scope
@@ -134,7 +134,7 @@ CALLBACKS_API = Api(name="sportsbook", prefix="/", success=_reply, failure=_fail
 
 
 def callbacks_alone(engine: Engine, settings: Settings, countries: Countries) -> Flask:
-    """An application of nothing but the callbacks, for replays."""
+    """Return an application with the callbacks alone, for replays."""
     app = Flask("callbacks", static_folder=None)
     endpoints = Callbacks(engine, settings, countries).endpoints()
     app.register_blueprint(api.blueprint(CALLBACKS_API, endpoints, settings))

@@ -1,4 +1,4 @@
-"""Writing what a group of callbacks changed, in a number of statements that does not depend on the group's size."""
+"""Write the changes of a group of callbacks, in a number of statements independent of the group's size."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from wallet_hooks.sportsbook.state import BettingState, WagerState
 
 
 class WagerChange(NamedTuple):
-    """What a settlement or a cancel changes of a wager."""
+    """The columns of a wager that a settlement or a cancel changes."""
 
     game: str
     client: str
@@ -35,7 +35,7 @@ class WagerChange(NamedTuple):
 
 
 class EarlyCancelRow(NamedTuple):
-    """A cancel that came before its bet."""
+    """A cancel that arrived before its bet."""
 
     game: str
     client: str
@@ -62,9 +62,9 @@ _values_of_changed = attrgetter(*WagerChange._fields)
 
 
 def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[Callback, Answer, int]] = ()) -> None:
-    """Write what the decisions changed, and the callbacks with their answers and durations in microseconds.
+    """Write the decisions' changes, and the callbacks with their answers and durations in microseconds.
 
-    Accounts that do not exist yet are created first; everything else is one set of writes.
+    Missing accounts are created first; everything else is one set of writes.
     """
     changes, writes, now = state.changes, Writes(), state.now
     saving = Saving(connection, state.journal)

@@ -1,6 +1,6 @@
-"""The shapes of the three callbacks (seeds/004), and their reading into values.
+"""The schemas of the three callbacks (docs/protocols/callbacks.md), and their reading into plain values.
 
-The seed's braces are broken in two places; the nesting here is the one that the provider's public documentation shows.
+The nesting is the one of the provider's public documentation, where the scanned source is broken.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,13 +15,13 @@ from wallet_hooks.web.shapes import Amount, Anything, BaseSchema, Identifier, Le
 _SOME = validate.Length(min=1)
 
 
-class BettingUserShape(BaseSchema):
+class BettingUserSchema(BaseSchema):
     client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
     uid = Identifier(required=True, metadata={"description": "The customer's id at the operator."})
     ip = Lenient(Text(max_length=64), metadata={"description": "Where the customer placed the bet from."})
 
 
-class BetslipPoolShape(BaseSchema):
+class BetslipPoolSchema(BaseSchema):
     client = Identifier(required=True, metadata={"description": "The brand again, the same as user.client."})
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
     game = Identifier(required=True, metadata={"description": "The provider's game, such as betflex."})
@@ -29,30 +29,30 @@ class BetslipPoolShape(BaseSchema):
     overdraw = Lenient(Amount(), metadata={"description": "Potential payout."})
 
 
-class StakeShape(BaseSchema):
+class StakeSchema(BaseSchema):
     uid = Identifier(required=True, metadata={"description": "The bet's id, unique within game and brand."})
     amount = Amount(required=True, metadata={"description": "The stake to take; 0 is accepted."})
 
 
-class PlacedBetShape(BaseSchema):
-    user = fields.Nested(BettingUserShape, required=True)
-    pool = fields.Nested(BetslipPoolShape, required=True)
-    bet = fields.Nested(StakeShape, required=True)
+class PlacedBetSchema(BaseSchema):
+    user = fields.Nested(BettingUserSchema, required=True)
+    pool = fields.Nested(BetslipPoolSchema, required=True)
+    bet = fields.Nested(StakeSchema, required=True)
 
 
-class PlaceBetsShape(BaseSchema):
+class PlaceBetsSchema(BaseSchema):
     """Body of POST /bets."""
 
-    bets = fields.List(fields.Nested(PlacedBetShape), required=True, validate=_SOME)
+    bets = fields.List(fields.Nested(PlacedBetSchema), required=True, validate=_SOME)
 
 
-class NamedUserShape(BaseSchema):
+class NamedUserSchema(BaseSchema):
     client = Identifier(required=True, metadata={"description": "The brand, by its client name."})
     uid = Identifier(known=True, required=True, metadata={"description": "The customer's id at the operator."})
     name = Anything(metadata={"description": "The customer's name; not read."})
 
 
-class SettledPoolShape(BaseSchema):
+class SettledPoolSchema(BaseSchema):
     client = Anything(metadata={"description": "The provider's own name; the brand is user.client."})
     game = Identifier(required=True)
     uid = Lenient(Identifier(), metadata={"description": "The coupon; another one than the bet's is an exception."})
@@ -62,7 +62,7 @@ class SettledPoolShape(BaseSchema):
     guaranteed = Anything()
 
 
-class ResultShape(BaseSchema):
+class ResultSchema(BaseSchema):
     uid = Identifier(known=True, required=True)
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
     amount = Lenient(Amount(), metadata={"description": "The stake; another one than the recorded is an exception."})
@@ -72,78 +72,78 @@ class ResultShape(BaseSchema):
     rake = Anything()
     result = Text(
         allow_none=True,
-        metadata={"description": "A word for void with payout = stake gives the stake back."},
+        metadata={"description": "A word for void with payout = stake returns the stake."},
     )
     extra = Anything()
 
 
-class SettledBetShape(BaseSchema):
-    user = fields.Nested(NamedUserShape, required=True)
-    bet = fields.Nested(ResultShape, required=True)
+class SettledBetSchema(BaseSchema):
+    user = fields.Nested(NamedUserSchema, required=True)
+    bet = fields.Nested(ResultSchema, required=True)
 
 
-class SettledCouponShape(BaseSchema):
-    pool = fields.Nested(SettledPoolShape, required=True)
-    bets = fields.List(fields.Nested(SettledBetShape), required=True, validate=_SOME)
+class SettledCouponSchema(BaseSchema):
+    pool = fields.Nested(SettledPoolSchema, required=True)
+    bets = fields.List(fields.Nested(SettledBetSchema), required=True, validate=_SOME)
 
 
-class SettleBetsShape(BaseSchema):
+class SettleBetsSchema(BaseSchema):
     """Body of POST /winners."""
 
-    pools = fields.List(fields.Nested(SettledCouponShape), required=True, validate=_SOME)
+    pools = fields.List(fields.Nested(SettledCouponSchema), required=True, validate=_SOME)
 
 
-class CancelledPoolShape(BaseSchema):
+class CancelledPoolSchema(BaseSchema):
     client = Anything(metadata={"description": "The provider's own name; the brand is user.client."})
     status = Anything()
     game = Identifier(required=True)
     uid = Anything()
 
 
-class RefundShape(BaseSchema):
+class RefundSchema(BaseSchema):
     uid = Identifier(known=True, required=True)
     amount = Anything(metadata={"description": "The stake, for information: the recorded one is given back."})
     rake = Anything()
 
 
-class CancelledBetShape(BaseSchema):
-    user = fields.Nested(NamedUserShape, required=True)
-    bet = fields.Nested(RefundShape, required=True)
+class CancelledBetSchema(BaseSchema):
+    user = fields.Nested(NamedUserSchema, required=True)
+    bet = fields.Nested(RefundSchema, required=True)
 
 
-class CancelledCouponShape(BaseSchema):
-    pool = fields.Nested(CancelledPoolShape, required=True)
-    bets = fields.List(fields.Nested(CancelledBetShape), required=True, validate=_SOME)
+class CancelledCouponSchema(BaseSchema):
+    pool = fields.Nested(CancelledPoolSchema, required=True)
+    bets = fields.List(fields.Nested(CancelledBetSchema), required=True, validate=_SOME)
 
 
-class CancelBetsShape(BaseSchema):
+class CancelBetsSchema(BaseSchema):
     """Body of POST /bets/cancel."""
 
-    pools = fields.List(fields.Nested(CancelledCouponShape), required=True, validate=_SOME)
+    pools = fields.List(fields.Nested(CancelledCouponSchema), required=True, validate=_SOME)
 
 
-class AcceptedShape(BaseSchema):
+class CallbackAcceptedSchema(BaseSchema):
     """Done, or done before with the same facts."""
 
     status = fields.String(required=True, validate=validate.Equal("OK"))
 
 
-class FailedBetShape(BaseSchema):
+class FailedBetSchema(BaseSchema):
     uid = fields.String(required=True)
     error = fields.String(required=True)
 
 
-class ErrorShape(BaseSchema):
-    """Refused: the code says why."""
+class CallbackErrorSchema(BaseSchema):
+    """Refused: `error` has the code."""
 
     error = fields.String(required=True)
     fields_ = fields.Dict(data_key="fields", metadata={"description": "What is wrong, field by field."})
-    bets = fields.List(fields.Nested(FailedBetShape), metadata={"description": "Which bets failed."})
+    bets = fields.List(fields.Nested(FailedBetSchema), metadata={"description": "Which bets failed."})
 
 
-_load_placed = quick_reader(PlaceBetsShape())
-_load_settled = quick_reader(SettleBetsShape())
-_load_cancelled = quick_reader(CancelBetsShape())
+_load_placed = quick_reader(PlaceBetsSchema())
+_load_settled = quick_reader(SettleBetsSchema())
+_load_cancelled = quick_reader(CancelBetsSchema())
 
 
 def read_place_bets(document: Any) -> PlaceBets:
@@ -214,7 +214,7 @@ def _settle_bet(pool: Any, item: Any, path: _Path) -> SettleBet:
 
 
 def _minor(text: str, currency: str, path: Callable[[], _Path]) -> int | None:
-    """Minor units; None for a currency that nobody knows, which is refused later and not malformed."""
+    """Minor units; None for an unknown currency, which is refused later as such and is no malformed body."""
     try:
         return money.parse_amount(text, currency)
     except money.UnknownCurrencyError:
@@ -224,7 +224,7 @@ def _minor(text: str, currency: str, path: Callable[[], _Path]) -> int | None:
 
 
 def _readable_minor(text: str | None, currency: str) -> int | None:
-    """Minor units of an amount that moves no money; None where it cannot be read."""
+    """Minor units of an informative amount; None where it cannot be read."""
     try:
         return None if text is None else money.parse_amount(text, currency)
     except money.MoneyError:

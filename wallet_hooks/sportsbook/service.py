@@ -1,4 +1,4 @@
-"""The path of a group of callbacks: load what they are about, decide each in turn, save what changed."""
+"""The path of a group of callbacks: load the state, decide each in turn, save the changes."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

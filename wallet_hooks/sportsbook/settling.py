@@ -1,4 +1,4 @@
-"""Paying winnings, bet by bet. Pure: nothing here reads or writes a database.
+"""Pay winnings, bet by bet. Pure: no database access.
 
 A settlement is never refused for a blocked, limited or expired customer.
 """
@@ -19,13 +19,13 @@ _VOID = "void"
 
 
 def settle(bet: SettleBet, state: BettingState) -> str | None:
-    """Settle one bet; None when it is done (now or before), else the code of what stands against it."""
+    """Settle one bet. Return None when it is done (now or before), else the error code."""
     wager = state.wagers.get(bet.key)
     if (refusal := _refusal(bet, wager, state)) is not None:
         return refusal
     assert wager is not None
     if bet.payout is None:
-        return "try_again"  # another process was the first to use the currency, after this request was read
+        return "try_again"  # another process used the currency first, after this request was read
     for contradiction in _contradictions(bet, wager):
         state.raise_exception("contradictory_settlement", bet.key, contradiction)
     outcome = outcome_of(bet.payout, bet.result, wager)
@@ -45,9 +45,9 @@ def settle(bet: SettleBet, state: BettingState) -> str | None:
 
 
 def settle_again(wager: WagerState, payout: int, result: str | None, state: BettingState) -> str | None:
-    """Replace a settlement: the standing one is reversed and the new one posted, in one database transaction."""
+    """Replace a settlement: reverse the current one and post the new one, in one database transaction."""
     customer = state.customer(wager.client, wager.user_uid)
-    assert customer is not None, "whoever took a wager's stake locked its customer"
+    assert customer is not None, "the customer of a taken wager is loaded"
     assert wager.outcome is not None
     outcome = outcome_of(payout, result, wager)
     takes_back = _home_return(wager) - _net(wager, _new_home_return(wager, payout, outcome), outcome)
@@ -62,19 +62,19 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
 
 
 def outcome_of(payout: int, result: str | None, wager: WagerState) -> str:
-    """What a settlement comes down to: two that come down to the same are the same."""
+    """The outcome of a settlement as one text; settlements with equal texts are the same."""
     is_void = (result or "").lower() in VOID_RESULTS and payout == wager.stake
     return _VOID if is_void else str(payout)
 
 
 def replaced_outcomes(wager: WagerState) -> list[str]:
-    """The outcomes that stood before the present one, oldest first."""
+    """The outcomes that were replaced, oldest first."""
     outcomes: list[str] = json.loads(wager.replaced) if wager.replaced else []
     return outcomes
 
 
 def _refusal(bet: SettleBet, wager: WagerState | None, state: BettingState) -> str | None:
-    """Why there is no stake that this settlement could settle, or None."""
+    """The error code where there is no stake to settle, else None."""
     if wager is None:
         if UserBet(bet.key, bet.user_uid) in state.early_cancels:
             state.raise_exception("settlement_of_cancelled_bet", bet.key)
@@ -88,7 +88,7 @@ def _refusal(bet: SettleBet, wager: WagerState | None, state: BettingState) -> s
 
 
 def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
-    """What a settlement says that its own payout or the wager contradicts: paid all the same, for a person to see."""
+    """The kinds of exception for fields that contradict the payout or the wager; the payout is paid nevertheless."""
     result = (bet.result or "").lower()
     if (result in VOID_RESULTS and bet.payout != wager.stake) or (result in LOSS_RESULTS and bet.payout):
         yield f"result:{result}:{bet.payout}"
@@ -99,7 +99,7 @@ def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
 
 
 def _reverse(wager: WagerState, state: BettingState) -> None:
-    """Take the settlement that stands back."""
+    """Reverse the current settlement."""
     standing = state.posted(wager.settlement_reference)
     step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(standing.id))
     state.post(wager, step, rules.reversed_(standing.lines), standing.id)
@@ -138,12 +138,12 @@ def _commission(wager: WagerState, home_payout: int) -> int:
 
 
 def _net(wager: WagerState, home_return: int, outcome: str) -> int:
-    """What is left to the customer of a settlement's return."""
+    """The return less commission."""
     return home_return if outcome == _VOID else home_return - _commission(wager, home_return)
 
 
 def _new_home_return(wager: WagerState, payout: int, outcome: str) -> int:
-    """What a settlement gives the customer in its own currency, at the rate that the stake was taken at."""
+    """The settlement's net return in the customer's currency, at the stake's rate."""
     stake = wager.as_stake()
     if outcome == _VOID:
         return stake.cost
@@ -153,8 +153,8 @@ def _new_home_return(wager: WagerState, payout: int, outcome: str) -> int:
 
 
 def _home_return(wager: WagerState) -> int:
-    """What the settlement that stands left to the customer."""
-    assert wager.home_payout is not None, "a settled wager knows what it paid"
+    """The net return of the current settlement, in the customer's currency."""
+    assert wager.home_payout is not None, "a settled wager has a payout"
     assert wager.outcome is not None, "a settled wager has an outcome"
     return wager.as_stake().cost if wager.outcome == _VOID else _net(wager, wager.home_payout, wager.outcome)
 

@@ -1,6 +1,6 @@
-"""What a group of callbacks is decided on, and what the decisions change.
+"""The state that a group of callbacks is decided on, and the changes that the decisions make.
 
-`load_state` reads it, the decisions move it on request by request, `save` writes what changed.
+`load_state` reads it, the decisions update it request by request, `save` writes the changes.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from wallet_hooks.limits.usage import DayUsage, Usage
 from wallet_hooks.sportsbook.coupons import EventKey, StakesOnEvents
 from wallet_hooks.sportsbook.messages import BetKey
 
-# Balances are BIGINT: neither a credit limit nor a payout lets one leave that range.
+# Balances are BIGINT columns: a credit limit or a payout must not take one out of that range.
 MAX_BALANCE = 2**62
 
 
@@ -64,11 +64,11 @@ class WagerState:
 
     @property
     def settlement_reference(self) -> str:
-        """The ledger's reference to the settlement that stands."""
+        """The ledger reference of the current settlement."""
         return f"{self.key.reference}:settlement:{self.settlements}"
 
     def as_stake(self) -> Stake:
-        """The stake that was taken, which never changes. Only a wager that was taken has one."""
+        """The stake as it was taken; it never changes. A refused wager has none."""
         if self._stake is None:
             assert self.customer_id is not None
             assert self.currency is not None
@@ -81,7 +81,7 @@ class WagerState:
 
 
 class Step(NamedTuple):
-    """A step in a wager's life. `name` ends its reference (stake, cancel, settlement:1); `facts` is a fingerprint."""
+    """A ledger step of a wager. `name` ends its reference (stake, cancel, settlement:1); `facts` is a fingerprint."""
 
     kind: str
     name: str
@@ -89,7 +89,7 @@ class Step(NamedTuple):
 
 
 class UserBet(NamedTuple):
-    """A bet's id with the user's, as a cancel names them."""
+    """A bet's id and its user's id, as a cancel names them."""
 
     key: BetKey
     user_uid: str
@@ -97,9 +97,9 @@ class UserBet(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What the decisions of a group change beside the ledger.
+    """The changes of a group besides the ledger's.
 
-    `early_cancels` came before their bets; `settled_first` are the bets that were settled for the first time.
+    `early_cancels` arrived before their bets; `settled_first` are bets that were settled for the first time.
     """
 
     created: dict[BetKey, WagerState] = field(default_factory=dict)
@@ -111,11 +111,11 @@ class Changes:
 
 @dataclass(slots=True)
 class BettingState:
-    """Everything that decisions look at, complete when it was loaded. Amounts in minor units, `now` in UTC.
+    """Everything that decisions read, complete once it is loaded. Amounts in minor units, `now` in UTC.
 
     `brands` are by client name, `customers` by brand id and uid, `limits` by customer id, `country_rules` by brand id,
     `countries` by the address that a bet came from, `rates` by source and target currency. `standing` has the
-    settlements that stand, by reference. `delivery_id` is that of the callback being decided; `reason` a person's.
+    current settlements, by reference. `delivery_id` is that of the callback being decided; `reason` is given by staff.
     """
 
     now: datetime
@@ -141,14 +141,16 @@ class BettingState:
         return self.customers.get((brand.id, user_uid)) if brand else None
 
     def available(self, customer: CustomerFacts) -> int:
-        """What the customer may still spend: balance and credit, in minor units of its currency."""
+        """The customer's balance plus credit limit, in minor units of its currency."""
         balance = self.journal.balance(chart.player(customer.id, customer.currency))
         return min(customer.credit_limit, MAX_BALANCE) - balance
 
     def cost(self, amount: int, currency: str, customer: CustomerFacts) -> tuple[int, str | None] | None:
-        """What a stake costs in the customer's currency, with the rate used (None at home); None without a rate.
+        """Return a stake's cost in the customer's currency and the rate used (None for the same currency).
 
-        Rounded up: a stake that is not 0 is never free.
+        None where no rate is stored.
+
+        Rounded up, so that a stake above 0 always costs something.
         """
         if currency == customer.currency:
             return amount, None
@@ -158,35 +160,35 @@ class BettingState:
         return money.convert(amount, currency, customer.currency, rate, rounding=ROUND_CEILING), rate
 
     def commission_rate(self, customer: CustomerFacts, client: str) -> str | None:
-        """The customer's rate of today, in percent; the wager keeps it."""
+        """The customer's commission rate of today, in percent; it is stored with the wager."""
         if not customer.commission_rates:
             return None
         in_force = rate_on(customer.commission_rates, self.booking_day(client))
         return in_force[1] if in_force else None
 
     def event_of(self, wager: WagerState) -> EventKey:
-        """The event that a wager's stake counts on."""
+        """The event that a wager's stake counts against."""
         assert wager.customer_id is not None
         return self.event_stakes.event_of(wager.customer_id, wager.game, wager.pool_uid)
 
     def count_stake(self, wager: WagerState) -> None:
-        """Count a stake that is taken now against the customer's limits."""
+        """Count a new stake against the customer's limits."""
         stake = wager.as_stake()
         self.usage.add(stake.customer_id, self.booking_day(wager.client), DayUsage(staked=stake.cost))
 
     def count_return(self, wager: WagerState, amount: int, *, is_void: bool) -> None:
-        """Count what the customer gets back, on the day of the stake and as paid today; negative takes it off again."""
+        """Count a return to the customer, on the stake's day and as paid today; a negative amount reverses it."""
         stake = wager.as_stake()
         staked_on = self.brands[wager.client].booking_day(wager.placed_at)
         self.usage.add(stake.customer_id, staked_on, DayUsage(voided=amount) if is_void else DayUsage(returned=amount))
         self.usage.add(stake.customer_id, self.booking_day(wager.client), DayUsage(paid=amount))
 
     def count_on_event(self, wager: WagerState, *, times: int = 1) -> None:
-        """Count the stake on its event, or with -1 take it off: it was returned."""
+        """Count the stake on its event; with -1 remove it, because it was returned."""
         self.event_stakes.add(self.event_of(wager), times * wager.as_stake().cost)
 
     def booking_day(self, client: str) -> date:
-        """Today, where the brand is."""
+        """Today in the brand's time zone."""
         if client not in self.booking_days:
             self.booking_days[client] = self.brands[client].booking_day(self.now)
         return self.booking_days[client]
@@ -199,15 +201,15 @@ class BettingState:
         self.changes.changed[wager.key] = wager
 
     def post(self, wager: WagerState, step: Step, lines: tuple[Line, ...], reverses: int | None = None) -> None:
-        """Post what a step in a wager's life moves."""
+        """Add the posting of a wager's step to the journal."""
         reference = f"{wager.key.reference}:{step.name}"
         day = self.booking_day(wager.client)
         self.journal.post(Posting(step.kind, reference, step.facts, self.now, day, lines, self.reason, reverses))
 
     def posted(self, reference: str) -> PostedTransaction:
-        """A transaction that this very group posted, or the settlement that stood before it."""
+        """Return a transaction that this group posted, or the settlement that was current before."""
         return self.journal.posted.get(reference) or self.standing[reference]
 
     def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
-        """Record something that needs a person; it is stored once for the same kind, bet and subject."""
+        """Record an exception for staff; the same kind, bet and subject is stored once."""
         self.changes.exceptions.append(BetExceptionRow(kind, *key, subject, self.delivery_id, self.now))

@@ -1,18 +1,20 @@
-"""What every HTTP API shares: the way of a request from its WSGI environment to its answer.
+"""What every HTTP API shares: how a WSGI request becomes an answer.
 
-An `Api` declares what differs from one protocol to the next: its envelope, its names of the shared error codes, and the
-HTTP status of each code. Request ids, timing, the log line, the retry after a conflict in the database, answers to
-defects and to unknown paths are the same for all and live here.
+An `Api` declares what differs between protocols: its envelope, its names of the shared error codes, and the HTTP status
+of each code. Request ids, timing, the log line, the retry after a database conflict, answers to defects and to unknown
+paths are the same for all and live here.
 """
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, request
 from marshmallow import ValidationError
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from werkzeug.datastructures import EnvironHeaders, MultiDict
 from werkzeug.exceptions import HTTPException
@@ -24,10 +26,11 @@ from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import LOG
+from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of
 from wallet_hooks.web.strict_json import InvalidJSONError
 
-# The statuses of the codes that every API knows; any other code of a refusal is 400.
+# The statuses of the codes that all APIs share; any other error code is 400.
 _STATUSES = {
     "invalid_request": 400,
     "conflict": 400,
@@ -46,7 +49,7 @@ _RETRY = {429: "1", 503: "1"}  # seconds
 
 
 class Problem(NamedTuple):
-    """Why a request is refused: a code for programs, a message for people, what is wrong with each field."""
+    """Why a request is refused: a code for programs, a message for readers, and an error for each invalid field."""
 
     code: str
     status: int
@@ -66,7 +69,7 @@ class Reply:
 
 
 class ApiRequest:
-    """A request as every API sees it: an id, when it came, from where, and what it carries."""
+    """A request of any API: its id, instant (UTC), source address, headers and body."""
 
     def __init__(self, environ: Environ, settings: Settings) -> None:
         self.environ = environ
@@ -86,7 +89,7 @@ class ApiRequest:
     def body(self, *, cap: int | None = None, media_types: Sequence[str] = (JSON,)) -> bytes:
         """The whole body, at most the setting's cap and `cap` bytes. Raises RejectedBodyError.
 
-        It is read once: an answer that is run again after a conflict in the database gets the same bytes.
+        It is read once and kept, because a request is run again after a database conflict.
         """
         if self._body is None:
             limit = self.settings.body_cap if cap is None else min(cap, self.settings.body_cap)
@@ -94,8 +97,22 @@ class ApiRequest:
         return self._body
 
 
+@dataclass(frozen=True, kw_only=True)
+class ApiContext:
+    """What the views of an API work with."""
+
+    engine: Engine
+    settings: Settings
+    countries: Countries
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a login session may be unused."""
+        return timedelta(seconds=self.settings.session_idle)
+
+
 class Endpoint(NamedTuple):
-    """A path of an API. `answer` takes the request and the path's parts, and gives what the envelope takes.
+    """A path of an API. `answer` takes the request and the path's parts, and returns what the envelope takes.
 
     `name` is unique in the API; it names the Flask endpoint and the log line.
     """
@@ -116,7 +133,7 @@ class Api:
     """An HTTP API. `success` and `failure` are its envelope.
 
     `prefix` begins the paths that belong to it. `names` are its own names of shared codes, `statuses` the statuses of
-    codes where they differ from the shared ones. `observe` logs and counts what was answered.
+    codes where they differ from the shared ones. `observe` logs and counts the answer.
     """
 
     name: str
@@ -128,7 +145,7 @@ class Api:
     observe: Callable[[ApiRequest, Endpoint, Reply, float], None] = _log
 
     def refuse(self, code: str, message: str = "", fields: Mapping[str, Any] | None = None) -> Reply:
-        """A refusal in the API's envelope; `code` is a shared one or a domain error's."""
+        """Return a refusal in the API's envelope; `code` is a shared one or a domain error's."""
         status = self.statuses.get(code, _STATUSES.get(code, 400))
         reply = self.failure(Problem(self.names.get(code, code), status, message, fields))
         reply.code = self.names.get(code, code)
@@ -138,7 +155,7 @@ class Api:
 
 
 def answer(api: Api, endpoint: Endpoint, call: ApiRequest, path: Mapping[str, Any]) -> Reply:
-    """Answer a request. Whatever goes wrong is an answer too: a refusal, a passing fault, or a logged defect."""
+    """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
     try:
         reply = api.success(run_again(lambda: endpoint.answer(call, **path)))
     except Exception as error:
@@ -149,7 +166,7 @@ def answer(api: Api, endpoint: Endpoint, call: ApiRequest, path: Mapping[str, An
 
 
 def blueprint(api: Api, endpoints: Iterable[Endpoint], settings: Settings, *, name: str | None = None) -> Blueprint:
-    """The endpoints as Flask serves them; `name` tells the blueprints of one API apart."""
+    """Return the endpoints as Flask serves them; `name` distinguishes the blueprints of one API."""
     views = Blueprint(name or api.name, __name__)
     for endpoint in endpoints:
         view = partial(_view, api, endpoint, settings)
@@ -158,7 +175,7 @@ def blueprint(api: Api, endpoints: Iterable[Endpoint], settings: Settings, *, na
 
 
 def register_error_handlers(app: Flask, apis: Sequence[Api]) -> None:
-    """Answer unknown paths and methods in the envelope of the API that the path belongs to; the last has the rest."""
+    """Answer unknown paths and methods in the envelope of the API with the path's prefix, by default the last one."""
 
     def api_of(path: str) -> Api:
         return next((api for api in apis if path.startswith(api.prefix)), apis[-1])
@@ -191,7 +208,7 @@ def _view(api: Api, endpoint: Endpoint, settings: Settings, **path: Any) -> Resp
 
 
 def _refusal(api: Api, error: Exception) -> Reply | None:
-    """What the caller is answered to an error; None for a defect of ours."""
+    """Return the answer to an error that the caller can act on; None for a defect."""
     match error:
         case ValidationError():
             return api.refuse("invalid_request", fields=error.normalized_messages())  # type: ignore[no-untyped-call]
@@ -209,16 +226,16 @@ def _refusal(api: Api, error: Exception) -> Reply | None:
         case Fault.OTHER:
             return None
         case Fault.DUPLICATE:
-            return api.refuse("conflict", "something of this name exists already")
+            return api.refuse("conflict", "this name or key is in use already")
         case Fault.OUT_OF_RANGE:
             return api.refuse("invalid_request", "a number is out of range")
     return api.refuse("try_again")
 
 
 def _defect(api: Api, error: Exception, request_id: str, path: str) -> Reply:
-    """A defect of ours, logged with its trace under the id that the answer carries.
+    """Log a defect with its trace under the answer's request id.
 
-    Of a database's error the log has not its words, which quote rows that may hold secrets.
+    The message of a database error is left out: it may quote rows, and rows may hold secrets.
     """
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None)
