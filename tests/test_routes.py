@@ -65,7 +65,7 @@ def test_documents_name_every_callback_and_load_nothing_from_elsewhere(world: Wo
         for operation in operations.values():
             named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
             assert named == set(re.findall(r"{(\w+)}", path)), path
-    shape = document["components"]["schemas"]["PlaceBetsSchema"]
+    shape = document["components"]["schemas"]["PlaceBets"]
     assert shape["required"] == ["bets"]
     taken, known = (
         document["components"]["schemas"][name]["properties"]["uid"] for name in ("StakeSchema", "ResultSchema")
