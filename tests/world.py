@@ -151,7 +151,7 @@ class World:
 
     def exceptions(self) -> list[dict[str, Any]]:
         with reading(self.engine) as session:
-            return exceptions.exceptions(session, include_resolved=True)
+            return exceptions.list_exceptions(session, include_resolved=True)
 
     def count(self, table: str) -> int:
         with reading(self.engine) as session:
