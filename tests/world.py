@@ -16,7 +16,7 @@ from wallet_hooks.customers.queries import balances_of_customers, customer_by_ui
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.exceptions import service as exceptions
-from wallet_hooks.finance.proofs import PROOFS
+from wallet_hooks.finance.verification import ALL_CHECKS
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client
 from wallet_hooks.ledger.verify import Difference
 from wallet_hooks.settings import Settings
@@ -151,7 +151,7 @@ class World:
 
     def exceptions(self) -> list[dict[str, Any]]:
         with reading(self.engine) as session:
-            return exceptions.exceptions(session, include_resolved=True)
+            return exceptions.list_exceptions(session, include_resolved=True)
 
     def count(self, table: str) -> int:
         with reading(self.engine) as session:
@@ -168,7 +168,7 @@ class World:
 
     def differences(self) -> list[Difference]:
         with reading(self.engine) as session:
-            return [difference for prove in PROOFS for difference in prove(session, None)]
+            return [difference for check in ALL_CHECKS for difference in check(session, None)]
 
 
 def bet(

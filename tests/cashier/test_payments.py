@@ -1,4 +1,4 @@
-"""Money in and out over HTTP: once for a key, in one step or two."""
+"""Payments over HTTP: idempotent by key, in one step or two."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -20,14 +20,14 @@ def pay(desk: Desk, kind: str = "deposits", *, key: str | None = "k1", who: str 
     return desk.call(who, "POST", f"{OF_ANN}/{kind}/", PAY | given, headers=headers)
 
 
-def test_a_deposit_with_one_key_is_done_once_and_answered_alike(desk: Desk) -> None:
+def test_a_repeated_deposit_is_done_once_and_gets_the_same_answer(desk: Desk) -> None:
     first = pay(desk)
     assert first.status == 200
     assert {key: first.body["data"][key] for key in ("kind", "status", "amount", "method", "reference")} == {
         "kind": "deposit", "status": "done", "amount": ["EUR", 25.5], "method": "card", "reference": "P1",
     }  # fmt: skip
     assert pay(desk) == first
-    assert pay(desk, key="k2") == first, "the reference says that it is the same payment"
+    assert pay(desk, key="k2") == first, "the same reference is the same payment"
     assert desk.world.balance() == "125.50"
     assert desk.world.house_balance("psp:card") == 2550
     assert desk.world.differences() == []
@@ -36,7 +36,7 @@ def test_a_deposit_with_one_key_is_done_once_and_answered_alike(desk: Desk) -> N
 @pytest.mark.parametrize(
     "given", [{"amount": ["EUR", 25.51]}, {"method": "bank"}, {"reference": "P2"}, {"reserve": True}], ids=str
 )
-def test_a_key_with_other_facts_is_refused_and_moves_nothing(desk: Desk, given: dict[str, Any]) -> None:
+def test_a_key_with_other_facts_is_a_conflict(desk: Desk, given: dict[str, Any]) -> None:
     pay(desk)
     reply = pay(desk, **given)
     assert (reply.status, reply.body["code"]) == (400, "conflict")
@@ -46,7 +46,7 @@ def test_a_key_with_other_facts_is_refused_and_moves_nothing(desk: Desk, given: 
     assert (desk.world.balance(), desk.world.balance("8")) == ("125.50", "100.00")
 
 
-def test_thirty_deposits_at_once_with_one_key_are_one(desk: Desk) -> None:
+def test_thirty_concurrent_deposits_with_one_key_are_done_once(desk: Desk) -> None:
     tokens = [{"Session": desk.token("boss"), "Idempotency-Key": "k1"} for _ in range(30)]
     with ThreadPoolExecutor(15) as pool:
         replies = list(
@@ -57,15 +57,15 @@ def test_thirty_deposits_at_once_with_one_key_are_one(desk: Desk) -> None:
     assert desk.world.balance() == "125.50"
 
 
-def test_a_withdrawal_takes_at_most_what_may_be_spent(desk: Desk) -> None:
+def test_a_withdrawal_above_the_balance_is_refused(desk: Desk) -> None:
     desk.world.place(bet(1, "40.00"))
     reply = pay(desk, "withdrawals", amount=["EUR", 60.01])
     assert (reply.status, reply.body["code"]) == (400, "insufficient_funds")
-    assert pay(desk, "withdrawals", amount=["EUR", 60]).status == 200, "a refusal does not burn its key"
+    assert pay(desk, "withdrawals", amount=["EUR", 60]).status == 200, "a refusal does not use up its key"
     assert desk.world.balance() == "0.00"
 
 
-def test_withdrawals_at_once_take_no_more_than_there_is(desk: Desk) -> None:
+def test_concurrent_withdrawals_take_at_most_the_balance(desk: Desk) -> None:
     headers = [{"Session": desk.token("boss"), "Idempotency-Key": f"k{n}"} for n in range(10)]
 
     def withdraw(number: int) -> int:
@@ -85,11 +85,11 @@ def test_a_deposit_in_two_steps_is_credited_when_it_is_confirmed(desk: Desk) -> 
     for _ in range(2):
         assert desk.ok("boss", "POST", f"{own}/confirm/")["status"] == "done"
     assert desk.world.balance() == "125.50"
-    assert pay(desk, reserve=True) == reserved, "the first answer, whatever became of it"
+    assert pay(desk, reserve=True) == reserved, "the first answer, although it was confirmed since"
     assert desk.call("boss", "POST", f"{own}/fail/").body["code"] == "already_finished"
 
 
-def test_a_deposit_that_fails_moves_nothing_and_cannot_be_confirmed(desk: Desk) -> None:
+def test_a_failed_deposit_is_not_credited_and_cannot_be_confirmed(desk: Desk) -> None:
     own = f"{OF_ANN}/deposits/{pay(desk, reserve=True).body['data']['id']}"
     for _ in range(2):
         assert desk.ok("boss", "POST", f"{own}/fail/")["status"] == "failed"
@@ -97,7 +97,7 @@ def test_a_deposit_that_fails_moves_nothing_and_cannot_be_confirmed(desk: Desk) 
     assert desk.world.balance() == "100.00"
 
 
-def test_confirm_and_fail_at_once_come_to_one_of_them(desk: Desk) -> None:
+def test_of_concurrent_confirm_and_fail_one_takes_effect(desk: Desk) -> None:
     own = f"{OF_ANN}/deposits/{pay(desk, reserve=True).body['data']['id']}"
     tokens = [{"Session": desk.token("boss")} for _ in range(10)]
 
@@ -112,14 +112,14 @@ def test_confirm_and_fail_at_once_come_to_one_of_them(desk: Desk) -> None:
     assert desk.world.balance() == ("125.50" if "confirm" in outcomes else "100.00")
 
 
-def test_only_a_deposit_of_this_customer_in_two_steps_is_confirmed(desk: Desk) -> None:
+def test_only_a_reserved_deposit_of_this_customer_can_be_confirmed(desk: Desk) -> None:
     done = pay(desk).body["data"]["id"]
     reserved = pay(desk, key="k2", reference="P2", reserve=True).body["data"]["id"]
     for path in (f"ann/deposits/{done}", f"bob/deposits/{reserved}", "ann/deposits/999"):
         assert desk.call("boss", "POST", f"/v1/customers/{path}/confirm/").status == 404
 
 
-def test_an_adjustment_gives_or_takes_with_a_reason_and_leaves_its_trace(desk: Desk) -> None:
+def test_an_adjustment_credits_or_debits_with_a_reason_and_a_key(desk: Desk) -> None:
     token = f"token:{desk.api_token('finance')}"
     body = {"amount": ["EUR", 5], "reference": "A1", "reason": "chargeback 17"}
     for key, more in (("a", {}), ("b", {"take": True, "reference": "A2"})):
@@ -151,53 +151,51 @@ def test_an_adjustment_gives_or_takes_with_a_reason_and_leaves_its_trace(desk: D
     ],
     ids=str,
 )
-def test_what_cannot_be_paid_is_told_and_moves_nothing(
-    desk: Desk, key: str | None, given: dict[str, Any], code: str
-) -> None:
+def test_an_invalid_payment_is_refused(desk: Desk, key: str | None, given: dict[str, Any], code: str) -> None:
     reply = pay(desk, key=key, **given)
     assert (reply.status, reply.body["code"]) == (400, code)
     assert desk.world.balance() == "100.00"
 
 
-def finance(desk: Desk, **given: Any) -> Reply:
+def adjust(desk: Desk, **given: Any) -> Reply:
     headers = {"Idempotency-Key": given["reference"]}
     token = f"token:{desk.api_token('finance')}"
     return desk.call(token, "POST", f"{OF_ANN}/adjustments/", {"reason": "x"} | given, headers=headers)
 
 
-def test_credit_is_not_paid_out(desk: Desk) -> None:
+def test_the_credit_limit_cannot_be_withdrawn(desk: Desk) -> None:
     desk.world.deposit("355.99")
     desk.ok("boss", "PATCH", f"{OF_ANN}/", {"credit_limit": ["EUR", 100]})
     for amount in (555, 456):
         reply = pay(desk, "withdrawals", amount=["EUR", amount])
         assert (reply.status, reply.body["code"]) == (400, "insufficient_funds")
-        reply = finance(desk, amount=["EUR", amount], take=True, reference="A1")
-        assert (reply.status, reply.body["code"]) == (400, "insufficient_funds"), "nor taken by an adjustment"
+        reply = adjust(desk, amount=["EUR", amount], take=True, reference="A1")
+        assert (reply.status, reply.body["code"]) == (400, "insufficient_funds"), "adjustments neither"
     ran = Shell(desk.world.settings.database_url).run(
         "cashier", "withdraw", *OF_UID_7, "--amount", "456.00", "--reference", "P1"
     )
     assert (ran.returncode, "insufficient_funds" in ran.stderr, "455.99 EUR" in ran.stderr) == (1, True, True)
     assert desk.world.balance() == "455.99"
-    assert desk.world.place(bet(1, "555.99")) == OK, "credit is for betting"
+    assert desk.world.place(bet(1, "555.99")) == OK, "the credit limit can be staked"
     assert desk.world.balance() == "-100.00"
     assert pay(desk, "withdrawals", amount=["EUR", 0.01]).body["code"] == "insufficient_funds"
-    assert finance(desk, amount=["EUR", 100], reference="A2").status == 200, "giving needs nothing"
+    assert adjust(desk, amount=["EUR", 100], reference="A2").status == 200, "crediting needs no balance"
     desk.world.settle(result(1, "455.99"))
     assert pay(desk, "withdrawals", amount=["EUR", 455.99]).status == 200
     assert desk.world.balance() == "0.00"
 
 
-CLOSED = {
+REFUSED_CUSTOMERS = {
     "customer_inactive": {"active": False},
     "customer_locked": {"locked": True},
     "customer_expired": {"expires_at": "2020-01-01"},
 }
 
 
-@pytest.mark.parametrize("code", CLOSED)
-def test_a_closed_account_takes_no_new_deposit(desk: Desk, code: str) -> None:
+@pytest.mark.parametrize("code", REFUSED_CUSTOMERS)
+def test_an_inactive_locked_or_expired_customer_cannot_deposit(desk: Desk, code: str) -> None:
     done = pay(desk)
-    desk.ok("boss", "PATCH", f"{OF_ANN}/", CLOSED[code])
+    desk.ok("boss", "PATCH", f"{OF_ANN}/", REFUSED_CUSTOMERS[code])
     for reserve in (False, True):
         reply = pay(desk, key="k2", reference="P2", reserve=reserve)
         assert (reply.status, reply.body["code"]) == (400, code)
@@ -205,17 +203,17 @@ def test_a_closed_account_takes_no_new_deposit(desk: Desk, code: str) -> None:
         "cashier", "deposit", *OF_UID_7, "--amount", "5.00", "--reference", "P2"
     )
     assert (ran.returncode, code in ran.stderr) == (1, True)
-    assert pay(desk) == done, "what was done before is answered as it was"
-    assert pay(desk, "withdrawals", key="w").status == 200, "its own money goes out"
-    assert finance(desk, amount=["EUR", 5], reference="A1").status == 200
+    assert pay(desk) == done, "a repetition gets its first answer"
+    assert pay(desk, "withdrawals", key="w").status == 200, "own money can be withdrawn"
+    assert adjust(desk, amount=["EUR", 5], reference="A1").status == 200
     assert desk.world.balance() == "105.00"
     assert desk.world.exceptions() == []
 
 
-@pytest.mark.parametrize("code", CLOSED)
-def test_what_the_payment_provider_has_is_credited_to_a_closed_account_and_raised(desk: Desk, code: str) -> None:
+@pytest.mark.parametrize("code", REFUSED_CUSTOMERS)
+def test_a_reserved_deposit_of_a_refused_customer_is_credited_and_raises_an_exception(desk: Desk, code: str) -> None:
     reserved = pay(desk, reserve=True).body["data"]["id"]
-    desk.ok("boss", "PATCH", f"{OF_ANN}/", CLOSED[code])
+    desk.ok("boss", "PATCH", f"{OF_ANN}/", REFUSED_CUSTOMERS[code])
     for _ in range(2):
         assert desk.ok("boss", "POST", f"{OF_ANN}/deposits/{reserved}/confirm/")["status"] == "done"
     assert desk.world.balance() == "125.50"
@@ -235,7 +233,7 @@ def test_what_the_payment_provider_has_is_credited_to_a_closed_account_and_raise
     assert desk.world.differences() == []
 
 
-def test_a_deposit_confirmed_for_an_open_account_needs_nobody(desk: Desk) -> None:
+def test_confirming_a_deposit_of_an_active_customer_raises_no_exception(desk: Desk) -> None:
     reserved = pay(desk, reserve=True).body["data"]["id"]
     desk.ok("boss", "POST", f"{OF_ANN}/deposits/{reserved}/confirm/")
     assert desk.world.exceptions() == []

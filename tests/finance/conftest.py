@@ -1,12 +1,12 @@
-"""What the tests of finance begin with."""
+"""Fixtures of the finance tests."""
 
 import pytest
 
-from tests.finance.history import live_through
+from tests.finance.history import post_three_days
 from tests.world import World
 
 
 @pytest.fixture
 def history(empty_world: World) -> World:
-    live_through(empty_world)
+    post_three_days(empty_world)
     return empty_world

@@ -1,4 +1,4 @@
-"""Three days of betting, and reading what is exported of them."""
+"""Three days of betting, and helpers that export and read them."""
 
 import csv
 import io
@@ -13,16 +13,16 @@ from wallet_hooks import clock
 from wallet_hooks.cashier.service import Movement, move
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
-from wallet_hooks.finance.asked import Asked
-from wallet_hooks.finance.exports import PLAIN, write
+from wallet_hooks.finance.exports import DEFAULT_OPTIONS, write
+from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.ledger.service import set_rate
 
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 20)
-EVIL = "x\"\n2026-11-18 forged\n  ; =1+1 \u202e, 'y'"
+HOSTILE_TEXT = "x\"\n2026-11-18 forged\n  ; =1+1 \u202e, 'y'"
 
 
-def live_through(world: World) -> None:
-    """Three currencies, three days, another brand's time zone, corrections, and names that would forge lines."""
+def post_three_days(world: World) -> None:
+    """Three currencies, three days, two time zones, corrections, and texts that try to inject lines."""
     with freeze_time("2026-11-18T10:00:00Z") as moment:
         for client, id_, zone in (("acme", 1007, "Europe/London"), ("west", 2, "America/Santiago")):
             world.brand(client, id_=id_, timezone=zone)
@@ -43,22 +43,26 @@ def live_through(world: World) -> None:
         )
         with writing(world.engine) as session:
             customer, _ = customer_by_uid(session, client="acme", uid="7", lock=True)
-            evil = Movement(kind="adjustment", amount=-150, reference="A1", reason=EVIL)
-            move(session, customer, evil, now=clock.now())
+            adjustment = Movement(kind="adjustment", amount=-150, reference="A1", reason=HOSTILE_TEXT)
+            move(session, customer, adjustment, now=clock.now())
         moment.move_to("2026-11-20T12:00:00Z")
         world.cancel(refund("=2+5"))
         world.place(bet(6, "3.33"))
 
 
-def exported(world: World, report: str, format_: str, first: date = FIRST, last: date = LAST, **asked: Any) -> bytes:
+def exported(
+    world: World, report: str, format_: str, first: date = FIRST, last: date = LAST, **parameters: Any
+) -> bytes:
     out = io.BytesIO()
-    options = asked.pop("options", PLAIN)
-    write(world.engine, report, format_, asking(first, last, **asked), out, options)
+    options = parameters.pop("options", DEFAULT_OPTIONS)
+    write(world.engine, report, format_, request_for(first, last, **parameters), out, options)
     return out.getvalue()
 
 
-def asking(first: date = FIRST, last: date = LAST, customer: tuple[str, str] | None = None, **more: Any) -> Asked:
-    return Asked(first, last, customer, datetime(2026, 11, 21, 12, tzinfo=UTC), **more)
+def request_for(
+    first: date = FIRST, last: date = LAST, customer: tuple[str, str] | None = None, **more: Any
+) -> ReportRequest:
+    return ReportRequest(first, last, customer, datetime(2026, 11, 21, 12, tzinfo=UTC), **more)
 
 
 def rows(content: bytes) -> list[dict[str, str]]:

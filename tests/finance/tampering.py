@@ -1,4 +1,4 @@
-"""Changing history behind the triggers' back."""
+"""Changes of stored history that bypass the database's triggers."""
 
 import sqlite3
 from contextlib import closing
@@ -7,7 +7,7 @@ from tests.world import World
 
 
 def tampered(world: World, *statements: str) -> None:
-    """As somebody with the database's password, or its file, could."""
+    """Run statements without triggers, as anyone with the database's password or file could."""
     if world.engine.dialect.name == "postgresql":
         with world.engine.begin() as connection:
             for statement in ("SET LOCAL session_replication_role = replica", *statements):

@@ -1,4 +1,4 @@
-"""Closing days: what is sealed stays as it was, what is closed takes nothing more."""
+"""Closing days: sealed days do not change, and closed days accept no postings."""
 
 import json
 import threading
@@ -18,6 +18,7 @@ from wallet_hooks.database import reading
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import closing
 from wallet_hooks.finance.closing import close, reopen
+from wallet_hooks.finance.verification import check_seals
 from wallet_hooks.ledger.models import Period, Seal
 from wallet_hooks.ledger.sealing import standing_seals
 
@@ -47,7 +48,7 @@ def booked(world: World, reference: str) -> str:
         return str(session.scalar(query, {"reference": f"%{reference}"}))
 
 
-def test_each_day_is_sealed_onto_the_one_before(history: World) -> None:
+def test_seals_form_a_chain(history: World) -> None:
     sealed = close(history.engine, SECOND, now=NOON)
     assert [(one.day, one.transactions, one.entries) for one in sealed] == [(FIRST, 3, 8), (SECOND, 1, 2)]
     assert sealed[0].previous == ""
@@ -63,8 +64,8 @@ def test_each_day_is_sealed_onto_the_one_before(history: World) -> None:
     assert history.differences() == []
 
 
-def test_a_seal_can_be_reckoned_from_its_description_alone(history: World) -> None:
-    """By the words of the documentation, with nothing of the code."""
+def test_a_seal_can_be_computed_from_the_documentation(history: World) -> None:
+    """Computed as docs/decisions/0004-sealing.md describes it, without the code under test."""
     import hashlib  # noqa: PLC0415
 
     sealed = close(history.engine, SECOND, now=NOON)
@@ -95,7 +96,7 @@ def instant(value: Any) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
-def test_late_events_are_booked_into_the_first_open_day(history: World) -> None:
+def test_events_for_a_closed_day_are_booked_on_the_first_open_day(history: World) -> None:
     close(history.engine, SECOND, now=NOON)
     with freeze_time("2026-11-20T12:00:00Z"):
         assert history.place(bet(3)) == OK
@@ -103,7 +104,7 @@ def test_late_events_are_booked_into_the_first_open_day(history: World) -> None:
     assert history.differences() == []
 
 
-def test_a_day_that_is_not_over_everywhere_is_not_closed(history: World) -> None:
+def test_a_day_is_closed_only_when_over_for_every_brand(history: World) -> None:
     history.brand("west", id_=2, timezone="America/Santiago", day_start="06:00")
     with pytest.raises(RefusedError) as refusal:
         close(history.engine, SECOND, now=datetime(2026, 11, 21, 8, 59, tzinfo=UTC))
@@ -112,7 +113,7 @@ def test_a_day_that_is_not_over_everywhere_is_not_closed(history: World) -> None
     assert close(history.engine, SECOND, now=datetime(2026, 11, 21, 9, tzinfo=UTC))
 
 
-def test_a_closed_day_is_closed_once(history: World) -> None:
+def test_a_closed_day_cannot_be_closed_again(history: World) -> None:
     close(history.engine, SECOND, now=NOON)
     for day in (FIRST, SECOND):
         with pytest.raises(RefusedError) as refusal:
@@ -120,11 +121,11 @@ def test_a_closed_day_is_closed_once(history: World) -> None:
         assert refusal.value.code == "already_closed"
 
 
-def test_of_two_closes_at_once_one_closes(history: World) -> None:
+def test_of_two_concurrent_closes_one_succeeds(history: World) -> None:
     gate = threading.Barrier(2)
-    real = closing._stop_postings
+    real = closing._block_postings
 
-    def wait_for_the_other(*arguments: Any) -> None:
+    def wait_for_the_other_close(*arguments: Any) -> None:
         if not gate.broken:
             gate.wait(5)
         real(*arguments)
@@ -136,9 +137,9 @@ def test_of_two_closes_at_once_one_closes(history: World) -> None:
             return refusal.code
         return "closed"
 
-    # On SQLite the second writer cannot even begin while the first waits: there the two meet before they write.
+    # On SQLite the second writer cannot begin while the first waits at the barrier, so there they start without it.
     if history.engine.dialect.name == "postgresql":
-        with patch.object(closing, "_stop_postings", wait_for_the_other), ThreadPoolExecutor(2) as pool:
+        with patch.object(closing, "_block_postings", wait_for_the_other_close), ThreadPoolExecutor(2) as pool:
             outcomes = sorted(pool.map(attempt, range(2)))
     else:
         with ThreadPoolExecutor(2) as pool:
@@ -148,9 +149,9 @@ def test_of_two_closes_at_once_one_closes(history: World) -> None:
     assert history.differences() == []
 
 
-def test_a_posting_that_comes_between_is_sealed_too(history: World) -> None:
-    """What was read beforehand is compared once nobody can post any more."""
-    real = closing._stop_postings
+def test_a_posting_during_the_close_is_sealed_too(history: World) -> None:
+    """Transactions are counted again once postings are blocked."""
+    real = closing._block_postings
 
     def post_first(session: Any, engine: Any) -> None:
         if engine.dialect.name == "postgresql":
@@ -158,35 +159,35 @@ def test_a_posting_that_comes_between_is_sealed_too(history: World) -> None:
                 assert history.place(bet(3)) == OK
         real(session, engine)
 
-    with patch.object(closing, "_stop_postings", post_first):
+    with patch.object(closing, "_block_postings", post_first):
         sealed = close(history.engine, SECOND, now=NOON)
     assert sealed[-1].transactions == (2 if history.engine.dialect.name == "postgresql" else 1)
     assert history.differences() == []
 
 
-def test_a_crash_in_the_middle_leaves_it_undone(history: World) -> None:
-    with patch.object(closing, "_row", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+def test_a_crash_during_the_close_leaves_no_day_closed(history: World) -> None:
+    with patch.object(closing, "_seal_row", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         close(history.engine, SECOND, now=NOON)
     assert (history.count("ledger_period"), history.count("ledger_seal")) == (0, 0)
     assert len(close(history.engine, SECOND, now=NOON)) == 2
 
 
-def test_bets_are_taken_while_a_day_is_closed(history: World) -> None:
+def test_bets_are_accepted_during_a_close(history: World) -> None:
     statuses: list[int] = []
 
     def keep_betting() -> None:
         statuses.extend(history.place(bet(f"x{number}", "0.10")).status for number in range(20))
 
-    better = threading.Thread(target=keep_betting)
-    better.start()
+    bettor = threading.Thread(target=keep_betting)
+    bettor.start()
     close(history.engine, SECOND, now=NOON)
-    better.join()
+    bettor.join()
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) >= 10
     assert history.differences() == []
 
 
-def test_reopening_leaves_a_trace_and_opens_what_came_after(history: World) -> None:
+def test_reopening_keeps_the_seals_and_opens_later_days(history: World) -> None:
     first = close(history.engine, SECOND, now=NOON)
     for reason, day, code in (("", SECOND, "reason_required"), ("x", date(2026, 11, 18), "not_closed")):
         with pytest.raises(RefusedError) as refusal:
@@ -217,15 +218,15 @@ def test_reopening_leaves_a_trace_and_opens_what_came_after(history: World) -> N
         ("DELETE FROM ledger_period WHERE day = '2026-11-20'", "2026-11-20"),
     ],
 )
-def test_what_was_changed_behind_the_triggers_back_is_named(history: World, statement: str, where: str | None) -> None:
+def test_a_change_that_bypassed_the_triggers_is_found(history: World, statement: str, where: str | None) -> None:
     close(history.engine, SECOND, now=NOON)
     tampered(history, statement)
     with reading(history.engine) as session:
-        found = closing.check_seals(session, None)
+        found = check_seals(session, None)
     assert (found[0].where if found else None) == (f"day {where}" if where else None)
 
 
-def test_a_tail_that_was_deleted_is_found(history: World) -> None:
+def test_deleted_transactions_are_found(history: World) -> None:
     close(history.engine, SECOND, now=NOON)
     tail = "(SELECT id FROM ledger_transaction WHERE booked_on = '2026-11-20')"
     tampered(
@@ -234,11 +235,11 @@ def test_a_tail_that_was_deleted_is_found(history: World) -> None:
         "DELETE FROM ledger_transaction WHERE booked_on = '2026-11-20'",
     )
     with reading(history.engine) as session:
-        (found,) = closing.check_seals(session, None)
+        (found,) = check_seals(session, None)
     assert "transactions 0, sealed 1" in found.what
 
 
-def test_a_broken_ledger_is_not_closed(history: World) -> None:
+def test_a_ledger_with_differences_is_not_closed(history: World) -> None:
     tampered(history, "UPDATE ledger_account SET balance = balance + 1 WHERE holder_id IS NOT NULL")
     with pytest.raises(RefusedError) as refusal:
         close(history.engine, SECOND, now=NOON)
@@ -246,7 +247,7 @@ def test_a_broken_ledger_is_not_closed(history: World) -> None:
     assert history.count("ledger_seal") == 0
 
 
-def test_without_a_brand_no_day_is_over(empty_world: World) -> None:
+def test_without_a_brand_no_day_can_be_closed(empty_world: World) -> None:
     with pytest.raises(RefusedError) as refusal:
         close(empty_world.engine, date(2026, 11, 1), now=NOON)
     assert refusal.value.code == "day_not_over"
@@ -254,11 +255,11 @@ def test_without_a_brand_no_day_is_over(empty_world: World) -> None:
 
 def test_the_commands_close_and_reopen(history: World) -> None:
     shell = Shell(history.settings.database_url)
-    told = shell.ok("close", "2026-11-20")
-    assert told.splitlines()[1].startswith("2026-11-20 closed: 1 transactions, 2 entries, seal ")
+    printed = shell.ok("close", "2026-11-20")
+    assert printed.splitlines()[1].startswith("2026-11-20 closed: 1 transactions, 2 entries, seal ")
     assert "rules hold" in shell.ok("verify")
     assert shell.run("close", "2026-11-20").returncode == 1
     assert shell.run("close", "2999-01-01").returncode == 1
     assert shell.run("close", "yesterday").returncode == 2
     assert shell.run("reopen", "2026-11-20").returncode == 2
-    assert "1 days open" in shell.ok("reopen", "2026-11-20", "--reason", "late file")
+    assert "1 days open" in shell.ok("reopen", "2026-11-20", "--reason", "corrected file")

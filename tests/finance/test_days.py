@@ -1,4 +1,4 @@
-"""Days of reports are the days of the books, also where the clocks skip or repeat the hour that begins one."""
+"""Reports use accounting days, also when a clock change skips or repeats the hour in which a day begins."""
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from tests.finance.history import asking, exported, rows
+from tests.finance.history import exported, request_for, rows
 from tests.test_commands import Shell
 from tests.world import OK, World, bet
 from wallet_hooks.errors import RefusedError
@@ -29,7 +29,7 @@ from wallet_hooks.finance.closing import close
         ("Pacific/Apia", "00:00", "2011-12-30T10:00:00Z", "2011-12-31"),
     ],
 )
-def test_reports_have_a_bet_on_the_day_on_which_it_is_booked(
+def test_reports_show_a_bet_on_its_accounting_day(
     empty_world: World, tmp_path: Path, zone: str, day_start: str, instant: str, day: str
 ) -> None:
     world = empty_world
@@ -56,8 +56,8 @@ def test_reports_have_a_bet_on_the_day_on_which_it_is_booked(
 
 
 @pytest.mark.parametrize("day", [date.min, date(1969, 12, 31), date(2200, 1, 1), date.max])
-def test_days_that_no_book_has_are_not_closed(history: World, day: date) -> None:
+def test_days_outside_the_accepted_years_cannot_be_closed(history: World, day: date) -> None:
     with pytest.raises(RefusedError) as refusal:
-        close(history.engine, day, now=asking().now)
+        close(history.engine, day, now=request_for().now)
     assert refusal.value.code == "bad_period"
     assert Shell(history.settings.database_url).run("close", day.isoformat()).returncode == 1

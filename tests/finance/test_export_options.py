@@ -1,4 +1,4 @@
-"""Choices of an export: parts of it, partitions, marks, sheets, a past day; and one snapshot while bets arrive."""
+"""Options of exports: parts, partitions, byte order mark, sheets, past days; and one snapshot while bets arrive."""
 
 import io
 import json
@@ -18,7 +18,7 @@ import openpyxl
 import pytest
 from freezegun import freeze_time
 
-from tests.finance.history import LAST, asking, exported, query, rows
+from tests.finance.history import LAST, exported, query, request_for, rows
 from tests.test_commands import Shell
 from tests.world import World, bet, result
 from wallet_hooks import clock
@@ -26,14 +26,14 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import exports, reports, tables
-from wallet_hooks.finance.asked import Page
 from wallet_hooks.finance.exports import Options, write_dataset
+from wallet_hooks.finance.report_request import StatementPage
 from wallet_hooks.identity import api_tokens
 
 
-def test_a_dataset_by_day_is_one_table(history: World, tmp_path: Path) -> None:
+def test_a_dataset_partitioned_by_day_reads_as_one_table(history: World, tmp_path: Path) -> None:
     directory = tmp_path / "journal"
-    manifest = write_dataset(history.engine, "journal", asking(), directory)
+    manifest = write_dataset(history.engine, "journal", request_for(), directory)
     assert [one["file"] for one in manifest["files"]] == [
         f"booked_on=2026-11-{day}/part-0.parquet" for day in (18, 19, 20)
     ]
@@ -44,9 +44,9 @@ def test_a_dataset_by_day_is_one_table(history: World, tmp_path: Path) -> None:
     assert query(f"SELECT transaction, currency FROM {table} GROUP BY ALL HAVING sum(amount) <> 0") == []
     assert json.loads((tmp_path / "journal.manifest.json").read_text()) == manifest
     with pytest.raises(RefusedError, match="not empty"):
-        write_dataset(history.engine, "journal", asking(), directory)
+        write_dataset(history.engine, "journal", request_for(), directory)
     with pytest.raises(RefusedError, match="no days"):
-        write_dataset(history.engine, "trial-balance", asking(), tmp_path / "other")
+        write_dataset(history.engine, "trial-balance", request_for(), tmp_path / "other")
 
 
 def test_the_command_writes_a_dataset(history: World, tmp_path: Path) -> None:
@@ -58,13 +58,13 @@ def test_the_command_writes_a_dataset(history: World, tmp_path: Path) -> None:
     assert shell.run("export", "journal", "-o", str(tmp_path / "data")).returncode == 2
 
 
-def test_a_byte_order_mark_is_there_where_it_is_asked_for(history: World) -> None:
+def test_option_bom_adds_a_byte_order_mark(history: World) -> None:
     plain = exported(history, "trial-balance", "csv")
     assert exported(history, "trial-balance", "csv", options=Options(bom=True)) == b"\xef\xbb\xbf" + plain
 
 
 @pytest.mark.parametrize(
-    ("report", "format_", "asked"),
+    ("report", "format_", "parameters"),
     [
         ("journal", "jsonl", {"options": Options(bom=True)}),
         ("journal", "csv", {"options": Options(part=1)}),
@@ -72,20 +72,20 @@ def test_a_byte_order_mark_is_there_where_it_is_asked_for(history: World) -> Non
         ("journal", "xero", {"currency": "XXX1"}),
         ("journal", "xero", {"options": Options(part=2)}),
         ("trial-balance", "xero", {}),
-        ("journal", "csv", {"page": Page(10)}),
+        ("journal", "csv", {"page": StatementPage(10)}),
     ],
 )
-def test_a_choice_that_a_format_does_not_have_is_refused(
-    history: World, report: str, format_: str, asked: dict[str, Any]
+def test_an_option_that_a_format_does_not_accept_is_refused(
+    history: World, report: str, format_: str, parameters: dict[str, Any]
 ) -> None:
     with pytest.raises(RefusedError):
-        exported(history, report, format_, **asked)
+        exported(history, report, format_, **parameters)
 
 
 @pytest.mark.parametrize(
     ("first", "last"), [("2026-01-02", "2026-01-01"), ("0001-01-01", "2026-01-01"), ("2026-01-01", "9999-12-31")]
 )
-def test_a_period_that_is_none_is_refused(history: World, first: str, last: str) -> None:
+def test_an_invalid_period_is_refused(history: World, first: str, last: str) -> None:
     for report in reports.REPORTS:
         customer = ("acme", "7") if report == "statement" else None
         with pytest.raises(RefusedError) as refused:
@@ -94,7 +94,7 @@ def test_a_period_that_is_none_is_refused(history: World, first: str, last: str)
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
-def test_sheets_are_periods_of_whole_days(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sheets_of_a_workbook_do_not_split_days(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_SHEET_ROWS", 40)
     book = openpyxl.load_workbook(io.BytesIO(exported(history, "journal", "xlsx")))
     days = [{row[2] for row in sheet.iter_rows(min_row=2, values_only=True)} for sheet in book.worksheets]
@@ -106,21 +106,21 @@ def test_sheets_are_periods_of_whole_days(history: World, monkeypatch: pytest.Mo
     assert sum(sheet.max_row - 1 for sheet in book.worksheets) == history.count("ledger_entry")
 
 
-def test_pages_of_a_statement_are_the_statement(history: World) -> None:
+def test_pages_of_a_statement_add_up_to_the_statement(history: World) -> None:
     with writing(history.engine) as session:
         token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
     headers = {"Authorization": f"Bearer {token}"}
     path = "/finance/exports/statement.csv"
-    asked = {"brand": "acme", "uid": "7", "from": "2026-11-18", "to": "2026-11-20", "limit": "4"}
+    parameters = {"brand": "acme", "uid": "7", "from": "2026-11-18", "to": "2026-11-20", "limit": "4"}
     found: list[dict[str, str]] = []
     pages = 0
-    while asked:
-        answer = history.client.get(path, query_string=asked, headers=headers)
+    while parameters:
+        answer = history.client.get(path, query_string=parameters, headers=headers)
         assert answer.status_code == 200
         found += rows(answer.data)
         pages += 1
         link = answer.headers.get("Link", "")
-        asked = {name: values[0] for name, values in parse_qs(link.partition("?")[2].partition(">")[0]).items()}
+        parameters = {name: values[0] for name, values in parse_qs(link.partition("?")[2].partition(">")[0]).items()}
     assert found == rows(exported(history, "statement", "csv", customer=("acme", "7")))
     assert pages == 3
     for wrong in ({"limit": "0"}, {"limit": "x"}, {"item": "3"}, {"limit": "3", "item": "3"}, {"balance": "1"} ,
@@ -129,8 +129,8 @@ def test_pages_of_a_statement_are_the_statement(history: World) -> None:
         assert (answer.status_code, set(answer.get_json())) == (400, {"error", "message"}), wrong
 
 
-def test_funds_and_open_bets_of_a_past_day_are_as_they_were(empty_world: World) -> None:
-    """Asked for after the fact, each day is what it was when it ended; a bet that is settled again stays settled."""
+def test_player_funds_and_open_bets_of_a_past_day_do_not_change(empty_world: World) -> None:
+    """A report of a past day equals the report at the end of that day; a resettled bet stays settled."""
     world = empty_world
     world.brand()
     world.brand("west", id_=2, timezone="America/Santiago")
@@ -161,7 +161,7 @@ def test_funds_and_open_bets_of_a_past_day_are_as_they_were(empty_world: World) 
 
 
 def test_an_export_is_one_snapshot_while_bets_arrive(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bets that are placed between the days of an export, and after its first batch, are in none of it."""
+    """Bets placed between two batches of an export are not in it."""
     before = exported(history, "journal", "csv")
     arrived = Event()
     original = stream_batches
@@ -175,7 +175,7 @@ def test_an_export_is_one_snapshot_while_bets_arrive(history: World, monkeypatch
 
     def place() -> None:
         with freeze_time("2026-11-20T13:00:00Z"):
-            arrived.set() if history.place(bet(f"late{clock.monotonic()}", "0.10")).status == 200 else None
+            arrived.set() if history.place(bet(f"new{clock.monotonic()}", "0.10")).status == 200 else None
 
     monkeypatch.setattr(reports, "stream_batches", with_bets)
     assert exported(history, "journal", "csv") == before
@@ -185,17 +185,17 @@ def test_an_export_is_one_snapshot_while_bets_arrive(history: World, monkeypatch
 
 
 @pytest.mark.parametrize("engine_name", ["postgresql"])
-def test_a_lost_connection_leaves_no_half_report_behind(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_connection_sends_no_partial_report(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with writing(history.engine) as session:
         token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
-    monkeypatch.setattr(reports, "stream_batches", _losing(history))
+    monkeypatch.setattr(reports, "stream_batches", _losing_connection(history))
     answer = history.client.get(
         "/finance/exports/journal.csv", query_string={"to": LAST}, headers={"Authorization": f"Bearer {token}"}
     )
     assert (answer.status_code, answer.get_json()["error"]) == (503, "try_again")
 
 
-def _losing(world: World) -> Any:
+def _losing_connection(world: World) -> Any:
     original = stream_batches
 
     def lose(session: Any, statement: Any, schema: Any) -> Iterator[Any]:
@@ -222,7 +222,7 @@ def test_progress_is_shown_on_a_terminal_and_not_in_a_pipe(history: World, tmp_p
     assert piped.stderr.startswith(f"{history.count('ledger_entry')} rows written")
 
 
-def test_an_export_that_fails_leaves_what_was_there(history: World, tmp_path: Path) -> None:
+def test_a_failed_export_leaves_existing_files_unchanged(history: World, tmp_path: Path) -> None:
     path = tmp_path / "statement.csv"
     shell = Shell(history.settings.database_url)
     statement = ["export", "statement", "--brand", "acme", "-o", str(path)]
@@ -234,32 +234,32 @@ def test_an_export_that_fails_leaves_what_was_there(history: World, tmp_path: Pa
     assert (missing.returncode, len(missing.stderr.splitlines())) == (1, 1)
 
 
-def test_a_statements_manifest_calls_credit_what_the_player_got(history: World, tmp_path: Path) -> None:
+def test_the_manifest_of_a_statement_is_credit_positive(history: World, tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
-    manifest = exports.write_file(history.engine, "statement", "csv", asking(customer=("acme", "7")), path)
+    manifest = exports.write_file(history.engine, "statement", "csv", request_for(customer=("acme", "7")), path)
     found = [Decimal(row["amount"]) for row in rows(path.read_bytes()) if row["amount"]]
     assert Decimal(manifest["totals"]["EUR"]["credit"]) == sum(amount for amount in found if amount > 0)
     assert Decimal(manifest["totals"]["EUR"]["debit"]) == -sum(amount for amount in found if amount < 0)
 
 
-def test_funds_of_a_closed_day_know_nobody_who_came_later(history: World) -> None:
+def test_player_funds_of_a_past_day_exclude_customers_created_later(history: World) -> None:
     before = exported(history, "player-funds", "csv")
     history.customer("later", currency="USD", balance="5.00")
     assert exported(history, "player-funds", "csv") == before
 
 
-def test_a_balance_beyond_one_movement_pages_on(history: World) -> None:
+def test_a_balance_above_the_limit_of_one_payment_can_start_a_page(history: World) -> None:
     for number in range(3):
         history.deposit("9999999999999.99", uid="7", reference=f"R{number}")
-    asked: dict[str, Any] = {"customer": ("acme", "7"), "last": date(2199, 1, 1)}
-    first = rows(exported(history, "statement", "csv", page=Page(12), **asked))
-    page = Page(12, int(first[-1]["item"]), first[-1]["balance"])
-    rest = rows(exported(history, "statement", "csv", page=page, **asked))
-    assert first + rest == rows(exported(history, "statement", "csv", **asked))
+    parameters: dict[str, Any] = {"customer": ("acme", "7"), "last": date(2199, 1, 1)}
+    first = rows(exported(history, "statement", "csv", page=StatementPage(12), **parameters))
+    page = StatementPage(12, int(first[-1]["item"]), first[-1]["balance"])
+    rest = rows(exported(history, "statement", "csv", page=page, **parameters))
+    assert first + rest == rows(exported(history, "statement", "csv", **parameters))
     assert len(first[-1]["balance"]) > 16
 
 
-def test_http_knows_its_parameters(history: World) -> None:
+def test_unknown_or_repeated_query_parameters_are_refused(history: World) -> None:
     with writing(history.engine) as session:
         token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
     for wrong in ("form=2026-11-20", "from=2026-11-20&from=2026-11-19", "%00=1"):
@@ -269,7 +269,7 @@ def test_http_knows_its_parameters(history: World) -> None:
         assert (answer.status_code, answer.get_json()["error"]) == (400, "bad_option"), wrong
 
 
-def test_every_format_is_offered() -> None:
+def test_all_formats_are_available() -> None:
     assert set(exports.FORMATS) == {
         "csv", "jsonl", "xlsx", "parquet", "hledger", "ledger", "beancount", "xero", "quickbooks", "datev",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Exports against independent readers: ledger, hledger, beancount and DuckDB reach our figures, and catch errors."""
+"""Exports read by independent programs: ledger, hledger, beancount and DuckDB get our totals and detect changes."""
 
 import csv
 import hashlib
@@ -17,7 +17,7 @@ from beancount.core.data import Transaction as BeancountTransaction
 from freezegun import freeze_time
 from sqlalchemy import text
 
-from tests.finance.history import EVIL, FIRST, LAST, exported, query, rows
+from tests.finance.history import FIRST, HOSTILE_TEXT, LAST, exported, query, rows
 from tests.test_commands import Shell
 from tests.world import OK, World, bet, result
 from wallet_hooks import clock
@@ -30,7 +30,7 @@ from wallet_hooks.identity import api_tokens
 
 
 def trial_balance(world: World, first: date = FIRST) -> dict[tuple[str, str], Decimal]:
-    """Ours: closing balances by top account and currency."""
+    """Return our closing balances by top-level account and currency."""
     sums: dict[tuple[str, str], Decimal] = {}
     tops = {"players": "Liabilities", "psp": "Assets", "income": "Income", "expenses": "Expenses", "equity": "Equity"}
     for row in rows(exported(world, "trial-balance", "csv", first)):
@@ -39,7 +39,7 @@ def trial_balance(world: World, first: date = FIRST) -> dict[tuple[str, str], De
     return {key: amount for key, amount in sums.items() if amount}
 
 
-def test_duckdb_finds_every_transaction_balanced_in_csv_and_in_parquet(history: World, tmp_path: Path) -> None:
+def test_duckdb_finds_balanced_transactions_in_csv_and_parquet(history: World, tmp_path: Path) -> None:
     for format_ in ("csv", "parquet"):
         path = tmp_path / f"journal.{format_}"
         path.write_bytes(exported(history, "journal", format_))
@@ -79,13 +79,13 @@ def beancount(content: bytes) -> tuple[dict[tuple[str, str], Decimal], list[Any]
     return {key: amount for key, amount in sums.items() if amount}, errors
 
 
-def test_beancount_reaches_our_trial_balance(history: World) -> None:
+def test_beancount_gets_our_trial_balance(history: World) -> None:
     sums, errors = beancount(exported(history, "journal", "beancount"))
     assert errors == []
     assert sums == trial_balance(history)
 
 
-def test_a_part_of_history_begins_with_what_was_there(history: World) -> None:
+def test_a_journal_of_a_later_period_begins_with_opening_balances(history: World) -> None:
     second = date(2026, 11, 19)
     sums, errors = beancount(exported(history, "journal", "beancount", second))
     assert errors == []
@@ -97,7 +97,7 @@ def test_a_part_of_history_begins_with_what_was_there(history: World) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ledger") is None, reason="ledger is not installed")
-def test_ledger_reaches_our_trial_balance(history: World, tmp_path: Path) -> None:
+def test_ledger_gets_our_trial_balance(history: World, tmp_path: Path) -> None:
     content = exported(history, "journal", "ledger")
     ran = ledger(content, tmp_path, "balance", "--flat", "--no-total", "--balance-format", "%(account)|%(amount)\n")
     assert ran.returncode == 0, ran.stderr
@@ -105,7 +105,7 @@ def test_ledger_reaches_our_trial_balance(history: World, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(shutil.which("hledger") is None, reason="hledger is not installed")
-def test_hledger_reaches_our_trial_balance(history: World, tmp_path: Path) -> None:
+def test_hledger_gets_our_trial_balance(history: World, tmp_path: Path) -> None:
     content = exported(history, "journal", "hledger")
     assert hledger(content, tmp_path, "check", "--strict").stderr == ""
     ran = hledger(content, tmp_path, "balance", "--flat", "--no-total", "--layout=bare", "-O", "csv")
@@ -149,7 +149,7 @@ def _other_customer(text: str) -> str:
 
 @pytest.mark.parametrize("mutate", [_last_digit, _dropped_line, _swapped_currency, _other_customer])
 @pytest.mark.parametrize("engine_name", ["sqlite"])
-def test_what_is_changed_in_a_journal_is_caught(history: World, tmp_path: Path, mutate: Any) -> None:
+def test_programs_detect_a_changed_journal(history: World, tmp_path: Path, mutate: Any) -> None:
     for format_ in ("beancount", "ledger", "hledger"):
         text = exported(history, "journal", format_).decode()
         changed = mutate(text)
@@ -167,7 +167,7 @@ def beancount_errors(text: str) -> list[Any]:
     return errors
 
 
-def test_brands_whose_names_look_alike_keep_their_own_accounts(empty_world: World, tmp_path: Path) -> None:
+def test_brands_with_similar_names_have_different_accounts(empty_world: World, tmp_path: Path) -> None:
     names = ("acme", "Acme", "ACME", "aCME", "a_b", "a-5f-b", "c7", "7", "C7", "UK", "uK", "Uk", "uk", "open_stakes")
     with freeze_time("2026-11-18T10:00:00Z") as moment:
         for number, name in enumerate(names):
@@ -197,10 +197,10 @@ def test_brands_whose_names_look_alike_keep_their_own_accounts(empty_world: Worl
             assert set(ran.stdout.split()) == incomes
 
 
-def test_names_forge_no_line_in_any_format(history: World) -> None:
+def test_texts_cannot_inject_lines_in_any_format(history: World) -> None:
     journal = rows(exported(history, "journal", "csv"))
     assert len(journal) == history.count("ledger_entry")
-    assert EVIL.replace("=1", "'=1") in {row["description"] for row in journal}
+    assert HOSTILE_TEXT.replace("=1", "'=1") in {row["description"] for row in journal}
     assert "'=2+5" not in str(journal), "references begin with the game"
     (row,) = [row for row in rows(exported(history, "open-bets", "csv")) if row["stake"] == "3.33"]
     assert row["bet"] == "6"
@@ -211,7 +211,7 @@ def test_names_forge_no_line_in_any_format(history: World) -> None:
         assert b"forged" not in exported(history, "journal", format_)
 
 
-def test_text_that_would_be_a_formula_is_quoted_and_amounts_never_are(history: World) -> None:
+def test_formulas_in_text_are_escaped_and_amounts_are_not(history: World) -> None:
     with freeze_time("2026-11-20T12:00:00Z"):
         assert history.place(bet("-1+1", "1.00"), bet("@x", "1.00"), bet("x;=1+1", "1.00"), bet("x ;y", "1.00")) == OK
     bets = {row["bet"]: row for row in rows(exported(history, "open-bets", "csv"))}
@@ -220,7 +220,7 @@ def test_text_that_would_be_a_formula_is_quoted_and_amounts_never_are(history: W
     assert any(amount.startswith("-") for amount in amounts)
 
 
-def test_a_statement_runs_from_what_was_there_to_what_is(history: World) -> None:
+def test_a_statement_runs_from_opening_to_closing_balance(history: World) -> None:
     found = rows(exported(history, "statement", "csv", date(2026, 11, 19), customer=("acme", "7")))
     assert [(row["kind"], row["amount"], row["balance"]) for row in found] == [
         ("opening", "", "76.50"),
@@ -257,7 +257,7 @@ def test_player_funds_and_open_bets(history: World) -> None:
     assert [row["bet"] for row in rows(exported(history, "open-bets", "csv"))] == ["6", "1"]
 
 
-def test_a_trial_balance_starts_from_the_last_close(history: World) -> None:
+def test_a_trial_balance_is_the_same_from_a_seal_and_from_all_history(history: World) -> None:
     third = date(2026, 11, 20)
     before = exported(history, "trial-balance", "csv", third)
     close(history.engine, date(2026, 11, 19), now=datetime(2026, 11, 21, 12, tzinfo=UTC))
@@ -267,17 +267,17 @@ def test_a_trial_balance_starts_from_the_last_close(history: World) -> None:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_closed_period_is_the_same_to_the_byte(history: World, format_: str) -> None:
+def test_an_export_of_a_closed_period_is_reproducible(history: World, format_: str) -> None:
     close(history.engine, date(2026, 11, 19), now=datetime(2026, 11, 21, 12, tzinfo=UTC))
-    asked = {"currency": "EUR"} if format_ == "datev" else {}
-    first = exported(history, "journal", format_, FIRST, date(2026, 11, 19), **asked)
+    parameters = {"currency": "EUR"} if format_ == "datev" else {}
+    first = exported(history, "journal", format_, FIRST, date(2026, 11, 19), **parameters)
     with freeze_time("2026-11-22T12:00:00Z"):
         history.place(bet(77))
-    assert exported(history, "journal", format_, FIRST, date(2026, 11, 19), **asked) == first
+    assert exported(history, "journal", format_, FIRST, date(2026, 11, 19), **parameters) == first
 
 
 @pytest.mark.parametrize("report", [name for name in REPORTS if name != "statement"])
-def test_every_report_comes_in_every_tabular_format(history: World, report: str, tmp_path: Path) -> None:
+def test_every_report_is_available_in_every_tabular_format(history: World, report: str, tmp_path: Path) -> None:
     count = len(rows(exported(history, report, "csv")))
     assert count
     assert len(exported(history, report, "jsonl").splitlines()) == count
@@ -311,14 +311,14 @@ def test_the_command_writes_a_file_and_its_manifest(history: World, tmp_path: Pa
     assert not (tmp_path / "x").exists()
 
 
-def test_an_unknown_customer_is_told(history: World) -> None:
+def test_an_unknown_or_unexpected_customer_is_refused(history: World) -> None:
     with pytest.raises(Exception, match="no customer 'nobody'"):
         exported(history, "statement", "csv", customer=("acme", "nobody"))
     with pytest.raises(RefusedError):
         exported(history, "journal", "csv", customer=("acme", "7"))
 
 
-def test_exports_over_http_are_for_finance(history: World) -> None:
+def test_exports_over_http_need_a_finance_token_for_all_brands(history: World) -> None:
     with writing(history.engine) as session:
         finance, qa, acme = (
             api_tokens.create(session, name="t", role=role, brand_id=brand, now=clock.now())
@@ -349,14 +349,14 @@ def test_exports_over_http_are_for_finance(history: World) -> None:
         assert (answer.status_code, set(answer.get_json())) == (status, {"error", "message"}), path
 
 
-def of_the_command(world: World, report: str, directory: Path) -> list[dict[str, str]]:
+def exported_by_command(world: World, report: str, directory: Path) -> list[dict[str, str]]:
     path = directory / report
     Shell(world.settings.database_url).ok("export", report, "-o", str(path))
     return rows(path.read_bytes())
 
 
-def test_without_an_end_the_newest_day_of_any_brand_is_in(empty_world: World, tmp_path: Path) -> None:
-    """At noon of UTC it is the next day in Auckland already."""
+def test_without_an_end_the_newest_day_of_any_brand_is_included(empty_world: World, tmp_path: Path) -> None:
+    """At 12:00 UTC it is the next day in Auckland."""
     world = empty_world
     with freeze_time("2026-11-20T12:00:00Z"):
         world.brand()
@@ -365,7 +365,7 @@ def test_without_an_end_the_newest_day_of_any_brand_is_in(empty_world: World, tm
         world.customer(client="east")
         assert world.place(bet(1, client="east")) == OK
         found = {
-            report: of_the_command(world, report, tmp_path) for report in ("journal", "open-bets", "trial-balance")
+            report: exported_by_command(world, report, tmp_path) for report in ("journal", "open-bets", "trial-balance")
         }
         assert {row["booked_on"] for row in found["journal"]} == {"2026-11-21"}
         assert [row["bet"] for row in found["open-bets"]] == ["1"]
@@ -377,11 +377,11 @@ def test_without_an_end_the_newest_day_of_any_brand_is_in(empty_world: World, tm
         assert json.loads(answer.headers["X-Export-Manifest"])["period"]["to"] == "2026-11-21"
 
 
-def test_without_an_end_todays_deliveries_are_in_where_no_brand_has_begun_the_day(world: World, tmp_path: Path) -> None:
-    """The days of deliveries are those of UTC."""
+def test_without_an_end_deliveries_of_the_utc_day_are_included(world: World, tmp_path: Path) -> None:
+    """The report `deliveries` uses UTC days; in Santiago it is still the day before."""
     with writing(world.engine) as session:
         session.execute(text("UPDATE brand SET timezone = 'America/Santiago'"))
     with freeze_time("2026-11-20T01:00:00Z"):
         world.place(bet(1))
-        (found,) = of_the_command(world, "deliveries", tmp_path)
+        (found,) = exported_by_command(world, "deliveries", tmp_path)
     assert found["day"] == "2026-11-20"

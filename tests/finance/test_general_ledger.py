@@ -1,4 +1,4 @@
-"""Daily journals for Xero, QuickBooks and DATEV: their rules, our totals, and account codes from a mapping file."""
+"""Daily journals for Xero, QuickBooks and DATEV: file rules, totals, and account codes from a mapping file."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from tests.finance.history import FIRST, LAST, asking, exported, rows
+from tests.finance.history import FIRST, LAST, exported, request_for, rows
 from tests.test_commands import Shell
 from tests.world import World, bet
 from wallet_hooks import clock, money
@@ -29,16 +29,16 @@ from wallet_hooks.finance.general_ledger import (
 from wallet_hooks.identity import api_tokens
 from wallet_hooks.settings import ConfigurationError
 
-PLAYERS = {"2100", "2110"}
+PLAYER_CODES = {"2100", "2110"}
 
 
-def players_of_the_trial_balance(world: World, currency: str) -> Decimal:
+def player_balances_of_the_trial_balance(world: World, currency: str) -> Decimal:
     found = rows(exported(world, "trial-balance", "csv"))
     players = [row for row in found if row["account"].startswith("players:") and row["currency"] == currency]
     return sum((Decimal(row["closing"]) for row in players), Decimal(0))
 
 
-def test_xero_balances_by_journal_and_reaches_our_trial_balance(history: World) -> None:
+def test_xero_journals_balance_and_match_our_trial_balance(history: World) -> None:
     found = rows(exported(history, "journal", "xero"))
     sums: Counter[str] = Counter()
     for row in found:
@@ -46,8 +46,8 @@ def test_xero_balances_by_journal_and_reaches_our_trial_balance(history: World) 
     assert set(sums) >= {"Betting 2026-11-18 JPY", "Betting 2026-11-19 KWD", "Betting 2026-11-20 EUR"}
     assert set(sums.values()) == {0}
     assert {row["*Date"] for row in found} == {"18/11/2026", "19/11/2026", "20/11/2026"}
-    of_players = [row for row in found if row["*AccountCode"] in PLAYERS and row["*Narration"].endswith("EUR")]
-    assert sum(Decimal(row["*Amount"]) for row in of_players) == players_of_the_trial_balance(history, "EUR")
+    of_players = [row for row in found if row["*AccountCode"] in PLAYER_CODES and row["*Narration"].endswith("EUR")]
+    assert sum(Decimal(row["*Amount"]) for row in of_players) == player_balances_of_the_trial_balance(history, "EUR")
 
 
 def test_quickbooks_has_numbers_names_debits_and_credits(history: World) -> None:
@@ -74,14 +74,14 @@ def test_datev_is_windows_1252_with_decimal_commas_against_one_account(history: 
     assert '140,00;"S";"EUR";;;"";1100;1590;"";1811;"20261118EUR";"";;"Payment providers"' in lines
 
 
-def test_datev_refuses_what_it_cannot_say_exactly(history: World) -> None:
+def test_datev_refuses_a_third_decimal_and_a_second_fiscal_year(history: World) -> None:
     with pytest.raises(RefusedError, match=r"0\.125 KWD"):
         exported(history, "journal", "datev")
     with pytest.raises(RefusedError, match="one fiscal year"):
         exported(history, "journal", "datev", date(2025, 12, 31), currency="EUR")
 
 
-def test_xero_is_split_between_journals_where_a_file_is_full(empty_world: World, tmp_path: Path) -> None:
+def test_xero_files_are_split_between_journal_entries(empty_world: World, tmp_path: Path) -> None:
     empty_world.brand()
     empty_world.provider()
     first = date(2026, 1, 1)
@@ -90,8 +90,8 @@ def test_xero_is_split_between_journals_where_a_file_is_full(empty_world: World,
         for number in range(160):
             moment.move_to(f"{first + timedelta(days=number)}T12:00:00Z")
             empty_world.place(bet(number, "0.10"))
-    asked = asking(first, LAST)
-    manifest = write_file(empty_world.engine, "journal", "xero", asked, tmp_path / "out.csv")
+    request = request_for(first, LAST)
+    manifest = write_file(empty_world.engine, "journal", "xero", request, tmp_path / "out.csv")
     assert [one["file"] for one in manifest["files"]] == ["out.csv", "out-2.csv"]
     parts = [rows((tmp_path / one["file"]).read_bytes()) for one in manifest["files"]]
     assert [len(part) for part in parts] == [XERO_LINES, 322 - XERO_LINES]
@@ -102,18 +102,18 @@ def test_xero_is_split_between_journals_where_a_file_is_full(empty_world: World,
         exported(empty_world, "journal", "xero", first)
     second = exported(empty_world, "journal", "xero", first, options=Options(part=2))
     assert second == (tmp_path / "out-2.csv").read_bytes()
-    of_part = write_file(empty_world.engine, "journal", "xero", asked, tmp_path / "part.csv", Options(part=2))
+    of_part = write_file(empty_world.engine, "journal", "xero", request, tmp_path / "part.csv", Options(part=2))
     assert (of_part["part"], of_part["parts"], of_part["rows"]) == (2, 2, 322 - XERO_LINES)
-    shorter = asking(date(2026, 5, 1), LAST)
+    shorter = request_for(date(2026, 5, 1), LAST)
     write_file(empty_world.engine, "journal", "xero", shorter, tmp_path / "out.csv")
-    assert not (tmp_path / "out-2.csv").exists(), "of the longer export that this one replaced"
-    (tmp_path / "out-2.csv").write_text("precious")
+    assert not (tmp_path / "out-2.csv").exists(), "a part of the longer export that this one replaced"
+    (tmp_path / "out-2.csv").write_text("another file")
     with pytest.raises(RefusedError, match="out-2"):
-        write_file(empty_world.engine, "journal", "xero", asked, tmp_path / "out.csv")
-    assert (tmp_path / "out-2.csv").read_text() == "precious"
+        write_file(empty_world.engine, "journal", "xero", request, tmp_path / "out.csv")
+    assert (tmp_path / "out-2.csv").read_text() == "another file"
 
 
-def test_a_mapping_file_changes_codes_and_the_longest_part_counts(history: World, tmp_path: Path) -> None:
+def test_the_longest_match_in_a_mapping_file_counts(history: World, tmp_path: Path) -> None:
     path = tmp_path / "codes.json"
     mapping = {
         "accounts": {
@@ -140,14 +140,14 @@ def test_a_mapping_file_changes_codes_and_the_longest_part_counts(history: World
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"accounts": 1}', '{"other": 1}', '{"datev": {"clearing": 1590}}'])
-def test_a_mapping_file_that_is_none_is_told(tmp_path: Path, content: str) -> None:
+def test_an_invalid_mapping_file_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "codes.json"
     path.write_text(content)
     with pytest.raises(RefusedError, match=r"codes\.json"):
         read_codes(path)
 
 
-def test_the_setting_names_the_file_for_http_and_stops_a_start_without_it(history: World, tmp_path: Path) -> None:
+def test_the_mapping_file_of_the_settings_is_used_and_must_exist(history: World, tmp_path: Path) -> None:
     path = tmp_path / "codes.json"
     path.write_text('{"accounts": {"psp": {"code": "9999", "name": "PSP"}}}')
     history.configure(account_codes_file=str(path))
@@ -160,14 +160,14 @@ def test_the_setting_names_the_file_for_http_and_stops_a_start_without_it(histor
         assert history.app
 
 
-def test_an_account_without_a_code_is_told_and_nothing_is_written() -> None:
+def test_an_account_without_a_code_is_refused() -> None:
     with pytest.raises(RefusedError, match="income:other"):
         DEFAULT_CODES.account_of("income:other:acme")
     assert DEFAULT_CODES.account_of("psp:card").code == "1100"
 
 
-def test_days_are_those_on_which_it_was_booked(history: World) -> None:
-    """West's bet of 02:30 UTC on the 19th is still of the 18th."""
+def test_days_are_accounting_days(history: World) -> None:
+    """The bet of brand west at 02:30 UTC on the 19th is booked on the 18th."""
     lines = rows(exported(history, "journal", "xero", FIRST, FIRST))
     stakes = [row["*Amount"] for row in lines if row["*AccountCode"] == "2110" and row["*Narration"].endswith("EUR")]
     assert stakes == ["-21.50"]
@@ -178,9 +178,9 @@ def lines_of(*amounts: int, currency: str = "EUR", code: str = "1100") -> list[D
 
 
 def booked(lines: list[DailyLine]) -> list[list[str]]:
-    """The lines of DATEV's file."""
+    """Return the lines of the DATEV file."""
     (file,) = files_of("datev", lines)
-    content = LEDGERS["datev"](file, asking(), DEFAULT_CODES).decode("cp1252")
+    content = LEDGERS["datev"](file, request_for(), DEFAULT_CODES).decode("cp1252")
     return list(csv.reader(content.split("\r\n")[2:-1], delimiter=";"))
 
 
@@ -194,7 +194,7 @@ def booked(lines: list[DailyLine]) -> list[list[str]]:
         ("KWD", 10_000_000_000_000, ["9999999999,99", "0,01"]),
     ],
 )
-def test_datev_has_ten_digits_before_the_comma(currency: str, amount: int, fields: list[str]) -> None:
+def test_datev_amounts_have_ten_digits_before_the_comma(currency: str, amount: int, fields: list[str]) -> None:
     found = booked(lines_of(amount, currency=currency))
     assert [line[0] for line in found] == fields
     assert {line[1] for line in found} == {"S" if amount > 0 else "H"}
@@ -202,18 +202,18 @@ def test_datev_has_ten_digits_before_the_comma(currency: str, amount: int, field
     assert total == money.as_decimal(abs(amount), currency)
 
 
-def test_what_datev_splits_is_in_the_manifest(empty_world: World, tmp_path: Path) -> None:
+def test_the_manifest_counts_the_lines_that_datev_splits(empty_world: World, tmp_path: Path) -> None:
     empty_world.brand()
     with freeze_time("2026-11-18T12:00:00Z"):
         empty_world.customer(balance="9999999999999.99")
     path = tmp_path / "datev.csv"
-    manifest = write_file(empty_world.engine, "journal", "datev", asking(), path)
+    manifest = write_file(empty_world.engine, "journal", "datev", request_for(), path)
     lines = path.read_bytes().decode("cp1252").split("\r\n")[2:-1]
     assert manifest["rows"] == len(lines) == 2 * 1001
     assert manifest["totals"]["EUR"] == {"credit": "9999999999999.99", "debit": "9999999999999.99"}
 
 
-def test_datev_refuses_what_its_fields_do_not_hold() -> None:
+def test_datev_refuses_currencies_and_accounts_that_do_not_fit_its_fields() -> None:
     money.configure({"USDT": 6})
     with pytest.raises(RefusedError, match="'USDT'"):
         booked(lines_of(100, currency="USDT"))
@@ -221,10 +221,10 @@ def test_datev_refuses_what_its_fields_do_not_hold() -> None:
         booked(lines_of(100, code="11001100"))
     codes = DEFAULT_CODES._replace(datev=DEFAULT_CODES.datev._replace(account_length=6))
     with pytest.raises(RefusedError, match="'1590'"):
-        LEDGERS["datev"]([], asking(), codes)
+        LEDGERS["datev"]([], request_for(), codes)
 
 
-def test_datev_takes_99999_lines_a_file() -> None:
+def test_datev_files_have_at_most_99999_lines() -> None:
     days = [[line._replace(day=FIRST + timedelta(days=day)) for line in lines_of(*[1] * 50_000)] for day in range(3)]
     files = files_of("datev", [line for day in days for line in day])
     assert [len(file) for file in files] == [50_000, 50_000, 50_000]
@@ -233,7 +233,7 @@ def test_datev_takes_99999_lines_a_file() -> None:
 
 
 @pytest.mark.parametrize("tax_rate", ["20;=1+1", 'x"=1', "\t=1"])
-def test_a_tax_rate_is_no_formula(tmp_path: Path, tax_rate: str) -> None:
+def test_a_tax_rate_that_is_a_formula_is_refused(tmp_path: Path, tax_rate: str) -> None:
     path = tmp_path / "codes.json"
     path.write_text(json.dumps({"tax_rate": tax_rate}))
     with pytest.raises(RefusedError, match="tax_rate"):

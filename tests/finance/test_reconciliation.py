@@ -1,4 +1,4 @@
-"""Every kind of break is found where it was planted, and none is invented."""
+"""Reconciliation finds each kind of break, and only real ones."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.world import OK, World, bet, refund, result
 from wallet_hooks.finance import reconciliation
 
 HEAD = "brand,bet,currency,stake,payout,status"
-TRUE = {
+MATCHING_LINES = {
     "1": "acme,1,EUR,10.00,25.00,won",
     "2": "acme,2,EUR,10.00,0.00,lost",
     "3": "acme,3,EUR,10.00,10.00,void",
@@ -29,7 +29,7 @@ PERIOD = ["--from", "2026-11-20", "--to", "2026-11-20"]
 
 @pytest.fixture
 def day(world: World) -> World:
-    """Six bets of one day in all their states, a refused one, and one of the day after."""
+    """Six bets of one day in all states, a refused one, and one of the next day."""
     with freeze_time("2026-11-20T12:00:00Z") as moment:
         for uid in (1, 2, 3, 4, 5):
             world.place(bet(uid))
@@ -54,8 +54,8 @@ def kinds(ran: Ran) -> list[tuple[str, str]]:
     return [(one["kind"], one["bet"]) for one in map(json.loads, ran.stdout.splitlines())]
 
 
-def test_a_report_that_says_what_we_say_has_no_breaks(day: World, tmp_path: Path) -> None:
-    ran = run(day, tmp_path, TRUE)
+def test_a_matching_report_has_no_breaks(day: World, tmp_path: Path) -> None:
+    ran = run(day, tmp_path, MATCHING_LINES)
     assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (0, "", "6 lines: no breaks")
 
 
@@ -83,15 +83,17 @@ def test_a_report_that_says_what_we_say_has_no_breaks(day: World, tmp_path: Path
     ],
     ids=str,
 )
-def test_each_break_is_found_alone(day: World, tmp_path: Path, changed: dict[str, str], found: tuple[str, str]) -> None:
-    ran = run(day, tmp_path, TRUE | changed)
+def test_each_kind_of_break_is_found(
+    day: World, tmp_path: Path, changed: dict[str, str], found: tuple[str, str]
+) -> None:
+    ran = run(day, tmp_path, MATCHING_LINES | changed)
     assert (ran.returncode, kinds(ran)) == (1, [found])
 
 
-def test_the_run_is_kept_and_the_breaks_are_written(day: World, tmp_path: Path) -> None:
+def test_the_run_is_stored_and_breaks_are_written(day: World, tmp_path: Path) -> None:
     for suffix in ("csv", "xlsx"):
         out = tmp_path / f"breaks.{suffix}"
-        assert run(day, tmp_path, TRUE | {"2": ""}, "-o", str(out)).returncode == 1
+        assert run(day, tmp_path, MATCHING_LINES | {"2": ""}, "-o", str(out)).returncode == 1
     assert (tmp_path / "breaks.csv").read_text().splitlines()[1].startswith('missing_there,acme,2,,,"10.00 EUR, placed')
     sheet = openpyxl.load_workbook(tmp_path / "breaks.xlsx").worksheets[0]
     assert [cell.value for cell in sheet[2]][:3] == ["missing_there", "acme", "2"]
@@ -100,38 +102,38 @@ def test_the_run_is_kept_and_the_breaks_are_written(day: World, tmp_path: Path) 
     assert [tuple(row) for row in rows] == [("betflex", "report.csv", 5)] * 2
 
 
-def test_a_page_of_breaks_needs_no_network_and_takes_no_markup(day: World, tmp_path: Path) -> None:
+def test_an_html_page_of_breaks_is_self_contained_and_escaped(day: World, tmp_path: Path) -> None:
     out = tmp_path / "breaks.html"
-    evil = "<script>alert(1)</script>"
-    assert run(day, tmp_path, TRUE | {"new": f"acme,{evil},EUR,1.00,,open"}, "-o", str(out)).returncode == 1
+    markup = "<script>alert(1)</script>"
+    assert run(day, tmp_path, MATCHING_LINES | {"new": f"acme,{markup},EUR,1.00,,open"}, "-o", str(out)).returncode == 1
     page = out.read_text()
-    assert evil not in page
+    assert markup not in page
     assert "&lt;script&gt;" in page
     assert "http" not in page
-    assert run(day, tmp_path, TRUE, "-o", str(tmp_path / "breaks.pdf")).returncode == 2
+    assert run(day, tmp_path, MATCHING_LINES, "-o", str(tmp_path / "breaks.pdf")).returncode == 2
 
 
-def test_a_name_forges_no_line_of_what_is_told(day: World, tmp_path: Path) -> None:
+def test_control_characters_in_names_are_escaped_on_stdout(day: World, tmp_path: Path) -> None:
     file = tmp_path / "report.csv"
-    forged = '"6\nmissing_here   acme FORGED\x1b[2J"'
-    file.write_text("\n".join([HEAD, *TRUE.values(), f"acme,{forged},EUR,1.00,,open", ""]))
+    injected = '"6\nmissing_here   acme FORGED\x1b[2J"'
+    file.write_text("\n".join([HEAD, *MATCHING_LINES.values(), f"acme,{injected},EUR,1.00,,open", ""]))
     shell = Shell(day.settings.database_url)
     (line,) = shell.run("reconcile", "--provider", "betflex", str(file), *PERIOD).stdout.splitlines()
     assert line.startswith("missing_here   acme 6\\nmissing_here")
     assert line.isprintable()
 
 
-def test_the_report_is_never_written_over_and_breaks_are_whole_or_not_there(day: World, tmp_path: Path) -> None:
+def test_the_report_is_never_overwritten_and_breaks_are_written_atomically(day: World, tmp_path: Path) -> None:
     file, out = tmp_path / "report.csv", tmp_path / "breaks.csv"
-    file.write_text("\n".join([HEAD, TRUE["1"], ""]))
-    out.write_text("as it was")
+    file.write_text("\n".join([HEAD, MATCHING_LINES["1"], ""]))
+    out.write_text("unchanged")
     shell = Shell(day.settings.database_url)
     report = ["reconcile", "--provider", "betflex", str(file)]
     assert shell.run(*report, *PERIOD, "-o", str(file)).returncode == 2
     assert file.read_text().startswith(HEAD)
     (tmp_path / "columns.json").write_text('{"bet": "Bet ID"}')
     ran = shell.run(*report, *PERIOD, "--columns", str(tmp_path / "columns.json"), "-o", str(out))
-    assert (ran.returncode, out.read_text()) == (2, "as it was")
+    assert (ran.returncode, out.read_text()) == (2, "unchanged")
     backwards = ["--from", "2026-11-20", "--to", "2026-11-18"]
     assert "before it begins" in shell.run(*report, *backwards).stderr
     file.write_text("brand,bet,currency,stake,stake\nacme,1,EUR,10.00,99.00\n")
@@ -140,7 +142,7 @@ def test_the_report_is_never_written_over_and_breaks_are_whole_or_not_there(day:
     assert day.count("reconciliation") == 0
 
 
-def test_workbooks_with_wrong_dimensions_and_binary_fractions_are_read_as_meant(day: World, tmp_path: Path) -> None:
+def test_workbooks_with_wrong_dimensions_and_binary_fractions_are_read(day: World, tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
@@ -148,10 +150,13 @@ def test_workbooks_with_wrong_dimensions_and_binary_fractions_are_read_as_meant(
     for uid in (1, 2, 3, 4, 5):
         sheet.append(["acme", float(uid), "EUR", 10 + 4e-15 * uid])
     sheet.append(["acme", 6, "EUR", 1.5])
-    book.save(tmp_path / "whole.xlsx")
-    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "report.xlsx", "w") as wrong:
-        for name in whole.namelist():
-            content = whole.read(name)
+    book.save(tmp_path / "original.xlsx")
+    with (
+        zipfile.ZipFile(tmp_path / "original.xlsx") as original,
+        zipfile.ZipFile(tmp_path / "report.xlsx", "w") as wrong,
+    ):
+        for name in original.namelist():
+            content = original.read(name)
             if name == "xl/worksheets/sheet1.xml":
                 content = re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:C2"', content)
             wrong.writestr(name, content)
@@ -162,17 +167,19 @@ def test_workbooks_with_wrong_dimensions_and_binary_fractions_are_read_as_meant(
 
 
 @pytest.mark.parametrize("content", [b"not a zip", b"PK\x03\x04broken", b""])
-def test_what_is_no_workbook_is_told(day: World, tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_workbook_is_a_bad_report(day: World, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "report.xlsx").write_bytes(content)
     shell = Shell(day.settings.database_url)
     ran = shell.run("reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
 
 
-def test_many_lines_of_unknown_bets_are_all_told(day: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_lines_of_unknown_bets_are_all_reported(
+    day: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reconciliation, "_BATCH", 3)
     unknown = {f"x{n}": f"acme,x{n},EUR,1.00,,open" for n in range(8)}
-    ran = run(day, tmp_path, TRUE | unknown | {"again": unknown["x5"]})
+    ran = run(day, tmp_path, MATCHING_LINES | unknown | {"again": unknown["x5"]})
     assert sorted(kinds(ran)) == [("duplicate", "x5"), *(("missing_here", f"x{n}") for n in range(8))]
 
 
@@ -181,7 +188,7 @@ def test_columns_are_mapped_and_a_workbook_is_read(day: World, tmp_path: Path) -
     sheet = book.active
     assert sheet is not None
     sheet.append(["Bet ID", "Amount", "currency", "payout", "status"])
-    for line in TRUE.values():
+    for line in MATCHING_LINES.values():
         _, uid, currency, stake, payout, status = line.split(",")
         sheet.append([uid, stake, currency, payout, status])
     book.save(tmp_path / "report.xlsx")
@@ -193,7 +200,7 @@ def test_columns_are_mapped_and_a_workbook_is_read(day: World, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "brand,bet,currency\nacme,1,EUR\n", "\x00", "brand,bet\xff"])
-def test_a_file_that_is_no_report_is_told(day: World, tmp_path: Path, content: str) -> None:
+def test_an_invalid_file_is_a_bad_report(day: World, tmp_path: Path, content: str) -> None:
     file = tmp_path / "report.csv"
     file.write_bytes(content.encode("latin-1"))
     shell = Shell(day.settings.database_url)
@@ -205,16 +212,18 @@ def test_a_file_that_is_no_report_is_told(day: World, tmp_path: Path, content: s
 @pytest.mark.parametrize(
     ("lines", "what"),
     [
-        ([TRUE["1"], "acme,2,EUR,10.00,0.00", TRUE["3"]], "line 3: 5 cells, but the header has 6"),
-        ([TRUE["1"], "acme,2,EUR,10.00,0.00,lost,again"], "line 3: 7 cells, but the header has 6"),
-        ([TRUE["1"], "", "acme,2,EUR,10,00,0,00,lost"], "line 4: 8 cells"),
+        ([MATCHING_LINES["1"], "acme,2,EUR,10.00,0.00", MATCHING_LINES["3"]], "line 3: 5 cells, but the header has 6"),
+        ([MATCHING_LINES["1"], "acme,2,EUR,10.00,0.00,lost,again"], "line 3: 7 cells, but the header has 6"),
+        ([MATCHING_LINES["1"], "", "acme,2,EUR,10,00,0,00,lost"], "line 4: 8 cells"),
         (['acme,1,EUR,10.00,25.00,"won\nby much"', "acme,2,EUR"], "line 4: 3 cells"),
-        ([TRUE["1"], " "], "line 3: 1 cells"),
-        ([TRUE["1"], 'acme,2,EUR,10.00,0.00,"lost', TRUE["3"]], "line 3: unexpected end of data"),
+        ([MATCHING_LINES["1"], " "], "line 3: 1 cells"),
+        ([MATCHING_LINES["1"], 'acme,2,EUR,10.00,0.00,"lost', MATCHING_LINES["3"]], "line 3: unexpected end of data"),
         (['acme,"1"2,EUR,10.00,25.00,won'], "line 2: "),
     ],
 )
-def test_a_row_that_is_not_whole_makes_a_bad_report(day: World, tmp_path: Path, lines: list[str], what: str) -> None:
+def test_a_row_with_a_wrong_number_of_cells_is_a_bad_report(
+    day: World, tmp_path: Path, lines: list[str], what: str
+) -> None:
     ran = run(day, tmp_path, lines)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert what in ran.stderr
@@ -230,14 +239,14 @@ def workbook(path: Path, *lines: Sequence[object]) -> None:
     book.save(path)
 
 
-def test_a_workbook_needs_no_empty_cells_and_has_none_beyond_its_header(day: World, tmp_path: Path) -> None:
+def test_empty_cells_of_a_workbook_are_optional_up_to_its_header(day: World, tmp_path: Path) -> None:
     shell, file = Shell(day.settings.database_url), tmp_path / "report.xlsx"
     report = ["reconcile", "--provider", "betflex", str(file), *PERIOD]
-    whole = [[*line.split(","), None, ""] for line in TRUE.values()]
-    workbook(file, *whole, [], ["acme", "9", "EUR", "1.00"])
+    padded = [[*line.split(","), None, ""] for line in MATCHING_LINES.values()]
+    workbook(file, *padded, [], ["acme", "9", "EUR", "1.00"])
     ran = shell.run(*report)
     assert (ran.returncode, ran.stdout.split()[:3]) == (1, ["missing_here", "acme", "9"])
-    workbook(file, *whole, ["acme", "9", "EUR", "1.00", None, None, "x"])
+    workbook(file, *padded, ["acme", "9", "EUR", "1.00", None, None, "x"])
     ran = shell.run(*report)
     assert (ran.returncode, "line 8: 7 cells, but the header has 6" in ran.stderr) == (2, True)
 
@@ -254,7 +263,7 @@ def test_a_workbook_needs_no_empty_cells_and_has_none_beyond_its_header(day: Wor
     ],
 )
 @pytest.mark.parametrize("engine_name", ["sqlite"])
-def test_a_number_that_a_workbook_has_not_kept_is_refused(
+def test_a_number_with_more_than_15_digits_in_a_workbook_is_refused(
     day: World, tmp_path: Path, column: str, cell: object
 ) -> None:
     line: dict[str, object] = {"brand": "acme", "bet": "1", "currency": "EUR", "stake": "1.00"}
@@ -283,8 +292,8 @@ def test_long_ids_as_text_and_numbers_of_15_digits_are_read(world: World, tmp_pa
 IDS = ("x", " x", "x ", "\u00a0x", "x\u200by", "x\u00a0y", "\u2028x")
 
 
-def test_ids_are_compared_as_intake_took_them(world: World, tmp_path: Path) -> None:
-    """Earlier versions took ids with white space at their ends; some letters are not printable."""
+def test_ids_are_compared_exactly_as_received(world: World, tmp_path: Path) -> None:
+    """Earlier versions accepted ids with white space at their ends and characters that are not printable."""
     with freeze_time("2026-11-20T12:00:00Z"):
         for number, _ in enumerate(IDS):
             assert world.place(bet(f"old{number}", "1.00")) == OK

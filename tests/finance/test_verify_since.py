@@ -1,4 +1,4 @@
-"""`verify --since` proves what came after a seal, and names what is wrong in it."""
+"""`verify --since` checks what was posted after a seal, and names the broken rule."""
 
 import json
 from datetime import date
@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 from freezegun import freeze_time
 
-from tests.finance.history import live_through
+from tests.finance.history import post_three_days
 from tests.finance.tampering import tampered
 from tests.test_commands import Shell
 from tests.world import World, bet
@@ -18,8 +18,8 @@ SEALED = date(2026, 11, 19)
 
 @pytest.fixture
 def later(empty_world: World) -> World:
-    """Two days sealed; on the third a cancel, a bet and its settlement, and a customer that nothing is posted to."""
-    live_through(empty_world)
+    """Two sealed days; on the third a cancel and a bet, and customers without postings since."""
+    post_three_days(empty_world)
     close(empty_world.engine, SEALED, now=clock.now())
     return empty_world
 
@@ -29,7 +29,7 @@ def found(world: World) -> list[str]:
     return [one["rule"] for one in json.loads(ran.stdout)]
 
 
-def test_what_is_right_holds(later: World) -> None:
+def test_an_unchanged_ledger_has_no_differences(later: World) -> None:
     assert found(later) == []
     with freeze_time("2026-11-21T12:00:00Z"):
         later.place(bet(100))
@@ -62,7 +62,7 @@ NEWEST = "(SELECT max(id) FROM ledger_transaction)"
         ),
         (
             "UPDATE ledger_account SET balance = balance + 1 WHERE currency = 'KWD' AND holder_id IS NOT NULL",
-            "balances are those of the seal and what was posted since",
+            "balances equal the seal's plus later entries",
         ),
         (
             f"UPDATE ledger_entry SET version = version + 1 WHERE transaction_id = {NEWEST}",
@@ -82,17 +82,17 @@ NEWEST = "(SELECT max(id) FROM ledger_transaction)"
         ),
         (
             "UPDATE limit_usage SET staked = staked + 1 WHERE day = '2026-11-20'",
-            "usage of limits is what the ledger says",
+            "limit usage matches the ledger, wagers and payments",
         ),
     ],
     ids=lambda value: value if " " in value and not value.startswith(("UPDATE", "DELETE")) else "",
 )
-def test_what_was_changed_since_is_named(later: World, statement: str, rule: str) -> None:
+def test_a_change_after_the_seal_is_found(later: World, statement: str, rule: str) -> None:
     tampered(later, statement)
     assert rule in found(later)
 
 
-def test_what_was_changed_before_is_for_the_whole_proof(later: World) -> None:
+def test_a_change_before_the_seal_is_found_by_the_check_of_all_history(later: World) -> None:
     tampered(later, "UPDATE ledger_transaction SET description = 'x' WHERE id = 1")
     assert found(later) == []
-    assert "a closed day is as it was sealed" in Shell(later.settings.database_url).run("verify").stdout
+    assert "a closed day matches its seal" in Shell(later.settings.database_url).run("verify").stdout

@@ -504,5 +504,5 @@ def test_usage_that_was_tampered_with_is_found(world: World) -> None:
         with world.engine.begin() as connection:
             connection.execute(text(statement))
         assert [(one.rule, what in one.what) for one in world.differences()] == [
-            ("usage of limits is what the ledger says", True)
+            ("limit usage matches the ledger, wagers and payments", True)
         ]

@@ -16,7 +16,7 @@ from tests.service import post, served
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
 from wallet_hooks.database import reading
-from wallet_hooks.finance.asked import Asked
+from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.replay.fixture import Sequence, read_cases, read_sequences
 from wallet_hooks.replay.running import RunOptions, play_all, strands
@@ -76,7 +76,7 @@ def ledger_of(world: World) -> list[tuple[Any, ...]]:
     """Every house account's sums and all customers' balances, whoever they are."""
     now = datetime.now(UTC)
     with reading(world.engine) as session:
-        asked = Asked(date(2000, 1, 1), date(2199, 1, 1), None, now)
+        asked = ReportRequest(date(2000, 1, 1), date(2199, 1, 1), None, now)
         batches = REPORTS["trial-balance"].batches(session, asked)
         sums = [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
         query = "SELECT balance, version FROM ledger_account WHERE holder_id IS NOT NULL ORDER BY 1, 2"

@@ -1,1 +1,1 @@
-"""Deposits, withdrawals and adjustments."""
+"""The cashier: deposits, withdrawals and adjustments."""

@@ -24,7 +24,9 @@ def _movement_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--brand", "client", required=True, help="The brand's client name."),
             click.option("--uid", required=True, help="The customer's id at the operator."),
             click.option("--amount", required=True, help="Decimal amount in the customer's currency."),
-            click.option("--reference", required=True, help="Used again with the same facts, it is done once."),
+            click.option(
+                "--reference", required=True, help="Unique id of the payment: repeating the same payment has no effect."
+            ),
         )
     ):
         command = option(command)
@@ -33,34 +35,34 @@ def _movement_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @cashier.command()
 @_movement_options
-@click.option("--method", default="manual", show_default=True, help="How the money came.")
+@click.option("--method", default="manual", show_default=True, help="Payment method.")
 @click.pass_obj
 def deposit(engine: Engine, /, **facts: str) -> None:
-    """Credit a customer, unless its account is closed: inactive, locked or expired."""
+    """Credit a customer. Refused if the customer is inactive, locked or expired."""
     _run(engine, service.DEPOSIT, **facts)
 
 
 @cashier.command()
 @_movement_options
-@click.option("--method", default="manual", show_default=True, help="How the money went.")
+@click.option("--method", default="manual", show_default=True, help="Payment method.")
 @click.pass_obj
 def withdraw(engine: Engine, /, **facts: str) -> None:
-    """Debit a customer, at most its own money: credit is for betting."""
+    """Debit a customer's own money; the credit limit cannot be withdrawn."""
     _run(engine, service.WITHDRAWAL, **facts)
 
 
 @cashier.command()
 @_movement_options
-@click.option("--reason", required=True, help="Kept with the transaction.")
+@click.option("--reason", required=True, help="Stored with the ledger transaction.")
 @click.pass_obj
 def adjust(engine: Engine, /, **facts: str) -> None:
-    """Give to a customer, or take of its own money with a negative amount (--amount=-5.00)."""
+    """Credit a customer, or debit its own money with a negative amount (--amount=-5.00)."""
     _run(engine, service.ADJUSTMENT, **facts)
 
 
 def _run(engine: Engine, kind: str, **facts: str) -> None:
-    done, available = run_again(lambda: _move(engine, kind, **facts))
-    click.echo(f"{'done' if done else 'done before'}; available {available}")
+    is_new, available = run_again(lambda: _move(engine, kind, **facts))
+    click.echo(f"{'done' if is_new else 'done before'}; available {available}")
 
 
 def _move(

@@ -1,4 +1,4 @@
-"""Payments: money that came or went, or is on its way."""
+"""The table of payments."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
 
 class Payment(Base):
-    """A deposit, a withdrawal or an adjustment, in minor units of the customer's currency.
+    """A deposit, withdrawal or adjustment, in minor units of the customer's currency.
 
-    `reserved` waits for the payment provider and moved nothing yet; `done` is in the ledger; `failed` never will be.
-    `key` is the Idempotency-Key that it was asked with, `fingerprint` a hash of what was asked.
+    Status `reserved`: waits for the payment provider, nothing is posted yet; `done`: posted to the ledger; `failed`:
+    will never be posted. `key` is the request's Idempotency-Key, `fingerprint` a hash of the request.
     """
 
     __tablename__ = "payment"

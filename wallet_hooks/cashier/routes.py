@@ -1,4 +1,4 @@
-"""Deposits, withdrawals and adjustments over HTTP, for staff and payment providers."""
+"""HTTP calls for deposits, withdrawals and adjustments, used by staff and payment providers."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ _CASHIER, _FINANCE = "cashier", "finance"
 
 
 def deposit(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
-    """Credit a customer whose account is open, at once or, reserved, when the payment provider confirms."""
+    """Deposit: credit an active customer, at once or, with `reserve`, when the payment provider confirms."""
     return _move(context, call, username, service.DEPOSIT, in_two_steps=call.given.get("reserve", False))
 
 
 def confirm_deposit(context: ApiContext, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
-    """The money of a reserved deposit came: credit it. Again changes nothing. A closed account gets an exception."""
+    """Confirm a reserved deposit: credit it. Idempotent. An exception is raised if the customer may not deposit now."""
     with writing(context.engine) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
         payment = service.confirm(session, customer, payment_id, now=call.now)
@@ -34,7 +34,7 @@ def confirm_deposit(context: ApiContext, call: ApiCall, username: str, payment_i
 
 
 def fail_deposit(context: ApiContext, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
-    """The money of a reserved deposit will not come: release it. Again changes nothing."""
+    """Fail a reserved deposit: release it without credit. Idempotent."""
     with writing(context.engine) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
         payment = service.fail(session, customer, payment_id, now=call.now)
@@ -42,27 +42,27 @@ def fail_deposit(context: ApiContext, call: ApiCall, username: str, payment_id: 
 
 
 def withdraw(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
-    """Debit a customer, at most its own money: credit is for betting."""
+    """Withdraw a customer's own money; the credit limit cannot be withdrawn."""
     return _move(context, call, username, service.WITHDRAWAL)
 
 
 def adjust(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
-    """Give to a customer, or take of its own money, with a reason; for finance."""
+    """Adjust a balance with a reason: credit a customer, or with `take` debit its own money. For role finance."""
     return _move(context, call, username, service.ADJUSTMENT, sign=-1 if call.given.get("take") else 1)
 
 
 _CUSTOMER = "/v1/customers/<username>"
 _DEPOSIT = f"{_CUSTOMER}/deposits/<{ID}:payment_id>"
 ROUTES = (
-    V1Route("POST", f"{_CUSTOMER}/deposits/", deposit, schemas.DepositShape, tokens=(_CASHIER,)),
+    V1Route("POST", f"{_CUSTOMER}/deposits/", deposit, schemas.DepositSchema, tokens=(_CASHIER,)),
     V1Route("POST", f"{_DEPOSIT}/confirm/", confirm_deposit, tokens=(_CASHIER,)),
     V1Route("POST", f"{_DEPOSIT}/fail/", fail_deposit, tokens=(_CASHIER,)),
-    V1Route("POST", f"{_CUSTOMER}/withdrawals/", withdraw, schemas.WithdrawalShape, tokens=(_CASHIER,)),
+    V1Route("POST", f"{_CUSTOMER}/withdrawals/", withdraw, schemas.WithdrawalSchema, tokens=(_CASHIER,)),
     V1Route(
         "POST",
         f"{_CUSTOMER}/adjustments/",
         adjust,
-        schemas.AdjustmentShape,
+        schemas.AdjustmentSchema,
         tokens=(_FINANCE,),
         only_tokens=True,
     ),
@@ -73,7 +73,7 @@ def _move(
     context: ApiContext, call: ApiCall, username: str, kind: str, *, in_two_steps: bool = False, sign: int = 1
 ) -> dict[str, Any]:
     if call.key is None:
-        raise RefusedError("idempotency_key_required", "a header Idempotency-Key is expected")
+        raise RefusedError("idempotency_key_required", "header Idempotency-Key is required")
     role = _FINANCE if kind == service.ADJUSTMENT else _CASHIER
     with writing(context.engine) as session:
         customer = _locked_customer(session, call, username, role)
@@ -85,15 +85,18 @@ def _move(
             key=call.key,
             in_two_steps=in_two_steps,
             reason=call.given.get("reason"),
-            by=_name(call),
+            by=_caller_name(call),
         )
         payment, _ = service.move(session, customer, movement, now=call.now)
-        # What was answered the first time, whatever became of the payment since.
+        # A repeated request gets the first answer, even if the payment was confirmed or failed since.
         return schemas.payment_data(payment, status="reserved" if in_two_steps else "done")
 
 
 def _locked_customer(session: Session, call: ApiCall, username: str, role: str) -> Customer:
-    """The customer, for its group's managers and for holders of a token with the role in its brand."""
+    """Return the customer, with its row locked, for managers of its group and for API tokens of the role in its brand.
+
+    Raises NotFoundError, ForbiddenError.
+    """
     if not isinstance(call.caller, TokenHolder):
         return managed_customer(session, call.customer, username, lock=True)
     query = select(Customer).where(has_username(username))
@@ -103,5 +106,5 @@ def _locked_customer(session: Session, call: ApiCall, username: str, role: str) 
     return customer
 
 
-def _name(call: ApiCall) -> str:
+def _caller_name(call: ApiCall) -> str:
     return f"token {call.caller.name}" if isinstance(call.caller, TokenHolder) else call.customer.username

@@ -1,4 +1,4 @@
-"""The shapes of the cashier's calls, in and out."""
+"""Schemas of the cashier's requests and answers."""
 
 from typing import Any
 
@@ -7,22 +7,22 @@ from wallet_hooks.customers.schemas import Pair, pair
 from wallet_hooks.web.shapes import BaseSchema, StrictBoolean, Text
 
 
-class WithdrawalShape(BaseSchema):
-    """`amount` is a pair in the customer's currency; `reference` what the payment provider calls the payment."""
+class WithdrawalSchema(BaseSchema):
+    """`amount` is a pair in the customer's currency; `reference` is the payment provider's id of the payment."""
 
     method = Text(required=True, min_length=1, max_length=40)
     amount = Pair(moves=True, required=True)
     reference = Text(required=True, min_length=1, max_length=100)
 
 
-class DepositShape(WithdrawalShape):
-    """With `reserve` the money is credited when the deposit is confirmed."""
+class DepositSchema(WithdrawalSchema):
+    """With `reserve` the amount is credited only when the deposit is confirmed."""
 
     reserve = StrictBoolean()
 
 
-class AdjustmentShape(BaseSchema):
-    """`take` turns what is given to the customer into what is taken."""
+class AdjustmentSchema(BaseSchema):
+    """The amount is credited to the customer, or with `take` debited."""
 
     amount = Pair(moves=True, required=True)
     reference = Text(required=True, min_length=1, max_length=100)
@@ -31,7 +31,7 @@ class AdjustmentShape(BaseSchema):
 
 
 def payment_data(payment: Payment, *, status: str) -> dict[str, Any]:
-    """A payment as it goes out, with the status that the call brought it to."""
+    """Return a payment as answers contain it, with the status that the request led to."""
     return {
         "id": payment.id,
         "kind": payment.kind,

@@ -1,4 +1,4 @@
-"""Money in, money out, and corrections by people: each a payment, and a transaction of the ledger when it is done."""
+"""Payments: deposits, withdrawals and adjustments by staff. A payment that is done has a ledger transaction."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,10 +26,10 @@ DEPOSIT, WITHDRAWAL, ADJUSTMENT = "deposit", "withdrawal", "adjustment"
 
 @dataclass(frozen=True, kw_only=True)
 class Movement:
-    """What is asked of the cashier. `amount` in minor units of the customer's currency, of an adjustment also negative.
+    """A requested payment. `amount` is in minor units of the customer's currency; only an adjustment may be negative.
 
     The same reference or key with the same facts is done once; with other facts it is a ConflictError. `in_two_steps`
-    reserves a deposit, which is confirmed or fails later.
+    reserves a deposit, which is confirmed or fails later. `by` is who requested it.
     """
 
     kind: str
@@ -47,24 +47,24 @@ class Movement:
 
 
 def move(session: Session, customer: Customer, movement: Movement, *, now: datetime) -> tuple[Payment, bool]:
-    """Do what is asked, once. Returns the payment and whether it is new.
+    """Make a payment once. Return the payment and whether it is new.
 
-    A deposit counts against the customer's limits from when it is reserved; a closed account takes none. What is taken
-    from a customer is its own money, never its credit. The caller holds the customer's lock.
+    A deposit counts against the customer's limits from its reservation on. Withdrawals and negative adjustments take
+    own money only, never credit. The caller must hold the customer's lock.
 
     Raises RefusedError (`customer_inactive`, `customer_locked`, `customer_expired`, `deposit_limit_exceeded`,
     `insufficient_funds`, or the code of a bad value), ConflictError.
     """
-    _check(movement)
-    known = _known(session, customer, movement)
-    if known is not None:
-        return known, False
+    _check_values(movement)
+    earlier = _earlier_payment(session, customer, movement)
+    if earlier is not None:
+        return earlier, False
     taken = -movement.amount if movement.kind == ADJUSTMENT else movement.amount
     if movement.kind != DEPOSIT and taken > 0:
         _check_own_money(session, customer, taken)
     if movement.kind == DEPOSIT:
-        _check_open(customer, now=now)
-        _check_offered(customer)
+        _check_may_deposit(customer, now=now)
+        _check_currency(customer)
         take_deposit(session, _player(session, customer), movement.amount, now=now)
     payment = Payment(
         brand_id=customer.brand_id,
@@ -91,19 +91,19 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
 
 
 def confirm(session: Session, customer: Customer, payment_id: int, *, now: datetime) -> Payment:
-    """The money of a reserved deposit came; confirming again changes nothing.
+    """Credit a reserved deposit. Idempotent.
 
-    The payment provider has the money already, so it is credited to an account that was closed meanwhile too, and
-    an exception is raised for a person to decide on it. Raises NotFoundError, RefusedError.
+    The payment provider has taken the money already, so the deposit is credited even if the customer was locked, set
+    inactive or expired since; then an exception is raised for staff. Raises NotFoundError, RefusedError.
     """
-    payment = _reserved(session, customer, payment_id, "done")
+    payment = _reserved_payment(session, customer, payment_id, "done")
     if payment.status == "reserved":
         payment.status, payment.finished_at = "done", now
         _post(session, customer, payment, now=now)
-        if (closed := account_refusal(facts_of(customer), now=now)) is not None:
+        if (refusal := account_refusal(facts_of(customer), now=now)) is not None:
             raise_for_payment(
                 session,
-                f"deposit_{closed}",
+                f"deposit_{refusal}",
                 client=brand_by_id(session, customer.brand_id).client,
                 payment_id=payment.id,
                 reference=payment.reference,
@@ -113,8 +113,8 @@ def confirm(session: Session, customer: Customer, payment_id: int, *, now: datet
 
 
 def fail(session: Session, customer: Customer, payment_id: int, *, now: datetime) -> Payment:
-    """The money of a reserved deposit will not come; failing again changes nothing. Otherwise as `confirm`."""
-    payment = _reserved(session, customer, payment_id, "failed")
+    """Release a reserved deposit without credit. Idempotent. Raises NotFoundError, RefusedError."""
+    payment = _reserved_payment(session, customer, payment_id, "failed")
     if payment.status == "reserved":
         payment.status, payment.finished_at = "failed", now
         count_deposit(session, _player(session, customer), -payment.amount, at=payment.created_at)
@@ -125,27 +125,31 @@ def _player(session: Session, customer: Customer) -> Player:
     return player_of(customer, brand_by_id(session, customer.brand_id))
 
 
-def _check(movement: Movement) -> None:
-    _check_id(movement.reference, "bad_reference", "a reference")
+def _check_values(movement: Movement) -> None:
+    _check_id(movement.reference, "bad_reference", "reference")
     if movement.key is not None:
-        _check_id(movement.key, "bad_idempotency_key", "an Idempotency-Key")
+        _check_id(movement.key, "bad_idempotency_key", "Idempotency-Key")
     if not movement.method.isascii() or not movement.method.replace("-", "").isalnum() or len(movement.method) > 40:
-        raise RefusedError("bad_method", "a method is made of letters, digits and -")
+        raise RefusedError("bad_method", f"method: {movement.method!r}; 1 to 40 letters, digits and - are accepted")
     if movement.method == OPENING_METHOD:
-        raise RefusedError("bad_method", "opening balances come with the customers that bring them")
+        raise RefusedError(
+            "bad_method", f"method: {OPENING_METHOD!r} is reserved for opening balances of imported customers"
+        )
     if movement.kind == ADJUSTMENT and not movement.reason:
-        raise RefusedError("reason_required", "an adjustment needs a reason")
+        raise RefusedError("reason_required", "reason: required for an adjustment")
     if not movement.amount or (movement.amount < 0 and movement.kind != ADJUSTMENT):
-        raise RefusedError("amount", "an amount above 0 is expected")
+        raise RefusedError("amount", "amount: above 0 is required")
 
 
 def _check_id(id_: str, code: str, what: str) -> None:
     if not 0 < len(id_) <= 100 or not id_.isprintable() or id_ != id_.strip():
-        raise RefusedError(code, f"{what} has 1 to 100 printable characters, no white space at its ends: {id_!r}")
+        raise RefusedError(
+            code, f"{what}: {id_!r}; 1 to 100 printable characters without white space at the ends are accepted"
+        )
 
 
-def _known(session: Session, customer: Customer, movement: Movement) -> Payment | None:
-    """The payment that was asked for before. Raises ConflictError where its facts were others."""
+def _earlier_payment(session: Session, customer: Customer, movement: Movement) -> Payment | None:
+    """Return the payment with this reference or key, if any. Raises ConflictError if its facts differ."""
     is_same: ColumnElement[bool] = (Payment.kind == movement.kind) & (Payment.reference == movement.reference)
     if movement.key is not None:
         is_same |= Payment.key == movement.key
@@ -159,25 +163,25 @@ def _check_own_money(session: Session, customer: Customer, amount: int) -> None:
     balance = balances_of_customers(session, [customer])[customer.id].balance
     if amount > balance:
         own = f"{money.format_amount(max(0, balance), customer.currency)} {customer.currency}"
-        raise RefusedError("insufficient_funds", f"amount: more than the customer's own money, which is {own}")
+        raise RefusedError("insufficient_funds", f"amount: above the customer's own money, which is {own}")
 
 
-def _check_open(customer: Customer, *, now: datetime) -> None:
-    if (closed := account_refusal(facts_of(customer), now=now)) is not None:
-        raise RefusedError(closed, "the customer's account takes no new deposits")
+def _check_may_deposit(customer: Customer, *, now: datetime) -> None:
+    if (refusal := account_refusal(facts_of(customer), now=now)) is not None:
+        raise RefusedError(refusal, "the customer is inactive, locked or expired: no new deposits")
 
 
-def _check_offered(customer: Customer) -> None:
+def _check_currency(customer: Customer) -> None:
     if not money.is_offered(customer.currency):
-        raise RefusedError("currency_not_supported", f"no deposits in {customer.currency}: it is not offered any more")
+        raise RefusedError("currency_not_supported", f"currency: {customer.currency} is not offered any more")
 
 
-def _reserved(session: Session, customer: Customer, payment_id: int, wanted: str) -> Payment:
+def _reserved_payment(session: Session, customer: Customer, payment_id: int, target_status: str) -> Payment:
     payment = session.get(Payment, payment_id)
     if payment is None or payment.customer_id != customer.id or not payment.in_two_steps:
-        raise NotFoundError(f"no deposit {payment_id} in two steps")
-    if payment.status not in ("reserved", wanted):
-        raise RefusedError("already_finished", f"the deposit is {payment.status}")
+        raise NotFoundError(f"no reserved deposit {payment_id}")
+    if payment.status not in ("reserved", target_status):
+        raise RefusedError("already_finished", f"deposit {payment_id} is {payment.status} already")
     return payment
 
 

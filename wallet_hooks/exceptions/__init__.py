@@ -1,1 +1,1 @@
-"""What needs a person: bets and payments that the service could not finish by its own rules."""
+"""Exceptions: bets and payments that staff must look at, because the service cannot finish them by its rules."""

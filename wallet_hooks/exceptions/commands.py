@@ -13,17 +13,17 @@ from wallet_hooks.listing import echo_rows
 
 @click.group()
 def exceptions() -> None:
-    """What needs a person."""
+    """Exceptions: bets and payments that staff must look at."""
 
 
 @exceptions.command("list")
-@click.option("--all", "include_resolved", is_flag=True, help="Those that are resolved too.")
+@click.option("--all", "include_resolved", is_flag=True, help="Include resolved exceptions.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_exceptions(engine: Engine, include_resolved: bool, as_json: bool) -> None:
     """List exceptions of bets and of payments, oldest first."""
     with reading(engine) as session:
-        rows = service.exceptions(session, include_resolved=include_resolved)
+        rows = service.list_exceptions(session, include_resolved=include_resolved)
     echo_rows(rows, as_json=as_json, line=_line, empty="no exceptions")
 
 
@@ -37,10 +37,10 @@ def _line(row: dict[str, Any]) -> str:
 
 @exceptions.command()
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**63 - 1))
-@click.option("--reason", required=True)
+@click.option("--reason", required=True, help="Stored with the exception.")
 @click.pass_obj
 def resolve(engine: Engine, id_: int, reason: str) -> None:
-    """Close an exception, with the reason why."""
+    """Resolve an exception."""
     with writing(engine) as session:
         service.resolve_exception(session, id_, reason=reason, now=clock.now())
     click.echo(f"exception {id_} resolved")

@@ -1,4 +1,4 @@
-"""The table of what needs a person. Instants are UTC."""
+"""The table of exceptions. Instants are UTC."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +10,10 @@ from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
 
 class CallbackException(Base):
-    """Something that a callback showed and that needs a person, about a bet or about a payment.
+    """An exception about a bet or a payment, which staff must look at.
 
-    Of a bet it has `game`, `bet_uid` and the delivery that showed it, once for the same `subject`; of a payment
-    `payment_id`, and its reference as `subject`. `client` is the brand of either.
+    About a bet: `game`, `bet_uid` and the delivery that raised it, unique for each `kind` and `subject`. About a
+    payment: `payment_id`, and the payment's reference as `subject`. `client` is the brand in both.
     """
 
     __tablename__ = "callback_exception"

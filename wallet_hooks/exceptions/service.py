@@ -1,4 +1,4 @@
-"""Raising, listing and resolving exceptions."""
+"""Raise, list and resolve exceptions."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,11 +11,11 @@ from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, inserting
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.exceptions.models import CallbackException
 
-_BET_CAME = "the bet came and was settled"
+_BET_SETTLED_REASON = "the bet came and was settled"
 
 
 class BetExceptionRow(NamedTuple):
-    """An exception about a bet, as `models.CallbackException` keeps it."""
+    """An exception about a bet, with the columns of `models.CallbackException`."""
 
     kind: str
     game: str
@@ -47,30 +47,30 @@ _RESOLVE_UNKNOWN: BulkStatement[Any] = BulkStatement(
             CallbackException.kind == "unknown_bet",
             CallbackException.resolved_at.is_(None),
         )
-        .values(resolved_at=_settled.c.resolved_at, reason=literal(_BET_CAME))
+        .values(resolved_at=_settled.c.resolved_at, reason=literal(_BET_SETTLED_REASON))
     ),
 )
 
 
 def add_bet_exceptions(writes: Writes, rows: Iterable[BetExceptionRow]) -> None:
-    """Raise exceptions about bets; each is raised once for the same kind, bet and subject."""
+    """Raise exceptions about bets, once for each kind, bet and subject."""
     writes.add(_RAISE(list(rows)))
 
 
 def add_resolutions(writes: Writes, bets: Iterable[SettledBet]) -> None:
-    """Resolve the exceptions about settlements that came before their bets, now that these came and were settled."""
+    """Resolve the exceptions `unknown_bet` (settlement before its bet) of bets that were settled now."""
     writes.add(_RESOLVE_UNKNOWN(list(bets)))
 
 
 def raise_for_payment(
     session: Session, kind: str, *, client: str, payment_id: int, reference: str, now: datetime
 ) -> None:
-    """Raise an exception about a payment of a brand (`client`). A payment has at most one of each kind."""
+    """Raise an exception about a payment of the brand `client`. A payment has at most one exception of each kind."""
     session.add(CallbackException(kind=kind, client=client, payment_id=payment_id, subject=reference, raised_at=now))
 
 
-def exceptions(session: Session, *, include_resolved: bool) -> list[dict[str, Any]]:
-    """What needs a person, oldest first."""
+def list_exceptions(session: Session, *, include_resolved: bool) -> list[dict[str, Any]]:
+    """Return exceptions as dictionaries, oldest first."""
     query = select(CallbackException).order_by(CallbackException.id)
     if not include_resolved:
         query = query.where(CallbackException.resolved_at.is_(None))
@@ -78,7 +78,7 @@ def exceptions(session: Session, *, include_resolved: bool) -> list[dict[str, An
 
 
 def exception_row(row: CallbackException) -> dict[str, Any]:
-    """An exception as the commands print it, instants in ISO 8601."""
+    """Return an exception as the commands print it, instants in ISO 8601."""
     return {
         "id": row.id,
         "kind": row.kind,
@@ -95,10 +95,10 @@ def exception_row(row: CallbackException) -> dict[str, Any]:
 
 
 def resolve_exception(session: Session, id_: int, *, reason: str, now: datetime) -> None:
-    """Close what needed a person. Raises NotFoundError, or RefusedError where it was closed before."""
+    """Resolve an exception. Raises NotFoundError, or RefusedError (`resolved`) if it was resolved before."""
     row = session.scalar(select(CallbackException).where(CallbackException.id == id_).with_for_update())
     if row is None:
         raise NotFoundError(f"no exception {id_}")
     if row.resolved_at is not None:
-        raise RefusedError("resolved", f"exception {id_} was resolved before: {row.reason}")
+        raise RefusedError("resolved", f"exception {id_} is resolved already: {row.reason}")
     row.resolved_at, row.reason = now, reason

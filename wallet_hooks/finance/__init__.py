@@ -1,1 +1,1 @@
-"""What finance needs: proofs over all history."""
+"""Finance: reports and exports, reconciliation, closing of accounting days, verification."""

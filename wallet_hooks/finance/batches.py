@@ -1,6 +1,6 @@
-"""Reports in batches of columns (Arrow's record batches), and what the formats make of them, a column at a time.
+"""Reports as Arrow record batches, and the conversions of their columns to the formats' types.
 
-Amounts are minor units of the row's currency until a format wants them otherwise.
+Amounts are in minor units of the row's currency until a format converts them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,15 +12,15 @@ import pyarrow.compute as pc
 
 from wallet_hooks import money
 
-# A column's name and its kind: text, integer, day, instant, or amount, in the row's `currency`.
+# Column names and kinds: text, integer, day, instant, or amount (in the currency of the row's column `currency`).
 Columns = Mapping[str, str]
 Row = tuple[Any, ...]
 
 _BATCH = 10_000
 _MINOR = pa.decimal128(38, 0)
-# Parquet has one scale a column: enough for every currency but the widest of the settings'.
+# A Parquet column has one scale; 8 decimals are enough for all currencies but the most precise that settings allow.
 SCALE = 8
-_WITHOUT_ZONE = pa.timestamp("us")  # Arrow writes it ten times as fast
+_WITHOUT_ZONE = pa.timestamp("us")  # Arrow formats it ten times as fast as one with a zone
 EXACT = pa.decimal128(38, SCALE)
 _KINDS = {
     "text": pa.string(),
@@ -32,12 +32,13 @@ _KINDS = {
 
 
 def schema_of(columns: Columns, *, amounts: pa.DataType = _MINOR) -> pa.Schema:
-    """Arrow's schema of a report; single amounts fit an int64, which is quicker, sums of them may not."""
+    """Return a report's Arrow schema. `amounts` may be int64, which is faster, for single amounts but not for sums."""
     kinds = _KINDS | {"amount": amounts}
     return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
 
 
 def in_batches(columns: Columns, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+    """Yield rows as record batches, amounts in minor units."""
     schema = schema_of(columns)
     rows = iter(rows)
     while batch := list(islice(rows, _BATCH)):
@@ -48,12 +49,12 @@ def in_batches(columns: Columns, rows: Iterable[Row]) -> Iterator[pa.RecordBatch
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
-    """The rows as Python's objects."""
+    """Yield the rows of a batch as Python objects."""
     return zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def as_texts(columns: Columns, batch: pa.RecordBatch) -> list[pa.Array]:
-    """Each column as text: decimal strings in the currency's scale, ISO days, instants in UTC."""
+    """Return each column as text: decimal strings in the currency's scale, ISO days, UTC instants."""
     return [_as_text(batch, name, kind) for name, kind in columns.items()]
 
 
@@ -64,26 +65,29 @@ def _as_text(batch: pa.RecordBatch, name: str, kind: str) -> pa.Array:
     if kind == "amount":
         return by_currency(batch, name, _decimal_texts)
     if kind == "instant":
-        told = pc.binary_replace_slice(column.cast(_WITHOUT_ZONE).cast(pa.string()), 10, 11, "T")
-        return pc.binary_join_element_wise(told, "Z", "")
+        texts = pc.binary_replace_slice(column.cast(_WITHOUT_ZONE).cast(pa.string()), 10, 11, "T")
+        return pc.binary_join_element_wise(texts, "Z", "")
     return column.cast(pa.string())
 
 
 def as_decimals(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """Amounts in major units, with eight decimals."""
+    """Return amounts in major units, with eight decimals."""
     return by_currency(batch, name, _decimals)
 
 
-def by_currency(batch: pa.RecordBatch, name: str, shape: Callable[[pa.Array, int], pa.Array]) -> pa.Array:
-    """Amounts shaped by their currencies' decimals; a batch has few currencies, and most have two decimals."""
+def by_currency(batch: pa.RecordBatch, name: str, convert: Callable[[pa.Array, int], pa.Array]) -> pa.Array:
+    """Convert amounts with `convert(amounts, decimals)`, by the decimals of each row's currency.
+
+    It runs once for each number of decimals in the batch: a batch has few currencies, and most have two decimals.
+    """
     amounts, currencies = batch.column(name), batch.column("currency")
     scales = {code: money.decimals(code) for code in currencies_of(batch)}
-    shaped: pa.Array = None
+    converted: pa.Array = None
     for scale in sorted(set(scales.values())):
-        one = shape(amounts, scale)
-        codes = pa.array([code for code, its in scales.items() if its == scale], pa.string())
-        shaped = one if shaped is None else pc.if_else(pc.is_in(currencies, codes), one, shaped)
-    return shaped
+        one = convert(amounts, scale)
+        codes = pa.array([code for code, decimals in scales.items() if decimals == scale], pa.string())
+        converted = one if converted is None else pc.if_else(pc.is_in(currencies, codes), one, converted)
+    return converted
 
 
 def currencies_of(batch: pa.RecordBatch) -> Sequence[str]:
@@ -92,12 +96,12 @@ def currencies_of(batch: pa.RecordBatch) -> Sequence[str]:
 
 
 def sum_of(amounts: pa.Array) -> int:
-    """Exact, however large."""
+    """Return the exact sum of amounts of any size."""
     return int(pc.sum(amounts.cast(_MINOR)).as_py() or 0)
 
 
 def _decimal_texts(amounts: pa.Array, scale: int) -> pa.Array:
-    """As `money.format_amount` writes them."""
+    """Return amounts as `money.format_amount` writes them."""
     digits = pc.utf8_lpad(pc.abs(amounts).cast(pa.string()), scale + 1, "0")
     if scale:
         digits = pc.binary_replace_slice(digits, -scale, -scale, ".")

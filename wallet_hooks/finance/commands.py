@@ -11,24 +11,28 @@ from wallet_hooks import clock
 from wallet_hooks.database import reading
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
-from wallet_hooks.finance.proofs import PROOFS
+from wallet_hooks.finance.verification import ALL_CHECKS
 from wallet_hooks.ledger.verify import Difference, since
 
 
 @click.command()
-@click.option("--since", "day", type=click.DateTime(["%Y-%m-%d"]), help="Only what came after this closed day.")
+@click.option(
+    "--since", "day", type=click.DateTime(["%Y-%m-%d"]), help="Check only what was posted after this closed day."
+)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
-    """Prove the ledger's rules over all of its history. Exit 1, and the first rows that differ, where one is broken."""
+    """Check the ledger's rules over all history. Exits with status 1 after printing the first differences, if any."""
     differences: list[Difference] = []
     terminal = sys.stderr
     with (
         reading(engine) as session,
-        click.progressbar(length=len(PROOFS), label="verify", file=terminal, hidden=not terminal.isatty()) as progress,
+        click.progressbar(
+            length=len(ALL_CHECKS), label="verify", file=terminal, hidden=not terminal.isatty()
+        ) as progress,
     ):
         posted = None if day is None else since(session, day.date())
-        for check in PROOFS:
+        for check in ALL_CHECKS:
             differences += check(session, posted)
             progress.update(1)
     if as_json:
@@ -36,7 +40,7 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
     else:
         for difference in differences:
             click.echo(f"{difference.rule}: {difference.where}: {difference.what}")
-        click.echo("the ledger is broken" if differences else f"{len(PROOFS)} rules hold")
+        click.echo("the ledger is broken" if differences else f"{len(ALL_CHECKS)} rules hold")
     if differences:
         raise SystemExit(1)
 
@@ -45,10 +49,16 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
 @click.argument("day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
 @click.pass_obj
 def close(engine: Engine, day: datetime) -> None:
-    """Close the books through DATE: check the ledger, seal each day, lock it. Late events go to the first open day."""
-    told = sys.stderr.isatty()
+    """Close the books through DATE: check the ledger, seal each day, lock it.
+
+    Events that arrive for a closed day are booked on the first open day.
+    """
+    shows_progress = sys.stderr.isatty()
     sealed = close_days(
-        engine, day.date(), now=clock.now(), progress=lambda text: click.echo(text, err=True) if told else None
+        engine,
+        day.date(),
+        now=clock.now(),
+        progress=lambda text: click.echo(text, err=True) if shows_progress else None,
     )
     for one in sealed:
         click.echo(f"{one.day} closed: {one.transactions} transactions, {one.entries} entries, seal {one.hash}")
@@ -56,10 +66,10 @@ def close(engine: Engine, day: datetime) -> None:
 
 @click.command()
 @click.argument("day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
-@click.option("--reason", required=True, help="Kept with the seals that it breaks.")
+@click.option("--reason", required=True, help="Stored with the reopened seals.")
 @click.option("--by", default="operator", show_default=True, help="Who reopens.")
 @click.pass_obj
 def reopen(engine: Engine, day: datetime, reason: str, by: str) -> None:
-    """Open DATE and every day closed after it. Their seals stay as a trace; close them again when it is put right."""
+    """Open DATE and every closed day after it. Their seals stay on record; close the days again when corrected."""
     count = reopen_days(engine, day.date(), reason=reason, by=by, now=clock.now())
     click.echo(f"{count} days open again")

@@ -1,4 +1,4 @@
-"""Exports: a report in a format, with a manifest that proves what it is."""
+"""Exports: write a report in a format, with a manifest of its parameters, totals, hash and ledger position."""
 
 import hashlib
 import json
@@ -22,10 +22,10 @@ from wallet_hooks.database import reading
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.files import replacing
 from wallet_hooks.finance import general_ledger
-from wallet_hooks.finance.asked import Asked, check_period
 from wallet_hooks.finance.batches import Columns, currencies_of, in_batches, sum_of
 from wallet_hooks.finance.general_ledger import DEFAULT_CODES, LEDGERS, AccountCodes, daily_lines, files_of
 from wallet_hooks.finance.journals import DIALECTS, write_journal
+from wallet_hooks.finance.report_request import ReportRequest, check_period
 from wallet_hooks.finance.reports import report_named
 from wallet_hooks.finance.tables import WRITERS, write_csv, write_parquet
 from wallet_hooks.identity.directory import brand_facts
@@ -39,114 +39,125 @@ Progress = Callable[[int], None]
 
 
 class Options(NamedTuple):
-    """How a format is written: CSV with a byte order mark; the general ledger's accounts, and which of its files."""
+    """Options of formats: `bom` for CSV; account codes for general ledgers, and which `part` of several files."""
 
     bom: bool = False
     codes: AccountCodes = DEFAULT_CODES
     part: int | None = None
 
 
-PLAIN = Options()
+DEFAULT_OPTIONS = Options()
 
 
 def newest_day(engine: Engine, now: datetime) -> date:
-    """Return the newest day that a report can have something of: of any brand, or of UTC where that is later."""
+    """Return the newest day of a report: the latest of every brand's accounting day and the UTC day."""
     with reading(engine) as session:
         return max([now.date(), *(brand_facts(brand).booking_day(now) for brand in session.scalars(select(Brand)))])
 
 
-def check(report: str, format_: str, asked: Asked, options: Options = PLAIN) -> None:
-    """Raises RefusedError for what cannot be exported."""
+def check(report: str, format_: str, request: ReportRequest, options: Options = DEFAULT_OPTIONS) -> None:
+    """Raise RefusedError unless the report exists in the format and takes these parameters and options."""
     found = report_named(report)
     if format_ not in FORMATS:
-        raise RefusedError("unknown_format", f"a format is one of {', '.join(FORMATS)}")
+        raise RefusedError("unknown_format", f"format: {format_!r} is unknown; accepted are {', '.join(FORMATS)}")
     if format_ not in WRITERS and report != "journal":
-        raise RefusedError("unknown_format", f"{format_} is a format of the report journal alone")
-    check_period(asked.first, asked.last)
-    if found.needs_customer != (asked.customer is not None):
-        raise RefusedError("customer", "a statement, and nothing else, is of one customer: its brand and uid")
-    for what, is_asked, fits in (
-        ("a byte order mark", options.bom, format_ == "csv"),
-        ("a currency", asked.currency is not None, format_ in LEDGERS),
-        ("a part", options.part is not None, format_ in LEDGERS),
-        ("a page", asked.page is not None, report == "statement"),
+        raise RefusedError("unknown_format", f"format: {format_} is for the report journal only")
+    check_period(request.first, request.last)
+    if found.needs_customer != (request.customer is not None):
+        raise RefusedError("customer", "brand and uid: required for a statement, not accepted for other reports")
+    for option, is_given, is_accepted in (
+        ("bom", options.bom, format_ == "csv"),
+        ("currency", request.currency is not None, format_ in LEDGERS),
+        ("part", options.part is not None, format_ in LEDGERS),
+        ("limit", request.page is not None, report == "statement"),
     ):
-        if is_asked and not fits:
-            raise RefusedError("bad_option", f"{report} as {format_} has no choice of {what}")
-    if asked.currency is not None and not money.is_currency(asked.currency):
-        raise RefusedError("bad_option", f"unknown currency {asked.currency!r}")
+        if is_given and not is_accepted:
+            raise RefusedError("bad_option", f"{option}: not accepted for {report} as {format_}")
+    if request.currency is not None and not money.is_currency(request.currency):
+        raise RefusedError("bad_option", f"currency: {request.currency!r} is unknown")
 
 
 def write(
     engine: Engine,
     report: str,
     format_: str,
-    asked: Asked,
+    request: ReportRequest,
     out: BinaryIO,
-    options: Options = PLAIN,
+    options: Options = DEFAULT_OPTIONS,
     progress: Progress = lambda rows: None,
 ) -> dict[str, Any]:
-    """Write a report as it is at this moment. Returns what the manifest says of it, without the file's hash.
+    """Write a report from one database snapshot. Return its manifest, without the file's name and hash.
 
-    `progress` is called with a number of rows. A general ledger's journal of several files needs to say which (`part`).
+    `progress` is called with the number of rows of each batch. If a general ledger's journal takes several files,
+    `options.part` must select one. Raises RefusedError.
     """
-    check(report, format_, asked, options)
+    check(report, format_, request, options)
     found = report_named(report)
     with reading(engine) as session:
         if format_ in LEDGERS:
-            files = files_of(format_, daily_lines(session, asked, options.codes))
+            files = files_of(format_, daily_lines(session, request, options.codes))
             if options.part is None and len(files) > 1:
-                raise RefusedError("several_files", f"{format_} takes {len(files)} files for this: ask for a part")
+                raise RefusedError(
+                    "several_files", f"{format_} takes {len(files)} files for this period: select one with part"
+                )
             if not 1 <= (options.part or 1) <= len(files):
-                raise RefusedError("bad_option", f"there is no part {options.part}: {len(files)} in all")
+                raise RefusedError("bad_option", f"part: {options.part}; there are {len(files)}")
             lines = files[(options.part or 1) - 1]
-            out.write(LEDGERS[format_](lines, asked, options.codes))
+            out.write(LEDGERS[format_](lines, request, options.codes))
             parts = {"part": options.part or 1, "parts": len(files)}
-            return _manifest(session, report, format_, asked, _counted(lines)) | parts
-        counted = Counted(found.columns, found.credit_positive, progress)
-        batches = counted.of(found.batches(session, asked))
+            return _manifest(session, report, format_, request, _totals_of(lines)) | parts
+        totals = RunningTotals(found.columns, found.credit_positive, progress)
+        batches = totals.add(found.batches(session, request))
         if format_ in DIALECTS:
-            write_journal(format_, session, asked, batches, out)
+            write_journal(format_, session, request, batches, out)
         elif options.bom:
             out.write(_BOM)
             write_csv(found.columns, batches, out)
         else:
             WRITERS[format_](found.columns, batches, out)
-        return _manifest(session, report, format_, asked, counted)
+        return _manifest(session, report, format_, request, totals)
 
 
 def write_file(
     engine: Engine,
     report: str,
     format_: str,
-    asked: Asked,
+    request: ReportRequest,
     path: Path,
-    options: Options = PLAIN,
+    options: Options = DEFAULT_OPTIONS,
     progress: Progress = lambda rows: None,
 ) -> dict[str, Any]:
-    """Write a report to a file, and its manifest beside it (`<file>.manifest.json`), which is returned.
+    """Write a report to a file and its manifest to `<file>.manifest.json`. Return the manifest.
 
-    Where a general ledger takes no more lines in a file, the others are beside it (`<file>-2`, before the suffix).
+    A general ledger's journal that is too long for one file continues in `<file>-2` and so on, before the suffix.
     """
-    check(report, format_, asked, options)
+    check(report, format_, request, options)
     if format_ in LEDGERS and options.part is None:
-        return _write_ledger_files(engine, format_, asked, path, options)
+        return _write_ledger_files(engine, format_, request, path, options)
     with replacing(path) as out:
-        manifest = write(engine, report, format_, asked, out, options, progress)
+        manifest = write(engine, report, format_, request, out, options, progress)
     return _write_manifest(path, {"file": path.name, **manifest, "sha256": _hash(path)})
 
 
-def _write_ledger_files(engine: Engine, format_: str, asked: Asked, path: Path, options: Options) -> dict[str, Any]:
-    """Files that an earlier export of the same name wrote are replaced, or go; others are left alone, and refused."""
+def _write_ledger_files(
+    engine: Engine, format_: str, request: ReportRequest, path: Path, options: Options
+) -> dict[str, Any]:
+    """Write all files of a general ledger's journal.
+
+    Files of an earlier export to this path are replaced, or deleted if not needed any more. Raises RefusedError
+    (`file_exists`) instead of replacing any other file.
+    """
     with reading(engine) as session:
-        files = files_of(format_, daily_lines(session, asked, options.codes))
-        contents = [LEDGERS[format_](lines, asked, options.codes) for lines in files]
-        manifest = _manifest(session, "journal", format_, asked, _counted([line for lines in files for line in lines]))
+        files = files_of(format_, daily_lines(session, request, options.codes))
+        contents = [LEDGERS[format_](lines, request, options.codes) for lines in files]
+        manifest = _manifest(
+            session, "journal", format_, request, _totals_of([line for lines in files for line in lines])
+        )
     paths = [path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, len(contents) + 1))]
     before = _files_of_manifest(path)
     for one in paths[1:]:
         if one.exists() and one.name not in before:
-            raise RefusedError("file_exists", f"{one} is there, and not of an earlier export")
+            raise RefusedError("file_exists", f"{one} exists and was not written by an earlier export")
     for one, content in zip(paths, contents, strict=True):
         with replacing(one) as out:
             out.write(content)
@@ -159,7 +170,7 @@ def _write_ledger_files(engine: Engine, format_: str, asked: Asked, path: Path, 
 
 
 def _files_of_manifest(path: Path) -> set[str]:
-    """The names that the manifest beside a file gives to the files of its export, as this module makes them."""
+    """Return the files that the manifest of an earlier export lists, if they are named as this module names them."""
     try:
         files = json.loads(path.with_name(f"{path.name}.manifest.json").read_text(encoding="utf-8"))["files"]
         names = {str(one["file"]) for one in files}
@@ -169,49 +180,50 @@ def _files_of_manifest(path: Path) -> set[str]:
 
 
 def write_dataset(
-    engine: Engine, report: str, asked: Asked, directory: Path, progress: Progress = lambda rows: None
+    engine: Engine, report: str, request: ReportRequest, directory: Path, progress: Progress = lambda rows: None
 ) -> dict[str, Any]:
-    """Write a report as Parquet, a directory a day (`booked_on=2026-11-20/part-0.parquet`), as Hive has it.
+    """Write a report as Hive-partitioned Parquet, one directory a day (`booked_on=2026-11-20/part-0.parquet`).
 
-    DuckDB and Spark read it as one table, in which the day is a column. The directory must be new or empty.
+    DuckDB and Spark read it as one table with the day as a column. The directory must be new or empty, and appears
+    complete or not at all. Raises RefusedError.
     """
-    check(report, "parquet", asked)
+    check(report, "parquet", request)
     found = report_named(report)
     day = next((name for name, kind in found.columns.items() if kind == "day"), None)
     if day is None:
-        raise RefusedError("bad_option", f"{report} has no days to be partitioned by")
+        raise RefusedError("bad_option", f"partition-by: {report} has no days to partition by")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise RefusedError("not_empty", f"{directory} is not empty: the data would be mixed with what is there")
+        raise RefusedError("not_empty", f"{directory} is not empty; a new or empty directory is required")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as beside:
-        made = Path(beside) / "dataset"
-        made.mkdir()
-        manifest = _write_partitions(engine, report, asked, made, day, progress)
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as scratch:
+        dataset = Path(scratch) / "dataset"
+        dataset.mkdir()
+        manifest = _write_partitions(engine, report, request, dataset, day, progress)
         if directory.exists():
             directory.rmdir()
-        made.rename(directory)
+        dataset.rename(directory)
     return _write_manifest(directory, {"file": directory.name, **manifest})
 
 
 def _write_partitions(
-    engine: Engine, report: str, asked: Asked, directory: Path, day: str, progress: Progress
+    engine: Engine, report: str, request: ReportRequest, directory: Path, day: str, progress: Progress
 ) -> dict[str, Any]:
     found = report_named(report)
     columns = {name: kind for name, kind in found.columns.items() if name != day}
-    counted = Counted(found.columns, found.credit_positive, progress)
+    totals = RunningTotals(found.columns, found.credit_positive, progress)
     files = []
     with reading(engine) as session:
-        for value, batches in _by_day(counted.of(found.batches(session, asked)), day):
+        for value, batches in _by_day(totals.add(found.batches(session, request)), day):
             path = directory / f"{day}={value.isoformat()}" / "part-0.parquet"
             path.parent.mkdir()
             with path.open("wb") as out:
                 write_parquet(columns, (batch.select(list(columns)) for batch in batches), out)
             files.append({"file": str(path.relative_to(directory)), "sha256": _hash(path)})
-        return _manifest(session, report, "parquet", asked, counted) | {"files": files}
+        return _manifest(session, report, "parquet", request, totals) | {"files": files}
 
 
 def _by_day(batches: Iterable[pa.RecordBatch], day: str) -> Iterator[tuple[date, Iterator[pa.RecordBatch]]]:
-    """The batches by day; a report has its rows in the order of its days."""
+    """Group batches by day. The report's rows must be in the order of days."""
     pieces = (
         (value, batch.filter(pc.equal(batch.column(day), value)))
         for batch in batches
@@ -222,82 +234,87 @@ def _by_day(batches: Iterable[pa.RecordBatch], day: str) -> Iterator[tuple[date,
 
 
 @dataclass(slots=True)
-class Counted:
-    """Batches on their way out, counted and summed: totals by currency and column, in minor units."""
+class RunningTotals:
+    """Counts the rows of batches and sums their amounts by currency and column, in minor units.
+
+    `last` is the last row so far.
+    """
 
     columns: Columns
     credit_positive: bool = False
     progress: Progress = lambda rows: None
     rows: int = 0
-    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    by_currency: dict[str, dict[str, int]] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
 
-    def of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The batches, counted as they pass. Running balances sum to nothing of interest."""
-        summed = [name for name, kind in self.columns.items() if kind == "amount" and name not in _RUNNING]
+    def add(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Add each batch and yield it. Running balances are not summed, because their sum means nothing."""
+        summed = [name for name, kind in self.columns.items() if kind == "amount" and name not in _RUNNING_BALANCES]
         for batch in batches:
             self.rows += batch.num_rows
             for currency in currencies_of(batch) if summed else ():
                 of_currency = batch.filter(pc.equal(batch.column("currency"), currency))
                 for name in summed:
-                    self._add(currency, name, of_currency.column(name))
+                    self._add_amounts(currency, name, of_currency.column(name))
             self.last = batch.slice(batch.num_rows - 1).to_pylist()[0]
             self.progress(batch.num_rows)
             yield batch
 
-    def _add(self, currency: str, name: str, amounts: pa.Array) -> None:
-        """An entry's amount is a debit or a credit."""
-        sums = self.totals.setdefault(currency, {})
+    def _add_amounts(self, currency: str, name: str, amounts: pa.Array) -> None:
+        """Add a column's amounts. The column `amount` is signed, and is split into debit and credit."""
+        sums = self.by_currency.setdefault(currency, {})
         total = sum_of(amounts)
         if name == "amount":
-            above, name = ("credit", "debit") if self.credit_positive else ("debit", "credit")
+            positive_side, name = ("credit", "debit") if self.credit_positive else ("debit", "credit")
             positive = sum_of(amounts.filter(pc.greater(amounts, 0)))
-            sums[above] = sums.get(above, 0) + positive
+            sums[positive_side] = sums.get(positive_side, 0) + positive
             total = positive - total
         sums[name] = sums.get(name, 0) + total
 
 
-_RUNNING = ("balance", "balance_after")
+_RUNNING_BALANCES = ("balance", "balance_after")
 
 
-def _counted(lines: list[general_ledger.DailyLine]) -> Counted:
-    counted = Counted(general_ledger.COLUMNS)
-    for _ in counted.of(in_batches(general_ledger.COLUMNS, general_ledger.as_rows(lines))):
+def _totals_of(lines: list[general_ledger.DailyLine]) -> RunningTotals:
+    totals = RunningTotals(general_ledger.COLUMNS)
+    for _ in totals.add(in_batches(general_ledger.COLUMNS, general_ledger.as_rows(lines))):
         pass
-    return counted
+    return totals
 
 
-def _manifest(session: Session, report: str, format_: str, asked: Asked, counted: Counted) -> dict[str, Any]:
-    filters = dict(zip(("brand", "uid"), asked.customer or (), strict=False))
-    if asked.currency is not None:
-        filters["currency"] = asked.currency
+def _manifest(
+    session: Session, report: str, format_: str, request: ReportRequest, totals: RunningTotals
+) -> dict[str, Any]:
+    filters = dict(zip(("brand", "uid"), request.customer or (), strict=False))
+    if request.currency is not None:
+        filters["currency"] = request.currency
     manifest = {
         "report": report,
         "format": format_,
-        "period": {"from": asked.first.isoformat(), "to": asked.last.isoformat()},
+        "period": {"from": request.first.isoformat(), "to": request.last.isoformat()},
         "filters": filters,
-        "rows": counted.rows,
+        "rows": totals.rows,
         "totals": {
             currency: {name: money.format_amount(minor, currency) for name, minor in sorted(sums.items())}
-            for currency, sums in sorted(counted.totals.items())
+            for currency, sums in sorted(totals.by_currency.items())
         },
-        "ledger": _position(session, asked.last),
+        "ledger": _position(session, request.last),
     }
-    if asked.page is not None:
-        manifest["page"] = asked.page._asdict()
-        manifest["next"] = _next_page(counted.last)
+    if request.page is not None:
+        manifest["page"] = request.page._asdict()
+        manifest["next"] = _next_page(totals.last)
     return manifest
 
 
 def _next_page(last: dict[str, Any]) -> dict[str, Any] | None:
-    """What to ask for after this page; None where the statement is at its end."""
+    """Return the parameters of the page after this one; None at the statement's end."""
     if last["kind"] == "closing":
         return None
     return {"item": last["item"], "balance": money.format_amount(int(last["balance"]), last["currency"])}
 
 
 def _position(session: Session, last: date) -> dict[str, Any]:
-    """Where the ledger stood: its last transaction, and the newest seal, which anchors the chain outside."""
+    """Return the ledger's position: its last transaction and its newest seal, so that a copy outside keeps the hash."""
     seal = newest_seal(session)
     return {
         "last_transaction": session.scalar(select(func.max(Transaction.id))),

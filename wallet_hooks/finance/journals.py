@@ -1,6 +1,6 @@
-"""The journal as plain text for hledger, ledger and beancount, in full: declarations, every amount, assertions.
+"""The journal as plain text for hledger, ledger and beancount: declarations, all amounts, balance assertions.
 
-A name can forge no line: what is not a letter, a digit, `-` or a separator is written as its code point.
+Names cannot inject lines: any character but a letter, a digit, `-` or a separator is written as its code point.
 """
 
 import re
@@ -16,8 +16,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.batches import Row, rows_of
+from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 
@@ -30,13 +30,13 @@ _ROOTS = {
 }
 _OPENING = "Equity:Opening-Balances"
 _UNSAFE = re.compile(r"[^A-Za-z0-9]")
-_LIKE_CODED = re.compile(r"c[0-9-]")
+_LOOKS_ENCODED = re.compile(r"c[0-9-]")
 _NEEDED = ["transaction", "booked_on", "kind", "account", "currency", "amount"]
 _SCALE = Decimal(1).scaleb(-8)
 
 
-class Held(NamedTuple):
-    """An account as a journal names it, its currency, and what it held before the period, in minor units."""
+class JournalAccount(NamedTuple):
+    """An account by its name in the journal, its currency, and its balance before the period, in minor units."""
 
     name: str
     currency: str
@@ -44,14 +44,14 @@ class Held(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """How a program wants things said."""
+    """The line templates of a program."""
 
     commodity: str
     account: str
     transaction: str
     posting: str
     assertion: str
-    asserts_after: bool  # whether an assertion of a day is dated the day after it
+    asserts_after: bool  # whether a day's closing balance is asserted on the next day
 
 
 DIALECTS = {
@@ -83,12 +83,12 @@ DIALECTS = {
 
 
 def write_journal(
-    dialect_name: str, session: Session, asked: Asked, batches: Iterable[pa.RecordBatch], out: BinaryIO
+    dialect_name: str, session: Session, request: ReportRequest, batches: Iterable[pa.RecordBatch], out: BinaryIO
 ) -> None:
-    """Write the report `journal`. Balances are asserted at the end of each day that moved them."""
+    """Write the report `journal`. The balances that a day changed are asserted at its end."""
     dialect = DIALECTS[dialect_name]
-    accounts = _accounts(session, asked)
-    opens = asked.first - timedelta(days=1) if asked.first > date.min else asked.first
+    accounts = _accounts(session, request)
+    opens = request.first - timedelta(days=1) if request.first > date.min else request.first
     out.write(_declarations(dialect_name, dialect, accounts, opens).encode())
     balances = {(one.name, one.currency): one.opening for one in accounts.values()}
     out.write(_opening(dialect, accounts, opens).encode())
@@ -101,30 +101,30 @@ def write_journal(
         out.write(_assertions(dialect, day, moved, balances).encode())
 
 
-def _accounts(session: Session, asked: Asked) -> dict[tuple[str, str], Held]:
-    """The accounts that the period moves or finds filled, by ledger name and currency."""
+def _accounts(session: Session, request: ReportRequest) -> dict[tuple[str, str], JournalAccount]:
+    """Return the accounts with entries in the period or a balance before it, by ledger name and currency."""
     before = (
         select(Entry.account_id, func.sum(Entry.amount).label("opening"))
         .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Transaction.booked_on < asked.first)
+        .where(Transaction.booked_on < request.first)
         .group_by(Entry.account_id)
         .subquery()
     )
     during = (
         select(Entry.account_id)
         .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Transaction.booked_on.between(asked.first, asked.last))
+        .where(Transaction.booked_on.between(request.first, request.last))
     )
     query = select(Account.name, Account.currency, Account.kind, before.c.opening)
     query = query.outerjoin(before, before.c.account_id == Account.id)
     query = query.where(Account.id.in_(during) | (before.c.opening != 0)).order_by(Account.name, Account.currency)
     return {
-        (name, currency): Held(_account(name, kind), currency, int(opening or 0))
+        (name, currency): JournalAccount(_account(name, kind), currency, int(opening or 0))
         for name, currency, kind, opening in session.execute(query)
     }
 
 
-def _declarations(name: str, dialect: Dialect, accounts: dict[tuple[str, str], Held], opens: date) -> str:
+def _declarations(name: str, dialect: Dialect, accounts: dict[tuple[str, str], JournalAccount], opens: date) -> str:
     lines = ['option "tolerance_multiplier" "0"\n'] if name == "beancount" else []
     currencies: dict[str, set[str]] = {_OPENING: {one.currency for one in accounts.values()}}
     for one in accounts.values():
@@ -137,8 +137,8 @@ def _declarations(name: str, dialect: Dialect, accounts: dict[tuple[str, str], H
     return "".join(lines)
 
 
-def _opening(dialect: Dialect, accounts: dict[tuple[str, str], Held], opens: date) -> str:
-    """What the accounts held before the period, against an account of its own."""
+def _opening(dialect: Dialect, accounts: dict[tuple[str, str], JournalAccount], opens: date) -> str:
+    """Return a transaction that posts the balances before the period against an opening account."""
     held = [one for one in accounts.values() if one.opening]
     if not held:
         return ""
@@ -154,7 +154,7 @@ def _opening(dialect: Dialect, accounts: dict[tuple[str, str], Held], opens: dat
 def _transaction(
     dialect: Dialect,
     rows: list[Row],
-    accounts: dict[tuple[str, str], Held],
+    accounts: dict[tuple[str, str], JournalAccount],
     balances: dict[tuple[str, str], int],
     moved: dict[tuple[str, str], None],
 ) -> str:
@@ -185,26 +185,27 @@ def _posting(dialect: Dialect, account: str, amount: int, currency: str) -> str:
 
 
 def _amount(minor: int, currency: str) -> str:
-    """With eight decimals, so that a wrong last digit cannot hide."""
+    """Return the amount with eight decimals, so that readers do not round away a difference."""
     return f"{money.as_decimal(minor, currency).quantize(_SCALE):f}"
 
 
 def _account(name: str, kind: str) -> str:
-    """`players:7:UK` as `Liabilities:Players:C7:UK`: parts begin with a capital letter, as beancount wants it.
+    """Return the journal name of a ledger account: `players:7:UK` is `Liabilities:Players:C7:UK`.
 
-    No two accounts have one name.
+    Parts begin with a capital letter, as beancount requires. Different accounts have different names.
     """
     parts = name.split(":")
     return ":".join([_ROOTS[kind], *(part if part == chart.BETTING_WALLET else _part(part) for part in parts)])
 
 
 def _part(part: str) -> str:
-    """What begins small is capitalised; what does not has its beginning written as a code point, behind a C.
+    """Encode a part of an account name so that different parts stay different.
 
-    So has what would become the wallet's name, which is written as it is.
+    A part that begins with a lower-case letter is capitalised. Any other, and any that would become the
+    wallet's name or looks encoded already, gets a prefix C; a first letter is then written as a code point.
     """
     safe = _UNSAFE.sub(lambda match: f"-{ord(match[0]):x}-", part)
     capitalised = safe[:1].upper() + safe[1:]
-    if safe[:1].islower() and not _LIKE_CODED.match(safe) and capitalised != chart.BETTING_WALLET:
+    if safe[:1].islower() and not _LOOKS_ENCODED.match(safe) and capitalised != chart.BETTING_WALLET:
         return capitalised
     return f"C{safe}" if safe[:1].isdigit() else f"C-{ord(safe[0]):x}-{safe[1:]}" if safe[:1].isalpha() else f"C{safe}"

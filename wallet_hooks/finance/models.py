@@ -1,4 +1,4 @@
-"""Runs of reconciliations."""
+"""The table of reconciliation runs."""
 
 from datetime import date, datetime
 
@@ -9,7 +9,7 @@ from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
 
 class Reconciliation(Base):
-    """A provider's file that was matched with our wagers: what it was, and how many breaks of each kind it had."""
+    """A run that matched a provider's report with our wagers: the file, its period, and `breaks` as counts by kind."""
 
     __tablename__ = "reconciliation"
 

@@ -1,4 +1,4 @@
-"""A table as a page to look at: it needs no network, and no name in it becomes markup."""
+"""A table as a self-contained HTML page: it loads nothing from the network and escapes all values."""
 
 from collections.abc import Iterable
 from typing import BinaryIO
@@ -11,7 +11,7 @@ _PAGES = Environment(loader=PackageLoader("wallet_hooks"), autoescape=True)
 
 
 def write_html(title: str, columns: Columns, rows: Iterable[Row], out: BinaryIO) -> None:
-    """Written as the rows come; they are shown as they are, amounts as their columns have them."""
+    """Stream rows into a page. Values are shown unformatted, amounts included."""
     kinds = list(columns.values())
     shown = (zip(row, kinds, strict=True) for row in rows)
     stream = _PAGES.get_template("table.html").stream(title=title, columns=columns, rows=shown)

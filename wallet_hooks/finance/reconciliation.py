@@ -1,7 +1,7 @@
-"""Matching a provider's report with our wagers, bet by bet, in flat memory.
+"""Reconciliation: match a provider's report with our wagers, bet by bet, with constant memory.
 
-Both are read in the order of brand and bet, so that neither has to fit into memory. Nothing is written to the database
-that is read: a replica will do.
+Both sides are read in the order of brand and bet, so neither has to fit into memory. The database is only read, so a
+replica is enough.
 """
 
 import csv
@@ -29,8 +29,8 @@ from wallet_hooks import money
 from wallet_hooks.database.bulk import run
 from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.finance.asked import check_period
 from wallet_hooks.finance.batches import rows_of
+from wallet_hooks.finance.report_request import check_period
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS
@@ -40,7 +40,7 @@ from wallet_hooks.sportsbook.models import Wager
 COLUMNS = ("brand", "bet", "currency", "stake", "payout", "status")
 _BET_COLUMNS = ("brand", "bet")
 _BATCH = 2000
-_DIGITS = 15  # that a spreadsheet keeps of a number
+_DIGITS = 15  # significant digits that a spreadsheet keeps
 _INEXACT = 10**_DIGITS
 _BET = attrgetter(*_BET_COLUMNS)
 _WAGER_SCHEMA = pa.schema(
@@ -50,7 +50,7 @@ _WAGER_SCHEMA = pa.schema(
     }
 )  # fmt: skip
 _LOST = ("lost", "loss")
-# What providers call it, and what that is: a stake that is open, one that was settled, one that was given back.
+# Providers' words for a bet's status, and ours: its stake is open, was settled, or was returned to the customer.
 _STATUSES = {
     **dict.fromkeys(("open", "pending", "accepted", "placed"), "open"),
     **dict.fromkeys(("settled", "won", "lost", "win", "loss", "closed"), "settled"),
@@ -59,7 +59,7 @@ _STATUSES = {
 
 
 class ReportLine(NamedTuple):
-    """A line of the provider's report; amounts are texts in major units, empty where the report is silent."""
+    """A line of the provider's report; amounts are decimal strings in major units, empty if the report has none."""
 
     number: int
     brand: str
@@ -71,7 +71,7 @@ class ReportLine(NamedTuple):
 
 
 class WagerFacts(NamedTuple):
-    """What of a wager is matched; amounts in minor units of its currency."""
+    """The columns of a wager that are matched; amounts in minor units of its currency."""
 
     brand: str
     bet: str
@@ -84,7 +84,7 @@ class WagerFacts(NamedTuple):
 
 
 class Break(NamedTuple):
-    """Where the two differ. `line` is the report's, None for what is not in it."""
+    """A difference between report and wagers. `line` is the report's line number, None for a bet that it lacks."""
 
     kind: str
     brand: str
@@ -94,10 +94,10 @@ class Break(NamedTuple):
     ours: str
 
 
-class Matching(NamedTuple):
-    """What is matched: a provider's game, and our days (of each brand) that the report is about.
+class MatchScope(NamedTuple):
+    """What is matched: a provider's game, and the period in accounting days of each brand.
 
-    What was placed within `tolerance` of the period's edges may be on either side of the provider's cut-off.
+    A bet that was placed within `tolerance` of the period's edges may be in the provider's previous or next period.
     """
 
     game: str
@@ -107,17 +107,18 @@ class Matching(NamedTuple):
 
 
 class BadReportError(RefusedError):
-    """A provider's report that cannot be matched as it is; the message names the line."""
+    """A provider's report that cannot be read; the message names the line."""
 
     def __init__(self, message: str) -> None:
         super().__init__("bad_report", message)
 
 
 def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) -> Iterator[ReportLine]:
-    """The lines of a CSV or XLSX report. `mapping` names the report's columns; `brand` is for a report of one.
+    """Yield the lines of a CSV or XLSX report.
 
-    Brand and bet are as they are there, with their white space. Raises BadReportError where a column is missing, a row
-    has more or fewer cells than the header, or a cell is a number that a spreadsheet has not kept exactly.
+    `mapping` has the report's names of our columns; `brand` is for a report of one brand without that column. White
+    space around brand and bet is not removed. Raises BadReportError if a column is missing, a row has more or fewer
+    cells than the header, or a cell is a number that a spreadsheet does not keep exactly.
     """
     rows = _xlsx_rows(path) if path.suffix.lower() == ".xlsx" else _csv_rows(path)
     head = [_text(cell, "line 1") for cell in next(rows, (1, []))[1]]
@@ -136,7 +137,7 @@ def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) ->
 
 
 def _places(head: list[str], mapping: Mapping[str, str], *, is_of_one_brand: bool) -> dict[str, int | None]:
-    """Where the header has our columns. Raises BadReportError where one that is needed is missing, or there twice."""
+    """Return the index of each of our columns. Raises BadReportError if one is missing or repeated."""
     names = {column: mapping.get(column, column) for column in COLUMNS}
     for name in names.values():
         if head.count(name) > 1:
@@ -149,7 +150,7 @@ def _places(head: list[str], mapping: Mapping[str, str], *, is_of_one_brand: boo
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows, each with the number of its first line."""
+    """Yield the rows, each with the number of its first line."""
     number = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -164,15 +165,15 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[object]]]:
-    """The rows by number, empty cells behind the header's last column left out: a workbook need not have them.
+    """Yield the rows with their numbers, padded to the header's width, without empty cells beyond it.
 
-    What is wrong with a workbook surfaces as whatever its reader tripped over.
+    A workbook may leave out empty cells. openpyxl reports a broken workbook by exceptions of many types.
     """
     try:
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True)
             sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # which some writers get wrong, and then rows are missing
+            sheet.reset_dimensions()  # some writers store wrong dimensions, and openpyxl would skip rows
             width = 0
             for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
                 row = list(values)
@@ -181,39 +182,42 @@ def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[object]]]:
                 width = width or len(row)
                 yield number, row + [None] * (width - len(row))
     except (BadZipFile, InvalidFileException, ParseError, LookupError, ValueError, TypeError, EOFError) as error:
-        raise BadReportError(f"{path.name}: no workbook, or a broken one ({type(error).__name__})") from None
+        raise BadReportError(f"{path.name}: not a readable XLSX workbook ({type(error).__name__})") from None
 
 
 def _text(value: object, where: str) -> str:
-    """A cell as it is shown: what a spreadsheet calculates is binary inside, and 15 digits are what it means.
+    """Return a cell as a spreadsheet shows it: numbers are binary fractions, of which 15 digits are significant.
 
-    Raises BadReportError for a number of more digits: nobody knows what it was.
+    Raises BadReportError for a number of more digits, because the spreadsheet has rounded it.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = format(value, ".15g") if isinstance(value, float) else str(value)
         digits = shown.partition("e")[0].lstrip("-0.").replace(".", "")
         if abs(value) >= _INEXACT or (len(digits) == _DIGITS and float(shown) != value):
-            raise BadReportError(f"{where}: {value!r} has more than {_DIGITS} digits, store it as text")
+            raise BadReportError(f"{where}: {value!r} has more than {_DIGITS} digits; store it as text")
         return shown
     return "" if value is None else str(value)
 
 
 def reconcile(
-    session: Session, lines: Iterable[ReportLine], matching: Matching, counted: Counter[str]
+    session: Session, lines: Iterable[ReportLine], scope: MatchScope, counted: Counter[str]
 ) -> Iterator[Break]:
-    """The breaks, by brand and bet. `counted` counts lines and breaks. Raises RefusedError for what is no period."""
-    check_period(matching.first, matching.last)
+    """Yield breaks in the order of brand and bet, and count lines and breaks by kind in `counted`.
+
+    Raises RefusedError (`bad_period`), BadReportError.
+    """
+    check_period(scope.first, scope.last)
     brands = {brand.client: brand_facts(brand) for brand in session.scalars(select(Brand))}
     with tempfile.TemporaryDirectory() as directory, closing(sqlite3.connect(Path(directory) / "lines.db")) as scratch:
         theirs = _sorted(scratch, lines, counted)
-        ours = _wagers_of_the_period(session, matching, brands)
-        for one in _breaks(session, ours, theirs, matching, brands):
+        ours = _wagers_of_the_period(session, scope, brands)
+        for one in _breaks(session, ours, theirs, scope, brands):
             counted[one.kind] += 1
             yield one
 
 
 def _sorted(scratch: sqlite3.Connection, lines: Iterable[ReportLine], counted: Counter[str]) -> Iterator[ReportLine]:
-    """The report's lines by brand and bet, then as they came; the scratch file sorts what memory cannot hold."""
+    """Return the report's lines by brand, bet and line number. SQLite sorts them in a file, to keep memory constant."""
     scratch.execute("PRAGMA journal_mode = OFF")
     scratch.execute(f"CREATE TABLE line (number INTEGER, {', '.join(f'{name} TEXT' for name in COLUMNS)})")
     counted["lines"] = scratch.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", lines).rowcount
@@ -221,12 +225,12 @@ def _sorted(scratch: sqlite3.Connection, lines: Iterable[ReportLine], counted: C
 
 
 def _wagers_of_the_period(
-    session: Session, matching: Matching, brands: Mapping[str, BrandFacts]
+    session: Session, scope: MatchScope, brands: Mapping[str, BrandFacts]
 ) -> Iterator[WagerFacts]:
     for client, brand in sorted(brands.items()):
-        begin, end = _bounds(brand, matching)
+        begin, end = _bounds(brand, scope)
         query = select(*(getattr(Wager, name) for name in _WAGER_SCHEMA.names)).where(
-            Wager.game == matching.game, Wager.client == client, Wager.cost.is_not(None),
+            Wager.game == scope.game, Wager.client == client, Wager.cost.is_not(None),
             Wager.placed_at >= begin, Wager.placed_at < end,
         ).order_by(Wager.uid)  # fmt: skip
         for batch in stream_batches(session, query, _WAGER_SCHEMA):
@@ -237,10 +241,10 @@ def _breaks(
     session: Session,
     ours: Iterable[WagerFacts],
     theirs: Iterable[ReportLine],
-    matching: Matching,
+    scope: MatchScope,
     brands: Mapping[str, BrandFacts],
 ) -> Iterator[Break]:
-    """Both sides at once, in the order of brand and bet; what is theirs alone is looked up in all our history."""
+    """Compare both sides in the order of brand and bet. Lines without a wager in the period are looked up later."""
     unknown: list[ReportLine] = []
     merged: Iterable[WagerFacts | ReportLine] = heapq.merge(ours, theirs, key=_BET)
     for _, group in groupby(merged, key=_BET):
@@ -253,22 +257,22 @@ def _breaks(
             else:
                 yield Break("duplicate", one.brand, one.bet, one.number, one.stake, "")
         if line is None and wager is not None:
-            yield _missing_there(wager, matching, brands[wager.brand])
+            yield _missing_there(wager, scope, brands[wager.brand])
         elif line is not None and wager is not None:
             yield from _compare(line, wager)
         elif line is not None:
             unknown.append(line)
         if len(unknown) == _BATCH:
-            yield from _looked_up(session, unknown, matching, brands)
+            yield from _look_up(session, unknown, scope, brands)
             unknown.clear()
-    yield from _looked_up(session, unknown, matching, brands)
+    yield from _look_up(session, unknown, scope, brands)
 
 
-def _looked_up(
-    session: Session, lines: Sequence[ReportLine], matching: Matching, brands: Mapping[str, BrandFacts]
+def _look_up(
+    session: Session, lines: Sequence[ReportLine], scope: MatchScope, brands: Mapping[str, BrandFacts]
 ) -> Iterator[Break]:
-    """Lines that are about no wager that was taken in the period."""
-    keys = [BetKey(matching.game, line.brand, line.bet) for line in lines]
+    """Look up lines without a wager in the period in all history, and yield their breaks."""
+    keys = [BetKey(scope.game, line.brand, line.bet) for line in lines]
     readable = [key for key in keys if "\0" not in str(key)]
     known = {wager.key: wager for wager in run(session.connection(), KNOWN_WAGERS(readable))}
     for key, line in zip(keys, lines, strict=True):
@@ -280,12 +284,12 @@ def _looked_up(
         wager = WagerFacts(line.brand, line.bet, **values)
         differing = list(_compare(line, wager))
         yield from differing
-        if not differing and not matching.first <= brands[line.brand].booking_day(state.placed_at) <= matching.last:
+        if not differing and not scope.first <= brands[line.brand].booking_day(state.placed_at) <= scope.last:
             yield _break("late", line, "in this report", f"placed at {state.placed_at.isoformat()}")
 
 
 def _compare(line: ReportLine, wager: WagerFacts) -> Iterator[Break]:
-    """The first thing in which a line and our wager differ."""
+    """Yield the first difference between a line and our wager, if any."""
     theirs, ours = _STATUSES.get(line.status.lower(), line.status), _status(wager)
     if line.currency != wager.currency:
         yield _break("currency", line, line.currency, wager.currency)
@@ -300,23 +304,23 @@ def _compare(line: ReportLine, wager: WagerFacts) -> Iterator[Break]:
 
 
 def _payouts(wager: WagerFacts, status: str) -> tuple[int | None, ...]:
-    """What may be said to have been paid. Of a stake that came back some say the stake, and some nothing."""
+    """Return the payouts that a report may state. For a returned stake, providers state the stake or 0."""
     if status == "settled":
         return (wager.payout,)
     return (0, wager.stake) if status == "returned" else (0,)
 
 
-def _missing_there(wager: WagerFacts, matching: Matching, brand: BrandFacts) -> Break:
-    """Our wager of the period, which the report does not have."""
-    begin, end = _bounds(brand, matching)
-    is_at_the_edge = wager.placed_at < begin + matching.tolerance or wager.placed_at >= end - matching.tolerance
-    told = money.format_amount(wager.stake, wager.currency)
-    ours = f"{told} {wager.currency}, placed at {wager.placed_at.isoformat()}"
+def _missing_there(wager: WagerFacts, scope: MatchScope, brand: BrandFacts) -> Break:
+    """Return the break for a wager of the period that the report does not have."""
+    begin, end = _bounds(brand, scope)
+    is_at_the_edge = wager.placed_at < begin + scope.tolerance or wager.placed_at >= end - scope.tolerance
+    stake = money.format_amount(wager.stake, wager.currency)
+    ours = f"{stake} {wager.currency}, placed at {wager.placed_at.isoformat()}"
     return Break("late" if is_at_the_edge else "missing_there", wager.brand, wager.bet, None, "", ours)
 
 
-def _bounds(brand: BrandFacts, matching: Matching) -> tuple[datetime, datetime]:
-    return brand.day_begins(matching.first), brand.day_begins(matching.last + timedelta(days=1))
+def _bounds(brand: BrandFacts, scope: MatchScope) -> tuple[datetime, datetime]:
+    return brand.day_begins(scope.first), brand.day_begins(scope.last + timedelta(days=1))
 
 
 def _status(wager: WagerFacts) -> str:
@@ -326,7 +330,7 @@ def _status(wager: WagerFacts) -> str:
 
 
 def _minor(text: str, currency: str) -> int | None:
-    """Minor units; None for what is no amount."""
+    """Return minor units; None for an invalid amount."""
     try:
         return money.parse_number(text, currency)
     except money.MoneyError:

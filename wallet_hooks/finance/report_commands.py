@@ -18,14 +18,14 @@ from sqlalchemy import Engine
 from wallet_hooks import clock
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.files import replacing
-from wallet_hooks.finance.asked import Asked
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.models import Reconciliation
 from wallet_hooks.finance.pages import write_html
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, BadReportError, Break, Matching, read_report
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, BadReportError, Break, MatchScope, read_report
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
+from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.ledger import currencies
@@ -41,16 +41,21 @@ _BREAK_FORMATS = ("csv", "xlsx", "html")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), default="2000-01-01", show_default=True)
 @click.option(
-    "--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Default: the newest day of any brand. Both days are in it."
+    "--to",
+    "last",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Default: the newest day of any brand. Both days are included.",
 )
-@click.option("--brand", "client", help="Of a statement: the customer's brand.")
-@click.option("--uid", help="Of a statement: the customer's id at the operator.")
+@click.option("--brand", "client", help="For a statement: the customer's brand.")
+@click.option("--uid", help="For a statement: the customer's id at the operator.")
 @click.option("-o", "--output", type=click.Path(writable=True, path_type=Path), help="Default: stdout.")
 @click.option("--bom", is_flag=True, help="CSV with a byte order mark, for old spreadsheets.")
-@click.option("--partition-by", type=click.Choice(["day"]), help="Parquet as a directory a day, for DuckDB and Spark.")
+@click.option(
+    "--partition-by", type=click.Choice(["day"]), help="Parquet with one directory a day, for DuckDB and Spark."
+)
 @click.option("--accounts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Account codes (JSON).")
-@click.option("--currency", help="Of a general ledger's journal: this one alone.")
-@click.option("--part", type=click.IntRange(1), help="Of a journal of several files: this one alone.")
+@click.option("--currency", help="For xero, quickbooks, datev: export only this currency.")
+@click.option("--part", type=click.IntRange(1), help="For a journal of several files: write only this one.")
 @click.pass_obj
 def export(
     engine: Engine,
@@ -70,23 +75,23 @@ def export(
     """Export a report; with -o FILE, a manifest is written beside it (FILE.manifest.json)."""
     now = clock.now()
     if (client is None) != (uid is None):
-        raise click.UsageError("--brand and --uid go together")
+        raise click.UsageError("--brand and --uid: both or neither are required")
     customer = None if client is None or uid is None else (client, uid)
     options = Options(bom, _codes(accounts), part)
     if partition_by and (format_ != "parquet" or output is None):
-        raise click.UsageError("--partition-by is for --format parquet, with -o DIRECTORY")
+        raise click.UsageError("--partition-by: requires --format parquet and -o DIRECTORY")
     if output is not None and output.is_dir() and not partition_by:
-        raise click.UsageError(f"{output} is a directory")
+        raise click.UsageError(f"--output: {output} is a directory; a file is expected")
     with reporting_engine(engine) as reports, progress_bar("export", "rows") as progress:
         through = last.date() if last else newest_day(reports, now)
-        asked = Asked(first.date(), through, customer, now, currency=currency)
+        request = ReportRequest(first.date(), through, customer, now, currency=currency)
         if output is None:
-            write(reports, report, format_, asked, sys.stdout.buffer, options, progress)
+            write(reports, report, format_, request, sys.stdout.buffer, options, progress)
             return
         if partition_by:
-            manifest = write_dataset(reports, report, asked, output, progress)
+            manifest = write_dataset(reports, report, request, output, progress)
         else:
-            manifest = write_file(reports, report, format_, asked, output, options, progress)
+            manifest = write_file(reports, report, format_, request, output, options, progress)
     click.echo(f"{manifest['rows']} rows written to {output}", err=True)
 
 
@@ -96,7 +101,7 @@ def _codes(accounts: Path | None) -> AccountCodes:
 
 @contextmanager
 def progress_bar(label: str, what: str) -> Iterator[Callable[[int], None]]:
-    """Counts on a terminal, of what nobody knows the number beforehand; says nothing in a pipe."""
+    """Show a counter on stderr if it is a terminal. The total number is not known beforehand."""
     terminal = sys.stderr
     with click.progressbar(
         itertools.count(), label=label, item_show_func=lambda _: what, show_pos=True, file=terminal,
@@ -105,8 +110,8 @@ def progress_bar(label: str, what: str) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
-def told(items: Iterable[T], progress: Callable[[int], None]) -> Iterator[T]:
-    """The items, told as they go by, a thousand at a time."""
+def with_progress(items: Iterable[T], progress: Callable[[int], None]) -> Iterator[T]:
+    """Yield the items, and call `progress` after each thousand."""
     for number, item in enumerate(items, 1):
         if number % 1000 == 0:
             progress(1000)
@@ -115,8 +120,9 @@ def told(items: Iterable[T], progress: Callable[[int], None]) -> Iterator[T]:
 
 @contextmanager
 def reporting_engine(engine: Engine) -> Iterator[Engine]:
-    """The replica that the settings name, or else the database itself; to be read by a process that lets others go
-    first, since callbacks are answered on the same machine as often as not.
+    """Yield the engine for reports: the replica of the settings, or else the given database.
+
+    Lowers this process's CPU priority, because the service often runs on the same machine.
     """
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
@@ -135,10 +141,12 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
 @click.command()
 @click.option("--provider", "game", required=True, help="The provider's game, such as betflex.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The report's first day.")
-@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Its last day, which is in it.")
-@click.option("--brand", help="For a report of one brand, without a column for it.")
-@click.option("--columns", type=click.File(encoding="utf-8"), help='JSON: {"bet": "Bet ID", "stake": "Amount"}.')
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, help="First day of the report.")
+@click.option(
+    "--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Last day of the report, included."
+)
+@click.option("--brand", help="Brand of a report without a column brand.")
+@click.option("--columns", type=click.File(encoding="utf-8"), help='JSON file of column names: {"bet": "Bet ID"}.')
 @click.option(
     "--cut-off",
     "minutes",
@@ -146,10 +154,13 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
     default=60,
     show_default=True,
     metavar="MINUTES",
-    help="How near to the period's edges a bet may be on the other side for the provider.",
+    help="Bets this close to the period's edges may be in the provider's previous or next report.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A .csv, .xlsx or .html."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write breaks to a .csv, .xlsx or .html file.",
 )
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
@@ -166,19 +177,19 @@ def reconcile(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Match a provider's report with our wagers, bet by bet. Exit 1 where there are breaks; the run is kept.
+    """Match a provider's report with our wagers, bet by bet. Exits with status 1 if there are breaks.
 
-    The report has the columns brand, bet, currency, stake, and if it tells them payout and status. Exit 2, and nothing
-    is kept, where it cannot be read whole.
+    The report has the columns brand, bet, currency, stake, and optionally payout and status. Each run is stored. If a
+    line of the report cannot be read, nothing is stored and the status is 2.
     """
     mapping = _mapping(columns)
     if not file.is_file():
-        raise click.UsageError(f"{file}: a report is read twice, so it is a file")
+        raise click.UsageError(f"FILE: {file} is not a regular file, and the report is read twice")
     if output is not None and output.resolve() == file.resolve():
-        raise click.UsageError("the breaks would take the place of the report")
+        raise click.UsageError("--output: it is the report's own file; another file is expected")
     if output is not None and output.suffix[1:] not in _BREAK_FORMATS:
-        raise click.UsageError(f"breaks are written to a file that ends in {', '.join(_BREAK_FORMATS)}")
-    matching = Matching(game, first.date(), last.date(), timedelta(minutes=minutes))
+        raise click.UsageError(f"--output: {output.name}; accepted suffixes are .{', .'.join(_BREAK_FORMATS)}")
+    scope = MatchScope(game, first.date(), last.date(), timedelta(minutes=minutes))
     counted: Counter[str] = Counter()
     with (
         _bad_reports_exit_2(),
@@ -186,10 +197,10 @@ def reconcile(
         reading(reports) as session,
         progress_bar("reconcile", "lines") as progress,
     ):
-        lines = told(read_report(file, mapping, brand=brand), progress)
-        breaks = reconcile_report(session, lines, matching, counted)
+        lines = with_progress(read_report(file, mapping, brand=brand), progress)
+        breaks = reconcile_report(session, lines, scope, counted)
         if output is not None:
-            _write_breaks(breaks, output, f"{game}: {file.name} from {matching.first} to {matching.last}")
+            _write_breaks(breaks, output, f"{game}: {file.name} from {scope.first} to {scope.last}")
         else:
             _echo_breaks(breaks, as_json=as_json)
     count = counted.pop("lines", 0)
@@ -214,7 +225,7 @@ def reconcile(
 
 
 class _BadReport(click.ClickException):
-    """Exits with another status than breaks do, so that scripts can tell them apart."""
+    """Exits with status 2, so that scripts can distinguish a bad report from breaks (status 1)."""
 
     exit_code = 2
 
@@ -233,7 +244,7 @@ def _mapping(columns: Any) -> dict[str, str]:
     except (ValueError, RecursionError) as error:
         raise click.ClickException(f"--columns: not JSON: {error}") from None
     if not isinstance(mapping, dict) or not set(mapping) <= set(COLUMNS):
-        raise click.UsageError(f"--columns maps some of {', '.join(COLUMNS)} to the report's own names")
+        raise click.UsageError(f"--columns: a JSON object with keys among {', '.join(COLUMNS)} is expected")
     return {column: str(name) for column, name in mapping.items()}
 
 
@@ -250,11 +261,11 @@ def _echo_breaks(breaks: Iterator[Break], *, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(one._asdict()))
         else:
-            where = f"line {one.line}" if one.line else "not there"
-            brand, bet, theirs, ours = map(_shown, (one.brand, one.bet, one.theirs or "-", one.ours or "-"))
+            where = f"line {one.line}" if one.line else "not in the report"
+            brand, bet, theirs, ours = map(_printable, (one.brand, one.bet, one.theirs or "-", one.ours or "-"))
             click.echo(f"{one.kind:<14} {brand} {bet} ({where}): theirs {theirs}, ours {ours}")
 
 
-def _shown(text: str) -> str:
-    """On one line, and without what moves a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+def _printable(text: str) -> str:
+    """Escape line breaks and terminal control characters."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -1,6 +1,6 @@
-"""What finance can export: each report as columns and rows, read as one consistent snapshot with flat memory.
+"""The reports of finance, each as columns and a query, read from one database snapshot with constant memory.
 
-Amounts are minor units of the row's currency, debit positive in what shows accounts; days are accounting days.
+Amounts are in minor units of the row's currency, debit positive in reports of accounts. Days are accounting days.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.database.tables import as_day
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.finance.asked import Asked, Page
 from wallet_hooks.finance.batches import Columns, Row, in_batches, schema_of
+from wallet_hooks.finance.report_request import ReportRequest, StatementPage
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
@@ -31,16 +31,16 @@ _BATCH = 5000
 
 
 class Report(NamedTuple):
-    """A report, read in batches of its columns, amounts in minor units."""
+    """A report: its columns, and a function that yields record batches with amounts in minor units."""
 
     columns: Columns
-    batches: Callable[[Session, Asked], Iterator[pa.RecordBatch]]
+    batches: Callable[[Session, ReportRequest], Iterator[pa.RecordBatch]]
     needs_customer: bool = False
     credit_positive: bool = False
 
 
-def _journal(session: Session, asked: Asked) -> Iterator[pa.RecordBatch]:
-    """All entries, day by day, in the order in which they were posted."""
+def _journal(session: Session, request: ReportRequest) -> Iterator[pa.RecordBatch]:
+    """Yield all entries by day, in the order in which they were posted."""
     entries = (
         select(
             Transaction.id, Entry.line, Transaction.booked_on, Transaction.occurred_at, Transaction.recorded_at,
@@ -51,20 +51,21 @@ def _journal(session: Session, asked: Asked) -> Iterator[pa.RecordBatch]:
         .join(Account, Account.id == Entry.account_id)
         .order_by(Transaction.id, Entry.line)
     )  # fmt: skip
-    days = select(Transaction.booked_on).distinct().where(Transaction.booked_on.between(asked.first, asked.last))
+    days = select(Transaction.booked_on).distinct().where(Transaction.booked_on.between(request.first, request.last))
     for day in list(session.scalars(days.order_by(Transaction.booked_on))):
         yield from stream_batches(session, entries.where(Transaction.booked_on == day), _JOURNAL_SCHEMA)
 
 
-def _statement(session: Session, asked: Asked) -> Iterator[Row]:
-    """A customer's betting wallet: what it had, each item with the balance after it, what it has. Credit positive.
+def _statement(session: Session, request: ReportRequest) -> Iterator[Row]:
+    """Yield a customer's betting wallet: opening balance, items with running balance, closing balance. Credit positive.
 
-    Pages go on after an item by the wallet's own numbering, so that a late one costs no more than the first.
+    A page continues after an item's number in the wallet, so every page costs the same. Raises RefusedError,
+    NotFoundError.
     """
-    assert asked.customer is not None
-    client, uid = asked.customer
+    assert request.customer is not None
+    client, uid = request.customer
     customer, _ = customer_by_uid(session, client=client, uid=uid)
-    page = asked.page or Page(limit=_ENDLESS)
+    page = request.page or StatementPage(limit=_UNLIMITED)
     currency = customer.currency
     entries = (
         select(Entry.version, Transaction.booked_on, Transaction.occurred_at, Transaction.kind, Transaction.reference,
@@ -73,12 +74,12 @@ def _statement(session: Session, asked: Asked) -> Iterator[Row]:
         .where(Entry.account_id == _wallet_of(session, customer), Entry.version.is_not(None))
     )  # fmt: skip
     if page.item:
-        balance = _told_balance(page.balance, currency)
+        balance = _read_balance(page.balance, currency)
     else:
-        before = entries.where(Transaction.booked_on < asked.first).subquery()
+        before = entries.where(Transaction.booked_on < request.first).subquery()
         balance = -int(session.scalar(select(func.sum(before.c.amount))) or 0)
-        yield 0, asked.first, None, "opening", None, None, currency, None, balance
-    items = entries.where(Transaction.booked_on.between(asked.first, asked.last), Entry.version > page.item)
+        yield 0, request.first, None, "opening", None, None, currency, None, balance
+    items = entries.where(Transaction.booked_on.between(request.first, request.last), Entry.version > page.item)
     count = 0
     for item, booked_on, occurred_at, kind, reference, description, amount in _stream(
         session, items.order_by(Entry.version).limit(page.limit)
@@ -87,10 +88,10 @@ def _statement(session: Session, asked: Asked) -> Iterator[Row]:
         count += 1
         yield item, booked_on, occurred_at, kind, reference, description, currency, -amount, balance
     if count < page.limit:
-        yield None, asked.last, None, "closing", None, None, currency, None, balance
+        yield None, request.last, None, "closing", None, None, currency, None, balance
 
 
-_ENDLESS = 2**62
+_UNLIMITED = 2**62
 
 
 def _wallet_of(session: Session, customer: Customer) -> int | None:
@@ -98,8 +99,8 @@ def _wallet_of(session: Session, customer: Customer) -> int | None:
     return session.scalar(select(Account.id).where(Account.name == wallet.name, Account.currency == wallet.currency))
 
 
-def _told_balance(text: str, currency: str) -> int:
-    """Raises RefusedError for what is no balance."""
+def _read_balance(text: str, currency: str) -> int:
+    """Return a balance in minor units. Raises RefusedError (`bad_page`) for an invalid one."""
     try:
         minor = money.parse_amount(text.removeprefix("-"), currency, maximum=2**63 - 1)
     except money.MoneyError as error:
@@ -107,10 +108,10 @@ def _told_balance(text: str, currency: str) -> int:
     return -minor if text.startswith("-") else minor
 
 
-def _trial_balance(session: Session, asked: Asked) -> Iterator[Row]:
-    """Every account's balance before the period, what it took and gave, and its balance after; players by wallet."""
-    opening = _balances_before(session, asked.first)
-    moved = _movements(session, asked.first, asked.last)
+def _trial_balance(session: Session, request: ReportRequest) -> Iterator[Row]:
+    """Yield opening balance, debits, credits and closing balance by account; customers summed by wallet."""
+    opening = _balances_before(session, request.first)
+    moved = _movements(session, request.first, request.last)
     for key in sorted(opening.keys() | moved.keys()):
         debit, credit = moved.get(key, (0, 0))
         before = opening.get(key, 0)
@@ -119,7 +120,7 @@ def _trial_balance(session: Session, asked: Asked) -> Iterator[Row]:
 
 
 def _balances_before(session: Session, first: date) -> dict[tuple[str, str], int]:
-    """From the newest seal before the day, and what was posted since: the cost follows the days, not all history."""
+    """Return balances before a day, from the newest seal before it plus later entries, to avoid reading all history."""
     query = select(Seal).where(Seal.reopened_at.is_(None), Seal.day < first).order_by(Seal.day.desc()).limit(1)
     seal = session.scalar(query)
     balances = {
@@ -134,7 +135,7 @@ def _balances_before(session: Session, first: date) -> dict[tuple[str, str], int
 
 
 def _movements(session: Session, first: date, last: date) -> dict[tuple[str, str], tuple[int, int]]:
-    """Debits and credits of the days by account and currency, players summed by wallet."""
+    """Return debits and credits of the days by account and currency; customers summed by wallet."""
     if first > last:
         return {}
     debit = func.sum(case((Entry.amount > 0, Entry.amount), else_=0))
@@ -157,39 +158,40 @@ def _movements(session: Session, first: date, last: date) -> dict[tuple[str, str
     return moved
 
 
-def _gaming_revenue(session: Session, asked: Asked) -> Iterator[Row]:
-    """Stakes and winnings of what was settled, by day, brand, game and currency; GGR is their difference."""
+def _gaming_revenue(session: Session, request: ReportRequest) -> Iterator[Row]:
+    """Yield stakes, winnings, GGR, commission and bets of settlements by day, brand, game and currency."""
     query = (
         select(
             Transaction.booked_on, Account.name, Entry.currency, Transaction.reference, Transaction.kind, Entry.amount
         )
         .join(Entry, Entry.transaction_id == Transaction.id)
         .join(Account, Account.id == Entry.account_id)
-        .where(Transaction.booked_on.between(asked.first, asked.last), Transaction.kind.in_(["settlement", "reversal"]))
+        .where(
+            Transaction.booked_on.between(request.first, request.last), Transaction.kind.in_(["settlement", "reversal"])
+        )
         .where(Account.holder_id.is_(None))
     )
     sums: dict[tuple[date, str, str, str], list[int]] = {}
     for booked_on, name, currency, reference, kind, amount in _stream(session, query):
-        purpose, _, rest = name.partition(":")
-        what, _, brand = rest.partition(":")
-        if (purpose, what) not in _REVENUE:
+        account = chart.parse_revenue_account(name)
+        if account is None:
             continue
-        brand, _, game = brand.partition(":")
-        totals = sums.setdefault((booked_on, brand, game or reference.partition(":")[0], currency), [0, 0, 0, 0])
-        column = _REVENUE[purpose, what]
+        game = account.game or reference.partition(":")[0]
+        totals = sums.setdefault((booked_on, account.brand, game, currency), [0, 0, 0, 0])
+        column = _REVENUE_COLUMNS[account.kind]
         totals[column] += amount if column == 1 else -amount
         totals[3] += (1 if kind == "settlement" else -1) * (column == 0)
     for key, (stakes, winnings, commission, bets) in sorted(sums.items()):
         yield *key, stakes, winnings, stakes - winnings, commission, bets
 
 
-_REVENUE = {("income", "stakes"): 0, ("expenses", "winnings"): 1, ("income", "commission"): 2}
+_REVENUE_COLUMNS = {chart.STAKES: 0, chart.WINNINGS: 1, chart.COMMISSION: 2}
 
 
-def _open_bets(session: Session, asked: Asked) -> Iterator[Row]:
-    """What was placed in the period and not settled at its end, by days of each brand."""
+def _open_bets(session: Session, request: ReportRequest) -> Iterator[Row]:
+    """Yield bets that were placed in the period (in days of each brand) and open at its end."""
     for brand in map(brand_facts, session.scalars(select(Brand).order_by(Brand.client))):
-        begin, end = brand.day_begins(asked.first), brand.day_begins(asked.last + timedelta(days=1))
+        begin, end = brand.day_begins(request.first), brand.day_begins(request.last + timedelta(days=1))
         query = (
             select(
                 Wager.client, Wager.game, Wager.uid, Wager.user_uid, Wager.pool_uid, Wager.placed_at, Wager.currency,
@@ -198,34 +200,34 @@ def _open_bets(session: Session, asked: Asked) -> Iterator[Row]:
             .where(Wager.client == brand.client, Wager.placed_at >= begin, Wager.placed_at < end, _was_open(end))
             .order_by(Wager.game, Wager.uid)
         )  # fmt: skip
-        at = min(asked.now, end)
+        at = min(request.now, end)
         for client, game, uid, user, pool, placed_at, currency, stake, payout in _stream(session, query):
             yield client, game, uid, user, pool, placed_at, (at - placed_at).days, currency, stake, payout
 
 
 def _was_open(end: datetime) -> ColumnElement[bool]:
-    """Whether a wager's stake was open then. Of one that was settled again the first settlement counts."""
+    """Return the SQL condition that a wager was open at `end`. Its first settlement counts, not a resettlement."""
     reference = Wager.game + ":" + Wager.client + ":wager:" + Wager.uid + ":settlement:1"
     first = select(Transaction.occurred_at).where(Transaction.reference == reference).scalar_subquery()
     closed_at = case((Wager.settlements > 1, first), else_=Wager.closed_at)
     return or_(Wager.status == "open", and_(Wager.cost.is_not(None), Wager.closed_at >= end, closed_at >= end))
 
 
-def _player_funds(session: Session, asked: Asked) -> Iterator[Row]:
-    """What must be safeguarded at the period's end: by brand and currency, what customers hold, have staked, owe.
+def _player_funds(session: Session, request: ReportRequest) -> Iterator[Row]:
+    """Yield the funds to safeguard at the period's end, by brand and currency: balances, open stakes, credit used.
 
-    Reckoned backwards from the balances as they are: the cost follows the days since, not all history.
+    Computed from current balances minus later entries, to avoid reading all history.
     """
     since = (
         select(Entry.account_id, func.sum(Entry.amount).label("amount"))
         .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Transaction.booked_on > asked.last)
+        .where(Transaction.booked_on > request.last)
         .group_by(Entry.account_id)
         .subquery()
     )
     balance = Account.balance - func.coalesce(since.c.amount, 0)
-    wallet = Account.name.like(f"players:%:{chart.BETTING_WALLET}")
-    staked = Account.name.like(f"players:%:{chart.OPEN_STAKES}")
+    wallet = chart.has_wallet(Account.name, chart.BETTING_WALLET)
+    staked = chart.has_wallet(Account.name, chart.OPEN_STAKES)
     held = func.sum(case((wallet & (balance < 0), -balance), else_=0))
     used = func.sum(case((wallet & (balance > 0), balance), else_=0))
     stakes = func.sum(case((staked, -balance), else_=0))
@@ -240,19 +242,19 @@ def _player_funds(session: Session, asked: Asked) -> Iterator[Row]:
     )
     for client, currency, customers, balances, open_stakes, credit_used in _stream(session, query):
         if not customers:
-            continue  # nobody holds or owes anything; who came later was not there
+            continue  # no customer had a balance, for example because all were created later
         yield client, currency, customers, int(balances), int(open_stakes), int(credit_used)
 
 
-def _deliveries(session: Session, asked: Asked) -> Iterator[Row]:
-    """Callbacks by day (UTC), path and status."""
+def _deliveries(session: Session, request: ReportRequest) -> Iterator[Row]:
+    """Yield numbers of callbacks by day (UTC), path and status."""
     day = (
         cast(Delivery.received_at, Date)
         if session.get_bind().dialect.name == "postgresql"
         else func.date(Delivery.received_at)
     )
     columns = (day, Delivery.path, Delivery.status)
-    query = select(*columns, func.count()).where(Delivery.received_at.between(*asked.instants))
+    query = select(*columns, func.count()).where(Delivery.received_at.between(*request.instants))
     query = query.group_by(*columns).order_by(*columns)
     for received_on, path, status, count in _stream(session, query):
         yield as_day(received_on), path, status, count
@@ -263,10 +265,10 @@ def _stream(session: Session, query: Any) -> Iterator[Any]:
 
 
 def _report(
-    columns: Columns, rows: Callable[[Session, Asked], Iterator[Row]], *, needs_customer: bool = False
+    columns: Columns, rows: Callable[[Session, ReportRequest], Iterator[Row]], *, needs_customer: bool = False
 ) -> Report:
     return Report(
-        columns, lambda session, asked: in_batches(columns, rows(session, asked)), needs_customer, needs_customer
+        columns, lambda session, request: in_batches(columns, rows(session, request)), needs_customer, needs_customer
     )
 
 
@@ -314,7 +316,7 @@ REPORTS: dict[str, Report] = {
 
 
 def report_named(name: str) -> Report:
-    """Raises RefusedError."""
+    """Return a report. Raises RefusedError (`unknown_report`)."""
     if name not in REPORTS:
-        raise RefusedError("unknown_report", f"a report is one of {', '.join(REPORTS)}")
+        raise RefusedError("unknown_report", f"report: {name!r} is unknown; accepted are {', '.join(REPORTS)}")
     return REPORTS[name]

@@ -17,9 +17,9 @@ from wallet_hooks.errors import (
     UnauthenticatedError,
 )
 from wallet_hooks.finance import exports
-from wallet_hooks.finance.asked import Asked, Page
 from wallet_hooks.finance.exports import Options
 from wallet_hooks.finance.general_ledger import AccountCodes
+from wallet_hooks.finance.report_request import ReportRequest, StatementPage
 from wallet_hooks.identity.api_tokens import token_holder
 from wallet_hooks.settings import Settings
 from wallet_hooks.web import api
@@ -41,7 +41,7 @@ _TYPES = {
 
 
 def blueprint(engine: Engine, reports: Engine, codes: AccountCodes, settings: Settings) -> Blueprint:
-    """`engine` knows the tokens; `reports` is what is exported, which may be a replica."""
+    """Return the routes. `engine` authenticates tokens; `reports` is the database to export, which may be a replica."""
 
     def export(request: ApiRequest, report: str, format_: str) -> Reply:
         _authenticate(engine, request)
@@ -57,34 +57,34 @@ def content_type(format_: str) -> str:
 
 
 def _failure(problem: Problem) -> Reply:
-    message = problem.message or ("the database is away" if problem.status == 503 else "")
+    message = problem.message or ("the database is not available" if problem.status == 503 else "")
     body = {"error": problem.code, "message": message} if message else {"error": problem.code}
     return Reply(problem.status, json.dumps(body))
 
 
-def _as_it_is(reply: Reply) -> Reply:
+def _unwrapped(reply: Reply) -> Reply:
     return reply
 
 
-FINANCE = Api(name="finance", prefix=PREFIX, success=_as_it_is, failure=_failure)
+FINANCE = Api(name="finance", prefix=PREFIX, success=_unwrapped, failure=_failure)
 
 
 def _authenticate(engine: Engine, request: ApiRequest) -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        raise UnauthenticatedError("a header Authorization: Bearer with an API token is expected")
+        raise UnauthenticatedError("header Authorization: Bearer with an API token is required")
     holder = token_holder(engine, token.strip(), ("finance",), now=request.now)
     if holder.brand_id is not None:
-        raise ForbiddenError("exports are of all brands: this needs a token for all of them")
+        raise ForbiddenError("exports contain all brands: a token without a brand is required")
 
 
 def _export(reports: Engine, request: ApiRequest, report: str, format_: str, codes: AccountCodes) -> Reply:
-    """Made whole before it is sent: what goes wrong is an error then, and no partial report."""
-    asked = _asked(reports, request)
-    options = Options(_choice(request, "bom"), codes, _number(request, "part"))
-    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until it is sent
+    """Write the export to a temporary file first, so that a failure gives an error, not a partial report."""
+    report_request = _read_request(reports, request)
+    options = Options(_read_flag(request, "bom"), codes, _read_number(request, "part"))
+    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed after it is sent
     try:
-        manifest = exports.write(reports, report, format_, asked, file, options)  # type: ignore[arg-type]
+        manifest = exports.write(reports, report, format_, report_request, file, options)  # type: ignore[arg-type]
         size = file.tell()
         file.seek(0)
     except BaseException:
@@ -95,57 +95,61 @@ def _export(reports: Engine, request: ApiRequest, report: str, format_: str, cod
     response.headers["Content-Disposition"] = f'attachment; filename="{report}.{format_}"'
     response.headers["X-Export-Manifest"] = json.dumps(manifest)
     if following := manifest.get("next"):
-        period = {"from": asked.first.isoformat(), "to": asked.last.isoformat()}
+        period = {"from": report_request.first.isoformat(), "to": report_request.last.isoformat()}
         response.headers["Link"] = f'<?{urlencode(request.query.to_dict() | period | following)}>; rel="next"'
     return response
 
 
-def _asked(reports: Engine, request: ApiRequest) -> Asked:
+def _read_request(reports: Engine, request: ApiRequest) -> ReportRequest:
     for name, values in request.query.lists():
         if name not in PARAMETERS or len(values) > 1:
-            raise RefusedError("bad_option", f"{name}: one of {', '.join(PARAMETERS)}, once")
+            raise RefusedError(
+                "bad_option", f"{name}: unknown or repeated; each of {', '.join(PARAMETERS)} is accepted once"
+            )
     brand, uid = request.query.get("brand"), request.query.get("uid")
     if (brand is None) != (uid is None):
-        raise RefusedError("customer", "brand and uid go together")
+        raise RefusedError("customer", "brand and uid: both or neither are required")
     customer = None if brand is None or uid is None else (brand, uid)
-    limit, item = _number(request, "limit"), _number(request, "item")
+    limit, item = _read_number(request, "limit"), _read_number(request, "item")
     if (item is None) != ("balance" not in request.query) or (item is not None and limit is None):
-        raise RefusedError("bad_page", "a page has a limit; one that goes on after an item has its balance")
-    page = None if limit is None else Page(limit, item or 0, request.query.get("balance", ""))
+        raise RefusedError(
+            "bad_page", "limit, item, balance: a page needs limit; a later page also needs item and balance"
+        )
+    page = None if limit is None else StatementPage(limit, item or 0, request.query.get("balance", ""))
     now = request.now
-    first = _day(request, "from") or date(2000, 1, 1)
-    last = _day(request, "to") or exports.newest_day(reports, now)
-    return Asked(first, last, customer, now, page, request.query.get("currency"))
+    first = _read_day(request, "from") or date(2000, 1, 1)
+    last = _read_day(request, "to") or exports.newest_day(reports, now)
+    return ReportRequest(first, last, customer, now, page, request.query.get("currency"))
 
 
-def _day(request: ApiRequest, name: str) -> date | None:
+def _read_day(request: ApiRequest, name: str) -> date | None:
     text = request.query.get(name)
     if text is None:
         return None
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise RefusedError("bad_period", f"{name}: a date such as 2026-11-21 is expected") from None
+        raise RefusedError("bad_period", f"{name}: {text!r}; a date such as 2026-11-21 is expected") from None
 
 
-def _number(request: ApiRequest, name: str) -> int | None:
+def _read_number(request: ApiRequest, name: str) -> int | None:
     text = request.query.get(name)
     if text is None:
         return None
     if not _NUMBER.fullmatch(text):
-        raise RefusedError("bad_option", f"{name}: a number from 1 is expected")
+        raise RefusedError("bad_option", f"{name}: {text!r}; a number from 1 is expected")
     return int(text)
 
 
-def _choice(request: ApiRequest, name: str) -> bool:
+def _read_flag(request: ApiRequest, name: str) -> bool:
     text = request.query.get(name, "false")
     if text not in ("true", "false"):
-        raise RefusedError("bad_option", f"{name}: true or false is expected")
+        raise RefusedError("bad_option", f"{name}: {text!r}; true or false is expected")
     return text == "true"
 
 
 class _Chunks:
-    """A file's content in pieces. The file is closed at its end, or by the server, which may not want any of it."""
+    """Yields a file's content in chunks. The file is closed after the last, or by the server if it stops earlier."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

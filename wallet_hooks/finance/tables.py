@@ -1,4 +1,4 @@
-"""Reports as tables: CSV, JSON lines, XLSX, Parquet."""
+"""Writers of reports as tables: CSV, JSON lines, XLSX, Parquet."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -16,22 +16,22 @@ from wallet_hooks.finance.batches import EXACT, Columns, as_decimals, as_texts, 
 Batches = Iterable[pa.RecordBatch]
 
 _SHEET_ROWS = 1_048_576
-# What a spreadsheet would take for a formula, or hide. Full-width signs are what they stand for to some of them.
+# Text that a spreadsheet would read as a formula, or hide. Some read full-width signs as the ASCII ones.
 _SIGN = r"[=+\-@＝＋－＠]"
 _FORMULA = rf"^([\x00-\x1f]|\s*{_SIGN})"
-# The same further on: where lists are separated by `;` or tabs, our commas and quotes are letters, and what follows a
-# separator or a line's end begins a cell.
+# The same inside a text: a spreadsheet that separates cells by `;` or tab reads our commas and quotes as text, and
+# starts a new cell after its own separator or a line's end.
 _FORMULA_INSIDE = rf'([;\t\r\n][\s"]*)({_SIGN})'
 _NEEDS_QUOTES = '[",\r\n]'
-_EXACT_DIGITS = Context(prec=15)  # that a spreadsheet keeps of a number
+_EXACT_DIGITS = Context(prec=15)  # significant digits that a spreadsheet keeps
 
 
 def write_csv(columns: Columns, batches: Batches, out: BinaryIO) -> None:
-    """RFC 4180 in UTF-8: decimal points, the currency's scale, ISO dates, and no text that is a formula."""
+    """Write RFC 4180 CSV in UTF-8: decimal points, the currency's scale, ISO dates, formulas escaped."""
     out.write(f"{','.join(columns)}\r\n".encode())
     for batch in batches:
         texts = [
-            _safe(text) if kind == "text" else text
+            _escaped(text) if kind == "text" else text
             for text, kind in zip(as_texts(columns, batch), columns.values(), strict=True)
         ]
         filled = [text.fill_null("") for text in texts]
@@ -39,8 +39,8 @@ def write_csv(columns: Columns, batches: Batches, out: BinaryIO) -> None:
         out.write(pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "")[0].as_buffer())
 
 
-def _safe(texts: pa.Array) -> pa.Array:
-    """What is a formula is made plain, and what would end its cell is quoted; mostly there is nothing to do."""
+def _escaped(texts: pa.Array) -> pa.Array:
+    """Prefix formulas with `'` and quote texts with separators. Returns early in the usual case without either."""
     if not pc.any(pc.match_substring_regex(texts, f"{_FORMULA}|{_FORMULA_INSIDE}|{_NEEDS_QUOTES}")).as_py():
         return texts
     formulas = pc.match_substring_regex(texts, _FORMULA)
@@ -51,28 +51,30 @@ def _safe(texts: pa.Array) -> pa.Array:
 
 
 def write_jsonl(columns: Columns, batches: Batches, out: BinaryIO) -> None:
-    """An object a line; amounts are decimal strings."""
+    """Write one JSON object a line; amounts are decimal strings."""
     names = list(columns)
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     for batch in batches:
-        shaped = [
+        values = [
             batch.column(name) if kind == "integer" else text
             for text, (name, kind) in zip(as_texts(columns, batch), columns.items(), strict=True)
         ]
         out.writelines(
             f"{encode(dict(zip(names, row, strict=True)))}\n".encode()
-            for row in zip(*(column.to_pylist() for column in shaped), strict=True)
+            for row in zip(*(column.to_pylist() for column in values), strict=True)
         )
 
 
 def write_xlsx(columns: Columns, batches: Batches, out: BinaryIO) -> None:
-    """Numbers as numbers, or as text where they have more digits than a spreadsheet keeps.
+    """Write a workbook: numbers as numbers, or as text if they have more than 15 significant digits.
 
-    Each sheet is a period, named by its first day: a day begins a new sheet once the one before is half full, so that
-    it is in one, unless it is larger than half a sheet.
+    Each sheet is named after its first day. A new day starts a new sheet once the current one is half full, so a day
+    is split only if it is larger than half a sheet.
     """
     book = xlsxwriter.Workbook(out, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
-    book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})  # the same file twice
+    book.set_properties(
+        {"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)}
+    )  # the same content gives the same file
     sheet = Sheet(book, columns)
     for batch in batches:
         for row in _cells(columns, batch):
@@ -82,7 +84,7 @@ def write_xlsx(columns: Columns, batches: Batches, out: BinaryIO) -> None:
 
 
 class Sheet:
-    """The sheet that is being filled, and the next one."""
+    """Writes rows to the current sheet of a workbook, and starts the next sheet when needed."""
 
     def __init__(self, book: Any, columns: Columns) -> None:
         self._book = book
@@ -102,7 +104,7 @@ class Sheet:
         self._at += 1
 
     def end(self) -> None:
-        """A workbook has a sheet, though nothing be in it."""
+        """Add a sheet to a workbook without rows, because a workbook needs at least one."""
         if self._sheet is None:
             self._begin(None)
 
@@ -114,7 +116,7 @@ class Sheet:
 
 
 def write_parquet(columns: Columns, batches: Batches, out: BinaryIO) -> None:
-    """Amounts as decimal128 of 8 decimals, days and instants as such."""
+    """Write Parquet: amounts as decimal128 with 8 decimals, days as dates, instants as timestamps."""
     schema = schema_of(columns, amounts=EXACT)
     with pq.ParquetWriter(out, schema) as writer:
         for batch in batches:
@@ -133,7 +135,7 @@ WRITERS: dict[str, Callable[[Columns, Batches, BinaryIO], None]] = {
 
 
 def _cells(columns: Columns, batch: pa.RecordBatch) -> Iterator[list[Any]]:
-    """Amounts and integers as numbers, all else as text."""
+    """Yield the rows of a sheet: amounts and integers as numbers, everything else as text."""
     kinds = list(columns.values())
     texts = (column.to_pylist() for column in as_texts(columns, batch))
     for row in zip(*texts, strict=True):
@@ -144,6 +146,6 @@ def _cells(columns: Columns, batch: pa.RecordBatch) -> Iterator[list[Any]]:
 
 
 def _number(text: str) -> Decimal | str:
-    """As a spreadsheet keeps it exactly: a number of up to 15 digits, else text."""
+    """Return a number if a spreadsheet keeps it exactly (up to 15 significant digits), else its text."""
     number = Decimal(text)
     return number if _EXACT_DIGITS.plus(number) == number else text

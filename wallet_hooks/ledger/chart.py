@@ -1,9 +1,15 @@
-"""The chart of accounts: names are built and read here alone."""
+"""The chart of accounts: the only module that builds and parses account names."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast
 
 from wallet_hooks.ledger.journal import AccountName
 
 BETTING_WALLET = "UK"  # the account API's name for it (seeds/002)
 OPEN_STAKES = "open_stakes"
+STAKES, WINNINGS, COMMISSION = "income:stakes", "expenses:winnings", "income:commission"
+_PLAYERS = "players:"
 
 
 def player(customer_id: int, currency: str, wallet: str = BETTING_WALLET) -> AccountName:
@@ -21,20 +27,61 @@ def is_open_stakes(account: AccountName) -> bool:
     return account.holder_id is not None and account.name.endswith(f":{OPEN_STAKES}")
 
 
+def is_player(name: str) -> bool:
+    """Return whether a name is a customer's account, or the sum of such accounts (`summary_name`)."""
+    return name.startswith(_PLAYERS)
+
+
+def has_wallet(name: SQLColumnExpression[str], wallet: str) -> ColumnElement[bool]:
+    """Return the SQL condition that an account is this wallet of some customer."""
+    return name.like(f"{_PLAYERS}%:{wallet}")
+
+
+def player_name(holder_id: SQLColumnExpression[Any], wallet: str = BETTING_WALLET) -> ColumnElement[str]:
+    """Return the SQL expression for the name of an account holder's wallet."""
+    return _PLAYERS + cast(holder_id, String) + f":{wallet}"
+
+
+def summary_name(name: SQLColumnExpression[str]) -> ColumnElement[str]:
+    """Return the SQL expression for the name under which finance sums an account.
+
+    Customers' accounts are summed by wallet (`players:UK`, `players:open_stakes`); other accounts keep their names.
+    """
+    wallets = (BETTING_WALLET, OPEN_STAKES)
+    return case(*((has_wallet(name, wallet), f"{_PLAYERS}{wallet}") for wallet in wallets), else_=name)
+
+
+class RevenueAccount(NamedTuple):
+    """A house account of betting revenue, `kind` being STAKES, WINNINGS or COMMISSION; commission has no game."""
+
+    kind: str
+    brand: str
+    game: str
+
+
+def parse_revenue_account(name: str) -> RevenueAccount | None:
+    """Return what a revenue account's name says; None for any other account."""
+    for kind in (STAKES, WINNINGS, COMMISSION):
+        if name.startswith(f"{kind}:"):
+            brand, _, game = name.removeprefix(f"{kind}:").partition(":")
+            return RevenueAccount(kind, brand, game)
+    return None
+
+
 def payment_provider(method: str, currency: str) -> AccountName:
     return AccountName(f"psp:{method}", currency, "asset")
 
 
 def stakes_income(brand: str, game: str, currency: str) -> AccountName:
-    return AccountName(f"income:stakes:{brand}:{game}", currency, "income")
+    return AccountName(f"{STAKES}:{brand}:{game}", currency, "income")
 
 
 def winnings_expense(brand: str, game: str, currency: str) -> AccountName:
-    return AccountName(f"expenses:winnings:{brand}:{game}", currency, "expense")
+    return AccountName(f"{WINNINGS}:{brand}:{game}", currency, "expense")
 
 
 def commission_income(brand: str, currency: str) -> AccountName:
-    return AccountName(f"income:commission:{brand}", currency, "income")
+    return AccountName(f"{COMMISSION}:{brand}", currency, "income")
 
 
 def adjustments_expense(brand: str, currency: str) -> AccountName:

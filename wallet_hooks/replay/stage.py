@@ -20,7 +20,7 @@ from wallet_hooks.customers.queries import balances_of_customers, customer_by_ui
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
-from wallet_hooks.finance.proofs import PROOFS
+from wallet_hooks.finance.verification import ALL_CHECKS
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.identity.secrets import read_secret
@@ -186,7 +186,7 @@ class Stage:
     def broken_rules(self) -> list[str]:
         """What `wallet-hooks verify` would say."""
         with reading(self.engine) as session:
-            return [f"{one.rule}: {one.where}: {one.what}" for prove in PROOFS for one in prove(session, None)]
+            return [f"{one.rule}: {one.where}: {one.what}" for check in ALL_CHECKS for one in check(session, None)]
 
 
 Stages = Callable[[], AbstractContextManager[Stage]]

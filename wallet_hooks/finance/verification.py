@@ -1,4 +1,7 @@
-"""Proof that what counts against limits is what the ledger, the wagers and the payments say."""
+"""The checks of `wallet-hooks verify`: the ledger's rules, seals, balances since a seal, and usage of limits.
+
+Each check reads all history, or what was posted since a seal (`Since`), and returns the first differences.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
@@ -7,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, String, cast, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.cashier.models import Payment
@@ -16,20 +19,81 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.models import Account, Entry, Transaction
-from wallet_hooks.ledger.verify import FIRST, Difference, Since
+from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
+from wallet_hooks.ledger.sealing import balance_name, seal_day, standing_seals
+from wallet_hooks.ledger.verify import CHECKS, FIRST, Difference, Since
 from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.usage import DayUsage
 from wallet_hooks.sportsbook.models import Wager
 
 _BATCH = 2000
-_RULE = "usage of limits is what the ledger says"
-# Something that counts: whose, on which day, what.
+_SEAL_RULE = "a closed day matches its seal"
+_BALANCE_RULE = "balances equal the seal's plus later entries"
+_USAGE_RULE = "limit usage matches the ledger, wagers and payments"
+# Part of a customer's usage: customer id, local day, amounts in minor units.
 _Count = tuple[int, date, DayUsage]
 
 
+def check_totals(session: Session, posted: Since | None) -> list[Difference]:
+    """Compare customers' balances, summed by wallet, with the seal plus what was posted since.
+
+    This is the only check of accounts without entries since the seal. Over all history it checks nothing, because
+    then every account is checked by itself.
+    """
+    if posted is None:
+        return []
+    sums: dict[tuple[str, str], int] = {}
+    for name, amounts in posted.seal.balances.items():
+        if chart.is_player(name):
+            sums |= {(name, currency): -amount for currency, amount in amounts.items()}
+    held = select(Account.name, Account.currency, Account.balance).where(Account.holder_id.is_not(None))
+    moved = (
+        select(Account.name, Account.currency, -func.sum(Entry.amount))
+        .join(Entry, Entry.account_id == Account.id)
+        .join(Transaction, Transaction.id == Entry.transaction_id)
+        .where(Account.holder_id.is_not(None), Transaction.id >= posted.first_id)
+        .where(Transaction.booked_on > posted.seal.day)
+        .group_by(Account.id, Account.name, Account.currency)
+    )
+    for query in (held, moved):
+        for name, currency, amount in _stream(session, query):
+            key = (balance_name(name), currency)
+            sums[key] = sums.get(key, 0) + int(amount or 0)
+    return [
+        Difference(_BALANCE_RULE, f"{name} {currency}", f"differ by {amount}")
+        for (name, currency), amount in sorted(sums.items())
+        if amount
+    ]
+
+
+def check_seals(session: Session, posted: Since | None) -> list[Difference]:
+    """Seal the closed days again and return those whose seals differ, with the fields that differ."""
+    differences = []
+    after = posted.seal.day if posted else date.min
+    previous = posted.seal.hash if posted else ""
+    balances = posted.seal.balances if posted else {}
+    days = dict.fromkeys(session.scalars(select(Period.day).where(Period.day > after).order_by(Period.day)))
+    for seal in standing_seals(session, after=after):
+        again = seal_day(session, seal.day, previous, balances)
+        wrong = [
+            f"{name} {getattr(again, name)!r}, sealed {getattr(seal, name)!r}"
+            for name in ("previous", "transactions", "entries", "last_id", "totals", "balances", "hash")
+            if getattr(again, name) != getattr(seal, name)
+        ]
+        if seal.day not in days:
+            wrong.append("sealed but not closed")
+        if wrong:
+            differences.append(Difference(_SEAL_RULE, f"day {seal.day}", "; ".join(wrong)[:500]))
+        days.pop(seal.day, None)
+        previous, balances = seal.hash, seal.balances
+    return differences + [Difference(_SEAL_RULE, f"day {day}", "closed without a seal") for day in days]
+
+
 def check_usage(session: Session, posted: Since | None) -> list[Difference]:
-    """The first days on which usage is not what it should be. Memory stays flat: all is read customer by customer."""
+    """Compare stored usage of limits with wagers, ledger and payments; return the first days that differ.
+
+    Memory use is constant: everything is read in the order of customers.
+    """
     after = posted.seal.day if posted else date.min
     brands = {brand.id: brand_facts(brand) for brand in session.scalars(select(Brand))}
     begins = min((brand.day_begins(after + timedelta(days=1)) for brand in brands.values() if posted), default=None)
@@ -49,6 +113,9 @@ def check_usage(session: Session, posted: Since | None) -> list[Difference]:
     return differences[:FIRST]
 
 
+ALL_CHECKS = (*CHECKS, check_totals, check_seals, check_usage)
+
+
 def _differences(customer_id: int, counts: Iterable[_Count]) -> Iterator[Difference]:
     days: dict[date, DayUsage] = {}
     for _, day, usage in counts:
@@ -56,11 +123,11 @@ def _differences(customer_id: int, counts: Iterable[_Count]) -> Iterator[Differe
     for day, usage in sorted(days.items()):
         if any(usage):
             wrong = ", ".join(f"{name} by {-amount}" for name, amount in usage._asdict().items() if amount)
-            yield Difference(_RULE, f"customer {customer_id} on {day}", f"differs: {wrong}")
+            yield Difference(_USAGE_RULE, f"customer {customer_id} on {day}", f"differs: {wrong}")
 
 
 def _from_wagers(session: Session, brands: dict[int, BrandFacts], begins: datetime | None) -> Iterator[_Count]:
-    """Stakes, and what became of them, on the days on which they were placed."""
+    """Yield stakes, and what was voided or returned of them, by the day on which the bet was placed."""
     columns = (Wager.customer_id, Customer.brand_id, Wager.placed_at, Wager.cost, Wager.status, Wager.outcome)
     query = select(*columns, Wager.home_payout, Wager.commission_rate).join(Customer, Customer.id == Wager.customer_id)
     query = query.where(Wager.cost.is_not(None), *([Wager.placed_at >= begins] if begins else []))
@@ -74,14 +141,14 @@ def _from_wagers(session: Session, brands: dict[int, BrandFacts], begins: dateti
 
 
 def _from_ledger(session: Session, brands: dict[int, BrandFacts], posted: Since | None) -> Iterator[_Count]:
-    """What came back to players' wallets, on the days on which it came."""
-    wallet = "players:" + cast(Account.holder_id, String) + f":{chart.BETTING_WALLET}"
+    """Yield what settlements, reversals and cancels paid to betting wallets, by the day on which it was paid."""
     query = (
         select(Account.holder_id, Customer.brand_id, Transaction.occurred_at, Entry.amount)
         .join(Account, Account.id == Entry.account_id)
         .join(Transaction, Transaction.id == Entry.transaction_id)
         .join(Customer, Customer.id == Account.holder_id)
-        .where(Account.name == wallet, Transaction.kind.in_(["settlement", "reversal", "cancel"]))
+        .where(Account.name == chart.player_name(Account.holder_id))
+        .where(Transaction.kind.in_(["settlement", "reversal", "cancel"]))
         .where(*([Transaction.id >= posted.first_id] if posted else []))
     )
     for row in _stream(session, query.order_by(Account.holder_id)):
@@ -89,7 +156,7 @@ def _from_ledger(session: Session, brands: dict[int, BrandFacts], posted: Since 
 
 
 def _from_payments(session: Session, brands: dict[int, BrandFacts], begins: datetime | None) -> Iterator[_Count]:
-    """Deposits that did not fail, on the days on which they began."""
+    """Yield deposits that did not fail, by the day on which they were created."""
     columns = (Payment.customer_id, Payment.brand_id, Payment.created_at, Payment.amount)
     query = select(*columns).where(Payment.kind == "deposit", Payment.status != "failed")
     query = query.where(*([Payment.created_at >= begins] if begins else []))

@@ -1,0 +1,50 @@
+"""The parameters of a report: period, customer, statement page, currency."""
+
+from datetime import UTC, date, datetime, time
+from typing import NamedTuple
+
+from wallet_hooks.errors import RefusedError
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+
+
+class StatementPage(NamedTuple):
+    """A page of a statement: up to `limit` items after the item numbered `item`.
+
+    `balance` is the wallet's balance after that item, a decimal string in the customer's currency. The first page is
+    after item 0 and needs no balance.
+    """
+
+    limit: int
+    item: int = 0
+    balance: str = ""
+
+
+class ReportRequest(NamedTuple):
+    """A report's period (`first` and `last` day, both included) and the time of the request.
+
+    A statement has a customer (brand and uid), and a page unless it is requested in full. A general ledger's journal
+    has a currency, unless all are requested.
+    """
+
+    first: date
+    last: date
+    customer: tuple[str, str] | None
+    now: datetime
+    page: StatementPage | None = None
+    currency: str | None = None
+
+    @property
+    def instants(self) -> tuple[datetime, datetime]:
+        """The period's first and last instant, for reports by UTC day."""
+        return datetime.combine(self.first, time.min, UTC), datetime.combine(self.last, time.max, UTC)
+
+
+def check_period(first: date, last: date) -> None:
+    """Raise RefusedError (`bad_period`) unless the days are a period within the years 1970 to 2199."""
+    if first > last:
+        raise RefusedError("bad_period", f"the period ends ({last}) before it begins ({first})")
+    if not _FIRST_YEAR <= first.year <= last.year <= _LAST_YEAR:
+        raise RefusedError(
+            "bad_period", f"the period {first} to {last}: years {_FIRST_YEAR} to {_LAST_YEAR} are accepted"
+        )
