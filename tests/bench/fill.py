@@ -1,4 +1,4 @@
-"""A database full of wagers."""
+"""Fill a database with wagers."""
 
 import multiprocessing
 
@@ -15,7 +15,7 @@ from wallet_hooks.web.strict_json import read_json
 
 
 def fill(url: str, wagers: int) -> None:
-    """Place wagers by the service's own code, without HTTP, from two processes."""
+    """Place wagers with the code of the service, without HTTP, from two processes."""
     half = wagers // 2
     firsts = [10**8, 10**8 + half]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
