@@ -28,8 +28,8 @@ def _fill_from(url: str, first: int, count: int) -> None:
     for numbers in load.chunks(first, count // 1000, 1000):
         body = load.placed(numbers)
         now = clock.now()
-        asked = read_place_bets(read_json(body))
-        callback = Callback(new_request_id(now), "/bets", asked, brands, "", b"{}", now, clock.monotonic())
+        place_bets = read_place_bets(read_json(body))
+        callback = Callback(new_request_id(now), "/bets", place_bets, brands, "", b"{}", now, clock.monotonic())
         with engine.begin() as connection:
             process_batch(connection, [callback], now=now)
     engine.dispose()

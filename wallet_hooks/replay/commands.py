@@ -29,7 +29,7 @@ from wallet_hooks.replay.targets import ClockError, InProcess, UnreachableError
 from wallet_hooks.telemetry import log_errors_alone
 
 
-class _Fixtures(click.Group):
+class _ReplayGroup(click.Group):
     """Reports an error of a fixture or a target as one line, with its own exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -41,7 +41,7 @@ class _Fixtures(click.Group):
             exit_with(f"unreachable: {error}", EXIT_UNREACHABLE)
 
 
-@click.group(cls=_Fixtures)
+@click.group(cls=_ReplayGroup)
 def replay() -> None:
     """Run fixtures of callbacks against a service, and record fixtures from stored callbacks."""
     money.confirm_with(dict)  # cases run on their own databases, which hold their own currencies

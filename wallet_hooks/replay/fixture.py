@@ -227,7 +227,7 @@ def _read_texts(path: Path) -> Iterator[tuple[int, str]]:
             while line := file.readline(_MAX_LINE_BYTES):
                 number += 1
                 if len(line) == _MAX_LINE_BYTES:
-                    raise FixtureError(f"{path}:{number}", f"line too long: at most {_MAX_LINE_BYTES} bytes")
+                    raise FixtureError(f"{path}:{number}", f"line too long; limit: {_MAX_LINE_BYTES} bytes")
                 if line.strip():
                     yield number, line.decode()
     except (OSError, EOFError, UnicodeError, zlib.error) as error:

@@ -94,15 +94,15 @@ def run(
         )
     results: list[CaseResult] = []
     try:
-        for one in _run(sequences, options, target, database):
-            results.append(one)
-            if not one.passed:
-                click.echo("\n".join(reports.describe_failure(one, target or InProcess.address)))
+        for result in _run(sequences, options, target, database):
+            results.append(result)
+            if not result.passed:
+                click.echo("\n".join(reports.describe_failure(result, target or InProcess.address)))
                 if fail_fast:
                     break
     finally:
         _write_reports(results, target or InProcess.address, junit, json_file, html)
-    failed = sum(not one.passed for one in results)
+    failed = sum(not result.passed for result in results)
     unchecked = "; balances and the ledger were not checked (--database)" if target and not database else ""
     summary = f"{len(results)} cases: {len(results) - failed} passed, {failed} failed{unchecked}"
     click.echo(click.style(summary, fg="red" if failed else "green", bold=True))
@@ -129,23 +129,23 @@ def accept(paths: tuple[Path, ...], filters: tuple[str, ...]) -> None:
     actual: dict[tuple[Path, int], dict[str, Any]] = {}
     has_invalid = False
     with temporary_database_factory() as new_database:
-        for one in run_sequences(select_cases(paths, filters), new_database, RunOptions(second_pass=False)):
-            if any(mismatch.what.startswith("given") for mismatch in one.mismatches):
+        for result in run_sequences(select_cases(paths, filters), new_database, RunOptions(second_pass=False)):
+            if any(mismatch.what.startswith("given") for mismatch in result.mismatches):
                 has_invalid = True
-                click.echo(f"{one.case.where}: invalid preconditions; case not changed")
-            elif not one.passed:
-                actual[one.case.path, one.case.line] = {"expect": _accepted(one)}
-                click.echo(f"{one.case.where}: {', '.join(mismatch.what for mismatch in one.mismatches)}")
+                click.echo(f"{result.case.where}: invalid preconditions; case not changed")
+            elif not result.passed:
+                actual[result.case.path, result.case.line] = {"expect": _accepted(result)}
+                click.echo(f"{result.case.where}: {', '.join(mismatch.what for mismatch in result.mismatches)}")
     for path in dict.fromkeys(path for path, _ in actual):
         write_cases(path, [case.document | actual.get((path, case.line), {}) for case in list(read_cases(path))])
     click.echo(f"{len(actual)} cases changed", err=True)
     sys.exit(EXIT_DIFFERENT if has_invalid else 0)
 
 
-def _accepted(one: CaseResult) -> dict[str, Any]:
+def _accepted(result: CaseResult) -> dict[str, Any]:
     """Return the case's `expect` with the actual values in place of the expected ones."""
-    return {name: one.actual.get(name, value) for name, value in one.case.expect.items()} | {
-        "status": one.actual.get("status", one.case.expect["status"])
+    return {name: result.actual.get(name, value) for name, value in result.case.expect.items()} | {
+        "status": result.actual.get("status", result.case.expect["status"])
     }
 
 

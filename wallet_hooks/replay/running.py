@@ -175,7 +175,7 @@ class CaseRunner:
         return mismatches
 
     def _repeat_requests(self) -> None:
-        """Send all requests again, concurrently, at the time of the last: a repetition is idempotent in any order."""
+        """Send all requests again, concurrently, at the time of the last: order and time must not matter."""
         last = max((sent.at for sent in self._sent if sent.at), default=None)
         again = [sent._replace(at=sent.at and last) for sent in self._sent]
         with ThreadPoolExecutor(_SECOND_PASS_CONCURRENCY) as pool:
