@@ -1,9 +1,9 @@
-"""README.md and docs/: every command runs as it is written and prints what the page shows, and names what exists.
+"""README.md and docs/: commands run as written and print what the page shows; options, links and lists are correct.
 
-A fenced block ```` ```sh ```` runs on a database with the demo's data, beside a service on it, after README's first
-bet; the blocks of a page share one shell. ```` ```sh empty ```` runs on a database without data and without a service.
-```` ```sh not-run ```` is for a reader's own machine and is not run. Commands and options are checked in all of them. A
-```` ```text ```` block that follows is what the block prints, where `…` stands for anything.
+A fenced block ```` ```sh ```` runs on a database with the demo data, with a service running on it, after README's
+first bet; the blocks of a page share one shell. ```` ```sh empty ```` runs on a database without data and without a
+service. ```` ```sh not-run ```` is not run. Commands and options are checked in all of them. A ```` ```text ````
+block that follows is the expected output, where `…` stands for any text.
 """
 
 import os
@@ -34,15 +34,15 @@ RUN, EMPTY, NOT_RUN = "", "empty", "not-run"
 BINARIES = Path(sys.executable).parent
 _FENCE = re.compile(r"^```(\w*) ?([\w-]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _END_OF_BLOCK = "-- end of block --"
-_REFUSALS = ('"errMsg"', '"status":"error"', '{"error"')
+_ERROR_MARKS = ('"errMsg"', '"status":"error"', '{"error"')
 
 
 class Block(NamedTuple):
-    """A shell block of a page, and what the page says that it prints (None where it says nothing)."""
+    """A shell block of a page, and its expected output (None: the page shows none)."""
 
     mode: str
     script: str
-    printed: str | None
+    expected: str | None
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -63,10 +63,10 @@ def name_of(page: Path) -> str:
 
 
 def run(blocks: list[Block], directory: Path, environment: dict[str, str]) -> None:
-    """Run blocks in one shell, at the root of the checkout, and compare what each prints."""
+    """Run blocks in one shell at the root of the checkout, and compare the output of each."""
     script = f"\nprintf '\\n%s\\n' '{_END_OF_BLOCK}'\n".join(block.script for block in blocks)
     script = script.replace(".venv/bin/", f"{BINARIES}/").replace(" /tmp/", f" {directory}/")
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{script}"],
         cwd=ROOT,
         env=os.environ | {"PATH": f"{BINARIES}:{os.environ['PATH']}"} | environment,
@@ -74,18 +74,18 @@ def run(blocks: list[Block], directory: Path, environment: dict[str, str]) -> No
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout[-2000:]
-    for block, output in zip(blocks, done.stdout.split(f"\n{_END_OF_BLOCK}\n"), strict=True):
-        if block.printed is None:
-            assert not any(refusal in output for refusal in _REFUSALS), output
+    assert completed.returncode == 0, completed.stdout[-2000:]
+    for block, output in zip(blocks, completed.stdout.split(f"\n{_END_OF_BLOCK}\n"), strict=True):
+        if block.expected is None:
+            assert not any(mark in output for mark in _ERROR_MARKS), output
         else:
-            expected = re.escape(block.printed.strip()).replace("…", ".*?")
-            assert re.fullmatch(expected, output.strip(), re.DOTALL), output
+            pattern = re.escape(block.expected.strip()).replace("…", ".*?")
+            assert re.fullmatch(pattern, output.strip(), re.DOTALL), output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with(RUN), ids=name_of)
-def test_commands_run_and_print_what_the_page_shows(page: Path, database_url: str, tmp_path: Path) -> None:
+def test_commands_print_what_the_page_shows(page: Path, database_url: str, tmp_path: Path) -> None:
     environment = {"WALLET_HOOKS_DATABASE_URL": database_url}
     prepare = Block(RUN, "wallet-hooks db upgrade\nwallet-hooks demo --if-empty\n", None)
     run([prepare], tmp_path, environment)
@@ -103,7 +103,7 @@ def test_commands_run_and_print_what_the_page_shows(page: Path, database_url: st
 
 
 @pytest.mark.parametrize("page", pages_with(EMPTY), ids=name_of)
-def test_commands_for_a_new_database_run(page: Path, database_url: str, tmp_path: Path) -> None:
+def test_commands_on_an_empty_database_run(page: Path, database_url: str, tmp_path: Path) -> None:
     (tmp_path / "customers.csv").write_text("brand,uid,username,currency,balance,credit_limit\nacme,8,bob,EUR,1,0\n")
     environment = {
         "WALLET_HOOKS_DATABASE_URL": database_url,
@@ -113,12 +113,12 @@ def test_commands_for_a_new_database_run(page: Path, database_url: str, tmp_path
     run([block for block in blocks_of(page) if block.mode == EMPTY], tmp_path, environment)
 
 
-def test_readme_is_short() -> None:
+def test_readme_has_less_than_120_lines() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) < 120
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands_options_and_targets_exist(page: Path) -> None:
+def test_commands_options_and_make_targets_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE):
@@ -128,7 +128,7 @@ def test_commands_options_and_targets_exist(page: Path) -> None:
 
 
 def _invocations(text: str) -> Iterator[list[str]]:
-    """The words after each `wallet-hooks` of a page's shell blocks and inline code, one command each."""
+    """Yield the words after `wallet-hooks` for each command in a page's shell blocks and inline code."""
     blocks = [content for language, _, content in _FENCE.findall(text) if language == "sh"]
     spans = re.findall(r"`([^`\n]+)`", _FENCE.sub("", text))
     for code in (*blocks, *spans):
@@ -142,17 +142,17 @@ def _check_invocation(words: list[str]) -> None:
     context = click.Context(cli)
     while isinstance(command, click.Group) and words and not words[0].startswith(("-", "…")):
         found = command.get_command(context, words[0])
-        assert found is not None, f"{words[0]!r} is no command of {command.name}"
+        assert found is not None, f"{command.name} has no command {words[0]!r}"
         command, words = found, words[1:]
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     for word in words:
         if word.startswith("--"):
             name = word.partition("=")[0]
-            assert name in {*options, "--help"}, f"{name} is no option of {command.name}"
+            assert name in {*options, "--help"}, f"{command.name} has no option {name}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_and_paths_lead_somewhere(page: Path) -> None:
+def test_linked_files_anchors_and_paths_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target, anchor in re.findall(r"\]\(([^)#\s]*)(#[^)\s]*)?\)", text):
         if "://" not in target:
@@ -164,18 +164,18 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
 
 
 def _anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _documented(page: str) -> set[str]:
-    """The words of a page's inline code."""
+    """Return the words of a page's inline code."""
     text = _FENCE.sub("", (ROOT / "docs" / page).read_text(encoding="utf-8"))
     return {word for span in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"[\w-]+", span)}
 
 
-def test_operations_lists_every_setting_and_no_other() -> None:
+def test_operations_lists_exactly_the_settings() -> None:
     documented = {word for word in _documented("operations.md") if word.startswith("WALLET_HOOKS_")}
     assert documented == {f"WALLET_HOOKS_{field.name.upper()}" for field in fields(Settings)}
 

@@ -1,4 +1,4 @@
-"""What /openapi.json says, held against bodies and answers that are right."""
+"""/openapi.json matches the bodies and answers of the APIs."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ _LIMITS = "/gateway/limits/v1/player"
 
 
 def accepts(path: str, method: str, body: Any) -> bool:
-    """Whether the document allows a body for a call."""
+    """Return whether the document allows a body for a call."""
     document = specification()
     schema = document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
-    whole = {"components": document["components"], **schema}
-    return bool(Draft202012Validator(whole).is_valid(body))
+    resolvable = {"components": document["components"], **schema}
+    return bool(Draft202012Validator(resolvable).is_valid(body))
 
 
 def statuses(path: str, method: str) -> set[str]:
@@ -26,21 +26,21 @@ def statuses(path: str, method: str) -> set[str]:
 
 
 def call(player: Player, method: str, path: str, body: Any) -> Reply:
-    """A call whose body and answer the document must know."""
+    """Make a call, and check that the document allows its body and lists its status."""
     reply = player.call(method, path, body)
-    said = f"/gateway/limits/v1{path.replace('BRAND', '{brand_id}')}"
-    assert accepts(said, method.lower(), body), body
-    assert str(reply.status) in statuses(said, method.lower()), reply
+    documented = f"/gateway/limits/v1{path.replace('BRAND', '{brand_id}')}"
+    assert accepts(documented, method.lower(), body), body
+    assert str(reply.status) in statuses(documented, method.lower()), reply
     return reply
 
 
-def test_limits_are_calculated_updated_swapped_and_deleted_as_the_document_says(world: World) -> None:
+def test_calculate_update_swap_and_delete_match_the_document(world: World) -> None:
     with freeze_time("2026-11-20T12:00:00Z") as moment:
         player = Player(world)
 
         def update(uuid: str, frame: str, amount: str) -> None:
-            asked = {"uuid": uuid, "bet": change(frame, amount)}
-            quote = call(player, "POST", "/player/limits/calculate/BRAND", asked)
+            body = {"uuid": uuid, "bet": change(frame, amount)}
+            quote = call(player, "POST", "/player/limits/calculate/BRAND", body)
             assert call(player, "PUT", "/player/limits/BRAND", quote.body | {"uuid": uuid}) == (202, "Updated")
 
         def pending() -> str:
@@ -56,7 +56,7 @@ def test_limits_are_calculated_updated_swapped_and_deleted_as_the_document_says(
         assert call(player, "PUT", "/player/swap/limits/BRAND", ["999"]).status == 400
 
 
-def test_every_call_of_the_gateway_names_every_status() -> None:
+def test_calls_of_the_limits_gateway_list_every_status() -> None:
     assert statuses(f"{_LIMITS}/limits/{{brand_id}}", "put") == {"202", "400", "401", "404", "503"}
     assert statuses(f"{_LIMITS}/delete/limits/{{brand_id}}", "put") == {"200", "204", "400", "401", "404", "503"}
     assert statuses(f"{_LIMITS}/swap/limits/{{brand_id}}", "put") == {"200", "400", "401", "404", "503"}
@@ -65,7 +65,7 @@ def test_every_call_of_the_gateway_names_every_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "method", "right", "wrong"),
+    ("path", "method", "valid", "invalid"),
     [
         ("/v1/customers/{username}/", "patch", {"expires_at": None}, {"expires_at": 1}),
         ("/v1/customers/{username}/", "patch", {"expires_at": "9999-12-31"}, {"surname": "x"}),
@@ -82,11 +82,13 @@ def test_every_call_of_the_gateway_names_every_status() -> None:
         ("/bets/cancel", "post", None, {"pools": {}}),
     ],
 )
-def test_bodies_are_described_as_they_are_read(path: str, method: str, right: Any, wrong: Any) -> None:
-    assert right is None or accepts(path, method, right)
-    assert not accepts(path, method, wrong)
+def test_the_document_accepts_valid_and_rejects_invalid_bodies(
+    path: str, method: str, valid: Any, invalid: Any
+) -> None:
+    assert valid is None or accepts(path, method, valid)
+    assert not accepts(path, method, invalid)
 
 
-def test_names_of_operations_are_unique() -> None:
-    names = [one["operationId"] for methods in specification()["paths"].values() for one in methods.values()]
-    assert len(names) == len(set(names))
+def test_operation_ids_are_unique() -> None:
+    ids = [one["operationId"] for methods in specification()["paths"].values() for one in methods.values()]
+    assert len(ids) == len(set(ids))

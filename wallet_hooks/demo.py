@@ -22,8 +22,8 @@ _BRANDS = (
     (1007, "acme", "EUR", "Europe/London", "ukgc"),
     (1008, "nordbet", "SEK", "Europe/Stockholm", "sweden"),
 )
-# Who can log in, each with the password that the README tells.
-_PASSWORD = "demo-pass-1"  # noqa: S105 - the demo's, and no secret
+# Customers who can log in, with the password that README.md documents.
+_PASSWORD = "demo-pass-1"  # noqa: S105 - public demo password
 _WITH_PASSWORD = ("ann", "dan")
 _CUSTOMERS = {
     "acme": (
@@ -45,7 +45,7 @@ _RATES = (("GBP", "EUR", "1.17"), ("EUR", "GBP", "0.855"), ("EUR", "SEK", "11.20
 
 
 @click.command()
-@click.option("--if-empty", is_flag=True, help="Do nothing where the demo is loaded already.")
+@click.option("--if-empty", is_flag=True, help="Do nothing if the demo data is loaded already.")
 @click.pass_obj
 def demo(engine: Engine, if_empty: bool) -> None:
     """Load demo data: two brands, ten customers with funds, limits and credit."""
@@ -57,27 +57,27 @@ def demo(engine: Engine, if_empty: bool) -> None:
 
 
 def is_loaded(session: Session) -> bool:
-    """Whether the database holds the demo's brands and no others."""
+    """Return whether the database has exactly the demo's brands."""
     found = {(id_, client) for id_, client in session.execute(select(Brand.id, Brand.client))}
     return found == {(id_, client) for id_, client, *_ in _BRANDS}
 
 
 def load(session: Session, *, now: datetime) -> None:
-    """Load the demo's data. Raises ConflictError on a database that holds anything else."""
+    """Load the demo data. Raises ConflictError if the database has any brand."""
     if session.scalar(select(Brand.id).limit(1)) is not None:
-        raise ConflictError("this database holds brands already; the demo goes into an empty one")
+        raise ConflictError("this database has brands already; load the demo into an empty database")
     for id_, client, currency, timezone, policy in _BRANDS:
         brand = add_brand(session, id_=id_, client=client, currency=currency, timezone=timezone, policy=policy)
         add_provider(session, game="betflex", client=client, auth="none", secrets=(), allow=())
         customers = create_customers(session, brand, _CUSTOMERS[client], now=now)
         if client == "acme":
-            _organise(session, brand, {customer.username: customer for customer in customers}, now=now)
+            _create_group(session, brand, {customer.username: customer for customer in customers}, now=now)
     for source, target, rate in _RATES:
         set_rate(session, source=source, target=target, rate=rate, now=now)
 
 
-def _organise(session: Session, brand: Brand, customers: dict[str, Customer], *, now: datetime) -> None:
-    """Acme's customers are one group, which Dan manages; the group has two accounts at a simulated bookmaker."""
+def _create_group(session: Session, brand: Brand, customers: dict[str, Customer], *, now: datetime) -> None:
+    """Put a brand's customers into one group, managed by dan, with two accounts at a simulated bookmaker."""
     group = create_group(session, brand_id=brand.id, name="desk", managers=[customers["dan"]], now=now)
     for customer in customers.values():
         customer.group_id = group.id

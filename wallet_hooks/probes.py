@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what does it measure: for the machines that watch."""
+"""Probes for monitoring: liveness (`/healthz`), readiness (`/readyz`) and Prometheus metrics (`/metrics`)."""
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -14,7 +14,7 @@ from wallet_hooks.telemetry import exposition
 
 
 def blueprint(engine: Engine, reports: Engine) -> Blueprint:
-    """`engine` is what the callbacks use, `reports` where sums over many rows are read."""
+    """Return the probes. `engine` is that of the callbacks; `reports` is for sums over many rows."""
     probes = Blueprint("probes", __name__)
 
     @probes.get("/healthz")
@@ -23,7 +23,7 @@ def blueprint(engine: Engine, reports: Engine) -> Blueprint:
 
     @probes.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        problem = _problem(engine)
+        problem = _readiness_problem(engine)
         return jsonify(status="ok" if problem is None else problem), 200 if problem is None else 503
 
     @probes.get("/metrics")
@@ -33,7 +33,8 @@ def blueprint(engine: Engine, reports: Engine) -> Blueprint:
     return probes
 
 
-def _problem(engine: Engine) -> str | None:
+def _readiness_problem(engine: Engine) -> str | None:
+    """Return why the service is not ready, or None."""
     try:
         revision, stored = run_again(lambda: _read_state(engine))
     except SQLAlchemyError:
@@ -48,7 +49,7 @@ def _problem(engine: Engine) -> str | None:
 
 
 def _read_state(engine: Engine) -> tuple[str | None, dict[str, int]]:
-    """The migration that the database is at, and the stored currencies."""
+    """Return the migration revision of the database, and the stored currencies with their decimals."""
     with reading(engine) as session:
         revision = current_revision(session)
     with reading(engine) as session:
@@ -56,7 +57,7 @@ def _read_state(engine: Engine) -> tuple[str | None, dict[str, int]]:
 
 
 def _open_stakes(engine: Engine) -> bytes:
-    """Stakes taken and not settled, by currency, from the ledger itself; left out while the database is away."""
+    """Return open stakes by currency from the ledger, as metrics; empty while the database is unreachable."""
     try:
         with reading(engine) as session:
             stakes = open_stakes(session)

@@ -1,1 +1,1 @@
-"""`make bench`: what the service does in a second, as ratios taken in one run on one machine."""
+"""`make bench`: throughput of the service, as ratios measured in one run on one machine."""

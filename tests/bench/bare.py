@@ -1,4 +1,4 @@
-"""The least that Flask can do under the same server: read a body, answer a constant."""
+"""A minimal Flask app for comparison: reads a body, answers a constant."""
 
 from flask import Flask, request
 

@@ -1,4 +1,4 @@
-"""A database full of wagers."""
+"""Fill a database with wagers."""
 
 import multiprocessing
 
@@ -15,7 +15,7 @@ from wallet_hooks.web.strict_json import read_json
 
 
 def fill(url: str, wagers: int) -> None:
-    """Place wagers by the service's own code, without HTTP, from two processes."""
+    """Place wagers with the code of the service, without HTTP, from two processes."""
     half = wagers // 2
     firsts = [10**8, 10**8 + half]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
@@ -28,8 +28,8 @@ def _fill_from(url: str, first: int, count: int) -> None:
     for numbers in load.chunks(first, count // 1000, 1000):
         body = load.placed(numbers)
         now = clock.now()
-        asked = read_place_bets(read_json(body))
-        callback = Callback(new_request_id(now), "/bets", asked, brands, "", b"{}", now, clock.monotonic())
+        place_bets = read_place_bets(read_json(body))
+        callback = Callback(new_request_id(now), "/bets", place_bets, brands, "", b"{}", now, clock.monotonic())
         with engine.begin() as connection:
             process_batch(connection, [callback], now=now)
     engine.dispose()

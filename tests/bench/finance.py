@@ -1,4 +1,4 @@
-"""Finance at scale: what a day's end costs on a full ledger, as processes of their own, with their peak memory."""
+"""Time and peak memory of the end-of-day finance commands on a full ledger, each in its own process."""
 
 import csv
 import os
@@ -21,33 +21,33 @@ _COMMAND = str(Path(sys.executable).with_name("wallet-hooks"))
 
 
 class Cost(NamedTuple):
-    """Seconds from start to exit, and the process's peak of memory in megabytes."""
+    """Seconds from start to exit, and peak memory of the process in mebibytes."""
 
     seconds: float
     megabytes: float
 
 
 def show(url: str) -> None:
-    """Exports, verify and a reconciliation on a database full of wagers."""
+    """Measure exports, verify and a reconciliation on a database full of wagers."""
     engine = open_engine(Settings(database_url=url))
     with reading(engine) as session, tempfile.TemporaryDirectory() as directory:
         entries = session.scalar(text("SELECT count(*) FROM ledger_entry")) or 0
-        nothing = _run(url, "export", "journal", "--to", "2000-01-01", "-o", f"{directory}/nothing")
+        empty = _run(url, "export", "journal", "--to", "2000-01-01", "-o", f"{directory}/empty")
         for format_ in ("csv", "parquet"):
             cost = _run(url, "export", "journal", "--format", format_, "-o", f"{directory}/journal")
-            rate = entries / (cost.seconds - nothing.seconds)
-            _print(f"export of {entries:,} entries as {format_}", cost, f"{rate:>9,.0f} entries/s   (aim 200,000)")
-        _print(f"verify of {entries:,} entries", _run(url, "verify"), "(aim 60 s for a million)")
+            rate = entries / (cost.seconds - empty.seconds)
+            _print(f"export of {entries:,} entries as {format_}", cost, f"{rate:>9,.0f} entries/s   (target: 200,000)")
+        _print(f"verify of {entries:,} entries", _run(url, "verify"), "(target: 60 s for a million)")
         report = Path(directory) / "report.csv"
         count, first, last = _write_report(session, report)
         cost = _run(url, "reconcile", "--provider", "betflex", "--from", first, "--to", last, str(report))
-        _print(f"reconciliation of {count:,} lines", cost, "(aim 60 s for a million)")
+        _print(f"reconciliation of {count:,} lines", cost, "(target: 60 s for a million)")
     engine.dispose()
 
 
 @contextmanager
 def exporting(url: str) -> Iterator[None]:
-    """Exports of the journal, one after the other, until the block ends."""
+    """Export the journal repeatedly until the block ends."""
     with tempfile.TemporaryDirectory() as directory:
         script = f"while :; do {_COMMAND} export journal -o {directory}/journal; done"
         process = subprocess.Popen(
@@ -61,7 +61,7 @@ def exporting(url: str) -> Iterator[None]:
 
 
 def _write_report(session: Session, path: Path) -> tuple[int, str, str]:
-    """What a provider would report of our wagers: how many lines, and the first and last day (UTC)."""
+    """Write a provider's report of all wagers. Return the number of lines, and the first and last day (UTC)."""
     query = text("SELECT client, uid, currency, stake, placed_at FROM wager WHERE cost IS NOT NULL")
     days = set()
     count = 0

@@ -1,4 +1,4 @@
-"""Load: wrk where it is installed, else a lean generator of our own; the latter also for prepared bodies."""
+"""Load generation: wrk if it is installed, else a simple generator, which also sends prepared bodies."""
 
 import json
 import selectors
@@ -19,7 +19,7 @@ CONNECTIONS = 32
 
 
 class Measured(NamedTuple):
-    """Requests a second, latencies in milliseconds, and how many answers were not 200."""
+    """Requests per second, latencies in milliseconds, and the number of answers other than 200."""
 
     per_second: float
     p50: float
@@ -28,7 +28,7 @@ class Measured(NamedTuple):
 
 
 def single_bets(url: str, *, first: int, seconds: int, connections: int = CONNECTIONS) -> Measured:
-    """Single-bet requests for some seconds, each bet new from `first` upwards."""
+    """Send requests of one bet each for some seconds, with new bet ids from `first` upwards."""
     if shutil.which("wrk"):
         return _wrk(url, first, seconds, connections)
     bodies = (json.dumps({"bets": [_bet(number)]}).encode() for number in iter(range(first, first + 10**9)))
@@ -36,12 +36,12 @@ def single_bets(url: str, *, first: int, seconds: int, connections: int = CONNEC
 
 
 def placed(numbers: Sequence[int]) -> bytes:
-    """A request that places these bets."""
+    """Return the body of a request that places these bets."""
     return json.dumps({"bets": [_bet(number) for number in numbers]}).encode()
 
 
 def settled(numbers: Sequence[int]) -> bytes:
-    """A request that settles these bets, every other one won."""
+    """Return the body of a request that settles these bets; odd numbers win."""
     pool = result()["pool"]
     bets = [result(number, "2.00" if number % 2 else "0", user=str(_customer(number)))["bets"][0] for number in numbers]
     return json.dumps({"pools": [{"pool": pool, "bets": bets}]}).encode()
@@ -50,7 +50,7 @@ def settled(numbers: Sequence[int]) -> bytes:
 def send(
     url: str, path: str, bodies: Iterable[bytes], *, seconds: float = 600, connections: int = CONNECTIONS
 ) -> Measured:
-    """Send bodies until they or the seconds run out, each connection with one request under way."""
+    """Send bodies until they or the seconds run out, with one request in flight per connection."""
     feed = iter(bodies)
     taken: list[float] = []
     bad = 0
@@ -73,7 +73,7 @@ def send(
 
 
 class _Exchange:
-    """One connection, one request at a time."""
+    """A connection with one request at a time."""
 
     def __init__(self, url: str, path: str, selector: selectors.BaseSelector) -> None:
         parts = urlsplit(url)
@@ -90,7 +90,7 @@ class _Exchange:
         self._socket.sendall(self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     def receive(self) -> int | None:
-        """The status, once the whole answer is there."""
+        """Return the status once the answer is complete, else None."""
         self._received += self._socket.recv(65536)
         head, found, body = self._received.partition(b"\r\n\r\n")
         if not found:
@@ -107,7 +107,7 @@ class _Exchange:
 
 
 def chunks(first: int, count: int, size: int) -> Iterator[range]:
-    """`count` runs of `size` numbers each."""
+    """Yield `count` consecutive ranges of `size` numbers each."""
     return (range(first + n * size, first + (n + 1) * size) for n in range(count))
 
 

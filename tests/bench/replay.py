@@ -1,4 +1,4 @@
-"""Replay at scale: what a service received is recorded, redacted, and played again in process."""
+"""Replay at scale: record stored callbacks, redact them, and run them in process."""
 
 import subprocess
 import sys
@@ -13,16 +13,16 @@ _COMMAND = str(Path(sys.executable).with_name("wallet-hooks"))
 
 
 def show(url: str, served: Measured, callbacks: int) -> None:
-    """Of the first callbacks that the database has stored."""
+    """Measure a replay of the first stored callbacks."""
     with tempfile.TemporaryDirectory() as directory:
-        whole, part = Path(directory) / "whole.jsonl", Path(directory) / "part.jsonl"
+        full, part = Path(directory) / "full.jsonl", Path(directory) / "part.jsonl"
         redacted = Path(directory) / "redacted.jsonl"
-        _timed(url, "record", "-o", str(whole))
-        with whole.open() as lines, part.open("w") as kept:
-            kept.writelines(line for _, line in zip(range(callbacks), lines, strict=False))
+        _timed(url, "record", "-o", str(full))
+        with full.open() as lines, part.open("w") as first:
+            first.writelines(line for _, line in zip(range(callbacks), lines, strict=False))
         _timed(url, "redact", str(part), "-o", str(redacted))
         seconds = _timed(url, "run", str(redacted))
-    print(f"{f'replay of {callbacks:,} captured callbacks':<44} {seconds:>9.1f} s   (aim 30 s for 10,000)")
+    print(f"{f'replay of {callbacks:,} captured callbacks':<44} {seconds:>9.1f} s   (target: 30 s for 10,000)")
     print(f"{'  against single bets served':<44} {callbacks / seconds / served.per_second:>9.2f}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Bookmaker accounts: who may use which, and what a bookmaker says is on them."""
+"""Bookmaker accounts: who may use which, and fetching balances from a bookmaker."""
 
 import threading
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ VIEWER = {"roles": {"account_viewer": True}}
 
 @pytest.fixture
 def bookmaker() -> Iterator[Simulator]:
-    """A real bookmaker over HTTP, on a port of its own."""
+    """A simulated bookmaker over HTTP, on a free port."""
     balances = {"desk one/ü": ("EUR", "123.45"), "desk2": ("EUR", "-0.50"), "yen": ("JPY", "5000")}
     with Simulator(0, balances) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -38,7 +38,7 @@ def bookmaker() -> Iterator[Simulator]:
 
 @pytest.fixture
 def accounts(desk: Desk, bookmaker: Simulator) -> list[int]:
-    """Two accounts of group desk, one of another group."""
+    """The ids of two accounts of group desk and one of another group."""
     url = f"http://127.0.0.1:{bookmaker.server_port}/"
     with writing(desk.world.engine) as session:
         service.set_bookie(session, code="simbook", adapter="http-json", url=url, secret=None)
@@ -61,7 +61,7 @@ def accounts(desk: Desk, bookmaker: Simulator) -> list[int]:
         ]
 
 
-def rules(desk: Desk, document: Any) -> None:
+def set_rules(desk: Desk, document: Any) -> None:
     with writing(desk.world.engine) as session:
         service.set_tag_rules(session, customer_by_username(session, "ann"), document)
 
@@ -70,7 +70,7 @@ def kick(desk: Desk, who: str, account_id: int) -> Reply:
     return desk.call(who, "POST", KICK, {"account_id": account_id})
 
 
-def test_an_account_as_it_is_listed(desk: Desk, accounts: list[int]) -> None:
+def test_a_listed_account_has_all_fields(desk: Desk, accounts: list[int]) -> None:
     row = desk.ok("boss", "GET", f"/v1/groups/{desk.group}/bookie_accounts/")[0]
     assert row == {
         "id": accounts[0],
@@ -89,22 +89,22 @@ def test_an_account_as_it_is_listed(desk: Desk, accounts: list[int]) -> None:
 
 def test_a_customer_has_the_enabled_accounts_that_its_rules_choose(desk: Desk, accounts: list[int]) -> None:
     assert [row["id"] for row in desk.ok("ann", "GET", ACCOUNTS)] == accounts[:2]
-    rules(desk, [{"any": ["europe"], "action": "exclude"}, {"action": "include"}])
+    set_rules(desk, [{"any": ["europe"], "action": "exclude"}, {"action": "include"}])
     assert [row["id"] for row in desk.ok("ann", "GET", ACCOUNTS)] == accounts[:1]
     with writing(desk.world.engine) as session:
         session.get_one(BookieAccount, accounts[0]).enabled = False
     assert desk.ok("ann", "GET", ACCOUNTS) == []
 
 
-def test_usernames_are_for_those_who_may_view_accounts(desk: Desk, accounts: list[int]) -> None:
+def test_only_account_viewers_and_managers_see_usernames(desk: Desk, accounts: list[int]) -> None:
     assert {row["username"] for row in desk.ok("ann", "GET", ACCOUNTS)} == {None}
     assert {row["username"] for row in desk.ok("boss", "GET", ACCOUNTS)} == {"desk one/ü", "desk2"}
     desk.ok("boss", "PATCH", "/v1/customers/ann/", VIEWER)
     assert {row["username"] for row in desk.ok("ann", "GET", ACCOUNTS)} == {"desk one/ü", "desk2"}
 
 
-def test_a_preview_tells_which_rule_decided_and_changes_nothing(desk: Desk, accounts: list[int]) -> None:
-    asked = {
+def test_a_preview_names_the_deciding_rule_and_changes_nothing(desk: Desk, accounts: list[int]) -> None:
+    body = {
         "tag_rules": [
             {"all": ["europe", "prod"], "none": ["slow"], "action": "exclude"},
             {"any": ["europe"], "action": "include"},
@@ -112,7 +112,7 @@ def test_a_preview_tells_which_rule_decided_and_changes_nothing(desk: Desk, acco
         "env_tags": ["prod"],
     }
     for env_tags, decided in ((["prod"], [(False, None), (False, 0)]), ([], [(False, None), (True, 1)])):
-        rows = desk.ok("boss", "POST", PREVIEW, asked | {"env_tags": env_tags})
+        rows = desk.ok("boss", "POST", PREVIEW, body | {"env_tags": env_tags})
         assert [(row["included"], row["rule"]) for row in rows] == decided
     assert len(desk.ok("ann", "GET", ACCOUNTS)) == 2
 
@@ -134,13 +134,13 @@ def test_a_preview_tells_which_rule_decided_and_changes_nothing(desk: Desk, acco
     ],
     ids=str,
 )
-def test_rules_that_are_none_are_told(desk: Desk, tag_rules: Any) -> None:
+def test_invalid_tag_rules_are_refused(desk: Desk, tag_rules: Any) -> None:
     reply = desk.call("boss", "POST", PREVIEW, {"tag_rules": tag_rules})
     assert (reply.status, reply.body["code"]) == (400, "validation_error")
     assert desk.call("boss", "POST", PREVIEW, {}).body["data"] == {"tag_rules": ["Missing data for required field."]}
 
 
-def test_a_balance_is_asked_over_http_stored_and_returned(desk: Desk, accounts: list[int]) -> None:
+def test_a_balance_is_fetched_over_http_stored_and_returned(desk: Desk, accounts: list[int]) -> None:
     with freeze_time("2026-05-01T12:00:00Z"):
         data = desk.ok("boss", "POST", KICK, {"account_id": accounts[0]})
     assert data == {"balance": ["EUR", Decimal("123.45")], "timestamp": "2026-05-01T12:00:00+00:00"}
@@ -153,8 +153,8 @@ def test_who_may_kick_a_balance(desk: Desk, accounts: list[int]) -> None:
     assert kick(desk, "ann", accounts[0]).status == 403
     desk.ok("boss", "PATCH", "/v1/customers/ann/", VIEWER)
     assert kick(desk, "ann", accounts[0]).status == 200
-    rules(desk, [{"any": ["europe"], "action": "include"}])
-    assert kick(desk, "ann", accounts[0]).status == 404, "it may no longer use this one"
+    set_rules(desk, [{"any": ["europe"], "action": "include"}])
+    assert kick(desk, "ann", accounts[0]).status == 404, "no longer among the accounts that it may use"
     assert kick(desk, "boss", accounts[2]).status == 404
     assert kick(desk, "rival", accounts[2]).status == 200
     assert kick(desk, "boss", 999).status == 404
@@ -165,7 +165,7 @@ def test_who_may_kick_a_balance(desk: Desk, accounts: list[int]) -> None:
     [("EUR", "a lot"), ("EUR", "1.234"), ("EUR", "1e999"), ("USD", "1.00"), ("EUR", ""), None],
     ids=str,
 )
-def test_a_bookmaker_that_answers_no_balance_keeps_the_last_one(
+def test_an_invalid_answer_of_a_bookmaker_leaves_the_last_balance(
     desk: Desk, accounts: list[int], bookmaker: Simulator, answer: tuple[str, str] | None
 ) -> None:
     desk.ok("boss", "POST", KICK, {"account_id": accounts[0]})
@@ -179,7 +179,7 @@ def test_a_bookmaker_that_answers_no_balance_keeps_the_last_one(
         assert session.get_one(BookieAccount, accounts[0]).balance == 12345
 
 
-def test_a_bookmaker_that_is_away_is_told_without_its_secret(
+def test_errors_of_a_bookmaker_are_reported_without_its_secret(
     desk: Desk, accounts: list[int], bookmaker: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bookmaker.secret = "s3cret"
@@ -189,8 +189,8 @@ def test_a_bookmaker_that_is_away_is_told_without_its_secret(
         service.set_bookie(session, code="simbook", adapter="http-json", url=url, secret="env:SIMBOOK_SECRET")
     for secret in ("", "s3cret\nX-Injected: 1", "ünsäglich"):
         monkeypatch.setenv("SIMBOOK_SECRET", secret)
-        told = {"message": "simbook: its secret is not there, or is no token"}
-        assert kick(desk, "boss", accounts[0]).body["data"] == told
+        data = {"message": "simbook: its secret is missing, or is not printable ASCII"}
+        assert kick(desk, "boss", accounts[0]).body["data"] == data
     monkeypatch.setenv("SIMBOOK_SECRET", "s3cret\n")
     assert kick(desk, "boss", accounts[0]).status == 200
     with writing(desk.world.engine) as session:
@@ -199,18 +199,18 @@ def test_a_bookmaker_that_is_away_is_told_without_its_secret(
     assert (reply.status, reply.body["data"]) == (502, {"message": "simbook did not answer (NewConnectionError)"})
 
 
-def test_a_bookmaker_that_trickles_is_given_up(
+def test_a_slow_answer_of_a_bookmaker_times_out(
     desk: Desk, accounts: list[int], bookmaker: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallet_hooks.bookies.adapters._PATIENCE", 0.05)
+    monkeypatch.setattr("wallet_hooks.bookies.adapters._ANSWER_TIMEOUT", 0.05)
     bookmaker.pause = 0.02
     reply = kick(desk, "boss", accounts[0])
     assert (reply.status, reply.body["data"]) == (502, {"message": "simbook did not answer (TimeoutError)"})
 
 
-def test_an_answer_that_comes_late_does_not_replace_a_newer_one(desk: Desk, accounts: list[int]) -> None:
+def test_a_late_answer_does_not_replace_a_newer_balance(desk: Desk, accounts: list[int]) -> None:
     newer = datetime(2026, 5, 1, tzinfo=UTC)
     with writing(desk.world.engine) as session:
-        service.store_balance(session, accounts[0], 200, asked_at=newer)
-        kept = service.store_balance(session, accounts[0], 100, asked_at=newer - timedelta(seconds=1))
-        assert (kept.balance, kept.balance_at) == (200, newer)
+        service.store_balance(session, accounts[0], 200, queried_at=newer)
+        stored = service.store_balance(session, accounts[0], 100, queried_at=newer - timedelta(seconds=1))
+        assert (stored.balance, stored.balance_at) == (200, newer)

@@ -191,7 +191,7 @@ def test_balances_at_bookmakers_in_it_are_shown(desk: Desk) -> None:
         set_bookie(session, code="book", adapter="http-json", url="http://127.0.0.1:1", secret=None)
         group = session.get_one(Group, desk.group)
         account = add_account(session, group=group, bookie="book", username="u", currency="BTC")
-        store_balance(session, account.id, 5, asked_at=clock.now())
+        store_balance(session, account.id, 5, queried_at=clock.now())
     unlist_bitcoin(world)
     ran = Shell(world.settings.database_url).run("bookie", "list", "--json")
     assert json.loads(ran.stdout)[0]["balance"] == "0.00000005"

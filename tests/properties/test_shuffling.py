@@ -1,4 +1,4 @@
-"""A shuffle mixes customers, and never turns round what one of them, or those it shares calls with, did."""
+"""A shuffle interleaves customers, and keeps the order of calls that share a customer."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from tests.world import bet
 from wallet_hooks.replay.fixture import Case
-from wallet_hooks.replay.running import interleaved, strands
+from wallet_hooks.replay.running import independent_groups, interleave_groups
 
 CALLS = st.lists(st.lists(st.integers(0, 6), max_size=3), max_size=25)
 
 
 def cases_of(calls: list[list[int]]) -> list[Case]:
-    """A call a line, each about bets of some customers; a call without any is about nobody."""
+    """Return one case per call; each call has a bet of each of its customers, or no bets."""
     return [
         Case(
             Path("x.jsonl"), line, {"request": {"body": {"bets": [bet(f"{line}-{user}", user=user) for user in users]}}}
@@ -25,7 +25,7 @@ def cases_of(calls: list[list[int]]) -> list[Case]:
 @given(CALLS, st.integers())
 def test_a_shuffle_keeps_the_order_of_each_customer(calls: list[list[int]], seed: int) -> None:
     cases = cases_of(calls)
-    shuffled = interleaved(cases, seed)
+    shuffled = interleave_groups(cases, seed)
     assert sorted(case.line for case in shuffled) == [case.line for case in cases]
     for user in range(7):
         of_user = [case.line for case in shuffled if user in calls[case.line]]
@@ -33,8 +33,8 @@ def test_a_shuffle_keeps_the_order_of_each_customer(calls: list[list[int]], seed
 
 
 @given(CALLS)
-def test_strands_share_no_customer(calls: list[list[int]]) -> None:
-    groups = [[case.line for case in group] for group in strands(cases_of(calls))]
+def test_independent_groups_share_no_customer(calls: list[list[int]]) -> None:
+    groups = [[case.line for case in group] for group in independent_groups(cases_of(calls))]
     assert sorted(line for group in groups for line in group) == list(range(len(calls)))
     users = [{user for line in group for user in calls[line]} for group in groups]
     assert all(not (one & other) for n, one in enumerate(users) for other in users[:n])

@@ -1,4 +1,4 @@
-"""What the tests of replay begin with."""
+"""Fixtures shared by the replay tests."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from wallet_hooks.replay import stage
+from wallet_hooks.replay import case_database
 
 
 @pytest.fixture(autouse=True)
-def schema_at_hand(
+def migrated_template(
     request: pytest.FixtureRequest, templates: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """Throw-away databases begin as copies of the tests' own; `real_schema` has them made as users have."""
+    """Copy the tests' migrated database instead of running migrations; the marker `real_schema` runs them."""
     if "real_schema" in request.keywords:
         yield
         return
     url, _ = templates.copy("sqlite", "migrated", tmp_path_factory.mktemp("schema") / "template.db")
-    made = Path(url.removeprefix("sqlite:///"))
+    migrated = Path(url.removeprefix("sqlite:///"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "_migrate", lambda template: shutil.copyfile(made, template))
+        patch.setattr(case_database, "_migrate", lambda template: shutil.copyfile(migrated, template))
         yield

@@ -1,4 +1,4 @@
-"""A capture of a brand with country rules, and of customers with commission rates, plays as it was answered."""
+"""Replaying a capture with country rules and commission rates gives the recorded answers."""
 
 import json
 from contextlib import nullcontext
@@ -14,9 +14,9 @@ from tests.test_commands import Shell
 from tests.world import World, bet, result
 from wallet_hooks.database import writing
 from wallet_hooks.identity.service import set_countries
+from wallet_hooks.replay.case_database import temporary_database_factory
 from wallet_hooks.replay.fixture import read_cases, read_sequences
-from wallet_hooks.replay.running import RunOptions, play_all
-from wallet_hooks.replay.stage import throw_away_stages
+from wallet_hooks.replay.running import RunOptions, run_sequences
 
 SHELL = Shell("sqlite:///unused.db")
 PLACES = {"203.0.113.9": "GB", "198.51.100.7": "US", "2001:db8::1": "US", "192.0.2.1": None, "nowhere": None}
@@ -36,7 +36,7 @@ def geoip(tmp_path: Path) -> str:
 
 @pytest.fixture
 def capture(world: World, geoip: str, tmp_path: Path) -> Path:
-    """Bets from all places, before and after a second commission rate was in force, and their settlements."""
+    """A capture of bets from all places, and their settlements, before and after a second commission rate applies."""
     world.configure(geoip_file=geoip)
     world.customer("8", currency="EUR", credit_limit="50.00", roles=("customer", "bet_placer", "group_spy"))
     shell = Shell(world.settings.database_url)
@@ -48,9 +48,9 @@ def capture(world: World, geoip: str, tmp_path: Path) -> Path:
     with freeze_time("2031-03-28T23:59:50Z", tick=True) as moment:
         for night in range(2):
             for number, (address, country) in enumerate(PLACES.items()):
-                asked = bet(10 * night + number, user=7 + number % 2)
-                asked["user"]["ip"] = address
-                assert world.place(asked).status == ANSWERS[country], address
+                placed = bet(10 * night + number, user=7 + number % 2)
+                placed["user"]["ip"] = address
+                assert world.place(placed).status == ANSWERS[country], address
             for number in range(len(PLACES)):
                 world.settle(result(10 * night + number, "30.00", user=str(7 + number % 2)))
             moment.move_to("2031-03-29T00:00:10Z")
@@ -61,7 +61,7 @@ def capture(world: World, geoip: str, tmp_path: Path) -> Path:
     return path
 
 
-def test_it_is_recorded_redacted_linted_and_run(world: World, capture: Path, tmp_path: Path) -> None:
+def test_a_capture_with_brand_rules_can_be_redacted_linted_and_run(world: World, capture: Path, tmp_path: Path) -> None:
     shell = Shell(world.settings.database_url)
     redacted = tmp_path / "redacted.jsonl"
     shell.ok("replay", "redact", str(capture), "-o", str(redacted))
@@ -73,7 +73,7 @@ def test_it_is_recorded_redacted_linted_and_run(world: World, capture: Path, tmp
         assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "20 cases: 20 passed, 0 failed")
 
 
-def test_what_is_recorded_is_what_the_brand_has(capture: Path) -> None:
+def test_a_capture_has_country_rules_commission_rates_and_countries(capture: Path) -> None:
     cases = list(read_cases(capture))
     (brand,) = {json.dumps(one): one for case in cases for one in case.given.get("brands", ())}.values()
     assert (brand["allow_countries"], brand["deny_countries"]) == (["GB", "IE"], ["US"])
@@ -89,15 +89,17 @@ def test_what_is_recorded_is_what_the_brand_has(capture: Path) -> None:
     assert given == [{"address": one, "country": code} for one, code in PLACES.items() if one != "nowhere"]
 
 
-def test_it_comes_to_the_same_balances(world: World, capture: Path) -> None:
-    with throw_away_stages() as stages, stages() as stage:
-        results = list(play_all(read_sequences([capture]), lambda: nullcontext(stage), RunOptions()))
-        assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
+def test_a_replay_gives_the_same_balances(world: World, capture: Path) -> None:
+    with temporary_database_factory() as new_database, new_database() as database:
+        results = list(run_sequences(read_sequences([capture]), lambda: nullcontext(database), RunOptions()))
+        assert [
+            (case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed
+        ] == []
         keys = ["acme/7:EUR", "acme/8:EUR"]
-        assert stage.balances(keys) == dict(zip(keys, [world.balance("7"), world.balance("8")], strict=True))
+        assert database.balances(keys) == dict(zip(keys, [world.balance("7"), world.balance("8")], strict=True))
 
 
-def test_a_case_gives_dated_rates_and_countries(tmp_path: Path) -> None:
+def test_preconditions_may_have_dated_commission_rates_and_countries(tmp_path: Path) -> None:
     case = {
         **CASE,
         "given": {

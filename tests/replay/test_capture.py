@@ -1,4 +1,4 @@
-"""What was received under load is recorded, redacted and played again: the same answers, the same ledger."""
+"""A capture recorded under load, redacted or not, replays to the same answers and the same ledger."""
 
 import json
 import random
@@ -11,29 +11,29 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.replay.stages import stages_on
+from tests.replay.case_databases import database_factory_on
 from tests.service import post, served
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
 from wallet_hooks.database import reading
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
+from wallet_hooks.replay.case_database import temporary_database_factory
 from wallet_hooks.replay.fixture import Sequence, read_cases, read_sequences
-from wallet_hooks.replay.running import RunOptions, play_all, strands
-from wallet_hooks.replay.stage import throw_away_stages
+from wallet_hooks.replay.running import RunOptions, independent_groups, run_sequences
 
 CUSTOMERS = 8
 CALLS = 240
 
 
 def traffic(seed: int) -> list[tuple[str, Any]]:
-    """Bets that funds do not always cover, repeated, settled, settled again, cancelled, and now and then nonsense."""
-    dice = random.Random(seed)
+    """Return random bets (some without funds), repetitions, settlements, resettlements, cancels and invalid bets."""
+    rng = random.Random(seed)
     calls: list[tuple[str, Any]] = []
     for _ in range(CALLS):
-        uid = dice.randrange(CALLS // 4)
+        uid = rng.randrange(CALLS // 4)
         user = 100 + uid % CUSTOMERS
-        match dice.randrange(10):
+        match rng.randrange(10):
             case 0 | 1 | 2 | 3:
                 calls.append(("/bets", {"bets": [bet(uid, f"{10 + uid % 7}.00", user=user)]}))
             case 4 | 5:
@@ -54,7 +54,7 @@ def traffic(seed: int) -> list[tuple[str, Any]]:
 def capture(
     request: pytest.FixtureRequest, templates: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[World, Path]]:
-    """A database that served two workers' traffic from eight threads, and what was recorded of it."""
+    """A database that two workers wrote to under traffic of eight threads, and the capture of it."""
     tmp_path = tmp_path_factory.mktemp("capture")
     url, drop = templates.copy(request.param, "migrated", tmp_path / "served.db")
     world = World(url)
@@ -65,15 +65,15 @@ def capture(
     with served(world.settings.database_url, tmp_path, workers=2) as (url, _), ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda call: post(url, *call), traffic(7)))
     path = tmp_path / "capture.jsonl.gz"
-    told = Shell(world.settings.database_url).run("replay", "record", "-o", str(path)).stderr
-    assert told.startswith(f"{world.count('delivery')} callbacks recorded")
+    message = Shell(world.settings.database_url).run("replay", "record", "-o", str(path)).stderr
+    assert message.startswith(f"{world.count('delivery')} callbacks recorded")
     yield world, path
     world.close()
     drop()
 
 
 def ledger_of(world: World) -> list[tuple[Any, ...]]:
-    """Every house account's sums and all customers' balances, whoever they are."""
+    """Return the trial balance and all customer balances, without customer ids, which a redacted capture replaces."""
     now = datetime.now(UTC)
     with reading(world.engine) as session:
         asked = ReportRequest(date(2000, 1, 1), date(2199, 1, 1), None, now)
@@ -87,53 +87,59 @@ def test_captured_traffic_replays_to_the_same_ledger(capture: tuple[World, Path]
     world, path = capture
     redacted = tmp_path / "redacted.jsonl"
     Shell(world.settings.database_url).ok("replay", "redact", str(path), "-o", str(redacted))
-    with throw_away_stages() as stages, stages() as stage:
+    with temporary_database_factory() as new_database, new_database() as database:
 
-        def the_stage() -> Any:
-            return stages()
+        def same_database() -> Any:
+            return new_database()
 
-        results = list(play_all(read_sequences([redacted]), the_stage, RunOptions()))
-        assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
+        results = list(run_sequences(read_sequences([redacted]), same_database, RunOptions()))
+        assert [
+            (case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed
+        ] == []
         assert len(results) == world.count("delivery")
-        again = World(stage.settings.database_url)
+        again = World(database.settings.database_url)
         assert ledger_of(again) == ledger_of(world)
         again.close()
-    statuses = {played.case.expect["status"] for played in results}
+    statuses = {case_result.case.expect["status"] for case_result in results}
     assert {200, 400, 402, 404, 409} <= statuses
 
 
-def test_the_order_of_customers_does_not_matter_and_that_of_a_customer_does(capture: tuple[World, Path]) -> None:
+def test_customers_may_be_interleaved_but_the_order_within_a_customer_matters(capture: tuple[World, Path]) -> None:
     _, path = capture
     cases = list(read_cases(path))
-    groups = strands(cases)
+    groups = independent_groups(cases)
     assert sum(map(len, groups)) == len(cases)
     assert len(groups) >= CUSTOMERS // 2
-    with throw_away_stages() as stages:
-        shuffled = list(play_all(read_sequences([path]), stages, RunOptions(shuffle=3, second_pass=False)))
-        assert all(played.passed for played in shuffled)
-        assert [played.case.line for played in shuffled] != [case.line for case in cases]
-        backwards = [Sequence(path, [case._replace(document={**case.document}) for case in reversed(cases)])]
-        assert not all(played.passed for played in play_all(backwards, stages, RunOptions(second_pass=False)))
+    with temporary_database_factory() as new_database:
+        shuffled = list(run_sequences(read_sequences([path]), new_database, RunOptions(shuffle=3, second_pass=False)))
+        assert all(case_result.passed for case_result in shuffled)
+        assert [case_result.case.line for case_result in shuffled] != [case.line for case in cases]
+        reversed_ = [Sequence(path, [case._replace(document={**case.document}) for case in reversed(cases)])]
+        assert not all(
+            case_result.passed for case_result in run_sequences(reversed_, new_database, RunOptions(second_pass=False))
+        )
 
 
-def test_customers_at_once_come_to_the_same(capture: tuple[World, Path]) -> None:
+def test_customers_may_run_in_parallel(capture: tuple[World, Path]) -> None:
     _, path = capture
     options = RunOptions(recorded_clock=False, parallel=4)
-    with throw_away_stages() as stages:
-        results = list(play_all(read_sequences([path]), stages, options))
-    assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
+    with temporary_database_factory() as new_database:
+        results = list(run_sequences(read_sequences([path]), new_database, options))
+    assert [(case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed] == []
 
 
-def test_a_capture_of_either_plays_on_postgresql(capture: tuple[World, Path], templates: Any, tmp_path: Path) -> None:
+def test_a_capture_of_either_engine_runs_on_postgresql(
+    capture: tuple[World, Path], templates: Any, tmp_path: Path
+) -> None:
     _, path = capture
     url, drop = templates.copy("postgresql", "migrated", tmp_path / "other.db")
-    with stages_on(url) as stages:
-        results = list(play_all(read_sequences([path]), stages, RunOptions()))
+    with database_factory_on(url) as new_database:
+        results = list(run_sequences(read_sequences([path]), new_database, RunOptions()))
     drop()
-    assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
+    assert [(case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed] == []
 
 
-def test_what_is_recorded_can_be_chosen(world: World, tmp_path: Path) -> None:
+def test_record_filters_by_bet_status_and_time(world: World, tmp_path: Path) -> None:
     world.place(bet(1))
     world.place(bet(2, "500.00"))
     world.settle(result(1))
@@ -155,19 +161,19 @@ def test_what_is_recorded_can_be_chosen(world: World, tmp_path: Path) -> None:
     assert shell.run("replay", "record", "-o", str(tmp_path / "none.txt")).returncode == 2
 
 
-def test_what_is_about_bets_of_before_is_left_out_and_counted(world: World, tmp_path: Path) -> None:
+def test_callbacks_about_bets_placed_before_the_capture_are_left_out_and_counted(world: World, tmp_path: Path) -> None:
     world.place(bet(1))
     moment = datetime.now(UTC).isoformat()
     world.place(bet(2))
     world.settle(result(1))
     path = tmp_path / "capture.jsonl"
     ran = Shell(world.settings.database_url).run("replay", "record", "--from", moment, "-o", str(path))
-    assert ran.stderr.strip().endswith("1 left out, forbidden or about bets taken before")
+    assert ran.stderr.strip().endswith("1 left out (answered 403, or about bets placed before the capture)")
     (case,) = read_cases(path)
     assert case.given["customers"][0]["balance"] == "90.00"
 
 
-def test_bodies_that_json_would_change_are_kept_to_the_byte(world: World, tmp_path: Path) -> None:
+def test_bodies_that_json_would_change_are_recorded_as_bytes(world: World, tmp_path: Path) -> None:
     bodies = [
         json.dumps({"bets": [bet(1)]}).replace('"10.00"', "10.00").encode(),
         b"not json",
@@ -183,6 +189,6 @@ def test_bodies_that_json_would_change_are_kept_to_the_byte(world: World, tmp_pa
     path = tmp_path / "capture.jsonl"
     Shell(world.settings.database_url).ok("replay", "record", "-o", str(path))
     assert [case.document["request"].get("body") for case in read_cases(path)] == [None] * len(bodies)
-    with throw_away_stages() as stages:
-        results = list(play_all(read_sequences([path]), stages, RunOptions()))
-    assert [(played.case.where, played.mismatches) for played in results if not played.passed] == []
+    with temporary_database_factory() as new_database:
+        results = list(run_sequences(read_sequences([path]), new_database, RunOptions()))
+    assert [(case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed] == []

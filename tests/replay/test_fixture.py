@@ -1,4 +1,4 @@
-"""What is no fixture is named with file and line; what is one says what is sent."""
+"""Reading and writing fixtures: errors name file and line, and requests are sent as written."""
 
 import base64
 import gzip
@@ -11,7 +11,15 @@ from jsonschema import Draft202012Validator
 
 from tests.test_commands import Shell
 from tests.world import bet
-from wallet_hooks.replay.fixture import FixtureError, bets_of, body_of, read_cases, read_sequences, schema, write_cases
+from wallet_hooks.replay.fixture import (
+    FixtureError,
+    encode_body,
+    find_bets,
+    read_cases,
+    read_sequences,
+    schema,
+    write_cases,
+)
 
 CASE: dict[str, Any] = {
     "v": 1,
@@ -26,7 +34,7 @@ CASE: dict[str, Any] = {
 
 
 def changed(*path: Any, to: Any) -> dict[str, Any]:
-    """The case with one thing in it changed; `...` takes it away."""
+    """Return a copy of CASE with the value at a path replaced, or removed for `...`."""
     document: dict[str, Any] = json.loads(json.dumps(CASE))
     inner = document
     for step in path[:-1]:
@@ -38,13 +46,13 @@ def changed(*path: Any, to: Any) -> dict[str, Any]:
     return document
 
 
-def test_the_schema_is_one_and_takes_the_designs_example() -> None:
+def test_the_schema_is_valid_and_accepts_the_example() -> None:
     Draft202012Validator.check_schema(schema())
     Draft202012Validator(schema()).validate(CASE)
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         (changed("v", to=2), "unknown version 2"),
         (changed("v", to="1"), "unknown version '1'"),
@@ -67,7 +75,7 @@ def test_the_schema_is_one_and_takes_the_designs_example() -> None:
         (changed("request", "headers", to={"X\nY": "z"}), "does not match"),
         (changed("request", "headers", to={"X": "a\nb"}), "does not match"),
         (changed("request", "body", to="\ud800"), "surrogates not allowed"),
-        (changed("request", "status", to=200), "request.status: is said elsewhere"),
+        (changed("request", "status", to=200), "request.status: not allowed here; use the case's expect.status"),
         (changed("name", to="../x"), "name: '../x' does not match"),
         (changed("request", "body_b64", to="?"), "Only base64 data is allowed"),
         ([], "[] is not of type 'object'"),
@@ -75,13 +83,13 @@ def test_the_schema_is_one_and_takes_the_designs_example() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_bad_fixture_is_named_with_file_and_line(tmp_path: Path, document: Any, said: str) -> None:
+def test_an_invalid_fixture_is_reported_with_file_and_line(tmp_path: Path, document: Any, message: str) -> None:
     path = tmp_path / "case.json"
     path.write_text(json.dumps(document, indent=2))
     with pytest.raises(FixtureError) as error:
         list(read_cases(path))
     assert str(error.value).startswith(f"{path}:")
-    assert said in str(error.value)
+    assert message in str(error.value)
     capture = tmp_path / "capture.jsonl"
     capture.write_text(f"{json.dumps(CASE)}\n\n{json.dumps(document)}\n")
     with pytest.raises(FixtureError) as error:
@@ -90,7 +98,7 @@ def test_a_bad_fixture_is_named_with_file_and_line(tmp_path: Path, document: Any
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,", '{"v": 1, "v": 1}', '{"v": 1, "v": NaN}', "\x00", "[" * 100_000])
-def test_what_is_not_json_is_named_with_its_line(tmp_path: Path, text: str) -> None:
+def test_invalid_json_is_reported_with_file_and_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "case.json"
     path.write_text(text)
     ran = Shell("sqlite:///unused.db").run("replay", "run", str(path))
@@ -98,7 +106,7 @@ def test_what_is_not_json_is_named_with_its_line(tmp_path: Path, text: str) -> N
     assert ran.stderr.startswith(f"wallet-hooks: {path}:1: not JSON")
 
 
-def test_the_line_is_that_of_what_is_wrong(tmp_path: Path) -> None:
+def test_the_reported_line_is_that_of_the_invalid_value(tmp_path: Path) -> None:
     path = tmp_path / "case.json"
     path.write_text(json.dumps(changed("expect", "status", to="200"), indent=2))
     line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if '"status": "200"' in text)
@@ -106,7 +114,7 @@ def test_the_line_is_that_of_what_is_wrong(tmp_path: Path) -> None:
         list(read_cases(path))
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jsonl.gz"
     broken.write_bytes(gzip.compress(json.dumps(CASE).encode())[:-9])
     latin = tmp_path / "latin.json"
@@ -118,7 +126,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
             list(read_cases(path))
 
 
-def test_cases_are_found_in_directories_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_cases_of_directories_are_sorted_by_path(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name, file in (("two", "b/two.json"), ("one", "a.json")):
         write_cases(tmp_path / file, [changed("name", to=name)])
@@ -128,18 +136,18 @@ def test_cases_are_found_in_directories_in_the_order_of_their_names(tmp_path: Pa
     assert found == [["one"], ["two"], ["line-0", "line-1", "line-2"]]
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+def test_written_cases_read_back_unchanged(tmp_path: Path) -> None:
     for name in ("case.json", "case.jsonl", "case.jsonl.gz"):
         document = changed("request", "body", "bets", 0, "bet", "uid", to="赌注 \u202e ' \\ \"")
         assert write_cases(tmp_path / name, [document]) == 1
         assert [case.document for case in read_cases(tmp_path / name)] == [document]
 
 
-def test_bytes_are_sent_as_they_are_and_their_bets_are_known() -> None:
+def test_bytes_are_sent_unchanged_and_their_bets_are_found() -> None:
     body = (
         b'{"bets": [{"user": {"client": "acme", "uid": 7}, "pool": {"game": "g"}, "bet": {"uid": 9, "amount": 1.10}}]}'
     )
     request = {"path": "/bets", "body_b64": base64.b64encode(body).decode()}
-    assert body_of(request) == body
-    assert bets_of(request) == [{"brand": "acme", "game": "g", "bet": "9", "user": "7"}]
-    assert bets_of({"path": "/bets", "body": {"bets": [1, {"user": 1, "bet": 2}, {}], "pools": {}}}) == []
+    assert encode_body(request) == body
+    assert find_bets(request) == [{"brand": "acme", "game": "g", "bet": "9", "user": "7"}]
+    assert find_bets({"path": "/bets", "body": {"bets": [1, {"user": 1, "bet": 2}, {}], "pools": {}}}) == []

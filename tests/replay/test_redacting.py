@@ -1,4 +1,4 @@
-"""Nothing secret or personal survives `redact`, and what belonged together still does."""
+"""`redact` removes secrets and personal data and keeps references; `lint` reports what looks like a secret."""
 
 import base64
 import gzip
@@ -13,23 +13,23 @@ from tests.replay.test_fixture import CASE, changed
 from tests.test_commands import Shell
 from tests.world import bet, result
 from wallet_hooks.replay.fixture import read_cases, write_cases
-from wallet_hooks.replay.linting import suspects
+from wallet_hooks.replay.linting import find_secrets
 
 SECRET = "hunter2"
 SHELL = Shell("sqlite:///unused.db")
 
 
 def planted(value: Any, path: tuple[Any, ...] = ()) -> Iterator[dict[str, Any]]:
-    """Cases with the secret in place of each text, beside each key of each object, and as each text's end."""
+    """Yield cases with the secret in place of each string, at its end, and as a new key in each object."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield from planted(inner, (*path, key))
         if isinstance(inner, str):
-            yield changed_in(WHOLE, (*path, key), SECRET)
-            yield changed_in(WHOLE, (*path, key), f"{inner}{SECRET}")
+            yield changed_in(FULL_CASE, (*path, key), SECRET)
+            yield changed_in(FULL_CASE, (*path, key), f"{inner}{SECRET}")
     if isinstance(value, dict):
-        yield changed_in(WHOLE, (*path, SECRET), SECRET)
-        yield changed_in(WHOLE, (*path, "note"), {"inner": [SECRET]})
+        yield changed_in(FULL_CASE, (*path, SECRET), SECRET)
+        yield changed_in(FULL_CASE, (*path, "note"), {"inner": [SECRET]})
 
 
 def changed_in(document: Any, path: tuple[Any, ...], to: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def changed_in(document: Any, path: tuple[Any, ...], to: Any) -> dict[str, Any]:
     return copied
 
 
-WHOLE: dict[str, Any] = {
+FULL_CASE: dict[str, Any] = {
     **CASE,
     "description": "Ann Smith lost 10 EUR",
     "given": {
@@ -87,7 +87,7 @@ def redacted(tmp_path: Path, documents: list[dict[str, Any]], *options: str) -> 
 
 
 def names_a_brand(document: dict[str, Any]) -> bool:
-    """The names of brands and games are the operator's own, and stay: what is sent has to reach them."""
+    """Whether the secret is in a brand or game name; those are the operator's and stay, to address its providers."""
     brand = document["given"]["brands"][0]
     return SECRET in str(brand["client"]) or SECRET in str(brand["providers"][0].get("game"))
 
@@ -101,9 +101,11 @@ def valid(document: dict[str, Any], tmp_path: Path) -> bool:
         return False
 
 
-def test_a_secret_survives_nowhere(tmp_path: Path) -> None:
-    """Planted in turn in every place where a fixture may have one."""
-    documents = [document for document in planted(WHOLE) if valid(document, tmp_path) and not names_a_brand(document)]
+def test_redact_removes_a_secret_from_every_place(tmp_path: Path) -> None:
+    """The secret is planted in turn in every place of a fixture."""
+    documents = [
+        document for document in planted(FULL_CASE) if valid(document, tmp_path) and not names_a_brand(document)
+    ]
     assert len(documents) > 60
     found = redacted(tmp_path, documents)
     assert len(found) == len(documents)
@@ -112,7 +114,7 @@ def test_a_secret_survives_nowhere(tmp_path: Path) -> None:
         assert trace not in text, trace
 
 
-def test_bytes_that_nobody_understands_are_left_out(tmp_path: Path) -> None:
+def test_cases_with_bodies_that_are_not_json_are_left_out(tmp_path: Path) -> None:
     encoded = base64.b64encode(SECRET.encode()).decode()
     documents = [
         changed("request", to={"path": "/bets", "body_b64": encoded}),
@@ -123,15 +125,17 @@ def test_bytes_that_nobody_understands_are_left_out(tmp_path: Path) -> None:
     assert encoded not in (tmp_path / "redacted.jsonl").read_text()
 
 
-def test_pseudonyms_keep_joins_and_types_and_depend_on_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pseudonyms_keep_references_and_types_and_depend_on_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REDACT_KEY", "one")
-    documents = [WHOLE, changed_in(WHOLE, ("request", "body", "bets", 0, "user", "uid"), 7)]
+    documents = [FULL_CASE, changed_in(FULL_CASE, ("request", "body", "bets", 0, "user", "uid"), 7)]
     first, second = redacted(tmp_path, documents, "--key", "env:REDACT_KEY")
     user = first["request"]["body"]["bets"][0]["user"]["uid"]
     assert first["given"]["countries"] == [
         {"address": first["request"]["body"]["bets"][0]["user"]["ip"], "country": "GB"}
     ]
-    assert first["given"]["customers"][0]["commission_rates"] == WHOLE["given"]["customers"][0]["commission_rates"]
+    assert first["given"]["customers"][0]["commission_rates"] == FULL_CASE["given"]["customers"][0]["commission_rates"]
     assert user == first["given"]["customers"][0]["uid"] == first["given"]["limits"][0]["uid"]
     assert user == first["given"]["requests"][0]["body"]["pools"][0]["bets"][0]["user"]["uid"]
     assert list(first["expect"]["balances"]) == [f"acme/{user}:EUR"]
@@ -147,17 +151,17 @@ def test_pseudonyms_keep_joins_and_types_and_depend_on_the_key(tmp_path: Path, m
     assert ran.returncode == 2
 
 
-def test_a_capture_may_be_redacted_in_its_place(tmp_path: Path) -> None:
+def test_a_capture_may_be_redacted_in_place(tmp_path: Path) -> None:
     path = tmp_path / "capture.jsonl.gz"
-    write_cases(path, [WHOLE])
+    write_cases(path, [FULL_CASE])
     SHELL.ok("replay", "redact", str(path), "-o", str(path))
     assert [case.name for case in read_cases(path)] == ["case-000001"]
     write_cases(path, [changed("request", to={"path": "/bets", "body_b64": "AAAA"})])
     assert SHELL.run("replay", "redact", str(path), "-o", str(path)).returncode == 5
 
 
-def test_what_was_refused_for_its_shape_keeps_a_shape_to_refuse(tmp_path: Path) -> None:
-    """Redacted cases are answered as the others were: played before and after."""
+def test_an_invalid_value_is_still_invalid_after_redaction(tmp_path: Path) -> None:
+    """The cases get the same answers before and after redaction."""
     odd: list[Any] = ["", "x" * 65, "a\nb", True, None, [], {}, 9.5, 10**30]
     documents = [
         changed("request", "body", "bets", 0, "bet", "uid", to=uid) | {"name": f"id-{n}", "expect": {"status": 400}}
@@ -176,7 +180,7 @@ def test_what_was_refused_for_its_shape_keeps_a_shape_to_refuse(tmp_path: Path) 
         assert ran.returncode == 0, ran.stdout
 
 
-def test_an_id_with_colons_is_one_pseudonym_wherever_it_stands(tmp_path: Path) -> None:
+def test_an_id_with_colons_has_the_same_pseudonym_everywhere(tmp_path: Path) -> None:
     document = changed("expect", "balances", to={"acme/john:smith:EUR": "1.00"})
     document["expect"]["limits"] = {"john:smith:bet:day": {"amount_left": "1.00"}}
     document["given"]["customers"][0]["uid"] = "john:smith"
@@ -198,7 +202,7 @@ SUSPICIOUS = {
         "signature or key",
     ),
     "description": ("-----BEGIN RSA PRIVATE KEY-----", "private key"),
-    "source": ("AKIAIOSFODNN7EXAMPLE", "key of AWS"),
+    "source": ("AKIAIOSFODNN7EXAMPLE", "AWS key"),
     "request.headers.X-Auth-Token": ("x", "named like a secret"),
     "request.headers.webhook-signature": ("v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=", "webhook signature"),
     "request.body.url": ("postgresql://admin:pass@db/x", "URL with a password"),
@@ -208,19 +212,19 @@ SUSPICIOUS = {
 
 
 @pytest.mark.parametrize("place", SUSPICIOUS)
-def test_lint_names_what_looks_like_a_secret_and_never_tells_it(tmp_path: Path, place: str) -> None:
+def test_lint_reports_what_looks_like_a_secret_without_its_value(tmp_path: Path, place: str) -> None:
     value, what = SUSPICIOUS[place]
     path = tmp_path / "case.json"
     path.write_text(json.dumps(changed_in(CASE, tuple(place.split(".", 2)), value)))
     (case,) = read_cases(path)
-    assert [one for one in suspects(case) if what in one]
+    assert [one for one in find_secrets(case) if what in one]
     ran = Shell("sqlite:///unused.db").run("replay", "lint", str(path))
     assert ran.returncode == 1
     assert f"{path}:1: {place}: " in ran.stdout
     assert value == "x" or value not in ran.stdout
 
 
-def test_lint_looks_into_bytes_and_lets_clean_cases_through(tmp_path: Path) -> None:
+def test_lint_decodes_base64_bodies_and_accepts_clean_cases(tmp_path: Path) -> None:
     shell = Shell("sqlite:///unused.db")
     clean = tmp_path / "clean.jsonl.gz"
     write_cases(clean, [CASE])

@@ -1,4 +1,4 @@
-"""`replay run` and its neighbours, as QA types them: exit codes, what is told, and what is written."""
+"""The commands of `wallet-hooks replay`: exit statuses, messages and files."""
 
 import base64
 import json
@@ -37,14 +37,14 @@ def case(tmp_path: Path) -> Path:
     return path
 
 
-def test_all_as_expected_is_0_and_a_difference_is_1(case: Path) -> None:
+def test_exit_status_0_without_and_1_with_differences(case: Path) -> None:
     ran = run(case)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "1 cases: 1 passed, 0 failed\n", "")
     write_cases(case, [WRONG])
     assert run(case).returncode == 1
 
 
-def test_nothing_selected_is_5_and_bad_usage_2(case: Path) -> None:
+def test_exit_status_5_for_no_cases_and_2_for_bad_usage(case: Path) -> None:
     assert run(case, "--filter", "tag=nobody").returncode == 5
     for wrong in (["--filter", "colour=red"], ["--filter", "tag"], ["--parallel", "2"], ["--duplicate", "0"],
                   ["--target", "http://127.0.0.1:1", "--in-process"], ["--sign", "hmac=env:X"], ["--speed", "2x"],
@@ -56,7 +56,7 @@ def test_nothing_selected_is_5_and_bad_usage_2(case: Path) -> None:
     assert run(case.parent / "empty").returncode == 5
 
 
-def test_a_target_that_is_not_there_is_3(case: Path) -> None:
+def test_exit_status_3_for_an_unreachable_target(case: Path) -> None:
     junit = case.with_name("out.xml")
     ran = run(case, "--target", "http://127.0.0.1:9", "--junit", junit)
     assert (ran.returncode, ran.stderr.startswith("wallet-hooks: unreachable")) == (3, True)
@@ -65,7 +65,7 @@ def test_a_target_that_is_not_there_is_3(case: Path) -> None:
         assert run(case, "--target", target).returncode == 2, target
 
 
-def test_a_failed_case_tells_where_what_and_how_to_send_it_again(case: Path) -> None:
+def test_a_failed_case_shows_line_difference_and_curl_command(case: Path) -> None:
     write_cases(case, [WRONG | {"description": "Ann bets ten."}])
     lines = run(case).stdout.splitlines()
     assert lines[0] == f"FAILED a-case  {case}:1"
@@ -74,34 +74,34 @@ def test_a_failed_case_tells_where_what_and_how_to_send_it_again(case: Path) -> 
     assert lines[7].startswith("  curl -i -X POST http://127.0.0.1:8000/bets -H 'Content-Type: application/json'")
 
 
-def test_the_line_of_curl_sends_the_very_bytes(tmp_path: Path, world: World) -> None:
-    """Hostile bodies too: what the shell makes of the line is what the case sends."""
+def test_the_curl_command_sends_the_exact_bytes(tmp_path: Path, world: World) -> None:
+    """The shell passes the bytes of hostile bodies unchanged."""
     with served(world.settings.database_url, tmp_path) as (url, _):
         for name in ("hostile/quotes-in-id", "hostile/not-utf-8", "hostile/nul-in-id", "placing/ids-in-unicode"):
             (case,) = read_cases(CATALOGUE / f"{name}.json")
-            told = SHELL.ok("replay", "convert", "--to", "curl", "--target", url, str(case.path))
-            answer = subprocess.run(["bash", "-c", told], capture_output=True, text=True, check=True).stdout
-            assert answer.startswith(f"HTTP/1.1 {case.expect['status']} "), (told, answer)
+            command = SHELL.ok("replay", "convert", "--to", "curl", "--target", url, str(case.path))
+            answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout
+            assert answer.startswith(f"HTTP/1.1 {case.expect['status']} "), (command, answer)
             assert json.loads(answer.splitlines()[-1]) == case.expect["body"]
 
 
-def test_reports_for_machines_and_for_people(case: Path, tmp_path: Path) -> None:
+def test_junit_json_and_html_reports(case: Path, tmp_path: Path) -> None:
     write_cases(tmp_path / "bad.jsonl", [CASE, changed("name", to="b"), WRONG | {"name": "<script>"[1:-1]}])
     junit, js, html = (tmp_path / f"out.{suffix}" for suffix in ("xml", "js", "html"))
     ran = run(tmp_path / "bad.jsonl", "--junit", junit, "--json", js, "--html", html)
     assert ran.returncode == 1
     suite = ElementTree.parse(junit).getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("3", str(len(suite.findall("testcase/failure"))))
-    told = json.loads(js.read_text())
-    assert (told["total"], told["passed"] + told["failed"]) == (3, 3)
-    assert {one["name"]: one["passed"] for one in told["cases"]}["script"] is False
+    report = json.loads(js.read_text())
+    assert (report["total"], report["passed"] + report["failed"]) == (3, 3)
+    assert {one["name"]: one["passed"] for one in report["cases"]}["script"] is False
     page = html.read_text()
     assert "failed</span></h1>" in page
-    assert not re.search(r"(src|href)=", page), "it opens without a network"
+    assert not re.search(r"(src|href)=", page), "the page loads nothing from elsewhere"
     assert page.count("<details") == 3
 
 
-def test_markup_in_a_case_is_text_in_the_page(tmp_path: Path, case: Path) -> None:
+def test_markup_in_a_case_is_escaped_in_the_page(tmp_path: Path, case: Path) -> None:
     evil = changed("expect", "body", to={"status": "<img src=x onerror=alert(1)>"})
     write_cases(case, [evil])
     html = tmp_path / "out.html"
@@ -109,7 +109,7 @@ def test_markup_in_a_case_is_text_in_the_page(tmp_path: Path, case: Path) -> Non
     assert "<img" not in html.read_text()
 
 
-def test_fail_fast_stops_at_the_first(tmp_path: Path) -> None:
+def test_fail_fast_stops_at_the_first_failure(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write_cases(tmp_path / f"{name}.json", [WRONG | {"name": name}])
     assert run(tmp_path, "--fail-fast").stdout.count("FAILED") == 1
@@ -127,7 +127,7 @@ def test_fail_fast_stops_at_the_first(tmp_path: Path) -> None:
         (["to=2026-11-21T00:00:00Z", "path=/bets"], {"a-case"}),
     ],
 )
-def test_filters_choose_cases(tmp_path: Path, filters: list[str], names: set[str]) -> None:
+def test_filters_select_cases(tmp_path: Path, filters: list[str], names: set[str]) -> None:
     documents = [
         CASE,
         changed("request", "body", "bets", 0, "bet", "uid", to=10)
@@ -145,42 +145,42 @@ def test_filters_choose_cases(tmp_path: Path, filters: list[str], names: set[str
     assert {json.loads(line)["name"] for line in listed.splitlines()} == names
 
 
-def test_what_repeated_requests_change_is_a_difference(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service that debits again is caught by a repetition, and by the second pass."""
+def test_a_change_by_repeated_requests_is_a_difference(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that does not recognise known bets fails with `--duplicate`, and in the second pass."""
     from wallet_hooks.sportsbook import placing  # noqa: PLC0415
 
     again = {"count": 0}
 
-    def forgetful(bet: Any, wager: Any) -> str:
+    def treat_as_conflict(bet: Any, wager: Any) -> str:
         again["count"] += 1
         return "conflict"
 
-    monkeypatch.setattr(placing, "_known_before", forgetful)
+    monkeypatch.setattr(placing, "_known_before", treat_as_conflict)
     assert "status (time 2)" in run(case, "--duplicate", "2").stdout
     assert again["count"] == 3  # once in the repetition, and twice in the second pass
 
 
-def test_the_ledgers_rules_are_looked_at_after_each_case(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wallet_hooks.replay.stage import Stage  # noqa: PLC0415
+def test_ledger_invariants_are_checked_after_each_case(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wallet_hooks.replay.case_database import CaseDatabase  # noqa: PLC0415
 
-    monkeypatch.setattr(Stage, "broken_rules", lambda _: ["entries sum to zero: transaction 1: sum 5 EUR"])
+    monkeypatch.setattr(CaseDatabase, "ledger_violations", lambda _: ["entries sum to zero: transaction 1: sum 5 EUR"])
     ran = run(case)
     assert ran.returncode == 1
     assert "entries sum to zero" in ran.stdout
     states = iter("ab")
-    monkeypatch.setattr(Stage, "broken_rules", lambda _: [])
-    monkeypatch.setattr(Stage, "state", lambda _: next(states))
-    assert "a second pass" in run(case).stdout
+    monkeypatch.setattr(CaseDatabase, "ledger_violations", lambda _: [])
+    monkeypatch.setattr(CaseDatabase, "state", lambda _: next(states))
+    assert "second pass" in run(case).stdout
 
 
-def test_what_cannot_be_given_fails_its_case(case: Path) -> None:
+def test_invalid_preconditions_fail_their_case(case: Path) -> None:
     write_cases(case, [changed("given", "customers", 0, "currency", to="EURO")])
     ran = run(case)
     assert ran.returncode == 1
     assert "unknown currency" in ran.stdout
 
 
-def test_accept_writes_what_is_answered(case: Path) -> None:
+def test_accept_writes_the_actual_answers(case: Path) -> None:
     write_cases(case, [changed("expect", to={"status": 500, "body": {}, "balances": {"7:EUR": "0.00"}})])
     assert "1 cases changed" in SHELL.run("replay", "accept", str(case)).stderr
     (accepted,) = read_cases(case)
@@ -205,20 +205,22 @@ def test_show_diff_and_convert(case: Path, tmp_path: Path) -> None:
     assert entry["request"]["url"].startswith("http://127.0.0.1:8000/")
 
 
-def test_a_service_is_played_to_and_its_database_looked_at(empty_world: World, tmp_path: Path) -> None:
-    """Over HTTP, on the service's own clock where it takes that, else at its own time."""
+def test_cases_run_against_a_service_with_and_without_its_database(empty_world: World, tmp_path: Path) -> None:
+    """Over HTTP with the test clock of the service on; without --database only answers are compared."""
     url = empty_world.settings.database_url
     late = "limits/day-limit-at-midnight"
     with served(url, tmp_path, WALLET_HOOKS_DEBUG="true", WALLET_HOOKS_TEST_CLOCK="true") as (target, _):
         ran = run(CATALOGUE / f"{late}.json", "--target", target, "--database", url, "--clock", "recorded")
         assert ran.returncode == 0, ran.stdout
-        blind = run(CATALOGUE / f"{late}.json", "--target", target, "--clock", "recorded", "--duplicate", "2")
-        assert "were not looked at" in blind.stdout
-        assert run(CATALOGUE, "--target", target, "--database", url).returncode == 2, "each case wants its own"
+        without_database = run(
+            CATALOGUE / f"{late}.json", "--target", target, "--clock", "recorded", "--duplicate", "2"
+        )
+        assert "were not checked" in without_database.stdout
+        assert run(CATALOGUE, "--target", target, "--database", url).returncode == 2, "each case needs its own database"
     assert empty_world.wager(2)["placed_at"].startswith("2026-11-21T00:00:00")
 
 
-def test_nobody_sets_the_clock_where_it_is_not_allowed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_cannot_be_set_without_the_test_clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     app = make_server("127.0.0.1", 0, world.app)
     Thread(target=app.serve_forever, daemon=True).start()
     target = f"http://127.0.0.1:{app.server_port}"
@@ -234,25 +236,25 @@ def test_nobody_sets_the_clock_where_it_is_not_allowed(world: World, monkeypatch
         Settings.from_env()
 
 
-def test_what_is_there_is_never_changed(world: World, monkeypatch: pytest.MonkeyPatch, case: Path) -> None:
-    """A provider keeps its proof and its addresses, a rate its value, a customer its money, whatever a case gives."""
+def test_preconditions_never_change_existing_data(world: World, monkeypatch: pytest.MonkeyPatch, case: Path) -> None:
+    """Providers keep authentication and allow-list, rates their values, customers their balances and limits."""
     monkeypatch.setenv("ACME_SECRET", "a secret of forty characters, or nearly so")
     world.provider(auth="hmac", secrets=("env:ACME_SECRET",), allow=("127.0.0.0/8",))
     shell = Shell(world.settings.database_url)
     shell.ok("rate", "set", "GBP", "EUR", "1.20")
-    told = shell.ok("provider", "list")
+    providers = shell.ok("provider", "list")
     document = changed("given", "rates", to=[{"source": "GBP", "target": "EUR", "rate": "9"}])
     document["given"]["customers"][0]["balance"] = "1.00"
     document["given"]["limits"] = [{"uid": 7, "type": "bet", "frame": "day", "amount": "1.00"}]
     write_cases(case, [document])
     ran = run(case, "--database", world.settings.database_url)
-    assert ran.returncode == 0, ran.stdout  # signed with the secret that is configured, and 100.00 were there
-    assert shell.ok("provider", "list") == told
+    assert ran.returncode == 0, ran.stdout  # signed with the configured secret; the balance stayed 100.00
+    assert shell.ok("provider", "list") == providers
     assert world.count("exchange_rate") == 1
     assert world.count("player_limit") == 0
 
 
-def test_a_filter_keeps_what_others_were_given(tmp_path: Path) -> None:
+def test_a_filter_keeps_the_preconditions_of_skipped_cases(tmp_path: Path) -> None:
     later = {
         key: value
         for key, value in changed("request", "body", "bets", 0, "bet", "uid", to=10).items()
@@ -264,7 +266,7 @@ def test_a_filter_keeps_what_others_were_given(tmp_path: Path) -> None:
     assert run(capture, "--filter", "bet=10").returncode == 0
 
 
-def test_a_debt_can_be_given(case: Path) -> None:
+def test_a_customer_may_begin_with_a_debt(case: Path) -> None:
     document = changed(
         "expect", to={"status": 402, "body": {"error": "credit_limit_exceeded"}, "balances": {"7:EUR": "-95.00"}}
     )
@@ -274,7 +276,7 @@ def test_a_debt_can_be_given(case: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [{"preset": "zz"}, {"timezone": "Nowhere/Land"}, {"currency": "EURO"}])
-def test_a_brand_that_cannot_be_fails_its_case_and_is_not_accepted(case: Path, value: dict[str, str]) -> None:
+def test_an_invalid_brand_fails_its_case_and_is_not_accepted(case: Path, value: dict[str, str]) -> None:
     write_cases(case, [changed("given", "brands", to=[{"client": "acme", **value}])])
     assert run(case).returncode == 1
     before = case.read_text()
@@ -282,25 +284,25 @@ def test_a_brand_that_cannot_be_fails_its_case_and_is_not_accepted(case: Path, v
     assert case.read_text() == before
 
 
-def test_a_line_of_curl_sends_no_file_of_ours(case: Path) -> None:
+def test_a_curl_command_never_sends_a_local_file(case: Path) -> None:
     encoded = base64.b64encode(b"@/etc/hostname").decode()
     write_cases(case, [changed("request", to={"path": "/bets", "body_b64": encoded})])
-    told = SHELL.ok("replay", "convert", "--to", "curl", str(case))
-    assert "--data-raw @/etc/hostname" in told
+    command = SHELL.ok("replay", "convert", "--to", "curl", str(case))
+    assert "--data-raw @/etc/hostname" in command
 
 
-def test_names_that_come_twice_are_told_in_a_diff(tmp_path: Path) -> None:
+def test_diff_refuses_duplicate_names(tmp_path: Path) -> None:
     capture = tmp_path / "capture.jsonl"
     write_cases(capture, [CASE, WRONG])
     assert SHELL.run("replay", "diff", str(capture), str(capture)).returncode == 2
 
 
-def test_the_clock_runs_again_after_a_run(case: Path) -> None:
+def test_the_clock_is_reset_after_a_run(case: Path) -> None:
     run(case)
     assert abs((clock.now() - clock.wall()).total_seconds()) < 60
 
 
 @pytest.mark.real_schema
-def test_a_run_needs_no_database_at_all() -> None:
+def test_a_run_needs_no_database_configured() -> None:
     ran = SHELL.run("replay", "run", str(CATALOGUE / "documented"), "--speed", "10x", "--shuffle", "1")
     assert (ran.returncode, ran.stdout) == (0, "3 cases: 3 passed, 0 failed\n")

@@ -1,1 +1,1 @@
-"""Accounts at bookmakers: which ones a customer may use, and what is on them."""
+"""Bookmaker accounts: which ones a customer may use, and their balances."""

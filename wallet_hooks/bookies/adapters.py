@@ -1,4 +1,4 @@
-"""Asking bookmakers, each in its own way."""
+"""Adapters that fetch an account's balance from a bookmaker, one per API of a bookmaker."""
 
 import threading
 from collections import defaultdict
@@ -15,13 +15,13 @@ from wallet_hooks.web.strict_json import InvalidJSONError, Number, read_json
 
 
 class BookieUnavailableError(WalletHooksError):
-    """The bookmaker did not answer, or not with a balance; the message says what happened, without any secret."""
+    """The bookmaker did not return a valid balance. The message never contains a secret."""
 
     code = "bookie_unavailable"
 
 
 class BalanceQuery(NamedTuple):
-    """What a bookmaker is asked: where, for which login, in which currency the answer is expected."""
+    """Where to fetch a balance, for which login, and its currency. `secret` is a reference such as `env:NAME`."""
 
     bookie: str
     url: str
@@ -31,43 +31,47 @@ class BalanceQuery(NamedTuple):
 
 
 _TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
-_PATIENCE = 4.0  # seconds for a whole answer
+_ANSWER_TIMEOUT = 4.0  # seconds, for the complete answer
 _MAX_ANSWER = 64 * 1024
 _pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=_TIMEOUT)
-# A bookmaker that hangs holds a few threads at most.
-_places: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(4))
+# Limits the threads that a hanging bookmaker can block.
+_slots: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(4))
 
 
-def _ask_http_json(asked: BalanceQuery) -> int:
-    """`GET <url>/accounts/<username>/balance`, a Bearer token where there is a secret; `{"currency","balance"}`."""
-    url = f"{asked.url.rstrip('/')}/accounts/{quote(asked.username, safe='')}/balance"
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"} | _proof(asked)
-    if not _places[asked.bookie].acquire(blocking=False):
-        raise TryAgainError(f"{asked.bookie} is being asked a lot already")
+def _fetch_http_json(query: BalanceQuery) -> int:
+    """Return the balance in minor units, from `GET <url>/accounts/<username>/balance`.
+
+    The answer is `{"currency","balance"}`; a secret is sent as a Bearer token. Raises BookieUnavailableError, or
+    TryAgainError if too many requests to the bookmaker are running.
+    """
+    url = f"{query.url.rstrip('/')}/accounts/{quote(query.username, safe='')}/balance"
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"} | _auth_headers(query)
+    if not _slots[query.bookie].acquire(blocking=False):
+        raise TryAgainError(f"too many requests to {query.bookie} are running")
     try:
         with _pool.request("GET", url, headers=headers, redirect=False, preload_content=False) as response:
             body = _read(response)
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise BookieUnavailableError(f"{asked.bookie} did not answer ({type(error).__name__})") from None
+        raise BookieUnavailableError(f"{query.bookie} did not answer ({type(error).__name__})") from None
     finally:
-        _places[asked.bookie].release()
+        _slots[query.bookie].release()
     if response.status != 200:
-        raise BookieUnavailableError(f"{asked.bookie} answered with status {response.status}")
-    return _read_balance(asked, body)
+        raise BookieUnavailableError(f"{query.bookie} answered with status {response.status}")
+    return _read_balance(query, body)
 
 
-def _proof(asked: BalanceQuery) -> dict[str, str]:
-    if asked.secret is None:
+def _auth_headers(query: BalanceQuery) -> dict[str, str]:
+    if query.secret is None:
         return {}
-    token = read_secret(asked.secret)
+    token = read_secret(query.secret)
     if token is None or not token.isascii() or not token.isprintable():
-        raise BookieUnavailableError(f"{asked.bookie}: its secret is not there, or is no token")
+        raise BookieUnavailableError(f"{query.bookie}: its secret is missing, or is not printable ASCII")
     return {"Authorization": f"Bearer {token}"}
 
 
 def _read(response: urllib3.BaseHTTPResponse) -> bytes:
-    """The whole body, in the time that there is. Raises TimeoutError for one that trickles."""
-    deadline = clock.monotonic() + _PATIENCE
+    """Return the complete body. Raises TimeoutError if it takes too long, although each read may be in time."""
+    deadline = clock.monotonic() + _ANSWER_TIMEOUT
     body = b""
     while len(body) <= _MAX_ANSWER and (part := response.read1(_MAX_ANSWER)):
         body += part
@@ -76,23 +80,23 @@ def _read(response: urllib3.BaseHTTPResponse) -> bytes:
     return body
 
 
-def _read_balance(asked: BalanceQuery, body: bytes) -> int:
-    """The balance in minor units; it may be negative at a bookmaker that gives credit."""
+def _read_balance(query: BalanceQuery, body: bytes) -> int:
+    """Return the balance in minor units. It may be negative at a bookmaker that gives credit."""
     try:
         document = read_json(body) if len(body) <= _MAX_ANSWER else None
     except InvalidJSONError:
         document = None
     if type(document) is not dict or type(document.get("balance")) not in (str, Number):
-        raise BookieUnavailableError(f"{asked.bookie} answered with something else than a balance")
-    if document.get("currency") != asked.currency:
-        raise BookieUnavailableError(f"{asked.bookie} answered in another currency than {asked.currency}")
+        raise BookieUnavailableError(f"{query.bookie} answered without a valid balance")
+    if document.get("currency") != query.currency:
+        raise BookieUnavailableError(f"{query.bookie} answered in a currency other than {query.currency}")
     text = str(document["balance"])
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     try:
-        return sign * money.parse_number(digits, asked.currency, maximum=money.MAX_AMOUNT)
+        return sign * money.parse_number(digits, query.currency, maximum=money.MAX_AMOUNT)
     except money.AmountError:
-        raise BookieUnavailableError(f"{asked.bookie} answered with an amount that is none") from None
+        raise BookieUnavailableError(f"{query.bookie} answered with an invalid amount") from None
 
 
 Adapter = Callable[[BalanceQuery], int]
-ADAPTERS: dict[str, Adapter] = {"http-json": _ask_http_json}
+ADAPTERS: dict[str, Adapter] = {"http-json": _fetch_http_json}

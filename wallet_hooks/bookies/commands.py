@@ -21,17 +21,17 @@ from wallet_hooks.listing import echo_rows
 
 @click.group()
 def bookie() -> None:
-    """Bookmakers, accounts at them, and who may use which."""
+    """Manage bookmakers, bookmaker accounts and the rules for who may use them."""
 
 
 @bookie.command("add")
-@click.option("--code", required=True, help="What the bookmaker is called here.")
-@click.option("--url", required=True, help="Where it is asked.")
+@click.option("--code", required=True, help="A unique code: a-z, 0-9, - and _.")
+@click.option("--url", required=True, help="Base URL of the bookmaker's API.")
 @click.option("--adapter", type=click.Choice(sorted(ADAPTERS)), default="http-json", show_default=True)
-@click.option("--secret", metavar="env:NAME|file:PATH", help="What it is asked with.")
+@click.option("--secret", metavar="env:NAME|file:PATH", help="Reference to the API's Bearer token.")
 @click.pass_obj
 def add(engine: Engine, code: str, url: str, adapter: str, secret: str | None) -> None:
-    """Add a bookmaker, or change how it is asked."""
+    """Add a bookmaker, or change its adapter, URL and secret."""
     with writing(engine) as session:
         service.set_bookie(session, code=code, adapter=adapter, url=url, secret=secret)
     click.echo(f"bookmaker {code}: {adapter} at {url}")
@@ -78,7 +78,7 @@ def account(
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_(engine: Engine, as_json: bool) -> None:
-    """List the accounts with the last balance known."""
+    """List the accounts with their last known balances."""
     with reading(engine) as session:
         rows = [
             {
@@ -108,22 +108,22 @@ def _account_line(row: dict[str, Any]) -> str:
 @click.argument("file", type=click.File(encoding="utf-8"))
 @click.pass_obj
 def rules(engine: Engine, username: str, file: TextIO) -> None:
-    """Set the tag rules that choose a customer's accounts, from a JSON file: the first that matches decides."""
+    """Set the tag rules that choose a customer's accounts, from a JSON file. The first rule that matches decides."""
     try:
         document = json.load(file)
         with writing(engine) as session:
             service.set_tag_rules(session, customer_by_username(session, username), document)
     except (json.JSONDecodeError, ValidationError, RecursionError) as error:
-        raise click.ClickException(f"not a list of tag rules: {error}") from None
+        raise click.ClickException(f"{file.name}: expected a JSON list of tag rules: {error}") from None
     click.echo(f"{username}: {len(document)} rules")
 
 
 @bookie.command("enable")
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**62))
-@click.option("--off", is_flag=True, help="Disable it.")
+@click.option("--off", is_flag=True, help="Disable instead of enable.")
 @click.pass_obj
 def enable(engine: Engine, id_: int, off: bool) -> None:
-    """Let an account be used, or no longer."""
+    """Enable or disable an account."""
     with writing(engine) as session:
         found = session.get(BookieAccount, id_)
         if found is None:
@@ -136,24 +136,24 @@ def enable(engine: Engine, id_: int, off: bool) -> None:
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**62))
 @click.pass_obj
 def kick(engine: Engine, id_: int) -> None:
-    """Ask the bookmaker for an account's balance, and keep it."""
-    asked_at = clock.now()
+    """Fetch an account's balance from the bookmaker, and store it."""
+    queried_at = clock.now()
     with reading(engine) as session:
         found = session.get(BookieAccount, id_)
         if found is None:
             raise NotFoundError(f"no bookmaker account {id_}")
-        adapter, asked = service.what_to_ask(found)
-    balance = service.fetch_balance(adapter, asked)
+        adapter, query = service.balance_query(found)
+    balance = service.fetch_balance(adapter, query)
     with writing(engine) as session:
-        service.store_balance(session, id_, balance, asked_at=asked_at)
-    click.echo(f"{money.format_amount(balance, asked.currency)} {asked.currency}")
+        service.store_balance(session, id_, balance, queried_at=queried_at)
+    click.echo(f"{money.format_amount(balance, query.currency)} {query.currency}")
 
 
 @bookie.command("simulate")
 @click.option("--port", type=click.IntRange(1, 65_535), default=8090, show_default=True)
 @click.option("--account", "accounts", multiple=True, metavar="USERNAME=EUR:123.45", required=True)
 def simulate(port: int, accounts: tuple[str, ...]) -> None:
-    """Serve a small bookmaker on this machine, for tests and the demo, until it is stopped."""
+    """Run a simulated bookmaker on this machine, for tests and the demo, until it is stopped."""
     balances = {}
     for text in accounts:
         username, _, pair = text.partition("=")

@@ -1,4 +1,4 @@
-"""Bookmakers, accounts at them, and the rules that choose accounts for a customer."""
+"""Bookmakers, bookmaker accounts, and the rules that choose accounts for a customer."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
 
 class Bookie(Base):
-    """A bookmaker and how it is asked. `secret` is a reference (`env:NAME`, `file:PATH`), or None."""
+    """A bookmaker and how to reach its API. `secret` is a reference (`env:NAME`, `file:PATH`), or None."""
 
     __tablename__ = "bookie"
 
@@ -23,7 +23,7 @@ class Bookie(Base):
 class BookieAccount(Base):
     """A group's login at a bookmaker.
 
-    `stake_share` is the percent of a stake that it may take, as a decimal; `balance` the last one known, in minor
+    `stake_share` is the percentage of a stake that it may take, as a decimal. `balance` is the last known one, in minor
     units of `currency`, at `balance_at` (UTC).
     """
 
@@ -46,7 +46,7 @@ class BookieAccount(Base):
 
 
 class TagRules(Base):
-    """The rules that choose a customer's accounts; without a row it has all the enabled ones of its group."""
+    """The rules that choose a customer's accounts. Without a row, all enabled accounts of its group are chosen."""
 
     __tablename__ = "tag_rules"
 

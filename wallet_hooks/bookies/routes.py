@@ -1,4 +1,4 @@
-"""The bookmaker accounts' calls (seeds/000)."""
+"""The bookmaker account calls of `/v1` (docs/protocols/customers.md). View docstrings are the OpenAPI summaries."""
 
 from typing import Any
 
@@ -18,16 +18,16 @@ from wallet_hooks.web.api import ApiContext
 
 
 def list_bookie_accounts(context: ApiContext, call: ApiCall, username: str) -> list[dict[str, Any]]:
-    """The bookmaker accounts that a customer may use."""
+    """List the bookmaker accounts that a customer may use."""
     with reading(context.engine) as session:
         customer = known_customer(session, call.customer, username)
-        shown = _may_view_accounts(session, call.customer, customer.group_id)
+        is_viewed = _may_view_accounts(session, call.customer, customer.group_id)
         accounts = service.accounts_of_customer(session, customer, env_tags=context.settings.env_tags)
-        return [schemas.account_data(account, is_viewed=shown) for account in accounts]
+        return [schemas.account_data(account, is_viewed=is_viewed) for account in accounts]
 
 
 def preview_bookie_accounts(context: ApiContext, call: ApiCall, username: str) -> list[dict[str, Any]]:
-    """What tag rules would choose for a customer, account by account, with the rule that decided. Changes nothing."""
+    """Show for each account whether tag rules would choose it, and which rule decided. Changes nothing."""
     rules = call.given["tag_rules"]
     env_tags = call.given.get("env_tags", context.settings.env_tags)
     with reading(context.engine) as session:
@@ -39,19 +39,19 @@ def preview_bookie_accounts(context: ApiContext, call: ApiCall, username: str) -
 
 
 def kick_balance(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
-    """Ask the bookmaker for an account's balance, and keep it. The username is ignored, as the source says."""
-    del username
+    """Fetch an account's balance from the bookmaker, and store it. The username in the path is ignored."""
+    del username  # docs/protocols/customers.md names the account in the body
     with reading(context.engine) as session:
         account = _usable_account(context, session, call.customer, call.given["account_id"])
-        adapter, asked = service.what_to_ask(account)
-    balance = service.fetch_balance(adapter, asked)
+        adapter, query = service.balance_query(account)
+    balance = service.fetch_balance(adapter, query)
     with writing(context.engine) as session:
-        service.store_balance(session, account.id, balance, asked_at=call.now)
-    return {"balance": pair(balance, asked.currency), "timestamp": call.now.isoformat()}
+        service.store_balance(session, account.id, balance, queried_at=call.now)
+    return {"balance": pair(balance, query.currency), "timestamp": call.now.isoformat()}
 
 
 def list_group_accounts(context: ApiContext, call: ApiCall, group_id: int) -> list[dict[str, Any]]:
-    """All bookmaker accounts of a group that the caller manages."""
+    """List all bookmaker accounts of a group that the caller manages."""
     with reading(context.engine) as session:
         group = managed_group(session, call.customer, group_id)
         return [schemas.account_data(a, is_viewed=True) for a in service.accounts_of_group(session, group.id)]
@@ -60,14 +60,17 @@ def list_group_accounts(context: ApiContext, call: ApiCall, group_id: int) -> li
 _ACCOUNTS = "/v1/customers/<username>/bookie_accounts"
 ROUTES = (
     V1Route("GET", f"{_ACCOUNTS}/", list_bookie_accounts),
-    V1Route("POST", f"{_ACCOUNTS}_preview/", preview_bookie_accounts, schemas.PreviewShape),
-    V1Route("POST", f"{_ACCOUNTS}/kick_balance/", kick_balance, schemas.KickShape),
+    V1Route("POST", f"{_ACCOUNTS}_preview/", preview_bookie_accounts, schemas.PreviewSchema),
+    V1Route("POST", f"{_ACCOUNTS}/kick_balance/", kick_balance, schemas.KickBalanceSchema),
     V1Route("GET", f"{GROUP}bookie_accounts/", list_group_accounts),
 )
 
 
 def _usable_account(context: ApiContext, session: Session, caller: Caller, account_id: int) -> BookieAccount:
-    """An account of a group that the caller manages, or one that it may use and has the role to look into."""
+    """Return an account of a group that the caller manages, or one that it may use and view.
+
+    Raises NotFoundError, or ForbiddenError if the caller may use the account but not view it.
+    """
     account = session.get(BookieAccount, account_id)
     if account is not None and manages(session, caller, account.group_id):
         return account
@@ -76,7 +79,7 @@ def _usable_account(context: ApiContext, session: Session, caller: Caller, accou
     if account not in usable:
         raise NotFoundError(f"no bookmaker account {account_id}")
     if "account_viewer" not in caller.roles:
-        raise ForbiddenError("this needs the role account_viewer")
+        raise ForbiddenError("role account_viewer required")
     return account
 
 

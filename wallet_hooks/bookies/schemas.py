@@ -1,4 +1,4 @@
-"""The shapes of the bookmaker accounts' calls (seeds/000), in and out."""
+"""Request schemas and response data of the bookmaker account calls (docs/protocols/customers.md)."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,18 +11,18 @@ from wallet_hooks.bookies.tag_rules import TagRule
 from wallet_hooks.customers.schemas import pair
 from wallet_hooks.web.shapes import BaseSchema, BoundedList, Text, WholeNumber
 
-_MOST = 100
+_MAX_ITEMS = 100
 
 
 class Tags(BoundedList):
     """A list of tags."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(Text(min_length=1, max_length=64), most=_MOST, **kwargs)
+        super().__init__(Text(min_length=1, max_length=64), most=_MAX_ITEMS, **kwargs)
 
 
-class TagRuleShape(BaseSchema):
-    """`{"any":[…],"all":[…],"none":[…],"action":"include"}`; the lists may be left out."""
+class TagRuleSchema(BaseSchema):
+    """A rule `{"any":[…],"all":[…],"none":[…],"action":"include"}`; the lists are optional."""
 
     any = Tags()
     all = Tags()
@@ -31,7 +31,7 @@ class TagRuleShape(BaseSchema):
 
 
 class TagRulesField(fields.Field[list[TagRule]]):
-    """An ordered list of tag rules."""
+    """An ordered list of tag rules, as `TagRule`."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -39,22 +39,22 @@ class TagRulesField(fields.Field[list[TagRule]]):
         return read_tag_rules(value)
 
 
-class PreviewShape(BaseSchema):
+class PreviewSchema(BaseSchema):
     tag_rules = TagRulesField(required=True)
     env_tags = Tags()
 
 
-class KickShape(BaseSchema):
+class KickBalanceSchema(BaseSchema):
     account_id = WholeNumber(required=True)
 
 
-_rules = BoundedList(fields.Nested(TagRuleShape(unknown="raise")), most=_MOST)
+_rules = BoundedList(fields.Nested(TagRuleSchema(unknown="raise")), most=_MAX_ITEMS)
 
 
 def read_tag_rules(document: Any) -> list[TagRule]:
-    """Raises marshmallow's ValidationError."""
+    """Return the tag rules of a JSON document. Raises marshmallow's ValidationError."""
     if type(document) is not list:
-        raise ValidationError("A list of tag rules is expected.")
+        raise ValidationError("Not a list of tag rules.")
     loaded: Any = _rules.deserialize(document)
     return [
         TagRule(
@@ -68,8 +68,8 @@ def read_tag_rules(document: Any) -> list[TagRule]:
 
 
 def account_data(account: BookieAccount, *, is_viewed: bool) -> dict[str, Any]:
-    """An account as it goes out; its username and balance only to those who may view accounts."""
-    is_known = is_viewed and account.balance is not None
+    """Return an account as response data. Without `is_viewed`, username and balance are None."""
+    has_balance = is_viewed and account.balance is not None
     return {
         "id": account.id,
         "bookie": account.bookie,
@@ -80,6 +80,6 @@ def account_data(account: BookieAccount, *, is_viewed: bool) -> dict[str, Any]:
         "stake_share": Decimal(account.stake_share),
         "tags": account.tags,
         "ccy_code": account.currency,
-        "balance": pair(account.balance or 0, account.currency) if is_known else None,
-        "balance_at": account.balance_at.isoformat() if is_known and account.balance_at else None,
+        "balance": pair(account.balance or 0, account.currency) if has_balance else None,
+        "balance_at": account.balance_at.isoformat() if has_balance and account.balance_at else None,
     }

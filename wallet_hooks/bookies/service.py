@@ -1,4 +1,4 @@
-"""Accounts at bookmakers: adding them, choosing them for a customer, refreshing their balances."""
+"""Bookmaker accounts: add them, choose them for a customer, refresh their balances."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from wallet_hooks import money
 from wallet_hooks.bookies.adapters import ADAPTERS, BalanceQuery
 from wallet_hooks.bookies.models import Bookie, BookieAccount, TagRules
 from wallet_hooks.bookies.schemas import read_tag_rules
-from wallet_hooks.bookies.tag_rules import EVERYTHING, Choice, TagRule, choose
+from wallet_hooks.bookies.tag_rules import INCLUDE_ALL, Choice, TagRule, choose
 from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.models import Customer, Group
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
@@ -23,13 +23,13 @@ _CODE = re.compile("[a-z0-9_-]{1,64}")
 
 
 def set_bookie(session: Session, *, code: str, adapter: str, url: str, secret: str | None) -> None:
-    """Add a bookmaker, or change how it is asked. Raises RefusedError for a bad value."""
+    """Add a bookmaker, or change its adapter, URL and secret. Raises RefusedError for an invalid value."""
     if not _CODE.fullmatch(code):
-        raise RefusedError("bad_value", "a bookmaker's code is made of lower-case letters, digits, - and _")
+        raise RefusedError("bad_value", f"code {code!r}: expected 1 to 64 lower-case letters, digits, - or _")
     if adapter not in ADAPTERS:
-        raise RefusedError("bad_value", f"an adapter is one of {', '.join(ADAPTERS)}")
+        raise RefusedError("bad_value", f"adapter {adapter!r}: expected one of {', '.join(ADAPTERS)}")
     if not url.startswith(("http://", "https://")) or len(url) > 500:
-        raise RefusedError("bad_value", "a URL starts with http:// or https://")
+        raise RefusedError("bad_value", "url: expected http://… or https://…, at most 500 characters")
     reference = None if secret is None else check_reference(secret)
     session.merge(Bookie(code=code, adapter=adapter, url=url, secret=reference))
     session.flush()
@@ -46,19 +46,23 @@ def add_account(
     stake_share: str = "100",
     tags: Sequence[str] = (),
 ) -> BookieAccount:
-    """Raises NotFoundError for an unknown bookmaker, ConflictError where the login is known, RefusedError."""
+    """Add a group's account at a bookmaker. `stake_share` is a percentage.
+
+    Raises NotFoundError for an unknown bookmaker, ConflictError for a username that exists there already, and
+    RefusedError for an invalid value.
+    """
     money.check_offered(currency)
     keep(session.connection(), [currency])
     if session.get(Bookie, bookie) is None:
         raise NotFoundError(f"no bookmaker {bookie!r}")
     if not 0 < len(username) <= 100 or not username.isprintable() or username != username.strip():
-        what = "a username has 1 to 100 printable characters, no white space at its ends"
-        raise RefusedError("bad_value", f"username {username!r}: {what}")
+        accepted = "1 to 100 printable characters, no white space at the ends"
+        raise RefusedError("bad_value", f"username {username!r}: expected {accepted}")
     if len(agent) > 100 or not all(0 < len(tag) <= 64 for tag in tags):
-        raise RefusedError("bad_value", "an agent has at most 100 characters, a tag 1 to 64")
-    known = select(BookieAccount.id).where(BookieAccount.bookie == bookie, BookieAccount.username == username)
-    if session.scalar(known) is not None:
-        raise ConflictError(f"account {username!r} at {bookie!r} is known already")
+        raise RefusedError("bad_value", "agent: at most 100 characters; tag: 1 to 64 characters")
+    existing = select(BookieAccount.id).where(BookieAccount.bookie == bookie, BookieAccount.username == username)
+    if session.scalar(existing) is not None:
+        raise ConflictError(f"account {username!r} at {bookie!r} exists already")
     account = BookieAccount(
         group_id=group.id,
         bookie=bookie,
@@ -80,14 +84,15 @@ def set_tag_rules(session: Session, customer: Customer, document: Any) -> None:
 
 
 def accounts_of_group(session: Session, group_id: int | None) -> list[BookieAccount]:
+    """Return all accounts of a group, enabled or not, by id."""
     query = select(BookieAccount).where(BookieAccount.group_id == group_id)
     return list(session.scalars(query.order_by(BookieAccount.id)))
 
 
 def accounts_of_customer(session: Session, customer: Customer, *, env_tags: Iterable[str]) -> list[BookieAccount]:
-    """The enabled accounts of the customer's group that its rules choose."""
+    """Return the enabled accounts of the customer's group that the customer's rules choose."""
     stored = session.get(TagRules, customer.id)
-    rules = EVERYTHING if stored is None else read_tag_rules(stored.rules)
+    rules = INCLUDE_ALL if stored is None else read_tag_rules(stored.rules)
     return [
         account
         for account, choice in preview(session, customer, rules, env_tags=env_tags)
@@ -98,26 +103,29 @@ def accounts_of_customer(session: Session, customer: Customer, *, env_tags: Iter
 def preview(
     session: Session, customer: Customer, rules: Sequence[TagRule], *, env_tags: Iterable[str]
 ) -> list[tuple[BookieAccount, Choice]]:
-    """What these rules would choose among all accounts of the customer's group."""
+    """Return for each account of the customer's group whether these rules would choose it."""
     tags = frozenset(env_tags)
     return [(account, choose(rules, account.tags, tags)) for account in accounts_of_group(session, customer.group_id)]
 
 
-def what_to_ask(account: BookieAccount) -> tuple[str, BalanceQuery]:
-    """The adapter for an account, and what it is to ask: outside any transaction, because it may take seconds."""
+def balance_query(account: BookieAccount) -> tuple[str, BalanceQuery]:
+    """Return the adapter for an account and the query for its balance.
+
+    Run the query outside any database transaction: it may take seconds.
+    """
     bookie = account.bookmaker
     return bookie.adapter, BalanceQuery(bookie.code, bookie.url, bookie.secret, account.username, account.currency)
 
 
-def fetch_balance(adapter: str, asked: BalanceQuery) -> int:
-    """Ask the bookmaker. Minor units. Raises BookieUnavailableError."""
-    return ADAPTERS[adapter](asked)
+def fetch_balance(adapter: str, query: BalanceQuery) -> int:
+    """Fetch a balance from the bookmaker, in minor units. Raises BookieUnavailableError, TryAgainError."""
+    return ADAPTERS[adapter](query)
 
 
-def store_balance(session: Session, account_id: int, balance: int, *, asked_at: datetime) -> BookieAccount:
-    """Keep a balance, unless a later question was answered already."""
+def store_balance(session: Session, account_id: int, balance: int, *, queried_at: datetime) -> BookieAccount:
+    """Store a balance, unless one of a later query is stored already."""
     query = select(BookieAccount).where(BookieAccount.id == account_id).with_for_update()
     account = session.scalars(query).one()
-    if account.balance_at is None or account.balance_at <= asked_at:
-        account.balance, account.balance_at = balance, asked_at
+    if account.balance_at is None or account.balance_at <= queried_at:
+        account.balance, account.balance_at = balance, queried_at
     return account

@@ -1,4 +1,4 @@
-"""A small bookmaker, for tests and the demo: it speaks what the adapter `http-json` asks."""
+"""A simulated bookmaker for tests and the demo, with the API that the adapter `http-json` uses."""
 
 import json
 import time
@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 
 class Simulator(ThreadingHTTPServer):
-    """Serves balances (currency and decimal string by username); with a `secret` only to who brings it.
+    """Serves balances (currency and decimal string by username). With a `secret`, requests need it as Bearer token.
 
-    `balances` may be changed while it serves, and so may `pause`: how long it waits before each byte, in seconds.
-    Port 0 takes a free one (`server_port`).
+    `balances` and `pause`, the seconds to wait before each byte of an answer, may change while it runs. Port 0 takes
+    a free port (see `server_port`).
     """
 
     daemon_threads = True
@@ -49,17 +49,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.server.pause:
-            self._trickle(body)
+            self._send_slowly(body)
         else:
             self.wfile.write(body)
 
-    def _trickle(self, body: bytes) -> None:
+    def _send_slowly(self, body: bytes) -> None:
         try:
             for byte in body:
                 time.sleep(self.server.pause)
                 self.wfile.write(bytes([byte]))
         except OSError:
-            self.close_connection = True  # whoever asked has gone
+            self.close_connection = True  # the client closed the connection
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Quiet: whoever asked knows what came back."""
+        """Log nothing: clients see the answers."""

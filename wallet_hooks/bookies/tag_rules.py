@@ -1,11 +1,11 @@
-"""Choosing accounts by their tags. Pure."""
+"""Choose accounts by their tags. Pure functions."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
 class TagRule(NamedTuple):
-    """Matches where one of `any` (if there are some), all of `all` and none of `none` are among the tags."""
+    """Matches tags that include one of `any` (unless it is empty), all of `all` and none of `none`."""
 
     any: frozenset[str]
     all: frozenset[str]
@@ -17,14 +17,14 @@ class TagRule(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Whether an account is chosen, and the number of the rule that decided, from 0 (None: no rule matched)."""
+    """Whether an account is chosen, and the index of the rule that decided, from 0 (None: no rule matched)."""
 
     included: bool
     rule: int | None
 
 
 def choose(rules: Sequence[TagRule], tags: Iterable[str], env_tags: Iterable[str]) -> Choice:
-    """The first rule that matches the account's tags and the environment's decides; where none does, it is left out."""
+    """Choose by the first rule that matches the tags of account and environment. Without a match, exclude."""
     present = frozenset(tags) | frozenset(env_tags)
     for number, rule in enumerate(rules):
         if rule.matches(present):
@@ -32,4 +32,4 @@ def choose(rules: Sequence[TagRule], tags: Iterable[str], env_tags: Iterable[str
     return Choice(included=False, rule=None)
 
 
-EVERYTHING = (TagRule(frozenset(), frozenset(), frozenset(), include=True),)
+INCLUDE_ALL = (TagRule(frozenset(), frozenset(), frozenset(), include=True),)

@@ -1,1 +1,1 @@
-"""The OpenAPI document of every HTTP API, made from the routes' own schemas."""
+"""The OpenAPI document of all HTTP APIs, generated from the tables of routes and their schemas."""

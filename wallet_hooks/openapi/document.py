@@ -1,4 +1,4 @@
-"""The document: every call of every API, with what it takes and every answer that it can give."""
+"""The OpenAPI document: all calls of all APIs, with parameters, bodies and responses."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,17 +18,17 @@ from wallet_hooks.finance.exports import FORMATS
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateShape
-from wallet_hooks.openapi import answers
-from wallet_hooks.openapi.fields import DATE, MAX_WHOLE, Json, describe_field
+from wallet_hooks.openapi import responses
+from wallet_hooks.openapi.fields import DATE, MAX_INTEGER, Json, describe_field
 from wallet_hooks.sportsbook import schemas
 from wallet_hooks.v1 import V1Route
 
 _CALLBACKS = {
-    "/bets": (schemas.PlaceBetsSchema, "Take stakes: every bet of the request, or none of them."),
-    "/winners": (schemas.SettleBetsSchema, "Pay winnings: each bet by itself. A payout of 0 closes the bet too."),
-    "/bets/cancel": (schemas.CancelBetsSchema, "Give stakes back: each bet by itself, the amount that was taken."),
+    "/bets": (schemas.PlaceBetsSchema, "Take stakes: all bets of the request, or none."),
+    "/winners": (schemas.SettleBetsSchema, "Settle bets, each independently. A payout of 0 settles the bet too."),
+    "/bets/cancel": (schemas.CancelBetsSchema, "Return stakes, each bet independently: the amount that was taken."),
 }
-_CALLBACK_PROOFS = ("scout-jwt", "basic", "hmac", "standard-webhooks")
+_CALLBACK_AUTHENTICATIONS = ("scout-jwt", "basic", "hmac", "standard-webhooks")
 _SECURITY = {
     "scout-jwt": {
         "type": "http",
@@ -46,7 +46,7 @@ _SECURITY = {
 _CONVERTER = re.compile(r"<(?:(int)[^:>]*:)?(\w+)>")
 _TEXT: Json = {"type": "string", "minLength": 1}
 _ID: Json = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
-_FROM_ONE: Json = {"type": "integer", "minimum": 1, "maximum": MAX_WHOLE}
+_POSITIVE_INTEGER: Json = {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER}
 _BOOLEAN: Json = {"type": "boolean"}
 _IDEMPOTENCY_KEY: Json = {
     "in": "header",
@@ -59,14 +59,14 @@ _EXPORT_PARAMETERS: dict[str, Json] = {
     "to": DATE,
     "brand": _TEXT,
     "uid": _TEXT,
-    "limit": _FROM_ONE,
-    "item": _FROM_ONE,
+    "limit": _POSITIVE_INTEGER,
+    "item": _POSITIVE_INTEGER,
     "balance": {"type": "string", "pattern": r"^-?\d{1,19}(\.\d{1,18})?$"},
     "bom": _BOOLEAN,
     "currency": {"type": "string", "pattern": "^[A-Z]{3,6}$"},
-    "part": _FROM_ONE,
+    "part": _POSITIVE_INTEGER,
 }
-# A quote as calculate answered it; only what the source's fields say must be repeated.
+# A quote as `calculate` answered it; `update` needs only the documented members (docs/protocols/limits.md).
 _QUOTED: Json = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("effective_of", "time_frame", "amount", "amount_left")},
@@ -74,14 +74,14 @@ _QUOTED: Json = {
 _UPDATE: Json = {
     "type": "object",
     "required": ["uuid"],
-    "description": "What calculate answered, under the uuid that it was asked with.",
+    "description": "The answer of calculate, with the uuid of its request.",
     "properties": {
         "uuid": {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 64}, {"type": "integer", "minimum": 0}]},
         **dict.fromkeys(("bet", "loss", "deposit", "time_limit"), _QUOTED),
         "reality_check": {"type": "string"},
     },
 }
-_ROW_ID: Json = {"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 0, "maximum": MAX_WHOLE}]}
+_ROW_ID: Json = {"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}]}
 _ROW_IDS: Json = {"type": "array", "items": _ROW_ID, "minItems": 1, "maxItems": 100}
 _DELETE: Json = {
     "type": "object",
@@ -106,7 +106,7 @@ def specification() -> Json:
     plugin.converter.add_attribute_function(describe_field)  # type: ignore[no-untyped-call]
     for name, scheme in _SECURITY.items():
         spec.components.security_scheme(name, scheme)
-    for name, schema in answers.SCHEMAS.items():
+    for name, schema in responses.SCHEMAS.items():
         spec.components.schema(name, schema)
     for path, (shape, summary) in _CALLBACKS.items():
         spec.path(path, operations={"post": _callback(path, shape, summary)})
@@ -119,7 +119,7 @@ def specification() -> Json:
     spec.path(f"{finance.PREFIX}exports/{{report}}.{{format}}", operations={"get": _export()})
     for path, operation in _PROBES.items():
         spec.path(path, operations={"get": operation})
-    for name in set(spec.components.schemas) - ignoring_more:  # the other APIs refuse a field that they do not know
+    for name in set(spec.components.schemas) - ignoring_more:  # the other APIs refuse unknown fields
         spec.components.schemas[name]["additionalProperties"] = False
     document: Json = spec.to_dict()
     return document
@@ -130,25 +130,25 @@ def _callback(path: str, shape: type, summary: str) -> Json:
         "summary": summary,
         "operationId": path.strip("/").replace("/", "_"),
         "tags": ["callbacks"],
-        "security": [{name: []} for name in _CALLBACK_PROOFS],
+        "security": [{name: []} for name in _CALLBACK_AUTHENTICATIONS],
         "requestBody": {"required": True, "content": _content(shape)},
         "responses": {
-            "200": _answer("Done, or done before.", schemas.CallbackAcceptedSchema),
-            **_answers(answers.of_callback(path), schemas.CallbackErrorSchema),
+            "200": _response("Success, or a repetition of an earlier success.", schemas.CallbackAcceptedSchema),
+            **_responses(responses.callback_errors(path), schemas.CallbackErrorSchema),
         },
     }
 
 
 def _call(route: V1Route) -> Json:
-    """A call under /v1: one envelope for all answers, whose `data` each call describes in its summary."""
+    """Return the operation of a call under /v1. All have the same envelope; the summary describes its `data`."""
     operation: Json = {
         "summary": " ".join((route.view.__doc__ or "").split()),
         "operationId": route.view.__name__,
         "tags": ["v1"],
         "parameters": _path_parameters(route.path),
         "responses": {
-            "200": _answer(answers.DONE, answers.V1_DONE),
-            **_answers(answers.of_v1(route), answers.V1_ERROR),
+            "200": _response(responses.DONE, responses.V1_DONE_SCHEMA),
+            **_responses(responses.v1_errors(route), responses.V1_ERROR_SCHEMA),
         },
     }
     if not route.is_open:
@@ -166,7 +166,7 @@ def _call(route: V1Route) -> Json:
 
 
 def _limit_call(path: str, view: Any) -> Json:
-    """A call of the limits gateway."""
+    """Return the operation of a call of the limits gateway."""
     operation: Json = {
         "summary": " ".join((view.__doc__ or "").split()),
         "operationId": f"limits_{view.__name__}",
@@ -174,9 +174,9 @@ def _limit_call(path: str, view: Any) -> Json:
         "parameters": _path_parameters(path),
         "security": [{"x-auth-token": []}],
         "responses": {
-            **answers.LIMITS_DONE[view],
-            **_answers(answers.LIMITS_REFUSED, answers.LIMITS_ERROR),
-            "503": _answer(answers.TRY_AGAIN, answers.LIMITS_TRY_AGAIN),
+            **responses.LIMITS_SUCCESS[view],
+            **_responses(responses.LIMITS_ERRORS, responses.LIMITS_ERROR_SCHEMA),
+            "503": _response(responses.TRY_AGAIN, responses.LIMITS_TRY_AGAIN_SCHEMA),
         },
     }
     if view in _LIMIT_BODIES:
@@ -185,7 +185,7 @@ def _limit_call(path: str, view: Any) -> Json:
 
 
 def _export() -> Json:
-    """The exports of finance."""
+    """Return the operation of the finance exports."""
     parameters = [
         {"in": "path", "name": "report", "required": True, "schema": {"type": "string", "enum": list(REPORTS)}},
         {"in": "path", "name": "format", "required": True, "schema": {"type": "string", "enum": list(FORMATS)}},
@@ -195,7 +195,7 @@ def _export() -> Json:
         ),
     ]
     return {
-        "summary": "A report as a file, with its manifest in X-Export-Manifest; a statement is of one brand and uid.",
+        "summary": "Download a report, with its manifest in X-Export-Manifest. A statement needs brand and uid.",
         "operationId": "export",
         "tags": ["finance"],
         "security": [{"api-token": []}],
@@ -205,7 +205,7 @@ def _export() -> Json:
                 "description": "The report.",
                 "content": {finance.content_type(format_): {} for format_ in FORMATS},
             },
-            **_answers(answers.EXPORT_REFUSED, answers.EXPORT_ERROR),
+            **_responses(responses.EXPORT_ERRORS, responses.EXPORT_ERROR_SCHEMA),
         },
     }
 
@@ -230,21 +230,21 @@ def _content(schema: Any) -> Json:
     return {"application/json": {"schema": schema}}
 
 
-def _answer(description: str, schema: Any) -> Json:
+def _response(description: str, schema: Any) -> Json:
     return {"description": description, "content": _content(schema)}
 
 
-def _answers(described: Iterable[tuple[str, str]], schema: Any) -> Json:
-    return {status: _answer(description, schema) for status, description in described}
+def _responses(described: Iterable[tuple[str, str]], schema: Any) -> Json:
+    return {status: _response(description, schema) for status, description in described}
 
 
 _PROBES: dict[str, Json] = {
-    "/healthz": _probe("healthz", "The process is alive.", _content(answers.PROBE)),
+    "/healthz": _probe("healthz", "The process is alive.", _content(responses.PROBE_SCHEMA)),
     "/readyz": _probe(
         "readyz",
         "The database is reachable and its migrations are current.",
-        _content(answers.PROBE),
-        {"503": _answer("`status` says what is missing.", answers.PROBE)},
+        _content(responses.PROBE_SCHEMA),
+        {"503": _response("Not ready: `status` is the reason.", responses.PROBE_SCHEMA)},
     ),
     "/metrics": _probe("metrics", "Metrics in Prometheus' text format.", {CONTENT_TYPE_LATEST: {}}),
 }

@@ -1,8 +1,8 @@
-"""The JSON Schema of the field types that are our own: what each accepts."""
+"""JSON Schemas of our own marshmallow field types."""
 
 from typing import Any
 
-from wallet_hooks.bookies.schemas import TagRulesField, TagRuleShape
+from wallet_hooks.bookies.schemas import TagRuleSchema, TagRulesField
 from wallet_hooks.customers.models import ROLES
 from wallet_hooks.customers.schemas import Count, Ids, Pair, Percent, Roles
 from wallet_hooks.limits.rules import NO_LIMIT
@@ -10,13 +10,13 @@ from wallet_hooks.limits.schemas import NewAmount
 from wallet_hooks.web.shapes import Amount, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
 
 Json = dict[str, Any]
-MAX_WHOLE = 10**18 - 1
+MAX_INTEGER = 10**18 - 1
 _NO_OUTER_SPACE = r"^\S(.*\S)?$"
 DATE: Json = {"type": "string", "format": "date"}
 
 
 def describe_field(converter: Any, field: Any, **_kwargs: Any) -> Json:
-    """Return the JSON Schema of a field; empty for a field of marshmallow's own, which apispec describes."""
+    """Return the JSON Schema of a field; empty for marshmallow's field types, which apispec describes itself."""
     schema = _schema_of(converter, field)
     return {"anyOf": [schema, {"type": "null"}]} if schema and field.allow_none else schema
 
@@ -24,7 +24,7 @@ def describe_field(converter: Any, field: Any, **_kwargs: Any) -> Json:
 def _schema_of(converter: Any, field: Any) -> Json:
     match field:
         case TagRulesField():
-            return {"type": "array", "items": converter.resolve_nested_schema(TagRuleShape)}
+            return {"type": "array", "items": converter.resolve_nested_schema(TagRuleSchema)}
         case Pair():
             return _PAIR
         case Percent():
@@ -34,7 +34,7 @@ def _schema_of(converter: Any, field: Any) -> Json:
         case StrictBoolean():
             return _BOOLEAN
         case WholeNumber():
-            return _WHOLE
+            return _INTEGER
         case Amount():
             return {"oneOf": _amounts(field)}
         case Text():
@@ -55,7 +55,7 @@ def _text(field: Text) -> Json:
         case Flag():
             return _BOOLEAN
         case Count():
-            return _WHOLE
+            return _INTEGER
         case Ids():
             return {"type": "string", "pattern": r"^\d{1,18}(,\d{1,18})*$", "maxLength": field.max_length}
         case Day():
@@ -70,13 +70,13 @@ _NUMBER: Json = {"type": "number", "minimum": 0}
 _PAIR: Json = {
     "type": "array",
     "prefixItems": [_CURRENCY, _NUMBER],
-    "items": {"oneOf": [_CURRENCY, _NUMBER]},  # for readers that do not know prefixItems
+    "items": {"oneOf": [_CURRENCY, _NUMBER]},  # for tools without support for prefixItems
     "minItems": 2,
     "maxItems": 2,
     "examples": [["EUR", 25.0]],
 }
 _BOOLEAN: Json = {"type": "boolean"}
-_WHOLE: Json = {"type": "integer", "minimum": 0, "maximum": MAX_WHOLE}
+_INTEGER: Json = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
 
 
 def _id_text(*, known: bool) -> Json:

@@ -1,4 +1,4 @@
-"""`/openapi.json` for programs, `/docs` for people."""
+"""Serves the OpenAPI document: `/openapi.json` as JSON, `/docs` as HTML."""
 
 from flask import Blueprint, Response, jsonify, render_template
 

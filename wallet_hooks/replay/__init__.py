@@ -1,1 +1,1 @@
-"""Replay: fixtures of callbacks, run against a service, and made of what it answered."""
+"""Replay: run fixtures of callbacks against a service, and record fixtures from stored deliveries."""

@@ -1,4 +1,4 @@
-"""`wallet-hooks replay record` and `redact`: captures of what was received."""
+"""`wallet-hooks replay record` and `redact`: captures of stored callbacks."""
 
 import secrets
 import sys
@@ -11,7 +11,7 @@ from wallet_hooks.database import reading
 from wallet_hooks.replay.fixture import read_cases, write_cases
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.redacting import Redactor
-from wallet_hooks.replay.selecting import FILE, NOTHING, OUTPUT, read_time, secret_at
+from wallet_hooks.replay.selecting import EXIT_NOTHING, FILE, OUTPUT, read_secret_option, read_time
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.countries import Countries
 
@@ -19,27 +19,31 @@ from wallet_hooks.web.countries import Countries
 @click.command()
 @click.option("--from", "first", metavar="TIME", help="Received at or after (ISO 8601, UTC).")
 @click.option("--to", "last", metavar="TIME", help="Received before.")
-@click.option("--bet", help="Naming this bet: its id, or game:brand:id.")
-@click.option("--status", type=click.IntRange(100, 599), help="Answered with.")
+@click.option("--bet", help="About this bet: its id, or game:brand:id.")
+@click.option("--status", type=click.IntRange(100, 599), help="TargetResponse with this HTTP status.")
 @click.option("-o", "--output", type=OUTPUT, required=True, help="A .jsonl or .jsonl.gz file.")
 @click.pass_obj
 def record(
     engine: Engine, first: str | None, last: str | None, bet: str | None, status: int | None, output: Path
 ) -> None:
-    """Make a capture of stored callbacks. It holds what came: redact it before it leaves the house."""
+    """Record stored callbacks as a capture. It contains personal data: redact it before you share it."""
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
-        raise click.UsageError("a capture is a .jsonl or a .jsonl.gz file")
+        raise click.UsageError(f"--output {output}: expected a .jsonl or .jsonl.gz file")
     countries = Countries(Settings.from_env().geoip_file)
-    wanted = CaptureFilter(read_time("--from", first), read_time("--to", last), bet, status)
+    criteria = CaptureFilter(read_time("--from", first), read_time("--to", last), bet, status)
     with reading(engine) as session:
-        recorder = Recorder(session, wanted, countries)
+        recorder = Recorder(session, criteria, countries)
         count = write_cases(output, recorder.lines())
-        moved = recorder.moved_beside()
-    left_out = f"; {recorder.left_out} left out, forbidden or about bets taken before" if recorder.left_out else ""
-    beside = f"; {moved} customers' money was also moved beside them, which is not in it" if moved else ""
-    click.echo(f"{count} callbacks recorded in {output}{left_out}{beside}", err=True)
+        moved = recorder.count_other_movements()
+    left_out = (
+        f"; {recorder.left_out} left out (answered 403, or about bets placed before the capture)"
+        if recorder.left_out
+        else ""
+    )
+    others = f"; {moved} customers also had other transactions, which are not in the capture" if moved else ""
+    click.echo(f"{count} callbacks recorded in {output}{left_out}{others}", err=True)
     if not count:
-        sys.exit(NOTHING)
+        sys.exit(EXIT_NOTHING)
 
 
 @click.command()
@@ -47,11 +51,11 @@ def record(
 @click.option("-o", "--output", type=OUTPUT, required=True)
 @click.option("--key", metavar="REFERENCE", help="env:NAME or file:PATH; the same key gives the same pseudonyms.")
 def redact(file: Path, output: Path, key: str | None) -> None:
-    """Take what is secret or personal out of a capture: ids and addresses become pseudonyms, names go."""
-    redactor = Redactor(secrets.token_bytes(32) if key is None else secret_at(key))
-    redactor.learn(case.document for case in read_cases(file))
+    """Remove secrets and personal data from a capture. Ids and addresses become pseudonyms; names are removed."""
+    redactor = Redactor(secrets.token_bytes(32) if key is None else read_secret_option(key))
+    redactor.register_brands(case.document for case in read_cases(file))
     count = write_cases(output, redactor.redact(case.document for case in read_cases(file)))
-    left_out = f"; {redactor.left_out} left out, whose bodies are no JSON" if redactor.left_out else ""
+    left_out = f"; {redactor.left_out} left out, because a body is not JSON" if redactor.left_out else ""
     click.echo(f"{count} cases written to {output}{left_out}", err=True)
     if not count:
-        sys.exit(NOTHING)
+        sys.exit(EXIT_NOTHING)

@@ -12,40 +12,40 @@ from wallet_hooks import money
 from wallet_hooks.replay import reports
 from wallet_hooks.replay.capture_commands import record, redact
 from wallet_hooks.replay.converting import as_curl, as_har
-from wallet_hooks.replay.fixture import Case, FixtureError, bets_of, read_cases
-from wallet_hooks.replay.linting import suspects
-from wallet_hooks.replay.playing_commands import accept, run
+from wallet_hooks.replay.fixture import Case, FixtureError, find_bets, read_cases
+from wallet_hooks.replay.linting import find_secrets
+from wallet_hooks.replay.run_commands import accept, run
 from wallet_hooks.replay.selecting import (
-    DIFFERENT,
+    EXIT_BAD_USAGE,
+    EXIT_DIFFERENT,
+    EXIT_UNREACHABLE,
     FILE,
     FILTER,
     PATHS,
-    UNREACHABLE,
-    WRONG,
-    end,
-    selected,
+    exit_with,
+    select_cases,
 )
 from wallet_hooks.replay.targets import ClockError, InProcess, UnreachableError
 from wallet_hooks.telemetry import log_errors_alone
 
 
-class _Fixtures(click.Group):
-    """What is wrong with a fixture, or with a target, is a line and an exit status of its own."""
+class _ReplayGroup(click.Group):
+    """Reports an error of a fixture or a target as one line, with its own exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (FixtureError, ClockError) as error:
-            end(str(error), WRONG)
+            exit_with(str(error), EXIT_BAD_USAGE)
         except UnreachableError as error:
-            end(f"unreachable: {error}", UNREACHABLE)
+            exit_with(f"unreachable: {error}", EXIT_UNREACHABLE)
 
 
-@click.group(cls=_Fixtures)
+@click.group(cls=_ReplayGroup)
 def replay() -> None:
-    """Fixtures of callbacks: run them against a service, and make them of what was received."""
-    money.confirm_with(dict)  # cases are played on databases of their own
-    log_errors_alone()  # a line a callback would drown what is told of the cases
+    """Run fixtures of callbacks against a service, and record fixtures from stored callbacks."""
+    money.confirm_with(dict)  # cases run on their own databases, which hold their own currencies
+    log_errors_alone()  # a log line per callback would hide the reports of failed cases
 
 
 @replay.command("list")
@@ -54,15 +54,15 @@ def replay() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def list_(paths: tuple[Path, ...], filters: tuple[str, ...], as_json: bool) -> None:
     """List cases: name, path, status, bets and tags."""
-    for sequence in selected(paths, filters):
+    for sequence in select_cases(paths, filters):
         for case in sequence.cases:
-            bets = [bet["bet"] for bet in bets_of(case.request)]
+            bets = [bet["bet"] for bet in find_bets(case.request)]
             status, path = case.expect["status"], case.request["path"]
             if as_json:
                 row = {"name": case.name, "where": case.where, "path": path, "status": status, "bets": bets}
                 click.echo(json.dumps(row | {"tags": case.tags, "description": case.document.get("description")}))
             else:
-                shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in ",".join(bets))
+                shown = "".join(char if char.isprintable() else "\ufffd" for char in ",".join(bets))
                 click.echo(f"{status} {path:<12} {case.name:<48} {shown:<20} {' '.join(case.tags)}")
 
 
@@ -70,8 +70,8 @@ def list_(paths: tuple[Path, ...], filters: tuple[str, ...], as_json: bool) -> N
 @PATHS
 @FILTER
 def show(paths: tuple[Path, ...], filters: tuple[str, ...]) -> None:
-    """Show cases whole, each with a line of curl."""
-    for sequence in selected(paths, filters):
+    """Show the full cases, each with a curl command."""
+    for sequence in select_cases(paths, filters):
         for case in sequence.cases:
             click.echo(click.style(case.where, bold=True))
             click.echo(json.dumps(case.document, indent=2, ensure_ascii=False))
@@ -82,7 +82,7 @@ def show(paths: tuple[Path, ...], filters: tuple[str, ...]) -> None:
 @click.argument("before", type=FILE)
 @click.argument("after", type=FILE)
 def diff(before: Path, after: Path) -> None:
-    """Compare the cases of two files by their names. Exit 1 where they differ."""
+    """Compare the cases of two files by name. Exit status 1 if they differ."""
     ours, theirs = (_by_name(path) for path in (before, after))
     different = False
     for name in dict.fromkeys([*ours, *theirs]):
@@ -94,15 +94,15 @@ def diff(before: Path, after: Path) -> None:
         for line in difflib.unified_diff(sides[0], sides[1], names[0], names[1], lineterm=""):
             different = True
             click.echo(click.style(line, fg={"-": "red", "+": "green"}.get(line[:1])))
-    sys.exit(DIFFERENT if different else 0)
+    sys.exit(EXIT_DIFFERENT if different else 0)
 
 
 def _by_name(path: Path) -> dict[str, Case]:
-    """Raises FixtureError where a name comes twice."""
+    """Return the cases of a file by name. Raises FixtureError for a duplicate name."""
     found: dict[str, Case] = {}
     for case in read_cases(path):
         if case.name in found:
-            raise FixtureError(case.where, f"the name {case.name} is also that of line {found[case.name].line}")
+            raise FixtureError(case.where, f"duplicate name {case.name}, first used in line {found[case.name].line}")
         found[case.name] = case
     return found
 
@@ -110,16 +110,16 @@ def _by_name(path: Path) -> dict[str, Case]:
 @replay.command()
 @PATHS
 def lint(paths: tuple[Path, ...]) -> None:
-    """Check fixtures against the schema, and for anything that looks like a secret. Exit 1 where there is some."""
+    """Check fixtures against the schema, and for anything that looks like a secret. Exit status 1 if there is any."""
     count = found = 0
-    for sequence in selected(paths, ()):
+    for sequence in select_cases(paths, ()):
         for case in sequence.cases:
             count += 1
-            for suspect in suspects(case):
+            for finding in find_secrets(case):
                 found += 1
-                click.echo(f"{case.where}: {suspect}")
-    click.echo(f"{count} cases, {found} suspects", err=True)
-    sys.exit(DIFFERENT if found else 0)
+                click.echo(f"{case.where}: {finding}")
+    click.echo(f"{count} cases, {found} findings", err=True)
+    sys.exit(EXIT_DIFFERENT if found else 0)
 
 
 @replay.command()
@@ -128,8 +128,8 @@ def lint(paths: tuple[Path, ...]) -> None:
 @click.option("--to", "format_", type=click.Choice(["har", "curl"]), required=True)
 @click.option("--target", default=InProcess.address, show_default=True, metavar="URL")
 def convert(paths: tuple[Path, ...], filters: tuple[str, ...], format_: str, target: str) -> None:
-    """Write cases as an HTTP archive, or as lines of curl, to standard output."""
-    cases = [case for sequence in selected(paths, filters) for case in sequence.cases]
+    """Write cases to standard output as an HTTP archive (HAR) or as curl commands."""
+    cases = [case for sequence in select_cases(paths, filters) for case in sequence.cases]
     if format_ == "har":
         click.echo(json.dumps(as_har(cases, target), indent=2, ensure_ascii=False))
     else:

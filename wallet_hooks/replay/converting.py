@@ -1,4 +1,4 @@
-"""Fixtures as what other tools read: HTTP archives, and lines of curl."""
+"""Convert fixtures to formats of other tools: HTTP archives (HAR) and curl commands."""
 
 import base64
 import json
@@ -7,25 +7,25 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from wallet_hooks.replay.fixture import Case, body_of
+from wallet_hooks.replay.fixture import Case, encode_body
 from wallet_hooks.replay.reports import curl
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_har(cases: Iterable[Case], address: str) -> dict[str, Any]:
-    """An HTTP archive (HAR 1.2) of the requests and the answers that are expected."""
+    """Return an HTTP archive (HAR 1.2) of the requests and the expected answers."""
     creator = {"name": "wallet-hooks", "version": version("wallet-hooks")}
     return {"log": {"version": "1.2", "creator": creator, "entries": [_entry(case, address) for case in cases]}}
 
 
 def as_curl(cases: Iterable[Case], address: str) -> str:
-    """A line of shell a case."""
+    """Return a shell script with one curl command per case."""
     return "".join(f"{curl(case, address)}\n" for case in cases)
 
 
 def _entry(case: Case, address: str) -> dict[str, Any]:
-    request, body = case.request, body_of(case.request)
+    request, body = case.request, encode_body(case.request)
     headers = {"Content-Type": "application/json"} | (request.get("headers") or {})
     expected = case.expect.get("body")
     text = "" if expected is None else json.dumps(expected, ensure_ascii=False, separators=(",", ":"))

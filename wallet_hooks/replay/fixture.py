@@ -1,4 +1,4 @@
-"""Fixtures: cases as they are written down, one a JSON file, or one a line of a capture (.jsonl, .jsonl.gz)."""
+"""Read and write fixtures: one case per `.json` file, or one case per line of a capture (`.jsonl`, `.jsonl.gz`)."""
 
 import base64
 import binascii
@@ -20,21 +20,21 @@ from jsonschema.exceptions import best_match
 from wallet_hooks.files import replacing
 
 VERSION = 1
-CAPTURES = (".jsonl", ".jsonl.gz")
-_LONGEST_VALUE = 80
-_WIDTH = 100
-_LONGEST_LINE = 16 * 1024 * 1024
+CAPTURE_SUFFIXES = (".jsonl", ".jsonl.gz")
+_MAX_VALUE_SHOWN = 80
+_LINE_WIDTH = 100
+_MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 class FixtureError(Exception):
-    """A fixture is none: the message says what is wrong, `where` is its file and line."""
+    """An invalid fixture. `where` is its file and line, `message` says what is wrong."""
 
     def __init__(self, where: str, message: str) -> None:
         super().__init__(f"{where}: {message}")
 
 
 class Case(NamedTuple):
-    """A case: where it is written (file and line), and what it says, which fits the schema."""
+    """A case that fits the schema: its file, the line where it begins, and its JSON document."""
 
     path: Path
     line: int
@@ -74,16 +74,16 @@ class Case(NamedTuple):
 
 
 class Sequence(NamedTuple):
-    """Cases that share a database, in their order: those of a capture, or a single one."""
+    """Cases that share one database, in order: all cases of a capture, or a single case."""
 
     path: Path
     cases: list[Case]
 
 
 def read_sequences(paths: Iterable[Path]) -> Iterator[Sequence]:
-    """The cases of files, and of all files below directories, in the order of their names. Raises FixtureError."""
+    """Yield the cases of files and, sorted by path, of all fixtures below directories. Raises FixtureError."""
     for path in paths:
-        for file in _files(path):
+        for file in _find_files(path):
             cases = list(read_cases(file))
             if is_capture(file):
                 yield Sequence(file, cases)
@@ -92,27 +92,27 @@ def read_sequences(paths: Iterable[Path]) -> Iterator[Sequence]:
 
 
 def read_cases(path: Path) -> Iterator[Case]:
-    """Raises FixtureError, which names the line, for what is not JSON or does not fit the schema."""
-    for line, text in _texts(path):
+    """Yield the cases of a file. Raises FixtureError, which names the line, for invalid JSON or a schema violation."""
+    for line, text in _read_texts(path):
         yield _read(path, line, text)
 
 
 def is_capture(path: Path) -> bool:
-    return path.name.endswith(CAPTURES)
+    return path.name.endswith(CAPTURE_SUFFIXES)
 
 
 def write_cases(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
-    """Write a capture, or the one case of a .json file. Returns how many there were."""
+    """Replace a file atomically with a capture, or with the single case of a .json file. Return the number of cases."""
     count = 0
-    with replacing(path) as whole, _packed(path, whole) as file:
+    with replacing(path) as raw, _compressed(path, raw) as file:
         for document in documents:
-            file.write(f"{_flat(document) if is_capture(path) else _readable(document)}\n".encode())
+            file.write(f"{_format_compact(document) if is_capture(path) else _format_indented(document)}\n".encode())
             count += 1
     return count
 
 
-def body_of(request: Mapping[str, Any]) -> bytes:
-    """The bytes that are sent."""
+def encode_body(request: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a request's body as they are sent."""
     encoded = request.get("body_b64")
     if encoded is not None:
         return base64.b64decode(encoded, validate=True)
@@ -121,19 +121,19 @@ def body_of(request: Mapping[str, Any]) -> bytes:
     return json.dumps(request["body"], ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def document_of(request: Mapping[str, Any]) -> Any:
-    """The JSON that a request carries, fractions as texts where it is kept as bytes; None for what is no JSON."""
+def decode_body(request: Mapping[str, Any]) -> Any:
+    """Return the JSON of a request's body, or None if it is not JSON. Fractions in `body_b64` become strings."""
     if request.get("body_b64") is None:
         return request.get("body")
     try:
-        return json.loads(body_of(request).decode("utf-8-sig"), parse_float=str, parse_constant=_no_constant)
+        return json.loads(encode_body(request).decode("utf-8-sig"), parse_float=str, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         return None
 
 
-def bets_of(request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The bets that a request speaks of, as far as they can be made out: brand, game, bet, user."""
-    body = document_of(request)
+def find_bets(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return brand, game, bet id and user id of each bet in a request. Malformed elements are skipped."""
+    body = decode_body(request)
     found = []
     for pool, item in _items(body if isinstance(body, dict) else {}):
         user, bet = item.get("user"), item.get("bet")
@@ -148,12 +148,12 @@ def bets_of(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def addresses_of(request: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The addresses that a request's bets say they come from, each with the bet's brand."""
-    body = document_of(request)
+def find_addresses(request: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the customers' IP addresses (`user.ip`) in a request's bets, each after the bet's brand."""
+    body = decode_body(request)
     users = (item.get("user") for _, item in _items(body if isinstance(body, dict) else {}))
-    places = ((user.get("client"), user.get("ip")) for user in users if isinstance(user, dict))
-    return [(client, ip) for client, ip in places if isinstance(client, str) and isinstance(ip, str)]
+    pairs = ((user.get("client"), user.get("ip")) for user in users if isinstance(user, dict))
+    return [(client, ip) for client, ip in pairs if isinstance(client, str) and isinstance(ip, str)]
 
 
 def _items(body: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -174,7 +174,7 @@ def read_instant(text: str | None) -> datetime | None:
 
 @cache
 def schema() -> dict[str, Any]:
-    """The published JSON Schema of a case."""
+    """Return the published JSON Schema of a case."""
     document: dict[str, Any] = json.loads(
         files("wallet_hooks.replay").joinpath("fixture.schema.json").read_text("utf-8")
     )
@@ -186,46 +186,48 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(schema())
 
 
-def _readable(value: Any, indent: int = 0) -> str:
-    """JSON for people: what fits on a line is on one."""
-    flat = _flat(value)
-    if indent + len(flat) <= _WIDTH or not value or not isinstance(value, dict | list):
+def _format_indented(value: Any, indent: int = 0) -> str:
+    """Format as indented JSON; a value that fits on one line stays on one line."""
+    flat = _format_compact(value)
+    if indent + len(flat) <= _LINE_WIDTH or not value or not isinstance(value, dict | list):
         return flat
     inner = " " * (indent + 2)
     if isinstance(value, dict):
-        items = [f"{inner}{_flat(name)}: {_readable(item, indent + 2)}" for name, item in value.items()]
+        items = [
+            f"{inner}{_format_compact(name)}: {_format_indented(item, indent + 2)}" for name, item in value.items()
+        ]
     else:
-        items = [f"{inner}{_readable(item, indent + 2)}" for item in value]
+        items = [f"{inner}{_format_indented(item, indent + 2)}" for item in value]
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     return "\n".join([opening, ",\n".join(items), f"{' ' * indent}{closing}"])
 
 
-def _flat(value: Any) -> str:
+def _format_compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _packed(path: Path, whole: BinaryIO) -> AbstractContextManager[Any]:
-    return gzip.GzipFile(fileobj=whole, mode="wb", mtime=0) if path.name.endswith(".gz") else nullcontext(whole)
+def _compressed(path: Path, raw: BinaryIO) -> AbstractContextManager[Any]:
+    return gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.name.endswith(".gz") else nullcontext(raw)
 
 
-def _files(path: Path) -> list[Path]:
+def _find_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.name.endswith((".json", *CAPTURES)))
+    return sorted(file for file in path.rglob("*") if file.name.endswith((".json", *CAPTURE_SUFFIXES)))
 
 
-def _texts(path: Path) -> Iterator[tuple[int, str]]:
-    """The texts of cases with the lines on which they begin."""
+def _read_texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the JSON text of each case with the line where it begins."""
     number = 0
     try:
         if not is_capture(path):
             yield 1, path.read_text(encoding="utf-8")
             return
         with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
-            while line := file.readline(_LONGEST_LINE):
+            while line := file.readline(_MAX_LINE_BYTES):
                 number += 1
-                if len(line) == _LONGEST_LINE:
-                    raise FixtureError(f"{path}:{number}", f"is longer than {_LONGEST_LINE} bytes")
+                if len(line) == _MAX_LINE_BYTES:
+                    raise FixtureError(f"{path}:{number}", f"line too long; limit: {_MAX_LINE_BYTES} bytes")
                 if line.strip():
                     yield number, line.decode()
     except (OSError, EOFError, UnicodeError, zlib.error) as error:
@@ -234,63 +236,67 @@ def _texts(path: Path) -> Iterator[tuple[int, str]]:
 
 def _read(path: Path, line: int, text: str) -> Case:
     try:
-        document = json.loads(text, parse_constant=_no_constant, object_pairs_hook=unique)
+        document = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=reject_duplicate_keys)
     except json.JSONDecodeError as error:
         raise FixtureError(f"{path}:{line + error.lineno - 1}", f"not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
         raise FixtureError(f"{path}:{line}", f"not JSON: {error}") from None
     if isinstance(document, dict) and document.get("v") not in (VERSION, None):
-        raise FixtureError(f"{path}:{_line_of(text, line, ['v'])}", f"unknown version {document['v']!r}")
+        raise FixtureError(
+            f"{path}:{_line_of(text, line, ['v'])}", f"unknown version {document['v']!r}; expected {VERSION}"
+        )
     error_ = best_match(_validator().iter_errors(document))
     if error_ is not None:
-        raise FixtureError(f"{path}:{_line_of(text, line, error_.absolute_path)}", _told(error_))
+        raise FixtureError(f"{path}:{_line_of(text, line, error_.absolute_path)}", _describe_error(error_))
     _check_values(path, line, text, document)
     return Case(path, line, document)
 
 
 def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) -> None:
-    """What a schema cannot say: instants that are, and bytes that can be decoded."""
+    """Check what JSON Schema cannot: that instants and days exist, and that bodies can be encoded."""
     requests = [document["request"], *document.get("given", {}).get("requests", ())]
-    for name in {"at", "status"} & document["request"].keys():
-        raise FixtureError(f"{path}:{_line_of(text, line, ['request', name])}", f"request.{name}: is said elsewhere")
+    for name, instead in (("at", "at"), ("status", "expect.status")):
+        if name in document["request"]:
+            where = f"{path}:{_line_of(text, line, ['request', name])}"
+            raise FixtureError(where, f"request.{name}: not allowed here; use the case's {instead}")
     customers = document.get("given", {}).get("customers", ())
     instants = [one.get(name) for one in customers for name in ("expires_at", "logged_in_at")]
     days = [rate["from"] for one in customers for rate in one.get("commission_rates", ())]
     try:
         text.encode()
-        _flat(document).encode()  # half a character, written as an escape
+        _format_compact(document).encode()  # fails for a lone surrogate, written as an escape
         for at in (document.get("at"), *(request.get("at") for request in requests), *instants):
             read_instant(at)
         for day in days:
             date.fromisoformat(day)
         for request in requests:
-            body_of(request)
+            encode_body(request)
     except (ValueError, binascii.Error, UnicodeError) as error:
         raise FixtureError(f"{path}:{line}", str(error)) from None
 
 
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError where a key comes twice: one of the two would be lost."""
+def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object. Raises ValueError for a duplicate key: one of its values would be lost."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
+        raise ValueError("duplicate key in an object")
     return found
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+def _reject_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not valid JSON")
 
 
-def _told(error: ValidationError) -> str:
+def _describe_error(error: ValidationError) -> str:
     path = ".".join(map(str, error.absolute_path))
     message = error.message
-    if len(message) > 2 * _LONGEST_VALUE:
-        message = f"{message[:_LONGEST_VALUE]} … {message[-_LONGEST_VALUE:]}"
+    if len(message) > 2 * _MAX_VALUE_SHOWN:
+        message = f"{message[:_MAX_VALUE_SHOWN]} … {message[-_MAX_VALUE_SHOWN:]}"
     return f"{path}: {message}" if path else message
 
 
 def _line_of(text: str, first: int, steps: Iterable[Any]) -> int:
-    """The line on which what the steps lead to begins, by the names on the way."""
+    """Return the line where the value at a path begins; `steps` are the path's member names and indexes."""
     at = 0
     for step in steps:
         found = re.compile(rf'"{re.escape(str(step))}"\s*:').search(text, at) if isinstance(step, str) else None

@@ -1,11 +1,11 @@
-"""Finding what looks like a secret in fixtures."""
+"""Find what looks like a secret or personal data in fixtures."""
 
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from wallet_hooks.replay.fixture import Case, body_of, document_of
+from wallet_hooks.replay.fixture import Case, decode_body, encode_body
 
 _SECRETS = {
     "a JSON Web Token": re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),
@@ -15,12 +15,12 @@ _SECRETS = {
     "a URL with a password": re.compile(r"[a-z]+://[^/\s:@]+:[^/\s:@]+@"),
     "a webhook secret": re.compile(r"whsec_[A-Za-z0-9+/=]{8,}"),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
-    "a key of AWS": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "an AWS key": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
     "an API key": re.compile(r"\b(sk|pk|rk)_(live|test)_[A-Za-z0-9]{8,}"),
     "a signature or key": re.compile(r"\b(?=[0-9a-fA-F]*[a-fA-F])(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{32,}\b"),
     "an e-mail address": re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}"),
 }
-_NAMES = re.compile(
+_SECRET_NAMES = re.compile(
     r"pass(word|wd|phrase)|secret|api_?key|private_?key|authorization|cookie|credit_?card|cvv|token|signature"
     r"|session_?id|iban",
     re.IGNORECASE,
@@ -28,14 +28,16 @@ _NAMES = re.compile(
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 
 
-def suspects(case: Case) -> Iterator[str]:
-    """What of a case looks like a secret: where it is, and what it looks like; never the secret itself."""
+def find_secrets(case: Case) -> Iterator[str]:
+    """Yield a line per value that looks like a secret: its path and what it looks like, never the secret itself."""
     requests = [case.request, *case.given.get("requests", ())]
-    decoded = [body_of(request).decode(errors="replace") for request in requests if request.get("body_b64") is not None]
-    documents = [document_of(request) for request in requests if request.get("body_b64") is not None]
-    for path, name, value in _texts({**case.document, "body_b64": [*decoded, *documents]}, ()):
+    decoded = [
+        encode_body(request).decode(errors="replace") for request in requests if request.get("body_b64") is not None
+    ]
+    documents = [decode_body(request) for request in requests if request.get("body_b64") is not None]
+    for path, name, value in _strings({**case.document, "body_b64": [*decoded, *documents]}, ()):
         where = ".".join(map(str, path))
-        if name is not None and _NAMES.search(name):
+        if name is not None and _SECRET_NAMES.search(name):
             yield f"{where}: named like a secret"
         for what, pattern in _SECRETS.items():
             if pattern.search(value):
@@ -44,23 +46,23 @@ def suspects(case: Case) -> Iterator[str]:
             yield f"{where}: looks like a card number"
 
 
-def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str | None, str]]:
-    """Each text with its path, and the name of what holds it."""
+def _strings(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str | None, str]]:
+    """Yield each string with its path and the name of the member that contains it."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield (*path, name), name if isinstance(inner, dict | list) else None, name
-            yield from _texts(inner, (*path, name))
+            yield from _strings(inner, (*path, name))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _texts(inner, (*path, number))
+            yield from _strings(inner, (*path, number))
     elif value is not None:
         name = next((step for step in reversed(path) if isinstance(step, str)), None)
         yield path, name, value if isinstance(value, str) else json.dumps(value)
 
 
 def _is_card(text: str) -> bool:
-    """Luhn's check, over what begins as cards do."""
-    digits = [int(sign) for sign in text if sign.isdigit()]
+    """Check Luhn's checksum and the first digit of payment cards."""
+    digits = [int(char) for char in text if char.isdigit()]
     if digits[0] not in (3, 4, 5, 6):
         return False
     doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]

@@ -1,4 +1,4 @@
-"""Making fixtures of the callbacks that a database has stored."""
+"""Record fixtures from stored deliveries, with the preconditions that they need."""
 
 import base64
 import json
@@ -18,14 +18,14 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION
-from wallet_hooks.replay.fixture import VERSION, addresses_of, bets_of, unique
+from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, reject_duplicate_keys
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import read_address
 
 _BATCH = 500
-# What was turned away before its body was read, and a request that is turned away for the same.
-_UNREAD: dict[int, dict[str, str | None]] = {
+# Statuses that reject a request before its body is read, and the headers that cause the same rejection.
+_REJECTED_UNREAD: dict[int, dict[str, str | None]] = {
     411: {"Content-Length": None},
     413: {"Content-Length": str(2**40)},
     415: {"Content-Type": "text/plain"},
@@ -33,7 +33,7 @@ _UNREAD: dict[int, dict[str, str | None]] = {
 
 
 class CaptureFilter(NamedTuple):
-    """Which deliveries: received in a time (its end is not in it), naming a bet, answered with a status."""
+    """Criteria for deliveries: received from `first` until before `last` (UTC), about a bet, answered with a status."""
 
     first: datetime | None = None
     last: datetime | None = None
@@ -44,27 +44,29 @@ class CaptureFilter(NamedTuple):
 class Recorder:
     """Turns stored deliveries into the lines of a capture.
 
-    Each line has what was given for the customers that it is the first to name: their balances are those before the
-    first delivery of the capture. What is about bets that were taken before it is left out, and counted, and so is what
-    was forbidden: the role or the address that it lacked is not kept.
+    A line has the preconditions of customers that no earlier line names; balances are those before the first delivery
+    of the capture. Left out and counted are deliveries about bets that were placed before the capture, and those that
+    were answered with 403: the role or address that they lacked is not stored.
     """
 
-    def __init__(self, session: Session, wanted: CaptureFilter, countries: Countries) -> None:
+    def __init__(self, session: Session, criteria: CaptureFilter, countries: Countries) -> None:
         self._session = session
-        self._wanted = wanted
+        self._criteria = criteria
         self._countries = countries
         self._located: set[str] = set()
-        self._begins: datetime | None = None
-        self._known: set[tuple[str, str]] = set()
+        self._started_at: datetime | None = None
+        self._recorded: set[tuple[str, str]] = set()
         self.left_out = 0
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        deliveries = self._session.scalars(_deliveries(self._session, self._wanted).execution_options(yield_per=_BATCH))
+        deliveries = self._session.scalars(
+            _deliveries(self._session, self._criteria).execution_options(yield_per=_BATCH)
+        )
         for delivery in deliveries:
-            if self._begins is None:
-                self._begins = delivery.received_at
+            if self._started_at is None:
+                self._started_at = delivery.received_at
             request = _request(delivery)
-            if delivery.status == 403 or self._is_about_earlier(bets_of(request)):
+            if delivery.status == 403 or self._is_about_earlier_bet(find_bets(request)):
                 self.left_out += 1
                 continue
             yield self._line(delivery, request)
@@ -79,16 +81,16 @@ class Recorder:
             "tags": ["capture"],
             "source": "capture",
         }
-        if delivery.status in _UNREAD:
-            request["headers"] = _UNREAD[delivery.status]
+        if delivery.status in _REJECTED_UNREAD:
+            request["headers"] = _REJECTED_UNREAD[delivery.status]
         if delivery.status == 401:
             request["sign"] = False
         if not ip_address(delivery.source or "127.0.0.1").is_loopback:
             request["from"] = delivery.source
-        new = {(bet["brand"], bet["user"]): None for bet in bets_of(request)}
-        asked = [who for who in new if who not in self._known]
-        self._known |= set(asked)
-        given = self._given(asked) if asked else {}
+        new = {(bet["brand"], bet["user"]): None for bet in find_bets(request)}
+        unrecorded = [customer for customer in new if customer not in self._recorded]
+        self._recorded |= set(unrecorded)
+        given = self._given(unrecorded) if unrecorded else {}
         if countries := list(self._countries_of(request)):
             given["countries"] = countries
         if given:
@@ -96,8 +98,8 @@ class Recorder:
         return line
 
     def _countries_of(self, request: dict[str, Any]) -> Iterator[dict[str, str | None]]:
-        """The countries of addresses that are new, where the brand of the bet has rules about them."""
-        for client, ip in addresses_of(request):
+        """Yield the countries of addresses not yet recorded, if the bet's brand has country rules."""
+        for client, ip in find_addresses(request):
             address = read_address(ip)
             if address is not None and ip not in self._located and self._has_country_rules(client):
                 self._located.add(ip)
@@ -107,16 +109,17 @@ class Recorder:
         brand = self._session.scalar(select(Brand).where(Brand.client == client))
         return brand is not None and bool(brand.allowed_countries or brand.denied_countries)
 
-    def _is_about_earlier(self, bets: Sequence[dict[str, str]]) -> bool:
+    def _is_about_earlier_bet(self, bets: Sequence[dict[str, str]]) -> bool:
         keys = [(bet["game"], bet["brand"], bet["bet"]) for bet in bets]
         return any(
-            (wager := self._session.get(Wager, key)) is not None and wager.placed_at < (self._begins or wager.placed_at)
+            (wager := self._session.get(Wager, key)) is not None
+            and wager.placed_at < (self._started_at or wager.placed_at)
             for key in keys
         )
 
-    def _given(self, who: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    def _given(self, customers: Iterable[tuple[str, str]]) -> dict[str, Any]:
         given: dict[str, list[dict[str, Any]]] = {"brands": [], "customers": [], "limits": [], "rates": []}
-        for client, uid in who:
+        for client, uid in customers:
             query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
             found = self._session.execute(query.where(Brand.client == client, Customer.uid == uid)).one_or_none()
             if found is not None:
@@ -125,8 +128,8 @@ class Recorder:
                 given["customers"].append(self._customer(customer, client))
                 given["limits"] += self._limits(customer, client)
                 given["rates"] += self._rates(customer)
-        unique = {name: [one for n, one in enumerate(ones) if one not in ones[:n]] for name, ones in given.items()}
-        return {name: ones for name, ones in unique.items() if ones}
+        distinct = {name: [one for n, one in enumerate(items) if one not in items[:n]] for name, items in given.items()}
+        return {name: items for name, items in distinct.items() if items}
 
     def _brand(self, brand: Brand) -> dict[str, Any]:
         providers = self._session.scalars(select(Provider).where(Provider.brand_id == brand.id).order_by(Provider.game))
@@ -149,7 +152,7 @@ class Recorder:
             "brand": client,
             "uid": customer.uid,
             "currency": currency,
-            "balance": money.format_amount(self._opening(customer), currency),
+            "balance": money.format_amount(self._opening_balance(customer), currency),
             "credit_limit": money.format_amount(customer.credit_limit, currency),
             "roles": customer.roles,
             "active": customer.active,
@@ -160,28 +163,28 @@ class Recorder:
             facts["commission_rates"] = [{"from": day.isoformat(), "percent": percent} for day, percent in rates]
         if customer.max_stake_per_event is not None:
             facts["stake_limit"] = money.format_amount(customer.max_stake_per_event, currency)
-        for name, value in (("expires_at", customer.expires_at), ("logged_in_at", _login(customer))):
+        for name, value in (("expires_at", customer.expires_at), ("logged_in_at", _session_began_at(customer))):
             if value is not None:
                 facts[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return facts
 
-    def _opening(self, customer: Customer) -> int:
-        """What the wallet held before the capture's first delivery, in minor units."""
+    def _opening_balance(self, customer: Customer) -> int:
+        """Return the balance before the first delivery of the capture, in minor units of the customer's currency."""
         wallet = chart.player(customer.id, customer.currency)
         query = (
             select(func.coalesce(func.sum(Entry.amount), 0))
             .join(Account, Account.id == Entry.account_id)
             .join(Transaction, Transaction.id == Entry.transaction_id)
             .where(Account.name == wallet.name, Account.currency == wallet.currency)
-            .where(Transaction.recorded_at < self._begins)
+            .where(Transaction.recorded_at < self._started_at)
         )
         return -int(self._session.scalar(query) or 0)
 
-    def moved_beside(self) -> int:
-        """How many of the capture's customers had money moved by something else while it was recorded."""
-        if self._begins is None:
+    def count_other_movements(self) -> int:
+        """Count the capture's customers who also have transactions that no callback posted, such as payments."""
+        if self._started_at is None:
             return 0
-        others = ("stake", "cancel", "settlement", "reversal")
+        by_callbacks = ("stake", "cancel", "settlement", "reversal")
         query = (
             select(Brand.client, Customer.uid)
             .distinct()
@@ -189,20 +192,20 @@ class Recorder:
             .join(Account, Account.holder_id == Customer.id)
             .join(Entry, Entry.account_id == Account.id)
             .join(Transaction, Transaction.id == Entry.transaction_id)
-            .where(Transaction.recorded_at >= self._begins, Transaction.kind.not_in(others))
+            .where(Transaction.recorded_at >= self._started_at, Transaction.kind.not_in(by_callbacks))
         )
-        return len({tuple(row) for row in self._session.execute(query)} & self._known)
+        return len({tuple(row) for row in self._session.execute(query)} & self._recorded)
 
     def _limits(self, customer: Customer, client: str) -> Iterator[dict[str, Any]]:
         query = select(PlayerLimit).where(PlayerLimit.customer_id == customer.id, PlayerLimit.status == ACTIVE)
         for limit in self._session.scalars(query.order_by(PlayerLimit.id)):
             if limit.amount is None:
                 continue
-            told: dict[str, Any] = {"brand": client, "uid": customer.uid, "type": limit.type}
+            facts: dict[str, Any] = {"brand": client, "uid": customer.uid, "type": limit.type}
             if limit.frame == SESSION:
-                yield told | {"amount": str(limit.amount)}
+                yield facts | {"amount": str(limit.amount)}
             else:
-                yield told | {"frame": limit.frame, "amount": money.format_amount(limit.amount, customer.currency)}
+                yield facts | {"frame": limit.frame, "amount": money.format_amount(limit.amount, customer.currency)}
 
     def _rates(self, customer: Customer) -> Iterator[dict[str, Any]]:
         query = select(ExchangeRate).where(ExchangeRate.target == customer.currency).order_by(ExchangeRate.valid_from)
@@ -211,44 +214,49 @@ class Recorder:
             yield {"source": source, "target": rate.target, "rate": rate.rate}
 
 
-def _login(customer: Customer) -> datetime | None:
-    """The login with which the play session began: later ones went on with it."""
+def _session_began_at(customer: Customer) -> datetime | None:
+    """Return when the play session began, which later logins continue; None without a login."""
     return customer.last_login_at and (customer.session_began_at or customer.last_login_at)
 
 
-def _deliveries(session: Session, wanted: CaptureFilter) -> Select[Any]:
-    """In the order in which they were decided: it is the order of their rows."""
+def _deliveries(session: Session, criteria: CaptureFilter) -> Select[Any]:
+    """Return a query of the matching deliveries in the order of their rows, in which they were decided."""
     column = "sequence" if session.get_bind().dialect.name == "postgresql" else "rowid"
     query = select(Delivery).order_by(text(f"delivery.{column}"))
-    if wanted.first is not None:
-        query = query.where(Delivery.received_at >= wanted.first)
-    if wanted.last is not None:
-        query = query.where(Delivery.received_at < wanted.last)
-    if wanted.status is not None:
-        query = query.where(Delivery.status == wanted.status)
-    if wanted.bet is not None:
-        named = cast(DeliveryBet.bet, String)
-        is_named = (named == wanted.bet) | named.endswith(f":{wanted.bet}", autoescape=True)
-        query = query.where(Delivery.id.in_(select(DeliveryBet.delivery_id).where(is_named)))
+    if criteria.first is not None:
+        query = query.where(Delivery.received_at >= criteria.first)
+    if criteria.last is not None:
+        query = query.where(Delivery.received_at < criteria.last)
+    if criteria.status is not None:
+        query = query.where(Delivery.status == criteria.status)
+    if criteria.bet is not None:
+        stored = cast(DeliveryBet.bet, String)
+        matches = (stored == criteria.bet) | stored.endswith(f":{criteria.bet}", autoescape=True)
+        query = query.where(Delivery.id.in_(select(DeliveryBet.delivery_id).where(matches)))
     return query
 
 
 def _request(delivery: Delivery) -> dict[str, Any]:
-    """The request, with its body as JSON where that says the same, and else as bytes."""
+    """Return the request, with its body as JSON if that is sent as an equal document, else as bytes."""
     request: dict[str, Any] = {"method": "POST", "path": delivery.path}
     try:
-        body = json.loads(delivery.body.decode(), object_pairs_hook=unique, parse_float=_same, parse_constant=_refuse)
-        json.dumps(body, ensure_ascii=False).encode()  # half a character cannot be written
+        body = json.loads(
+            delivery.body.decode(),
+            object_pairs_hook=reject_duplicate_keys,
+            parse_float=_parse_exact,
+            parse_constant=_refuse,
+        )
+        json.dumps(body, ensure_ascii=False).encode()  # fails for a lone surrogate
     except (ValueError, RecursionError):
         return request | {"body_b64": base64.b64encode(delivery.body).decode()}
     return request | ({"body": body} if body is not None else {"body_b64": base64.b64encode(delivery.body).decode()})
 
 
-def _same(number: str) -> float:
-    """A fraction that is written again as it came."""
-    read = float(number)
-    return read if repr(read) == number else _refuse(number)
+def _parse_exact(number: str) -> float:
+    """Return a fraction as a float if that is written with the same digits again. Raises ValueError otherwise."""
+    parsed = float(number)
+    return parsed if repr(parsed) == number else _refuse(number)
 
 
 def _refuse(number: str) -> Any:
-    raise ValueError(f"{number} cannot be written as it came")
+    raise ValueError(f"{number} cannot be written with the same digits")

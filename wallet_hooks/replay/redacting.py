@@ -1,6 +1,6 @@
-"""Taking what is secret or personal out of captures, by a list of what may stay.
+"""Remove secrets and personal data from captures, by an allow-list of members.
 
-Ids and addresses become pseudonyms by a keyed hash, so that what belonged together still does. What is not listed goes.
+Ids and addresses become pseudonyms by a keyed hash, so that references still match. Members not listed are removed.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ from zoneinfo import available_timezones
 from wallet_hooks import money
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
-from wallet_hooks.replay.fixture import VERSION, document_of
-from wallet_hooks.replay.stage import BRAND
+from wallet_hooks.replay.case_database import BRAND
+from wallet_hooks.replay.fixture import VERSION, decode_body
 from wallet_hooks.sportsbook.messages import CODES
 from wallet_hooks.web.shapes import UNWANTED
 
@@ -31,37 +31,37 @@ Redact = Callable[[Any], Any]
 
 
 class Redactor:
-    """Redacts cases with one key: the same key gives the same pseudonyms."""
+    """Redacts cases with a key: the same key gives the same pseudonyms."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._names = {BRAND, "betflex"}
         self.left_out = 0
 
-    def learn(self, cases: Iterable[Mapping[str, Any]]) -> None:
-        """Hear of the brands that are given anywhere, so that they keep their names everywhere."""
+    def register_brands(self, cases: Iterable[Mapping[str, Any]]) -> None:
+        """Collect the brands and games among the preconditions of all cases; their names are not redacted."""
         for case in cases:
-            self._learn(case)
+            self._register_brands(case)
 
     def redact(self, cases: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The cases, numbered. Those whose bodies are no JSON are left out, and counted: who knows what is in them."""
+        """Yield the redacted cases, numbered. Those with a body that is not JSON are left out and counted."""
         for number, case in enumerate(cases, 1):
             requests = [case["request"], *case.get("given", {}).get("requests", ())]
-            if any(document_of(request) is None for request in requests):
+            if any(decode_body(request) is None for request in requests):
                 self.left_out += 1
             else:
                 yield self._case(case, number)
 
-    def _learn(self, case: Mapping[str, Any]) -> None:
+    def _register_brands(self, case: Mapping[str, Any]) -> None:
         for brand in case.get("given", {}).get("brands", ()):
             self._names |= {brand["client"], *(provider["game"] for provider in brand.get("providers", ()))}
 
-    def _known(self, name: Any) -> Any:
-        """A brand or a game that is given is a name of ours; any other may be anything."""
+    def _name(self, name: Any) -> Any:
+        """Keep the name of a registered brand or game; pseudonymise any other, which may be personal data."""
         return name if isinstance(name, str) and name in self._names else f"name-{self._digits(f'name {name}')}"
 
     def _case(self, case: Mapping[str, Any], number: int) -> dict[str, Any]:
-        self._learn(case)
+        self._register_brands(case)
         redacted: dict[str, Any] = {"v": VERSION, "name": f"case-{number:06}"}
         if "at" in case:
             redacted["at"] = case["at"]
@@ -72,32 +72,32 @@ class Redactor:
         return redacted | {"tags": ["redacted"], "source": "capture"}
 
     def _listed(self, value: Any, allowed: Mapping[str, Redact]) -> dict[str, Any]:
-        """What of an object is on the list, redacted."""
+        """Return the members of an object that are on the allow-list, redacted."""
         if not isinstance(value, Mapping):
             return {}
         return {name: redact(value[name]) for name, redact in allowed.items() if name in value}
 
     def _redacted_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         allowed: dict[str, Redact] = {
-            "method": _method, "path": _path, "sign": _boolean, "at": _kept, "status": _kept, "from": self._address,
+            "method": _method, "path": _path, "sign": _boolean, "at": _keep, "status": _keep, "from": self._address,
         }  # fmt: skip
-        return self._listed(request, allowed) | {"body": self._body(document_of(request))}
+        return self._listed(request, allowed) | {"body": self._body(decode_body(request))}
 
     @property
     def _given(self) -> Mapping[str, Redact]:
         brand: dict[str, Redact] = {
-            "client": self._known, "currency": _currency, "timezone": _timezone, "day_start": _hours, "preset": _preset,
-            "policy": _policy, "corrections": _kept, "allow_countries": _countries, "deny_countries": _countries,
-            "providers": self._each({"game": self._known, "auth": _kept}),
+            "client": self._name, "currency": _currency, "timezone": _timezone, "day_start": _hours, "preset": _preset,
+            "policy": _policy, "corrections": _keep, "allow_countries": _countries, "deny_countries": _countries,
+            "providers": self._each({"game": self._name, "auth": _keep}),
         }  # fmt: skip
         customer: dict[str, Redact] = {
-            "brand": self._known, "uid": self._id, "currency": _currency, "roles": _roles, "active": _kept,
-            "locked": _kept, "expires_at": _kept, "logged_in_at": _kept, "commission_rate": _amount,
-            "commission_rates": self._each({"from": _kept, "percent": _amount}),
-            **dict.fromkeys(("balance", "credit_limit", "stake_limit"), _kept),
+            "brand": self._name, "uid": self._id, "currency": _currency, "roles": _roles, "active": _keep,
+            "locked": _keep, "expires_at": _keep, "logged_in_at": _keep, "commission_rate": _amount,
+            "commission_rates": self._each({"from": _keep, "percent": _amount}),
+            **dict.fromkeys(("balance", "credit_limit", "stake_limit"), _keep),
         }  # fmt: skip
-        limit: dict[str, Redact] = {"brand": self._known, "uid": self._id} | dict.fromkeys(
-            ("type", "frame", "amount"), _kept
+        limit: dict[str, Redact] = {"brand": self._name, "uid": self._id} | dict.fromkeys(
+            ("type", "frame", "amount"), _keep
         )
         rate: dict[str, Redact] = {"source": _currency, "target": _currency, "rate": _amount}
         return {
@@ -105,7 +105,7 @@ class Redactor:
             "customers": self._each(customer),
             "limits": self._each(limit),
             "rates": self._each(rate),
-            "countries": self._each({"address": self._address, "country": _kept}),
+            "countries": self._each({"address": self._address, "country": _keep}),
             "requests": lambda requests: list(map(self._redacted_request, requests)),
         }
 
@@ -113,9 +113,9 @@ class Redactor:
         return lambda items: [self._listed(item, allowed) for item in items if isinstance(item, Mapping)]
 
     def _body(self, body: Any) -> Any:
-        user = {"client": self._known, "uid": self._id, "ip": self._address}
+        user = {"client": self._name, "uid": self._id, "ip": self._address}
         pool = {
-            "client": self._known, "currency": _currency, "game": self._known, "uid": self._id, "overdraw": _amount,
+            "client": self._name, "currency": _currency, "game": self._name, "uid": self._id, "overdraw": _amount,
         }  # fmt: skip
         bet = {"uid": self._id, "currency": _currency, "amount": _amount, "payout": _amount, "result": self._result}
         item: dict[str, Redact] = {
@@ -130,7 +130,7 @@ class Redactor:
     def _expect(self, expect: Mapping[str, Any]) -> dict[str, Any]:
         redacted: dict[str, Any] = {"status": expect["status"]}
         body = expect.get("body")
-        if isinstance(body, Mapping) and "fields" not in body:  # what is wrong with a field may quote it
+        if isinstance(body, Mapping) and "fields" not in body:  # messages about fields may quote their values
             bet = {"uid": self._id, "error": _code}
             redacted["body"] = self._listed(body, {"status": _code, "error": _code, "bets": self._each(bet)})
         for name in ("balances", "limits"):
@@ -140,15 +140,15 @@ class Redactor:
         return redacted
 
     def _key_of(self, key: str, colons: int) -> str:
-        """The key of a balance or a limit: its customer is a pseudonym, what follows are words of the schema's."""
-        who, *rest = key.rsplit(":", colons)
-        brand, slash, uid = who.rpartition("/")
+        """Redact the customer in the key of a balance or limit; the parts after it are words of the fixture schema."""
+        customer, *rest = key.rsplit(":", colons)
+        brand, slash, uid = customer.rpartition("/")
         if colons == 1:
             rest = [_currency(rest[0])]
-        return ":".join([f"{self._known(brand) if slash else ''}{slash}{self._id(uid)}", *rest])
+        return ":".join([f"{self._name(brand) if slash else ''}{slash}{self._id(uid)}", *rest])
 
     def _id(self, value: Any) -> Any:
-        """Digits, as a number where it was one; of what is no id, something that is none either."""
+        """Return a pseudonym of digits, as a number for a number; an invalid id becomes another invalid id."""
         if isinstance(value, bool) or not isinstance(value, int | str):
             return None
         pseudonym = self._digits(f"id {value}")
@@ -159,28 +159,30 @@ class Redactor:
         return pseudonym if len(value) <= _LONGEST_ID else pseudonym * _LONGEST_ID
 
     def _address(self, value: Any) -> str:
-        """An address of the network that is set aside for benchmarks (RFC 5180), which has room for all of them."""
+        """Return a pseudonym in the IPv6 network reserved for benchmarks (RFC 5180), which is large enough."""
         if value in ("127.0.0.1", "::1"):
             return str(value)
         return str(IPv6Address(_BENCHMARKS + int(self._digits(f"address {value}"))))
 
     def _result(self, value: Any) -> Any:
-        """A word that says nothing of anybody, or a pseudonym of it."""
+        """Keep a known result word; pseudonymise any other string. A value of a wrong type stays invalid."""
         if not isinstance(value, str):
             return None if value is None else []
         return value if value in _RESULTS else f"result {self._digits(f'result {value}')}"
 
     def _digits(self, text: str) -> str:
         hashed = int.from_bytes(hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest())
-        return str(7 * 10 ** (_DIGITS - 1) + hashed % (3 * 10 ** (_DIGITS - 1)))  # no card begins with 7, 8 or 9
+        return str(
+            7 * 10 ** (_DIGITS - 1) + hashed % (3 * 10 ** (_DIGITS - 1))
+        )  # no payment card number begins with 7, 8 or 9
 
 
-def _kept(value: Any) -> Any:
+def _keep(value: Any) -> Any:
     return value
 
 
 def _code(value: Any) -> Any:
-    """Of an answer: ours are words."""
+    """Keep a status or error code of our answers."""
     return value if isinstance(value, str) and value in CODES else "redacted"
 
 
@@ -201,7 +203,7 @@ def _preset(value: str | None) -> str | None:
 
 
 def _policy(value: dict[str, Any]) -> dict[str, Any]:
-    """Rules that are ours, which hold no free text."""
+    """Keep a valid policy, which has no free text."""
     try:
         read_policy(value)
     except RefusedError:
@@ -218,7 +220,7 @@ def _roles(value: list[str]) -> list[str]:
 
 
 def _amount(value: Any) -> Any:
-    """Digits and a point; what is none is refused by the service, and so is what stands for it."""
+    """Keep a decimal amount; anything else becomes a value that the service refuses as well."""
     is_amount = isinstance(value, str) and len(value) <= _AMOUNT_LENGTH and value.replace(".", "", 1).isdecimal()
     return value if value is None or is_amount or type(value) in (int, float) else "redacted"
 

@@ -1,4 +1,4 @@
-"""Playing cases, and comparing what came of them with what was expected."""
+"""Run cases against a target, and compare answers, balances, limits and ledger invariants with what is expected."""
 
 import json
 import random
@@ -15,21 +15,21 @@ from wallet_hooks import clock
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.replay import fixture
-from wallet_hooks.replay.fixture import Case, bets_of, body_of
-from wallet_hooks.replay.signing import signature
-from wallet_hooks.replay.stage import BRAND, SigningKey, Stage, Stages
-from wallet_hooks.replay.targets import Answered, InProcess, Sent, Target
+from wallet_hooks.replay.case_database import BRAND, CaseDatabase, DatabaseFactory, SigningKey
+from wallet_hooks.replay.fixture import Case, encode_body, find_bets
+from wallet_hooks.replay.signing import signature_headers
+from wallet_hooks.replay.targets import InProcess, Target, TargetRequest, TargetResponse
 
-# What may rightly be answered otherwise when it comes again: nothing was known then, or nothing was done.
+# Answers that a repetition may change: the bet was not known yet (404), or nothing was done (503).
 _NOT_FINAL = (404, 503)
-_UNPROVEN = SigningKey("none", "")
-_AT_ONCE = 16  # of what is sent again; it shares commits
-# What a value in a fixture may come to that its schema takes and the service does not.
-_CANNOT_BE = (WalletHooksError, MoneyError, ValueError, OverflowError, LookupError, SQLAlchemyError)
+_UNSIGNED = SigningKey("none", "")
+_SECOND_PASS_CONCURRENCY = 16  # concurrent requests of the second pass; they share group commits
+# Errors for values that the fixture schema accepts and the service does not.
+_INVALID_GIVEN = (WalletHooksError, MoneyError, ValueError, OverflowError, LookupError, SQLAlchemyError)
 
 
 class Mismatch(NamedTuple):
-    """What of a case is not as expected, both sides as JSON would have it."""
+    """A difference between the expected and the actual value, both as JSON. `what` names what was compared."""
 
     what: str
     expected: Any
@@ -37,8 +37,8 @@ class Mismatch(NamedTuple):
 
 
 @dataclass(slots=True)
-class Played:
-    """A case that was played: what was answered, what came of it, and where it differs from what was expected."""
+class CaseResult:
+    """The result of a case: the actual answer, balances and limits, and their differences from what was expected."""
 
     case: Case
     mismatches: list[Mismatch] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Played:
 
 
 class RunOptions(NamedTuple):
-    """How cases are played. `speed` is how many recorded seconds a second has, None for as fast as it goes."""
+    """How cases are run. `speed` is a multiple of the recorded speed; None runs as fast as possible."""
 
     recorded_clock: bool = True
     speed: float | None = None
@@ -63,39 +63,39 @@ class RunOptions(NamedTuple):
 
 
 class CaseRunner:
-    """Plays the cases of one sequence on a stage (None where the database cannot be looked at), against a target."""
+    """Runs the cases of one sequence against a target. Without access to its database (None), compares only answers."""
 
-    def __init__(self, target: Target, stage: Stage | None, options: RunOptions) -> None:
+    def __init__(self, target: Target, database: CaseDatabase | None, options: RunOptions) -> None:
         self._target = target
-        self._stage = stage
+        self._database = database
         self._options = options
-        self._sent: list[Sent] = []
+        self._sent: list[TargetRequest] = []
 
-    def play(self, cases: Sequence[Case]) -> Iterator[Played]:
-        """The cases as they were played; what a second pass or the ledger's rules say goes with the last one."""
-        last: Played | None = None
-        unprepared = self._prepare(cases)
-        for played in self._play_all(cases):
-            played.mismatches = unprepared + played.mismatches
-            unprepared = []
+    def run(self, cases: Sequence[Case]) -> Iterator[CaseResult]:
+        """Yield a result per case. Mismatches of the second pass and of ledger invariants are added to the last."""
+        last: CaseResult | None = None
+        failures = self._prepare(cases)
+        for result in self._run_all(cases):
+            result.mismatches = failures + result.mismatches
+            failures = []
             if last is not None:
                 yield last
-            last = played
+            last = result
         if last is not None:
-            if self._stage is not None:
-                last.mismatches += self._check_ledger(self._stage)
+            if self._database is not None:
+                last.mismatches += self._check_ledger(self._database)
             yield last
 
-    def _play_all(self, cases: Sequence[Case]) -> Iterator[Played]:
+    def _run_all(self, cases: Sequence[Case]) -> Iterator[CaseResult]:
         if self._options.parallel == 1:
-            yield from map(self._play, self._paced(interleaved(cases, self._options.shuffle)))
+            yield from map(self._run_case, self._paced(interleave_groups(cases, self._options.shuffle)))
             return
         with ThreadPoolExecutor(self._options.parallel) as pool:
-            for of_strand in pool.map(lambda strand: [self._play(case) for case in strand], strands(cases)):
-                yield from of_strand
+            for results in pool.map(lambda group: [self._run_case(case) for case in group], independent_groups(cases)):
+                yield from results
 
     def _paced(self, cases: Iterable[Case]) -> Iterator[Case]:
-        """The cases, each when it is due at the speed that was asked for."""
+        """Yield each case when it is due at the chosen speed."""
         started, first = clock.monotonic(), None
         for case in cases:
             if self._options.speed is not None and case.at is not None:
@@ -104,184 +104,193 @@ class CaseRunner:
                 time.sleep(max(0.0, due - (clock.monotonic() - started)))
             yield case
 
-    def _play(self, case: Case) -> Played:
-        played = Played(case)
+    def _run_case(self, case: Case) -> CaseResult:
+        result = CaseResult(case)
         started = clock.monotonic()
         try:
-            self._come_before(case, played)
-            self._ask(case, played)
-            if self._stage is not None:
-                self._look(case, played, self._stage)
-        except _CANNOT_BE as error:
-            played.mismatches.append(Mismatch("given", "what can be given", str(error).partition("\n")[0]))
-        played.seconds = clock.monotonic() - started
-        return played
+            self._send_given_requests(case, result)
+            self._send_request(case, result)
+            if self._database is not None:
+                self._compare_state(case, result, self._database)
+        except _INVALID_GIVEN as error:
+            result.mismatches.append(Mismatch("given", "valid preconditions", str(error).partition("\n")[0]))
+        result.seconds = clock.monotonic() - started
+        return result
 
     def _prepare(self, cases: Sequence[Case]) -> list[Mismatch]:
-        """Put on the stage what any of the cases has given; what cannot be is told with the first."""
-        if self._stage is None:
+        """Load the preconditions of all cases. Return what failed, to be reported with the first case."""
+        if self._database is None:
             return []
-        instants = [at for case in cases for at in (case.at, *map(_at, case.given.get("requests", ()))) if at]
+        instants = [at for case in cases for at in (case.at, *map(_time_of, case.given.get("requests", ()))) if at]
         given = {
-            name: _once(one for case in cases for one in case.given.get(name, ()))
+            name: _without_duplicates(one for case in cases for one in case.given.get(name, ()))
             for name in ("brands", "customers", "limits", "rates", "countries")
         }
         try:
-            self._stage.prepare(given, now=min(instants, default=clock.wall()))
-        except _CANNOT_BE as error:
-            return [Mismatch("given", "what can be given", str(error).partition("\n")[0])]
+            self._database.prepare(given, now=min(instants, default=clock.wall()))
+        except _INVALID_GIVEN as error:
+            return [Mismatch("given", "valid preconditions", str(error).partition("\n")[0])]
         return []
 
-    def _come_before(self, case: Case, played: Played) -> None:
-        """Send what came before, and hold it to the status that it was answered."""
-        before = case.given.get("requests", [])
-        for number, request in enumerate(before):
-            answered = self._send(request, _at(request) or case.at)
+    def _send_given_requests(self, case: Case, result: CaseResult) -> None:
+        """Send the requests among the preconditions, and compare their statuses."""
+        for number, request in enumerate(case.given.get("requests", [])):
+            response = self._send(request, _time_of(request) or case.at)
             expected = request.get("status", 200)
-            if answered.status != expected:
-                actual = {"status": answered.status, "body": _body(answered)}
-                played.mismatches.append(Mismatch(f"given.requests[{number}].status", expected, actual))
+            if response.status != expected:
+                actual = {"status": response.status, "body": _parse_body(response)}
+                result.mismatches.append(Mismatch(f"given.requests[{number}].status", expected, actual))
 
-    def _ask(self, case: Case, played: Played) -> None:
+    def _send_request(self, case: Case, result: CaseResult) -> None:
         expect = case.expect
         for number in range(1, self._options.duplicate + 1):
-            answered = self._send(case.request, case.at)
-            actual = {"status": answered.status, "body": _body(answered)}
+            response = self._send(case.request, case.at)
+            actual = {"status": response.status, "body": _parse_body(response)}
             if number == 1:
-                played.actual = actual
-            time_ = f" (time {number})" if number > 1 else ""
+                result.actual = actual
+            suffix = f" (time {number})" if number > 1 else ""
             for what in ("status", "body"):
                 if expect.get(what) is not None and expect[what] != actual[what]:
-                    played.mismatches.append(Mismatch(f"{what}{time_}", expect[what], actual[what]))
+                    result.mismatches.append(Mismatch(f"{what}{suffix}", expect[what], actual[what]))
 
-    def _look(self, case: Case, played: Played, stage: Stage) -> None:
+    def _compare_state(self, case: Case, result: CaseResult, database: CaseDatabase) -> None:
         now = case.at if self._options.recorded_clock and case.at else clock.wall()
-        for what, look in (
-            ("balances", stage.balances),
-            ("limits", lambda keys: stage.limits_left(keys, now=now)),
+        for what, read in (
+            ("balances", database.balances),
+            ("limits", lambda keys: database.amounts_left(keys, now=now)),
         ):
             if what in case.expect:
-                played.actual[what] = found = look(case.expect[what])
+                result.actual[what] = found = read(case.expect[what])
                 if found != case.expect[what]:
-                    played.mismatches.append(Mismatch(what, case.expect[what], found))
+                    result.mismatches.append(Mismatch(what, case.expect[what], found))
 
-    def _check_ledger(self, stage: Stage) -> list[Mismatch]:
-        """The ledger's rules, and that all that came, coming again, changes nothing."""
-        mismatches = [Mismatch("the ledger's rules", "hold", rule) for rule in stage.broken_rules()]
+    def _check_ledger(self, database: CaseDatabase) -> list[Mismatch]:
+        """Check the ledger invariants, and that sending all requests a second time changes nothing."""
+        mismatches = [Mismatch("ledger invariants", "hold", violation) for violation in database.ledger_violations()]
         if self._options.second_pass:
-            before = stage.state()
-            self._send_again()
-            if stage.state() != before:
-                mismatches.append(Mismatch("a second pass", "changes nothing", "the ledger has changed"))
+            before = database.state()
+            self._repeat_requests()
+            if database.state() != before:
+                mismatches.append(Mismatch("second pass", "changes nothing", "the ledger has changed"))
         return mismatches
 
-    def _send_again(self) -> None:
-        """All at once, and at the time of the last: what is known has its answer, whenever and in whatever order."""
+    def _repeat_requests(self) -> None:
+        """Send all requests again, concurrently, at the time of the last: order and time must not matter."""
         last = max((sent.at for sent in self._sent if sent.at), default=None)
         again = [sent._replace(at=sent.at and last) for sent in self._sent]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(_SECOND_PASS_CONCURRENCY) as pool:
             for _ in pool.map(self._target.send, again):
                 pass
 
-    def _send(self, request: Mapping[str, Any], at: datetime | None) -> Answered:
-        sent = self._made(request, at if self._options.recorded_clock else None)
-        answered = self._target.send(sent)
-        if answered.status not in _NOT_FINAL:
+    def _send(self, request: Mapping[str, Any], at: datetime | None) -> TargetResponse:
+        sent = self._build_request(request, at if self._options.recorded_clock else None)
+        response = self._target.send(sent)
+        if response.status not in _NOT_FINAL:
             self._sent.append(sent)
-        return answered
+        return response
 
-    def _made(self, request: Mapping[str, Any], at: datetime | None) -> Sent:
-        body = body_of(request)
+    def _build_request(self, request: Mapping[str, Any], at: datetime | None) -> TargetRequest:
+        body = encode_body(request)
         headers: dict[str, str | None] = {"Content-Type": "application/json"}
-        headers |= self._proof(request, body, at)
+        headers |= self._sign(request, body, at)
         headers |= request.get("headers") or {}
-        return Sent(request.get("method", "POST"), request["path"], headers, body, request.get("from"), at)
+        return TargetRequest(request.get("method", "POST"), request["path"], headers, body, request.get("from"), at)
 
-    def _proof(self, request: Mapping[str, Any], body: bytes, at: datetime | None) -> dict[str, str]:
+    def _sign(self, request: Mapping[str, Any], body: bytes, at: datetime | None) -> dict[str, str]:
         sign = request.get("sign", True)
         if sign is False:
             return {}
-        first = next(iter(bets_of(request)), {"brand": BRAND, "game": "betflex"})
-        proofs = {} if self._stage is None else self._stage.proofs
-        auth, secret = self._options.sign or proofs.get((first["brand"], first["game"]), _UNPROVEN)
+        first = next(iter(find_bets(request)), {"brand": BRAND, "game": "betflex"})
+        keys = {} if self._database is None else self._database.signing_keys
+        auth, secret = self._options.sign or keys.get((first["brand"], first["game"]), _UNSIGNED)
         wall = clock.wall()
-        wanted = sign if isinstance(sign, dict) else {}
-        return signature(auth, secret, client=first["brand"], body=body, sign=wanted, at=at or wall, wall=wall)
+        overrides = sign if isinstance(sign, dict) else {}
+        return signature_headers(
+            auth, secret, client=first["brand"], body=body, sign=overrides, at=at or wall, wall=wall
+        )
 
 
-def play_all(
-    sequences: Iterable[fixture.Sequence], stages: Stages, options: RunOptions, *, remote: Target | None = None
-) -> Iterator[Played]:
-    """Play sequences, each on a stage of its own, in this process or against a remote target."""
-    found = list(sequences)
+def run_sequences(
+    sequences: Iterable[fixture.Sequence],
+    new_database: DatabaseFactory,
+    options: RunOptions,
+    *,
+    remote: Target | None = None,
+) -> Iterator[CaseResult]:
+    """Yield the results of sequences, each run on its own case database, in this process or against a remote target."""
+    order = list(sequences)
     if options.shuffle is not None:
-        random.Random(options.shuffle).shuffle(found)  # noqa: S311 - an order, not a secret
+        random.Random(options.shuffle).shuffle(order)  # noqa: S311 - an order, not a secret
     with clock.put_back():
-        for sequence in found:
-            with stages() as stage:
-                target = InProcess(stage.callbacks, stage.settings, stage.countries) if remote is None else remote
-                yield from CaseRunner(target, stage, options).play(sequence.cases)
+        for sequence in order:
+            with new_database() as database:
+                target = (
+                    InProcess(database.callbacks, database.settings, database.countries) if remote is None else remote
+                )
+                yield from CaseRunner(target, database, options).run(sequence.cases)
 
 
-def play_blindly(sequences: Iterable[fixture.Sequence], options: RunOptions, remote: Target) -> Iterator[Played]:
-    """Play against a target whose database nobody can look at: what is given is taken to be there."""
+def run_without_database(
+    sequences: Iterable[fixture.Sequence], options: RunOptions, remote: Target
+) -> Iterator[CaseResult]:
+    """Run against a target whose database is not accessible. Preconditions are assumed to exist there."""
     for sequence in sequences:
-        yield from CaseRunner(remote, None, options).play(sequence.cases)
+        yield from CaseRunner(remote, None, options).run(sequence.cases)
 
 
-def strands(cases: Iterable[Case]) -> list[list[Case]]:
-    """The cases in groups that have no customer and no bet in common, each in its own order.
+def independent_groups(cases: Iterable[Case]) -> list[list[Case]]:
+    """Split cases into groups that have no customer and no bet in common, each in its original order.
 
-    What is in different groups may come in any order, or at once.
+    Different groups may run in any order, or concurrently.
     """
-    above: dict[str, str] = {}
+    parents: dict[str, str] = {}
 
-    def top(name: str) -> str:
-        while (higher := above.setdefault(name, name)) != name:
-            above[name] = name = above[higher]
+    def root(name: str) -> str:
+        while (parent := parents.setdefault(name, name)) != name:
+            parents[name] = name = parents[parent]
         return name
 
-    named = [(case, sorted(_names(case)) or [case.where]) for case in cases]
+    named = [(case, sorted(_customers_and_bets(case)) or [case.where]) for case in cases]
     for _, names in named:
         for name in names[1:]:
-            above[top(name)] = top(names[0])
+            parents[root(name)] = root(names[0])
     groups: dict[str, list[Case]] = {}
     for case, names in named:
-        groups.setdefault(top(names[0]), []).append(case)
+        groups.setdefault(root(names[0]), []).append(case)
     return list(groups.values())
 
 
-def _names(case: Case) -> set[str]:
+def _customers_and_bets(case: Case) -> set[str]:
     requests = [case.request, *case.given.get("requests", ())]
-    bets = [bet for request in requests for bet in bets_of(request)]
+    bets = [bet for request in requests for bet in find_bets(request)]
     return {f"user {bet['brand']} {bet['user']}" for bet in bets} | {
         f"bet {bet['game']} {bet['brand']} {bet['bet']}" for bet in bets
     }
 
 
-def interleaved(cases: Sequence[Case], seed: int | None) -> Sequence[Case]:
-    """The cases as they are, or their strands mixed at random."""
+def interleave_groups(cases: Sequence[Case], seed: int | None) -> Sequence[Case]:
+    """Return the cases unchanged without a seed, else their independent groups interleaved at random."""
     if seed is None or len(cases) == 1:
         return cases
-    dice = random.Random(seed)  # noqa: S311 - an order, not a secret
-    groups = strands(cases)
+    rng = random.Random(seed)  # noqa: S311 - an order, not a secret
+    groups = independent_groups(cases)
     order = [number for number, group in enumerate(groups) for _ in group]
-    dice.shuffle(order)
+    rng.shuffle(order)
     iterators = [iter(group) for group in groups]
     return [next(iterators[number]) for number in order]
 
 
-def _once(items: Iterable[Any]) -> list[Any]:
-    """Without repetitions: each line of a capture may give its brand again."""
+def _without_duplicates(items: Iterable[Any]) -> list[Any]:
+    """Remove duplicates: lines of a capture may repeat a brand."""
     return list({json.dumps(item, sort_keys=True): item for item in items}.values())
 
 
-def _at(request: Mapping[str, Any]) -> datetime | None:
+def _time_of(request: Mapping[str, Any]) -> datetime | None:
     return fixture.read_instant(request.get("at"))
 
 
-def _body(answered: Answered) -> Any:
+def _parse_body(response: TargetResponse) -> Any:
     try:
-        return json.loads(answered.text)
+        return json.loads(response.text)
     except ValueError:
-        return answered.text
+        return response.text

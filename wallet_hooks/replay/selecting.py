@@ -1,4 +1,4 @@
-"""Choosing cases on the command line, and how its commands end."""
+"""Shared parts of the replay commands: selecting cases, reading options, exit statuses."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,37 +10,41 @@ import click
 
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.secrets import check_reference, read_secret
-from wallet_hooks.replay.fixture import Case, bets_of, read_sequences
+from wallet_hooks.replay.fixture import Case, find_bets, read_sequences
 from wallet_hooks.replay.fixture import Sequence as Cases
 
-DIFFERENT, WRONG, UNREACHABLE, NOTHING = 1, 2, 3, 5
+EXIT_DIFFERENT, EXIT_BAD_USAGE, EXIT_UNREACHABLE, EXIT_NOTHING = 1, 2, 3, 5
 PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 FILTER = click.option(
-    "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="path, bet, tag, status, from or to; repeatable."
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="KEY is path, bet, tag, status, from or to; repeatable.",
 )
 OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def selected(paths: Sequence[Path], filters: Sequence[str]) -> list[Cases]:
-    """The cases that all filters let through. Ends with exit 5 where there are none: nothing run is never green."""
-    accepts = [_filter(text) for text in filters]
+def select_cases(paths: Sequence[Path], filters: Sequence[str]) -> list[Cases]:
+    """Return the cases that match all filters. Exits with status 5 if none does: an empty run is not a success."""
+    accepts = [_parse_filter(text) for text in filters]
     found = [
         sequence._replace(cases=kept)
         for sequence in read_sequences(paths)
-        if (kept := list(_kept(sequence.cases, lambda case: all(accept(case) for accept in accepts))))
+        if (kept := list(_select(sequence.cases, lambda case: all(accept(case) for accept in accepts))))
     ]
     if not found:
-        end("nothing selected", NOTHING)
+        exit_with("nothing selected", EXIT_NOTHING)
     return found
 
 
-def _kept(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[Case]:
-    """The cases that are accepted; what others had given before them in a capture is given with the next one."""
+def _select(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[Case]:
+    """Yield the accepted cases. Preconditions of skipped cases of a capture are added to the next accepted one."""
     given: dict[str, list[Any]] = {}
     for case in cases:
         if accepts(case):
-            merged = {name: [*ones, *case.given.get(name, ())] for name, ones in given.items()}
+            merged = {name: [*items, *case.given.get(name, ())] for name, items in given.items()}
             yield case._replace(document=case.document | {"given": case.given | merged}) if merged else case
             given = {}
         else:
@@ -49,43 +53,45 @@ def _kept(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[Ca
                     given[name] = [*given.get(name, ()), *case.given[name]]
 
 
-def _filter(text: str) -> Callable[[Case], bool]:
+def _parse_filter(text: str) -> Callable[[Case], bool]:
     key, equals, value = text.partition("=")
     if not equals or key not in ("path", "bet", "tag", "status", "from", "to"):
-        raise click.UsageError(f"--filter {text}: path, bet, tag, status, from or to, and =VALUE")
+        raise click.UsageError(f"--filter {text}: expected KEY=VALUE, with the key path, bet, tag, status, from or to")
     if key in ("from", "to"):
         instant = read_time("--filter", value)
         assert instant is not None
         return lambda case: case.at is not None and (case.at >= instant if key == "from" else case.at < instant)
     matches: dict[str, Callable[[Case], bool]] = {
         "path": lambda case: case.request["path"] == value,
-        "bet": lambda case: any(bet["bet"] == value for bet in bets_of(case.request)),
+        "bet": lambda case: any(bet["bet"] == value for bet in find_bets(case.request)),
         "tag": lambda case: value in case.tags,
         "status": lambda case: str(case.expect["status"]) == value,
     }
     return matches[key]
 
 
-def secret_at(reference: str) -> bytes:
+def read_secret_option(reference: str) -> bytes:
+    """Return the secret that a reference (`env:NAME`, `file:PATH`) points to. Raises UsageError."""
     try:
         secret = read_secret(check_reference(reference))
     except RefusedError as error:
         raise click.UsageError(str(error)) from None
     if secret is None:
-        raise click.UsageError(f"there is no secret at {reference}")
+        raise click.UsageError(f"no secret found at {reference}")
     return secret.encode()
 
 
 def read_time(option: str, text: str | None) -> datetime | None:
+    """Return the UTC time of an option's value; a time without an offset is UTC. Raises UsageError."""
     if text is None:
         return None
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise click.UsageError(f"{option}: a time such as 2026-11-21T12:00:00Z is expected") from None
+        raise click.UsageError(f"{option} {text}: expected an ISO 8601 time such as 2026-11-21T12:00:00Z") from None
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def end(message: str, status: int) -> Any:
+def exit_with(message: str, status: int) -> Any:
     click.echo(f"wallet-hooks: {message}", err=True)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Signing requests as a provider does, by the proofs of `identity/credentials.py`."""
+"""Sign requests as a provider does, with the authentication schemes of `identity/credentials.py`."""
 
 import hashlib
 import hmac
@@ -10,26 +10,28 @@ from typing import Any
 import jwt
 from standardwebhooks.webhooks import Webhook
 
-_WRONG = "this is not the secret, and long enough for one"
+_WRONG_SECRET = "a wrong secret that is long enough to be valid"  # noqa: S105 - no real secret
 _VALID_FOR = timedelta(minutes=5)
 
 
 def new_secret(auth: str) -> str:
-    """A secret for a throw-away service, of the kind that the proof wants."""
+    """Return a secret for a temporary service, in the format of the authentication scheme."""
     if auth == "standard-webhooks":
         return f"whsec_{b64encode(hashlib.sha256(b'replay').digest()).decode()}"
     return "replay:throw-away" if auth == "basic" else hashlib.sha256(b"replay").hexdigest()
 
 
-def signature(
+def signature_headers(
     auth: str, secret: str, *, client: str, body: bytes, sign: Mapping[str, Any], at: datetime, wall: datetime
 ) -> dict[str, str]:
-    """The headers that prove a request. `sign` may ask for a wrong proof, an expired one, or a lesser role.
+    """Return the headers that authenticate a request.
 
-    `at` is the service's clock; `wall` the real one, by which the library of standard-webhooks judges.
+    `sign` may hold `wrong` (sign with a wrong secret), `expired`, or `role` (of a scout-jwt, default admin).
+
+    `at` is the service's clock; `wall` the real time, which the standard-webhooks library checks against.
     """
     if sign.get("wrong"):
-        secret = f"whsec_{b64encode(_WRONG.encode()).decode()}" if auth == "standard-webhooks" else _WRONG
+        secret = f"whsec_{b64encode(_WRONG_SECRET.encode()).decode()}" if auth == "standard-webhooks" else _WRONG_SECRET
     match auth:
         case "scout-jwt":
             expires = at - _VALID_FOR if sign.get("expired") else at + _VALID_FOR

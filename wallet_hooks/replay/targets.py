@@ -1,4 +1,4 @@
-"""Where requests are sent: to the service in this process, or to one at a URL."""
+"""Targets of requests: the service in this process, or a remote one at a URL."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,11 +24,11 @@ class UnreachableError(Exception):
 
 
 class ClockError(Exception):
-    """The target was to show a recorded time, and does not."""
+    """The target does not accept a recorded time: its test clock is off."""
 
 
-class Sent(NamedTuple):
-    """A request as it goes out. `at` is what the service's clock shall show, None for its own time."""
+class TargetRequest(NamedTuple):
+    """An outgoing request. `at` is the time to set the service's clock to; None leaves it running."""
 
     method: str
     path: str
@@ -38,36 +38,36 @@ class Sent(NamedTuple):
     at: datetime | None
 
 
-class Answered(NamedTuple):
-    """An answer: its status, and its body as text."""
+class TargetResponse(NamedTuple):
+    """The answer of a target: status, and body as text."""
 
     status: int
     text: str
 
 
-def escaped(path: str) -> str:
-    """A path as it goes over the wire."""
+def escape_path(path: str) -> str:
+    """Percent-encode a path."""
     return quote(path, safe="/?&=%:@!$'()*+,;~-._")
 
 
 class Target(Protocol):
-    """Something that answers requests. `address` is its URL."""
+    """Receives requests. `address` is its URL."""
 
     address: str
 
-    def send(self, sent: Sent) -> Answered:
-        """Raises UnreachableError."""
+    def send(self, sent: TargetRequest) -> TargetResponse:
+        """Send a request and return the answer. Raises UnreachableError, or ClockError if `at` is not accepted."""
 
 
 class InProcess:
-    """The callbacks of this very code, on a database of its own."""
+    """The callback API in this process, on the given database."""
 
     address = "http://127.0.0.1:8000"
 
     def __init__(self, engine: Engine, settings: Settings, countries: Countries) -> None:
         self._client = Client(callbacks_alone(engine, settings, countries), use_cookies=False)
 
-    def send(self, sent: Sent) -> Answered:
+    def send(self, sent: TargetRequest) -> TargetResponse:
         clock.set_to(sent.at)
         environ: dict[str, Any] = {"REMOTE_ADDR": sent.source or _LOCALHOST}
         for name, value in {"Content-Length": str(len(sent.body)), **sent.headers}.items():
@@ -75,19 +75,19 @@ class InProcess:
             environ[key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"] = value or ""
         response = self._client.open(sent.path, method=sent.method, data=sent.body, environ_overrides=environ)
         try:
-            return Answered(response.status_code, response.get_data(as_text=True))
+            return TargetResponse(response.status_code, response.get_data(as_text=True))
         finally:
             response.close()
 
 
 class Remote:
-    """A service at a URL. Its clock is set where it takes that (see the setting `test_clock`)."""
+    """A service at a URL. Setting its clock needs its setting `test_clock`."""
 
     def __init__(self, url: str, *, connections: int = 1) -> None:
         self.address = url.rstrip("/")
         self._pool = urllib3.PoolManager(maxsize=connections, retries=False, timeout=_TIMEOUT)
 
-    def send(self, sent: Sent) -> Answered:
+    def send(self, sent: TargetRequest) -> TargetResponse:
         headers = {name: value for name, value in sent.headers.items() if value is not None}
         if sent.at is not None:
             headers[TEST_CLOCK_HEADER] = sent.at.isoformat()
@@ -95,7 +95,7 @@ class Remote:
         try:
             response = self._pool.request(
                 sent.method,
-                f"{self.address}{escaped(sent.path)}",
+                f"{self.address}{escape_path(sent.path)}",
                 body=sent.body,
                 headers=headers,
                 chunked=not has_length,
@@ -103,9 +103,11 @@ class Remote:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnreachableError(f"{self.address}: {error}") from None
         if sent.at is not None and TEST_CLOCK_HEADER not in response.headers:
-            raise ClockError(f"{self.address} takes no time from a replay: it runs without a test clock")
-        return Answered(response.status, response.data.decode("utf-8", "replace"))
+            raise ClockError(
+                f"--clock recorded: {self.address} runs without a test clock (WALLET_HOOKS_TEST_CLOCK); use --clock now"
+            )
+        return TargetResponse(response.status, response.data.decode("utf-8", "replace"))
 
     def close(self) -> None:
-        """Let go of the connections: a service that is to stop waits for them."""
+        """Close the connections: a service waits for them when it shuts down."""
         self._pool.clear()

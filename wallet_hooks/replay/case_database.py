@@ -1,4 +1,4 @@
-"""The database that cases are played on: what a case has given is put there, and what came of it is read."""
+"""The database that cases run on: loads preconditions, and reads balances, limits and ledger state afterwards."""
 
 import hashlib
 import os
@@ -41,13 +41,13 @@ from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import Address, read_address
 
 BRAND = "acme"
-_PATIENCE = 30.0  # a slow machine is no reason to fail a case
+_TIMEOUT = 30.0  # seconds; a slow machine must not fail a case
 _FIRST_ID = 1007
-_EVER = date(2000, 1, 1)
-_BRAND: Mapping[str, Any] = {"client": BRAND}
-_PROVIDERS = ({"game": "betflex"},)
-# What a callback may leave behind; deliveries and exceptions come again with each repetition.
-_STATE = (
+_NO_START_DATE = date(2000, 1, 1)
+_DEFAULT_BRAND: Mapping[str, Any] = {"client": BRAND}
+_DEFAULT_PROVIDERS = ({"game": "betflex"},)
+# What a callback may change. Deliveries and exceptions are left out: every repetition adds some.
+_STATE_QUERIES = (
     "SELECT name, currency, balance, version FROM ledger_account ORDER BY name, currency",
     "SELECT count(*), sum(amount), sum(abs(amount)) FROM ledger_entry",
     "SELECT game, client, uid, status, refusal, payout, outcome, settlements FROM wager ORDER BY game, client, uid",
@@ -56,24 +56,24 @@ _STATE = (
 
 
 class SigningKey(NamedTuple):
-    """How requests are proven, and with which secret."""
+    """An authentication scheme (see `AUTHENTICATIONS`) and its secret."""
 
     auth: str
     secret: str
 
 
 class GivenCountries(Countries):
-    """The countries of addresses as cases give them, and of other addresses as the settings' file has them."""
+    """Countries of addresses: those that cases set, and the GeoIP file of the settings for all others."""
 
     def __init__(self, file: str | None) -> None:
         super().__init__(file)
         self._given: dict[Address, str | None] = {}
 
-    def give(self, text: str, country: str | None) -> None:
-        """Say in which country an address is. Raises ValueError where the text is no address."""
+    def set_country(self, text: str, country: str | None) -> None:
+        """Set the country of an address (None: unknown). Raises ValueError for an invalid address."""
         address = read_address(text)
         if address is None:
-            raise ValueError(f"{text!r} is no address")
+            raise ValueError(f"countries.address: {text!r} is not an IP address")
         self._given[address] = country
 
     def clear(self) -> None:
@@ -83,29 +83,29 @@ class GivenCountries(Countries):
         return self._given[address] if address in self._given else super().of(address)
 
 
-class Stage:
-    """A database that cases are played on, and the proofs that its providers give."""
+class CaseDatabase:
+    """A database that cases run on, and the signing keys of its providers by brand and game."""
 
     def __init__(self, settings: Settings, *, durable: bool = True) -> None:
         self.settings = settings
         self.engine = open_engine(settings)
         self.callbacks = open_engine(settings, for_callbacks=True)
         self.countries = GivenCountries(settings.geoip_file)
-        self.proofs: dict[tuple[str, str], SigningKey] = {}
+        self.signing_keys: dict[tuple[str, str], SigningKey] = {}
         if not durable and self.engine.dialect.name == "sqlite":
             for engine in (self.engine, self.callbacks):
-                event.listen(engine, "connect", _hurry)
+                event.listen(engine, "connect", _disable_fsync)
 
     def close(self) -> None:
         self.engine.dispose()
         self.callbacks.dispose()
 
     def prepare(self, given: Mapping[str, Any], *, now: datetime) -> None:
-        """Load the preconditions that are not there yet. Raises what the packages raise for invalid values."""
-        for place in given.get("countries", ()):
-            self.countries.give(place["address"], place["country"])
+        """Load the preconditions that do not exist yet. Raises the errors of the packages for invalid values."""
+        for located in given.get("countries", ()):
+            self.countries.set_country(located["address"], located["country"])
         with writing(self.engine) as session:
-            for brand in given.get("brands") or [_BRAND]:
+            for brand in given.get("brands") or [_DEFAULT_BRAND]:
                 self._add_brand(session, brand)
             for rate in given.get("rates", ()):
                 _set_rate(session, rate, now)
@@ -132,11 +132,11 @@ class Stage:
             set_countries(
                 session, client=client, allow=brand.get("allow_countries", ()), deny=brand.get("deny_countries", ())
             )
-        for provider in brand.get("providers", _PROVIDERS):
+        for provider in brand.get("providers", _DEFAULT_PROVIDERS):
             self._add_provider(session, client, provider)
 
     def _add_provider(self, session: Session, client: str, given: Mapping[str, Any]) -> None:
-        """Add what is not there; one that is keeps its proof and its addresses, whatever is given."""
+        """Add a provider if it is missing. One that exists keeps its authentication and allow-list."""
         game = given["game"]
         query = select(Provider).join(Brand, Brand.id == Provider.brand_id)
         provider = session.scalar(query.where(Brand.client == client, Provider.game == game))
@@ -148,94 +148,102 @@ class Stage:
             allow = given.get("allow", ())
             provider = add_provider(session, game=game, client=client, auth=auth, secrets=secrets, allow=allow)
         found = (secret for reference in provider.secrets if (secret := read_secret(reference)) is not None)
-        self.proofs[client, game] = SigningKey(provider.auth, next(found, ""))
+        self.signing_keys[client, game] = SigningKey(provider.auth, next(found, ""))
 
     def balances(self, keys: Iterable[str]) -> dict[str, str]:
-        """What customers' wallets hold, by the keys of a fixture (`uid:CUR` or `brand/uid:CUR`), where they are."""
+        """Return balances as decimal strings by the keys of a fixture (`uid:CUR` or `brand/uid:CUR`).
+
+        Keys without such a customer and currency are left out.
+        """
         found = {}
         with reading(self.engine) as session:
             for key in keys:
-                who, _, currency = key.rpartition(":")
-                customer = _customer(session, who)
+                customer_key, _, currency = key.rpartition(":")
+                customer = _customer(session, customer_key)
                 if customer is not None and customer.currency == currency:
                     balance = balances_of_customers(session, [customer])[customer.id].balance
                     found[key] = money.format_amount(balance, currency)
         return found
 
-    def limits_left(self, keys: Iterable[str], *, now: datetime) -> dict[str, dict[str, str]]:
-        """What is left of limits in force, by the keys of a fixture (`uid:type:frame`), where there are such."""
+    def amounts_left(self, keys: Iterable[str], *, now: datetime) -> dict[str, dict[str, str]]:
+        """Return what is left of limits in force, by the keys of a fixture (`uid:type:frame`).
+
+        Amounts are decimal strings in the customer's currency. Keys without such a limit are left out.
+        """
         found = {}
         with reading(self.engine) as session:
             for key in keys:
-                who, type_, frame = key.rsplit(":", 2)
-                customer = _customer(session, who)
-                left = None if customer is None else _left(session, customer, type_, frame, now)
+                customer_key, type_, frame = key.rsplit(":", 2)
+                customer = _customer(session, customer_key)
+                left = None if customer is None else _amount_left(session, customer, type_, frame, now)
                 if customer is not None and left is not None:
                     found[key] = {"amount_left": money.format_amount(left, customer.currency)}
         return found
 
     def state(self) -> str:
-        """A hash of all that a callback may change."""
+        """Return a hash of everything that a callback may change."""
         digest = hashlib.sha256()
         with reading(self.engine) as session:
-            for query in _STATE:
+            for query in _STATE_QUERIES:
                 for row in session.execute(text(query)):
                     digest.update(repr(tuple(map(str, row))).encode())
         return digest.hexdigest()
 
-    def broken_rules(self) -> list[str]:
-        """What `wallet-hooks verify` would say."""
+    def ledger_violations(self) -> list[str]:
+        """Return violations of the ledger invariants, as `wallet-hooks verify` reports them."""
         with reading(self.engine) as session:
             return [f"{one.rule}: {one.where}: {one.what}" for check in ALL_CHECKS for one in check(session, None)]
 
 
-Stages = Callable[[], AbstractContextManager[Stage]]
+DatabaseFactory = Callable[[], AbstractContextManager[CaseDatabase]]
 
 
 @contextmanager
-def stages(settings: Settings, reset: Callable[[Stage], None], *, durable: bool) -> Iterator[Stages]:
-    """Stages, one after the other, on one database that `reset` makes new.
+def database_factory(
+    settings: Settings, reset: Callable[[CaseDatabase], None], *, durable: bool
+) -> Iterator[DatabaseFactory]:
+    """Yield a factory of case databases, used one after the other; `reset` prepares the database for each.
 
-    Engines are kept: what they have compiled is most of what a small case would cost.
+    All share their engines: compiling statements anew would take most of the time of a small case.
     """
-    opened = Stage(settings, durable=durable)
+    opened = CaseDatabase(settings, durable=durable)
 
     @contextmanager
-    def stage() -> Iterator[Stage]:
-        opened.proofs.clear()
+    def new_database() -> Iterator[CaseDatabase]:
+        opened.signing_keys.clear()
         opened.countries.clear()
         reset(opened)
         yield opened
 
     try:
-        yield stage
+        yield new_database
     finally:
         opened.close()
 
 
 @contextmanager
-def throw_away_stages() -> Iterator[Stages]:
-    """Stages on an SQLite file that is thrown away; its schema is made once."""
+def temporary_database_factory() -> Iterator[DatabaseFactory]:
+    """Yield a factory of case databases in a temporary SQLite file. The migrations run once."""
     with tempfile.TemporaryDirectory(prefix="wallet-hooks-replay-") as directory:
         template = Path(directory) / "template.db"
         _migrate(template)
-        with copied_stages(template, Path(directory) / "stage.db") as made:
-            yield made
+        with copied_database_factory(template, Path(directory) / "case.db") as new_database:
+            yield new_database
 
 
 @contextmanager
-def copied_stages(template: Path, played: Path) -> Iterator[Stages]:
-    """Stages on an SQLite file that is a copy of another one, each time anew."""
+def copied_database_factory(template: Path, copy: Path) -> Iterator[DatabaseFactory]:
+    """Yield a factory of case databases in the SQLite file `copy`, which is copied from `template` each time."""
 
-    def reset(stage: Stage) -> None:
-        stage.close()
-        for leftover in (f"{played}-wal", f"{played}-shm"):
+    def reset(database: CaseDatabase) -> None:
+        database.close()
+        for leftover in (f"{copy}-wal", f"{copy}-shm"):
             Path(leftover).unlink(missing_ok=True)
-        shutil.copyfile(template, played)
+        shutil.copyfile(template, copy)
 
-    settings = Settings(database_url=f"sqlite:///{played}", request_timeout=_PATIENCE, lock_timeout=_PATIENCE)
-    with stages(settings, reset, durable=False) as made:
-        yield made
+    settings = Settings(database_url=f"sqlite:///{copy}", request_timeout=_TIMEOUT, lock_timeout=_TIMEOUT)
+    with database_factory(settings, reset, durable=False) as new_database:
+        yield new_database
 
 
 def _migrate(template: Path) -> None:
@@ -247,12 +255,12 @@ def _migrate(template: Path) -> None:
     engine.dispose()
 
 
-def _hurry(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA synchronous = OFF")  # nobody misses it after a loss of power
+def _disable_fsync(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")  # a temporary database need not survive a power loss
 
 
-def _customer(session: Session, who: str) -> Customer | None:
-    client, _, uid = who.rpartition("/")
+def _customer(session: Session, customer_key: str) -> Customer | None:
+    client, _, uid = customer_key.rpartition("/")
     query = select(Customer).join(Brand, Brand.id == Customer.brand_id)
     return session.scalar(query.where(Brand.client == (client or BRAND), Customer.uid == uid))
 
@@ -264,17 +272,17 @@ def _set_rate(session: Session, rate: Mapping[str, str], now: datetime) -> None:
 
 
 def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now: datetime) -> set[tuple[str, str]]:
-    """Add those who are not there. Returns who they are: brand and uid."""
+    """Add the customers that are missing. Return brand and uid of each one added."""
     by_brand: dict[str, dict[str, Mapping[str, Any]]] = {}
     for customer in customers:
         by_brand.setdefault(customer.get("brand", BRAND), {}).setdefault(str(customer["uid"]), customer)
     added = set()
     for client, given in sorted(by_brand.items()):
         brand = brand_by_client(session, client)
-        there = set(session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id)))
-        new = [_new_customer(client, uid, given[uid], brand.currency) for uid in given if uid not in there]
+        existing = set(session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id)))
+        new = [_new_customer(client, uid, given[uid], brand.currency) for uid in given if uid not in existing]
         for created in create_customers(session, brand, new, now=now) if new else ():
-            _complete(session, created, brand_facts(brand), given[created.uid], now)
+            _set_login_and_debt(session, created, brand_facts(brand), given[created.uid], now)
             added.add((client, created.uid))
     return added
 
@@ -299,17 +307,20 @@ def _new_customer(client: str, uid: str, customer: Mapping[str, Any], currency: 
 
 
 def _commission_rates(customer: Mapping[str, Any]) -> Schedule:
-    """`commission_rate` is in force from ever on, `commission_rates` each from its day on."""
+    """Return the commission schedule: `commission_rate` has no start date, each of `commission_rates` has its own."""
     rates = [(date.fromisoformat(rate["from"]), rate["percent"]) for rate in customer.get("commission_rates", ())]
     if "commission_rate" in customer:
-        rates.append((_EVER, customer["commission_rate"]))
+        rates.append((_NO_START_DATE, customer["commission_rate"]))
     return tuple(sorted((day, parse_percent(percent)) for day, percent in rates))
 
 
-def _complete(
+def _set_login_and_debt(
     session: Session, created: Customer, brand: BrandFacts, customer: Mapping[str, Any], now: datetime
 ) -> None:
-    """What a customer does not begin with: a login, and a debt, which no payment can leave but a correction may."""
+    """Set the last login, and post a negative opening balance as an adjustment.
+
+    No payment may leave a debt, but a correction may; so a case may need one.
+    """
     created.last_login_at = created.session_began_at = read_instant(customer.get("logged_in_at"))
     balance = customer.get("balance", "0")
     if balance.startswith("-") and (minor := money.parse_amount(balance.removeprefix("-"), created.currency)):
@@ -329,7 +340,7 @@ def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> Non
     set_by_operator(standing, type_=type_, frame=frame, amount=amount, reason="given", by="replay", session=session)
 
 
-def _left(session: Session, customer: Customer, type_: str, frame: str, now: datetime) -> int | None:
+def _amount_left(session: Session, customer: Customer, type_: str, frame: str, now: datetime) -> int | None:
     brand = brand_facts(session.get_one(Brand, customer.brand_id))
     player = limits.player_of(customer, brand)
     usage = limits.usage_of(session, player, now=now)

@@ -1,4 +1,4 @@
-"""Stages for replays in tests: a database of either engine, made new for each case."""
+"""Case databases for tests, on SQLite or PostgreSQL."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,18 +8,18 @@ import psycopg
 from sqlalchemy import make_url, text
 
 from wallet_hooks.database import open_engine
-from wallet_hooks.replay.stage import Stage, Stages, copied_stages, stages
+from wallet_hooks.replay.case_database import CaseDatabase, DatabaseFactory, copied_database_factory, database_factory
 from wallet_hooks.settings import Settings
 
 
 @contextmanager
-def stages_on(database_url: str) -> Iterator[Stages]:
-    """On an empty database with the current schema, or copies of it."""
+def database_factory_on(database_url: str) -> Iterator[DatabaseFactory]:
+    """Yield a factory of case databases: copies of an empty SQLite file, or a PostgreSQL database emptied each time."""
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
         template = Path(url.database or "")
-        with copied_stages(template, template.with_name("stage.db")) as made:
-            yield made
+        with copied_database_factory(template, template.with_name("case.db")) as new_database:
+            yield new_database
         return
     settings = Settings(database_url=database_url, request_timeout=30, lock_timeout=30, statement_timeout=30)
     engine = open_engine(settings)
@@ -27,7 +27,7 @@ def stages_on(database_url: str) -> Iterator[Stages]:
         tables = connection.scalars(
             text(
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-                # What connections have found stored stays so: currencies, and house accounts.
+                # Connections cache the currencies and house accounts that they found stored.
                 " AND tablename NOT IN ('alembic_version', 'ledger_currency', 'ledger_account')"
             )
         ).all()
@@ -38,8 +38,8 @@ def stages_on(database_url: str) -> Iterator[Stages]:
         deletions = [f"DELETE FROM {table}" for table in tables]  # small tables: TRUNCATE takes longer
         empty = ";".join([*deletions, "DELETE FROM ledger_account WHERE holder_id IS NOT NULL"]).encode()
 
-        def reset(_stage: Stage) -> None:
+        def reset(_stage: CaseDatabase) -> None:
             connection_.execute(empty)
 
-        with stages(settings, reset, durable=True) as made:
-            yield made
+        with database_factory(settings, reset, durable=True) as new_database:
+            yield new_database
