@@ -18,7 +18,7 @@ class PlayerLimit(Base):
     `frame` is day, week, month or session; rows that older releases ended may have no_limit, for all of them.
     Anniversary windows count from `anchored_at`, which a limit inherits from the one of its frame that it replaces.
     What an operator sets has `set_by` operator, and who it was in `changed_by`; a player's own has there the label that
-    the player sent. `moves` is not read any more: the column goes once no release runs that does.
+    the player sent.
     """
 
     __tablename__ = "player_limit"
@@ -46,7 +46,6 @@ class PlayerLimit(Base):
     amount: Mapped[int | None] = mapped_column(BigInteger)
     status: Mapped[str] = mapped_column(String(10))
     set_by: Mapped[str] = mapped_column(String(10))
-    moves: Mapped[bool] = mapped_column(Boolean, default=False)
     changed_by: Mapped[str] = mapped_column(String(100))
     reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
