@@ -23,40 +23,16 @@ class LimitedCustomer(NamedTuple):
     currency: str
 
 
-class LiveLimit(NamedTuple):
-    """A limit that is in force or pending, as `models.PlayerLimit` keeps it."""
-
-    customer_id: int
-    type: str
-    frame: str
-    amount: int | None
-    status: str
-    changed_by: str
-    created_at: datetime
-    effective_at: datetime
-    anchored_at: datetime
-    needs_confirmation: bool
-    expires_at: datetime | None
-    set_by: str
-    id: int
-
-    def as_limit(self) -> Limit:
-        """The limit as the rules look at it."""
-        facts = self._asdict()
-        del facts["customer_id"]
-        return Limit(**facts)
-
-
 _asked = RowSet("asked", PlayerLimit.customer_id)
 _LIVE_LIMITS = BulkStatement(
     _asked,
     lambda _: (
-        select(*columns_of(PlayerLimit, LiveLimit))
+        select(*columns_of(PlayerLimit, Limit))
         .select_from(_asked.join(PlayerLimit, _asked.matches(PlayerLimit)))
         .where(PlayerLimit.status.in_([ACTIVE, PENDING]))
         .order_by(PlayerLimit.id)
     ),
-    row=LiveLimit,
+    row=Limit,
 )
 
 
@@ -72,7 +48,7 @@ class LimitReads:
         self._customers, self._now = customers, now
         ids = [(id_,) for id_ in sorted(customers)]
         since = [(id_, customers[id_].brand.booking_day(now) - LONGEST) for (id_,) in ids]
-        self._limits: Pending[LiveLimit] = reads.add(_LIVE_LIMITS(ids))
+        self._limits: Pending[Limit] = reads.add(_LIVE_LIMITS(ids))
         self._usage: Pending[UsageRow] = reads.add(USAGE_SINCE(since))
         self._play: Pending[PlaySession] = reads.add(PLAY_SESSIONS(ids))
 
@@ -84,9 +60,9 @@ class LimitReads:
 
     def bounds(self) -> dict[int, Bounds]:
         """What binds each of the customers now."""
-        limits: dict[int, list[Limit]] = {}
+        limits: dict[int | None, list[Limit]] = {}
         for row in self._limits.rows:
-            limits.setdefault(row.customer_id, []).append(row.as_limit())
+            limits.setdefault(row.customer_id, []).append(row)
         return {
             play.id: bounds_of(play.id, limits.get(play.id, []), *self._customers[play.id], play=play, now=self._now)
             for play in self._play.rows

@@ -21,7 +21,7 @@ PLAYER, OPERATOR, BRAND = "player", "operator", "brand"
 
 @dataclass(slots=True)
 class Limit:
-    """A limit as it is stored (see `models.PlayerLimit`); a new one has no id yet.
+    """A limit as it is stored (see `models.PlayerLimit`); a new one has no id and no customer_id yet.
 
     A default that applies is one too, set by the brand; it is stored nowhere.
     """
@@ -40,6 +40,7 @@ class Limit:
     swapped_at: datetime | None = None
     ended_at: datetime | None = None
     id: int | None = None
+    customer_id: int | None = None
 
     def end(self, status: str, at: datetime) -> None:
         self.status, self.ended_at = status, at

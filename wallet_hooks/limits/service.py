@@ -215,7 +215,7 @@ def delete(session: Session, standing: CurrentLimits, ids: Sequence[int]) -> Non
 
 
 def _limit(row: PlayerLimit) -> Limit:
-    return Limit(**{name: getattr(row, name) for name in _COLUMNS}, id=row.id)
+    return Limit(**{name: getattr(row, name) for name in _COLUMNS}, id=row.id, customer_id=row.customer_id)
 
 
 def _own_row(session: Session, standing: CurrentLimits, id_: int) -> PlayerLimit:
