@@ -13,6 +13,8 @@ from wallet_hooks.database import writing
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.service import set_policy
 
+DAY = timedelta(hours=24)
+UPDATED = (202, "Updated")
 _numbers = itertools.count(1)
 
 
@@ -82,3 +84,22 @@ class Player:
 
 def change(frame: str, amount: str) -> dict[str, str]:
     return {"time_frame": frame, "new_amount": amount}
+
+
+def gateway_error(code: str, status: int = 400) -> Any:
+    class Refusal:
+        def __eq__(self, reply: object) -> bool:
+            return (
+                isinstance(reply, tuple)
+                and reply[0] == status
+                and reply[1]["code"] == code
+                and reply[1]["errMsg"].startswith("invalid input - ")
+            )
+
+        __hash__ = None  # type: ignore[assignment]
+
+    return Refusal()
+
+
+def pending_id(player: Player, type_: str = "bet") -> str:
+    return str(player.get()["pending"][type_]["row_id"])

@@ -8,8 +8,8 @@ from freezegun import freeze_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.limits.back_office import set_operator_limit
 from tests.limits.player import Player
-from tests.limits.test_enforcement import operator_sets
 from tests.world import World, bet
 
 LIMIT, GAP = 30, 60  # minutes
@@ -61,7 +61,7 @@ def test_bets_are_taken_as_long_as_the_session_may_last(world: World, is_known: 
         uid, model, now, player = str(next(_uids)), Model(), 0, None
         with freeze_time(datetime(2026, 5, 1, tzinfo=UTC)) as moment:
             world.customer(uid)
-            operator_sets(world, "time_limit", "session", LIMIT, uid=uid)
+            set_operator_limit(world, "time_limit", "session", LIMIT, uid=uid)
             if is_known:
                 player = Player(world, uid)
                 model.log_in(now)
