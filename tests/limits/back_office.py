@@ -20,7 +20,7 @@ def set_operator_limit(world: World, type_: str, frame: str, amount: int, *, uid
         customer, brand = customer_by_uid(session, client="acme", uid=uid, lock=True)
         standing = CurrentLimits(session, player_of(customer, brand_facts(brand)), now=clock.now())
         operators.set_by_operator(
-            standing, type_=type_, frame=frame, amount=amount, reason="test", by="test", session=session
+            standing, type_=type_, frame=frame, amount=amount, reason="test", changed_by="test", session=session
         )
 
 

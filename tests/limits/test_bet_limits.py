@@ -28,7 +28,7 @@ def test_bet_above_limit_is_refused_and_refusal_is_recorded(world: World, type_:
     assert world.place(bet(3, "5.01")) == error(402, code)
     assert world.wager(3)["refusal"] == code
     assert world.place(bet(4, "5.00")) == OK
-    assert world.place(bet(5, "0.00")) == OK, "a stake of nothing breaks no limit"
+    assert world.place(bet(5, "0.00")) == OK, "a stake of 0 exceeds no limit"
     assert world.place(bet(6, "0.01")) == error(402, code)
     assert world.balance() == "75.00"
 
@@ -123,8 +123,8 @@ def test_changing_a_limit_does_not_restart_its_window(world: World) -> None:
         player.set(bet=("week", "50"))
         assert world.place(bet(1, "50.00")) == OK
         moment.tick(timedelta(days=1))
-        told = player.set(bet=("week", "49.99"))
-        assert told["bet"]["amount_left"] == "0"
+        quote = player.set(bet=("week", "49.99"))
+        assert quote["bet"]["amount_left"] == "0"
         assert world.place(bet(2, "1.00")) == error(402, "bet_limit_exceeded")
         player.set(bet=("week", "51"))
         moment.tick(timedelta(days=1))
@@ -151,7 +151,7 @@ def test_limits_never_refuse_settlement_refund_or_withdrawal(world: World) -> No
 
 def test_thirty_concurrent_bets_against_a_limit_for_ten_take_ten(world: World) -> None:
     Player(world).set(bet=("day", "10"))
-    world.app  # noqa: B018 - started before the race
+    world.app  # noqa: B018 - the app is started before the concurrent part
     with ThreadPoolExecutor(30) as pool:
         statuses = list(pool.map(lambda uid: world.place(bet(uid, "1.00")).status, range(30)))
     assert sorted(statuses) == [200] * 10 + [402] * 20
@@ -183,7 +183,7 @@ def test_limit_lowered_during_concurrent_bets_applies_to_later_bets(world: World
         for one in running:
             one.result()
     staked = 100 - int(float(world.balance()))
-    assert staked <= max(20, before), "not one bet more once the limit is lower than what was staked"
+    assert staked <= max(20, before), "no further bet once the limit is below the amount staked"
     assert staked - before <= max(0, 20 - before)
     assert world.place(bet(5000, "2.00")) == error(402, "bet_limit_exceeded")
     assert world.differences() == []
@@ -202,14 +202,14 @@ def test_enforcement_uses_a_fixed_number_of_statements(world: World) -> None:
         set_operator_limit(world, "time_limit", "session", 60, uid=str(number))
     timed = statements_of(world, place(range(201, 202)))
     assert timed == statements_of(world, place(range(210, 310)))
-    assert timed <= alone + 1, "a session that no login tells of is kept"
+    assert timed <= alone + 1, "the play session of a customer without a login is stored"
 
 
 def test_customers_without_limits_cause_no_extra_statements(world: World) -> None:
     statements_of(world, place([7]))
     free = statements_of(world, place([57]))
     set_rules(world, caps={"deposit": {"EUR": "10"}, "bet": {"SEK": "1"}}, defaults_apply=True)
-    statements_of(world, place([207]))  # a connection that is new reads which currencies are stored
+    statements_of(world, place([207]))  # a new connection reads the stored currencies
     assert statements_of(world, place([107])) == free
     set_rules(world, caps={"bet": {"EUR": "100"}}, defaults_apply=True)
     statements_of(world, place([257]))
@@ -221,7 +221,7 @@ def test_player_cannot_change_an_operator_limit(world: World) -> None:
     set_operator_limit(world, "bet", "week", 500)
     row = player.get()["active"]["bet"]["all"][0]
     assert (row["amount"], row["set_by"]) == ("5", "operator")
-    assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "now", "the player's own is another one"
+    assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "now", "the player's own limit is separate"
     assert player.set(bet=("no_limit", "no_limit"))["bet"]["effective_of"] != "now"
     assert world.place(bet(1, "5.01")) == error(402, "bet_limit_exceeded")
     for act in (player.swap, player.delete):

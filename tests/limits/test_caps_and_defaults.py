@@ -29,7 +29,7 @@ def test_defaults_apply_to_players_without_a_limit(
     world: World, rules: dict[str, Any], within: str, above: str
 ) -> None:
     set_rules(world, **rules)
-    assert world.place(bet(1, "30.00")) == OK, "defaults are shown, and bind nobody unless they apply"
+    assert world.place(bet(1, "30.00")) == OK, "without defaults_apply, defaults are shown but not enforced"
     world.cancel(refund(1, amount="30.00"))
     set_rules(world, **rules, defaults_apply=True)
     assert world.place(bet(2, "20.01")) == error(402, above)
@@ -64,7 +64,7 @@ def test_germany_limits_deposits_to_1000_euros_a_month(world: World) -> None:
             "brand",
             "undefined",
         )
-        assert world.place(bet(1, "1.01")) == error(402, "bet_limit_exceeded"), "the brand's own default beside it"
+        assert world.place(bet(1, "1.01")) == error(402, "bet_limit_exceeded"), "the brand's own default applies too"
         moment.move_to("2026-06-01T12:00:00Z")
         deposit(world, 100_000, "D3")
 
@@ -74,13 +74,13 @@ def test_limit_above_the_default_is_a_raise_and_below_it_active_at_once(world: W
         player = Player(world, defaults={"bet": {"EUR": {"amount": "20", "period": "week"}}}, defaults_apply=True)
         assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "2026-05-02 12:00"
         assert player.active() == {"week": "20"}
-        told = player.set(bet=("day", "40"))["bet"]
-        assert (told["effective_of"], [row["amount"] for row in told["all"]]) == ("now", ["40", "20"])
+        quote = player.set(bet=("day", "40"))["bet"]
+        assert (quote["effective_of"], [row["amount"] for row in quote["all"]]) == ("now", ["40", "20"])
         assert player.active() == {"day": "40", "week": "20"}, "another frame is an addition"
         moment.tick(timedelta(days=1))
         assert player.swap(player.get()["pending"]["bet"]["row_id"]).status == 200
         assert player.active() == {"day": "40", "week": "50"}
-        assert player.set(bet=("week", "no_limit"))["bet"]["effective_of"] == "now", "the default is less"
+        assert player.set(bet=("week", "no_limit"))["bet"]["effective_of"] == "now", "the default is lower"
         assert player.active() == {"day": "40", "week": "20"}
         assert player.set(bet=("week", "10"))["bet"]["effective_of"] == "now"
         assert player.set(bet=("week", "no_limit"))["bet"]["effective_of"] == "2026-05-03 12:00"
@@ -110,8 +110,8 @@ def test_unconfigured_currency_in_a_policy_leaves_other_rules_active(world: Worl
 
 def test_limit_above_the_cap_is_refused(world: World) -> None:
     player = Player(world, caps={"bet": {"EUR": "1000"}})
-    for wanted in (("week", "1000.01"), ("week", "no_limit")):
-        assert player.calculate(bet=wanted) == gateway_error("above_cap")
+    for requested in (("week", "1000.01"), ("week", "no_limit")):
+        assert player.calculate(bet=requested) == gateway_error("above_cap")
     assert player.calculate(bet=("week", "1000")).status == 200
     assert player.call("GET", "/meta-data/BRAND/EUR").body["bet"]["maximum"] == "1000"
 

@@ -23,7 +23,7 @@ def test_deposits_count_gross_of_withdrawals(world: World) -> None:
     with pytest.raises(RefusedError) as refusal:
         deposit(world, 2001, "D2")
     assert refusal.value.code == "deposit_limit_exceeded"
-    deposit(world, 3000, "D1")  # the same again is the same
+    deposit(world, 3000, "D1")  # a repetition is idempotent
     deposit(world, 2000, "D3")
     assert world.balance() == "120.00"
     assert world.differences() == []

@@ -46,13 +46,13 @@ def test_get_calculate_and_update(world: World) -> None:
                 "reality_check": "60_min",
             },
         )  # fmt: skip
-        sources = {
+        vendors_fields = {
             "uuid": "201608120826_1",
             "loss": {"effective_of": "now", "time_frame": "day", "amount": "200", "amount_left": "1"},
             "bet": {"effective_of": "2017-01-18 12:00", "time_frame": "week", "amount": "1500"},
             "reality_check": "60_min",
         }
-        assert player.update(sources) == UPDATED
+        assert player.update(vendors_fields) == UPDATED
         world.place(bet(2, "10.00"))
         moment.tick(timedelta(hours=1))
         shown = player.get()
@@ -63,8 +63,8 @@ def test_get_calculate_and_update(world: World) -> None:
         "last_changed": "2017-01-17 12:00:00.0", "last_changed_at": "2017-01-17T12:00:00+00:00",
         "time_zone": "UTC", "changed_by": "player", "set_by": "player",
     }  # fmt: skip
-    told = ("time_frame", "amount", "amount_left", "changed_by", "label")
-    assert {key: shown["active"]["loss"][key] for key in told} == {
+    names = ("time_frame", "amount", "amount_left", "changed_by", "label")
+    assert {key: shown["active"]["loss"][key] for key in names} == {
         "time_frame": "day", "amount": "200", "amount_left": "140", "changed_by": "player", "label": "roman",
     }  # fmt: skip
     assert shown["active"]["bet"]["can_activate"] is False
@@ -131,7 +131,7 @@ def test_time_limit(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "changes",
     [
         {"bet": change("week", "-1")},
         {"bet": change("week", "1.001")},
@@ -153,8 +153,8 @@ def test_time_limit(world: World) -> None:
     ],
     ids=str,
 )
-def test_invalid_limit_is_refused(player: Player, wanted: Any) -> None:
-    reply = player.call("POST", "/player/limits/calculate/BRAND", {"uuid": "u", **wanted})
+def test_invalid_limit_is_refused(player: Player, changes: Any) -> None:
+    reply = player.call("POST", "/player/limits/calculate/BRAND", {"uuid": "u", **changes})
     assert reply == gateway_error("invalid_request")
     assert player.world.count("limit_quote") == 0
 
@@ -218,7 +218,7 @@ def test_expired_login_is_session_expired(world: World) -> None:
             new = sessions.start(session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(hours=1))
         assert player.call("GET", "/player/limits/BRAND") == expired, "also after the next login"
         assert world.client.delete(f"/v1/sessions/{new}/").status_code == 200
-        assert player.call("GET", "/player/limits/BRAND", token=new) == unknown, "this one was ended"
+        assert player.call("GET", "/player/limits/BRAND", token=new) == unknown, "a logout ends the login"
         reply = world.client.get(f"/v1/sessions/{player.token}/")
         assert (reply.status_code, reply.get_json()["data"]["message"]) == (401, "the session has expired")
 

@@ -60,9 +60,9 @@ def test_removal_is_pending_like_a_raise(world: World, frame: str) -> None:
 def test_another_frame_is_an_addition_whatever_its_amount(player: Player, type_: str, before: str, after: str) -> None:
     player.set(**{type_: (before, "500")})
     for amount in ("9000", "100"):
-        told = player.set(**{type_: (after, amount)})[type_]
-        assert (told["effective_of"], told["time_frame"], told["amount"]) == ("now", after, amount)
-        assert {one["time_frame"]: one["amount"] for one in told["all"]} == {before: "500", after: amount}
+        quote = player.set(**{type_: (after, amount)})[type_]
+        assert (quote["effective_of"], quote["time_frame"], quote["amount"]) == ("now", after, amount)
+        assert {one["time_frame"]: one["amount"] for one in quote["all"]} == {before: "500", after: amount}
         assert (player.active(type_), player.get()["pending"]) == ({before: "500", after: amount}, {})
 
 
@@ -71,9 +71,9 @@ def test_removal_of_one_frame_is_pending(world: World) -> None:
         player = Player(world)
         player.set(deposit=("week", "500"))
         player.set(deposit=("day", "100"))
-        told = player.set(deposit=("week", "no_limit"))["deposit"]
-        assert (told["effective_of"], told["amount"]) == ("2026-05-02 12:00", "no_limit")
-        assert [(one["time_frame"], one["amount"]) for one in told["all"]] == [("day", "100")]
+        quote = player.set(deposit=("week", "no_limit"))["deposit"]
+        assert (quote["effective_of"], quote["amount"]) == ("2026-05-02 12:00", "no_limit")
+        assert [(one["time_frame"], one["amount"]) for one in quote["all"]] == [("day", "100")]
         player.set(deposit=("day", "90"))
         moment.tick(DAY)
         assert player.active("deposit") == {"day": "90", "week": "500"}
@@ -103,7 +103,7 @@ def test_all_frames_can_be_removed_together(world: World) -> None:
         assert player.set(bet=("no_limit", "no_limit"))["bet"]["effective_of"] == "2026-05-31 23:00"
         player.set(bet=("week", "30"))
         pending = player.get()["pending"]["bet"]["all"]
-        assert sorted(row["time_frame"] for row in pending) == ["day", "month"], "not what was asked for later"
+        assert sorted(row["time_frame"] for row in pending) == ["day", "month"], "a limit set later is not removed"
         moment.move_to("2026-05-31T23:00:00Z")
         ids = [row["row_id"] for row in pending]
         for _ in range(2):
@@ -129,8 +129,8 @@ def test_second_raise_restarts_the_cool_off(world: World) -> None:
 
 def test_lowering_and_raise_in_one_request(player: Player) -> None:
     player.set(bet=("week", "100"), loss=("week", "100"))
-    told = player.set(bet=("week", "50"), loss=("week", "200"))
-    assert (told["bet"]["effective_of"], told["loss"]["effective_of"] == "now") == ("now", False)
+    quote = player.set(bet=("week", "50"), loss=("week", "200"))
+    assert (quote["bet"]["effective_of"], quote["loss"]["effective_of"] == "now") == ("now", False)
     assert (player.active("bet"), player.active("loss")) == ({"week": "50"}, {"week": "100"})
 
 

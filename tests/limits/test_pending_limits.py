@@ -10,7 +10,7 @@ from tests.world import World, bet
 
 
 def test_confirm_required_waits_for_swap_after_the_cool_off(world: World) -> None:
-    # The clocks of London go forward in between: 24 hours stay 24 hours.
+    # London's clocks go forward in between: the cool-off is still 24 hours.
     with freeze_time("2026-03-28T12:00:00Z") as moment:
         player = Player(world)
         player.set(bet=("week", "100"))

@@ -22,7 +22,7 @@ def test_repeated_uuid_has_the_same_answer_or_conflicts(player: Player) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tampered", "told"),
+    ("tampered", "message"),
     [
         ({"bet": {"effective_of": "now", "time_frame": "week", "amount": "999", "amount_left": "10"}},
          'bet.amount: "10" was calculated'),
@@ -31,31 +31,31 @@ def test_repeated_uuid_has_the_same_answer_or_conflicts(player: Player) -> None:
         ({"bet": {"time_frame": "week", "amount": "10"}}, 'bet.effective_of: "now" was calculated'),
         ({"bet": {"effective_of": "now", "time_frame": "week", "amount": "10", "all": []}}, "bet.all: "),
         ({"bet": {"effective_of": "now", "time_frame": "week", "amount": "10", "more": 1}},
-         "bet.more: nothing was calculated for it"),
+         "bet.more: not in the calculated quote"),
         ({"bet": "now"}, "bet: {"),
         ({"loss": {"effective_of": "now", "time_frame": "week", "amount": "10"}},
-         "loss: nothing was calculated for it"),
-        ({"reality_check": "60_min"}, "reality_check: nothing was calculated for it"),
-        ({"x" * 1000: 1}, "a field: nothing was calculated for it"),
-        ({"uuid": "unknown"}, "calculate the limits again"),
+         "loss: not in the calculated quote"),
+        ({"reality_check": "60_min"}, "reality_check: not in the calculated quote"),
+        ({"x" * 1000: 1}, "a field: not in the calculated quote"),
+        ({"uuid": "unknown"}, "uuid: no valid quote"),
     ],
     ids=str,
 )  # fmt: skip
-def test_tampered_quote_is_stale_and_names_the_field(player: Player, tampered: Any, told: str) -> None:
+def test_tampered_quote_is_stale_and_names_the_field(player: Player, tampered: Any, message: str) -> None:
     player.set(bet=("day", "5"))
     before = player.active()
     quote = player.calculate(bet=("week", "10")).body
     reply = player.update(quote | tampered)
     assert reply == gateway_error("stale_quote")
-    assert reply.body["errMsg"].startswith(f"invalid input - {told}")
+    assert reply.body["errMsg"].startswith(f"invalid input - {message}")
     assert player.active() == before
     missing = player.update({"uuid": quote["uuid"]})
     assert missing.body["errMsg"].startswith("invalid input - bet: {")
-    assert player.update(quote) == UPDATED, "an honest one still goes"
+    assert player.update(quote) == UPDATED, "the unchanged quote can still be applied"
     reply = player.update(quote | tampered)
     if "uuid" not in tampered:
         assert reply == gateway_error("uuid_conflict")
-        assert told in reply.body["errMsg"]
+        assert message in reply.body["errMsg"]
 
 
 def test_stale_quote_is_recalculated_under_its_uuid(world: World) -> None:
@@ -67,16 +67,16 @@ def test_stale_quote_is_recalculated_under_its_uuid(world: World) -> None:
         assert player.calculate("u", bet=("week", "11")) == gateway_error("uuid_conflict")
         assert player.calculate("u", bet=("week", "10")) == first
         moment.tick(timedelta(minutes=14))
-        assert player.update(first.body) == UPDATED, "it was too old, and is new again"
+        assert player.update(first.body) == UPDATED, "the expired quote was recalculated"
         first = player.calculate("v", bet=("week", "10"))
         player.set(bet=("day", "5"))
         assert player.update(first.body) == gateway_error("stale_quote")
         anew = player.calculate("v", bet=("week", "10"))
-        assert {one["time_frame"] for one in anew.body["bet"]["all"]} == {"day", "week"}, "reckoned from what is now"
+        assert {one["time_frame"] for one in anew.body["bet"]["all"]} == {"day", "week"}, "from the current limits"
         assert player.update(anew.body) == UPDATED
         moment.tick(timedelta(hours=1))
         player.set(bet=("day", "4"))
-        assert player.calculate("v", bet=("week", "10")) == anew, "one that was applied answers as it did"
+        assert player.calculate("v", bet=("week", "10")) == anew, "an applied quote keeps its answer"
         assert player.update(anew.body) == UPDATED
         assert player.active() == {"day": "4", "week": "10"}
 
@@ -98,7 +98,7 @@ def test_quote_is_stale_after_a_policy_change(world: World) -> None:
         player = Player(world, preset="sweden")
         player.set(bet=("month", "10"))
         quote = player.calculate(bet=("month", "20")).body
-        moment.tick(timedelta(minutes=14))  # and a new month has begun, which has to end first
+        moment.tick(timedelta(minutes=14))  # a new month has begun, so the raise must wait for its end
         assert player.update(quote) == gateway_error("stale_quote")
         quote = player.calculate(bet=("month", "20")).body
         player.rules(preset="germany")

@@ -1,4 +1,4 @@
-"""A shuffle mixes customers, and never turns round what one of them, or those it shares calls with, did."""
+"""A shuffle interleaves customers but keeps the order of each customer's calls, shared calls included."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ CALLS = st.lists(st.lists(st.integers(0, 6), max_size=3), max_size=25)
 
 
 def cases_of(calls: list[list[int]]) -> list[Case]:
-    """A call a line, each about bets of some customers; a call without any is about nobody."""
+    """Return one case per call, with a bet of each of its customers; a call may have no customers."""
     return [
         Case(
             Path("x.jsonl"), line, {"request": {"body": {"bets": [bet(f"{line}-{user}", user=user) for user in users]}}}
@@ -23,7 +23,7 @@ def cases_of(calls: list[list[int]]) -> list[Case]:
 
 
 @given(CALLS, st.integers())
-def test_a_shuffle_keeps_the_order_of_each_customer(calls: list[list[int]], seed: int) -> None:
+def test_shuffle_keeps_the_order_of_each_customer(calls: list[list[int]], seed: int) -> None:
     cases = cases_of(calls)
     shuffled = interleaved(cases, seed)
     assert sorted(case.line for case in shuffled) == [case.line for case in cases]
