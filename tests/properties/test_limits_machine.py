@@ -42,7 +42,7 @@ class LimitsMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        # Two days before London's clocks go forward. Each example has its own customer.
+        # Shortly before the night in which London's clocks go forward. Each example has its own customer.
         self.frozen = freeze_time(datetime(2026, 3, 27, 12, tzinfo=UTC))
         self.moment = self.frozen.start()
         self.uid = str(next(_uids))
@@ -135,7 +135,7 @@ class LimitsMachine(RuleBasedStateMachine):
             self.world.settle(result(uid, payout[end], user=self.uid, outcome=end))
 
     @invariant()
-    def nothing_loosens_early(self) -> None:
+    def no_limit_loosens_early(self) -> None:
         if not hasattr(self, "player"):
             return
         cap = caps(self.player.active())
