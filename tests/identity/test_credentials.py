@@ -1,4 +1,4 @@
-"""Who may call: each proof, each way it can be wrong, through the service's own door."""
+"""Authentication of callbacks: every method, with valid and invalid credentials, through the HTTP API."""
 
 import base64
 import hashlib
@@ -17,8 +17,8 @@ from standardwebhooks.webhooks import Webhook
 from tests.service import post, served
 from tests.world import OK, Reply, World, bet, error, refund, result
 
-SECRET = "a secret of at least sixty-four bytes, so that no algorithm finds it short"
-NEXT_SECRET = "the secret that comes after it, which is sixty-four bytes long as well"
+SECRET = "a secret of at least sixty-four bytes, long enough for every algorithm"
+NEXT_SECRET = "the next secret of the rotation, at least sixty-four bytes long as well"
 BODY = json.dumps({"bets": [bet()]}).encode()
 UNAUTHENTICATED = error(401, "unauthenticated")
 FORBIDDEN = error(403, "forbidden")
@@ -26,7 +26,7 @@ FORBIDDEN = error(403, "forbidden")
 
 @pytest.fixture
 def strict(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A world whose provider proves itself; tests choose how."""
+    """A world with a secret in the environment. Each test chooses the provider's authentication method."""
     monkeypatch.setenv("ACME_SECRET", SECRET)
     return world
 
@@ -53,7 +53,7 @@ def scout(strict: World) -> World:
 @pytest.mark.parametrize(
     "claims", [{}, {"role": "user"}, {"id": None, "uid": 5}, {"role": None}, {"aud": "scout-customer"}], ids=str
 )
-def test_scout_token_lets_bets_in(scout: World, claims: dict[str, Any]) -> None:
+def test_valid_scout_token_is_accepted(scout: World, claims: dict[str, Any]) -> None:
     assert call(scout, bearer("acme", token(**claims))) == OK
 
 
@@ -79,17 +79,17 @@ def test_scout_token_lets_bets_in(scout: World, claims: dict[str, Any]) -> None:
         {"Authorization": f"Basic acme {token()}"},
     ],
 )
-def test_scout_token_that_is_wrong_is_401(scout: World, headers: dict[str, str]) -> None:
+def test_invalid_scout_token_is_401(scout: World, headers: dict[str, str]) -> None:
     assert call(scout, headers) == UNAUTHENTICATED
     assert scout.balance() == "100.00"
     assert scout.count("delivery") == 1
 
 
 def test_scout_token_expires(scout: World) -> None:
-    spoken = token(exp=time.time() + 60)
-    assert call(scout, bearer("acme", spoken)) == OK
+    expiring = token(exp=time.time() + 60)
+    assert call(scout, bearer("acme", expiring)) == OK
     with freeze_time(datetime.now(UTC) + timedelta(seconds=60 + 31)):
-        assert call(scout, bearer("acme", spoken)) == UNAUTHENTICATED
+        assert call(scout, bearer("acme", expiring)) == UNAUTHENTICATED
 
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -98,8 +98,8 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("claim", "first_wrong", "last_right"), [("exp", -30, -29), ("nbf", 31, 30), ("iat", 31, 30)], ids=str
 )
-def test_all_times_of_a_token_have_the_same_leeway(scout: World, claim: str, first_wrong: int, last_right: int) -> None:
-    """Seconds from now. 30 is the setting's default."""
+def test_leeway_applies_to_all_times_of_a_token(scout: World, claim: str, first_wrong: int, last_right: int) -> None:
+    """The parameters are seconds from now. The default leeway is 30 seconds."""
     with freeze_time(NOW):
         at = NOW.timestamp()
         valid: dict[str, Any] = {"exp": at + 600}
@@ -108,7 +108,7 @@ def test_all_times_of_a_token_have_the_same_leeway(scout: World, claim: str, fir
 
 
 @pytest.mark.parametrize("leeway", [0, 5])
-def test_the_leeway_is_a_setting(scout: World, leeway: int) -> None:
+def test_leeway_is_configurable(scout: World, leeway: int) -> None:
     scout.configure(jwt_leeway=leeway)
     with freeze_time(NOW):
         at = NOW.timestamp()
@@ -124,8 +124,8 @@ def test_the_leeway_is_a_setting(scout: World, leeway: int) -> None:
 
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
 @pytest.mark.parametrize("value", ["soon", True, [], 10**400, -(10**400), 1e308, "NaN"], ids=lambda v: str(v)[:6])
-def test_times_at_the_edge_of_their_type_are_judged(scout: World, claim: str, value: Any) -> None:
-    """Far in the past is right for nbf and iat, far in the future for exp; what is no instant is wrong."""
+def test_extreme_and_invalid_times_of_a_token(scout: World, claim: str, value: Any) -> None:
+    """The far past is valid for nbf and iat, the far future for exp; values that are not numbers are invalid."""
     is_right = type(value) in (int, float) and (value > 0) == (claim == "exp")
     reply = call(scout, bearer("acme", token(**{claim: value})))
     assert reply == (OK if is_right else UNAUTHENTICATED)
@@ -134,18 +134,18 @@ def test_times_at_the_edge_of_their_type_are_judged(scout: World, claim: str, va
 @pytest.mark.parametrize(
     ("path", "body"), [("/winners", {"pools": [result()]}), ("/bets/cancel", {"pools": [refund()]})]
 )
-def test_only_an_admin_settles_and_cancels(scout: World, path: str, body: Any) -> None:
+def test_settling_and_cancelling_require_role_admin(scout: World, path: str, body: Any) -> None:
     call(scout, bearer("acme", token()))
     for role in ("user", "tester", None):
         assert call(scout, bearer("acme", token(role=role)), json.dumps(body).encode(), path) == FORBIDDEN
     assert call(scout, bearer("acme", token()), json.dumps(body).encode(), path) == OK
 
 
-def test_a_tester_places_no_bets(scout: World) -> None:
+def test_role_tester_cannot_place_bets(scout: World) -> None:
     assert call(scout, bearer("acme", token(role="tester"))) == FORBIDDEN
 
 
-def test_nobody_speaks_for_another_brand_or_game(scout: World) -> None:
+def test_token_is_not_valid_for_another_brand_or_game(scout: World) -> None:
     scout.brand("other", id_=1008)
     scout.provider("other", auth="scout-jwt", secrets=["env:ACME_SECRET"])
     scout.customer(client="other")
@@ -166,7 +166,7 @@ def test_two_secrets_are_valid_during_rotation(strict: World, monkeypatch: pytes
     assert call(strict, bearer("acme", token(NEXT_SECRET))) == OK
 
 
-def test_a_provider_without_its_secret_lets_nobody_in(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_or_empty_secret_authenticates_nobody(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:
     strict.provider(auth="hmac", secrets=["env:ACME_SECRET"])
     for value in ("", None):
         monkeypatch.setenv("ACME_SECRET", value) if value is not None else monkeypatch.delenv("ACME_SECRET")
@@ -174,7 +174,7 @@ def test_a_provider_without_its_secret_lets_nobody_in(strict: World, monkeypatch
         assert call(strict, {"X-Signature": empty}) == UNAUTHENTICATED
 
 
-def test_hmac_signs_the_raw_bytes(strict: World) -> None:
+def test_hmac_verifies_the_raw_bytes(strict: World) -> None:
     strict.provider(auth="hmac", secrets=["env:ACME_SECRET"])
     signature = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
     assert call(strict, {"X-Signature": signature}) == OK
@@ -183,7 +183,7 @@ def test_hmac_signs_the_raw_bytes(strict: World) -> None:
         assert call(strict, headers, body) == UNAUTHENTICATED
 
 
-def test_basic_is_username_and_password(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_basic_verifies_username_and_password(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_SECRET", "acme:pass:word")
     strict.provider(auth="basic", secrets=["env:ACME_SECRET"])
 
@@ -209,7 +209,7 @@ def signed(body: bytes = BODY, *, at: datetime | None = None) -> dict[str, str]:
     return {"webhook-id": "msg_1", "webhook-timestamp": stamp, "webhook-signature": signature}
 
 
-def test_standard_webhooks_signature_lets_in_for_five_minutes(webhooks: World) -> None:
+def test_standard_webhooks_signature_is_valid_for_five_minutes(webhooks: World) -> None:
     assert call(webhooks, signed()) == OK
     assert call(webhooks, signed(at=datetime.now(UTC) - timedelta(minutes=4))) == OK
     assert call(webhooks, signed(at=datetime.now(UTC) - timedelta(minutes=6))) == UNAUTHENTICATED
@@ -237,11 +237,11 @@ def test_malformed_webhook_headers_are_401(webhooks: World, wrong: dict[str, str
     assert webhooks.balance() == "100.00"
 
 
-def test_body_that_is_not_utf8_is_401_for_a_webhook(webhooks: World) -> None:
+def test_webhook_body_that_is_not_utf8_is_401(webhooks: World) -> None:
     assert call(webhooks, signed(), b"\xff") == UNAUTHENTICATED
 
 
-def test_allow_list_comes_first(strict: World) -> None:
+def test_source_outside_the_allow_list_is_403(strict: World) -> None:
     strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["203.0.113.0/24"])
     good = bearer("acme", token())
     assert call(strict, good, environ_base={"REMOTE_ADDR": "203.0.113.77"}) == OK
@@ -249,7 +249,7 @@ def test_allow_list_comes_first(strict: World) -> None:
         assert call(strict, good, environ_base={"REMOTE_ADDR": address}) == FORBIDDEN
 
 
-def test_allow_list_sees_through_the_trusted_proxies(strict: World) -> None:
+def test_allow_list_uses_the_address_behind_trusted_proxies(strict: World) -> None:
     strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["203.0.113.0/24"])
     strict.configure(proxy_hops=1)
     good = bearer("acme", token())
@@ -260,7 +260,7 @@ def test_allow_list_sees_through_the_trusted_proxies(strict: World) -> None:
     assert call(strict, good) == FORBIDDEN
 
 
-def test_allow_list_knows_ipv6_addresses_with_a_port(strict: World) -> None:
+def test_allow_list_accepts_ipv6_addresses_with_a_port(strict: World) -> None:
     strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["2001:db8::/32"])
     strict.configure(proxy_hops=1)
     good = bearer("acme", token())
@@ -269,7 +269,7 @@ def test_allow_list_knows_ipv6_addresses_with_a_port(strict: World) -> None:
         assert call(strict, good | {"X-Forwarded-For": address}) == FORBIDDEN
 
 
-def test_a_provider_without_credentials_is_served_from_loopback_only(world: World) -> None:
+def test_provider_without_authentication_is_accepted_from_loopback_only(world: World) -> None:
     assert call(world, {}) == OK
     assert call(world, {}, environ_base={"REMOTE_ADDR": "::1"}) == OK
     assert call(world, {}, environ_base={"REMOTE_ADDR": "203.0.113.9"}) == UNAUTHENTICATED
@@ -277,12 +277,12 @@ def test_a_provider_without_credentials_is_served_from_loopback_only(world: Worl
     assert call(world, {"Forwarded": "for=127.0.0.1"}) == UNAUTHENTICATED
 
 
-def test_secrets_and_bodies_reach_neither_log_nor_delivery(scout: World, tmp_path: Path) -> None:
-    spoken = token()
+def test_credentials_are_neither_logged_nor_stored(scout: World, tmp_path: Path) -> None:
+    valid = token()
     scout.close_app()
     with served(scout.settings.database_url, tmp_path) as (url, _):
-        assert post(url, "/bets", {"bets": [bet()]}, bearer("acme", spoken)) == OK
-        assert post(url, "/bets", {"bets": [bet()]}, bearer("acme", spoken + "x")) == UNAUTHENTICATED
+        assert post(url, "/bets", {"bets": [bet()]}, bearer("acme", valid)) == OK
+        assert post(url, "/bets", {"bets": [bet()]}, bearer("acme", valid + "x")) == UNAUTHENTICATED
     log = (tmp_path / "server.log").read_text()
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert [(line["event"], line["path"], line["status"]) for line in lines] == [
@@ -291,12 +291,12 @@ def test_secrets_and_bodies_reach_neither_log_nor_delivery(scout: World, tmp_pat
     ]
     (delivery,) = scout.wager()["deliveries"]
     assert lines[0]["request_id"] == delivery["id"]
-    for hidden in (spoken, SECRET, "203.0.113.9"):
+    for hidden in (valid, SECRET, "203.0.113.9"):
         assert hidden not in log
         assert hidden not in json.dumps(delivery)
 
 
-def test_an_unproven_caller_stores_little(scout: World) -> None:
+def test_unauthenticated_requests_store_at_most_4_kib_of_the_body(scout: World) -> None:
     from sqlalchemy import text  # noqa: PLC0415
 
     from wallet_hooks.database import reading  # noqa: PLC0415

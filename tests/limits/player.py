@@ -1,4 +1,4 @@
-"""A player at the limits gateway."""
+"""A client of the limits gateway, with the helpers of its tests."""
 
 import itertools
 import json
@@ -13,17 +13,19 @@ from wallet_hooks.database import writing
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.service import set_policy
 
+DAY = timedelta(hours=24)
+UPDATED = (202, "Updated")
 _numbers = itertools.count(1)
 
 
 class Player:
-    """Customer 7 of acme (brand 1007), who logs in; `policy` says what differs from the plain rules."""
+    """A logged-in customer of acme (brand 1007), 7 by default. `policy` sets the brand's own rules."""
 
     def __init__(self, world: World, uid: str = "7", /, **policy: Any) -> None:
         self.world = world
         if policy:
             self.rules(**policy)
-        world.configure(session_idle=366 * 86_400)  # days pass in these tests
+        world.configure(session_idle=366 * 86_400)  # these tests move the clock by days
         with writing(world.engine) as session:
             customer, _ = customer_by_uid(session, client="acme", uid=uid, lock=True)
             record_login(session, customer, now=clock.now())
@@ -50,10 +52,10 @@ class Player:
         assert reply.status == 200, reply
         return reply.body
 
-    def calculate(self, uuid: str | None = None, **wanted: Any) -> Reply:
+    def calculate(self, uuid: str | None = None, **changes: Any) -> Reply:
         uuid = uuid or f"u{next(_numbers)}"
-        changes = {name: one if isinstance(one, str | dict) else change(*one) for name, one in wanted.items()}
-        reply = self.call("POST", "/player/limits/calculate/BRAND", {"uuid": uuid, **changes})
+        body = {name: one if isinstance(one, str | dict) else change(*one) for name, one in changes.items()}
+        reply = self.call("POST", "/player/limits/calculate/BRAND", {"uuid": uuid, **body})
         if reply.status == 200:
             reply.body["uuid"] = uuid
         return reply
@@ -61,13 +63,13 @@ class Player:
     def update(self, quote: Any) -> Reply:
         return self.call("PUT", "/player/limits/BRAND", quote)
 
-    def set(self, **wanted: Any) -> dict[str, Any]:
-        """Calculate and update; the quote that was told."""
-        quote = self.calculate(**wanted)
+    def set(self, **changes: Any) -> dict[str, Any]:
+        """Calculate and update. Return the quote."""
+        quote = self.calculate(**changes)
         assert quote.status == 200, quote
         assert self.update(quote.body) == (202, "Updated")
-        told: dict[str, Any] = quote.body
-        return told
+        body: dict[str, Any] = quote.body
+        return body
 
     def swap(self, *ids: str) -> Reply:
         return self.call("PUT", "/player/swap/limits/BRAND", list(ids))
@@ -76,9 +78,31 @@ class Player:
         return self.call("PUT", "/player/delete/limits/BRAND", {"row_id": list(ids)})
 
     def active(self, type_: str = "bet") -> dict[str, str]:
-        """Amounts in force by frame."""
+        """Return the amounts of the active limits, by frame."""
         return {one["time_frame"]: one["amount"] for one in self.get()["active"][type_]["all"]}
 
 
 def change(frame: str, amount: str) -> dict[str, str]:
     return {"time_frame": frame, "new_amount": amount}
+
+
+def gateway_error(code: str, status: int = 400) -> Any:
+    """Return an object that equals every reply with this code and status in the gateway's error envelope."""
+
+    class Refusal:
+        def __eq__(self, reply: object) -> bool:
+            return (
+                isinstance(reply, tuple)
+                and reply[0] == status
+                and reply[1]["code"] == code
+                and reply[1]["errMsg"].startswith("invalid input - ")
+            )
+
+        __hash__ = None  # type: ignore[assignment]
+
+    return Refusal()
+
+
+def pending_id(player: Player, type_: str = "bet") -> str:
+    """Return the row id of the pending limit of a type."""
+    return str(player.get()["pending"][type_]["row_id"])

@@ -1,4 +1,4 @@
-"""Windows are local civil days, through every change of clocks and every length of month."""
+"""Windows of limits across clock changes and months of every length."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -33,10 +33,10 @@ def utc(text: str) -> datetime:
         ("Europe/London", "week", "2026-10-25T23:59", "2026-10-18T23:00", "2026-10-26T00:00"),
         ("Europe/London", "month", "2026-03-31T22:59", "2026-03-01T00:00", "2026-03-31T23:00"),
         ("Europe/London", "month", "2026-03-31T23:00", "2026-03-31T23:00", "2026-04-30T23:00"),
-        # In Santiago midnight of 6 September 2026 does not exist: the day begins at one o'clock.
+        # In Santiago midnight of 6 September 2026 is skipped: the day begins at 01:00.
         ("America/Santiago", "day", "2026-09-06T04:00", "2026-09-06T04:00", "2026-09-07T03:00"),
         ("America/Santiago", "day", "2026-09-06T03:59", "2026-09-05T04:00", "2026-09-06T04:00"),
-        # And the last hour of 4 April comes twice.
+        # The last hour of 4 April occurs twice.
         ("America/Santiago", "day", "2026-04-05T03:30", "2026-04-04T03:00", "2026-04-05T04:00"),
         ("America/Santiago", "month", "2026-09-30T12:00", "2026-09-01T04:00", "2026-10-01T03:00"),
         ("Asia/Tokyo", "day", "2026-03-29T14:59", "2026-03-28T15:00", "2026-03-29T15:00"),
@@ -48,7 +48,7 @@ def test_calendar_windows(zone: str, frame: str, now: str, start: str, end: str)
     assert (window.start, window.end) == (utc(start), utc(end))
 
 
-def test_a_week_begins_on_the_brands_day_and_a_day_at_its_hour() -> None:
+def test_week_start_and_day_start_follow_the_brand() -> None:
     sunday = Policy(week_start=6)
     window = window_at("week", utc("2026-11-21T12:00"), brand("Asia/Tokyo"), sunday, anchored_at=utc("2020-01-01"))
     assert (window.first, window.last) == (date(2026, 11, 15), date(2026, 11, 21))
@@ -67,7 +67,7 @@ def test_a_week_begins_on_the_brands_day_and_a_day_at_its_hour() -> None:
         ("2026-01-15T12:00", "2026-01-15T12:00", date(2026, 1, 15), date(2026, 2, 14)),
     ],
 )
-def test_anniversary_months_end_where_the_month_does(set_at: str, now: str, first: date, last: date) -> None:
+def test_anniversary_months_end_at_the_last_day_of_short_months(set_at: str, now: str, first: date, last: date) -> None:
     window = window_at("month", utc(now), brand("Asia/Tokyo"), ANNIVERSARY, anchored_at=utc(set_at))
     assert (window.first, window.last) == (first, last)
 
@@ -79,10 +79,8 @@ def test_anniversary_months_end_where_the_month_does(set_at: str, now: str, firs
     st.integers(0, 5 * 365 * 24 * 60),
     st.integers(0, 800 * 24 * 60),
 )
-def test_windows_follow_each_other_without_a_gap(
-    zone: str, frame: str, policy: Policy, set_after: int, minutes: int
-) -> None:
-    """Every instant is in one window, and the next one begins where it ends."""
+def test_windows_are_contiguous(zone: str, frame: str, policy: Policy, set_after: int, minutes: int) -> None:
+    """Every instant is in exactly one window, and the next window begins where it ends."""
     began = utc("2024-01-01") + timedelta(minutes=set_after)
     now = began + timedelta(minutes=minutes)
     window = window_at(frame, now, brand(zone), policy, anchored_at=began)
@@ -94,8 +92,8 @@ def test_windows_follow_each_other_without_a_gap(
     assert before == window
 
 
-def test_a_day_that_begins_in_an_hour_that_comes_twice_begins_once() -> None:
-    """London's clocks go back at 2 o'clock on 25 October 2026: half past one comes twice."""
+def test_day_that_begins_in_a_repeated_hour_begins_once() -> None:
+    """London's clocks go back at 02:00 on 25 October 2026: 01:30 occurs twice."""
     early = brand("Europe/London", day_start=timedelta(hours=1, minutes=30))
     days = [early.booking_day(utc(f"2026-10-25T{time}")) for time in ("00:29", "00:30", "01:10", "01:40", "12:00")]
     assert days == [date(2026, 10, 24)] + [date(2026, 10, 25)] * 4

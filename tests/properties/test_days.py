@@ -1,4 +1,4 @@
-"""An accounting day contains its instants: in every zone, whenever the clocks change and whenever the day begins."""
+"""Accounting days in every time zone, around clock changes, for every start of the day."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
@@ -14,8 +14,8 @@ from wallet_hooks.limits.windows import window_at
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
-def changes_of_clocks(zone: ZoneInfo, year: int) -> Iterator[datetime]:
-    """The instants of a year at which a zone's offset changes."""
+def clock_changes(zone: ZoneInfo, year: int) -> Iterator[datetime]:
+    """Yield the instants of a year at which a zone's UTC offset changes, to the second."""
     begin = datetime(year, 1, 1, tzinfo=UTC)
     for number in range(366):
         before, after = begin + number * DAY, begin + (number + 1) * DAY
@@ -31,10 +31,10 @@ def changes_of_clocks(zone: ZoneInfo, year: int) -> Iterator[datetime]:
 
 @st.composite
 def days_and_instants(draw: st.DrawFn) -> tuple[BrandFacts, datetime]:
-    """A brand whose day begins at any minute, mostly about a change of its clocks, and an instant not far from one."""
+    """Draw a brand, whose day often begins near a clock change, and an instant within two days of that change."""
     zone = ZoneInfo(draw(st.sampled_from(sorted(available_timezones()))))
     year = draw(st.integers(1970, 2037))
-    change = draw(st.sampled_from([*changes_of_clocks(zone, year), datetime(year, 6, 15, 12, tzinfo=UTC)]))
+    change = draw(st.sampled_from([*clock_changes(zone, year), datetime(year, 6, 15, 12, tzinfo=UTC)]))
     near = (change.astimezone(zone) + timedelta(minutes=draw(st.integers(-150, 150)))).time()
     start = draw(st.sampled_from([near, time()]) | st.times())
     brand = BrandFacts(1, "acme", "EUR", zone, timedelta(hours=start.hour, minutes=start.minute), "debt")
@@ -44,7 +44,7 @@ def days_and_instants(draw: st.DrawFn) -> tuple[BrandFacts, datetime]:
 
 @given(days_and_instants())
 @settings(max_examples=300)
-def test_an_instant_is_between_the_beginning_and_the_end_of_its_day(found: tuple[BrandFacts, datetime]) -> None:
+def test_accounting_day_contains_its_instants(found: tuple[BrandFacts, datetime]) -> None:
     brand, about = found
     for minutes in range(-120, 121, 15):
         instant = about + timedelta(minutes=minutes)
@@ -60,7 +60,7 @@ def test_an_instant_is_between_the_beginning_and_the_end_of_its_day(found: tuple
 
 @given(days_and_instants())
 @settings(max_examples=300)
-def test_a_day_begins_when_the_clocks_first_show_its_hour_or_a_later_one(found: tuple[BrandFacts, datetime]) -> None:
+def test_day_begins_when_the_clocks_first_show_its_start_or_a_later_time(found: tuple[BrandFacts, datetime]) -> None:
     brand, instant = found
     for day in (brand.booking_day(instant), brand.booking_day(instant) + DAY):
         begins, hour = brand.day_begins(day), datetime.combine(day, time()) + brand.day_start

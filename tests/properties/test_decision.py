@@ -1,4 +1,4 @@
-"""The pure decision, hammered: never over the limit, all or nothing, checks in order."""
+"""Properties of the pure decisions: no overdraft, all or nothing, idempotency, order of checks."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -55,9 +55,9 @@ def loaded(customer: CustomerFacts, balance: int) -> BettingState:
 
 
 @given(customers, st.integers(-100, 500), st.lists(requests, max_size=8))
-def test_never_over_the_limit_and_all_or_nothing(customer: CustomerFacts, balance: int, asked: list[PlaceBets]) -> None:
+def test_no_overdraft_and_all_or_nothing(customer: CustomerFacts, balance: int, sent: list[PlaceBets]) -> None:
     state = loaded(customer, balance)
-    for request in asked:
+    for request in sent:
         before = (state.available(customer), set(state.wagers))
         answer = place(request, state)
         taken = {bet.key for bet in request.bets} - before[1]
@@ -79,7 +79,7 @@ def test_never_over_the_limit_and_all_or_nothing(customer: CustomerFacts, balanc
 
 
 @given(customers, st.integers(0, 500), requests)
-def test_a_request_again_is_answered_alike_and_moves_nothing(
+def test_repeated_request_has_the_same_answer_and_posts_nothing(
     customer: CustomerFacts, balance: int, request: PlaceBets
 ) -> None:
     state = loaded(customer, balance)
@@ -102,7 +102,7 @@ def test_a_request_again_is_answered_alike_and_moves_nothing(
     st.booleans(),
     st.integers(0, 20),
 )
-def test_the_first_rule_that_is_broken_is_the_one_that_is_told(
+def test_first_violated_rule_is_the_refusal(
     standing: tuple[bool, bool, bool, bool], foreign: bool, event_limit: int
 ) -> None:
     active, locked, expired, may_bet = standing
@@ -113,7 +113,7 @@ def test_the_first_rule_that_is_broken_is_the_one_that_is_told(
     bet = PlaceBet(BetKey("betflex", "acme", "1"), "7", None, "1", "USD" if foreign else "EUR", 10, "10", None)
     expected = [
         code
-        for broken, code in (
+        for violated, code in (
             (not active, "customer_inactive"),
             (locked, "customer_locked"),
             (expired, "customer_expired"),
@@ -122,7 +122,7 @@ def test_the_first_rule_that_is_broken_is_the_one_that_is_told(
             (event_limit < 10, "event_stake_exceeded"),
             (True, "insufficient_funds"),
         )
-        if broken
+        if violated
     ]
     assert place(PlaceBets((bet,)), loaded(customer, 5)) == Declined(expected[0])
 
@@ -135,7 +135,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=14))
-def test_any_interleaving_ends_as_one_clean_delivery(taken: list[tuple[str, int]]) -> None:
+def test_any_order_of_deliveries_leaves_a_consistent_ledger(taken: list[tuple[str, int]]) -> None:
     customer = CustomerFacts(1, 1, "7", "EUR", 0, None, True, False, None, frozenset({"bet_placer"}))
     state = loaded(customer, 100)
     key = BetKey("betflex", "acme", "1")

@@ -1,4 +1,4 @@
-"""Whatever a player does, in whatever order: a limit loosens when its time has come, and usage is the ledger's."""
+"""Stateful test of limits: in any order of calls, no limit loosens early and usage agrees with the ledger."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,29 +26,29 @@ from wallet_hooks.limits.windows import window_at
 _NONE = 10**9
 FRAMES = ("day", "week", "month")
 changes = st.tuples(st.sampled_from(["day", "week", "month"]), st.sampled_from(["0", "5", "20", "35", "140", "700"]))
-wanted = changes | st.tuples(st.sampled_from(["day", "week", "month", "no_limit"]), st.just("no_limit"))
+requests = changes | st.tuples(st.sampled_from(["day", "week", "month", "no_limit"]), st.just("no_limit"))
 
 
 def caps(active: dict[str, str]) -> dict[str, int]:
-    """The limit of each frame."""
+    """Return the limit of each frame, `_NONE` where there is none."""
     return {frame: int(active.get(frame, _NONE)) for frame in FRAMES}
 
 
 class LimitsMachine(RuleBasedStateMachine):
-    """A player, time, bets; the test's own memory of what was asked for when."""
+    """A player, the clock and bets, with the test's own record of what was requested when."""
 
     world: World
     confirm: bool
 
     @initialize()
     def begin(self) -> None:
-        # Over the night in which London's clocks go forward, in a week of its own for each example.
+        # Shortly before the night in which London's clocks go forward. Each example has its own customer.
         self.frozen = freeze_time(datetime(2026, 3, 27, 12, tzinfo=UTC))
         self.moment = self.frozen.start()
         self.uid = str(next(_uids))
         self.world.customer(self.uid, balance="100000.00")
         self.player = Player(self.world, self.uid, confirm_required=self.confirm)
-        self.asked: list[tuple[str, datetime]] = []
+        self.requested: list[tuple[str, datetime]] = []
         self.cap = caps({})
         self.swapped = False
         self.quotes: list[dict[str, Any]] = []
@@ -61,7 +61,7 @@ class LimitsMachine(RuleBasedStateMachine):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    @rule(change=wanted)
+    @rule(change=requests)
     def calculate(self, change: tuple[str, str]) -> None:
         self.quotes.append(self.player.calculate(bet=change).body)
 
@@ -75,12 +75,12 @@ class LimitsMachine(RuleBasedStateMachine):
         frame = quote["bet"]["time_frame"]
         for other in FRAMES:
             if frame not in (other, "no_limit"):
-                assert self.by_frame().get(other) == before.get(other), "another frame is never touched"
+                assert self.by_frame().get(other) == before.get(other), "another frame is never changed"
         if reply.status == 202:
-            self.asked.append((frame, self.now()))
+            self.requested.append((frame, self.now()))
 
     def by_frame(self) -> dict[str, Any]:
-        """What is in force and what is pending in each frame."""
+        """Return the active and the pending limits of each frame."""
         shown = self.player.get()
         pending = shown["pending"].get("bet")
         rows = [] if pending is None else pending.get("all", [pending])
@@ -135,19 +135,19 @@ class LimitsMachine(RuleBasedStateMachine):
             self.world.settle(result(uid, payout[end], user=self.uid, outcome=end))
 
     @invariant()
-    def nothing_loosens_early(self) -> None:
+    def no_limit_loosens_early(self) -> None:
         if not hasattr(self, "player"):
             return
         cap = caps(self.player.active())
         for frame in FRAMES:
             if cap[frame] > self.cap[frame]:
-                asked = [at for asked, at in self.asked if asked in (frame, "no_limit")]
-                assert any(self.now() - at >= timedelta(hours=24) for at in asked)
+                requested = [at for other, at in self.requested if other in (frame, "no_limit")]
+                assert any(self.now() - at >= timedelta(hours=24) for at in requested)
                 assert self.swapped or not self.confirm
         self.cap, self.swapped = cap, False
 
     @invariant()
-    def no_window_holds_more_than_was_ever_allowed_and_usage_is_the_ledgers(self) -> None:
+    def usage_agrees_with_the_ledger_and_windows_follow_the_brand(self) -> None:
         if hasattr(self, "player"):
             assert self.world.differences() == []
             shown = self.player.get()["active"]["bet"]["all"]
@@ -163,6 +163,6 @@ _uids: Iterator[int] = iter(range(100, 10_000))
 
 
 @pytest.mark.parametrize("confirm", [True, False])
-def test_no_path_loosens_early(world: World, confirm: bool) -> None:
+def test_no_sequence_of_calls_loosens_a_limit_early(world: World, confirm: bool) -> None:
     machine = type("Machine", (LimitsMachine,), {"world": world, "confirm": confirm})
     run_state_machine_as_test(machine, settings=settings(max_examples=6, stateful_step_count=25))

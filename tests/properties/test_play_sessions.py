@@ -1,4 +1,4 @@
-"""A time limit holds through every order of logins, calls, bets and breaks."""
+"""A time limit holds for every order of logins, logouts, calls, bets and pauses."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,12 +8,12 @@ from freezegun import freeze_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.limits.back_office import set_operator_limit
 from tests.limits.player import Player
-from tests.limits.test_enforcement import operator_sets
 from tests.world import World, bet
 
 LIMIT, GAP = 30, 60  # minutes
-# Calls are remembered to the minute, so nothing here takes less.
+# The last call is recorded to the minute, so no step is shorter.
 events = st.lists(
     st.tuples(
         st.sampled_from(["log in", "log out", "call", "bet", "bet"]), st.sampled_from([1, 7, 29, 30, 59, 60, 61])
@@ -24,12 +24,12 @@ events = st.lists(
 
 
 class Model:
-    """When the session began, reckoned from every event that there was; minutes from the beginning."""
+    """A model of the play session: when it began and was last used, in minutes from the start of the example."""
 
     def __init__(self) -> None:
         self.began: int | None = None
         self.used: int | None = None
-        self.is_known = False
+        self.has_login = False
 
     def is_gap(self, now: int) -> bool:
         return self.used is None or now - self.used >= GAP
@@ -37,32 +37,32 @@ class Model:
     def log_in(self, now: int) -> None:
         if self.began is None or self.is_gap(now):
             self.began = now
-        self.used, self.is_known = now, True
+        self.used, self.has_login = now, True
 
     def bet(self, now: int) -> bool:
-        """Whether the bet is taken."""
+        """Return whether the bet is accepted."""
         began = self.began
-        if began is None or (not self.is_known and self.is_gap(now)):
+        if began is None or (not self.has_login and self.is_gap(now)):
             began = now
-        is_taken = now - began < LIMIT
-        if is_taken:
+        is_accepted = now - began < LIMIT
+        if is_accepted:
             self.began, self.used = began, now
-        return is_taken
+        return is_accepted
 
 
 _uids: Iterator[int] = iter(range(100, 10_000))
 
 
-@pytest.mark.parametrize("is_known", [True, False])
-def test_bets_are_taken_as_long_as_the_session_may_last(world: World, is_known: bool) -> None:
+@pytest.mark.parametrize("has_login", [True, False])
+def test_bets_are_accepted_until_the_time_limit(world: World, has_login: bool) -> None:
     @settings(max_examples=15)
     @given(events)
     def play(steps: list[tuple[str, int]]) -> None:
         uid, model, now, player = str(next(_uids)), Model(), 0, None
         with freeze_time(datetime(2026, 5, 1, tzinfo=UTC)) as moment:
             world.customer(uid)
-            operator_sets(world, "time_limit", "session", LIMIT, uid=uid)
-            if is_known:
+            set_operator_limit(world, "time_limit", "session", LIMIT, uid=uid)
+            if has_login:
                 player = Player(world, uid)
                 model.log_in(now)
             for number, (event, minutes) in enumerate(steps):

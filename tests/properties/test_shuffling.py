@@ -23,7 +23,7 @@ def cases_of(calls: list[list[int]]) -> list[Case]:
 
 
 @given(CALLS, st.integers())
-def test_a_shuffle_keeps_the_order_of_each_customer(calls: list[list[int]], seed: int) -> None:
+def test_shuffle_keeps_the_order_of_each_customer(calls: list[list[int]], seed: int) -> None:
     cases = cases_of(calls)
     shuffled = interleave_groups(cases, seed)
     assert sorted(case.line for case in shuffled) == [case.line for case in cases]

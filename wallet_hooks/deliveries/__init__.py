@@ -1,1 +1,1 @@
-"""Every callback as it came, with the answer that it got."""
+"""Stored callbacks: raw requests and their answers."""

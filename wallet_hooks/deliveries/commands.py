@@ -13,16 +13,19 @@ _BATCH = 1000
 
 @click.group()
 def deliveries() -> None:
-    """Stored callbacks."""
+    """Manage stored callbacks."""
 
 
 @deliveries.command()
 @click.option(
-    "--older-than", type=click.IntRange(1, 36_500), metavar="DAYS", help="Default: WALLET_HOOKS_RETENTION_DAYS."
+    "--older-than",
+    type=click.IntRange(1, 36_500),
+    metavar="DAYS",
+    help="Age in days. Default: WALLET_HOOKS_RETENTION_DAYS.",
 )
 @click.pass_obj
 def prune(engine: Engine, older_than: int | None) -> None:
-    """Delete callbacks whose retention is over, a thousand in a transaction. Wagers and the ledger stay."""
+    """Delete callbacks older than the retention, in batches of 1000. Wagers and the ledger are not affected."""
     days = older_than or Settings.from_env().retention_days
     now, total = clock.now(), 0
     while True:

@@ -1,4 +1,4 @@
-"""Finding callbacks again."""
+"""Queries for stored callbacks."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,6 @@ from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 
 
 def deliveries_of(session: Session, *, bet: str) -> Sequence[Delivery]:
-    """Every callback that named the bet (`game:client:uid`), in the order in which they came."""
+    """Return all callbacks that name the bet (`game:client:uid`), in the order in which they were received."""
     naming = select(DeliveryBet.delivery_id).where(DeliveryBet.bet == bet)
     return session.scalars(select(Delivery).where(Delivery.id.in_(naming)).order_by(Delivery.id)).all()

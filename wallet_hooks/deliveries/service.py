@@ -1,4 +1,4 @@
-"""Storing callbacks, and deleting them when their retention is over."""
+"""Stores callbacks, and deletes them after their retention."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 
 
 class DeliveryRow(NamedTuple):
-    """A callback with its answer, as `models.Delivery` keeps it. `id` is 32 hex digits."""
+    """A callback and its answer: a row of `models.Delivery`. `id` is 32 hex digits."""
 
     id: str
     path: str
@@ -24,8 +24,8 @@ class DeliveryRow(NamedTuple):
     duration_us: int
 
 
-class NamedBet(NamedTuple):
-    """A bet (`game:client:uid`) that a delivery names."""
+class DeliveryBetRow(NamedTuple):
+    """A bet (`game:client:uid`) that a delivery names: a row of `models.DeliveryBet`."""
 
     bet: str
     delivery_id: str
@@ -33,21 +33,21 @@ class NamedBet(NamedTuple):
 
 _received = RowSet.of("received", Delivery, DeliveryRow)
 _INSERT_DELIVERIES = inserting(_received, Delivery)
-_named = RowSet.of("named", DeliveryBet, NamedBet)
+_named = RowSet.of("named", DeliveryBet, DeliveryBetRow)
 _INSERT_BETS = inserting(_named, DeliveryBet)
 
 
 def add_deliveries(writes: Writes, received: Sequence[tuple[DeliveryRow, Sequence[str]]]) -> None:
-    """Store deliveries, each with the bets that it names, in a number of statements that does not depend on them."""
+    """Add inserts of deliveries and of the bets that each names. At most two statements, however many rows."""
     if not received:
         return
     writes.add(_INSERT_DELIVERIES([delivery for delivery, _ in received]))
-    if links := [NamedBet(bet, delivery.id) for delivery, bets in received for bet in dict.fromkeys(bets)]:
+    if links := [DeliveryBetRow(bet, delivery.id) for delivery, bets in received for bet in dict.fromkeys(bets)]:
         writes.add(_INSERT_BETS(links))
 
 
 def prune(session: Session, *, now: datetime, retention_days: int, at_most: int) -> int:
-    """Delete up to `at_most` deliveries older than the retention. Returns how many there were."""
+    """Delete up to `at_most` deliveries older than the retention. Return how many were deleted."""
     old = select(Delivery.id).where(Delivery.received_at < now - timedelta(days=retention_days)).limit(at_most)
     ids = list(session.scalars(old))
     session.execute(delete(DeliveryBet).where(DeliveryBet.delivery_id.in_(ids)))

@@ -1,1 +1,1 @@
-"""Brands, providers and their credentials: who may call what."""
+"""Brands, providers, logins, API tokens, and their authentication."""

@@ -20,7 +20,7 @@ _NO_PRESET = "none"
 
 @click.group()
 def brand() -> None:
-    """Brands of the operator."""
+    """Manage the operator's brands."""
 
 
 @brand.command("add")
@@ -29,13 +29,13 @@ def brand() -> None:
 @click.option("--currency", required=True, help="ISO 4217 code.")
 @click.option("--timezone", required=True, help="IANA name; accounting days follow it.")
 @click.option("--day-start", default="00:00", show_default=True, help="When the accounting day starts, local time.")
-@click.option("--policy", type=click.Choice(tuple(PRESETS)), help="Preset of rules for players' limits.")
+@click.option("--policy", type=click.Choice(tuple(PRESETS)), help="Preset of rules for player limits.")
 @click.option(
     "--corrections",
     type=click.Choice(CORRECTIONS),
     default="debt",
     show_default=True,
-    help="What a correction does that takes back more than the customer has.",
+    help="What happens when a correction takes back more than the balance: leave a debt, or refuse it.",
 )
 @click.pass_obj
 def add_brand(engine: Engine, /, id_: int, **facts: str) -> None:
@@ -47,11 +47,13 @@ def add_brand(engine: Engine, /, id_: int, **facts: str) -> None:
 
 @brand.command("countries")
 @click.option("--client", required=True, help="The brand's name at the providers.")
-@click.option("--allow", multiple=True, metavar="CODE", help="ISO 3166 code; repeatable. Only from these.")
-@click.option("--deny", multiple=True, metavar="CODE", help="ISO 3166 code; repeatable. Not from these.")
+@click.option(
+    "--allow", multiple=True, metavar="CODE", help="Allowed country, ISO 3166 code; repeatable. Others are denied."
+)
+@click.option("--deny", multiple=True, metavar="CODE", help="Denied country, ISO 3166 code; repeatable.")
 @click.pass_obj
 def countries(engine: Engine, client: str, allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
-    """Set where a brand's customers may bet from; without options, from everywhere."""
+    """Set the countries from which a brand's customers may bet; without options, all countries."""
     with writing(engine) as session:
         service.set_countries(session, client=client, allow=allow, deny=deny)
     click.echo(f"{client}: allowed {', '.join(allow) or 'all'}; denied {', '.join(deny) or 'none'}")
@@ -62,38 +64,38 @@ def countries(engine: Engine, client: str, allow: tuple[str, ...], deny: tuple[s
 @click.option(
     "--preset",
     type=click.Choice((*PRESETS, _NO_PRESET)),
-    help="The regulator whose rules are the brand's; without it, the brand keeps its preset.",
+    help="The regulator whose rules apply; without this option the brand keeps its preset.",
 )
 @click.argument("file", type=click.File(encoding="utf-8-sig"), required=False)
 @click.pass_obj
 def policy(engine: Engine, client: str, preset: str | None, file: TextIO | None) -> None:
-    """Set a brand's rules for players' limits: a preset, and over it the rules of a JSON FILE.
+    """Set a brand's rules for player limits: a preset, overridden by the rules in a JSON FILE.
 
-    Such as {"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}. Without FILE the brand keeps
-    its own rules; with neither FILE nor --preset, what it has is shown.
+    Example: {"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}. Without FILE the brand keeps
+    its own rules; with neither FILE nor --preset, the current policy is shown.
     """
     try:
         given: Any = None if file is None else json.load(file)
     except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"FILE: not JSON in UTF-8: {error}") from None
+        raise click.ClickException(f"FILE: JSON in UTF-8 is expected: {error}") from None
     if preset is None and file is None:
         _show_policy(engine, client)
         return
     with writing(engine) as session:
-        kept = service.brand_by_client(session, client, lock=True).policy
-        preset = kept.get("preset") if preset is None else preset
+        stored = service.brand_by_client(session, client, lock=True).policy
+        preset = stored.get("preset") if preset is None else preset
         preset = None if preset == _NO_PRESET else preset
-        rules = kept.get("limits", {}) if file is None else given
+        rules = stored.get("limits", {}) if file is None else given
         service.set_policy(session, client=client, preset=preset, rules=rules)
     click.echo(f"{client}: {_preset(preset)}, {len(rules)} rules of its own")
 
 
 def _show_policy(engine: Engine, client: str) -> None:
     with reading(engine) as session:
-        kept = service.brand_by_client(session, client).policy
-    own = kept.get("limits", {})
-    click.echo(f"{client}: {_preset(kept.get('preset'))}, {len(own)} rules of its own")
-    for name, value in rules_in_force(kept.get("preset"), own).items():
+        stored = service.brand_by_client(session, client).policy
+    own = stored.get("limits", {})
+    click.echo(f"{client}: {_preset(stored.get('preset'))}, {len(own)} rules of its own")
+    for name, value in rules_in_force(stored.get("preset"), own).items():
         source = "own" if name in own else "preset"
         click.echo(f"{name:<20} {json.dumps(value)}  ({source})")
 
@@ -120,20 +122,31 @@ def _brand_line(row: dict[str, Any]) -> str:
 
 @click.group()
 def provider() -> None:
-    """Providers that may call, and how they prove themselves."""
+    """Manage the providers that may send callbacks, and their authentication."""
 
 
 @provider.command("add")
 @click.option("--game", required=True, help="The provider's game, such as betflex.")
 @click.option("--brand", "client", required=True, help="The brand's client name.")
 @click.option("--auth", type=click.Choice(AUTHENTICATIONS), default="none", show_default=True)
-@click.option("--secret", "secrets", multiple=True, metavar="env:NAME|file:PATH", help="Twice for rotation.")
-@click.option("--allow", multiple=True, metavar="NETWORK", help="Where calls may come from; anywhere by default.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="env:NAME|file:PATH",
+    help="Where the secret is; given twice, both are valid (rotation).",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NETWORK",
+    help="Source network that callbacks may come from; repeatable. Default: any.",
+)
 @click.pass_obj
 def add_provider(
     engine: Engine, game: str, client: str, auth: str, secrets: tuple[str, ...], allow: tuple[str, ...]
 ) -> None:
-    """Add a provider's game to a brand, or change how it proves itself. Without --auth: only from this machine."""
+    """Add a provider's game to a brand, or change its authentication. With --auth none, only this machine may call."""
     with writing(engine) as session:
         service.add_provider(session, game=game, client=client, auth=auth, secrets=secrets, allow=allow)
     click.echo(f"provider {game} for {client}: {auth}")
@@ -143,7 +156,7 @@ def add_provider(
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_providers(engine: Engine, as_json: bool) -> None:
-    """List the providers; secrets are shown as the references that they are."""
+    """List the providers. Of secrets only the references are shown."""
     with reading(engine) as session:
         rows = [
             {"game": p.game, "brand": p.brand.client, "auth": p.auth, "secrets": p.secrets, "allow": p.allow}
@@ -153,33 +166,33 @@ def list_providers(engine: Engine, as_json: bool) -> None:
 
 
 def _provider_line(row: dict[str, Any]) -> str:
-    places = ", ".join(row["allow"]) or "anywhere"
-    return f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {places}"
+    networks = ", ".join(row["allow"]) or "anywhere"
+    return f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {networks}"
 
 
 @click.group()
 def token() -> None:
-    """API tokens of machines: finance, operations, QA, payment providers."""
+    """Manage API tokens of machine callers: finance, operations, QA, payment providers."""
 
 
 @token.command("create")
 @click.option("--role", type=click.Choice(api_tokens.ROLES), required=True)
 @click.option("--brand", "client", help="The brand's client name; without it, all brands.")
-@click.option("--name", default="", help="What it is for.")
+@click.option("--name", default="", help="What the token is for; at most 100 characters. Default: the role.")
 @click.pass_obj
 def create_token(engine: Engine, role: str, client: str | None, name: str) -> None:
-    """Create a token and print it, this once: only its hash is kept."""
+    """Create a token and print it. It cannot be shown again: only its hash is stored."""
     with writing(engine) as session:
         brand_id = None if client is None else service.brand_by_client(session, client).id
-        made = api_tokens.create(session, name=name or role, role=role, brand_id=brand_id, now=clock.now())
-    click.echo(made)
+        created = api_tokens.create(session, name=name or role, role=role, brand_id=brand_id, now=clock.now())
+    click.echo(created)
 
 
 @token.command("list")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_tokens(engine: Engine, as_json: bool) -> None:
-    """List the tokens with their last use; the tokens themselves nobody can show."""
+    """List the tokens and their last use. The tokens themselves are not stored."""
     with reading(engine) as session:
         rows = [
             {
@@ -205,7 +218,7 @@ def _token_line(row: dict[str, Any]) -> str:
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**62))
 @click.pass_obj
 def revoke_token(engine: Engine, id_: int) -> None:
-    """From now on the token proves nothing."""
+    """Revoke a token, effective at once."""
     with writing(engine) as session:
         api_tokens.revoke(session, id_, now=clock.now())
     click.echo(f"token {id_} revoked")

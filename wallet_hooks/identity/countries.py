@@ -1,4 +1,4 @@
-"""Where a brand's customers may bet from."""
+"""The countries from which a brand's customers may bet."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,31 +10,32 @@ from wallet_hooks.identity.models import Brand
 
 
 class CountryRules(NamedTuple):
-    """ISO 3166 codes. Empty lists bind nothing; with either, an unknown country is not permitted."""
+    """Allowed and denied ISO 3166 codes. Both empty: no restriction. Otherwise an unknown country is denied."""
 
     allowed: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
 
     def permit(self, country: str | None) -> bool:
+        """Return whether a bet from the country is allowed; None is an unknown country."""
         if not self.allowed and not self.denied:
             return True
         return country is not None and country not in self.denied and (not self.allowed or country in self.allowed)
 
 
 class CountriesRow(NamedTuple):
-    """A brand's lists, as `models.Brand` keeps them."""
+    """A brand's country lists: a row of `models.Brand`."""
 
     id: int
     allowed_countries: Sequence[str]
     denied_countries: Sequence[str]
 
 
-_brands = RowSet("asked", Brand.id)
-COUNTRY_RULES = finding(_brands, Brand, CountriesRow)
+_requested = RowSet("requested", Brand.id)
+COUNTRY_RULES = finding(_requested, Brand, CountriesRow)
 
 
 def country_rules(rows: Iterable[CountriesRow]) -> dict[int, CountryRules]:
-    """The rules by brand id; a brand without rules is not among them."""
+    """Return the rules by brand id. Brands without rules are omitted."""
     return {
         row.id: CountryRules(frozenset(row.allowed_countries), frozenset(row.denied_countries))
         for row in rows
@@ -43,7 +44,8 @@ def country_rules(rows: Iterable[CountriesRow]) -> dict[int, CountryRules]:
 
 
 def check_countries(codes: Sequence[str]) -> list[str]:
-    """The codes as a brand stores them. Raises RefusedError unless each is two capital letters."""
-    if not all(re.fullmatch("[A-Z]{2}", code) for code in codes):
-        raise RefusedError("bad_country", "a country is an ISO 3166 code of two capital letters")
+    """Return the codes sorted and without duplicates. Raises RefusedError unless each is two capital letters."""
+    for code in codes:
+        if not re.fullmatch("[A-Z]{2}", code):
+            raise RefusedError("bad_country", f"country {code!r}: an ISO 3166 code of two capital letters is expected")
     return sorted(set(codes))

@@ -1,7 +1,8 @@
-"""Proofs that a call comes from a provider, over the raw bytes that came.
+"""Authentication of callbacks: verifies a provider's credentials against the raw request.
 
 `scout-jwt`: `Authorization: Bearer <client> <token>`, an HS256 JWT with `exp`, `username` and `id` or `uid`, whose
-`role` is `user` or `admin`. `standard-webhooks`: `webhook-id`, `webhook-timestamp`, `webhook-signature`, five minutes.
+`role` is `user` or `admin`. `standard-webhooks`: `webhook-id`, `webhook-timestamp` (within five minutes of our clock),
+`webhook-signature`.
 `hmac`: `X-Signature`, the hex SHA-256 HMAC of the body. `basic`: the secret is `username:password`.
 """
 
@@ -29,7 +30,7 @@ _PLACING_ROLES = ("user", "admin")
 
 
 class Headers(Protocol):
-    """A request's headers, by names of any case."""
+    """A request's headers. Names are case-insensitive."""
 
     def get(self, name: str, default: str) -> str: ...
 
@@ -41,14 +42,16 @@ class Headers(Protocol):
 
 
 class Denial(Enum):
+    """Why a caller is denied: the error code of the answer."""
+
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
 
 
 class ReceivedCall(NamedTuple):
-    """What a proof is checked against. `admin` says whether the call needs the role of that name.
+    """A request to authenticate. `admin` says whether the call requires the role admin.
 
-    `leeway`, in seconds, is how far the clock of whoever made a token may be from ours.
+    `leeway`, in seconds, is the accepted difference between the token issuer's clock and ours.
     """
 
     headers: Headers
@@ -59,24 +62,24 @@ class ReceivedCall(NamedTuple):
     leeway: float
 
 
-Scope = frozenset[tuple[str, str]]  # the (client, game) pairs that a caller may speak for
+Scope = frozenset[tuple[str, str]]  # the (client, game) pairs that a caller is authenticated for
 
 
 def authenticate(call: ReceivedCall, providers: Iterable[ProviderFacts]) -> Scope | Denial:
-    """Which of the providers the caller has proven to be, or why it is turned away."""
-    candidates = [provider for provider in providers if _is_meant(provider, call)]
-    here = [provider for provider in candidates if _may_come_from(provider, call.source)]
-    if candidates and not here:
+    """Return the (client, game) pairs whose credentials the request carries, or why it is denied."""
+    candidates = [provider for provider in providers if _uses_method_of(provider, call)]
+    allowed = [provider for provider in candidates if _is_allowed_source(provider, call.source)]
+    if candidates and not allowed:
         return Denial.FORBIDDEN
-    proofs = {provider: _prove(provider, call) for provider in here}
-    scope = frozenset((provider.client, provider.game) for provider, proof in proofs.items() if proof is None)
+    denials = {provider: _verify(provider, call) for provider in allowed}
+    scope = frozenset((provider.client, provider.game) for provider, denial in denials.items() if denial is None)
     if scope:
         return scope
-    return Denial.FORBIDDEN if Denial.FORBIDDEN in proofs.values() else Denial.UNAUTHENTICATED
+    return Denial.FORBIDDEN if Denial.FORBIDDEN in denials.values() else Denial.UNAUTHENTICATED
 
 
-def _is_meant(provider: ProviderFacts, call: ReceivedCall) -> bool:
-    """Whether the call brings this provider's kind of proof at all."""
+def _uses_method_of(provider: ProviderFacts, call: ReceivedCall) -> bool:
+    """Return whether the call carries credentials of the provider's authentication method, valid or not."""
     scheme, _, rest = call.headers.get("Authorization", "").partition(" ")
     match provider.auth:
         case "none":
@@ -91,39 +94,39 @@ def _is_meant(provider: ProviderFacts, call: ReceivedCall) -> bool:
             return "Webhook-Signature" in call.headers
 
 
-def _may_come_from(provider: ProviderFacts, source: Source) -> bool:
+def _is_allowed_source(provider: ProviderFacts, source: Source) -> bool:
     if not provider.allow:
         return True
     return source.address is not None and any(source.address in network for network in provider.allow)
 
 
-def _prove(provider: ProviderFacts, call: ReceivedCall) -> Denial | None:
+def _verify(provider: ProviderFacts, call: ReceivedCall) -> Denial | None:
     if provider.auth == "none":
         return None
-    prove = _PROOFS[provider.auth]
+    verify = _VERIFIERS[provider.auth]
     denial: Denial | None = Denial.UNAUTHENTICATED
     for reference in provider.secrets:  # two may be valid at once, for rotation
         secret = read_secret(reference)
         if secret is not None:
-            denial = prove(call, secret)
+            denial = verify(call, secret)
             if denial is not Denial.UNAUTHENTICATED:
                 return denial
     return denial
 
 
-def _prove_token(call: ReceivedCall, secret: str) -> Denial | None:
+def _verify_token(call: ReceivedCall, secret: str) -> Denial | None:
     token = call.headers["Authorization"].split(" ", 2)[2:]
     claims = _claims(token[0], secret) if token else None
     if claims is None or not _is_current(claims, call.now.timestamp(), call.leeway):
         return Denial.UNAUTHENTICATED
-    role = claims.get("role", "user")  # older tokens have none: the lesser one is meant
+    role = claims.get("role", "user")  # older tokens have no role: they get the lesser one
     allowed = role == "admin" if call.admin else role in _PLACING_ROLES
     return None if allowed else Denial.FORBIDDEN
 
 
 @lru_cache(maxsize=1024)
 def _claims(token: str, secret: str) -> Mapping[str, Any] | None:
-    """The claims of a token whose signature is right. Its times are the caller's to judge, at each call."""
+    """Return the claims of a token with a valid signature, None otherwise. Cached: the caller checks the times."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -139,7 +142,7 @@ def _claims(token: str, secret: str) -> Mapping[str, Any] | None:
 
 
 def _is_current(claims: Mapping[str, Any], now: float, leeway: float) -> bool:
-    """Whether a token was made, is valid already and still is, within the leeway."""
+    """Return whether a token is valid at `now` (seconds since the epoch): `iat`, `nbf` and `exp`, within the leeway."""
     # The leeway is added to our clock: a claim may be an integer too large for a float.
     begins = max(claims.get("nbf", 0), claims.get("iat", 0))
     return bool(begins <= now + leeway and now - leeway < claims["exp"])
@@ -149,7 +152,7 @@ def _is_instant(value: object) -> bool:
     return type(value) is int or (type(value) is float and isfinite(value))
 
 
-# The library judges the signature alone: times are judged at each call, and the rest is not asked for.
+# The library verifies the signature only: `_is_current` checks the times at each call, other claims are not used.
 _OPTIONS: Options = {
     "require": ["exp", "username"],
     "verify_exp": False,
@@ -162,22 +165,22 @@ _OPTIONS: Options = {
 }
 
 
-def _prove_webhook(call: ReceivedCall, secret: str) -> Denial | None:
+def _verify_webhook(call: ReceivedCall, secret: str) -> Denial | None:
     try:
         Webhook(secret).verify(call.body, dict(call.headers.items()), json_parse=False)
-    # A malformed header or secret surfaces as whatever the library tripped over; each means: not proven.
+    # A malformed header or secret makes the library raise any of these; all mean an invalid signature.
     except (WebhookVerificationError, EmptyWebhookSecretError, ValueError, Base64Error, RuntimeError, IndexError):
         return Denial.UNAUTHENTICATED
     return None
 
 
-def _prove_signature(call: ReceivedCall, secret: str) -> Denial | None:
+def _verify_signature(call: ReceivedCall, secret: str) -> Denial | None:
     expected = hmac.new(secret.encode(), call.body, hashlib.sha256).hexdigest()
     given = call.headers["X-Signature"].removeprefix("sha256=").lower()
     return None if hmac.compare_digest(expected.encode(), given.encode()) else Denial.UNAUTHENTICATED
 
 
-def _prove_password(call: ReceivedCall, secret: str) -> Denial | None:
+def _verify_password(call: ReceivedCall, secret: str) -> Denial | None:
     encoded = call.headers["Authorization"].partition(" ")[2]
     try:
         given = b64decode(encoded.encode(), validate=True)
@@ -186,9 +189,9 @@ def _prove_password(call: ReceivedCall, secret: str) -> Denial | None:
     return None if hmac.compare_digest(given, secret.encode()) else Denial.UNAUTHENTICATED
 
 
-_PROOFS = {
-    "scout-jwt": _prove_token,
-    "standard-webhooks": _prove_webhook,
-    "hmac": _prove_signature,
-    "basic": _prove_password,
+_VERIFIERS = {
+    "scout-jwt": _verify_token,
+    "standard-webhooks": _verify_webhook,
+    "hmac": _verify_signature,
+    "basic": _verify_password,
 }

@@ -1,4 +1,4 @@
-"""Brands and providers as the callbacks see them: read together, kept for a second."""
+"""The brands and providers that callbacks are checked against, cached for a second."""
 
 import json
 import threading
@@ -23,9 +23,10 @@ _ONE_DAY = timedelta(days=1)
 
 
 class BrandFacts(NamedTuple):
-    """A brand's rules.
+    """A brand's configuration.
 
-    `corrections`: what to do with one that takes back more than there is (debt or refuse). `policy` is its JSON.
+    `day_start` is the local time at which the accounting day begins, counted from midnight. `corrections` is what
+    happens when a correction takes back more than the balance (debt or refuse). `policy` is JSON (see `policy.py`).
     """
 
     id: int
@@ -37,31 +38,31 @@ class BrandFacts(NamedTuple):
     policy: str = "{}"
 
     def booking_day(self, instant: datetime) -> date:
-        """Return the accounting day of an instant: the last one that `day_begins` says has begun."""
+        """Return the accounting day of an instant: the latest day whose `day_begins` is not after it."""
         day = (instant.astimezone(self.timezone).replace(tzinfo=None) - self.day_start).date()
-        # Clocks that were put back show a time before the one at which the day began.
+        # After clocks were set back, the local time can be before the start of the day that has already begun.
         while instant >= self.day_begins(day + _ONE_DAY):
             day += _ONE_DAY
         return day
 
     def day_begins(self, day: date) -> datetime:
-        """Return the instant (UTC) at which an accounting day begins, which is where the one before it ends."""
+        """Return the instant (UTC) at which an accounting day begins and the previous one ends."""
         return first_instant(self.timezone, datetime.combine(day, time()) + self.day_start)
 
     def midnight(self, day: date) -> datetime:
-        """Return the instant (UTC) at which a civil day begins where the brand is."""
+        """Return the instant (UTC) at which a civil day begins in the brand's time zone."""
         return first_instant(self.timezone, datetime.combine(day, time()))
 
     def end_of(self, day: date) -> datetime:
-        """Return the instant (UTC) at which a civil day is over where the brand is.
+        """Return the instant (UTC) at which a civil day ends in the brand's time zone.
 
-        The last day that a date can name, which often stands for "never", ends at the last instant that can be named.
+        `date.max`, which often stands for "never", ends at the last instant that a datetime can represent.
         """
         return _LAST_INSTANT if day == date.max else self.midnight(day + timedelta(days=1))
 
 
 class ProviderFacts(NamedTuple):
-    """A provider's game for a brand: how its calls are proven, and where they may come from (empty: anywhere)."""
+    """A provider's game for a brand: authentication method, secrets, and allowed source networks (empty: any)."""
 
     game: str
     client: str
@@ -72,6 +73,8 @@ class ProviderFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Directory:
+    """All brands by client, and all providers."""
+
     brands: Mapping[str, BrandFacts]
     providers: tuple[ProviderFacts, ...]
 
@@ -106,12 +109,12 @@ def brand_facts(brand: Brand) -> BrandFacts:
 
 
 def brand_by_id(session: Session, brand_id: int) -> BrandFacts:
-    """The facts of a brand that there is, as this transaction sees them."""
+    """Return the configuration of an existing brand, read in the session's transaction."""
     return brand_facts(session.get_one(Brand, brand_id))
 
 
 class DirectoryCache:
-    """The directory, at most `lifetime` seconds old: it changes by hand, and callbacks come by thousands."""
+    """A cached directory, at most `lifetime` seconds old: it changes rarely, and every callback needs it."""
 
     def __init__(self, engine: Engine, monotonic: Callable[[], float], *, lifetime: float = 1.0) -> None:
         self._engine = engine
@@ -122,13 +125,14 @@ class DirectoryCache:
         self._directory = Directory({}, ())
 
     def get(self) -> Directory:
-        """Raises the database's error where the directory is stale and cannot be read.
+        """Return the directory. Raises the database's error if it is stale and cannot be read.
 
-        While one caller reads it anew, the others go on with what there is: none of them waits for a database that
-        does not answer. Before the first reading there is nobody in it, so nobody gets in.
+        One caller refreshes a stale directory, the others use the old one meanwhile: they must not wait for a database
+        that does not respond. Before the first read they wait for it; after the time-out they get an empty directory,
+        which authenticates nobody.
         """
-        patience = 0 if self._directory.brands else _FIRST_WAIT
-        if self._is_stale() and self._lock.acquire(timeout=patience):
+        wait = 0 if self._directory.brands else _FIRST_WAIT
+        if self._is_stale() and self._lock.acquire(timeout=wait):
             try:
                 if self._is_stale():
                     self._directory = run_again(lambda: read_directory(self._engine))

@@ -1,4 +1,4 @@
-"""Brands, the providers that may call for them, sessions of people, and tokens of machines."""
+"""Tables of brands, providers, login sessions and API tokens."""
 
 from datetime import date, datetime
 from typing import Any
@@ -10,7 +10,11 @@ from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
 
 class Brand(Base):
-    """A brand of the operator. Providers know it as `client` (seeds/004), the limits gateway by `id` (seeds/003)."""
+    """A brand of the operator.
+
+    `client` is its name in callbacks (docs/protocols/callbacks.md), `id` its number in the limits gateway
+    (docs/protocols/limits.md).
+    """
 
     __tablename__ = "brand"
     __table_args__ = (UniqueConstraint("client"),)
@@ -26,7 +30,7 @@ class Brand(Base):
 
 
 class Provider(Base):
-    """A provider's game for one brand, with how its calls are proven and where they may come from.
+    """A provider's game for one brand: authentication method, secrets, and allowed source networks.
 
     `secrets` are references (`env:NAME`, `file:PATH`), never the secrets themselves.
     """
@@ -45,9 +49,9 @@ class Provider(Base):
 
 
 class LoginSession(Base):
-    """Somebody who logged in. The token itself is nowhere: `token_hash` finds it.
+    """A customer's login. Only the hash of its token is stored.
 
-    One that ended is kept for a while: a login soon after it goes on with the same play session.
+    Ended logins are retained for a while, because a login soon afterwards continues the same play session.
     """
 
     __tablename__ = "login_session"
@@ -62,7 +66,7 @@ class LoginSession(Base):
 
 
 class UnknownLogin(Base):
-    """Logins under names that nobody has, counted by day (UTC)."""
+    """Failed logins with unknown usernames, counted per day (UTC)."""
 
     __tablename__ = "unknown_login"
 
@@ -71,7 +75,7 @@ class UnknownLogin(Base):
 
 
 class ApiToken(Base):
-    """What a machine proves itself by: one role, for one brand or (`brand_id` None) for all."""
+    """An API token of a machine caller: one role, for one brand or (`brand_id` None) for all."""
 
     __tablename__ = "api_token"
     __table_args__ = (UniqueConstraint("token_hash"),)

@@ -1,4 +1,4 @@
-"""A brand's rules for limits: what it is regulated by, and what it adds."""
+"""A brand's policy for limits: the preset of its regulator, overridden by the brand's own rules."""
 
 import json
 import re
@@ -15,10 +15,13 @@ FRAMES = ("day", "week", "month")
 
 
 class Policy(NamedTuple):
-    """`cooldown`: how long a loosening waits, `wait_period_end`: and not before the running window ends,
-    `confirm_required`: and then the player confirms it. `week_start` counts from Monday, 0. `caps` and `defaults` are
-    minor units by type and currency, defaults with their frame; `defaults_apply`: they bind whoever set no limit.
-    `session_gap`: how long a player neither bets nor calls before the next login begins a new session."""
+    """The rules for limits; docs/protocols/limits.md describes each of them.
+
+    `cooldown` is how long a loosening is pending; with `wait_period_end` also until the running window ends, with
+    `confirm_required` until the player confirms it. `week_start` is a weekday, Monday is 0. `caps` and `defaults` are
+    minor units by (type, currency), defaults with their frame; with `defaults_apply` they limit players who set no
+    limit. `session_gap` is the time without bets and calls after which the next login begins a new play session.
+    """
 
     cooldown: timedelta = timedelta(hours=24)
     confirm_required: bool = True
@@ -34,11 +37,11 @@ class Policy(NamedTuple):
     session_gap: timedelta = timedelta(minutes=60)
 
     def caps_in(self, currency: str) -> dict[str, int]:
-        """The caps in a currency, by type."""
+        """Return the caps in a currency (minor units), by type."""
         return {type_: cap for (type_, code), cap in self.caps.items() if code == currency}
 
     def applied_defaults(self, currency: str) -> dict[str, tuple[str, int]]:
-        """What binds whoever set no limit, by type: the default, or else the cap by the day. Amounts in minor units."""
+        """Return (frame, minor units) by type for players who set no limit: the default, or else the cap per day."""
         if not self.defaults_apply:
             return {}
         caps = {type_: ("day", cap) for type_, cap in self.caps_in(currency).items()}
@@ -49,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # UK Gambling Commission, RTS 12: an increase waits 24 hours and takes effect only when the customer confirms it;
     # since October 2025 deposit limits are gross, over fixed windows.
     "ukgc": {"cooldown": "24h", "confirm_required": True, "window": "calendar"},
-    # Sweden, Spellag (2018:1138) and SIFS 2022:3: an increase after 72 hours, and not while the period runs.
+    # Sweden, Spellag (2018:1138) and SIFS 2022:3: an increase takes effect after 72 hours and after the running period.
     "sweden": {"cooldown": "72h", "confirm_required": False, "wait_period_end": True},
     # Germany, Glücksspielstaatsvertrag 2021, § 6c: deposits of at most 1,000 EUR a month unless the player asks for
     # another limit, and a raise takes effect after seven days.
@@ -64,7 +67,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Malta, MGA Player Protection Directive: an increase after 24 hours.
     "mga": {"cooldown": "24h", "confirm_required": False},
 }
-# Sessions of people are remembered this long after they ended (see `sessions.py`).
+# Ended logins are retained this long (see `sessions.py`), so a gap cannot be longer.
 MAX_SESSION_GAP = timedelta(days=7)
 _DURATION = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -76,28 +79,28 @@ _AMOUNTS = ("caps", "defaults")
 
 @lru_cache(maxsize=1024)
 def policy_of(text: str) -> Policy:
-    """The policy that a brand's row holds as JSON."""
+    """Return the policy that a brand's row stores as JSON."""
     document = json.loads(text)
-    return read_policy(_in_known_currencies(rules_in_force(document.get("preset"), document.get("limits", {}))))
+    return read_policy(_drop_unknown_currencies(rules_in_force(document.get("preset"), document.get("limits", {}))))
 
 
 def rules_in_force(preset: str | None, own: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset's rules, and over them a brand's own; caps and defaults type by type and currency by currency."""
+    """Merge a brand's own rules over a preset's. Caps and defaults are merged per type and currency."""
     rules = {**PRESETS.get(preset or "", {}), **own}
     for name in _AMOUNTS:
         of_preset = PRESETS.get(preset or "", {}).get(name, {})
         if of_preset and isinstance(own.get(name), dict):
             types = {**of_preset, **own[name]}
-            rules[name] = {type_: _over(of_preset.get(type_), amounts) for type_, amounts in types.items()}
+            rules[name] = {type_: _merge_amounts(of_preset.get(type_), amounts) for type_, amounts in types.items()}
     return rules
 
 
-def _over(amounts: Any, own: Any) -> Any:
+def _merge_amounts(amounts: Any, own: Any) -> Any:
     return {**amounts, **own} if isinstance(amounts, dict) and isinstance(own, dict) else own
 
 
-def _in_known_currencies(rules: Mapping[str, Any]) -> dict[str, Any]:
-    """Rules without amounts in currencies that were taken off the list since: in these nobody bets."""
+def _drop_unknown_currencies(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop amounts in currencies that are no longer configured: no bet can be in them."""
     known = {
         name: {
             type_: {currency: amount for currency, amount in amounts.items() if _has_decimals(currency)}
@@ -118,55 +121,56 @@ def _has_decimals(currency: str) -> bool:
 
 
 def check_raises(policy: Policy) -> None:
-    """Raises RefusedError for rules by which a raise of a limit could never take effect."""
+    """Check that a raise of a limit can take effect. Raises RefusedError (`bad_policy`)."""
     if policy.confirm_required and not policy.swap_delete_enabled:
         raise RefusedError(
             "bad_policy",
-            "swap_delete_enabled: with false, confirm_required must be false: a raise would wait for a confirmation"
-            " that the player cannot give",
+            "swap_delete_enabled: false requires confirm_required false, because a player cannot confirm a raise"
+            " without swap",
         )
     if policy.confirm_required and policy.pending_ttl == timedelta(0):
         raise RefusedError(
-            "bad_policy", "pending_ttl: more than 0 is expected: a raise would expire before it can be confirmed"
+            "bad_policy",
+            "pending_ttl: more than 0 is expected, because a raise would expire before it can be confirmed",
         )
 
 
 def read_policy(rules: Mapping[str, Any]) -> Policy:
-    """Rules as people write them: `{"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}`.
+    """Read rules as in a policy file: `{"cooldown": "72h", "week_start": "sunday", "caps": {"bet": {"EUR": "1000"}}}`.
 
-    Raises RefusedError for a rule that there is not, or a value that cannot be.
+    Raises RefusedError (`bad_policy`) for an unknown rule or an invalid value.
     """
     values: dict[str, Any] = {}
     for name, value in rules.items():
         if name in ("cooldown", "pending_ttl", "session_gap"):
-            values[name] = _duration(name, value)
+            values[name] = _read_duration(name, value)
         elif (name in _FLAGS and isinstance(value, bool)) or (name in _CHOICES and value in _CHOICES[name]):
             values[name] = value
         elif name == "week_start" and value in _DAYS:
             values[name] = _DAYS.index(value)
         elif name == "caps":
-            values[name] = _amounts(value)
+            values[name] = _read_caps(value)
         elif name == "defaults":
-            values[name] = _defaults(value)
+            values[name] = _read_defaults(value)
         else:
-            raise RefusedError("bad_policy", f"{name}: {value!r} is no rule for limits")
+            raise RefusedError("bad_policy", f"{name}: {value!r}: unknown rule or invalid value")
     if not timedelta(0) < values.get("session_gap", MAX_SESSION_GAP) <= MAX_SESSION_GAP:
         raise RefusedError("bad_policy", "session_gap: from 1m to 7d is expected")
     return Policy(**values)
 
 
-def _duration(name: str, text: Any) -> timedelta:
+def _read_duration(name: str, text: Any) -> timedelta:
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise RefusedError("bad_policy", f"{name}: a duration such as 90m, 24h or 7d is expected")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def _amounts(document: Any) -> dict[tuple[str, str], int]:
-    """`{"bet": {"EUR": "1000"}}`."""
+def _read_caps(document: Any) -> dict[tuple[str, str], int]:
+    """Read `{"bet": {"EUR": "1000"}}` as minor units by (type, currency)."""
     try:
         return {
-            (_amount_type(type_), currency): money.parse_amount(text, currency)
+            (_check_amount_type(type_), currency): money.parse_amount(text, currency)
             for type_, amounts in document.items()
             for currency, text in amounts.items()
         }
@@ -174,11 +178,14 @@ def _amounts(document: Any) -> dict[tuple[str, str], int]:
         raise RefusedError("bad_policy", f"caps: {error}") from None
 
 
-def _defaults(document: Any) -> dict[tuple[str, str], tuple[str, int]]:
-    """`{"bet": {"EUR": {"amount": "1000", "period": "week"}}}`."""
+def _read_defaults(document: Any) -> dict[tuple[str, str], tuple[str, int]]:
+    """Read `{"bet": {"EUR": {"amount": "1000", "period": "week"}}}` as (frame, minor units) by (type, currency)."""
     try:
         return {
-            (_amount_type(type_), currency): (_frame(one["period"]), money.parse_amount(one["amount"], currency))
+            (_check_amount_type(type_), currency): (
+                _check_frame(one["period"]),
+                money.parse_amount(one["amount"], currency),
+            )
             for type_, amounts in document.items()
             for currency, one in amounts.items()
         }
@@ -186,13 +193,13 @@ def _defaults(document: Any) -> dict[tuple[str, str], tuple[str, int]]:
         raise RefusedError("bad_policy", f"defaults: {error}") from None
 
 
-def _amount_type(name: str) -> str:
+def _check_amount_type(name: str) -> str:
     if name not in AMOUNT_TYPES:
-        raise RefusedError("bad_policy", f"{name!r} is none of {', '.join(AMOUNT_TYPES)}")
+        raise RefusedError("bad_policy", f"{name!r}: one of {', '.join(AMOUNT_TYPES)} is expected")
     return name
 
 
-def _frame(name: str) -> str:
+def _check_frame(name: str) -> str:
     if name not in FRAMES:
-        raise RefusedError("bad_policy", f"{name!r} is none of {', '.join(FRAMES)}")
+        raise RefusedError("bad_policy", f"{name!r}: one of {', '.join(FRAMES)} is expected")
     return name

@@ -1,4 +1,4 @@
-"""Secrets are references: the database names where one is, never what it is."""
+"""References to secrets: the database stores where a secret is (`env:NAME`, `file:PATH`), never its value."""
 
 import os
 from pathlib import Path
@@ -7,15 +7,15 @@ from wallet_hooks.errors import RefusedError
 
 
 def check_reference(reference: str) -> str:
-    """Raises RefusedError unless the reference is `env:NAME` or `file:PATH`."""
+    """Return the reference. Raises RefusedError unless it is `env:NAME` or `file:PATH`."""
     scheme, _, target = reference.partition(":")
     if scheme not in ("env", "file") or not target:
-        raise RefusedError("bad_secret", "a secret is given as env:NAME or file:PATH")
+        raise RefusedError("bad_secret", "secret: a reference env:NAME or file:PATH is expected")
     return reference
 
 
 def read_secret(reference: str) -> str | None:
-    """The secret itself, or None where it is not there (one of two may be retired already)."""
+    """Return the secret, None if it does not exist: during rotation, one of two may already be removed."""
     scheme, _, target = reference.partition(":")
     if scheme == "env":
         return os.environ.get(target, "").strip() or None

@@ -1,4 +1,8 @@
-"""Brands and providers: adding and changing them."""
+"""Adds and changes brands and providers.
+
+Commands and fixtures call it, without a schema: names, countries, secrets and rules are checked here and in their own
+modules. Choices (`corrections`, `auth`) are checked by the command's options and the fixture schema.
+"""
 
 from collections.abc import Sequence
 from datetime import time
@@ -13,8 +17,6 @@ from wallet_hooks import money
 from wallet_hooks.database import locked
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.countries import check_countries
-from wallet_hooks.identity.credentials import AUTHENTICATIONS
-from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.identity.policy import PRESETS, check_raises, read_policy, rules_in_force
 from wallet_hooks.identity.secrets import check_reference
@@ -32,18 +34,19 @@ def add_brand(
     corrections: str = "debt",
     day_start: str = "00:00",
 ) -> Brand:
-    """Add a brand. Raises ConflictError where its id or client is taken, RefusedError for a bad value."""
+    """Add a brand; `policy` is a preset. Raises ConflictError if id or client exists, RefusedError for a bad value."""
     _check_name(client, "client")
     money.check_offered(currency)
-    if corrections not in CORRECTIONS:
-        raise RefusedError("bad_value", f"corrections are one of {', '.join(CORRECTIONS)}")
     try:
         ZoneInfo(timezone)
         time.fromisoformat(day_start)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise RefusedError("bad_value", f"unknown time zone or start of the day: {timezone!r}, {day_start!r}") from None
+        raise RefusedError(
+            "bad_value",
+            f"time zone {timezone!r}, start of the day {day_start!r}: an IANA name and a time HH:MM are expected",
+        ) from None
     if session.scalar(select(Brand).where(or_(Brand.id == id_, Brand.client == client))) is not None:
-        raise ConflictError(f"a brand with id {id_} or client {client!r} exists already")
+        raise ConflictError(f"a brand with id {id_} or client {client!r} already exists")
     rules = {"preset": policy, "corrections": corrections}
     brand = Brand(id=id_, client=client, currency=currency, timezone=timezone, day_start=day_start, policy=rules)
     session.add(brand)
@@ -55,18 +58,18 @@ def add_brand(
 def add_provider(
     session: Session, *, game: str, client: str, auth: str, secrets: Sequence[str], allow: Sequence[str]
 ) -> Provider:
-    """Add a provider's game to a brand, or change how it proves itself. Raises NotFoundError, RefusedError."""
+    """Add a provider's game to a brand, or change its authentication. Raises NotFoundError, RefusedError."""
     _check_name(game, "game")
     brand = brand_by_client(session, client)
-    if auth not in AUTHENTICATIONS:
-        raise RefusedError("bad_value", f"an authentication is one of {', '.join(AUTHENTICATIONS)}")
     if (auth == "none") != (not secrets) or len(secrets) > 2:
-        raise RefusedError("bad_value", "one secret, or two for rotation, go with each authentication but 'none'")
+        raise RefusedError(
+            "bad_value", "secret: one is expected, or two for rotation; with authentication none, no secret is accepted"
+        )
     references = [check_reference(reference) for reference in secrets]
     try:
         networks = [str(ip_network(network)) for network in allow]
     except ValueError as error:
-        raise RefusedError("bad_value", str(error)) from None
+        raise RefusedError("bad_value", f"allow: {error}") from None
     query = select(Provider).where(Provider.game == game, Provider.brand_id == brand.id)
     provider = session.scalar(query)
     if provider is None:
@@ -78,21 +81,21 @@ def add_provider(
 
 
 def set_countries(session: Session, *, client: str, allow: Sequence[str], deny: Sequence[str]) -> None:
-    """Set where a brand's customers may bet from (ISO 3166 codes). Raises NotFoundError, RefusedError."""
+    """Set the countries (ISO 3166 codes) from which a brand's customers may bet. Raises NotFoundError, RefusedError."""
     brand = brand_by_client(session, client)
     brand.allowed_countries, brand.denied_countries = check_countries(allow), check_countries(deny)
 
 
 def set_policy(session: Session, *, client: str, preset: str | None, rules: Any) -> None:
-    """Set a brand's rules for limits (see `policy.py`): a preset or none, and over it the brand's own.
+    """Set a brand's policy for limits (see `policy.py`): a preset or none, overridden by the brand's own rules.
 
-    Raises NotFoundError, and RefusedError for rules that cannot be, or by which a raise could never take effect.
+    Raises NotFoundError, and RefusedError for invalid rules or rules by which a raise could never take effect.
     """
     brand = brand_by_client(session, client, lock=True)
     if preset is not None and preset not in PRESETS:
-        raise RefusedError("bad_policy", f"preset: {preset!r} is none of {', '.join(PRESETS)}")
+        raise RefusedError("bad_policy", f"preset: {preset!r}; one of {', '.join(PRESETS)} is expected")
     if not isinstance(rules, dict):
-        raise RefusedError("bad_policy", "an object of rules is expected")
+        raise RefusedError("bad_policy", "rules: a JSON object is expected")
     policy = read_policy(rules)
     check_raises(read_policy(rules_in_force(preset, rules)))
     keep(session.connection(), [code for _, code in (*policy.caps, *policy.defaults)])
@@ -100,15 +103,15 @@ def set_policy(session: Session, *, client: str, preset: str | None, rules: Any)
 
 
 def brand_by_client(session: Session, client: str, *, lock: bool = False) -> Brand:
-    """Raises NotFoundError."""
+    """Return a brand by its client name, with `lock` locked. Raises NotFoundError."""
     query = select(Brand).where(Brand.client == client)
     brand = session.scalar(locked(query, Brand) if lock else query)
     if brand is None:
-        raise NotFoundError(f"no brand {client!r}")
+        raise NotFoundError(f"no brand with client name {client!r}")
     return brand
 
 
-def _check_name(name: str, what: str) -> None:
-    """Names of brands and games become part of account names and references, where a colon would divide."""
+def _check_name(name: str, field: str) -> None:
+    """Check the name of a brand or game: it is part of account names and references, whose separator is a colon."""
     if not 0 < len(name) <= 64 or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-        raise RefusedError("bad_value", f"a {what} is made of up to 64 letters, digits, - and _")
+        raise RefusedError("bad_value", f"{field} {name!r}: 1 to 64 ASCII letters, digits, - and _ are expected")

@@ -1,4 +1,4 @@
-"""Login sessions: a random token that is shown once and stored as a hash."""
+"""Login sessions: random tokens, returned once and stored as hashes."""
 
 import hashlib
 import secrets
@@ -13,7 +13,7 @@ from wallet_hooks.errors import SessionExpiredError
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.policy import MAX_SESSION_GAP
 
-_TOUCH = timedelta(seconds=60)
+_TOUCH_INTERVAL = timedelta(seconds=60)
 
 
 class Caller(NamedTuple):
@@ -26,17 +26,17 @@ class Caller(NamedTuple):
 
 
 def new_token() -> str:
-    """128 random bits as 32 hex digits."""
+    """Return 128 random bits as 32 hex digits."""
     return secrets.token_hex(16)
 
 
 def token_hash(token: str) -> str:
-    """What is kept of a token. It is random enough for a plain hash to hide it."""
+    """Return the stored hash of a token. 128 random bits need neither salt nor a slow hash."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 def start(session: Session, *, customer_id: int, source: str, now: datetime, idle: timedelta) -> str:
-    """Begin a session and return its token. Those that are too old to matter to a login are deleted."""
+    """Start a login session and return its token. The customer's sessions too old to affect a login are deleted."""
     too_old = LoginSession.used_at <= now - max(idle, MAX_SESSION_GAP)
     session.execute(delete(LoginSession).where(LoginSession.customer_id == customer_id, too_old))
     token = new_token()
@@ -47,7 +47,7 @@ def start(session: Session, *, customer_id: int, source: str, now: datetime, idl
 
 
 def find(session: Session, token: str, *, now: datetime, idle: timedelta) -> LoginSession | None:
-    """The session of a token, None for one that ended. Raises SessionExpiredError where it was idle for too long."""
+    """Return the session of a token, None if unknown or ended. Raises SessionExpiredError if it was idle too long."""
     found = session.get(LoginSession, token_hash(token))
     if found is None or found.ended:
         return None
@@ -57,16 +57,16 @@ def find(session: Session, token: str, *, now: datetime, idle: timedelta) -> Log
 
 
 def last_use(session: Session, *, customer_id: int) -> datetime | None:
-    """When a customer last used a session, to the minute; those that ended count."""
+    """Return when a customer last used a session, ended ones included. Precise to a minute (see `touch`)."""
     return session.scalar(select(func.max(LoginSession.used_at)).where(LoginSession.customer_id == customer_id))
 
 
 def touch(engine: Engine, found: LoginSession, *, now: datetime, idle: timedelta) -> datetime:
-    """Remember that a session is in use; at most once a minute, so that reading stays reading.
+    """Record the use of a session and return the recorded time.
 
-    Returns the use that is remembered.
+    Written at most once a minute, so that most reading calls do not write.
     """
-    if now - found.used_at < min(_TOUCH, idle / 10):
+    if now - found.used_at < min(_TOUCH_INTERVAL, idle / 10):
         return found.used_at
     with writing(engine) as session:
         own = LoginSession.token_hash == found.token_hash
@@ -75,7 +75,7 @@ def touch(engine: Engine, found: LoginSession, *, now: datetime, idle: timedelta
 
 
 def end(session: Session, token: str, *, now: datetime) -> None:
-    """End a session, which is its last use."""
+    """End a session. Ending counts as its last use."""
     own = LoginSession.token_hash == token_hash(token)
     session.execute(update(LoginSession).where(own).values(ended=True, used_at=now))
 

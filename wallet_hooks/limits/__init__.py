@@ -1,1 +1,1 @@
-"""Players' limits: what they may bet, lose and deposit, and for how long (seeds/003)."""
+"""Player limits on stakes, losses, deposits and session time (docs/protocols/limits.md)."""

@@ -1,4 +1,4 @@
-"""`wallet-hooks limit …`, and `wallet-hooks customer show`, which shows limits beside what customers/ knows."""
+"""`wallet-hooks limit …`, and `wallet-hooks customer show`, which shows a customer with its limits."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ _TYPES = (*AMOUNT_TYPES, "time_limit")
 
 @click.group()
 def limit() -> None:
-    """Limits of players, and limits that the operator sets on them."""
+    """Player limits, and limits that the operator sets for players."""
 
 
 def _of_customer(command: Any) -> Any:
@@ -37,8 +37,8 @@ def _of_customer(command: Any) -> Any:
 
 
 def _of_limit(command: Any) -> Any:
-    command = click.option("--reason", required=True, help="Kept with the limit.")(command)
-    command = click.option("--frame", type=click.Choice(FRAMES), help="Needed for all but a time limit.")(command)
+    command = click.option("--reason", required=True, help="Stored with the limit.")(command)
+    command = click.option("--frame", type=click.Choice(FRAMES), help="Required, except for a time limit.")(command)
     return click.option("--type", "type_", type=click.Choice(_TYPES), required=True)(command)
 
 
@@ -47,7 +47,7 @@ def _of_limit(command: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
-    """Show every limit that a player has or had, with what is left of those in force."""
+    """Show all limits of a player, past ones too, and what is left of the limits in force."""
     with reading(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid)
         left = _limits_left(session, found, brand)
@@ -64,23 +64,23 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
 @limit.command("set")
 @_of_customer
 @_of_limit
-@click.option("--amount", required=True, help="Decimal amount in the customer's currency; of a time limit, minutes.")
-@click.option("--by", default="operator", show_default=True, help="Who sets it.")
+@click.option("--amount", required=True, help="Decimal amount in the customer's currency; for a time limit, minutes.")
+@click.option("--by", default="operator", show_default=True, help="Name of the person who sets it.")
 @click.pass_obj
 def set_limit(
     engine: Engine, client: str, uid: str, type_: str, frame: str | None, amount: str, reason: str, by: str
 ) -> None:
-    """Set a limit that the player cannot relax. It binds the next bet."""
+    """Set a limit that the player cannot relax. It applies from the next bet on."""
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
-        standing = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
+        current = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
         operators.set_by_operator(
-            standing,
+            current,
             type_=type_,
             frame=_frame(type_, frame),
             amount=_amount(type_, amount, found.currency),
             reason=reason,
-            by=by,
+            changed_by=by,
             session=session,
         )
     click.echo(f"{type_} limit of customer {uid} of {client} set to {amount}")
@@ -91,11 +91,11 @@ def set_limit(
 @_of_limit
 @click.pass_obj
 def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, reason: str) -> None:
-    """Take away a limit that the operator set; the player's own stay."""
+    """Remove a limit that the operator set; the player's own limits stay."""
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
-        standing = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
-        operators.clear_by_operator(standing, type_=type_, frame=_frame(type_, frame), reason=reason, session=session)
+        current = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
+        operators.clear_by_operator(current, type_=type_, frame=_frame(type_, frame), reason=reason, session=session)
     click.echo(f"{type_} limit of customer {uid} of {client} cleared")
 
 
@@ -104,7 +104,7 @@ def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, 
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
-    """Show a customer: balance, what is available, open stakes, limits."""
+    """Show a customer: balance, available amount, open stakes, limits."""
     with reading(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid)
         reason = lock_reason(found, now=clock.now())
@@ -125,12 +125,12 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
 
 
 def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
-    """The limits in force by type and frame, the tighter one where an operator set one too."""
-    standing = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
+    """Return the limits in force by type and frame; where player and operator both set one, the stricter."""
+    current = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
     limits = {}
-    for one in sorted(standing.in_force(), key=lambda one: -(one.amount or 0)):
+    for one in sorted(current.in_force(), key=lambda one: -(one.amount or 0)):
         name = "time_limit" if one.frame == SESSION else f"{one.type}_{one.frame}"
-        limits[name] = _told(one.type, one.amount or 0, found.currency)
+        limits[name] = _format_amount(one.type, one.amount or 0, found.currency)
     if found.max_stake_per_event is not None:
         limits["stake_per_event"] = money.format_amount(found.max_stake_per_event, found.currency)
     return limits
@@ -149,7 +149,7 @@ def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
         "id": row.id,
         "type": row.type,
         "frame": row.frame,
-        "amount": None if row.amount is None else _told(row.type, row.amount, currency),
+        "amount": None if row.amount is None else _format_amount(row.type, row.amount, currency),
         "status": row.status,
         "set_by": row.set_by,
         "changed_by": row.changed_by if row.set_by == OPERATOR else PLAYER,
@@ -171,19 +171,19 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _setter(row: dict[str, Any]) -> str:
-    """Who set a limit. What a player calls itself is a label, and is shown as one."""
+    """Return who set a limit. A name that the player sent is shown as a label, never as the setter."""
     if row["set_by"] == OPERATOR:
         return f"{OPERATOR} {row['changed_by']}"
     return PLAYER if row["label"] is None else f"{PLAYER} (label {row['label']!r})"
 
 
-def _told(type_: str, amount: int, currency: str) -> str:
+def _format_amount(type_: str, amount: int, currency: str) -> str:
     return f"{amount} minutes" if type_ == "time_limit" else money.format_amount(amount, currency)
 
 
 def _frame(type_: str, frame: str | None) -> str:
     if (type_ == "time_limit") == (frame is not None):
-        raise click.UsageError("--frame goes with a limit on money, and with no time limit")
+        raise click.UsageError("--frame: required for bet, loss and deposit limits; not accepted for a time limit")
     return frame or SESSION
 
 
@@ -191,5 +191,5 @@ def _amount(type_: str, text: str, currency: str) -> int:
     if type_ != "time_limit":
         return money.parse_amount(text, currency)
     if not text.isascii() or not text.isdigit() or not 0 < len(text) <= 4 or not int(text):
-        raise RefusedError("bad_value", "a time limit is a number of minutes")
+        raise RefusedError("bad_value", "amount: a time limit is a whole number of minutes from 1 to 9999")
     return int(text)

@@ -1,4 +1,4 @@
-"""Holding deposits to the limits. They count from when they begin, and no longer when they fail."""
+"""Enforcement of deposit limits. A deposit counts from its reservation on; a failed deposit is released."""
 
 from datetime import datetime
 
@@ -11,20 +11,20 @@ from wallet_hooks.limits.usage import DayUsage, Usage
 
 
 def take_deposit(session: Session, player: Player, amount: int, *, now: datetime) -> None:
-    """Count a deposit against the limits. Raises RefusedError where one of them says no.
+    """Count a deposit against the limits. Raises RefusedError (`deposit_limit_exceeded`) if it exceeds one.
 
-    The caller holds the customer's lock; `amount` in minor units of the customer's currency.
+    `amount` is in minor units of the customer's currency. The caller holds the customer's lock.
     """
     if player.customer.limited or player.policy.applied_defaults(player.customer.currency):
         usage = usage_of(session, player, now=now)
         left = CurrentLimits(session, player, now=now).bounds().left("deposit", usage)
         if left is not None and amount > left:
-            raise RefusedError("deposit_limit_exceeded", "more than the customer may deposit")
+            raise RefusedError("deposit_limit_exceeded", "amount: above what is left of the customer's deposit limit")
     count_deposit(session, player, amount, at=now)
 
 
 def count_deposit(session: Session, player: Player, amount: int, *, at: datetime) -> None:
-    """Count a deposit on the day on which it began; a negative amount releases one that failed."""
+    """Count a deposit on the local day of `at`, when it began. A negative amount releases a failed deposit."""
     usage = Usage()
     usage.add(player.customer.id, player.brand.booking_day(at), DayUsage(deposited=amount))
     writes = Writes()

@@ -1,4 +1,4 @@
-"""Holding bets and deposits to the limits in force. Pure: `bounds.py` reads what it looks at."""
+"""Enforcement of the limits in force on stakes and deposits. Pure: `bounds.py` reads its inputs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,17 +8,17 @@ from typing import NamedTuple
 from wallet_hooks.customers.play_sessions import PlaySession, PlaySessionRow
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
-from wallet_hooks.limits.rules import SESSION, Limit, default_limits, in_force, mature
+from wallet_hooks.limits.rules import SESSION, Limit, apply_due_changes, default_limits, in_force
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
 
-_OF_BETS = ("bet", "loss")
-# No window is longer than a month, wherever it begins.
-LONGEST = timedelta(days=31)
+_BET_TYPES = ("bet", "loss")
+# The longest window is a month.
+LONGEST_WINDOW = timedelta(days=31)
 
 
 class Bound(NamedTuple):
-    """A limit in force, in minor units, and the local days that it counts over."""
+    """A limit in force (minor units of the customer's currency) and the first and last local day of its window."""
 
     type: str
     amount: int
@@ -28,19 +28,20 @@ class Bound(NamedTuple):
 
 @dataclass(slots=True)
 class Bounds:
-    """What binds one customer. `playing_until` is when its session's time is over, None where nothing limits it.
+    """The limits in force for one customer.
 
-    `session_to_keep` is when the session of a customer without a login began: it is stored with the next bet.
+    `playing_until` is when the time limit of the play session ends; None without a time limit. `session_to_store` is
+    when the play session of a customer without a login began; it is stored with the next accepted bet.
     """
 
     customer_id: int
     policy: Policy
     bounds: list[Bound] = field(default_factory=list)
     playing_until: datetime | None = None
-    session_to_keep: datetime | None = None
+    session_to_store: datetime | None = None
 
     def left(self, type_: str, usage: Usage) -> int | None:
-        """What is left of the tightest limit of a type, below zero where more is used; None where there is none."""
+        """Return what is left of the tightest limit of a type: negative if exceeded, None without a limit."""
         return min(
             (
                 bound.amount - usage.used(type_, self.customer_id, bound.first, bound.last, self.policy)
@@ -60,10 +61,10 @@ def bounds_of(
     play: PlaySession,
     now: datetime,
 ) -> Bounds:
-    """What binds a customer now, of the limits that are live and the defaults that apply."""
+    """Return the limits in force at `now`, from the customer's active and pending limits and the brand's defaults."""
     policy = policy_of(brand.policy)
     defaults = default_limits(policy, currency, since=play.created_at)
-    mature(limits, defaults, policy.caps_in(currency), now)
+    apply_due_changes(limits, defaults, policy.caps_in(currency), now)
     bounds = Bounds(customer_id, policy)
     for limit in in_force(limits, defaults):
         assert limit.amount is not None
@@ -74,20 +75,21 @@ def bounds_of(
         began = play.begins(gap=policy.session_gap, now=now)
         until = began + timedelta(minutes=limit.amount)
         bounds.playing_until = min(until, bounds.playing_until or until)
-        bounds.session_to_keep = began if play.last_login_at is None else None
+        bounds.session_to_store = began if play.last_login_at is None else None
     return bounds
 
 
 def stake_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *, now: datetime) -> str | None:
-    """The code of the limit that a stake would break; `spent` was taken by the same request and is not in `usage` yet.
+    """Return the refusal code of the first limit that a stake would exceed, None if it exceeds none.
 
-    Minor units of the customer's currency. A stake of 0 breaks no limit on money.
+    `cost` and `spent` are minor units of the customer's currency; `spent` is the cost of earlier bets of the same
+    request, not yet in `usage`. A stake of 0 exceeds no amount limit.
     """
     if bounds is None:
         return None
     if bounds.playing_until is not None and now >= bounds.playing_until:
         return "session_time_exceeded"
-    for type_ in _OF_BETS:
+    for type_ in _BET_TYPES:
         left = bounds.left(type_, usage)
         if cost and left is not None and cost + spent > left:
             return f"{type_}_limit_exceeded"
@@ -95,12 +97,14 @@ def stake_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *,
 
 
 def defaults_bind_bets(brand: BrandFacts, currency: str) -> bool:
-    """Whether defaults bind the bets of customers who set no limit."""
-    return any(type_ in _OF_BETS for type_ in policy_of(brand.policy).applied_defaults(currency))
+    """Return whether the brand's defaults limit the bets of customers who set no limit."""
+    return any(type_ in _BET_TYPES for type_ in policy_of(brand.policy).applied_defaults(currency))
 
 
-def sessions_to_keep(bounds: Mapping[int, Bounds], bettors: Iterable[int], *, now: datetime) -> list[PlaySessionRow]:
-    """The play sessions to store, of customers without a login whose bets were taken now; mostly none."""
-    kept = {id_: one.session_to_keep for id_, one in bounds.items() if one.session_to_keep is not None}
-    began = ((id_, kept[id_]) for id_ in sorted(kept.keys() & set(bettors))) if kept else ()
+def play_sessions_to_store(
+    bounds: Mapping[int, Bounds], bettors: Iterable[int], *, now: datetime
+) -> list[PlaySessionRow]:
+    """Return the play sessions to store: those of customers without a login whose bets were accepted at `now`."""
+    starts = {id_: one.session_to_store for id_, one in bounds.items() if one.session_to_store is not None}
+    began = ((id_, starts[id_]) for id_ in sorted(starts.keys() & set(bettors))) if starts else ()
     return [PlaySessionRow(id_, session_began_at, now) for id_, session_began_at in began]

@@ -1,4 +1,4 @@
-"""Limits of players, quotes for changing them, and what counts against them. Amounts are minor units, instants UTC."""
+"""Tables of player limits, limit quotes, reality checks and limit usage. Amounts are minor units, instants UTC."""
 
 from datetime import date, datetime
 from typing import Any
@@ -12,13 +12,12 @@ _LIVE = text("status IN ('ACTIVE', 'PENDING')")
 
 
 class PlayerLimit(Base):
-    """A limit of one type in one frame, from when it was asked for to its end.
+    """A limit of one type in one frame, from its request to its end.
 
-    `amount` is in minor units of the customer's currency, for a time limit in minutes; None takes the limit away.
-    `frame` is day, week, month or session; rows that older releases ended may have no_limit, for all of them.
-    Anniversary windows count from `anchored_at`, which a limit inherits from the one of its frame that it replaces.
-    What an operator sets has `set_by` operator, and who it was in `changed_by`; a player's own has there the label that
-    the player sent. `moves` is not read any more: the column goes once no release runs that does.
+    `amount` is in minor units of the customer's currency, for a time limit in minutes; None removes the limit.
+    `frame` is day, week, month or session; rows ended by older releases may have no_limit, meaning all frames.
+    Anniversary windows count from `anchored_at`, which a limit inherits from the limit of its frame that it replaces.
+    `set_by` is player or operator. `changed_by` names the operator, or holds the label that the player sent.
     """
 
     __tablename__ = "player_limit"
@@ -46,7 +45,6 @@ class PlayerLimit(Base):
     amount: Mapped[int | None] = mapped_column(BigInteger)
     status: Mapped[str] = mapped_column(String(10))
     set_by: Mapped[str] = mapped_column(String(10))
-    moves: Mapped[bool] = mapped_column(Boolean, default=False)
     changed_by: Mapped[str] = mapped_column(String(100))
     reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -60,16 +58,16 @@ class PlayerLimit(Base):
 
 
 class LimitQuote(Base):
-    """What a change would come to, as it was told to a player under a reference of the player's own (`uuid`).
+    """The stored answer of `calculate`, under the client's request reference (`uuid`).
 
-    `fingerprint` is of the limits and rules that it was calculated from.
+    `requested` holds the requested changes, `fingerprint` a hash of the limits and policy that the answer is based on.
     """
 
     __tablename__ = "limit_quote"
 
     customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customer.id"), primary_key=True)
     uuid: Mapped[str] = mapped_column(Key(), primary_key=True)
-    asked: Mapped[dict[str, Any]] = mapped_column(JSON)
+    requested: Mapped[dict[str, Any]] = mapped_column("asked", JSON)
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
     changed_by: Mapped[str] = mapped_column(String(100))
     fingerprint: Mapped[str] = mapped_column(String(32))
@@ -78,7 +76,7 @@ class LimitQuote(Base):
 
 
 class RealityCheck(Base):
-    """How often a player wants to be told how long and with what result it has been playing."""
+    """How often a front end reminds the player of the play session's duration and net result."""
 
     __tablename__ = "reality_check"
 
@@ -88,10 +86,10 @@ class RealityCheck(Base):
 
 
 class LimitUsage(Base):
-    """What a customer did on one local day of its brand, in minor units of its currency.
+    """A customer's usage on one local day of its brand, in minor units of its currency.
 
-    `staked`, `voided` and `returned` are by the day on which the stake was placed, `paid` (returns and voids) by the
-    day on which the money came back, `deposited` by the day on which the deposit began.
+    `staked`, `voided` and `returned` count on the day of the stake, `paid` (returns and voids) on the day of the
+    payment, `deposited` on the day on which the deposit began.
     """
 
     __tablename__ = "limit_usage"

@@ -1,4 +1,4 @@
-"""The limits gateway (seeds/003): six calls, with the player's session in x-auth-token."""
+"""HTTP routes of the limits gateway (docs/protocols/limits.md). The player's login token is in x-auth-token."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -31,8 +31,8 @@ PREFIX = "/gateway/limits/"
 _BODY_CAP = 64 * 1024
 
 
-class Gateway(NamedTuple):
-    """A call that was let in. `body` is what was sent, None for a GET."""
+class GatewayCall(NamedTuple):
+    """An authenticated call. `body` is the parsed JSON, None for a GET."""
 
     context: ApiContext
     customer_id: int
@@ -53,7 +53,7 @@ View = Callable[..., Answer]
 
 
 def blueprint(context: ApiContext) -> Blueprint:
-    """The gateway's calls, over the same sessions as /v1."""
+    """Return the gateway's blueprint. It accepts the same login tokens as /v1."""
     endpoints = [
         Endpoint(method, f"{PREFIX}<version>{path}", view.__name__, partial(_run, context, view))
         for method, path, view in ROUTES
@@ -61,71 +61,71 @@ def blueprint(context: ApiContext) -> Blueprint:
     return api.blueprint(LIMITS, endpoints, context.settings)
 
 
-def show_limits(call: Gateway) -> Answer:
-    """What is in force and what is pending, and how the session went so far."""
+def show_limits(call: GatewayCall) -> Answer:
+    """Return the active and pending limits, the reality check, and the play session's start and net result."""
     with reading(call.context.engine) as session:
         player = call.player(session)
-        standing = CurrentLimits(session, player, now=call.now)
+        current = CurrentLimits(session, player, now=call.now)
         usage = service.usage_of(session, player, now=call.now)
         check = session.get(RealityCheck, call.customer_id)
         period = check.period if check else None
-        told = _session_data(session, call, player)
-        return 200, schemas.limits_data(standing, usage, reality_check=period, session=told)
+        play_session = _session_data(session, call, player)
+        return 200, schemas.limits_data(current, usage, reality_check=period, session=play_session)
 
 
-def calculate(call: Gateway) -> Answer:
-    """What a change would come to; nothing is changed. The answer goes into the update."""
+def calculate(call: GatewayCall) -> Answer:
+    """Calculate the effect of a change and store it as a quote. No limit is changed; update applies the quote."""
     with writing(call.context.engine) as session:
         player = call.player(session, lock=True)
-        asked = schemas.read_calculate(call.body, currency=player.customer.currency, policy=player.policy)
-        standing = CurrentLimits(session, player, now=call.now)
-        answer = quotes.known_answer(session, standing, asked)
+        requested = schemas.read_calculate(call.body, currency=player.customer.currency, policy=player.policy)
+        current = CurrentLimits(session, player, now=call.now)
+        answer = quotes.stored_answer(session, current, requested)
         if answer is None:
-            effective = quotes.preview(standing, asked.wanted, by=asked.by)
+            effective = quotes.preview(current, requested.changes, changed_by=requested.changed_by)
             usage = service.usage_of(session, player, now=call.now)
-            answer = schemas.calculated(standing, asked, effective, usage)
-            quotes.store(session, standing, asked, answer)
+            answer = schemas.calculated_data(current, requested, effective, usage)
+            quotes.store(session, current, requested, answer)
         return 200, answer
 
 
-def update(call: Gateway) -> Answer:
-    """Make the changes that were calculated."""
+def update(call: GatewayCall) -> Answer:
+    """Apply a calculated quote."""
     uuid, body = schemas.read_update(call.body)
     with writing(call.context.engine) as session:
         player = call.player(session, lock=True)
-        standing = CurrentLimits(session, player, now=call.now)
-        period = quotes.apply(session, standing, uuid, body)
+        current = CurrentLimits(session, player, now=call.now)
+        period = quotes.apply(session, current, uuid, body)
         if period is not None:
             service.set_reality_check(session, player, period, now=call.now)
     return 202, "Updated"
 
 
-def swap_or_delete(call: Gateway) -> Answer:
-    """A list swaps pending limits in, an object deletes them: the source has one path for both."""
+def swap_or_delete(call: GatewayCall) -> Answer:
+    """Activate pending limits (an array of row ids), or cancel them (an object): the vendor has one path for both."""
     return delete(call) if type(call.body) is dict else swap(call)
 
 
-def swap(call: Gateway) -> Answer:
-    """Confirm pending limits whose time has come."""
+def swap(call: GatewayCall) -> Answer:
+    """Confirm and activate pending limits whose cool-off is over."""
     ids = schemas.read_row_ids(call.body)
     with writing(call.context.engine) as session:
-        standing = _changeable(session, call)
-        rows = service.swap(session, standing, ids)
-        return 200, schemas.swapped_data(rows, standing.player.customer.currency)
+        current = _lock_changeable_limits(session, call)
+        rows = service.swap(session, current, ids)
+        return 200, schemas.swapped_data(rows, current.player.customer.currency)
 
 
-def delete(call: Gateway) -> Answer:
-    """Give up pending limits."""
+def delete(call: GatewayCall) -> Answer:
+    """Cancel pending limits."""
     if set(call.body) != {"row_id"}:
-        raise ValidationError({"row_id": ["A list of row ids is expected."]})
+        raise ValidationError({"row_id": ["The only field, a list of row ids, is expected."]})
     ids = schemas.read_row_ids(call.body["row_id"])
     with writing(call.context.engine) as session:
-        service.delete(session, _changeable(session, call), ids)
+        service.delete(session, _lock_changeable_limits(session, call), ids)
         return 204, None
 
 
-def show_metadata(call: Gateway, currency: str) -> Answer:
-    """What a page for editing limits offers."""
+def show_metadata(call: GatewayCall, currency: str) -> Answer:
+    """Return the defaults, caps, frames and reality-check options for a currency."""
     money.decimals(currency)
     with reading(call.context.engine) as session:
         return 200, schemas.metadata(call.player(session).policy, currency)
@@ -150,7 +150,7 @@ def _run(context: ApiContext, view: View, request: ApiRequest, version: str, bra
     body = None
     if request.environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
         body = read_json(request.body(cap=_BODY_CAP))
-    return view(Gateway(context, caller.id, login, body, request.now), **path)
+    return view(GatewayCall(context, caller.id, login, body, request.now), **path)
 
 
 def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, LoginSession]:
@@ -164,16 +164,16 @@ def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, Log
     return caller, login
 
 
-def _changeable(session: Session, call: Gateway) -> CurrentLimits:
-    """The limits of a player whose brand lets pending ones be swapped and deleted."""
+def _lock_changeable_limits(session: Session, call: GatewayCall) -> CurrentLimits:
+    """Return the current limits, locked. Raises RefusedError if the brand does not allow swap and delete."""
     player = call.player(session, lock=True)
     if not player.policy.swap_delete_enabled:
-        raise RefusedError("not_available", "not available for this brand")
+        raise RefusedError("not_available", "swap and delete are not available for this brand")
     return CurrentLimits(session, player, now=call.now)
 
 
-def _session_data(session: Session, call: Gateway, player: Player) -> dict[str, Any]:
-    """For reality checks: how long the session has run, and what came of it."""
+def _session_data(session: Session, call: GatewayCall, player: Player) -> dict[str, Any]:
+    """Return duration and net result of the play session, for reality checks."""
     customer = player.customer
     wallet = chart.player(customer.id, customer.currency)
     began = customer.session_began_at or customer.last_login_at or call.login.created_at
@@ -196,20 +196,20 @@ def _failure(problem: Problem) -> Reply:
         return Reply(500, json.dumps({"result": "internal server error"}))
     if problem.status == 503:
         return Reply(503, json.dumps({"result": "try again"}))
-    message = problem.message or (_first(problem.fields) if problem.fields else problem.code.replace("_", " "))
+    message = problem.message or (_first_message(problem.fields) if problem.fields else problem.code.replace("_", " "))
     return Reply(problem.status, json.dumps({"errMsg": f"invalid input - {message}", "code": problem.code}))
 
 
-def _first(messages: Mapping[str, Any]) -> str:
-    """The first thing that is wrong, with where it is."""
+def _first_message(messages: Mapping[str, Any]) -> str:
+    """Return the first validation error as `field: message`."""
     where, what = next(iter(messages.items()))
     if isinstance(what, dict):
-        return f"{where}.{_first(what)}"
+        return f"{where}.{_first_message(what)}"
     first = what[0] if isinstance(what, list) else what
     return str(first) if where == "_schema" else f"{where}: {first}"
 
 
-# The source documents no other status than 400 for what is wrong with a call, but for a token that is.
+# The vendor documents only 400 for an invalid call, and 401 for an invalid token.
 LIMITS = Api(
     name="limits",
     prefix=PREFIX,

@@ -1,9 +1,9 @@
-"""How limits change: at once where that binds the player more, later where it binds less. Pure.
+"""Rules for changing limits: a stricter limit takes effect at once, a looser one after the cool-off. Pure.
 
-A player's limits of one type stand side by side, one a frame, and a change of one frame never touches another. In each
-frame at most one is ACTIVE and one PENDING, and what is PENDING is looser. Limits that an operator sets are apart: a
-player's changes neither see them nor touch them. A default that applies binds as long as the player has no limit of its
-own in the default's frame.
+A player's limits of one type coexist, one per frame; a change of one frame never affects another. In each frame at most
+one limit is ACTIVE and one PENDING, and the PENDING one is looser. Limits set by an operator are separate: a player's
+changes neither read nor modify them. A default that applies is in force while the player has no limit of its own in the
+default's frame.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,9 +21,9 @@ PLAYER, OPERATOR, BRAND = "player", "operator", "brand"
 
 @dataclass(slots=True)
 class Limit:
-    """A limit as it is stored (see `models.PlayerLimit`); a new one has no id yet.
+    """A limit as stored (see `models.PlayerLimit`). A new one has no `id` and no `customer_id` yet.
 
-    A default that applies is one too, set by the brand; it is stored nowhere.
+    A default that applies is also a Limit, with `set_by` brand; it is never stored.
     """
 
     type: str
@@ -40,13 +40,14 @@ class Limit:
     swapped_at: datetime | None = None
     ended_at: datetime | None = None
     id: int | None = None
+    customer_id: int | None = None
 
     def end(self, status: str, at: datetime) -> None:
         self.status, self.ended_at = status, at
 
 
-class WantedLimit(NamedTuple):
-    """What a player asks for: `amount` None takes the limit away, of frame no_limit all of the type."""
+class LimitChange(NamedTuple):
+    """A change that a player requests. `amount` None removes the limit; with frame no_limit, all limits of the type."""
 
     type: str
     frame: str
@@ -57,7 +58,7 @@ WindowEnd = Callable[[Limit], datetime]
 
 
 def default_limits(policy: Policy, currency: str, *, since: datetime) -> list[Limit]:
-    """The defaults that apply, for customers of a currency; anniversary windows count from `since`."""
+    """Return the defaults that apply to customers of a currency. Anniversary windows count from `since`."""
     applied = policy.applied_defaults(currency).items()
     return [
         Limit(type_, frame, amount, ACTIVE, BRAND, since, since, since, set_by=BRAND)
@@ -66,32 +67,38 @@ def default_limits(policy: Policy, currency: str, *, since: datetime) -> list[Li
 
 
 def in_force(limits: Iterable[Limit], defaults: Iterable[Limit]) -> list[Limit]:
-    """The limits that bind, whoever set them, and the defaults in whose place the player has none."""
+    """Return the active limits of player and operator, and the defaults of frames where the player has no limit."""
     limits = [limit for limit in limits if limit.status == ACTIVE and limit.amount is not None]
     return limits + [default for default in defaults if _in_frame(limits, ACTIVE, default.type, default.frame) is None]
 
 
-def mature(limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int], now: datetime) -> None:
-    """Bring limits to where time alone has brought them, by the rules under which they were asked for.
+def apply_due_changes(
+    limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int], now: datetime
+) -> None:
+    """Expire and activate pending limits that are due at `now`, by the rules in force when they were requested.
 
-    `caps` are the operator's by type: what is above one by now stays pending.
+    `caps` are the operator's, by type, in minor units; a pending limit above its cap stays pending.
     """
     limits = list(limits)
     for limit in sorted(_of(limits, PENDING), key=lambda one: (one.effective_at, one.id or 0)):
         if limit.expires_at is not None and now >= limit.expires_at:
             limit.end(EXPIRED, limit.expires_at)
-        elif not limit.needs_confirmation and now >= limit.effective_at and not is_above(limit, limits, defaults, caps):
+        elif (
+            not limit.needs_confirmation
+            and now >= limit.effective_at
+            and not is_above_cap(limit, limits, defaults, caps)
+        ):
             activate(limits, limit, at=limit.effective_at)
 
 
-def is_above(
-    wanted: Limit | WantedLimit, limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int]
+def is_above_cap(
+    requested: Limit | LimitChange, limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int]
 ) -> bool:
-    """Whether a limit that is pending or wanted is above the operator's cap.
+    """Return whether a pending or requested limit exceeds the operator's cap.
 
-    Under a cap the last limit of a type cannot be taken away, unless a default binds in its place.
+    Under a cap the last limit of a type cannot be removed, unless a default of the type applies.
     """
-    type_, frame, amount = wanted.type, wanted.frame, wanted.amount
+    type_, frame, amount = requested.type, requested.frame, requested.amount
     cap = caps.get(type_)
     if cap is None:
         return False
@@ -104,75 +111,79 @@ def is_above(
 
 
 def activate(limits: Iterable[Limit], pending: Limit, *, at: datetime) -> None:
-    """Put a pending limit in the place of the one that it loosens."""
+    """Activate a pending limit and end the active limit that it replaces."""
     replaced = _in_frame(limits, ACTIVE, pending.type, pending.frame)
     if replaced is not None:
         replaced.end(REPLACED, at)
         pending.anchored_at = replaced.anchored_at
     pending.swapped_at = at
     if pending.amount is None:
-        pending.end(REPLACED, at)  # what takes a limit away is done with it
+        pending.end(REPLACED, at)  # a removal has no limit to keep active
     else:
         pending.status = ACTIVE
 
 
-class Changing(NamedTuple):
-    """What a change of a player's limits is decided by. `window_end` tells when the running window of one ends."""
+class ChangeContext(NamedTuple):
+    """The inputs of a change of limits. `window_end` returns when the running window of a limit ends."""
 
     defaults: Sequence[Limit]
     policy: Policy
     now: datetime
     window_end: WindowEnd
-    by: str
+    changed_by: str
 
 
-def change(limits: list[Limit], wanted: WantedLimit, rules: Changing) -> datetime | None:
-    """Change what a player has, and add to `limits` what is new. Returns when it takes effect, None for at once.
+def change(limits: list[Limit], requested: LimitChange, context: ChangeContext) -> datetime | None:
+    """Apply a requested change to `limits`, appending new limits. Return when it takes effect; None means at once.
 
-    `limits` must be mature. Where several frames are taken away together, the latest of their times is returned.
+    Call `apply_due_changes` on `limits` first. If several frames are removed, the latest of their times is returned.
     """
-    if wanted.frame != NO_LIMIT:
-        return _change_frame(limits, wanted, rules)
-    frames = {limit.frame for status in (ACTIVE, PENDING) for limit in _of(limits, status, wanted.type)}
-    times = [_change_frame(limits, wanted._replace(frame=frame), rules) for frame in sorted(frames)]
+    if requested.frame != NO_LIMIT:
+        return _change_frame(limits, requested, context)
+    frames = {limit.frame for status in (ACTIVE, PENDING) for limit in _of(limits, status, requested.type)}
+    times = [_change_frame(limits, requested._replace(frame=frame), context) for frame in sorted(frames)]
     return max((time for time in times if time is not None), default=None)
 
 
-def _change_frame(limits: list[Limit], wanted: WantedLimit, rules: Changing) -> datetime | None:
-    own = _in_frame(limits, ACTIVE, wanted.type, wanted.frame)
-    default = next((one for one in rules.defaults if (one.type, one.frame) == (wanted.type, wanted.frame)), None)
-    is_same = wanted.amount == (own.amount if own else None)
-    pending = _in_frame(limits, PENDING, wanted.type, wanted.frame)
+def _change_frame(limits: list[Limit], requested: LimitChange, context: ChangeContext) -> datetime | None:
+    own = _in_frame(limits, ACTIVE, requested.type, requested.frame)
+    default = next(
+        (one for one in context.defaults if (one.type, one.frame) == (requested.type, requested.frame)), None
+    )
+    is_same = requested.amount == (own.amount if own else None)
+    pending = _in_frame(limits, PENDING, requested.type, requested.frame)
     if pending is not None:
-        pending.end(CANCELLED if is_same else SUPERSEDED, rules.now)
+        pending.end(CANCELLED if is_same else SUPERSEDED, context.now)
     if is_same:
         return None
     before = own or default
-    anchor = before.anchored_at if before else rules.now
-    if before is None or not _is_looser(wanted, before, default):
+    anchor = before.anchored_at if before else context.now
+    if before is None or not _is_looser(requested, before, default):
         if own is not None:
-            own.end(REPLACED, rules.now)
-        if wanted.amount is not None:
-            limits.append(Limit(*wanted, ACTIVE, rules.by, rules.now, rules.now, anchor))
+            own.end(REPLACED, context.now)
+        if requested.amount is not None:
+            limits.append(Limit(*requested, ACTIVE, context.changed_by, context.now, context.now, anchor))
         return None
-    policy = rules.policy
-    effective = rules.now + policy.cooldown
+    policy = context.policy
+    effective = context.now + policy.cooldown
     if policy.wait_period_end:
-        effective = max(effective, rules.window_end(before))
+        effective = max(effective, context.window_end(before))
     expires = effective + policy.pending_ttl if policy.confirm_required and policy.pending_ttl else None
-    limits.append(Limit(*wanted, PENDING, rules.by, rules.now, effective, anchor, policy.confirm_required, expires))
+    limits.append(
+        Limit(*requested, PENDING, context.changed_by, context.now, effective, anchor, policy.confirm_required, expires)
+    )
     return effective
 
 
-def _is_looser(wanted: WantedLimit, before: Limit, default: Limit | None) -> bool:
-    """Whether what is wanted binds less than what there is; where a limit is taken away, its default binds again."""
+def _is_looser(requested: LimitChange, before: Limit, default: Limit | None) -> bool:
+    """Return whether a change is looser than the limit before it. After a removal the default applies again, if any."""
     assert before.amount is not None
-    amount = wanted.amount if wanted.amount is not None or default is None else default.amount
+    amount = requested.amount if requested.amount is not None or default is None else default.amount
     return amount is None or amount > before.amount
 
 
 def _of(limits: Iterable[Limit], status: str, type_: str | None = None) -> list[Limit]:
-    """The player's own limits of a status."""
+    """Return the player's own limits with a status, of one type or all."""
     return [
         limit for limit in limits if limit.set_by == PLAYER and limit.status == status and type_ in (None, limit.type)
     ]

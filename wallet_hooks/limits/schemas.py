@@ -1,6 +1,6 @@
-"""The shapes of the limits gateway (seeds/003), in and out.
+"""Schemas of the limits gateway (docs/protocols/limits.md): request bodies and answers.
 
-Instants keep the source's formats, in UTC, with ISO 8601 twins beside them (`…_at`).
+Instants have the vendor's formats, in UTC, and each has an ISO 8601 field beside it (`…_at`).
 """
 
 import re
@@ -15,7 +15,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES, Policy
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.quotes import RequestedLimits
-from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, WantedLimit
+from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, LimitChange
 from wallet_hooks.limits.service import REALITY_CHECKS, CurrentLimits
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
@@ -26,7 +26,7 @@ UNDEFINED = "undefined"
 _ZONE = "UTC"
 _MINUTES = re.compile(r"(\d{1,4})_(min|minute|minutes|hour|hours)", re.ASCII)
 _MAX_MINUTES = 24 * 60
-_MOST_ROWS = 100
+_MAX_ROWS = 100
 
 
 class NewAmount(Amount):
@@ -36,156 +36,162 @@ class NewAmount(Amount):
         return NO_LIMIT if value == NO_LIMIT else super()._deserialize(value, attr, data, **kwargs)
 
 
-class AmountChangeShape(BaseSchema):
+class AmountChangeSchema(BaseSchema):
     time_frame = Text(required=True, validate=validate.OneOf([*FRAMES, NO_LIMIT]))
     new_amount = NewAmount(required=True)
 
 
-class TimeChangeShape(BaseSchema):
+class TimeChangeSchema(BaseSchema):
     time_frame = Text(required=True, max_length=20, metadata={"description": "`50_minutes`, `2_hours` or `no_limit`."})
 
 
-class CalculateShape(BaseSchema):
+class CalculateSchema(BaseSchema):
     """Body of calculate."""
 
-    uuid = Identifier(required=True, metadata={"description": "The player's own reference of the request."})
+    uuid = Identifier(required=True, metadata={"description": "The client's reference of the request."})
     changed_by = Text(min_length=1, max_length=100)
-    bet = fields.Nested(AmountChangeShape(unknown="raise"))
-    loss = fields.Nested(AmountChangeShape(unknown="raise"))
-    deposit = fields.Nested(AmountChangeShape(unknown="raise"))
-    time_limit = fields.Nested(TimeChangeShape(unknown="raise"))
+    bet = fields.Nested(AmountChangeSchema(unknown="raise"))
+    loss = fields.Nested(AmountChangeSchema(unknown="raise"))
+    deposit = fields.Nested(AmountChangeSchema(unknown="raise"))
+    time_limit = fields.Nested(TimeChangeSchema(unknown="raise"))
     reality_check = Text(validate=validate.OneOf(REALITY_CHECKS))
 
 
-class UpdateShape(BaseSchema):
-    """Body of update: the reference, and what calculate told."""
+class UpdateSchema(BaseSchema):
+    """Body of update: the reference, and the answer of calculate."""
 
     uuid = Identifier(required=True)
 
 
-_calculate = CalculateShape(unknown="raise")
-_update = UpdateShape()
+_calculate = CalculateSchema(unknown="raise")
+_update = UpdateSchema()
 
 
 def read_calculate(document: Any, *, currency: str, policy: Policy) -> RequestedLimits:
-    """Raises marshmallow's ValidationError, MoneyError, and RefusedError above the operator's cap."""
-    given = _calculate.load(document)
-    wanted = [_wanted_amount(type_, given[type_], currency, policy) for type_ in AMOUNT_TYPES if type_ in given]
-    if "time_limit" in given:
-        wanted.append(_wanted_time(given["time_limit"]["time_frame"]))
-    if not wanted and "reality_check" not in given:
-        raise ValidationError("There is no limit in it.")
-    return RequestedLimits(given["uuid"], tuple(wanted), given.get("reality_check"), given.get("changed_by", "player"))
+    """Read the body of calculate. Raises ValidationError, MoneyError, and RefusedError above the operator's cap."""
+    body = _calculate.load(document)
+    changes = [_amount_change(type_, body[type_], currency, policy) for type_ in AMOUNT_TYPES if type_ in body]
+    if "time_limit" in body:
+        changes.append(_time_change(body["time_limit"]["time_frame"]))
+    if not changes and "reality_check" not in body:
+        raise ValidationError("At least one of bet, loss, deposit, time_limit and reality_check is expected.")
+    return RequestedLimits(body["uuid"], tuple(changes), body.get("reality_check"), body.get("changed_by", PLAYER))
 
 
-def _wanted_amount(type_: str, given: Mapping[str, str], currency: str, policy: Policy) -> WantedLimit:
-    frame, cap = given["time_frame"], policy.caps.get((type_, currency))
-    if given["new_amount"] == NO_LIMIT:
-        return WantedLimit(type_, frame, None)
+def _amount_change(type_: str, requested: Mapping[str, str], currency: str, policy: Policy) -> LimitChange:
+    frame, cap = requested["time_frame"], policy.caps.get((type_, currency))
+    if requested["new_amount"] == NO_LIMIT:
+        return LimitChange(type_, frame, None)
     if frame == NO_LIMIT:
-        raise ValidationError({type_: ["An amount comes with a time frame."]})
-    amount = money.parse_amount(given["new_amount"], currency)
+        raise ValidationError({type_: ["time_frame: no_limit is accepted only with new_amount no_limit."]})
+    amount = money.parse_amount(requested["new_amount"], currency)
     if cap is not None and amount > cap:
-        raise RefusedError("above_cap", f"{type_}: at most {plain(cap, currency)}")
-    return WantedLimit(type_, frame, amount)
+        raise RefusedError("above_cap", f"{type_}: at most {format_plain(cap, currency)} is allowed")
+    return LimitChange(type_, frame, amount)
 
 
-def _wanted_time(text: str) -> WantedLimit:
+def _time_change(text: str) -> LimitChange:
     if text == NO_LIMIT:
-        return WantedLimit("time_limit", SESSION, None)
+        return LimitChange("time_limit", SESSION, None)
     match = _MINUTES.fullmatch(text)
     minutes = int(match[1]) * (60 if match[2].startswith("hour") else 1) if match else 0
     if not 0 < minutes <= _MAX_MINUTES:
-        raise ValidationError({"time_limit": ["A time such as 50_minutes, up to a day, is expected."]})
-    return WantedLimit("time_limit", SESSION, minutes)
+        raise ValidationError(
+            {
+                "time_limit": [
+                    "time_frame: a duration such as 50_minutes or 2_hours, up to 24 hours, or no_limit is expected."
+                ]
+            }
+        )
+    return LimitChange("time_limit", SESSION, minutes)
 
 
 def read_update(document: Any) -> tuple[str, dict[str, Any]]:
-    """The reference of an update, and what it repeats of the quote. Raises marshmallow's ValidationError."""
-    given = _update.load(document)
-    return given["uuid"], {name: value for name, value in document.items() if name != "uuid"}
+    """Return the uuid of an update, and the fields that it repeats of the quote. Raises ValidationError."""
+    body = _update.load(document)
+    return body["uuid"], {name: value for name, value in document.items() if name != "uuid"}
 
 
 def read_row_ids(values: Any) -> list[int]:
-    """Row ids as they are sent: one or a list, each a string or a number, or several of them joined by commas."""
+    """Read row ids: one or a list; each a string, a number, or several joined by commas. Raises ValidationError."""
     values = [values] if type(values) is str else values
     if type(values) is not list or not all(type(value) in (str, Number) for value in values):
-        raise ValidationError("A list of row ids is expected.")
+        raise ValidationError(f"A list of 1 to {_MAX_ROWS} row ids is expected.")
     ids = [one.strip() for value in values for one in value.split(",")]
-    if not ids or len(ids) > _MOST_ROWS or not all(re.fullmatch(r"\d{1,18}", one, re.ASCII) for one in ids):
-        raise ValidationError("A list of row ids is expected.")
+    if not ids or len(ids) > _MAX_ROWS or not all(re.fullmatch(r"\d{1,18}", one, re.ASCII) for one in ids):
+        raise ValidationError(f"A list of 1 to {_MAX_ROWS} row ids is expected.")
     return list(dict.fromkeys(map(int, ids)))
 
 
-def calculated(
-    standing: CurrentLimits, asked: RequestedLimits, effective: Sequence[datetime | None], usage: Usage
+def calculated_data(
+    current: CurrentLimits, requested: RequestedLimits, effective: Sequence[datetime | None], usage: Usage
 ) -> dict[str, Any]:
-    """The answer of calculate. `all` has what will bind where that is more than the change itself."""
+    """Return the answer of calculate. `all` lists every limit that will be in force, if there are others too."""
     answer: dict[str, Any] = {}
-    for wanted, instant in zip(asked.wanted, effective, strict=True):
-        answer[wanted.type] = {
-            "effective_of": "now" if instant is None else _to_the_minute(instant),
+    for change, instant in zip(requested.changes, effective, strict=True):
+        answer[change.type] = {
+            "effective_of": "now" if instant is None else _round_up_to_minute(instant),
             "effective_of_at": instant.isoformat() if instant else None,
             **({"time_zone": _ZONE} if instant else {}),
-            "time_frame": _frame(wanted.type, wanted.frame, wanted.amount),
+            "time_frame": _frame(change.type, change.frame, change.amount),
         }
-        if wanted.type != "time_limit":
-            answer[wanted.type] |= _new_amounts(standing, wanted, usage)
-    if asked.reality_check is not None:
-        answer["reality_check"] = asked.reality_check
+        if change.type != "time_limit":
+            answer[change.type] |= _new_amounts(current, change, usage)
+    if requested.reality_check is not None:
+        answer["reality_check"] = requested.reality_check
     return answer
 
 
-def _new_amounts(standing: CurrentLimits, wanted: WantedLimit, usage: Usage) -> dict[str, Any]:
+def _new_amounts(current: CurrentLimits, change: LimitChange, usage: Usage) -> dict[str, Any]:
     rows = [
         {"time_frame": row["time_frame"], "amount": row["amount"], "amount_left": row["amount_left"]}
         | {"set_by": limit.set_by}
-        for limit in standing.after(wanted)
-        for _, row in [_row(standing, limit, usage)]
+        for limit in current.limits_after(change)
+        for _, row in [_row(current, limit, usage)]
     ]
-    asked = next((row for row in rows if (row["set_by"], row["time_frame"]) == (PLAYER, wanted.frame)), None)
-    told = {"amount": NO_LIMIT, "amount_left": NO_LIMIT}
-    if asked is not None:
-        told = {"amount": asked["amount"], "amount_left": asked["amount_left"]}
-    return told if rows == ([] if asked is None else [asked]) else {**told, "all": rows}
+    own = next((row for row in rows if (row["set_by"], row["time_frame"]) == (PLAYER, change.frame)), None)
+    amounts = {"amount": NO_LIMIT, "amount_left": NO_LIMIT}
+    if own is not None:
+        amounts = {"amount": own["amount"], "amount_left": own["amount_left"]}
+    return amounts if rows == ([] if own is None else [own]) else {**amounts, "all": rows}
 
 
 def limits_data(
-    standing: CurrentLimits, usage: Usage, *, reality_check: str | None, session: Mapping[str, Any]
+    current: CurrentLimits, usage: Usage, *, reality_check: str | None, session: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The answer of GET: what is in force, what is pending."""
+    """Return the answer of GET: active and pending limits, reality check, play session."""
     pending = {
-        type_: _pending_data(standing, limits)
+        type_: _pending_data(current, limits)
         for type_ in (*AMOUNT_TYPES, "time_limit")
-        if (limits := [one for one in standing.limits if one.type == type_ and one.status == PENDING])
+        if (limits := [one for one in current.limits if one.type == type_ and one.status == PENDING])
     }
-    active: dict[str, Any] = {type_: _active_data(standing, type_, usage) for type_ in AMOUNT_TYPES}
-    active["time_limit"] = _time_data(standing)
+    active: dict[str, Any] = {type_: _active_data(current, type_, usage) for type_ in AMOUNT_TYPES}
+    active["time_limit"] = _time_data(current)
     for type_, one in pending.items():
         active[type_]["can_activate"] = one["can_activate"]
     return {"active": active, "pending": pending, "reality_check": reality_check or UNDEFINED, "session": dict(session)}
 
 
-def _active_data(standing: CurrentLimits, type_: str, usage: Usage) -> dict[str, Any]:
-    """The binding limit, the one of which the least is left, and `all` of them."""
-    rows = [(_row(standing, limit, usage), limit) for limit in standing.in_force() if limit.type == type_]
+def _active_data(current: CurrentLimits, type_: str, usage: Usage) -> dict[str, Any]:
+    """Return the binding limit of a type (the one with the least amount left), and under `all` every one in force."""
+    rows = [(_row(current, limit, usage), limit) for limit in current.in_force() if limit.type == type_]
     if not rows:
-        nothing = dict.fromkeys(("time_frame", "amount", "amount_left", "end_time"), UNDEFINED)
-        return {**nothing, "changed_by": None, "all": []}
+        undefined = dict.fromkeys(("time_frame", "amount", "amount_left", "end_time"), UNDEFINED)
+        return {**undefined, "changed_by": None, "all": []}
     rows.sort(key=lambda pair: pair[0][0])
     return {**rows[0][0][1], "all": [row | {"set_by": limit.set_by} for (_, row), limit in rows]}
 
 
-def _row(standing: CurrentLimits, limit: Limit, usage: Usage) -> tuple[int, dict[str, Any]]:
-    """What is left of a limit, and the limit as it goes out."""
+def _row(current: CurrentLimits, limit: Limit, usage: Usage) -> tuple[int, dict[str, Any]]:
+    """Return what is left of a limit (minor units, negative if exceeded), and the limit as JSON data."""
     assert limit.amount is not None
-    player, currency = standing.player, standing.player.customer.currency
-    window = window_at(limit.frame, standing.now, player.brand, player.policy, anchored_at=limit.anchored_at)
+    player, currency = current.player, current.player.customer.currency
+    window = window_at(limit.frame, current.now, player.brand, player.policy, anchored_at=limit.anchored_at)
     used = usage.used(limit.type, player.customer.id, window.first, window.last, player.policy)
     changed = {"last_changed": UNDEFINED} if limit.set_by == BRAND else _instants(last_changed=limit.created_at)
     return limit.amount - used, {
         "time_frame": limit.frame,
-        "amount": plain(limit.amount, currency),
+        "amount": format_plain(limit.amount, currency),
         "amount_left": _left(limit.amount, used, currency),
         **_instants(start_time=window.start, end_time=window.end),
         **changed,
@@ -194,45 +200,45 @@ def _row(standing: CurrentLimits, limit: Limit, usage: Usage) -> tuple[int, dict
 
 
 def _changed_by(limit: Limit) -> dict[str, str]:
-    """Whose limit it is. What a player calls itself is a label and proves nothing."""
+    """Return who set the limit. A name that the player sent is unverified, so it is returned as `label`."""
     if limit.set_by != PLAYER:
         return {"changed_by": limit.changed_by}
     return {"changed_by": PLAYER} | ({"label": limit.changed_by} if limit.changed_by != PLAYER else {})
 
 
-def _pending_data(standing: CurrentLimits, limits: Sequence[Limit]) -> dict[str, Any]:
-    """The newest pending limit of a type, and where there are more `all` of them."""
-    rows = [_pending_row(standing, limit) for limit in reversed(limits)]
+def _pending_data(current: CurrentLimits, limits: Sequence[Limit]) -> dict[str, Any]:
+    """Return the newest pending limit of a type; if there are several, also `all` of them."""
+    rows = [_pending_row(current, limit) for limit in reversed(limits)]
     return rows[0] if len(rows) == 1 else {**rows[0], "all": rows}
 
 
-def _pending_row(standing: CurrentLimits, limit: Limit) -> dict[str, Any]:
-    can_swap = limit.needs_confirmation and standing.player.policy.swap_delete_enabled
+def _pending_row(current: CurrentLimits, limit: Limit) -> dict[str, Any]:
+    can_swap = limit.needs_confirmation and current.player.policy.swap_delete_enabled
     row = {
         "time_frame": _frame(limit.type, limit.frame, limit.amount),
         **_instants(start_time=limit.effective_at, last_changed=limit.created_at),
         "end_time": UNDEFINED,
         **_changed_by(limit),
         "row_id": str(limit.id),
-        "can_activate": can_swap and standing.now >= limit.effective_at and not standing.is_above(limit),
+        "can_activate": can_swap and current.now >= limit.effective_at and not current.is_above_cap(limit),
     }
     if limit.expires_at is not None:
         row |= _instants(end_time=limit.expires_at)
     if limit.type != "time_limit":
         amount = limit.amount
-        row["amount"] = NO_LIMIT if amount is None else plain(amount, standing.player.customer.currency)
+        row["amount"] = NO_LIMIT if amount is None else format_plain(amount, current.player.customer.currency)
     return row
 
 
-def _to_the_minute(instant: datetime) -> str:
-    """Rounded up to the minute: what is shown as possible at that minute is possible then."""
+def _round_up_to_minute(instant: datetime) -> str:
+    """Format an instant, rounded up to the minute: at the minute shown, the change is already in effect."""
     return f"{instant + timedelta(seconds=59, microseconds=999_999):%Y-%m-%d %H:%M}"
 
 
-def _time_data(standing: CurrentLimits) -> dict[str, Any]:
-    """The tightest time limit of a session."""
-    customer = standing.player.customer
-    limits = [limit for limit in standing.in_force() if limit.type == "time_limit"]
+def _time_data(current: CurrentLimits) -> dict[str, Any]:
+    """Return the tightest time limit in force."""
+    customer = current.player.customer
+    limits = [limit for limit in current.in_force() if limit.type == "time_limit"]
     row = {"brand_id": customer.brand_id, "player_id": customer.id}
     if not limits:
         return {**row, "time_frame": UNDEFINED, "status": UNDEFINED, "changed_by": None, "effective_of": UNDEFINED}
@@ -250,38 +256,38 @@ def _time_data(standing: CurrentLimits) -> dict[str, Any]:
 
 
 def swapped_data(rows: Sequence[PlayerLimit], currency: str) -> dict[str, Any]:
-    """The answer of swap."""
+    """Return the answer of swap."""
     answer: dict[str, Any] = {}
     for row in rows:
         answer[row.type] = {"effective_of": "now", "time_frame": _frame(row.type, row.frame, row.amount)}
         if row.type != "time_limit":
-            answer[row.type]["amount"] = NO_LIMIT if row.amount is None else plain(row.amount, currency)
+            answer[row.type]["amount"] = NO_LIMIT if row.amount is None else format_plain(row.amount, currency)
     return answer
 
 
 def metadata(policy: Policy, currency: str) -> dict[str, Any]:
-    """The answer of the metadata: what a page for editing limits offers."""
+    """Return the answer of the metadata call: defaults, caps, frames and reality-check options."""
     answer: dict[str, Any] = {}
     for type_ in AMOUNT_TYPES:
         default = policy.applied_defaults(currency).get(type_) or policy.defaults.get((type_, currency))
-        amount = NO_LIMIT if default is None else plain(default[1], currency)
+        amount = NO_LIMIT if default is None else format_plain(default[1], currency)
         answer[type_] = {"amount": amount, "period": NO_LIMIT if default is None else default[0]}
         if (cap := policy.caps.get((type_, currency))) is not None:
-            answer[type_]["maximum"] = plain(cap, currency)
+            answer[type_]["maximum"] = format_plain(cap, currency)
     answer["limit_periods"] = [*FRAMES, NO_LIMIT]
     answer["reality_check"] = {"period": UNDEFINED, "options": list(REALITY_CHECKS)}
     return answer
 
 
-def plain(minor: int, currency: str) -> str:
-    """An amount as the source writes it: `250`, `250.50`."""
+def format_plain(minor: int, currency: str) -> str:
+    """Format minor units as the vendor does: `250`, `250.50`."""
     text = money.format_amount(minor, currency)
     whole, _, fraction = text.partition(".")
     return text if fraction.strip("0") else whole
 
 
 def _left(amount: int, used: int, currency: str) -> str:
-    return plain(max(0, amount - used), currency)
+    return format_plain(max(0, amount - used), currency)
 
 
 def _frame(type_: str, frame: str, amount: int | None) -> str:
@@ -291,9 +297,9 @@ def _frame(type_: str, frame: str, amount: int | None) -> str:
 
 
 def _instants(**instants: datetime) -> dict[str, str]:
-    """Instants in the source's format, each with its twin; the source's format does not say a zone."""
-    told = {"time_zone": _ZONE}
+    """Format instants as the vendor does, each with an ISO 8601 field. `time_zone` is added: the format has no zone."""
+    formatted = {"time_zone": _ZONE}
     for name, instant in instants.items():
-        told[name] = f"{instant:%Y-%m-%d %H:%M:%S}.{instant.microsecond // 100_000}"
-        told[f"{name}_at"] = instant.isoformat()
-    return told
+        formatted[name] = f"{instant:%Y-%m-%d %H:%M:%S}.{instant.microsecond // 100_000}"
+        formatted[f"{name}_at"] = instant.isoformat()
+    return formatted

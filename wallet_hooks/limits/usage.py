@@ -1,4 +1,4 @@
-"""What counts against limits: per customer and local day, read and written set by set."""
+"""Limit usage per customer and local day: bulk reads and writes, and the amounts that count against a limit."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -12,7 +12,7 @@ from wallet_hooks.limits.models import LimitUsage
 
 
 class DayUsage(NamedTuple):
-    """Minor units of the customer's currency; see `models.LimitUsage`."""
+    """One day's amounts, in minor units of the customer's currency; see `models.LimitUsage`."""
 
     staked: int = 0
     voided: int = 0
@@ -25,7 +25,7 @@ class DayUsage(NamedTuple):
 
 
 class UsageRow(NamedTuple):
-    """A customer's usage of one day, as `models.LimitUsage` keeps it."""
+    """A customer's usage on one local day: a row of `models.LimitUsage`."""
 
     customer_id: int
     day: date
@@ -36,57 +36,60 @@ class UsageRow(NamedTuple):
     deposited: int
 
 
-_asked = RowSet("asked", LimitUsage.customer_id, since=LimitUsage.day)
+_requested = RowSet("requested", LimitUsage.customer_id, since=LimitUsage.day)
 USAGE_SINCE = BulkStatement(
-    _asked,
+    _requested,
     lambda _: select(*columns_of(LimitUsage, UsageRow)).select_from(
-        _asked.join(LimitUsage, (LimitUsage.customer_id == _asked.c.customer_id) & (LimitUsage.day >= _asked.c.since))
+        _requested.join(
+            LimitUsage,
+            (LimitUsage.customer_id == _requested.c.customer_id) & (LimitUsage.day >= _requested.c.since),
+        )
     ),
     row=UsageRow,
 )
-_moved = RowSet.of("moved", LimitUsage, UsageRow)
+_added = RowSet.of("added", LimitUsage, UsageRow)
 
 
 def _add_usage(dialect: Any) -> Any:
-    insert = dialect.insert(LimitUsage).from_select(_moved.names, select(*_moved.c).where(true()))
+    insert = dialect.insert(LimitUsage).from_select(_added.names, select(*_added.c).where(true()))
     return insert.on_conflict_do_update(
         index_elements=["customer_id", "day"],
         set_={name: getattr(LimitUsage, name) + insert.excluded[name] for name in DayUsage._fields},
     )
 
 
-_ADD_USAGE: BulkStatement[Any] = BulkStatement(_moved, _add_usage)
+_ADD_USAGE: BulkStatement[Any] = BulkStatement(_added, _add_usage)
 
 
 class Usage:
-    """Usage as it was read for a group of customers, moved on by what is decided for them."""
+    """Stored usage of a batch of customers, plus what the batch adds."""
 
     def __init__(self) -> None:
         self._days: dict[int, dict[date, DayUsage]] = {}
-        self._moved: dict[tuple[int, date], list[int]] = {}
+        self._added: dict[tuple[int, date], list[int]] = {}
 
     def load(self, rows: Iterable[UsageRow], customer_ids: Iterable[int] = ()) -> None:
-        """Take in what was read for these customers: `used` knows of theirs alone."""
+        """Add rows that were read. `used` counts only the customers named here or in a row."""
         for customer_id in customer_ids:
             self._days.setdefault(customer_id, {})
         for customer_id, day, *amounts in rows:
             self._days.setdefault(customer_id, {})[day] = DayUsage(*amounts)
 
     def add(self, customer_id: int, day: date, more: DayUsage) -> None:
-        moved = self._moved.get((customer_id, day))
-        self._moved[customer_id, day] = list(more) if moved is None else list(map(int.__add__, moved, more))
+        added = self._added.get((customer_id, day))
+        self._added[customer_id, day] = list(more) if added is None else list(map(int.__add__, added, more))
         days = self._days.get(customer_id)
-        if days is not None:  # most customers have no limits, and nobody asks what they used
+        if days is not None:  # most customers have no limits: their usage is never read
             days[day] = days.get(day, DayUsage()).plus(more)
 
     def used(self, type_: str, customer_id: int, first: date, last: date, policy: Policy) -> int:
-        """What counts against a limit of a type, over the days from the first to the last."""
+        """Return the minor units that count against a limit of a type, from the first to the last day inclusive."""
         days = self._days.get(customer_id, {})
         return sum(_counts(type_, usage, policy) for day, usage in days.items() if first <= day <= last)
 
     def add_to(self, writes: Writes) -> None:
-        """Store what was moved."""
-        writes.add(_ADD_USAGE([(*key, *usage) for key, usage in sorted(self._moved.items())]))
+        """Write the added usage."""
+        writes.add(_ADD_USAGE([(*key, *usage) for key, usage in sorted(self._added.items())]))
 
 
 def _counts(type_: str, usage: DayUsage, policy: Policy) -> int:

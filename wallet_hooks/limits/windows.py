@@ -1,4 +1,4 @@
-"""The windows that limits count over: local civil days, kept as instants in UTC. Pure."""
+"""The windows that limits count over: local days of the brand, with their bounds as UTC instants. Pure."""
 
 import calendar
 from datetime import date, datetime, timedelta
@@ -9,7 +9,7 @@ from wallet_hooks.identity.policy import Policy
 
 
 class Window(NamedTuple):
-    """From the first local day to the last one, both in it; `start` and `end` are the instants, `end` not in it."""
+    """A range of local days, `first` and `last` included. `start` and `end` are its UTC instants, `end` excluded."""
 
     first: date
     last: date
@@ -18,10 +18,10 @@ class Window(NamedTuple):
 
 
 def window_at(frame: str, now: datetime, brand: BrandFacts, policy: Policy, *, anchored_at: datetime) -> Window:
-    """The window of a day, week or month that an instant is in.
+    """Return the window of frame day, week or month that contains `now`.
 
-    Calendar windows begin with the brand's day, its week or the month; anniversary windows count from the day on which
-    the limit was first set.
+    Calendar windows begin with the brand's day, its week or the month; anniversary windows count from `anchored_at`,
+    the day on which the limit was first set.
     """
     today = brand.booking_day(now)
     if policy.window == "anniversary":
@@ -54,6 +54,6 @@ def _anniversary(frame: str, today: date, anchor: date) -> tuple[date, date]:
 
 
 def _month_after(start: date, months: int, day: int) -> date:
-    """The day of the month so many months on, or the month's last one where it has no such day."""
+    """Return `day` of the month that is `months` after `start`, or the month's last day if it has no such day."""
     year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
     return date(year, month + 1, min(day, calendar.monthrange(year, month + 1)[1]))

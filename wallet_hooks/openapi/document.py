@@ -17,7 +17,7 @@ from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.exports import FORMATS
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.limits import routes as limits
-from wallet_hooks.limits.schemas import CalculateShape
+from wallet_hooks.limits.schemas import CalculateSchema
 from wallet_hooks.openapi import responses
 from wallet_hooks.openapi.fields import DATE, MAX_INTEGER, Json, describe_field
 from wallet_hooks.sportsbook import schemas
@@ -90,7 +90,7 @@ _DELETE: Json = {
     "additionalProperties": False,
 }
 _LIMIT_BODIES: dict[Any, Any] = {
-    limits.calculate: CalculateShape,
+    limits.calculate: CalculateSchema,
     limits.update: _UPDATE,
     limits.swap: _ROW_IDS,
     limits.swap_or_delete: {"oneOf": [_ROW_IDS, _DELETE]},

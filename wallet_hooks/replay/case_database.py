@@ -337,7 +337,9 @@ def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> Non
     is_time = type_ == "time_limit"
     amount = int(limit["amount"]) if is_time else money.parse_amount(limit["amount"], customer.currency)
     frame = SESSION if is_time else limit["frame"]
-    set_by_operator(standing, type_=type_, frame=frame, amount=amount, reason="given", by="replay", session=session)
+    set_by_operator(
+        standing, type_=type_, frame=frame, amount=amount, reason="given", changed_by="replay", session=session
+    )
 
 
 def _amount_left(session: Session, customer: Customer, type_: str, frame: str, now: datetime) -> int | None:

@@ -12,7 +12,7 @@ from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, field_name
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import Saving
-from wallet_hooks.limits.enforcement import sessions_to_keep
+from wallet_hooks.limits.enforcement import play_sessions_to_store
 from wallet_hooks.sportsbook.messages import Answer, BetKey, Callback
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 from wallet_hooks.sportsbook.state import BettingState, WagerState
@@ -77,7 +77,7 @@ def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[
     add_resolutions(writes, (SettledBet(*key, now) for key in changes.settled_first))
     state.usage.add_to(writes)
     bettors = (wager.customer_id for wager in changes.created.values() if wager.status != "refused")
-    add_play_sessions(writes, sessions_to_keep(state.limits, filter(None, bettors), now=now))
+    add_play_sessions(writes, play_sessions_to_store(state.limits, filter(None, bettors), now=now))
     add_deliveries(writes, [_delivery(*one) for one in callbacks])
     writes.run(connection)
     saving.check()

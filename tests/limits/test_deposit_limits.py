@@ -1,0 +1,46 @@
+"""Enforcement of deposit limits, also for deposits that are reserved and confirmed in two steps."""
+
+import pytest
+from freezegun import freeze_time
+
+from tests.limits.back_office import deposit
+from tests.limits.player import Player
+from tests.world import World
+from wallet_hooks import clock
+from wallet_hooks.cashier import service as cashier
+from wallet_hooks.cashier.service import Movement
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import writing
+from wallet_hooks.errors import RefusedError
+
+
+def test_deposits_count_gross_of_withdrawals(world: World) -> None:
+    Player(world).set(deposit=("week", "50"))
+    deposit(world, 3000, "D1")
+    with writing(world.engine) as session:
+        customer, _ = customer_by_uid(session, client="acme", uid="7", lock=True)
+        cashier.move(session, customer, Movement(kind="withdrawal", amount=3000, reference="W"), now=clock.now())
+    with pytest.raises(RefusedError) as refusal:
+        deposit(world, 2001, "D2")
+    assert refusal.value.code == "deposit_limit_exceeded"
+    deposit(world, 3000, "D1")  # a repetition is idempotent
+    deposit(world, 2000, "D3")
+    assert world.balance() == "120.00"
+    assert world.differences() == []
+
+
+def test_deposit_counts_from_reservation_and_is_released_on_failure(world: World) -> None:
+    with freeze_time("2026-05-01T22:00:00Z") as moment:
+        Player(world).set(deposit=("day", "50"))
+        reserved = deposit(world, 5000, "D1", in_two_steps=True)
+        with pytest.raises(RefusedError):
+            deposit(world, 1, "D2")
+        moment.move_to("2026-05-02T12:00:00Z")
+        later = deposit(world, 5000, "D3", in_two_steps=True)
+        for payment, step in ((reserved, cashier.fail), (later, cashier.confirm)):
+            with writing(world.engine) as session:
+                customer, _ = customer_by_uid(session, client="acme", uid="7", lock=True)
+                step(session, customer, payment.id, now=clock.now())
+        with pytest.raises(RefusedError):
+            deposit(world, 1, "D4")
+        assert world.differences() == []
