@@ -11,11 +11,10 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.asked import check_period
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
+from wallet_hooks.ledger.chart import PLAYERS, balance_name
 from wallet_hooks.ledger.models import Account, Entry, Period, Seal, Transaction
 from wallet_hooks.ledger.sealing import (
-    PLAYERS,
     SealedDay,
-    balance_name,
     counts_of,
     newest_seal,
     seal_day,

@@ -22,7 +22,6 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.asked import Asked
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
-from wallet_hooks.ledger.sealing import PLAYERS
 from wallet_hooks.settings import Settings
 
 XERO_LINES = 300
@@ -136,7 +135,7 @@ def daily_lines(session: Session, asked: Asked, codes: AccountCodes) -> Iterator
     """Debits and credits of each day, currency and account of the general ledger, in this order."""
     name = case(
         *(
-            (Account.name.like(f"{PLAYERS}%:{wallet}"), f"{PLAYERS}{wallet}")
+            (chart.is_wallet(Account.name, wallet), f"{chart.PLAYERS}{wallet}")
             for wallet in (chart.BETTING_WALLET, chart.OPEN_STAKES)
         ),
         else_=Account.name,
