@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Engine, text
 
 from wallet_hooks.database import Base, open_engine
-from wallet_hooks.database.migrating import alone
+from wallet_hooks.database.migrating import exclusive_migration
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
 
@@ -21,7 +21,7 @@ def run() -> None:
         currencies.configure(settings)
         engine = open_engine(settings)
     waiting = context.config.attributes.get("waiting", lambda: None)
-    with engine.connect() as connection, alone(connection, waiting):
+    with engine.connect() as connection, exclusive_migration(connection, waiting):
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
             connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))

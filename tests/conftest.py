@@ -81,7 +81,7 @@ def _fill_world(url: str) -> None:
 
 def _fill_desk(url: str) -> None:
     world = World(url)
-    Desk(world).found()
+    Desk(world).create()
     world.close()
 
 

@@ -26,7 +26,7 @@ class Desk:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def found(self) -> None:
+    def create(self) -> None:
         """Make all of them."""
         world = self.world
         world.brand("nordbet", id_=1008, currency="SEK")
@@ -61,7 +61,7 @@ class Desk:
                 session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(seconds=idle)
             )
 
-    def headers_by_proofs(self) -> dict[tuple[str, ...], dict[str, str]]:
+    def headers_by_security(self) -> dict[tuple[str, ...], dict[str, str]]:
         """Credentials that are right for a call, by the security schemes that the OpenAPI document names for it."""
         bearers = {role: {"Authorization": f"Bearer {self.api_token(role)}"} for role in ("cashier", "finance")}
         return {

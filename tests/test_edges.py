@@ -123,7 +123,7 @@ class Client:
 
     def __init__(self, desk: Desk) -> None:
         self._client = desk.world.client
-        self._headers = desk.headers_by_proofs()
+        self._headers = desk.headers_by_security()
 
     def call(
         self, operation: Operation, path: str = "", headers: Any = None, also: Collection[int] = (), **kwargs: Any

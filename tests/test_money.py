@@ -50,7 +50,7 @@ def test_what_iso_4217_has_keeps_its_decimals() -> None:
 
 
 def test_a_stored_currency_is_known_but_not_offered() -> None:
-    money.learn({"BTC": 8})
+    money.register_stored({"BTC": 8})
     assert money.format_amount(1, "BTC") == "0.00000001"
     assert money.is_currency("BTC")
     assert not money.is_offered("BTC")
@@ -62,7 +62,7 @@ def test_other_decimals_than_the_stored_ones_stop_amounts_in_that_currency_alone
     money.configure({"BTC": 6})
     for _ in range(2):
         with pytest.raises(money.CurrencyMismatchError, match=r"BTC: WALLET_HOOKS_CURRENCIES says 6 .* have 8$"):
-            money.learn({"BTC": 8, "JPY": 0})
+            money.register_stored({"BTC": 8, "JPY": 0})
     with pytest.raises(money.CurrencyMismatchError):
         money.parse_amount("1", "BTC")
     assert money.parse_amount("1", "JPY") == 1
@@ -70,12 +70,12 @@ def test_other_decimals_than_the_stored_ones_stop_amounts_in_that_currency_alone
 
 def test_a_standard_that_changed_its_mind_is_noticed() -> None:
     with pytest.raises(money.CurrencyMismatchError, match=r"ISK: ISO 4217 \(library iso4217\) says 0 decimals"):
-        money.learn({"ISK": 2, "EUR": 2})
+        money.register_stored({"ISK": 2, "EUR": 2})
 
 
 def test_a_currency_that_is_not_known_to_be_stored_is_asked_for() -> None:
     stored = {"EUR": 2}
-    money.confirm_with(lambda: stored)
+    money.set_stored_reader(lambda: stored)
     with pytest.raises(money.UnknownCurrencyError):
         money.decimals("BTC")
     stored["BTC"] = 8

@@ -101,4 +101,4 @@ def test_a_test_clock_at_the_edge_of_time_is_not_followed(world: World, told: st
     for _ in range(2):
         assert world.post("/bets", {"bets": [bet()]}, headers={"X-Test-Clock": told}) == OK
     assert world.client.get("/gateway/limits/v1/player/limits/1007", headers={"X-Test-Clock": told}).status_code == 401
-    assert clock.now().year == clock.wall().year
+    assert clock.now().year == clock.wall_clock().year

@@ -52,7 +52,7 @@ class Caller:
     def __init__(self, desk: Desk) -> None:
         desk.world.provider(auth="basic", secrets=["env:ACME_SECRET"])
         self._app = desk.world.app
-        self._headers = desk.headers_by_proofs() | {(): {}}
+        self._headers = desk.headers_by_security() | {(): {}}
 
     def call(self, case: Any) -> Any:
         proofs = tuple(case.operation.definition.raw["x-proofs"])

@@ -106,7 +106,7 @@ def test_an_unreadable_file_is_left_out_and_reported(tmp_path: Path, reports: Re
 def test_a_reader_that_hangs_does_not_stop_the_master(
     tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_metrics, "_TRIES", 2)
+    monkeypatch.setattr(worker_metrics, "_LOCK_ATTEMPTS", 2)
     write(tmp_path, "counter", ENDED, bets=2.0)
     with (tmp_path / "lock").open("ab") as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)

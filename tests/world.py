@@ -68,7 +68,7 @@ class World:
             for engine in self._app.extensions["wallet_hooks"].values():
                 engine.dispose()
             self._app = None
-            money.confirm_with(dict)  # a closed engine would connect again
+            money.set_stored_reader(dict)  # a closed engine would connect again
 
     def close(self) -> None:
         self.close_app()

@@ -63,7 +63,7 @@ def _currencies_of_policy(policy: dict[str, Any]) -> Iterator[str]:
 
 def _decimals(code: str) -> int:
     try:
-        return money.decimals_here(code)
+        return money.known_decimals(code)
     except money.UnknownCurrencyError:
         raise ConfigurationError(
             f"{code} is in use, but neither in ISO 4217 nor in WALLET_HOOKS_CURRENCIES: list it there with the"

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from tests.desk import Desk
 from tests.limits.player import Player
 from tests.world import World, bet, refund, result
-from wallet_hooks.database import Fault, fault_of, open_engine, run_again, writing
+from wallet_hooks.database import Fault, fault_of, open_engine, run_with_retries, writing
 
 # Additive changes of types, as migrations make them, in what callbacks and people's calls read.
 CHANGED: dict[str, dict[str, dict[str, str]]] = {
@@ -117,7 +117,7 @@ def test_the_same_again_works_on_the_same_connection(world: World, before: int, 
     with engine.connect() as connection:
         connection.exec_driver_sql(statement.replace("%", "%%"))
         connection.commit()
-    assert run_again(read) == first
+    assert run_with_retries(read) == first
     assert faults == [(Fault.STALE_PLAN, state)]
-    assert [run_again(read) for _ in range(3)] == [first] * 3
+    assert [run_with_retries(read) for _ in range(3)] == [first] * 3
     engine.dispose()

@@ -18,7 +18,7 @@ from wallet_hooks.settings import Settings
 
 COMMAND = str(Path(sys.executable).with_name("wallet-hooks"))
 ADVICE = "run wallet-hooks db upgrade"
-WAITING = "waiting for another process that migrates\n"
+WAITING = "waiting for another process to finish migrating\n"
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_an_upgrade_does_not_wait_for_ever(
 ) -> None:
     if database_url.startswith("sqlite"):
         pytest.skip("SQLite's transactions exclude each other")
-    monkeypatch.setattr(migrating, "_PATIENCE", 0.0)
+    monkeypatch.setattr(migrating, "_LOCK_TIMEOUT", 0.0)
     with lock(database_url):
         ran = Shell(database_url).run("db", "upgrade")
     assert (ran.returncode, ran.stderr.removeprefix(WAITING)) == (

@@ -18,7 +18,7 @@ from tests.world import OK, World, bet
 from wallet_hooks import clock
 from wallet_hooks.database import check_databases, open_engine, reading
 from wallet_hooks.database.faults import is_misconfigured
-from wallet_hooks.database.streams import _same_server
+from wallet_hooks.database.streams import _conninfo
 from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
 from wallet_hooks.settings import ConfigurationError, Settings
 
@@ -64,8 +64,8 @@ def test_every_form_of_a_url_is_read(url: str, parameters: dict[str, str]) -> No
         ("postgresql:///db?host=h1,h2,h3&port=1,2", "number of hosts and ports don't match"),
         ("postgresql://h/db?connect_timeout=soon", "bad value for connect_timeout"),
         ("postgresql://u:se%zzcret@h1,h2/db", "not a database URL"),
-        ("sqlite:///", "names no file"),
-        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///", "a file is required"),
+        ("sqlite:///:memory:", "a file is required"),
         ("sqlite:///x.db?timeout=soon", "timeout: unknown parameter"),
     ],
 )
@@ -186,7 +186,7 @@ def test_arrow_s_connection_has_the_parameters_of_the_session_s(primary: postgre
     settings = Settings(database_url=f"postgresql://postgres:p%40s@/{NAME}?host=/nowhere,{host}&{more}")
     engine = open_engine(settings)
     with reading(engine) as session:
-        there = _same_server(session)
+        there = _conninfo(session)
     engine.dispose()
     for part in (
         f"host={primary.socket_dir}",

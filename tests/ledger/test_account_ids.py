@@ -4,7 +4,7 @@ from sqlalchemy import Connection, text
 
 from tests.world import World
 from wallet_hooks import clock
-from wallet_hooks.database import kept_until_rollback
+from wallet_hooks.database import connection_cache
 from wallet_hooks.ledger import chart, service
 from wallet_hooks.ledger.journal import Line, Posting
 
@@ -30,7 +30,7 @@ def test_house_accounts_are_created_once_and_their_ids_kept(world: World) -> Non
         for reference in ("first", "second"):
             with connection.begin():
                 post(connection, reference)
-                assert set(kept_until_rollback(connection)["house account ids"]) >= set(HOUSE)
+                assert set(connection_cache(connection)["house account ids"]) >= set(HOUSE)
     assert {account.name for account in HOUSE} <= names(world)
     assert world.differences() == []
 

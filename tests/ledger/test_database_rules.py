@@ -164,7 +164,7 @@ def test_a_late_bet_books_into_the_first_open_day(world: World) -> None:
 def test_a_period_closed_in_the_middle_of_a_group_is_seen_by_its_second_try(world: World) -> None:
     """The group has read which days are open; then one is closed; then it writes."""
     today = clock.now().date()
-    real = service.Saving.add_to
+    real = service.JournalWriter.add_to
     closed: list[date] = []
 
     def closing_writes(*args: object, **kwargs: object) -> object:
@@ -183,7 +183,7 @@ def test_a_period_closed_in_the_middle_of_a_group_is_seen_by_its_second_try(worl
         raise sqlite3.IntegrityError("ledger: the period is closed")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service.Saving, "add_to", closing_writes)
+        patch.setattr(service.JournalWriter, "add_to", closing_writes)
         assert world.place(bet()) == OK
     if world.engine.dialect.name == "postgresql":
         assert world.wager()["transactions"][0]["booked_on"] == (today + timedelta(days=1)).isoformat()

@@ -28,7 +28,7 @@ from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.identity.service import set_policy
 from wallet_hooks.ledger import currencies
-from wallet_hooks.ledger.currencies import keep
+from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.settings import ConfigurationError
 from wallet_hooks.sportsbook.messages import BetKey, Callback, PlaceBet, PlaceBets, SettleBet, SettleBets
@@ -131,7 +131,7 @@ def test_a_bet_finds_out_by_itself(world: World) -> None:
     """Nobody has called /readyz, and the ledger was asked before the other process came."""
     world.configure(currencies={"BTC": 6})
     assert world.app
-    money.confirm_with(dict)
+    money.set_stored_reader(dict)
     store_elsewhere(world, 8)
     assert world.place(bet(1, "0.1", currency="BTC")) == error(503, "try_again")
     assert world.count("wager") == 0
@@ -164,21 +164,21 @@ def test_what_is_used_is_stored_and_nothing_else(world: World) -> None:
 
 def test_a_first_use_that_is_rolled_back_is_none(world: World) -> None:
     with pytest.raises(ZeroDivisionError), writing(world.engine) as session:
-        keep(session.connection(), ["KWD"])
+        store_currencies(session.connection(), ["KWD"])
         raise ZeroDivisionError
     assert decimals_stored(world) == {"EUR": 2}
     with writing(world.engine) as session:
-        keep(session.connection(), ["KWD"])
+        store_currencies(session.connection(), ["KWD"])
     assert decimals_stored(world) == {"EUR": 2, "KWD": 3}
 
 
 def test_a_currency_that_is_stored_costs_no_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         with writing(world.engine) as session:
-            keep(session.connection(), ["KWD", "EUR"])
+            store_currencies(session.connection(), ["KWD", "EUR"])
     monkeypatch.delattr(currencies, "run")
     with writing(world.engine) as session:
-        keep(session.connection(), ["EUR", "KWD"])
+        store_currencies(session.connection(), ["EUR", "KWD"])
 
 
 def test_many_may_be_the_first(world: World) -> None:
@@ -188,7 +188,7 @@ def test_many_may_be_the_first(world: World) -> None:
     def use(number: int) -> None:
         barrier.wait()
         with writing(engines[number]) as session:
-            keep(session.connection(), ["KWD", "JPY"] if number % 2 else ["JPY", "KWD"])
+            store_currencies(session.connection(), ["KWD", "JPY"] if number % 2 else ["JPY", "KWD"])
 
     with ThreadPoolExecutor(len(engines)) as pool:
         list(pool.map(use, range(len(engines))))
@@ -209,7 +209,7 @@ def test_of_two_first_uses_with_other_decimals_one_is_refused(world: World, monk
 
     def use() -> None:
         with writing(world.engine) as session:
-            keep(session.connection(), ["BTC"])
+            store_currencies(session.connection(), ["BTC"])
 
     monkeypatch.setattr(currencies, "run", run)
     with ThreadPoolExecutor(1) as pool:
@@ -291,7 +291,7 @@ def test_what_was_read_before_its_currency_was_known_is_to_come_again(world: Wor
 
 def test_a_body_of_unknown_currencies_costs_one_query(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.app
-    monkeypatch.setattr(currencies, "_LIFETIME", 3600)
+    monkeypatch.setattr(currencies, "_CACHE_SECONDS", 3600)
     with patch.object(currencies, "stored_currencies", wraps=currencies.stored_currencies) as read:
         reply = world.place(*[bet(n, currency="QQQ", overdraw="1") for n in range(500)])
     assert (reply.status, read.call_count) == (402, 1)

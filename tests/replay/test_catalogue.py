@@ -10,7 +10,7 @@ from wallet_hooks.replay.linting import suspects
 from wallet_hooks.replay.reports import told
 from wallet_hooks.replay.running import RunOptions, play_all
 from wallet_hooks.sportsbook.messages import CODES, STATUS_OF_CODE
-from wallet_hooks.telemetry import log_errors_alone
+from wallet_hooks.telemetry import log_errors_only
 
 CATALOGUE = Path(__file__).parent.parent / "fixtures" / "callbacks"
 FOLDERS = sorted(path.name for path in CATALOGUE.iterdir())
@@ -23,7 +23,7 @@ MODES = {
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_case_is_answered_as_it_expects(database_url: str, folder: str, mode: str) -> None:
-    log_errors_alone()
+    log_errors_only()
     with stages_on(database_url) as stages:
         results = list(play_all(read_sequences([CATALOGUE / folder]), stages, MODES[mode]))
     failed = ["\n".join(told(played, "http://127.0.0.1:8000")) for played in results if not played.passed]

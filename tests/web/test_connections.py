@@ -4,7 +4,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 
-from wallet_hooks.web.connections import GunicornRequest, announce_closing, has_leftovers
+from wallet_hooks.web.connections import GunicornRequest, announce_closing, has_unread_bytes
 
 WITH_BODY = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -41,7 +41,7 @@ def test_leftovers_close_the_connection(segments: list[bytes], is_read: bool, ex
     announce_closing(request, lambda: True)
     if is_read:
         request.body.read()
-    assert has_leftovers(request) is expected
+    assert has_unread_bytes(request) is expected
     assert request.should_close() is expected
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.database import reading
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.files import replacing
+from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance import general_ledger
 from wallet_hooks.finance.asked import Asked, check_period
 from wallet_hooks.finance.batches import Columns, currencies_of, in_batches, sum_of
@@ -131,7 +131,7 @@ def write_file(
     check(report, format_, asked, options)
     if format_ in LEDGERS and options.part is None:
         return _write_ledger_files(engine, format_, asked, path, options)
-    with replacing(path) as out:
+    with replace_atomically(path) as out:
         manifest = write(engine, report, format_, asked, out, options, progress)
     return _write_manifest(path, {"file": path.name, **manifest, "sha256": _hash(path)})
 
@@ -148,7 +148,7 @@ def _write_ledger_files(engine: Engine, format_: str, asked: Asked, path: Path, 
         if one.exists() and one.name not in before:
             raise RefusedError("file_exists", f"{one} is there, and not of an earlier export")
     for one, content in zip(paths, contents, strict=True):
-        with replacing(one) as out:
+        with replace_atomically(one) as out:
             out.write(content)
     for name in before - {one.name for one in paths}:
         path.with_name(name).unlink(missing_ok=True)
@@ -312,6 +312,6 @@ def _hash(path: Path) -> str:
 
 
 def _write_manifest(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    with replacing(path.with_name(f"{path.name}.manifest.json")) as out:
+    with replace_atomically(path.with_name(f"{path.name}.manifest.json")) as out:
         out.write((json.dumps(manifest, indent=2) + "\n").encode())
     return manifest

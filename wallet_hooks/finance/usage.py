@@ -17,7 +17,7 @@ from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
-from wallet_hooks.ledger.verify import FIRST, Difference, Since
+from wallet_hooks.ledger.verify import MAX_DIFFERENCES, Difference, Since
 from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.usage import DayUsage
 from wallet_hooks.sportsbook.models import Wager
@@ -44,9 +44,9 @@ def check_usage(session: Session, posted: Since | None) -> list[Difference]:
     days = (count for count in merge(counted, stored, key=itemgetter(0)) if count[1] > after)
     for customer_id, counts in groupby(days, key=itemgetter(0)):
         differences += _differences(customer_id, counts)
-        if len(differences) >= FIRST:
+        if len(differences) >= MAX_DIFFERENCES:
             break
-    return differences[:FIRST]
+    return differences[:MAX_DIFFERENCES]
 
 
 def _differences(customer_id: int, counts: Iterable[_Count]) -> Iterator[Difference]:

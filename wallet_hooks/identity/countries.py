@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from wallet_hooks.database.bulk import RowSet, finding
+from wallet_hooks.database.bulk import RowSet, find_rows
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand
 
@@ -30,7 +30,7 @@ class CountriesRow(NamedTuple):
 
 
 _brands = RowSet("asked", Brand.id)
-COUNTRY_RULES = finding(_brands, Brand, CountriesRow)
+COUNTRY_RULES = find_rows(_brands, Brand, CountriesRow)
 
 
 def country_rules(rows: Iterable[CountriesRow]) -> dict[int, CountryRules]:

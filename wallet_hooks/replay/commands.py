@@ -26,7 +26,7 @@ from wallet_hooks.replay.selecting import (
     selected,
 )
 from wallet_hooks.replay.targets import ClockError, InProcess, UnreachableError
-from wallet_hooks.telemetry import log_errors_alone
+from wallet_hooks.telemetry import log_errors_only
 
 
 class _Fixtures(click.Group):
@@ -44,8 +44,8 @@ class _Fixtures(click.Group):
 @click.group(cls=_Fixtures)
 def replay() -> None:
     """Fixtures of callbacks: run them against a service, and make them of what was received."""
-    money.confirm_with(dict)  # cases are played on databases of their own
-    log_errors_alone()  # a line a callback would drown what is told of the cases
+    money.set_stored_reader(dict)  # cases are played on databases of their own
+    log_errors_only()  # a line a callback would drown what is told of the cases
 
 
 @replay.command("list")

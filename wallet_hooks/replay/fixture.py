@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
-from wallet_hooks.files import replacing
+from wallet_hooks.files import replace_atomically
 
 VERSION = 1
 CAPTURES = (".jsonl", ".jsonl.gz")
@@ -104,7 +104,7 @@ def is_capture(path: Path) -> bool:
 def write_cases(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
     """Write a capture, or the one case of a .json file. Returns how many there were."""
     count = 0
-    with replacing(path) as whole, _packed(path, whole) as file:
+    with replace_atomically(path) as whole, _packed(path, whole) as file:
         for document in documents:
             file.write(f"{_flat(document) if is_capture(path) else _readable(document)}\n".encode())
             count += 1

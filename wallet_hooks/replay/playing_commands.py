@@ -148,7 +148,7 @@ def _stages(target: str | None, database: str | None) -> AbstractContextManager[
     if database is None:
         return throw_away_stages() if target is None else nullcontext(None)
     settings = replace(Settings.from_env(), database_url=database)
-    return stages(settings, lambda stage: currencies.learn_on_first_use(stage.engine), durable=True)
+    return stages(settings, lambda stage: currencies.register_on_first_use(stage.engine), durable=True)
 
 
 def _write_reports(

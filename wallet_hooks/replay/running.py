@@ -127,7 +127,7 @@ class CaseRunner:
             for name in ("brands", "customers", "limits", "rates", "countries")
         }
         try:
-            self._stage.prepare(given, now=min(instants, default=clock.wall()))
+            self._stage.prepare(given, now=min(instants, default=clock.wall_clock()))
         except _CANNOT_BE as error:
             return [Mismatch("given", "what can be given", str(error).partition("\n")[0])]
         return []
@@ -155,7 +155,7 @@ class CaseRunner:
                     played.mismatches.append(Mismatch(f"{what}{time_}", expect[what], actual[what]))
 
     def _look(self, case: Case, played: Played, stage: Stage) -> None:
-        now = case.at if self._options.recorded_clock and case.at else clock.wall()
+        now = case.at if self._options.recorded_clock and case.at else clock.wall_clock()
         for what, look in (
             ("balances", stage.balances),
             ("limits", lambda keys: stage.limits_left(keys, now=now)),
@@ -204,7 +204,7 @@ class CaseRunner:
         first = next(iter(bets_of(request)), {"brand": BRAND, "game": "betflex"})
         proofs = {} if self._stage is None else self._stage.proofs
         auth, secret = self._options.sign or proofs.get((first["brand"], first["game"]), _UNPROVEN)
-        wall = clock.wall()
+        wall = clock.wall_clock()
         wanted = sign if isinstance(sign, dict) else {}
         return signature(auth, secret, client=first["brand"], body=body, sign=wanted, at=at or wall, wall=wall)
 
@@ -216,7 +216,7 @@ def play_all(
     found = list(sequences)
     if options.shuffle is not None:
         random.Random(options.shuffle).shuffle(found)  # noqa: S311 - an order, not a secret
-    with clock.put_back():
+    with clock.restored_wall_clock():
         for sequence in found:
             with stages() as stage:
                 target = InProcess(stage.callbacks, stage.settings, stage.countries) if remote is None else remote
