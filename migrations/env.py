@@ -1,5 +1,6 @@
-"""Alembic's environment: online only, one process at a time, in one transaction, with timeouts that protect a service
-that is running.
+"""Alembic's environment: online only, one process at a time, in one database transaction.
+
+Lock and statement timeouts protect a running service.
 """
 
 from alembic import context
@@ -26,7 +27,7 @@ def run() -> None:
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
             connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
             connection.commit()
-        # SQLite too undoes changes of the schema, whatever Alembic believes: all of a run is done, or none of it.
+        # Alembic assumes that SQLite cannot roll back schema changes, but it can: a run is atomic on both engines.
         context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True)
         with context.begin_transaction():
             context.run_migrations()
