@@ -10,7 +10,7 @@ Row = dict[str, Any]
 
 
 def echo_rows(rows: Iterable[Row], *, as_json: bool, line: Callable[[Row], str], empty: str) -> None:
-    """Print rows as they are read: as a JSON array, or each formatted by `line`.
+    """Print rows while they are read: as a JSON array, or each formatted by `line`.
 
     Without rows, prints `[]`, or the text `empty` (`no customers`).
     """

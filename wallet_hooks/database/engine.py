@@ -17,8 +17,8 @@ from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconf
 from wallet_hooks.database.urls import default_options, postgresql_parameters, sqlite_url
 from wallet_hooks.settings import ConfigurationError, Settings
 
-# Statements of callbacks must never scan a table. PostgreSQL caches plans that it made while tables were empty; these
-# settings make it use the indexes from the first day. Reports have an engine of their own.
+# Statements of callbacks must never scan a table. PostgreSQL caches plans that it made while tables were empty; with
+# these settings it uses the indexes from the first day. Reports use a separate engine.
 _CALLBACK_PLANS = (
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_material=off"
     " -c jit=off -c plan_cache_mode=force_generic_plan"

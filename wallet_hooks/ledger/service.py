@@ -47,7 +47,7 @@ class EntryRow(NamedTuple):
 
 
 class BalanceRow(NamedTuple):
-    """A customer's account as it is to be; `version_read` is what its version must still be."""
+    """The new balance and version of a customer's account; `version_read` must still be its stored version."""
 
     id: int
     balance: int
@@ -56,7 +56,7 @@ class BalanceRow(NamedTuple):
 
 
 class MovedAccount(NamedTuple):
-    """A customer's account whose balance was moved."""
+    """A customer's account whose balance was changed."""
 
     id: int
 

@@ -22,8 +22,9 @@ class Difference(NamedTuple):
 
 
 class Since(NamedTuple):
-    """The range that is verified after a closed day: transactions from `first_id` on. Earlier ones are verified by the
-    seal, if its hash was also stored outside the database.
+    """What is verified after a closed day: transactions from `first_id` on.
+
+    Earlier ones are verified by the seal, if its hash is also stored outside the database.
     """
 
     seal: Seal
