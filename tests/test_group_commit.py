@@ -1,4 +1,4 @@
-"""Leader and followers: one transaction for many, an answer of its own for each."""
+"""Group commit: one database transaction for several requests, and one answer for each."""
 
 import sqlite3
 import threading
@@ -27,7 +27,7 @@ def engine(tmp_path: Path) -> object:
 
 
 class Work:
-    """Stores each number and answers its double; holds the first group until told to go on."""
+    """Stores each number and returns its double; blocks the first group until `go_on` is set."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -52,7 +52,7 @@ def stored(engine: Engine) -> set[int]:
 
 
 def gathered(commits: GroupCommit[int, int], work: Work, numbers: Sequence[int]) -> dict[int, object]:
-    """Submit the first number, let all others gather behind it, then let it go."""
+    """Submit the first number, let all others queue behind it, then release it. Returns answers or errors by number."""
     answers: dict[int, object] = {}
 
     def submit(number: int) -> None:
@@ -72,7 +72,7 @@ def gathered(commits: GroupCommit[int, int], work: Work, numbers: Sequence[int])
     return answers
 
 
-def test_what_gathers_behind_a_commit_shares_the_next(engine: Engine) -> None:
+def test_requests_that_wait_during_a_commit_share_the_next(engine: Engine) -> None:
     work = Work()
     answers = gathered(GroupCommit(engine, work, queue_size=100, queue_timeout=10), work, range(1, 31))
     assert answers == {number: number * 2 for number in range(1, 31)}
@@ -80,13 +80,13 @@ def test_what_gathers_behind_a_commit_shares_the_next(engine: Engine) -> None:
     assert stored(engine) == set(range(1, 31))
 
 
-def test_a_lone_request_waits_for_nobody(engine: Engine) -> None:
+def test_a_single_request_does_not_wait(engine: Engine) -> None:
     work = Work()
     work.go_on.set()
     assert GroupCommit(engine, work, queue_size=1, queue_timeout=10).submit(5) == 10
 
 
-def test_a_bad_request_never_fails_its_neighbours(engine: Engine) -> None:
+def test_a_failing_request_does_not_fail_others_of_its_group(engine: Engine) -> None:
     work = Work()
     answers = gathered(GroupCommit(engine, work, queue_size=100, queue_timeout=10), work, [1, 2, -3, 4])
     assert isinstance(answers.pop(-3), ValueError)
@@ -94,7 +94,7 @@ def test_a_bad_request_never_fails_its_neighbours(engine: Engine) -> None:
     assert stored(engine) == {1, 2, 4}
 
 
-def test_a_full_queue_turns_away(engine: Engine) -> None:
+def test_a_full_queue_rejects_requests(engine: Engine) -> None:
     work = Work()
     commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=3, queue_timeout=10)
     answers = {}
@@ -112,7 +112,7 @@ def test_a_full_queue_turns_away(engine: Engine) -> None:
     assert stored(engine) == {1, 2, 3, 4}
 
 
-def test_who_waits_too_long_leaves_with_nothing_written(engine: Engine) -> None:
+def test_a_request_that_times_out_in_the_queue_writes_nothing(engine: Engine) -> None:
     work = Work()
     commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, queue_timeout=0.1)
     with ThreadPoolExecutor(2) as pool:
@@ -157,8 +157,8 @@ def test_an_answer_is_given_only_after_its_commit(engine: Engine) -> None:
         assert all(pool.map(submit_and_look, range(200)))
 
 
-def test_storm_with_short_patience_answers_everyone(engine: Engine) -> None:
-    """Withdrawals, hand-overs and late wake-ups race; nobody hangs, and what was answered is what is stored."""
+def test_many_requests_with_a_short_timeout_are_all_answered(engine: Engine) -> None:
+    """Time-outs, leader changes and late wake-ups race; no request hangs, and answered requests are stored."""
 
     def work(connection: Connection, numbers: Sequence[int]) -> list[int]:
         time.sleep(0.002)
