@@ -1,4 +1,4 @@
-"""Every test of behaviour runs on SQLite and on PostgreSQL, each on a database of its own."""
+"""Fixtures: every test of behaviour runs on SQLite and on PostgreSQL, with a new database per test."""
 
 import itertools
 import shutil
@@ -30,7 +30,7 @@ _numbers = itertools.count(1)
 
 
 class Templates:
-    """Databases to copy for each test: an empty one, and those that tests begin with, each made once."""
+    """Template databases that are created once per session and copied for each test."""
 
     def __init__(self, directory: Path, request: pytest.FixtureRequest) -> None:
         self._directory = directory
@@ -38,7 +38,7 @@ class Templates:
         self._made: set[tuple[str, str]] = set()
 
     def copy(self, engine_name: str, template: str, target: Path) -> tuple[str, Callable[[], None]]:
-        """A database like the template: its URL, and what drops it."""
+        """Copy a template. Returns the copy's URL and a function that drops it."""
         if (engine_name, template) not in self._made:
             self._make(engine_name, template)
         if engine_name == "sqlite":
@@ -81,11 +81,11 @@ def _fill_world(url: str) -> None:
 
 def _fill_desk(url: str) -> None:
     world = World(url)
-    Desk(world).found()
+    Desk(world).create()
     world.close()
 
 
-# What each begins as, and what is done to it then.
+# Per template: the template that it is copied from, and the function that fills it.
 _TEMPLATES: dict[str, tuple[str | None, Callable[[str], None]]] = {
     "migrated": (None, _migrate),
     "world": ("migrated", _fill_world),
@@ -96,7 +96,7 @@ _TEMPLATES: dict[str, tuple[str | None, Callable[[str], None]]] = {
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[postgresql.Server]:
     with postgresql.running(in_memory=True) as server:
-        server.set("fsync", "off")  # tests do not pull the plug; bench and faults say so themselves
+        server.set("fsync", "off")  # tests need no durability; benchmarks start a server with fsync on
         yield server
 
 
@@ -107,7 +107,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
 
 @pytest.fixture(autouse=True)
 def known_currencies() -> Iterator[None]:
-    """A process has one database; this one has many, each test's after the other."""
+    """Clear the registered currencies after each test, because each test has another database."""
     yield
     money.configure({})
 
@@ -127,7 +127,7 @@ def _world(templates: Templates, engine_name: str, template: str, directory: Pat
 
 @pytest.fixture
 def database_url(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[str]:
-    """An empty database with the current schema."""
+    """A migrated database without data."""
     url, drop = templates.copy(engine_name, "migrated", tmp_path / "wallet_hooks.db")
     yield url
     drop()
@@ -135,7 +135,7 @@ def database_url(engine_name: str, templates: Templates, tmp_path: Path) -> Iter
 
 @pytest.fixture
 def empty_world(database_url: str) -> Iterator[World]:
-    """No brand yet."""
+    """A world without a brand."""
     world = World(database_url)
     yield world
     world.close()
@@ -143,20 +143,20 @@ def empty_world(database_url: str) -> Iterator[World]:
 
 @pytest.fixture
 def world(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[World]:
-    """Brand acme, provider betflex without credentials (loopback), and customer 7 with 100.00 EUR."""
+    """A world with brand acme, provider betflex with `--auth none`, and customer 7 with 100.00 EUR."""
     yield from _world(templates, engine_name, "world", tmp_path)
 
 
 @pytest.fixture
 def desk(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[Desk]:
-    """The world with groups of customers, and who manages them."""
+    """The world with groups of customers and their managers."""
     for world in _world(templates, engine_name, "desk", tmp_path):
         yield Desk(world)
 
 
 @pytest.fixture
 def desks(templates: Templates, tmp_path: Path) -> Iterator[list[Desk]]:
-    """A desk on each engine, for inputs that cost more to generate than to send."""
+    """A desk on each engine, for inputs that are more expensive to generate than to send."""
     with ExitStack() as open_worlds:
         enter = contextmanager(_world)
         yield [

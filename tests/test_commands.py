@@ -1,4 +1,4 @@
-"""The commands that operations rely on, with the arguments as they are typed. As processes: test_docs.py."""
+"""Commands for operators, run in this process with command-line arguments. test_docs.py runs them as processes."""
 
 import io
 import json
@@ -29,7 +29,7 @@ class Ran(NamedTuple):
 
 
 class Shell:
-    """Runs `wallet-hooks` on one database, from its command line to its exit status."""
+    """Runs `wallet-hooks` on one database and captures output and exit status."""
 
     def __init__(self, database_url: str) -> None:
         self.environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url}
@@ -55,8 +55,8 @@ class Shell:
 
 @pytest.fixture
 def shell(engine_name: str, request: pytest.FixtureRequest) -> Shell:
-    """On the test's own world where it has one, else on an empty database."""
-    del engine_name  # what asks for either asks for this
+    """A shell on the database of the test's `world` if it has one, else on an empty database."""
+    del engine_name  # parametrizes the test by engine
     if "world" in request.fixturenames:
         return Shell(request.getfixturevalue("world").settings.database_url)
     return Shell(request.getfixturevalue("database_url"))
@@ -67,7 +67,7 @@ ANN = ["customer", "create", "--brand", "acme", "--uid", "7", "--username", "ann
 OF_ANN = ["--brand", "acme", "--uid", "7"]
 
 
-def test_a_brand_from_nothing_to_a_settled_bet(shell: Shell, empty_world: World) -> None:
+def test_set_up_a_brand_and_settle_a_bet(shell: Shell, empty_world: World) -> None:
     shell.ok("db", "upgrade")
     shell.ok(*BRAND, "--policy", "ukgc")
     shell.ok("provider", "add", "--game", "betflex", "--brand", "acme")
@@ -88,7 +88,7 @@ def test_a_brand_from_nothing_to_a_settled_bet(shell: Shell, empty_world: World)
     assert "rules hold" in shell.ok("verify")
 
 
-def test_a_reference_is_done_once_and_conflicts_with_other_facts(shell: Shell, world: World) -> None:
+def test_a_reference_is_idempotent_and_conflicts_with_other_facts(shell: Shell, world: World) -> None:
     for _ in range(2):
         shell.ok("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "R1")
         shell.ok("cashier", "withdraw", *OF_ANN, "--amount", "3.00", "--reference", "R1")
@@ -99,7 +99,7 @@ def test_a_reference_is_done_once_and_conflicts_with_other_facts(shell: Shell, w
     assert world.balance() == "102.00"
 
 
-def test_a_withdrawal_takes_at_most_what_is_there(shell: Shell, world: World) -> None:
+def test_a_withdrawal_is_limited_to_the_balance(shell: Shell, world: World) -> None:
     ran = shell.run("cashier", "withdraw", *OF_ANN, "--amount", "100.01", "--reference", "R")
     assert (ran.returncode, "insufficient_funds" in ran.stderr) == (1, True)
     shell.ok("cashier", "withdraw", *OF_ANN, "--amount", "100.00", "--reference", "R")
@@ -143,7 +143,7 @@ def test_an_operator_sets_shows_and_clears_a_limit(shell: Shell, world: World) -
         assert shell.run("limit", *wrong).returncode in (1, 2)
 
 
-def test_what_a_player_calls_itself_is_shown_as_a_label(shell: Shell, world: World) -> None:
+def test_changed_by_of_a_player_is_shown_as_a_label(shell: Shell, world: World) -> None:
     player = Player(world)
     player.set(changed_by="operator", bet=("week", "10"))
     player.set(loss=("week", "10"))
@@ -181,7 +181,7 @@ def test_a_brands_policy_is_set_and_checked(shell: Shell, world: World, tmp_path
 
 
 def test_a_brands_policy_is_shown_and_keeps_what_is_not_given(shell: Shell, world: World, tmp_path: Path) -> None:
-    def kept() -> Any:
+    def stored() -> Any:
         with reading(world.engine) as session:
             policy = brand_by_client(session, "acme").policy
         return policy["preset"], policy.get("limits", {})
@@ -192,38 +192,38 @@ def test_a_brands_policy_is_shown_and_keeps_what_is_not_given(shell: Shell, worl
     shell.ok(*policy, "--preset", "sweden")
     file.write_text('{"cooldown": "96h"}', encoding="utf-8-sig")
     shell.ok(*policy, str(file))
-    assert kept() == ("sweden", {"cooldown": "96h"}), "a file keeps the preset"
+    assert stored() == ("sweden", {"cooldown": "96h"}), "a file keeps the preset"
     shown = shell.ok(*policy)
     assert [line.split() for line in shown.splitlines()[1:]] == [
         ["cooldown", '"96h"', "(own)"],
         ["confirm_required", "false", "(preset)"],
         ["wait_period_end", "true", "(preset)"],
     ]
-    assert kept() == ("sweden", {"cooldown": "96h"}), "showing changes nothing"
+    assert stored() == ("sweden", {"cooldown": "96h"}), "showing does not change the policy"
     assert "preset sweden" in shell.ok("brand", "list")
     shell.ok(*policy, "--preset", "germany")
-    assert kept() == ("germany", {"cooldown": "96h"}), "a preset keeps the brand's own rules"
+    assert stored() == ("germany", {"cooldown": "96h"}), "a preset keeps the brand's own rules"
     shell.ok(*policy, "--preset", "none")
-    assert kept() == (None, {"cooldown": "96h"})
+    assert stored() == (None, {"cooldown": "96h"})
     assert "no preset" in shell.ok("brand", "list")
     assert shell.run(*policy[:3], "nobody").returncode == 1
 
 
-def test_rules_by_which_no_raise_could_take_effect_are_refused(shell: Shell, world: World, tmp_path: Path) -> None:
+def test_rules_under_which_no_raise_can_take_effect_are_refused(shell: Shell, world: World, tmp_path: Path) -> None:
     file = tmp_path / "policy.json"
     policy = ("brand", "policy", "--client", "acme")
-    never = {
+    impossible = {
         '{"swap_delete_enabled": false}': "swap_delete_enabled",
         '{"swap_delete_enabled": false, "confirm_required": true}': "swap_delete_enabled",
         '{"pending_ttl": "0h"}': "pending_ttl",
     }
-    for rules, name in never.items():
+    for rules, name in impossible.items():
         file.write_text(rules)
         ran = shell.run(*policy, "--preset", "ukgc", str(file))
         assert (ran.returncode, name in ran.stderr) == (1, True), rules
     file.write_text('{"swap_delete_enabled": false}')
     shell.ok(*policy, "--preset", "germany", str(file))
-    assert "swap_delete_enabled" in shell.run(*policy, "--preset", "ukgc").stderr, "the preset alone can do it too"
+    assert "swap_delete_enabled" in shell.run(*policy, "--preset", "ukgc").stderr, "a preset can conflict too"
     file.write_text('{"swap_delete_enabled": false, "confirm_required": false}')
     shell.ok(*policy, "--preset", "ukgc", str(file))
 
@@ -251,7 +251,7 @@ def test_customers_are_imported_all_or_none(shell: Shell, world: World, tmp_path
 
 
 @pytest.mark.parametrize("id_", [" 30", "30 ", " "])
-def test_no_command_takes_an_id_with_outer_white_space(shell: Shell, world: World, tmp_path: Path, id_: str) -> None:
+def test_ids_with_outer_white_space_are_refused(shell: Shell, world: World, tmp_path: Path, id_: str) -> None:
     shell.ok("group", "add", "--brand", "acme", "--name", "desk")
     shell.ok("bookie", "add", "--code", "sim", "--url", "http://127.0.0.1:1/")
     customers, events = tmp_path / "customers.csv", tmp_path / "events.csv"
@@ -272,7 +272,7 @@ def test_no_command_takes_an_id_with_outer_white_space(shell: Shell, world: Worl
     assert [world.count(table) for table in tables] == [1, 1, 0, 0, 0]
 
 
-def test_exceptions_are_listed_resolved_and_gone(shell: Shell, world: World) -> None:
+def test_exceptions_are_listed_and_resolved(shell: Shell, world: World) -> None:
     world.settle(result(404))
     (row,) = json.loads(shell.ok("exceptions", "list", "--json"))
     assert (row["kind"], row["bet"]) == ("unknown_bet", "404")
@@ -282,7 +282,7 @@ def test_exceptions_are_listed_resolved_and_gone(shell: Shell, world: World) -> 
     assert shell.run("exceptions", "resolve", str(row["id"]), "--reason", "again").returncode == 1
 
 
-def test_a_wager_is_settled_again_by_hand(shell: Shell, world: World) -> None:
+def test_a_wager_is_resettled_by_an_operator(shell: Shell, world: World) -> None:
     world.place(bet(overdraw="20.00"))
     of_bet = ["--brand", "acme", "--game", "betflex", "--uid", "9"]
     ran = shell.run("wager", "resettle", *of_bet, "--payout", "5.00", "--reason", "too early")
@@ -296,7 +296,7 @@ def test_a_wager_is_settled_again_by_hand(shell: Shell, world: World) -> None:
     assert "rules hold" in shell.ok("verify")
 
 
-def test_two_exceptions_of_one_correction_by_hand(shell: Shell, world: World) -> None:
+def test_a_resettlement_can_raise_two_exceptions(shell: Shell, world: World) -> None:
     world.place(bet(overdraw="20.00"))
     world.settle(result(payout="100.00"))
     shell.ok("cashier", "withdraw", *OF_ANN, "--amount", "190.00", "--reference", "W")
@@ -307,7 +307,7 @@ def test_two_exceptions_of_one_correction_by_hand(shell: Shell, world: World) ->
     assert world.balance() == "-50.00"
 
 
-def test_verify_finds_what_is_broken(shell: Shell, world: World) -> None:
+def test_verify_reports_a_changed_balance(shell: Shell, world: World) -> None:
     from sqlalchemy import text  # noqa: PLC0415
 
     from wallet_hooks.database import writing  # noqa: PLC0415
@@ -319,7 +319,7 @@ def test_verify_finds_what_is_broken(shell: Shell, world: World) -> None:
     assert json.loads(ran.stdout)[0]["where"] == "account players:1:UK EUR"
 
 
-def test_the_demo_goes_into_an_empty_database_only(shell: Shell) -> None:
+def test_the_demo_needs_an_empty_database(shell: Shell) -> None:
     shell.ok("demo")
     assert len(json.loads(shell.ok("customer", "list", "--json"))) == 10
     assert shell.run("demo").returncode == 1
@@ -355,7 +355,7 @@ BAD: list[tuple[Sequence[str], int]] = [
 @pytest.mark.parametrize(
     ("arguments", "status"), BAD, ids=lambda value: "_".join(value)[:60] if isinstance(value, list) else None
 )
-def test_bad_input_is_one_line_and_an_exit_status(
+def test_invalid_input_prints_an_error_and_sets_the_exit_status(
     shell: Shell, world: World, arguments: Sequence[str], status: int
 ) -> None:
     before = world.count("ledger_transaction")
@@ -377,7 +377,7 @@ def test_bad_input_is_one_line_and_an_exit_status(
         ("LOG_LEVEL", "loud"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_one_line(name: str, value: str, tmp_path: Path) -> None:
+def test_an_invalid_setting_stops_the_start_with_one_line(name: str, value: str, tmp_path: Path) -> None:
     shell = Shell(f"sqlite:///{tmp_path / 'x.db'}")
     ran = shell.run("db", "upgrade", **{f"WALLET_HOOKS_{name}": value})
     assert ran.returncode in (1, 2)
@@ -390,7 +390,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line(name: str, value: str, tm
 
 
 @pytest.mark.parametrize(("name", "value"), [("ACCOUNT_CODES_FILE", "/nowhere.json"), ("CURRENCIES", "EUR=5")])
-def test_what_the_application_refuses_stops_the_service_without_a_trace(name: str, value: str, tmp_path: Path) -> None:
+def test_invalid_settings_stop_the_service_without_a_traceback(name: str, value: str, tmp_path: Path) -> None:
     shell = Shell(f"sqlite:///{tmp_path / 'x.db'}")
     environment = shell.environment | {f"WALLET_HOOKS_{name}": value}
     command = [GUNICORN, "-c", "python:wallet_hooks.server", "--bind", "127.0.0.1:0", "wsgi:app"]

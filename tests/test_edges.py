@@ -1,6 +1,6 @@
-"""Every field of every body, every parameter and every name in a path, at the edges of what its type can hold.
+"""Boundary values in every body field, parameter, path part and header of /openapi.json.
 
-No answer is a fault, each is one that /openapi.json names, and what was taken can be read again.
+No answer may be a server error, each status must be documented, and accepted data must be readable afterwards.
 """
 
 import json
@@ -19,7 +19,7 @@ from wallet_hooks.openapi.document import specification
 
 pytestmark = pytest.mark.slow
 
-# As they are written in a body.
+# As JSON in a body.
 EDGES = [
     *("0", "-1", "1e-7", "1e400", "2147483648", "9223372036854775808", "9" * 18, "9" * 4400),
     *("true", "null", "[]", "{}", '""', '" "', '"\\u0000"', '"\\ud800"', '"\\u202e"', json.dumps("x" * 501)),
@@ -27,7 +27,7 @@ EDGES = [
     *('"9999-12-31T23:59:59.999999Z"', '"9999-12-31T23:59:59-14:00"', '"9999999999999.99"', '"9999999999999999999"'),
     *('["EUR",0]', '["EUR",1e18]', '["EUR",9999999999999.99]', '["XXX",1]', '{"\\ud800":true}'),
 ]
-# As they are written in a URL.
+# URL-encoded.
 URL_EDGES = [
     *("", "0", "-1", "9" * 18, "9223372036854775807", "9223372036854775808", "1e400", "NaN", "true", "EUR"),
     *("%00", "%ED%A0%80", "%FF", "%C3%A9", "%2F", "%20", "x" * 501, "0001-01-01", "9999-12-31", "1970-01-01"),
@@ -84,12 +84,12 @@ STATEMENT = {"from": "2026-01-01", "to": "2026-12-31", "brand": "acme", "uid": "
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords are hashed hundreds of times here."""
+    """Make password hashing cheap, because these tests hash hundreds of passwords."""
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class Operation(NamedTuple):
-    """A call of the document."""
+    """An operation of the OpenAPI document."""
 
     method: str
     path: str
@@ -119,27 +119,27 @@ ONE_OF_EACH_API = [one for one in OPERATIONS if one.id in ("winners", "deposit",
 
 
 class Client:
-    """Makes the calls of the document, and looks at each answer."""
+    """Calls operations with valid credentials, and checks that each status is documented."""
 
     def __init__(self, desk: Desk) -> None:
         self._client = desk.world.client
-        self._headers = desk.headers_by_proofs()
+        self._headers = desk.headers_by_security()
 
     def call(
         self, operation: Operation, path: str = "", headers: Any = None, also: Collection[int] = (), **kwargs: Any
     ) -> int:
-        """The status, which is one that the document names, or one of `also`."""
-        proofs = tuple(name for one in operation.facts.get("security", ()) for name in one)
-        sent = self._headers.get(proofs, {}) | {"Idempotency-Key": os.urandom(8).hex()} | (headers or {})
+        """Call an operation and return the status, which must be documented or one of `also`."""
+        schemes = tuple(name for one in operation.facts.get("security", ()) for name in one)
+        sent = self._headers.get(schemes, {}) | {"Idempotency-Key": os.urandom(8).hex()} | (headers or {})
         response: TestResponse = self._client.open(
             path or operation.path_with(), method=operation.method.upper(), headers=sent, **kwargs
         )
-        is_named = str(response.status_code) in operation.facts["responses"] or response.status_code in also
-        assert is_named, (response.status_code, operation.id, path, headers, kwargs, response.text[:200])
+        is_documented = str(response.status_code) in operation.facts["responses"] or response.status_code in also
+        assert is_documented, (response.status_code, operation.id, path, headers, kwargs, response.text[:200])
         return response.status_code
 
     def read_everything(self, desk: Desk) -> None:
-        """Every call that reads, and a bet of the customer that was written to."""
+        """Call every operation that reads, and place a bet of the customer that was changed."""
         for operation in OPERATIONS:
             if operation.method == "get":
                 assert self.call(operation, query_string=STATEMENT if operation.id == "export" else None) < 500
@@ -147,11 +147,11 @@ class Client:
         assert reply.status < 500
 
 
-_MARK = "the edge"
+_MARK = "boundary value"
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of the document and of every value in it."""
+    """Yield the path of the document and of every value in it."""
     yield path
     items = document.items() if isinstance(document, dict) else enumerate(document) if type(document) is list else ()
     for key, value in items:
@@ -166,32 +166,32 @@ def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return copy
 
 
-def test_every_body_of_the_document_is_tried() -> None:
+def test_every_operation_with_a_body_is_tested() -> None:
     assert set(BODIES) == {operation.id for operation in WITH_BODY}
 
 
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda one: one.id)
-def test_fields_at_the_edge_of_their_type(desk: Desk, operation: Operation) -> None:
+def test_boundary_values_in_body_fields(desk: Desk, operation: Operation) -> None:
     client, body = Client(desk), BODIES[operation.id]
     for place in places(body):
         text = json.dumps(replaced(body, place, _MARK))
-        was_taken = False
+        was_accepted = False
         for edge in EDGES:
             sent = text.replace(json.dumps(_MARK), edge)
-            was_taken |= client.call(operation, data=sent, content_type="application/json") < 300
-        if was_taken:
+            was_accepted |= client.call(operation, data=sent, content_type="application/json") < 300
+        if was_accepted:
             client.read_everything(desk)
 
 
 @pytest.mark.parametrize("operation", WITH_PARAMETERS, ids=lambda one: one.id)
-def test_parameters_at_the_edge_of_their_type(desk: Desk, operation: Operation) -> None:
+def test_boundary_values_in_parameters(desk: Desk, operation: Operation) -> None:
     client = Client(desk)
     kwargs = body_of(operation)
     query = STATEMENT if operation.id == "export" else {}
     for parameter in operation.parameters:
         name = parameter["name"]
         for edge in URL_EDGES:
-            if parameter["in"] == "path":  # where that makes it another path, nothing is there
+            if parameter["in"] == "path":  # the value can make it another path, which does not exist
                 client.call(operation, operation.path_with(**{name: edge}), also=(308, 404, 405), **kwargs)
             elif parameter["in"] == "query":
                 changed = query | {name: edge}
@@ -199,7 +199,7 @@ def test_parameters_at_the_edge_of_their_type(desk: Desk, operation: Operation) 
 
 
 @pytest.mark.parametrize("operation", ONE_OF_EACH_API, ids=lambda one: one.id)
-def test_headers_at_the_edge_of_their_type(desk: Desk, operation: Operation) -> None:
+def test_boundary_values_in_headers(desk: Desk, operation: Operation) -> None:
     desk.world.configure(proxy_hops=1)
     client = Client(desk)
     for name in ("Idempotency-Key", "Session", "x-auth-token", "Authorization", "X-Forwarded-For", "Content-Type"):

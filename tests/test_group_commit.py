@@ -1,4 +1,4 @@
-"""Leader and followers: one transaction for many, an answer of its own for each."""
+"""Group commit: one database transaction for several requests, and one answer for each."""
 
 import sqlite3
 import threading
@@ -27,7 +27,7 @@ def engine(tmp_path: Path) -> object:
 
 
 class Work:
-    """Stores each number and answers its double; holds the first group until told to go on."""
+    """Stores each number and returns its double; blocks the first group until `go_on` is set."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -52,7 +52,7 @@ def stored(engine: Engine) -> set[int]:
 
 
 def gathered(commits: GroupCommit[int, int], work: Work, numbers: Sequence[int]) -> dict[int, object]:
-    """Submit the first number, let all others gather behind it, then let it go."""
+    """Submit the first number, let all others queue behind it, then release it. Returns answers or errors by number."""
     answers: dict[int, object] = {}
 
     def submit(number: int) -> None:
@@ -72,31 +72,31 @@ def gathered(commits: GroupCommit[int, int], work: Work, numbers: Sequence[int])
     return answers
 
 
-def test_what_gathers_behind_a_commit_shares_the_next(engine: Engine) -> None:
+def test_requests_that_wait_during_a_commit_share_the_next(engine: Engine) -> None:
     work = Work()
-    answers = gathered(GroupCommit(engine, work, queue_size=100, patience=10), work, range(1, 31))
+    answers = gathered(GroupCommit(engine, work, queue_size=100, queue_timeout=10), work, range(1, 31))
     assert answers == {number: number * 2 for number in range(1, 31)}
     assert [len(group) for group in work.groups] == [1, 29]
     assert stored(engine) == set(range(1, 31))
 
 
-def test_a_lone_request_waits_for_nobody(engine: Engine) -> None:
+def test_a_single_request_does_not_wait(engine: Engine) -> None:
     work = Work()
     work.go_on.set()
-    assert GroupCommit(engine, work, queue_size=1, patience=10).submit(5) == 10
+    assert GroupCommit(engine, work, queue_size=1, queue_timeout=10).submit(5) == 10
 
 
-def test_a_bad_request_never_fails_its_neighbours(engine: Engine) -> None:
+def test_a_failing_request_does_not_fail_others_of_its_group(engine: Engine) -> None:
     work = Work()
-    answers = gathered(GroupCommit(engine, work, queue_size=100, patience=10), work, [1, 2, -3, 4])
+    answers = gathered(GroupCommit(engine, work, queue_size=100, queue_timeout=10), work, [1, 2, -3, 4])
     assert isinstance(answers.pop(-3), ValueError)
     assert answers == {1: 2, 2: 4, 4: 8}
     assert stored(engine) == {1, 2, 4}
 
 
-def test_a_full_queue_turns_away(engine: Engine) -> None:
+def test_a_full_queue_rejects_requests(engine: Engine) -> None:
     work = Work()
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=3, patience=10)
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=3, queue_timeout=10)
     answers = {}
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(commits.submit, 1)
@@ -104,7 +104,7 @@ def test_a_full_queue_turns_away(engine: Engine) -> None:
         waiting = [pool.submit(commits.submit, number) for number in (2, 3, 4)]
         while len(commits._queue) < 3:
             time.sleep(0.001)
-        with pytest.raises(TryAgainError, match="full"):
+        with pytest.raises(TryAgainError, match="queue full"):
             commits.submit(5)
         work.go_on.set()
         answers = {1: first.result()} | {n: future.result() for n, future in zip((2, 3, 4), waiting, strict=True)}
@@ -112,13 +112,13 @@ def test_a_full_queue_turns_away(engine: Engine) -> None:
     assert stored(engine) == {1, 2, 3, 4}
 
 
-def test_who_waits_too_long_leaves_with_nothing_written(engine: Engine) -> None:
+def test_a_request_that_times_out_in_the_queue_writes_nothing(engine: Engine) -> None:
     work = Work()
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, patience=0.1)
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, queue_timeout=0.1)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(commits.submit, 1)
         assert work.started.wait(10)
-        with pytest.raises(TryAgainError, match="wait"):
+        with pytest.raises(TryAgainError, match="timed out in the queue"):
             commits.submit(2)
         work.go_on.set()
         assert first.result() == 2
@@ -137,7 +137,7 @@ def test_a_lost_connection_fails_the_group_and_the_next_one_works(engine: Engine
             raise OperationalError("INSERT", {}, full)
         return [0 for _ in numbers]
 
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, patience=10)
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, queue_timeout=10)
     with pytest.raises(TryAgainError, match="lost"):
         commits.submit(1)
     assert commits.submit(2) == 0
@@ -147,7 +147,7 @@ def test_a_lost_connection_fails_the_group_and_the_next_one_works(engine: Engine
 def test_an_answer_is_given_only_after_its_commit(engine: Engine) -> None:
     work = Work()
     work.go_on.set()
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, patience=10)
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, queue_timeout=10)
 
     def submit_and_look(number: int) -> bool:
         commits.submit(number)
@@ -157,8 +157,8 @@ def test_an_answer_is_given_only_after_its_commit(engine: Engine) -> None:
         assert all(pool.map(submit_and_look, range(200)))
 
 
-def test_storm_with_short_patience_answers_everyone(engine: Engine) -> None:
-    """Withdrawals, hand-overs and late wake-ups race; nobody hangs, and what was answered is what is stored."""
+def test_many_requests_with_a_short_timeout_are_all_answered(engine: Engine) -> None:
+    """Time-outs, leader changes and late wake-ups race; no request hangs, and answered requests are stored."""
 
     def work(connection: Connection, numbers: Sequence[int]) -> list[int]:
         time.sleep(0.002)
@@ -166,7 +166,7 @@ def test_storm_with_short_patience_answers_everyone(engine: Engine) -> None:
             connection.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
         return [number * 2 for number in numbers]
 
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=1000, patience=0.003, largest_group=3)
+    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=1000, queue_timeout=0.003, largest_group=3)
     answered: set[int] = set()
 
     def submit(number: int) -> None:
@@ -181,4 +181,4 @@ def test_storm_with_short_patience_answers_everyone(engine: Engine) -> None:
     assert answered == stored(engine)
     assert answered
     assert not commits._queue
-    assert not commits._led
+    assert not commits._has_leader

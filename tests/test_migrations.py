@@ -1,4 +1,4 @@
-"""Migrations are numbered, go up, down and up again, and end where the models are."""
+"""Migrations are numbered, can be undone and repeated, and result in the schema of the models."""
 
 import re
 from datetime import timedelta
@@ -39,7 +39,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
         assert f"down_revision = {before}" in source
 
 
-def test_up_down_and_up_again(empty_world: World) -> None:
+def test_migrations_can_be_undone_and_repeated(empty_world: World) -> None:
     engine = empty_world.engine
     before = tables(engine)
     downgrade(engine, "base")
@@ -48,23 +48,23 @@ def test_up_down_and_up_again(empty_world: World) -> None:
     assert tables(engine) == before
 
 
-# SQLite's indexes over expressions are beyond what is compared.
+# Alembic cannot compare SQLite's indexes on expressions.
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 @pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
-def test_migrations_end_where_the_models_are(empty_world: World) -> None:
+def test_migrations_result_in_the_schema_of_the_models(empty_world: World) -> None:
     with empty_world.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         differences = [
             difference
             for difference in compare_metadata(context, Base.metadata)
-            # SQLite alone has the ledger's foreign keys (see 0001), PostgreSQL alone the order of deliveries (0011).
+            # Only SQLite has the ledger's foreign keys (see 0001), only PostgreSQL the order of deliveries (0011).
             if difference[0] != "remove_fk" and difference[:3] != ("remove_column", None, "delivery")
         ]
     assert differences == []
 
 
-def test_a_pending_removal_of_all_limits_becomes_one_for_each_frame(world: World) -> None:
-    """0014: a frame that is set later stays, whatever was asked for before."""
+def test_a_pending_removal_of_all_limits_becomes_one_per_frame(world: World) -> None:
+    """Migration 0014: a limit in a frame that is set later is not removed by an earlier request."""
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         player = Player(world)
         player.set(bet=("day", "10"))

@@ -1,4 +1,4 @@
-"""Amounts are exact both ways."""
+"""Amounts, rates and currencies: parsing and formatting are exact."""
 
 import pytest
 from hypothesis import given
@@ -10,12 +10,12 @@ currencies = st.sampled_from(["EUR", "JPY", "KWD", "CLF"])
 
 
 @given(st.integers(0, money.MAX_AMOUNT), currencies)
-def test_what_is_written_is_read_back(minor: int, currency: str) -> None:
+def test_a_formatted_amount_parses_to_the_same_amount(minor: int, currency: str) -> None:
     assert money.parse_amount(money.format_amount(minor, currency), currency) == minor
 
 
 @given(st.text(max_size=12), currencies)
-def test_any_text_is_an_amount_or_an_error(text: str, currency: str) -> None:
+def test_any_text_is_an_amount_or_raises_amount_error(text: str, currency: str) -> None:
     try:
         minor = money.parse_amount(text, currency)
     except money.AmountError:
@@ -44,13 +44,13 @@ def test_currencies_can_be_added() -> None:
     assert money.parse_amount("0.00000001", "BTC") == 1
 
 
-def test_what_iso_4217_has_keeps_its_decimals() -> None:
+def test_decimals_of_iso_4217_cannot_be_changed() -> None:
     with pytest.raises(money.MoneyError, match="JPY has 0 decimals, not 2"):
         money.configure({"JPY": 2})
 
 
 def test_a_stored_currency_is_known_but_not_offered() -> None:
-    money.learn({"BTC": 8})
+    money.register_stored({"BTC": 8})
     assert money.format_amount(1, "BTC") == "0.00000001"
     assert money.is_currency("BTC")
     assert not money.is_offered("BTC")
@@ -58,24 +58,24 @@ def test_a_stored_currency_is_known_but_not_offered() -> None:
         money.check_offered("BTC")
 
 
-def test_other_decimals_than_the_stored_ones_stop_amounts_in_that_currency_alone() -> None:
+def test_other_decimals_than_stored_block_amounts_in_that_currency_only() -> None:
     money.configure({"BTC": 6})
     for _ in range(2):
         with pytest.raises(money.CurrencyMismatchError, match=r"BTC: WALLET_HOOKS_CURRENCIES says 6 .* have 8$"):
-            money.learn({"BTC": 8, "JPY": 0})
+            money.register_stored({"BTC": 8, "JPY": 0})
     with pytest.raises(money.CurrencyMismatchError):
         money.parse_amount("1", "BTC")
     assert money.parse_amount("1", "JPY") == 1
 
 
-def test_a_standard_that_changed_its_mind_is_noticed() -> None:
+def test_changed_decimals_in_iso_4217_are_detected() -> None:
     with pytest.raises(money.CurrencyMismatchError, match=r"ISK: ISO 4217 \(library iso4217\) says 0 decimals"):
-        money.learn({"ISK": 2, "EUR": 2})
+        money.register_stored({"ISK": 2, "EUR": 2})
 
 
-def test_a_currency_that_is_not_known_to_be_stored_is_asked_for() -> None:
+def test_stored_currencies_are_read_for_an_unregistered_currency() -> None:
     stored = {"EUR": 2}
-    money.confirm_with(lambda: stored)
+    money.set_stored_reader(lambda: stored)
     with pytest.raises(money.UnknownCurrencyError):
         money.decimals("BTC")
     stored["BTC"] = 8
@@ -84,7 +84,7 @@ def test_a_currency_that_is_not_known_to_be_stored_is_asked_for() -> None:
     assert money.decimals("BTC") == 8
 
 
-def test_unknown_currency_says_so() -> None:
+def test_an_unknown_currency_raises_an_error() -> None:
     with pytest.raises(money.UnknownCurrencyError):
         money.parse_amount("1", "QQQ")
 
@@ -103,6 +103,6 @@ def test_conversion_rounds_half_to_even(minor: int, source: str, target: str, ra
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "1e3", "", "0.0", "x", "1" * 13])
-def test_bad_rate_is_refused(rate: str) -> None:
+def test_an_invalid_rate_is_refused(rate: str) -> None:
     with pytest.raises(money.AmountError):
         money.parse_rate(rate)

@@ -1,4 +1,4 @@
-"""No route is without authentication, but for those that tell nothing."""
+"""Every route requires authentication, except routes without data of customers."""
 
 import re
 
@@ -8,11 +8,11 @@ from tests.desk import Desk
 from tests.world import OK, World, bet
 from wallet_hooks import clock
 
-LOGIN = ("POST", "/v1/sessions/")  # whoever calls this has nothing to prove himself by yet
+LOGIN = ("POST", "/v1/sessions/")  # its credentials are in the body
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
 
 
-def test_every_route_turns_away_who_does_not_prove_himself(world: World) -> None:
+def test_every_route_refuses_unauthenticated_requests(world: World) -> None:
     for rule in world.app.url_map.iter_rules():
         if rule.rule in OPEN:
             continue
@@ -24,7 +24,7 @@ def test_every_route_turns_away_who_does_not_prove_himself(world: World) -> None
     assert world.count("wager") == 0
 
 
-def test_what_is_open_has_no_parameters_and_changes_nothing(world: World) -> None:
+def test_open_routes_have_no_parameters_and_are_read_only(world: World) -> None:
     rules = [rule for rule in world.app.url_map.iter_rules() if rule.rule in OPEN]
     assert {rule.rule for rule in rules} == OPEN
     for rule in rules:
@@ -33,7 +33,7 @@ def test_what_is_open_has_no_parameters_and_changes_nothing(world: World) -> Non
         assert world.client.get(rule.rule).status_code == 200
 
 
-def test_readiness_tells_a_database_that_is_behind(world: World) -> None:
+def test_readiness_reports_an_outdated_schema(world: World) -> None:
     from sqlalchemy import text  # noqa: PLC0415
 
     with world.engine.begin() as connection:
@@ -54,7 +54,7 @@ def test_metrics_count_callbacks_and_show_open_stakes(world: World) -> None:
     assert "wallet_hooks_group_size_count" in text
 
 
-def test_documents_name_every_callback_and_load_nothing_from_elsewhere(world: World) -> None:
+def test_api_documents_have_every_callback_and_load_nothing_external(world: World) -> None:
     document = world.client.get("/openapi.json").json
     assert document is not None
     assert document["openapi"] == "3.1.0"
@@ -80,7 +80,7 @@ def test_documents_name_every_callback_and_load_nothing_from_elsewhere(world: Wo
         assert path in page.text
 
 
-def test_head_is_answered_as_get_is(desk: Desk) -> None:
+def test_head_is_answered_like_get(desk: Desk) -> None:
     session, player = {"Session": desk.token("boss")}, {"x-auth-token": desk.token("ann")}
     for path, headers in (
         ("/v1/customers/", session),
@@ -93,10 +93,10 @@ def test_head_is_answered_as_get_is(desk: Desk) -> None:
         assert desk.world.client.head(path, headers=headers, buffered=True).status_code == 200
 
 
-@pytest.mark.parametrize("told", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00", "1969-12-31", "soon", ""])
-def test_a_test_clock_at_the_edge_of_time_is_not_followed(world: World, told: str) -> None:
+@pytest.mark.parametrize("sent", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00", "1969-12-31", "soon", ""])
+def test_a_test_clock_out_of_range_is_ignored(world: World, sent: str) -> None:
     world.configure(debug=True, test_clock=True)
     for _ in range(2):
-        assert world.post("/bets", {"bets": [bet()]}, headers={"X-Test-Clock": told}) == OK
-    assert world.client.get("/gateway/limits/v1/player/limits/1007", headers={"X-Test-Clock": told}).status_code == 401
-    assert clock.now().year == clock.wall().year
+        assert world.post("/bets", {"bets": [bet()]}, headers={"X-Test-Clock": sent}) == OK
+    assert world.client.get("/gateway/limits/v1/player/limits/1007", headers={"X-Test-Clock": sent}).status_code == 401
+    assert clock.now().year == clock.wall_clock().year

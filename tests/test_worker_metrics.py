@@ -1,4 +1,4 @@
-"""Metrics of several workers: right while workers die, whatever is in their directory."""
+"""Metrics of several workers stay correct when workers are killed or files are unreadable."""
 
 import fcntl
 import os
@@ -21,11 +21,11 @@ from wallet_hooks.worker_metrics import claim, collect, merge_ended, remove_aban
 
 TAKEN = re.compile(r'wallet_hooks_callbacks_total\{path="/bets",status="200"\} (\S+)')
 CASES = Path(__file__).parent / "fixtures" / "callbacks" / "settling"
-ENDED, ENDED_TOO, RUNNING = 2**22 + 1, 2**22 + 2, os.getpid()  # Linux counts processes up to 2**22
+ENDED, ALSO_ENDED, RUNNING = 2**22 + 1, 2**22 + 2, os.getpid()  # process ids on Linux are below 2**22
 
 
 class Reports:
-    """What was reported, by the name of the file."""
+    """The reported reasons by file name."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, str] = {}
@@ -40,7 +40,7 @@ def reports() -> Reports:
 
 
 def write(directory: Path, kind: str, pid: int, **values: float) -> Path:
-    """The file of a process that measured these values."""
+    """Write the metric file of a process with these values."""
     file = directory / f"{kind}_{pid}.db"
     measured = MmapedDict(str(file))  # type: ignore[no-untyped-call]
     for name, value in values.items():
@@ -64,8 +64,8 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.glob("*.db"))
 
 
-def test_files_of_processes_that_ended_become_one_of_each_kind(tmp_path: Path, reports: Reports) -> None:
-    for pid, value in ((ENDED, 1.0), (ENDED_TOO, 2.5), (RUNNING, 4.0)):
+def test_files_of_ended_processes_are_merged_by_kind(tmp_path: Path, reports: Reports) -> None:
+    for pid, value in ((ENDED, 1.0), (ALSO_ENDED, 2.5), (RUNNING, 4.0)):
         write(tmp_path, "counter", pid, bets=value, **{f"of_{pid}": 1.0})
         write(tmp_path, "histogram", pid, buckets_le_1=value, buckets_le_2=1.0)
     write(tmp_path, "gauge_livesum", ENDED, workers=1.0)
@@ -88,25 +88,25 @@ def test_files_of_processes_that_ended_become_one_of_each_kind(tmp_path: Path, r
     [b"", b"\x01", b"garbage", b"\x7f" * 65536, b"\x40\0\0\0\0\0\0\0\x10\0\0\0[]" + b" " * 64],
     ids=["empty", "one byte", "short", "endless", "not a key"],
 )
-def test_an_unreadable_file_is_left_out_and_reported(tmp_path: Path, reports: Reports, content: bytes) -> None:
+def test_an_unreadable_file_is_skipped_and_reported(tmp_path: Path, reports: Reports, content: bytes) -> None:
     write(tmp_path, "counter", RUNNING, bets=3.0)
     write(tmp_path, "counter", ENDED, bets=2.0)
-    (tmp_path / f"counter_{ENDED_TOO}.db").write_bytes(content)
+    (tmp_path / f"counter_{ALSO_ENDED}.db").write_bytes(content)
     (tmp_path / "histogram_merged.db").write_bytes(content)
     (tmp_path / "stray.db").write_bytes(content)
     assert samples(tmp_path, reports) == {"bets": 5.0}
-    assert set(reports.by_name) == {f"counter_{ENDED_TOO}.db", "histogram_merged.db", "stray.db"}
+    assert set(reports.by_name) == {f"counter_{ALSO_ENDED}.db", "histogram_merged.db", "stray.db"}
     reports.by_name.clear()
     merge_ended(tmp_path, reports)
-    assert list(reports.by_name) == [f"counter_{ENDED_TOO}.db"]
+    assert list(reports.by_name) == [f"counter_{ALSO_ENDED}.db"]
     assert names(tmp_path) == [f"counter_{RUNNING}.db", "counter_merged.db", "histogram_merged.db", "stray.db"]
     assert samples(tmp_path, reports) == {"bets": 5.0}
 
 
-def test_a_reader_that_hangs_does_not_stop_the_master(
+def test_a_reader_that_hangs_does_not_block_the_master(
     tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_metrics, "_TRIES", 2)
+    monkeypatch.setattr(worker_metrics, "_LOCK_ATTEMPTS", 2)
     write(tmp_path, "counter", ENDED, bets=2.0)
     with (tmp_path / "lock").open("ab") as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)
@@ -117,7 +117,7 @@ def test_a_reader_that_hangs_does_not_stop_the_master(
     assert names(tmp_path) == ["counter_merged.db"]
 
 
-def test_a_directory_is_removed_once_its_processes_have_ended(tmp_path: Path) -> None:
+def test_a_directory_is_removed_after_its_processes_ended(tmp_path: Path) -> None:
     for name in ("in use", "abandoned", "unmarked"):
         (tmp_path / name).mkdir()
     in_use = claim(tmp_path / "in use")
@@ -141,7 +141,7 @@ def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         time.sleep(0.05)
-    raise AssertionError("it did not come about")
+    raise AssertionError("the condition was not met within 30 seconds")
 
 
 def workers_of(master: int) -> list[int]:
@@ -149,7 +149,7 @@ def workers_of(master: int) -> list[int]:
     return [int(pid) for pid in found.split()]
 
 
-def test_metrics_outlive_kill_9_of_workers(world: World, tmp_path: Path) -> None:
+def test_metrics_survive_kill_9_of_workers(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="1000.00")
     directory = tmp_path / "metrics"
     directory.mkdir()
@@ -180,7 +180,7 @@ def test_metrics_outlive_kill_9_of_workers(world: World, tmp_path: Path) -> None
     assert re.search(r'"file":"[^"]*counter_99\.db".*"event":"metrics_unreadable"', log)
 
 
-def test_a_command_leaves_no_metrics_in_the_service_s_directory(tmp_path: Path) -> None:
+def test_a_command_writes_no_metrics_into_the_service_s_directory(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("wallet-hooks")), "replay", "list", str(CASES)]
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     subprocess.run(command, env=environment, check=True, capture_output=True, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""A small world to test in: a database, a brand, a provider, customers, and the application in front of them."""
+"""The test environment: a database, an application on it, and helpers to create data and send callbacks."""
 
 import json
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Reply(NamedTuple):
 
 
 class World:
-    """Everything a test touches. Amounts are decimal strings, ids what the provider would send."""
+    """A database and its application. Amounts are decimal strings, ids are the provider's."""
 
     def __init__(self, database_url: str) -> None:
         self.settings = Settings(database_url=database_url, log_level="error")
@@ -59,7 +59,7 @@ class World:
         return engine
 
     def configure(self, **settings: Any) -> None:
-        """Change settings; the application starts anew."""
+        """Change settings and restart the application."""
         self.close_app()
         self.settings = Settings(**{**self.settings.__dict__, **settings})
 
@@ -68,7 +68,7 @@ class World:
             for engine in self._app.extensions["wallet_hooks"].values():
                 engine.dispose()
             self._app = None
-            money.confirm_with(dict)  # a closed engine would connect again
+            money.set_stored_reader(dict)  # a disposed engine would connect again
 
     def close(self) -> None:
         self.close_app()
@@ -158,7 +158,7 @@ class World:
             return int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
 
     def house_balance(self, name: str) -> int:
-        """Sum of a house account's entries in minor units, debit positive."""
+        """Return the sum of a house account's entries in minor units, debit positive."""
         query = text(
             "SELECT coalesce(sum(e.amount), 0) FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id"
             " WHERE a.name = :name"
@@ -182,7 +182,7 @@ def bet(
     game: str = "betflex",
     overdraw: Any = None,
 ) -> Item:
-    """An element of `bets` in POST /bets."""
+    """Return an element of `bets` in POST /bets."""
     slip = {"client": client, "currency": currency, "game": game, "uid": pool}
     return {
         "user": {"client": client, "uid": user, "ip": "203.0.113.9"},
@@ -203,7 +203,7 @@ def result(
     stake: Any = "10.00",
     pool: Any = 501,
 ) -> Item:
-    """An element of `pools` in POST /winners, with one bet."""
+    """Return an element of `pools` in POST /winners, with one bet."""
     settled = {"uid": uid, "currency": currency, "amount": stake, "odds": 2.5, "rake": 0, "payout": payout}
     settled |= {"base_payout": 25, "result": outcome, "extra": {"note": "kept"}}
     return {
@@ -215,7 +215,7 @@ def result(
 def refund(
     uid: Any = 9, *, user: Any = "7", client: str = "acme", game: str = "betflex", amount: Any = "10.00"
 ) -> Item:
-    """An element of `pools` in POST /bets/cancel, with one bet."""
+    """Return an element of `pools` in POST /bets/cancel, with one bet."""
     return {
         "pool": {"client": "fanteam", "status": "cancelled", "game": game, "uid": 501},
         "bets": [{"user": {"client": client, "uid": user, "name": "Ann"}, "bet": {"uid": uid, "amount": amount}}],
@@ -227,10 +227,10 @@ def error(status: int, code: str, **more: Any) -> Reply:
 
 
 def refused(code: str, decided: str) -> Reply:
-    """The answer of /bets to several bets, of which one decided."""
+    """Return the expected answer of /bets to several bets, when bet `decided` caused the refusal."""
     return Reply(402, {"error": code, "bets": [{"uid": decided, "error": code}]})
 
 
 def failed(status: int, code: str, uids: Sequence[str] = ("9",)) -> Reply:
-    """The answer of /winners and /bets/cancel when these bets failed with one code."""
+    """Return the expected answer of /winners and /bets/cancel when these bets fail with one code."""
     return Reply(status, {"error": code, "bets": [{"uid": uid, "error": code} for uid in uids]})

@@ -28,7 +28,7 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 def create_app(settings: Settings) -> Flask:
-    """An application on the settings' database. Raises ConfigurationError where they cannot be used."""
+    """Return the application for the given settings. Raises ConfigurationError if they are invalid."""
     start_logging(settings.log_level)
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -52,24 +52,24 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(openapi.blueprint())
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
-        app.after_request(_tell_clock)
+        app.after_request(_report_clock)
     api.register_error_handlers(app, [v1.V1, limits.LIMITS, finance.FINANCE, callbacks.CALLBACKS_API])
-    currencies.start(engine, settings)  # last: it leaves a connection open
+    currencies.initialize(engine, settings)  # last, because it leaves a connection open
     return app
 
 
 def _set_clock() -> None:
-    """Let a replay tell what time it is, for this process and until the next request."""
+    """Set this process's clock from the request's test clock header, until the next request; for replays."""
     text = request.headers.get(TEST_CLOCK_HEADER)
     try:
         instant = None if text is None else datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         instant = None
-    # Outside these years, instants that are calculated from the clock, such as a window's end, may not exist.
-    clock.set_to(instant if instant is not None and _FIRST_YEAR <= instant.year <= _LAST_YEAR else None)
+    # Outside these years, instants derived from the clock, such as a window's end, may overflow datetime.
+    clock.set_now(instant if instant is not None and _FIRST_YEAR <= instant.year <= _LAST_YEAR else None)
 
 
-def _tell_clock(response: Response) -> Response:
+def _report_clock(response: Response) -> Response:
     if TEST_CLOCK_HEADER in request.headers:
         response.headers[TEST_CLOCK_HEADER] = clock.now().isoformat()
     return response

@@ -1,4 +1,7 @@
-"""`wallet-hooks`: each package's commands under one name. Exit 0 done, 1 refused, 2 wrong usage or configuration."""
+"""The command line `wallet-hooks`, with the commands of all packages.
+
+Exit status: 0 done, 1 refused, 2 wrong usage or configuration.
+"""
 
 import importlib
 import os
@@ -15,10 +18,10 @@ from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings
 
-# The commands by name, each with its module, which is imported when the command is run: most start in half the time.
+# The module of each command. It is imported only when the command is run, which halves the start-up time of most.
 _COMMANDS = {
     **dict.fromkeys(("brand", "provider", "token"), "identity.commands"),
-    "customer": "limits.commands",  # which adds to it what is shown of limits
+    "customer": "limits.commands",  # adds a customer's limits to customers.commands
     "group": "customers.commands",
     "bookie": "bookies.commands",
     "cashier": "cashier.commands",
@@ -54,19 +57,19 @@ class LazyCommands(click.Group):
 @click.version_option(package_name="wallet-hooks")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """The operator's side of a sportsbook. Settings come from WALLET_HOOKS_… in the environment."""
+    """The operator's side of a sportsbook. Settings are environment variables WALLET_HOOKS_…"""
     settings = Settings.from_env()
     currencies.configure(settings)
-    engine = context.with_resource(_Disposing(open_engine(settings)))
+    engine = context.with_resource(_EngineScope(open_engine(settings)))
     if context.invoked_subcommand != "db":
         require_current_schema(engine)
-    currencies.learn_on_first_use(engine)
-    money.confirm_with(currencies.reader(engine))
+    currencies.register_on_first_use(engine)
+    money.set_stored_reader(currencies.stored_reader(engine))
     context.obj = engine
 
 
-class _Disposing:
-    """Closes the engine's connections when the command ends, and asks it nothing more."""
+class _EngineScope:
+    """Closes the engine's connections when the command ends, and stops reading stored currencies from it."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -75,13 +78,13 @@ class _Disposing:
         return self.engine
 
     def __exit__(self, *_: object) -> None:
-        money.confirm_with(dict)
+        money.set_stored_reader(dict)
         self.engine.dispose()
 
 
 def main() -> None:
-    """Run the command line; what goes wrong is one line and an exit status, never a trace."""
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # the service's: a command has no metrics to leave there
+    """Run the command line. An error prints one line to stderr and sets the exit status, without a traceback."""
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # belongs to the service: commands write no metrics
     try:
         cli(standalone_mode=True)
     except (ConfigurationError, money.CurrencyMismatchError) as error:

@@ -1,41 +1,41 @@
-"""The only reader of clocks: everything below the edges is handed its time."""
+"""The only module that reads clocks; other code gets the time as an argument `now`."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-_set_to: datetime | None = None
+_fixed_now: datetime | None = None
 
 
 def now() -> datetime:
-    """The wall clock, in UTC, or what it is set to."""
-    return wall() if _set_to is None else _set_to
+    """Return the current time in UTC, or the time that was set with `set_now`."""
+    return wall_clock() if _fixed_now is None else _fixed_now
 
 
-def wall() -> datetime:
-    """The wall clock, in UTC, whatever `now` is set to."""
+def wall_clock() -> datetime:
+    """Return the current time in UTC, regardless of `set_now`."""
     return datetime.now(UTC)
 
 
-def set_to(instant: datetime | None) -> None:
-    """Let `now` say an instant (UTC) in this whole process, until told otherwise; None for the wall clock again.
+def set_now(instant: datetime | None) -> None:
+    """Make `now` return a fixed instant (UTC) in this process until the next call; None restores the wall clock.
 
-    For replaying what happened then; nothing else calls it.
+    For replays only.
     """
-    global _set_to  # noqa: PLW0603 - a clock is one for all
-    _set_to = instant
+    global _fixed_now  # noqa: PLW0603 - a process has one clock
+    _fixed_now = instant
 
 
 @contextmanager
-def put_back() -> Iterator[None]:
-    """Have the wall clock again when the block ends."""
+def restored_wall_clock() -> Iterator[None]:
+    """Restore the wall clock when the block ends."""
     try:
         yield
     finally:
-        set_to(None)
+        set_now(None)
 
 
 def monotonic() -> float:
-    """Seconds that never run backwards, for durations and deadlines."""
+    """Return monotonic seconds, for durations and deadlines."""
     return time.monotonic()

@@ -1,26 +1,26 @@
-"""What can go wrong below the edges. An error carries a code of the domain, never an HTTP status."""
+"""Errors of the domain. An error has a code, never an HTTP status; the APIs map codes to statuses."""
 
 
 class WalletHooksError(Exception):
-    """An error that a caller can be told: `code` for programs, the message for people."""
+    """An error that may be shown to the caller: `code` is for programs, the message for users."""
 
     code = "error"
 
 
 class TryAgainError(WalletHooksError):
-    """A passing fault: nothing was done, and the same request may succeed later."""
+    """A transient fault: nothing was done, and a retry may succeed."""
 
     code = "try_again"
 
 
 class ConflictError(WalletHooksError):
-    """A key that was used before came with other facts."""
+    """A key (reference, id or idempotency key) was used before with other facts."""
 
     code = "conflict"
 
 
 class RefusedError(WalletHooksError):
-    """A rule of the business says no; `code` names the rule."""
+    """A business rule refuses the request; `code` names the rule."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -28,24 +28,24 @@ class RefusedError(WalletHooksError):
 
 
 class ForbiddenError(WalletHooksError):
-    """The caller is known, and may not do this."""
+    """The caller is authenticated but not authorized."""
 
     code = "forbidden"
 
 
 class UnauthenticatedError(WalletHooksError):
-    """Nobody has proven to be the caller."""
+    """The caller is not authenticated."""
 
     code = "unauthenticated"
 
 
 class SessionExpiredError(UnauthenticatedError):
-    """The caller's session was not used for too long."""
+    """The caller's login ended because it was idle too long."""
 
     code = "session_expired"
 
 
 class NotFoundError(WalletHooksError):
-    """What was named does not exist."""
+    """The requested resource does not exist."""
 
     code = "not_found"

@@ -1,4 +1,4 @@
-"""Files that are there whole, or as they were before."""
+"""Atomic file replacement."""
 
 import os
 from collections.abc import Iterator
@@ -8,19 +8,19 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside its place, and put it there when the block ends; nothing is changed where it raises.
+def replace_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Replace a file atomically: write a temporary file next to it and rename it when the block ends.
 
-    What is no regular file, such as a pipe, is written as it is.
+    If the block raises, the file is unchanged. A path that is not a regular file, such as a pipe, is written directly.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as out:
             yield out
         return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as out:
+        with temporary.open("wb") as out:
             yield out
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Concurrent requests share one database transaction, and each gets its own answer after the commit.
+"""Group commit: concurrent requests share one database transaction, and each gets its own answer after the commit.
 
-Leader and followers, without a thread of its own: a request that finds nobody leading leads; it takes all that wait,
-runs them in one transaction, hands each its answer and wakes the first that came meanwhile to lead next. A lone
-request waits for nobody; under load, a commit in flight gathers the next group.
+Leader and followers, without a separate thread: a request becomes the leader if there is none. The leader takes all
+waiting requests, runs them in one database transaction, sets each one's answer and makes the first request that arrived
+meanwhile the next leader. A single request does not wait; under load, the next group gathers during a commit.
 """
 
 import threading
@@ -14,46 +14,46 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, Engine
 
 from wallet_hooks import clock
-from wallet_hooks.database import Fault, fault_of, has_row_locks, wait_briefly
+from wallet_hooks.database import Fault, fault_of, has_row_locks, shorten_lock_timeout
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-_ATTEMPTS = 4
-# Seconds for which a request that is handed the lead lets go of the processor: those just answered can leave, those
-# on their way can join. One that finds nobody leading does not wait.
-_GATHERING = 0.0005
-# Faults after which the very same work, started anew, sees what it could not see before.
-_WORTH_RETRYING = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLOSED_PERIOD)
+_MAX_ATTEMPTS = 4
+# Seconds that a follower sleeps when it becomes the leader, so that answered requests can finish and arriving ones can
+# join. A request that leads at once does not sleep.
+_GATHER_SECONDS = 0.0005
+# Faults after which a retry of the same work can succeed, because it reads newer data.
+_RETRIED_FAULTS = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLOSED_PERIOD)
 
 
-class _Seat(Generic[Request, Answer]):
-    """One request's place: each waits on a lock of its own, because a shared one makes a convoy."""
+class _Waiter(Generic[Request, Answer]):
+    """A request in the queue. Each has its own lock to wait on, because a shared one causes a lock convoy."""
 
-    __slots__ = ("answer", "deadline", "error", "leads", "request", "woken")
+    __slots__ = ("answer", "deadline", "error", "is_leader", "request", "wake_up")
 
     def __init__(self, request: Request, deadline: float) -> None:
         self.request = request
         self.deadline = deadline
         self.answer: Answer | None = None
         self.error: BaseException | None = None
-        self.leads = False
-        self.woken = threading.Lock()
-        self.woken.acquire()
+        self.is_leader = False
+        self.wake_up = threading.Lock()
+        self.wake_up.acquire()
 
     def result(self) -> Answer:
         if self.error is not None:
             raise self.error
-        assert self.answer is not None, "a seat is woken with an answer, an error or the lead"
+        assert self.answer is not None, "a waiter is woken with an answer, with an error or as leader"
         return self.answer
 
 
 class GroupCommit(Generic[Request, Answer]):
-    """Runs `work(connection, requests)`, which returns one answer a request, in as few transactions as there can be.
+    """Runs `work(connection, requests)`, which returns one answer per request, in few database transactions.
 
-    `patience` is in seconds: a request that could not start by then leaves the queue, with nothing written.
+    `queue_timeout` is in seconds: a request that has not started by then leaves the queue, and nothing is written.
     """
 
     def __init__(
@@ -62,72 +62,72 @@ class GroupCommit(Generic[Request, Answer]):
         work: Callable[[Connection, Sequence[Request]], Sequence[Answer]],
         *,
         queue_size: int,
-        patience: float,
+        queue_timeout: float,
         largest_group: int = 128,
     ) -> None:
         self._engine = engine
         self._work = work
         self._queue_size = queue_size
-        self._patience = patience
+        self._queue_timeout = queue_timeout
         self._largest_group = largest_group
         self._mutex = threading.Lock()
-        self._queue: deque[_Seat[Request, Answer]] = deque()
-        self._led = False
+        self._queue: deque[_Waiter[Request, Answer]] = deque()
+        self._has_leader = False
 
     def submit(self, request: Request) -> Answer:
-        """The request's own answer, given after the commit that made it true.
+        """Run a request and return its answer, after the commit.
 
-        Raises TryAgainError when nothing was done (or, after a lost connection, nothing is known to be done), and
-        whatever `work` raised for this request.
+        Raises TryAgainError if nothing was done (after a lost connection: if the outcome is unknown), and the errors
+        that `work` raises for this request.
         """
-        seat: _Seat[Request, Answer] = _Seat(request, clock.monotonic() + self._patience)
+        waiter: _Waiter[Request, Answer] = _Waiter(request, clock.monotonic() + self._queue_timeout)
         with self._mutex:
             if len(self._queue) >= self._queue_size:
-                raise TryAgainError("the queue is full")
-            self._queue.append(seat)
-            seat.leads = not self._led
-            self._led = True
-        if not seat.leads:
-            self._wait(seat)
-            if seat.leads:
-                time.sleep(_GATHERING)
-        if seat.leads:
-            self._lead(seat)
-        return seat.result()
+                raise TryAgainError(f"queue full: {self._queue_size} requests wait already")
+            self._queue.append(waiter)
+            waiter.is_leader = not self._has_leader
+            self._has_leader = True
+        if not waiter.is_leader:
+            self._wait(waiter)
+            if waiter.is_leader:
+                time.sleep(_GATHER_SECONDS)
+        if waiter.is_leader:
+            self._run_as_leader(waiter)
+        return waiter.result()
 
-    def _wait(self, seat: _Seat[Request, Answer]) -> None:
-        if seat.woken.acquire(timeout=self._patience):
+    def _wait(self, waiter: _Waiter[Request, Answer]) -> None:
+        if waiter.wake_up.acquire(timeout=self._queue_timeout):
             return
         with self._mutex:
-            if seat in self._queue and not seat.leads:
-                self._queue.remove(seat)
-                raise TryAgainError("the wait ran out")
-        # Its group is under way, and ends within the database's own timeouts unless the database hangs altogether.
-        if not seat.woken.acquire(timeout=max(1.0, self._patience)):
-            raise TryAgainError("the database does not answer")
+            if waiter in self._queue and not waiter.is_leader:
+                self._queue.remove(waiter)
+                raise TryAgainError("timed out in the queue")
+        # Its group is running, and ends within the database's timeouts unless the database hangs.
+        if not waiter.wake_up.acquire(timeout=max(1.0, self._queue_timeout)):
+            raise TryAgainError("the database did not answer in time")
 
-    def _lead(self, own: _Seat[Request, Answer]) -> None:
+    def _run_as_leader(self, own: _Waiter[Request, Answer]) -> None:
         with self._mutex:
             group = [self._queue.popleft() for _ in range(min(len(self._queue), self._largest_group))]
-        assert group[0] is own, "who leads has waited longest"
+        assert group[0] is own, "the leader is the oldest request in the queue"
         try:
             self._run(group)
         finally:
-            for seat in group:
-                if seat.answer is None and seat.error is None:
-                    seat.error = TryAgainError("the group was interrupted")
-                if seat is not own:
-                    seat.woken.release()
-            self._hand_over()
+            for waiter in group:
+                if waiter.answer is None and waiter.error is None:
+                    waiter.error = TryAgainError("the request's group was interrupted")
+                if waiter is not own:
+                    waiter.wake_up.release()
+            self._pass_leadership()
 
-    def _hand_over(self) -> None:
+    def _pass_leadership(self) -> None:
         with self._mutex:
-            self._led = bool(self._queue)
-            if self._led:
-                self._queue[0].leads = True
-                self._queue[0].woken.release()
+            self._has_leader = bool(self._queue)
+            if self._has_leader:
+                self._queue[0].is_leader = True
+                self._queue[0].wake_up.release()
 
-    def _run(self, group: list[_Seat[Request, Answer]]) -> None:
+    def _run(self, group: list[_Waiter[Request, Answer]]) -> None:
         GROUP_SIZE.observe(len(group))
         try:
             self._commit(group)
@@ -138,41 +138,41 @@ class GroupCommit(Generic[Request, Answer]):
             else:
                 self._run_one_by_one(group, fault)
 
-    def _run_one_by_one(self, group: list[_Seat[Request, Answer]], fault: Fault) -> None:
-        """One bad request must not fail its neighbours; those whose time is over are not begun."""
+    def _run_one_by_one(self, group: list[_Waiter[Request, Answer]], fault: Fault) -> None:
+        """Run each request alone, so that a bad request fails only itself; requests past their deadline are not run."""
         GROUP_FAULTS.labels(fault.value).inc()
-        for seat in group:
-            if clock.monotonic() > seat.deadline:
-                seat.error = TryAgainError("the wait ran out")
+        for waiter in group:
+            if clock.monotonic() > waiter.deadline:
+                waiter.error = TryAgainError("timed out in the queue")
                 continue
             try:
-                self._commit([seat], briefly=fault is Fault.LATE)
+                self._commit([waiter], short_lock_wait=fault is Fault.LATE)
             except Exception as error:
-                self._fail([seat], error, fault_of(error))
+                self._fail([waiter], error, fault_of(error))
 
-    def _commit(self, group: list[_Seat[Request, Answer]], *, briefly: bool = False) -> None:
-        """Run and commit a group. `briefly`: somebody was waited for already, and not again as long."""
-        requests = [seat.request for seat in group]
-        for attempt in range(1, _ATTEMPTS + 1):
+    def _commit(self, group: list[_Waiter[Request, Answer]], *, short_lock_wait: bool = False) -> None:
+        """Run and commit a group. `short_lock_wait`: do not wait long for locks, after a time-out before."""
+        requests = [waiter.request for waiter in group]
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
             started = clock.monotonic()
             try:
                 with self._engine.begin() as connection:
-                    if briefly:
-                        wait_briefly(connection)
+                    if short_lock_wait:
+                        shorten_lock_timeout(connection)
                     answers = self._work(connection, requests)
                 break
             except Exception as error:
-                if attempt == _ATTEMPTS or fault_of(error) not in _WORTH_RETRYING:
+                if attempt == _MAX_ATTEMPTS or fault_of(error) not in _RETRIED_FAULTS:
                     raise
         DATABASE_SECONDS.observe(clock.monotonic() - started)
-        for seat, answer in zip(group, answers, strict=True):
-            seat.answer = answer
+        for waiter, answer in zip(group, answers, strict=True):
+            waiter.answer = answer
 
-    def _fail(self, group: list[_Seat[Request, Answer]], error: Exception, fault: Fault) -> None:
-        is_ours = fault in (Fault.OTHER, Fault.OUT_OF_RANGE)
-        for seat in group:
-            seat.error = error if is_ours else TryAgainError(fault.value)
+    def _fail(self, group: list[_Waiter[Request, Answer]], error: Exception, fault: Fault) -> None:
+        is_defect = fault in (Fault.OTHER, Fault.OUT_OF_RANGE)
+        for waiter in group:
+            waiter.error = error if is_defect else TryAgainError(fault.value)
         if fault is Fault.LOST:
-            self._engine.dispose()  # the pool's other connections are as dead as this one
+            self._engine.dispose()  # the pool's other connections are lost as well
         GROUP_FAULTS.labels(fault.value).inc()
         LOG.warning("group_failed", fault=fault.value, requests=len(group), error=type(error).__name__)

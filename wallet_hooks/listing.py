@@ -1,4 +1,4 @@
-"""How commands print lists: a row a line for people, or one JSON array for programs; an empty list says so."""
+"""Prints lists for commands: one line per row, or one JSON array with `--json`."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -10,9 +10,9 @@ Row = dict[str, Any]
 
 
 def echo_rows(rows: Iterable[Row], *, as_json: bool, line: Callable[[Row], str], empty: str) -> None:
-    """Print rows as they come, however many there are: as a JSON array, or each as its `line`.
+    """Print rows while they are read: as a JSON array, or each formatted by `line`.
 
-    Without rows it is `[]`, or the text `empty` (`no customers`).
+    Without rows, prints `[]`, or the text `empty` (`no customers`).
     """
     if as_json:
         _echo_array(rows)
@@ -21,7 +21,7 @@ def echo_rows(rows: Iterable[Row], *, as_json: bool, line: Callable[[Row], str],
 
 
 def echo_lines(lines: Iterable[str], *, empty: str) -> None:
-    """Print lines, or where there are none the text `empty`."""
+    """Print lines, or the text `empty` if there are none."""
     is_empty = True
     for line in lines:
         is_empty = False
@@ -31,7 +31,7 @@ def echo_lines(lines: Iterable[str], *, empty: str) -> None:
 
 
 def _echo_array(rows: Iterable[Row]) -> None:
-    """A JSON array, an element a line."""
+    """Print a JSON array with one element per line."""
     separator = "["
     for row in rows:
         click.echo(f"{separator}{json.dumps(row)}", nl=False)

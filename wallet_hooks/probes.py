@@ -6,8 +6,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import money
-from wallet_hooks.database import reading, run_again
-from wallet_hooks.database.schema import current_revision, outdated
+from wallet_hooks.database import reading, run_with_retries
+from wallet_hooks.database.schema import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
 from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.telemetry import exposition
@@ -36,13 +36,13 @@ def blueprint(engine: Engine, reports: Engine) -> Blueprint:
 def _readiness_problem(engine: Engine) -> str | None:
     """Return why the service is not ready, or None."""
     try:
-        revision, stored = run_again(lambda: _read_state(engine))
+        revision, stored = run_with_retries(lambda: _read_state(engine))
     except SQLAlchemyError:
         return "database unreachable"
-    if (problem := outdated(revision)) is not None:
+    if (problem := schema_problem(revision)) is not None:
         return problem
     try:
-        money.learn(stored)
+        money.register_stored(stored)
     except money.CurrencyMismatchError as error:
         return str(error)
     return None

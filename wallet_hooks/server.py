@@ -1,4 +1,7 @@
-"""gunicorn's settings: `gunicorn -c python:wallet_hooks.server wsgi:app`. WEB_CONCURRENCY sets the workers."""
+"""gunicorn's configuration: `gunicorn -c python:wallet_hooks.server wsgi:app`.
+
+WEB_CONCURRENCY sets the number of workers.
+"""
 
 import atexit
 import gc
@@ -13,34 +16,34 @@ from typing import Any
 from wallet_hooks.database import check_databases, open_engine
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings
-from wallet_hooks.web.connections import announce_closing, discard_rest, has_leftovers
+from wallet_hooks.web.connections import announce_closing, discard_input, has_unread_bytes
 
 
-def _checked() -> Settings:
-    """The settings. Checked here, once, is what would otherwise stop each worker with a trace.
+def _checked_settings() -> Settings:
+    """Return the settings, checked once in the master; otherwise each worker would fail with a traceback.
 
     Raises ConfigurationError.
     """
     settings = Settings.from_env()
     check_databases(settings)
     engine = open_engine(settings)
-    currencies.start(engine, settings)
+    currencies.initialize(engine, settings)
     engine.dispose()
     return settings
 
 
 try:
-    _settings = _checked()
+    _settings = _checked_settings()
 except ConfigurationError as error:
     sys.stderr.write(f"wallet-hooks: {error}\n")
     sys.exit(2)
 
 bind = _settings.listen
-# SQLite has one writer at a time, so a second process would only wait for the first one's lock.
+# SQLite has one writer at a time, so a second process would only wait for its lock.
 _default_workers = 1 if _settings.database_url.startswith("sqlite") else os.cpu_count() or 2
 workers = int(os.environ.get("WEB_CONCURRENCY", _default_workers))
 worker_class = "gthread"
-# Threads are what groups are made of: as many requests can share a commit.
+# Each thread handles one request, so up to this many requests can share a commit (see group_commit.py).
 threads = 32
 keepalive = 30
 graceful_timeout = 20
@@ -48,18 +51,18 @@ timeout = 30
 worker_connections = 1000
 limit_request_line = 4094
 backlog = 2048
-# Nobody needs to steer a worker from outside, so there is no socket to do it by.
+# Workers are not controlled from outside, so there is no control socket.
 control_socket_disable = True
-# One line a callback is logged by the application itself.
+# The application logs one line per callback itself.
 accesslog = None
 
 _PREFIX = "wallet-hooks-metrics-"
-_made = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else Path(tempfile.mkdtemp(prefix=_PREFIX))
-_metrics = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_made)))
-# Not before: the library looks for the directory when it is imported.
+_created_directory = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else Path(tempfile.mkdtemp(prefix=_PREFIX))
+_metrics = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_created_directory)))
+# Imported here, because prometheus_client reads the variable at import.
 from wallet_hooks import worker_metrics  # noqa: E402
 
-if _made is not None:
+if _created_directory is not None:
     _owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(_metrics, ignore_errors=True) if os.getpid() == _owner else None)
     _claim = worker_metrics.claim(_metrics)
@@ -67,9 +70,9 @@ if _made is not None:
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Keep a worker on one processor: its threads take turns anyway, and waking one elsewhere costs more than it gains.
+    """Pin a worker to one processor: its threads run one at a time anyway, and waking one elsewhere costs more.
 
-    The arbiter's age of a worker counts up from 1, so that neighbours get neighbouring processors.
+    The arbiter numbers workers from 1 (`age`), so consecutive workers get consecutive processors.
     """
     processors = sorted(os.sched_getaffinity(0))
     if _settings.pin_workers and len(processors) > 1:
@@ -77,37 +80,37 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 
 def pre_request(worker: Any, request: Any) -> None:
-    """Have the answer announce that the connection will be closed, where it will be."""
+    """Announce in the answer's headers that the connection will be closed, if it will be."""
     announce_closing(request, lambda: bool(worker.alive))
 
 
 def post_request(_worker: Any, request: Any, environ: Any, response: Any) -> None:
-    """Let the client read the answer, although it sent what nobody read."""
-    if response is not None and response.headers_sent and has_leftovers(request):
-        discard_rest(environ["gunicorn.socket"])
+    """Discard unread input, so that the client can read the answer before the connection is closed."""
+    if response is not None and response.headers_sent and has_unread_bytes(request):
+        discard_input(environ["gunicorn.socket"])
 
 
 def post_worker_init(_worker: Any) -> None:
-    """What start-up made stays; requests leave no cycles behind, so the collector need not look every 700 objects."""
+    """Freeze the objects of start-up and collect garbage rarely: requests leave no reference cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
 
 
 def on_starting(server: Any) -> None:
-    """Take over what an earlier service left in a directory that is kept."""
+    """Merge metrics that an earlier service left in a persistent directory."""
     _merge_metrics(server)
 
 
 def child_exit(server: Any, _worker: Any) -> None:
-    """Take over what a worker measured, however it ended."""
+    """Merge the metrics of a worker that ended."""
     _merge_metrics(server)
 
 
 def _merge_metrics(server: Any) -> None:
-    """An error is logged, and the files are merged when the next worker ends: metrics must not stop the master."""
-    report = partial(server.log.error, "metrics: %s is lost: %s")
+    """Merge metrics of ended processes. An error is logged and retried when the next worker ends."""
+    report = partial(server.log.error, "metrics: %s is unreadable, its values are lost: %s")
     try:
         worker_metrics.merge_ended(_metrics, report)
     except OSError as error:
-        server.log.error("metrics of a worker that ended are not merged: %s", error)
+        server.log.error("metrics of an ended worker were not merged: %s", error)

@@ -1,4 +1,4 @@
-"""Settings: `WALLET_HOOKS_*` in the environment, read once into a frozen object and checked at start."""
+"""Reads the settings `WALLET_HOOKS_*` from the environment into a frozen object, and validates them at start."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
 class ConfigurationError(Exception):
-    """A setting is wrong or missing; the message is one line for whoever starts the service."""
+    """A setting is invalid or missing; the message is one line for the operator."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every setting with its default. Times are in seconds, sizes in bytes."""
+    """All settings with their defaults. Times are in seconds, sizes in bytes; docs/operations.md explains each."""
 
     database_url: str = "sqlite:///wallet_hooks.db"
     reporting_database_url: str | None = None
@@ -43,7 +43,7 @@ class Settings:
 
     @classmethod
     def from_env(cls) -> Self:
-        """Raises ConfigurationError: one line that names every wrong setting."""
+        """Return the environment's settings. Raises ConfigurationError: one line that names every invalid setting."""
         env = Env(eager=False, prefix="WALLET_HOOKS_")
         values: dict[str, Any] = {
             "database_url": env.str("DATABASE_URL", cls.database_url, validate=_is_database_url),
@@ -72,7 +72,7 @@ class Settings:
         except EnvError as error:
             raise ConfigurationError(" ".join(str(error).split())) from None
         if values["test_clock"] and not values["debug"]:
-            raise ConfigurationError("WALLET_HOOKS_TEST_CLOCK lets callers set the clock: only with WALLET_HOOKS_DEBUG")
+            raise ConfigurationError("WALLET_HOOKS_TEST_CLOCK lets callers set the clock: it needs WALLET_HOOKS_DEBUG")
         return cls(**values)
 
 
@@ -84,7 +84,7 @@ def _is_database_url(url: str | None) -> None:
 def _is_listen(listen: str) -> None:
     match = _LISTEN.fullmatch(listen)
     if match is None or not 0 < int(match["port"]) < 65_536:
-        raise ValidationError("expected host:port")
+        raise ValidationError("expected host:port, such as 127.0.0.1:8000")
 
 
 def _are_currencies(texts: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Logs and metrics."""
+"""Structured logs on standard output, and Prometheus metrics."""
 
 import io
 import json
@@ -18,27 +18,27 @@ from wallet_hooks import worker_metrics
 CALLBACKS = Counter("wallet_hooks_callbacks", "Callbacks answered.", ["path", "status"])
 CALLBACK_SECONDS = Histogram(
     "wallet_hooks_callback_seconds",
-    "From a callback's arrival to its answer.",
+    "Time from a callback's arrival to its answer.",
     ["path"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
 )
-REFUSALS = Counter("wallet_hooks_refusals", "Callbacks refused, by the code that they were answered.", ["code"])
+REFUSALS = Counter("wallet_hooks_refusals", "Callbacks answered with an error, by code.", ["code"])
 GROUP_SIZE = Histogram(
     "wallet_hooks_group_size", "Requests that shared a database transaction.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
 DATABASE_SECONDS = Histogram(
     "wallet_hooks_database_seconds",
-    "What a group waited for the database, from its first statement to the end of its commit.",
+    "Time that a group spent in the database, from its first statement to the end of its commit.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
 )
-GROUP_FAULTS = Counter("wallet_hooks_group_faults", "Groups that were run again or given up, by reason.", ["fault"])
+GROUP_FAULTS = Counter("wallet_hooks_group_faults", "Groups that were retried or failed, by fault.", ["fault"])
 
 
-class _Lines(io.FileIO):
-    """Standard output without a buffer: a line is one system call, and there is none that a crash could lose."""
+class _UnbufferedOutput(io.FileIO):
+    """Unbuffered standard output: each line is one system call, and a crash loses none."""
 
     def write(self, line: Any) -> int:
-        """A line that cannot be written is lost: what was committed must be answered all the same."""
+        """Write a line; drop it on an error, because a committed request must still be answered."""
         try:
             return super().write(line)
         except OSError:
@@ -46,7 +46,7 @@ class _Lines(io.FileIO):
 
 
 def start_logging(level: str) -> None:
-    """JSON lines on standard output: an event, its level and time, and what the caller adds."""
+    """Log JSON lines to standard output: event, level, timestamp (UTC) and the caller's fields."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -55,7 +55,7 @@ def start_logging(level: str) -> None:
             structlog.processors.JSONRenderer(serializer=_to_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.BytesLoggerFactory(file=_Lines(sys.stdout.fileno(), "wb", closefd=False)),
+        logger_factory=structlog.BytesLoggerFactory(file=_UnbufferedOutput(sys.stdout.fileno(), "wb", closefd=False)),
         cache_logger_on_first_use=True,
     )
 
@@ -63,8 +63,8 @@ def start_logging(level: str) -> None:
 LOG: Any = structlog.get_logger()
 
 
-def log_errors_alone() -> None:
-    """For commands whose output is for people."""
+def log_errors_only() -> None:
+    """Log errors only, for commands that print for users."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
@@ -76,17 +76,17 @@ def _to_json(event: dict[str, Any], **_: Any) -> bytes:
 
 
 def exposition() -> bytes:
-    """All metrics in Prometheus' text format, summed over the workers where there are several."""
+    """Return all metrics in Prometheus' text format, summed over the workers if there are several."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if directory is None:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    registry.register(_Workers(Path(directory)))
+    registry.register(_WorkerCollector(Path(directory)))
     return generate_latest(registry)
 
 
-class _Workers(Collector):
-    """What all workers measured, those that ended included."""
+class _WorkerCollector(Collector):
+    """Collects the metrics of all workers, including those that ended."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -103,7 +103,7 @@ _reported: set[Path] = set()
 
 
 def _report(path: Path, reason: str) -> None:
-    """Once for each file, however often the metrics are read."""
+    """Log an unreadable file once, however often the metrics are read."""
     if path not in _reported:
         _reported.add(path)
         LOG.error("metrics_unreadable", file=str(path), reason=reason)

@@ -1,10 +1,10 @@
-"""The files in which each worker keeps its metrics, as prometheus_client's multiprocess mode lays them out.
+"""Merges and reads the metric files of the workers, in the format of prometheus_client's multiprocess mode.
 
-A process that ended leaves its files. Their values are added to one file of its kind (`counter_merged.db`,
+A process that ended leaves its files. Their values are added to one file per kind (`counter_merged.db`,
 `histogram_merged.db`) and the files are removed, under a lock that readers share: no value is counted twice, and no
-counter goes backwards. The directory belongs to the processes of one machine.
+counter decreases. The directory is used by the processes of one machine only.
 
-Imported by gunicorn's master, so nothing here creates a metric.
+Imported by gunicorn's master, so this module must not create metrics.
 """
 
 import fcntl
@@ -21,54 +21,54 @@ from prometheus_client import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from wallet_hooks.files import replacing
+from wallet_hooks.files import replace_atomically
 
 Report = Callable[[Path, str], None]  # called with a file that was skipped, and why
 
 _MERGED = "merged"
 _OWNER = "owner"
-_ADDED_UP = ("counter", "histogram", "summary")  # a gauge of a process that ended is no fact any more
-_TRIES = 100
-_PAUSE = 0.01  # seconds
+_SUMMED_KINDS = ("counter", "histogram", "summary")  # gauges of ended processes are dropped
+_LOCK_ATTEMPTS = 100
+_LOCK_PAUSE = 0.01  # seconds
 
 
 def claim(directory: Path) -> int:
-    """Mark a directory as in use until this process and those that it forks have ended. Returns a file to keep open."""
+    """Mark a directory as in use until this process and its forks have ended. Returns a descriptor to keep open."""
     marker = directory / f".{_OWNER}"
     file = os.open(marker, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(file, fcntl.LOCK_EX)
-    marker.rename(directory / _OWNER)  # nobody ever sees it without its lock
+    marker.rename(directory / _OWNER)  # so the marker is never visible without its lock
     return file
 
 
 def remove_abandoned(directories: Iterable[Path]) -> None:
-    """Remove the claimed directories whose processes have all ended: kill -9 left no one to do it."""
+    """Remove claimed directories whose processes have all ended; after kill -9 no process removed them."""
     for directory in directories:
         try:
             with (directory / _OWNER).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(directory)
-        except OSError:  # in use, or another user's, or removed meanwhile
+        except OSError:  # in use, of another user, or already removed
             continue
 
 
 def merge_ended(directory: Path, report: Report) -> None:
-    """Add the values of processes that ended to the merged files, and remove theirs.
+    """Add the values of processes that ended to the merged files, and remove the processes' files.
 
-    Files that cannot be read are reported and removed. Does nothing where readers hold the lock for a second: a
-    reader that hangs must not stop the caller. Raises OSError where the directory cannot be written.
+    Unreadable files are reported and removed. Does nothing if readers hold the lock for a second, because a reader that
+    hangs must not stop the caller. Raises OSError if the directory cannot be written.
     """
     with _lock(directory, shared=False) as is_held:
         if is_held:
             for kind, files in _files_of_ended(directory).items():
-                if kind in _ADDED_UP:
+                if kind in _SUMMED_KINDS:
                     _merge(directory / f"{kind}_{_MERGED}.db", files, report)
                 for file in files:
                     file.unlink()
 
 
 def collect(directory: Path, report: Report) -> list[Metric]:
-    """All metrics, summed over the processes. Files that cannot be read are reported and left out."""
+    """Return all metrics, summed over the processes. Unreadable files are reported and left out."""
     with _lock(directory, shared=True):
         files = [str(file) for file in sorted(directory.glob("*.db")) if _read(file, report) is not None]
         return list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
@@ -76,7 +76,7 @@ def collect(directory: Path, report: Report) -> list[Metric]:
 
 @contextmanager
 def _lock(directory: Path, *, shared: bool) -> Iterator[bool]:
-    """The lock of the directory's files, shared with other readers or exclusive. Whether it was got."""
+    """Hold the directory's lock, shared with other readers or exclusive. Yields whether it was acquired."""
     with (directory / "lock").open("ab") as file:
         if shared:
             fcntl.flock(file, fcntl.LOCK_SH)
@@ -84,18 +84,18 @@ def _lock(directory: Path, *, shared: bool) -> Iterator[bool]:
 
 
 def _try_exclusive(file: int) -> bool:
-    for _ in range(_TRIES):
+    for _ in range(_LOCK_ATTEMPTS):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(_PAUSE)
+            time.sleep(_LOCK_PAUSE)
         else:
             return True
     return False
 
 
 def _files_of_ended(directory: Path) -> dict[str, list[Path]]:
-    """Files by kind; their names are `counter_4711.db` or `gauge_livesum_4711.db`."""
+    """Return the files of ended processes by kind; names are like `counter_4711.db` or `gauge_livesum_4711.db`."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in sorted(directory.glob("*_*.db")):
         pid = file.stem.rpartition("_")[2]
@@ -120,12 +120,12 @@ def _merge(merged: Path, files: Iterable[Path], report: Report) -> None:
         if file.exists():
             for key, value in (_read(file, report) or {}).items():
                 sums[key] += value
-    with replacing(merged) as out:
+    with replace_atomically(merged) as out:
         out.write(_encode(sums))
 
 
 def _read(file: Path, report: Report) -> dict[str, float] | None:
-    """A file's values by key, None where the library cannot make metrics of it."""
+    """Return a file's values by key, or None (reported) if prometheus_client cannot read it."""
     try:
         MultiProcessCollector.merge([str(file)])  # type: ignore[no-untyped-call]
         return {key: value for key, value, *_ in MmapedDict.read_all_values_from_file(file)}  # type: ignore[no-untyped-call]
@@ -135,7 +135,7 @@ def _read(file: Path, report: Report) -> dict[str, float] | None:
 
 
 def _encode(values: dict[str, float]) -> bytes:
-    """The layout that MmapedDict reads. Written as a file, because a full disk kills a process that maps it."""
+    """Return values in MmapedDict's format. Not written by mapping a file: a full disk kills a process that does."""
     entries = []
     for key, value in values.items():
         encoded = key.encode()

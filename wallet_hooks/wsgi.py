@@ -8,4 +8,4 @@ from wallet_hooks.settings import ConfigurationError, Settings
 try:
     app = create_app(Settings.from_env())
 except ConfigurationError as error:
-    raise AppImportError(f"wallet-hooks: {error}") from None  # gunicorn prints it, and stops instead of starting anew
+    raise AppImportError(f"wallet-hooks: {error}") from None  # gunicorn prints it and stops, without retrying

@@ -1,4 +1,4 @@
-"""The ledger: accounts, transactions, entries, closed periods, and the rules that the database itself keeps."""
+"""Create the ledger: accounts, transactions, entries, closed periods, and triggers that enforce its rules."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -35,7 +35,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_ledger_account_holder_id"), "ledger_account", ["holder_id"])
     entry_rules: list[sa.schema.SchemaItem] = []
     if _is_sqlite():
-        # PostgreSQL proves both by a trigger that runs once a statement, at a fraction of a foreign key's price.
+        # PostgreSQL checks both in a trigger that runs once per statement, at a fraction of a foreign key's cost.
         entry_rules = [
             sa.ForeignKeyConstraint(
                 ["transaction_id"],
@@ -116,7 +116,7 @@ def downgrade() -> None:
 
 
 def _whole_numbers(table: str, *columns: str) -> list[sa.CheckConstraint]:
-    """SQLite would turn an integer that is too large into a float, and take a float where an integer is meant."""
+    """Return a CHECK for integers: SQLite would store a too large integer as a float, and accept floats."""
     if not _is_sqlite():
         return []
     condition = " AND ".join(f"typeof({column}) IN ('integer', 'null')" for column in columns)
@@ -127,8 +127,9 @@ def _is_sqlite() -> bool:
     return op.get_bind().dialect.name == "sqlite"
 
 
-# Triggers run once a statement, over all its rows: entries are balanced, belong to a transaction that was written
-# with them, and to accounts of their currency; nothing is changed, deleted or truncated; closed days stay closed.
+# Triggers run once per statement, over all its rows: entries are balanced and belong to a transaction of the same
+# database transaction and to accounts of their currency; no row is changed, deleted or truncated; nothing is posted
+# into closed days.
 _POSTGRESQL_RULES = (
     "CREATE SEQUENCE ledger_transaction_id",
     """
@@ -196,9 +197,9 @@ def _refuse(name: str, event: str, table: str, condition: str, message: str) -> 
     return f"CREATE TRIGGER {name} {event} ON {table}{when} BEGIN SELECT RAISE(ABORT, '{message}'); END"
 
 
-# SQLite runs triggers row by row. Entries are written first; the row of their transaction seals them: it must find
-# them balanced, and afterwards none may be added. A transaction whose row never comes fails at commit, by the
-# deferred foreign key.
+# SQLite runs triggers per row. Entries are inserted first. The row of their transaction comes last: its trigger checks
+# that they are balanced, and no entry may be added afterwards. Without that row, the deferred foreign key fails at
+# commit.
 _SQLITE_RULES = (
     _refuse(
         "ledger_transaction_is_balanced",

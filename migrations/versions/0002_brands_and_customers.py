@@ -1,4 +1,4 @@
-"""Brands, their providers, and customers."""
+"""Create brands, providers and customers."""
 
 import sqlalchemy as sa
 from alembic import op

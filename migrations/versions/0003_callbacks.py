@@ -1,4 +1,4 @@
-"""Deliveries, wagers, and exceptions for people to resolve."""
+"""Create deliveries, wagers and exceptions."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Groups and their managers, credit limits' history, sessions, API tokens, countries, commission, coupons' events."""
+"""Create groups, managers, credit limit history, logins, API tokens, country rules, commission, coupon events."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_customer_group_brand_id")),
         sa.UniqueConstraint("brand_id", "name", name=op.f("uq_customer_group_brand_id_name")),
     )
-    # Spelled out, because SQLite takes a column and its reference in one statement or not at all.
+    # Plain SQL, because SQLite can add a foreign key only in the statement that adds the column.
     op.execute(
         "ALTER TABLE customer ADD COLUMN group_id BIGINT CONSTRAINT fk_customer_group_id REFERENCES customer_group (id)"
     )

@@ -1,4 +1,4 @@
-"""Bookmakers, accounts at them, and the rules that choose accounts for a customer."""
+"""Create bookmakers, bookmaker accounts, and the rules that choose accounts for a customer."""
 
 import sqlalchemy as sa
 from alembic import op

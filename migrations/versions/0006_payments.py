@@ -1,4 +1,4 @@
-"""Payments: deposits, withdrawals and adjustments, in one step or two."""
+"""Create payments: deposits, withdrawals and adjustments, in one step or two."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Limits of players, quotes for changing them, reality checks, and what counts against limits."""
+"""Create players' limits, quotes, reality checks and limit usage."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Seals of closed days."""
+"""Create seals of closed days."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Runs of reconciliations."""
+"""Create reconciliation runs."""
 
 import sqlalchemy as sa
 from alembic import op

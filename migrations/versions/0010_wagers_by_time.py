@@ -1,4 +1,4 @@
-"""Wagers by the time at which they were placed, for what matches a period."""
+"""Index wagers by the time at which they were placed, for queries by period."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""The order in which callbacks were decided, which is that of their rows; SQLite numbers its rows anyway."""
+"""Number deliveries in the order in which callbacks were decided; SQLite has row numbers already."""
 
 from alembic import op
 

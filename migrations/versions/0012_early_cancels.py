@@ -1,4 +1,4 @@
-"""Cancels that came before their bets, each the user's own; stakes on events, settled ones included."""
+"""Create early cancels, stored per user; index stakes on events, those of settled bets included."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("user_uid", Key(), primary_key=True),
         sa.Column("cancelled_at", UTCDateTime, nullable=False),
     )
-    # They were kept as wagers without facts, one a bet.
+    # Until now early cancels were wagers without a fingerprint, one per bet.
     op.execute(
         "INSERT INTO early_cancel (game, client, uid, user_uid, cancelled_at)"
         " SELECT game, client, uid, user_uid, placed_at FROM wager WHERE fingerprint IS NULL"

@@ -1,4 +1,4 @@
-"""Exceptions about payments, in the table of those about bets."""
+"""Store exceptions of payments in the same table as exceptions of bets."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,7 @@ _TABLE = "callback_exception"
 
 
 def upgrade() -> None:
-    # SQLite changes columns by making the table anew, which is small.
+    # SQLite changes a column by copying the table, which is small.
     with op.batch_alter_table(_TABLE) as table:
         table.add_column(sa.Column("payment_id", sa.BigInteger))
         table.alter_column("game", existing_type=Key(), nullable=True)

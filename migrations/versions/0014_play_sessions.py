@@ -1,4 +1,4 @@
-"""Play sessions across logins, and a removal of all of a player's limits as one removal for each frame."""
+"""Store play sessions across logins; split a pending removal of all limits of a type into one per frame."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Countries, roles and commission rates are JSON, where they were joined by commas."""
+"""Store countries, roles and commission rates as JSON instead of text joined by commas."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def downgrade() -> None:
 
 
 def _replace(table: str, column: str, type_: sa.types.TypeEngine[Any], value: str, *, empty: str, default: str) -> None:
-    """Give a column another type, its values made by an expression; both engines can, without making tables anew."""
+    """Change a column's type and convert its values by an expression, without copying the table on SQLite."""
     made = f"CASE WHEN CAST({column} AS text) IN ('', '[]') THEN '{empty}' ELSE {value} END"
     if isinstance(type_, sa.JSON) and op.get_bind().dialect.name == "postgresql":
         made = f"CAST({made} AS json)"
@@ -44,7 +44,7 @@ def _replace(table: str, column: str, type_: sa.types.TypeEngine[Any], value: st
 
 
 def _replaced(column: str, *pairs: tuple[str, str]) -> str:
-    """An expression that makes replacements in a column's text, in order."""
+    """Return an SQL expression that applies replacements to a column's text, in order."""
     text = f"CAST({column} AS text)"
     for sign, instead in pairs:
         text = f"replace({text}, '{sign}', '{instead}')"

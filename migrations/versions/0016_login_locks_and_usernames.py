@@ -1,6 +1,6 @@
-"""Locks on logins beside those of managers, and usernames that are unique whatever their case.
+"""Add login locks, separate from manager locks, and make usernames unique regardless of case.
 
-Who is locked stays so, by a manager: the rows do not say whether wrong passwords did it.
+Customers that are locked stay locked, as by a manager: the rows do not say whether wrong passwords were the cause.
 """
 
 import sqlalchemy as sa
@@ -36,7 +36,7 @@ def downgrade() -> None:
 
 
 def _check_usernames() -> None:
-    """Raises CommandError naming the customers whose usernames differ only in case. Nothing was changed then."""
+    """Raise CommandError, before anything is changed, that names customers whose usernames differ only in case."""
     alike = [f"{username} ({client} {uid})" for username, client, uid in op.get_bind().execute(sa.text(_ALIKE))]
     if alike:
         more = f" and {len(alike) - _SHOWN} more" if len(alike) > _SHOWN else ""

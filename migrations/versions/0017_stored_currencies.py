@@ -1,8 +1,8 @@
-"""The currencies that stored amounts are in, with their decimals.
+"""Store the currencies in use with their decimals.
 
-Those in use are filled in, with the decimals that ISO 4217 or WALLET_HOOKS_CURRENCIES gives them now. Where one is
-listed no more, nobody knows what its amounts mean: the migration stops and changes nothing. List the currency with the
-decimals that it had, migrate, and take it from the list again.
+The decimals come from ISO 4217 or WALLET_HOOKS_CURRENCIES. If a currency in use is in neither, the meaning of its
+amounts is unknown: the migration stops and changes nothing. Add the currency to WALLET_HOOKS_CURRENCIES with the
+decimals that it had, migrate, and remove it again.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ branch_labels = None
 depends_on = None
 
 _TABLE = "ledger_currency"
-# Customers' amounts are in the currencies of their accounts.
+# Every customer's currency is the currency of an account.
 _IN_USE = (
     "SELECT DISTINCT currency FROM ledger_account UNION SELECT currency FROM brand UNION SELECT currency FROM"
     " bookie_account"
@@ -54,7 +54,7 @@ def _currencies_in_use() -> set[str]:
 
 
 def _currencies_of_policy(policy: dict[str, Any]) -> Iterator[str]:
-    """Those of the caps and defaults among a brand's rules for limits."""
+    """Yield the currencies of caps and defaults in a brand's limit rules."""
     rules = policy.get("limits", {})
     for name in ("caps", "defaults"):
         for amounts in rules.get(name, {}).values():
@@ -63,7 +63,7 @@ def _currencies_of_policy(policy: dict[str, Any]) -> Iterator[str]:
 
 def _decimals(code: str) -> int:
     try:
-        return money.decimals_here(code)
+        return money.known_decimals(code)
     except money.UnknownCurrencyError:
         raise ConfigurationError(
             f"{code} is in use, but neither in ISO 4217 nor in WALLET_HOOKS_CURRENCIES: list it there with the"

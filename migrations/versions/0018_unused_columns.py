@@ -1,4 +1,4 @@
-"""Drop a column that nothing reads or writes, and give another one the name of what it holds."""
+"""Drop the unused ledger_transaction.metadata, and rename limit_quote.standing to fingerprint."""
 
 import sqlalchemy as sa
 from alembic import op

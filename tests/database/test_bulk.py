@@ -1,4 +1,4 @@
-"""Sets of rows reach both engines as they are, whatever is in them, and come back as the columns' types."""
+"""Bulk statements pass any values unchanged to both engines and return the columns' types."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,24 +45,24 @@ ECHO = BulkStatement(_ECHOED, lambda _: select(*_ECHOED.c).order_by(_ECHOED.c.nu
 
 
 @pytest.mark.parametrize("size", [1, 2, 20])
-def test_texts_survive(empty_world: World, size: int) -> None:
+def test_sets_of_texts_are_unchanged(empty_world: World, size: int) -> None:
     rows = [(number, TEXTS[number % len(TEXTS)] if number % 4 else None) for number in range(size)]
     with empty_world.engine.begin() as connection:
         assert run(connection, ECHO(rows)) == rows
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_each_text_survives_alone_and_among_others(empty_world: World, text: str) -> None:
+def test_each_text_is_unchanged_alone_and_among_others(empty_world: World, text: str) -> None:
     for values in ([text], [text, text], [text, "other"], [text, None]):
         with empty_world.engine.begin() as connection:
             assert [row.value for row in run(connection, ECHO(list(enumerate(values))))] == values
 
 
-def test_an_empty_set_is_a_set_and_each_call_has_its_own_rows(empty_world: World) -> None:
+def test_a_call_without_rows_is_allowed_and_each_call_has_its_own_result(empty_world: World) -> None:
     with empty_world.engine.begin() as connection:
         with pipeline(connection) as reads:
-            nothing, one = reads.add(ECHO([])), reads.add(ECHO([(1, "x")]))
-        assert (nothing.rows, one.rows) == ([], [Echoed(1, "x")])
+            empty, one = reads.add(ECHO([])), reads.add(ECHO([(1, "x")]))
+        assert (empty.rows, one.rows) == ([], [Echoed(1, "x")])
 
 
 _DELIVERY = Delivery.__table__.c
@@ -80,12 +80,12 @@ class Stored:
     status: int
 
 
-_asked = RowSet("asked", _DELIVERY.id)
+_requested = RowSet("requested", _DELIVERY.id)
 _FIND = BulkStatement(
-    _asked,
+    _requested,
     lambda _: (
         select(_DELIVERY.id, _DELIVERY.received_at, _DELIVERY.body, _DELIVERY.status)
-        .select_from(_asked.outerjoin(Delivery, _DELIVERY.id == _asked.c.id))
+        .select_from(_requested.outerjoin(Delivery, _DELIVERY.id == _requested.c.id))
         .order_by(_DELIVERY.status)
     ),
     row=Stored,
@@ -93,7 +93,7 @@ _FIND = BulkStatement(
 )
 
 
-def test_numbers_bytes_and_instants_survive_and_come_back_as_they_are_typed(empty_world: World) -> None:
+def test_numbers_bytes_and_instants_keep_values_and_types(empty_world: World) -> None:
     now = datetime(2026, 3, 29, 0, 59, 59, 1, tzinfo=UTC)
     bodies = [bytes(range(256)), b"", b"{}", b"\\x00"]
     facts = {"path": "/bets", "received_at": now, "source": "", "answer": "", "duration_us": 1, "sequence": None}
@@ -130,7 +130,7 @@ _MAP = BulkStatement(
 )
 
 
-def test_writes_run_as_one_and_say_how_many_rows_each_returned(empty_world: World) -> None:
+def test_a_batch_of_writes_counts_the_rows_that_each_returned(empty_world: World) -> None:
     with empty_world.engine.begin() as connection:
         writes = Writes()
         first = writes.add(_MAP([("betflex", "1"), ("betflex", "2")]))
@@ -142,7 +142,7 @@ def test_writes_run_as_one_and_say_how_many_rows_each_returned(empty_world: Worl
         assert run(connection, _MAP([("betflex", "1"), ("betflex", "4")])) == [Mapped("4")]
 
 
-def test_an_error_in_one_call_undoes_the_transaction(world: World) -> None:
+def test_an_error_in_one_call_rolls_back_the_transaction(world: World) -> None:
     with pytest.raises(Exception, match=r"(?i)unique"), writing(world.engine) as session:  # noqa: SIM117
         with pipeline(session.connection()) as calls:
             calls.add(ECHO([(1, "x")]))
@@ -150,7 +150,7 @@ def test_an_error_in_one_call_undoes_the_transaction(world: World) -> None:
             calls.add(ECHO([(2, "y")]))
 
 
-def test_a_row_that_does_not_match_what_is_selected_is_a_defect(empty_world: World) -> None:
+def test_a_row_type_must_match_the_selected_columns(empty_world: World) -> None:
     wrong = BulkStatement(_ECHOED, lambda _: select(_ECHOED.c.value, _ECHOED.c.number), row=Echoed)
     with pytest.raises(AssertionError), empty_world.engine.begin() as connection:
         run(connection, wrong([(1, "x")]))

@@ -1,4 +1,4 @@
-"""What a connection has prepared becomes stale: a migration changed a result, or a pooler dropped the statements."""
+"""Stale prepared statements: a migration changed their result, or a pooler dropped them."""
 
 import time
 
@@ -8,9 +8,9 @@ from sqlalchemy import Connection, text
 from tests.desk import Desk
 from tests.limits.player import Player
 from tests.world import World, bet, refund, result
-from wallet_hooks.database import Fault, fault_of, open_engine, run_again, writing
+from wallet_hooks.database import Fault, fault_of, open_engine, run_with_retries, writing
 
-# Additive changes of types, as migrations make them, in what callbacks and people's calls read.
+# Compatible type changes, as migrations make them, in tables that callbacks and the other APIs read.
 CHANGED: dict[str, dict[str, dict[str, str]]] = {
     "wagers": {
         "wager": {"status": "text", "payout": "numeric", "rate": "text", "settlements": "numeric"},
@@ -30,7 +30,7 @@ CHANGED: dict[str, dict[str, dict[str, str]]] = {
 
 
 class Calls:
-    """One call of each kind, again and again. Returns their statuses."""
+    """Calls each API once, and returns the statuses; can be repeated."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.world, self.player = desk, desk.world, Player(desk.world)
@@ -70,12 +70,12 @@ def add_columns(connection: Connection, tables: dict[str, dict[str, str]]) -> No
 
 
 @pytest.mark.parametrize("what", CHANGED)
-def test_a_migration_under_a_running_service_is_not_noticed(desk: Desk, what: str) -> None:
+def test_callers_do_not_notice_a_migration_of_a_running_service(desk: Desk, what: str) -> None:
     calls = Calls(desk)
-    for _ in range(8):  # after which drivers have prepared what they prepare
+    for _ in range(8):  # enough for the drivers to prepare their statements
         statuses = calls()
     assert set(statuses) == {200}
-    time.sleep(1.1)  # then the directory of brands and providers is read anew
+    time.sleep(1.1)  # the directory of brands and providers is read again after a second
     calls()
     time.sleep(1.1)
     with desk.world.engine.begin() as connection:
@@ -96,10 +96,10 @@ TAKE_NAMES = "DO $$ BEGIN FOR n IN 0..99 LOOP EXECUTE format('PREPARE _pg3_%s AS
     [(3, CHANGE_A_TYPE, "0A000"), (3, DROP_STATEMENTS, "26000"), (1, TAKE_NAMES, "42P05")],
     ids=["a changed type", "dropped statements", "names taken"],
 )
-def test_the_same_again_works_on_the_same_connection(world: World, before: int, statement: str, state: str) -> None:
-    """`before` is how often the query ran: it is prepared by its second run."""
+def test_a_retry_succeeds_on_the_same_connection(world: World, before: int, statement: str, state: str) -> None:
+    """`before` is how often the query ran; its second run prepares it."""
     if world.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite prepares its statements anew by itself")
+        pytest.skip("SQLite prepares statements again automatically")
     engine = open_engine(world.settings, for_callbacks=True)
     faults: list[tuple[Fault, str | None]] = []
 
@@ -117,7 +117,7 @@ def test_the_same_again_works_on_the_same_connection(world: World, before: int, 
     with engine.connect() as connection:
         connection.exec_driver_sql(statement.replace("%", "%%"))
         connection.commit()
-    assert run_again(read) == first
+    assert run_with_retries(read) == first
     assert faults == [(Fault.STALE_PLAN, state)]
-    assert [run_again(read) for _ in range(3)] == [first] * 3
+    assert [run_with_retries(read) for _ in range(3)] == [first] * 3
     engine.dispose()

@@ -1,4 +1,4 @@
-"""Migrations beside a running service, and beside each other."""
+"""Migrations during a running service, and several at once."""
 
 import os
 import subprocess
@@ -18,12 +18,12 @@ from wallet_hooks.settings import Settings
 
 COMMAND = str(Path(sys.executable).with_name("wallet-hooks"))
 ADVICE = "run wallet-hooks db upgrade"
-WAITING = "waiting for another process that migrates\n"
+WAITING = "waiting for another process to finish migrating\n"
 
 
 @pytest.fixture
 def fresh_url(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database without anything."""
+    """An empty database without schema."""
     if engine_name == "sqlite":
         yield f"sqlite:///{tmp_path / 'fresh.db'}"
         return
@@ -56,7 +56,7 @@ def lock(url: str) -> "psycopg.Connection[tuple[object, ...]]":
     return holder
 
 
-def test_an_upgrade_waits_for_another_one(postgresql_server: postgresql.Server, database_url: str) -> None:
+def test_an_upgrade_waits_for_another_upgrade(postgresql_server: postgresql.Server, database_url: str) -> None:
     if database_url.startswith("sqlite"):
         pytest.skip("SQLite's transactions exclude each other")
     with lock(database_url):
@@ -68,12 +68,12 @@ def test_an_upgrade_waits_for_another_one(postgresql_server: postgresql.Server, 
     assert process.returncode == 0
 
 
-def test_an_upgrade_does_not_wait_for_ever(
+def test_an_upgrade_stops_waiting_after_a_timeout(
     postgresql_server: postgresql.Server, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if database_url.startswith("sqlite"):
         pytest.skip("SQLite's transactions exclude each other")
-    monkeypatch.setattr(migrating, "_PATIENCE", 0.0)
+    monkeypatch.setattr(migrating, "_LOCK_TIMEOUT", 0.0)
     with lock(database_url):
         ran = Shell(database_url).run("db", "upgrade")
     assert (ran.returncode, ran.stderr.removeprefix(WAITING)) == (
@@ -81,16 +81,16 @@ def test_an_upgrade_does_not_wait_for_ever(
     )  # fmt: skip
     assert Shell(database_url).run("db", "upgrade", "nosuch").returncode == 1
     assert Shell(database_url).ok("db", "upgrade") == "migrated\n"
-    with lock(database_url):  # which nobody holds any more
+    with lock(database_url):  # is free again
         pass
 
 
-def emptied(url: str) -> None:
-    """A database that was never migrated."""
+def unmigrated(url: str) -> None:
+    """Leave the database unmigrated."""
 
 
-def behind(url: str) -> None:
-    """One that lacks the newest migration, which no command needs for what it reads."""
+def outdated(url: str) -> None:
+    """Migrate the database except for the newest migration, which no command needs."""
     engine = open_engine(Settings(database_url=url))
     migrating.upgrade(engine)
     migrating.downgrade(engine, "-1")
@@ -109,8 +109,8 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("state", [emptied, behind])
-def test_a_command_without_a_migration_says_what_to_run(
+@pytest.mark.parametrize("state", [unmigrated, outdated])
+def test_commands_on_an_outdated_schema_print_what_to_run(
     fresh_url: str, state: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -125,7 +125,7 @@ def test_a_command_without_a_migration_says_what_to_run(
     shell.ok(*BRAND)
 
 
-def test_replay_s_own_database_without_migrations_says_what_to_run(fresh_url: str, tmp_path: Path) -> None:
+def test_replay_on_an_unmigrated_database_prints_what_to_run(fresh_url: str, tmp_path: Path) -> None:
     case = Path(__file__).parent.parent / "fixtures" / "callbacks" / "settling" / "lost-then-won.json"
     ran = Shell(f"sqlite:///{tmp_path / 'other.db'}").run("replay", "run", str(case), "--database", fresh_url)
     assert ran.returncode != 0
@@ -133,7 +133,7 @@ def test_replay_s_own_database_without_migrations_says_what_to_run(fresh_url: st
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_a_service_without_migrations_is_not_ready_and_has_no_defect(fresh_url: str) -> None:
+def test_a_service_on_an_unmigrated_database_is_not_ready_and_answers_503(fresh_url: str) -> None:
     world = World(fresh_url)
     ready = world.client.get("/readyz")
     assert ready.status_code == 503
@@ -149,7 +149,7 @@ def test_a_service_without_migrations_is_not_ready_and_has_no_defect(fresh_url: 
     world.close()
 
 
-def test_a_service_goes_on_while_its_successor_has_migrated(world: World) -> None:
+def test_a_service_continues_after_a_newer_version_migrated(world: World) -> None:
     with world.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     assert world.client.get("/readyz").status_code == 200

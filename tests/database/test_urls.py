@@ -1,4 +1,4 @@
-"""One URL leads every part of the product to one database, with the operator's options; a wrong one is one line."""
+"""Database URLs: all forms are parsed, every part uses the same database and options, invalid URLs give one line."""
 
 import csv
 import os
@@ -18,28 +18,28 @@ from tests.world import OK, World, bet
 from wallet_hooks import clock
 from wallet_hooks.database import check_databases, open_engine, reading
 from wallet_hooks.database.faults import is_misconfigured
-from wallet_hooks.database.streams import _same_server
+from wallet_hooks.database.streams import _conninfo
 from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
 from wallet_hooks.settings import ConfigurationError, Settings
 
 NAME = "one_url"
 TWO = {"host": "h1,h2", "port": "5432,5433", "dbname": "db"}
-PROVEN = {"user": "u", "password": "p", "dbname": "db"}
+CREDENTIALS = {"user": "u", "password": "p", "dbname": "db"}
 
 
 @pytest.mark.parametrize(
     ("url", "parameters"),
     [
-        ("postgresql://u:p@h/db", PROVEN | {"host": "h"}),
-        ("postgresql+psycopg://u:p@h:5433/db", PROVEN | {"host": "h", "port": "5433"}),
+        ("postgresql://u:p@h/db", CREDENTIALS | {"host": "h"}),
+        ("postgresql+psycopg://u:p@h:5433/db", CREDENTIALS | {"host": "h", "port": "5433"}),
         ("postgresql:///db?host=h1:5432&host=h2:5433", TWO),
         ("postgresql:///db?host=h1,h2&port=5432,5433", TWO),
-        ("postgresql://u:p@/db?host=h1,h2", PROVEN | {"host": "h1,h2", "port": ","}),
+        ("postgresql://u:p@/db?host=h1,h2", CREDENTIALS | {"host": "h1,h2", "port": ","}),
         ("postgresql://h1:5432,h2:5433/db", TWO),
         ("postgresql+psycopg://h1:5432,h2:5433/db", TWO),
-        ("postgresql://u:p@h1,h2:5433/db", PROVEN | {"host": "h1,h2", "port": ",5433"}),
+        ("postgresql://u:p@h1,h2:5433/db", CREDENTIALS | {"host": "h1,h2", "port": ",5433"}),
         ("postgresql://[::1]:1,[::2]:2/db", {"host": "::1,::2", "port": "1,2", "dbname": "db"}),
-        ("postgresql://u:p%2F%40@h/db", PROVEN | {"host": "h", "password": "p/@"}),
+        ("postgresql://u:p%2F%40@h/db", CREDENTIALS | {"host": "h", "password": "p/@"}),
         ("postgresql:///db?options=-csearch_path%3Dwh", {"dbname": "db", "options": "-csearch_path=wh"}),
         (
             "postgresql://h/db?sslmode=require&target_session_attrs=read-write&connect_timeout=9",
@@ -48,7 +48,7 @@ PROVEN = {"user": "u", "password": "p", "dbname": "db"}
         ),
     ],
 )
-def test_every_form_of_a_url_is_read(url: str, parameters: dict[str, str]) -> None:
+def test_every_form_of_url_is_parsed(url: str, parameters: dict[str, str]) -> None:
     assert postgresql_parameters(url) == parameters
 
 
@@ -64,12 +64,12 @@ def test_every_form_of_a_url_is_read(url: str, parameters: dict[str, str]) -> No
         ("postgresql:///db?host=h1,h2,h3&port=1,2", "number of hosts and ports don't match"),
         ("postgresql://h/db?connect_timeout=soon", "bad value for connect_timeout"),
         ("postgresql://u:se%zzcret@h1,h2/db", "not a database URL"),
-        ("sqlite:///", "names no file"),
-        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///", "a file is required"),
+        ("sqlite:///:memory:", "a file is required"),
         ("sqlite:///x.db?timeout=soon", "timeout: unknown parameter"),
     ],
 )
-def test_a_wrong_url_is_refused_before_anything_connects(url: str, message: str) -> None:
+def test_an_invalid_url_is_refused_before_connecting(url: str, message: str) -> None:
     for settings, name in (
         (Settings(database_url=url), "WALLET_HOOKS_DATABASE_URL"),
         (Settings(reporting_database_url=url), "WALLET_HOOKS_REPORTING_DATABASE_URL"),
@@ -87,7 +87,7 @@ def test_sqlite_s_own_parameters_are_kept() -> None:
 
 @pytest.fixture(scope="module")
 def standby() -> Iterator[postgresql.Server]:
-    """Another server, with an empty database of the same name that takes no writes."""
+    """Another server, read-only, with an empty database of the same name."""
     with postgresql.running(in_memory=True) as server:
         server.set("default_transaction_read_only", "on")
         yield server
@@ -95,14 +95,14 @@ def standby() -> Iterator[postgresql.Server]:
 
 @pytest.fixture
 def primary(postgresql_server: postgresql.Server) -> Iterator[postgresql.Server]:
-    """Where the database is, whose name the other server has as well."""
+    """The server with the writable database, which has the same name on the standby."""
     postgresql_server.create(NAME)
     yield postgresql_server
     postgresql_server.drop(NAME)
 
 
 def forms(first: str, second: str) -> list[str]:
-    """URLs of two servers, by the directories of their sockets, the second of which can be written."""
+    """Return URLs of two servers, given by their socket directories; the second is writable."""
     suffix = "target_session_attrs=read-write&connect_timeout=5&sslmode=disable"
     one, two = quote(first, safe=""), quote(second, safe="")
     return [
@@ -122,7 +122,7 @@ def set_up(shell: Shell) -> None:
 
 
 def check_all_parts(url: str, directory: Path) -> None:
-    """Each part of the product finds the bet that the callbacks took."""
+    """Check that every part of the product reads the bet that was taken by a callback."""
     shell, world = Shell(url), World(url)
     set_up(shell)
     assert world.place(bet()) == OK
@@ -145,17 +145,17 @@ def check_all_parts(url: str, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("form", range(3))
-def test_every_part_finds_the_one_of_several_hosts_that_takes_writes(
+def test_every_part_uses_the_writable_one_of_several_hosts(
     primary: postgresql.Server, standby: postgresql.Server, form: int, tmp_path: Path
 ) -> None:
     check_all_parts(forms(standby.socket_dir, primary.socket_dir)[form], tmp_path)
 
 
-def test_a_host_that_is_away_is_passed_over(primary: postgresql.Server, tmp_path: Path) -> None:
+def test_an_unreachable_host_is_skipped(primary: postgresql.Server, tmp_path: Path) -> None:
     check_all_parts(forms("/nowhere", primary.socket_dir)[0], tmp_path)
 
 
-def test_every_part_keeps_the_operator_s_options(primary: postgresql.Server, tmp_path: Path) -> None:
+def test_every_part_uses_the_options_of_the_url(primary: postgresql.Server, tmp_path: Path) -> None:
     engine = open_engine(Settings(database_url=primary.url(NAME)))
     with engine.begin() as connection:
         connection.execute(text("CREATE SCHEMA wh"))
@@ -167,7 +167,7 @@ def test_every_part_keeps_the_operator_s_options(primary: postgresql.Server, tmp
     assert schemas == ["wh"]
 
 
-def test_options_of_the_environment_are_kept_where_the_url_has_none(
+def test_options_of_the_environment_are_used_if_the_url_has_none(
     primary: postgresql.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c search_path=elsewhere")
@@ -180,13 +180,13 @@ def test_options_of_the_environment_are_kept_where_the_url_has_none(
             engine.dispose()
 
 
-def test_arrow_s_connection_has_the_parameters_of_the_session_s(primary: postgresql.Server) -> None:
+def test_the_adbc_connection_has_the_session_s_parameters(primary: postgresql.Server) -> None:
     host = quote(primary.socket_dir, safe="/")
     more = "sslmode=disable&application_name=night&connect_timeout=7&target_session_attrs=read-write"
     settings = Settings(database_url=f"postgresql://postgres:p%40s@/{NAME}?host=/nowhere,{host}&{more}")
     engine = open_engine(settings)
     with reading(engine) as session:
-        there = _same_server(session)
+        conninfo = _conninfo(session)
     engine.dispose()
     for part in (
         f"host={primary.socket_dir}",
@@ -195,15 +195,15 @@ def test_arrow_s_connection_has_the_parameters_of_the_session_s(primary: postgre
         "sslmode=disable",
         "application_name=night",
     ):
-        assert part in there
-    assert "connect_timeout=7" in there
-    assert "timezone=UTC" in there
-    assert "/nowhere" not in there
+        assert part in conninfo
+    assert "connect_timeout=7" in conninfo
+    assert "timezone=UTC" in conninfo
+    assert "/nowhere" not in conninfo
 
 
 def wrong_urls(engine_name: str, server: postgresql.Server | None, directory: Path) -> list[str]:
     if server is None:
-        (directory / "text.db").write_text("this is no database, and longer than its header" * 10)
+        (directory / "text.db").write_text("this is not a database, and longer than a header" * 10)
         return [f"sqlite:///{directory}/missing/x.db", f"sqlite:///{directory}", f"sqlite:///{directory}/text.db"]
     good = server.url("postgres")
     return [
@@ -227,7 +227,7 @@ def server_or_none(engine_name: str, request: pytest.FixtureRequest) -> postgres
     return None if engine_name == "sqlite" else request.getfixturevalue("postgresql_server")
 
 
-def test_a_configuration_fault_is_one_line_and_status_2(
+def test_an_invalid_url_prints_one_line_and_exits_with_status_2(
     engine_name: str, server_or_none: postgresql.Server | None, tmp_path: Path
 ) -> None:
     for url in wrong_urls(engine_name, server_or_none, tmp_path):
@@ -243,7 +243,7 @@ def test_a_configuration_fault_is_one_line_and_status_2(
             check_databases(Settings(database_url=url))
 
 
-def test_a_wrong_replica_is_named(
+def test_an_invalid_replica_url_names_its_setting(
     engine_name: str, server_or_none: postgresql.Server | None, database_url: str, tmp_path: Path
 ) -> None:
     export = ["export", "journal", "-o", str(tmp_path / "journal.csv")]
@@ -254,16 +254,16 @@ def test_a_wrong_replica_is_named(
         assert (ran.returncode, len(ran.stderr.strip().splitlines())) == (2, 1), (url, ran)
 
 
-def test_a_database_that_is_away_is_no_configuration_fault(postgresql_server: postgresql.Server) -> None:
-    away = ["postgresql://127.0.0.1:1/db", "postgresql:///db?host=/nowhere"]
-    away += [f"{postgresql_server.url('nosuch').replace('host=', 'host=/nowhere:1&host=')}:5432"]
-    for url in away:
+def test_an_unreachable_database_is_not_a_configuration_error(postgresql_server: postgresql.Server) -> None:
+    unreachable = ["postgresql://127.0.0.1:1/db", "postgresql:///db?host=/nowhere"]
+    unreachable += [f"{postgresql_server.url('nosuch').replace('host=', 'host=/nowhere:1&host=')}:5432"]
+    for url in unreachable:
         check_databases(Settings(database_url=url))
         ran = Shell(url).run("verify")
         assert (ran.returncode, ran.stderr.startswith("wallet-hooks: database (lost): ")) == (1, True), (url, ran)
 
 
-def test_a_name_server_that_is_away_is_no_configuration_fault() -> None:
+def test_an_unreachable_name_server_is_not_a_configuration_error() -> None:
 
     for reason, expected in (
         ("[Errno -2] Name or service not known", True),
@@ -273,7 +273,7 @@ def test_a_name_server_that_is_away_is_no_configuration_fault() -> None:
         assert is_misconfigured(OperationalError("", {}, error)) is expected
 
 
-def test_a_service_with_a_wrong_url_does_not_start(
+def test_a_service_with_an_invalid_url_does_not_start(
     engine_name: str, server_or_none: postgresql.Server | None, tmp_path: Path
 ) -> None:
     url = wrong_urls(engine_name, server_or_none, tmp_path)[0]

@@ -1,4 +1,4 @@
-"""Connections over real sockets: where the server closes one the answer says so, and nothing unread is a request."""
+"""Connections over sockets: the answer announces closing, and unread input is never handled as a request."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
 
 class Wire:
-    """A client's end of a connection, byte by byte."""
+    """A client of one connection that sends and receives raw bytes."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -36,7 +36,7 @@ class Wire:
         self._socket.sendall(b"".join(parts))
 
     def answer(self) -> Answer:
-        """The next answer; it must have a length."""
+        """Return the next answer; it must have a Content-Length or no body."""
         while b"\r\n\r\n" not in self._received:
             self._receive()
         head, _, self._received = self._received.partition(b"\r\n\r\n")
@@ -56,7 +56,7 @@ class Wire:
         self._received = self._received.removeprefix(expected)
 
     def is_closed(self) -> bool:
-        """Whether the server ends the connection without another byte."""
+        """Return whether the server closes the connection without sending another byte."""
         return self._received == b"" and self._socket.recv(1) == b""
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ def url(world: World, tmp_path: Path) -> Iterator[str]:
 
 
 OTHER = request("/bets", json.dumps({"bets": [bet(666, "1.00")]}).encode())
-BIG = OTHER + b" " * (200_000 - len(OTHER))  # looks like a request to whoever begins to read in it
+BIG = OTHER + b" " * (200_000 - len(OTHER))  # a body that is itself a valid request
 TOO_BIG = OTHER + b" " * (400_000 - len(OTHER))
 
 
@@ -117,7 +117,7 @@ UNREAD = [
 ]
 
 
-def test_a_connection_with_an_unread_body_is_closed_and_the_answer_says_so(url: str, world: World) -> None:
+def test_a_connection_with_an_unread_body_is_closed_and_announced(url: str, world: World) -> None:
     for sent, status in UNREAD:
         with wire(url) as client:
             client.send(sent)
@@ -126,7 +126,7 @@ def test_a_connection_with_an_unread_body_is_closed_and_the_answer_says_so(url: 
     assert world.count("wager") == 0
 
 
-def test_who_waits_for_100_continue_is_told_too(url: str) -> None:
+def test_a_client_that_waits_for_100_continue_gets_the_answer(url: str) -> None:
     with wire(url) as client:
         client.send(b"POST /bets HTTP/1.1\r\nHost: test\r\n%sExpect: 100-continue\r\n" % _JSON)
         client.send(b"Content-Length: 9000000\r\n\r\n")
@@ -135,7 +135,7 @@ def test_who_waits_for_100_continue_is_told_too(url: str) -> None:
         assert client.is_closed()
 
 
-def test_the_second_of_two_requests_in_one_segment_is_not_answered(url: str, world: World) -> None:
+def test_a_pipelined_second_request_is_not_answered(url: str, world: World) -> None:
     with wire(url) as client:
         client.send(placed(1), placed(2))
         assert client.answer() == (200, "close", b'{"status":"OK"}')
@@ -147,19 +147,19 @@ def test_the_second_of_two_requests_in_one_segment_is_not_answered(url: str, wor
     assert world.count("wager") == 1
 
 
-def test_half_a_request_behind_a_whole_one_closes_too(url: str) -> None:
+def test_an_incomplete_pipelined_request_closes_the_connection(url: str) -> None:
     with wire(url) as client:
         client.send(placed(1), b"POST /be")
         assert client.answer()[:2] == (200, "close")
         assert client.is_closed()
 
 
-def test_requests_one_after_the_other_share_a_connection(url: str, world: World) -> None:
+def test_sequential_requests_share_a_connection(url: str, world: World) -> None:
     with wire(url) as client:
         for uid in range(3):
             client.send(placed(uid))
             assert client.answer()[:2] == (200, "keep-alive")
-        # A body that came whole is discarded where it is not read; its headers and it come in one segment.
+        # An unread body that was received completely, in the segment of its headers, is discarded.
         client.send(request("/v1/customers/", b"{}"))
         assert client.answer()[:2] == (401, "keep-alive")
         client.send(request(body=b"{}", headers=b"Content-Type: text/plain\r\n"))
@@ -169,7 +169,7 @@ def test_requests_one_after_the_other_share_a_connection(url: str, world: World)
     assert world.count("wager") == 4
 
 
-def test_who_asks_to_close_is_told_so(url: str) -> None:
+def test_a_client_can_request_closing(url: str) -> None:
     with wire(url) as client:
         client.send(request("/healthz", method=b"GET", headers=b"Connection: close\r\n"))
         assert client.answer()[:2] == (200, "close")

@@ -1,4 +1,4 @@
-"""What a hostile or broken sender tries, and what it gets."""
+"""Requests of hostile or defective senders."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +22,7 @@ def rate(world: World, source: str, target: str, value: str) -> None:
         set_rate(session, source=source, target=target, rate=value, now=clock.now())
 
 
-def test_a_payout_that_no_account_can_hold_is_refused_for_a_person(world: World) -> None:
+def test_a_payout_out_of_range_is_refused_and_raises_an_exception(world: World) -> None:
     world.customer("8", currency="IDR")
     rate(world, "USD", "IDR", "16000")
     assert world.place(bet(user=8, currency="USD", amount="0")) == OK
@@ -41,8 +41,8 @@ def test_the_largest_amounts_are_exact(world: World) -> None:
     assert world.balance() == "100.00"
 
 
-def test_a_stake_is_never_free(world: World) -> None:
-    """0.03 SEK are less than half a yen."""
+def test_a_small_stake_is_rounded_up_to_one_minor_unit(world: World) -> None:
+    """0.03 SEK are 0.42 JPY; the cost is 1 JPY."""
     world.customer("8", currency="JPY", balance="0")
     rate(world, "SEK", "JPY", "14")
     assert world.place(bet(user=8, currency="SEK", amount="0.03")) == error(402, "insufficient_funds")
@@ -52,7 +52,7 @@ def test_a_stake_is_never_free(world: World) -> None:
 
 
 @pytest.mark.parametrize("element", [b"{}", b"0", b"null", b'{"user":{}}', b"[]"])
-def test_many_bad_bets_are_answered_briefly(world: World, element: bytes) -> None:
+def test_the_answer_to_many_invalid_bets_is_short(world: World, element: bytes) -> None:
     body = b'{"bets":[' + b",".join([element] * (65_000 // (len(element) + 1))) + b"]}"
     response = world.client.post("/bets", data=body, content_type="application/json")
     assert response.status_code == 400
@@ -60,7 +60,7 @@ def test_many_bad_bets_are_answered_briefly(world: World, element: bytes) -> Non
 
 
 @pytest.mark.parametrize("value", [None, "-", 5, {}, []], ids=repr)
-def test_rubbish_in_what_is_not_read_keeps_nobody_from_being_paid(world: World, value: Any) -> None:
+def test_invalid_values_in_unused_fields_do_not_prevent_a_settlement(world: World, value: Any) -> None:
     world.place(bet())
     pool = result()
     pool["pool"] |= {"overdraw": value, "cost": value, "currency": value, "uid": value, "client": value}
@@ -70,7 +70,7 @@ def test_rubbish_in_what_is_not_read_keeps_nobody_from_being_paid(world: World, 
     assert world.balance() == "115.00"
 
 
-def test_null_where_a_field_may_be_missing_is_missing(world: World) -> None:
+def test_null_in_an_optional_field_counts_as_missing(world: World) -> None:
     item = bet()
     item["user"]["ip"] = item["pool"]["overdraw"] = None
     assert world.place(item) == OK
@@ -80,14 +80,14 @@ def test_null_where_a_field_may_be_missing_is_missing(world: World) -> None:
 
 
 @pytest.mark.parametrize("address", ["fe80::1%" + "a" * 60, "x" * 5000, "\x00", "é", "1.2.3.4.5", ",,,", "'"])
-def test_odd_forwarded_addresses_are_nobody_s(world: World, address: str) -> None:
+def test_invalid_forwarded_addresses_are_not_trusted(world: World, address: str) -> None:
     world.configure(proxy_hops=1)
     response = world.client.post("/bets", json={"bets": [bet()]}, environ_overrides={"HTTP_X_FORWARDED_FOR": address})
     assert response.status_code == 401
     assert world.count("delivery") == 1
 
 
-def test_one_locked_customer_does_not_starve_the_others(world: World) -> None:
+def test_a_locked_customer_row_does_not_block_other_customers(world: World) -> None:
     if world.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks its whole file")
     world.customer("8", balance="1000.00")
@@ -102,7 +102,7 @@ def test_one_locked_customer_does_not_starve_the_others(world: World) -> None:
         assert reply == (error(503, "try_again") if number % 4 == 0 else OK), number
 
 
-def test_a_log_that_cannot_be_written_keeps_no_answer_back(world: World, tmp_path: Path) -> None:
+def test_callbacks_are_answered_if_the_log_cannot_be_written(world: World, tmp_path: Path) -> None:
     world.close_app()
     (tmp_path / "server.log").symlink_to("/dev/full")
     with served(world.settings.database_url, tmp_path) as (url, _):
@@ -111,7 +111,7 @@ def test_a_log_that_cannot_be_written_keeps_no_answer_back(world: World, tmp_pat
 
 
 def test_a_bet_its_cancel_and_its_settlement_in_one_group(world: World) -> None:
-    """They share a transaction when they gather behind another; here each pair is sent at once, many times."""
+    """Requests that wait during a commit share the next one; here pairs are sent at once, many times."""
     for number in range(20):
         at_once([partial(world.place, bet(number, "1.00")), partial(world.settle, result(number, "1.00"))])
         at_once([partial(world.place, bet(100 + number, "1.00")), partial(world.cancel, refund(100 + number))])
@@ -121,7 +121,7 @@ def test_a_bet_its_cancel_and_its_settlement_in_one_group(world: World) -> None:
     assert world.balance() == "100.00"
 
 
-def test_a_hidden_value_is_stored_with_its_delivery_alone(world: World) -> None:
+def test_an_unknown_field_is_stored_only_with_its_delivery(world: World) -> None:
     item = bet()
     item["bet"]["comment"] = "kept in the delivery"
     assert world.place(item) == OK

@@ -1,4 +1,4 @@
-"""A currency beyond ISO 4217 that comes and goes."""
+"""Helpers for tests that add BTC, which is not in ISO 4217, to WALLET_HOOKS_CURRENCIES and remove it."""
 
 from tests.world import OK, Item, World, bet, result
 from wallet_hooks import clock
@@ -20,7 +20,7 @@ def won(uid: int, payout: str = "0.00000025") -> Item:
 
 
 def list_bitcoin(world: World) -> None:
-    """Customer 8 has 1.00000000 BTC, and three bets of 0.00000010 are taken: 1 and 2 stay open, 3 is settled."""
+    """Add BTC; give customer 8 1.00000000 BTC and three bets of 0.00000010 BTC: 1 and 2 are open, 3 is settled."""
     world.configure(currencies=BTC)
     assert world.app
     world.customer("8", balance="1", currency="BTC")
@@ -32,6 +32,6 @@ def list_bitcoin(world: World) -> None:
 
 
 def unlist_bitcoin(world: World) -> None:
-    """The process starts anew without it."""
+    """Remove BTC from the settings and restart the application."""
     world.configure(currencies={})
     assert world.app

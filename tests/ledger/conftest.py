@@ -1,4 +1,4 @@
-"""What the tests of the ledger begin with."""
+"""Fixtures of the ledger tests."""
 
 import pytest
 
@@ -9,13 +9,13 @@ from tests.world import World
 
 @pytest.fixture
 def shell(world: World) -> Shell:
-    """`wallet-hooks` on the test's world."""
+    """`wallet-hooks` on the database of `world`."""
     return Shell(world.settings.database_url)
 
 
 @pytest.fixture
 def unlisted(world: World) -> World:
-    """Bets in BTC were taken (see `list_bitcoin`), and the process started anew without it."""
+    """Bets in BTC were taken (see `list_bitcoin`), then BTC was removed and the application restarted."""
     list_bitcoin(world)
     unlist_bitcoin(world)
     return world

@@ -1,10 +1,10 @@
-"""Accounts are found by name when a journal is saved, and created where they do not exist yet."""
+"""Saving a journal finds accounts by name, creates missing ones and caches the ids of house accounts."""
 
 from sqlalchemy import Connection, text
 
 from tests.world import World
 from wallet_hooks import clock
-from wallet_hooks.database import kept_until_rollback
+from wallet_hooks.database import connection_cache
 from wallet_hooks.ledger import chart, service
 from wallet_hooks.ledger.journal import Line, Posting
 
@@ -25,17 +25,17 @@ def names(world: World) -> set[str]:
         return set(found)
 
 
-def test_house_accounts_are_created_once_and_their_ids_kept(world: World) -> None:
+def test_house_accounts_are_created_once_and_their_ids_cached(world: World) -> None:
     with world.engine.connect() as connection:
         for reference in ("first", "second"):
             with connection.begin():
                 post(connection, reference)
-                assert set(kept_until_rollback(connection)["house account ids"]) >= set(HOUSE)
+                assert set(connection_cache(connection)["house account ids"]) >= set(HOUSE)
     assert {account.name for account in HOUSE} <= names(world)
     assert world.differences() == []
 
 
-def test_an_id_that_was_made_in_a_transaction_that_is_rolled_back_is_not_kept(world: World) -> None:
+def test_an_id_created_in_a_rolled_back_transaction_is_not_cached(world: World) -> None:
     with world.engine.connect() as connection:
         with connection.begin() as transaction:
             post(connection, "lost")
@@ -47,7 +47,7 @@ def test_an_id_that_was_made_in_a_transaction_that_is_rolled_back_is_not_kept(wo
     assert world.differences() == []
 
 
-def test_one_transaction_may_save_two_journals(world: World) -> None:
+def test_a_database_transaction_can_save_two_journals(world: World) -> None:
     with world.engine.begin() as connection:
         post(connection, "first")
         post(connection, "second")

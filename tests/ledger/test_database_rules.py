@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever asks."""
+"""Rules that the database enforces by triggers and constraints."""
 
 from datetime import date, timedelta
 
@@ -32,7 +32,7 @@ def account(session: Session, name: str) -> int:
 
 
 def write_entries(world: World, amounts: list[int], *, currency: str = "EUR", with_transaction: bool = True) -> None:
-    """Behind the service's back, in the order that each engine's rules want."""
+    """Insert rows directly, in the order that each engine's triggers require."""
     with writing(world.engine) as session:
         house = account(session, "psp:opening")
         is_sqlite = world.engine.dialect.name == "sqlite"
@@ -44,7 +44,7 @@ def write_entries(world: World, amounts: list[int], *, currency: str = "EUR", wi
         ]
         if is_sqlite:
             session.execute(ENTRY, rows)
-        else:  # one statement: the check looks at all of its rows
+        else:  # one statement, because the trigger checks all rows of a statement
             values = ", ".join(f"(999, {row['line']}, {house}, '{currency}', {row['amount']})" for row in rows)
             session.execute(
                 text(f"INSERT INTO ledger_entry (transaction_id, line, account_id, currency, amount) VALUES {values}")
@@ -53,7 +53,7 @@ def write_entries(world: World, amounts: list[int], *, currency: str = "EUR", wi
             session.execute(TRANSACTION)
 
 
-def test_balanced_entries_are_taken(world: World) -> None:
+def test_balanced_entries_are_accepted(world: World) -> None:
     write_entries(world, [5, -3, -2])
 
 
@@ -71,15 +71,15 @@ def test_entries_that_break_a_rule_are_refused(
     assert world.count("ledger_entry") == before
 
 
-def test_an_unbalanced_entry_is_not_added_to_a_transaction_that_is_complete(world: World) -> None:
+def test_an_unbalanced_entry_cannot_be_added_to_a_committed_transaction(world: World) -> None:
     write_entries(world, [5, -5])
     with pytest.raises(DBAPIError), writing(world.engine) as session:
         row = {"line": 9, "account": account(session, "psp:opening"), "currency": "EUR", "amount": 1}
         session.execute(ENTRY, row | {"after": None, "version": None})
 
 
-def test_balanced_entries_are_not_added_to_a_transaction_that_is_complete(world: World) -> None:
-    """They would change what a day's books say, after the day."""
+def test_balanced_entries_cannot_be_added_to_a_committed_transaction(world: World) -> None:
+    """They would change the totals of a past day."""
     write_entries(world, [5, -5])
     with pytest.raises(DBAPIError), writing(world.engine) as session:
         house = account(session, "psp:opening")
@@ -102,9 +102,9 @@ def test_balanced_entries_are_not_added_to_a_transaction_that_is_complete(world:
     ],
     ids=["transaction", "entry", "account", "fraction"],
 )
-def test_sqlite_replaces_nothing_and_holds_whole_numbers(world: World, statement: str) -> None:
+def test_sqlite_refuses_replace_and_fractions(world: World, statement: str) -> None:
     if world.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL has neither REPLACE nor columns of any type")
+        pytest.skip("PostgreSQL has no REPLACE and no dynamically typed columns")
     with pytest.raises(DBAPIError, match=r"ledger:|CHECK"), writing(world.engine) as session:
         session.execute(text(statement))
     assert world.differences() == []
@@ -112,7 +112,7 @@ def test_sqlite_replaces_nothing_and_holds_whole_numbers(world: World, statement
 
 @pytest.mark.parametrize("table", ["ledger_transaction", "ledger_entry", "ledger_account", "ledger_currency"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET currency = 'USD'", "DELETE FROM {}", "TRUNCATE {}"])
-def test_history_is_never_changed(world: World, table: str, change: str) -> None:
+def test_ledger_rows_cannot_be_changed_or_deleted(world: World, table: str, change: str) -> None:
     if change.startswith("TRUNCATE") and world.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no TRUNCATE")
     if table == "ledger_transaction":
@@ -125,14 +125,14 @@ def test_history_is_never_changed(world: World, table: str, change: str) -> None
     assert world.count(table) == before > 0
 
 
-def test_one_reference_one_transaction(world: World) -> None:
+def test_a_reference_is_unique(world: World) -> None:
     with pytest.raises(IntegrityError), writing(world.engine) as session:
         for id_ in (997, 998):
             session.execute(text(str(TRANSACTION).replace("999", str(id_))))
 
 
-def test_one_version_one_entry(world: World) -> None:
-    """Two histories of one account cannot both be written."""
+def test_an_account_version_is_unique(world: World) -> None:
+    """Two concurrent histories of one account cannot both be stored."""
     with pytest.raises(DBAPIError), writing(world.engine) as session:
         held = account(session, "players:1:UK")
         if world.engine.dialect.name == "postgresql":
@@ -153,7 +153,7 @@ def test_nothing_is_posted_into_a_closed_period(world: World) -> None:
         write_entries(world, [5, -5])
 
 
-def test_a_late_bet_books_into_the_first_open_day(world: World) -> None:
+def test_a_late_bet_is_booked_on_the_first_open_day(world: World) -> None:
     today = clock.now().date()
     close(world, today + timedelta(days=2))
     assert world.place(bet()) == OK
@@ -161,10 +161,10 @@ def test_a_late_bet_books_into_the_first_open_day(world: World) -> None:
     assert {one.what for one in world.differences()} <= {"closed without a seal"}
 
 
-def test_a_period_closed_in_the_middle_of_a_group_is_seen_by_its_second_try(world: World) -> None:
-    """The group has read which days are open; then one is closed; then it writes."""
+def test_a_day_closed_while_a_group_runs_is_seen_by_its_retry(world: World) -> None:
+    """The day is closed after the group has read which days are open, and before it writes."""
     today = clock.now().date()
-    real = service.Saving.add_to
+    real = service.JournalWriter.add_to
     closed: list[date] = []
 
     def closing_writes(*args: object, **kwargs: object) -> object:
@@ -177,20 +177,20 @@ def test_a_period_closed_in_the_middle_of_a_group_is_seen_by_its_second_try(worl
         return real(*args, **kwargs)  # type: ignore[arg-type]
 
     def raise_closed() -> None:
-        """SQLite has one writer: nobody can close a day while a group is being written, so it is said instead."""
+        """Simulate it: SQLite has one writer, so no day can be closed while a group writes."""
         import sqlite3  # noqa: PLC0415
 
         raise sqlite3.IntegrityError("ledger: the period is closed")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service.Saving, "add_to", closing_writes)
+        patch.setattr(service.JournalWriter, "add_to", closing_writes)
         assert world.place(bet()) == OK
     if world.engine.dialect.name == "postgresql":
         assert world.wager()["transactions"][0]["booked_on"] == (today + timedelta(days=1)).isoformat()
 
 
-def test_a_balance_that_moved_although_it_was_read_is_not_written(world: World) -> None:
-    """The writer's own guard, should a caller forget to lock."""
+def test_a_balance_that_changed_after_it_was_read_is_not_written(world: World) -> None:
+    """The writer checks versions, in case a caller did not lock the customer."""
     now = clock.now()
     with pytest.raises(service.UnlockedBalanceError), writing(world.engine) as session:
         posting = Posting("deposit", "r", fingerprint(1), now, now.date(), rules.deposited(1, "opening", "EUR", 5))
@@ -203,7 +203,7 @@ def test_a_balance_that_moved_although_it_was_read_is_not_written(world: World) 
     assert world.balance() == "100.00"
 
 
-def test_verify_names_what_was_changed_behind_the_triggers(world: World) -> None:
+def test_verify_reports_changes_made_without_triggers(world: World) -> None:
     world.place(bet(1), bet(2))
     world.settle(result(1))
     assert world.differences() == []

@@ -1,4 +1,4 @@
-"""Postings in the making."""
+"""Posting rules and the in-memory journal."""
 
 from datetime import UTC, date, datetime
 
@@ -32,9 +32,9 @@ def sums(lines: tuple[Line, ...]) -> dict[str, int]:
 
 
 @given(stakes, amounts, amounts)
-def test_every_rule_balances_in_every_currency(stake: Stake, payout: int, home: int) -> None:
-    home = payout if stake.currency == "EUR" else home
-    events = [rules.staked(stake), rules.returned(stake), rules.settled(stake, payout, home)]
+def test_every_posting_rule_balances_in_every_currency(stake: Stake, payout: int, home_payout: int) -> None:
+    home_payout = payout if stake.currency == "EUR" else home_payout
+    events = [rules.staked(stake), rules.returned(stake), rules.settled(stake, payout, home_payout)]
     events += [rules.deposited(1, "card", "EUR", payout), rules.withdrawn(1, "card", "EUR", payout)]
     events += [rules.adjusted(1, "acme", "EUR", -payout)]
     for lines in events:
@@ -43,14 +43,14 @@ def test_every_rule_balances_in_every_currency(stake: Stake, payout: int, home: 
 
 
 @given(stakes)
-def test_a_stake_that_returns_leaves_no_trace(stake: Stake) -> None:
+def test_a_returned_stake_leaves_every_balance_unchanged(stake: Stake) -> None:
     moved: dict[object, int] = {}
     for account, amount in rules.staked(stake) + rules.returned(stake):
         moved[account] = moved.get(account, 0) + amount
     assert not any(moved.values())
 
 
-def test_an_unbalanced_posting_never_leaves_the_journal() -> None:
+def test_the_journal_rejects_an_unbalanced_posting() -> None:
     journal = Journal(NOW, iter([1]), None, held={chart.player(1, "EUR"): HeldAccount(1, 0, 0, 0)})
     lines = (Line(chart.player(1, "EUR"), 5),)
     with pytest.raises(AssertionError, match="sums to zero"):

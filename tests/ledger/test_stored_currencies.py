@@ -1,4 +1,4 @@
-"""What a stored amount means is stored with it: contradictions, first uses, processes that learn, the migration."""
+"""Stored currencies: contradicting decimals, first use, several processes, and the migration."""
 
 import json
 import re
@@ -28,11 +28,10 @@ from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.identity.service import set_policy
 from wallet_hooks.ledger import currencies
-from wallet_hooks.ledger.currencies import keep
+from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.settings import ConfigurationError
-from wallet_hooks.sportsbook.messages import BetKey, Callback, PlaceBet, PlaceBets, SettleBet, SettleBets
-from wallet_hooks.sportsbook.messages import Request as Asked
+from wallet_hooks.sportsbook.messages import BetKey, Callback, PlaceBet, PlaceBets, Request, SettleBet, SettleBets
 from wallet_hooks.sportsbook.service import process_batch
 
 MIGRATION = next((Path(__file__).parents[2] / "migrations" / "versions").glob("*_stored_currencies.py"))
@@ -44,18 +43,18 @@ def decimals_stored(world: World) -> dict[str, int]:
 
 
 def store_elsewhere(world: World, decimals: int) -> None:
-    """As another process does that is the first to use the currency."""
+    """Store BTC as another process does that uses it first."""
     with world.engine.begin() as connection:
         connection.execute(text(f"INSERT INTO ledger_currency (code, decimals) VALUES ('BTC', {decimals})"))
 
 
-def test_other_decimals_stop_the_start(unlisted: World) -> None:
+def test_start_fails_if_a_setting_has_other_decimals_than_stored(unlisted: World) -> None:
     unlisted.configure(currencies={"BTC": 6})
     with pytest.raises(ConfigurationError, match=r"BTC: WALLET_HOOKS_CURRENCIES says 6 decimals, .* have 8"):
         create_app(unlisted.settings)
 
 
-def test_another_standard_stops_the_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_fails_if_iso_4217_has_other_decimals_than_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(money, "_ISO", {**money._ISO, "EUR": 3})
     with pytest.raises(ConfigurationError, match=r"EUR: ISO 4217 .* says 3 decimals, the ledger's amounts have 2"):
         create_app(world.settings)
@@ -72,7 +71,7 @@ def test_another_standard_stops_the_start(world: World, monkeypatch: pytest.Monk
     ],
     ids=lambda command: " ".join(command[:2]),
 )
-def test_other_decimals_stop_every_command_with_one_line(unlisted: World, shell: Shell, command: list[str]) -> None:
+def test_commands_fail_with_one_line_if_decimals_differ(unlisted: World, shell: Shell, command: list[str]) -> None:
     before = unlisted.count("customer")
     ran = shell.run(*command, **SIX)
     assert (ran.returncode, ran.stdout) == (2, "")
@@ -80,7 +79,7 @@ def test_other_decimals_stop_every_command_with_one_line(unlisted: World, shell:
     assert unlisted.count("customer") == before
 
 
-def test_a_reporting_database_is_looked_at_as_well(unlisted: World, shell: Shell, tmp_path: Path) -> None:
+def test_a_reporting_database_is_checked_as_well(unlisted: World, shell: Shell, tmp_path: Path) -> None:
     url = unlisted.settings.database_url
     command = [
         "export",
@@ -96,7 +95,7 @@ def test_a_reporting_database_is_looked_at_as_well(unlisted: World, shell: Shell
     assert shell.run(*command, WALLET_HOOKS_REPORTING_DATABASE_URL=url).returncode == 0
 
 
-def test_commands_that_need_no_database_open_none(tmp_path: Path) -> None:
+def test_commands_without_database_use_do_not_open_one(tmp_path: Path) -> None:
     shell = Shell(f"sqlite:///{tmp_path / 'none.db'}")
     fixture = Path(__file__).parents[1] / "fixtures" / "callbacks" / "currencies" / "yen-win.json"
     for command in (["customer", "show", "--help"], ["replay", "lint", str(fixture)], ["replay", "run", str(fixture)]):
@@ -104,7 +103,7 @@ def test_commands_that_need_no_database_open_none(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
-def test_gunicorn_stops_with_one_line(unlisted: World) -> None:
+def test_gunicorn_fails_with_one_line_if_decimals_differ(unlisted: World) -> None:
     ran = subprocess.run(
         [GUNICORN, "-c", "python:wallet_hooks.server", "-b", "127.0.0.1:0", "wsgi:app"],
         env=Shell(unlisted.settings.database_url).environment | SIX, capture_output=True, text=True, timeout=60,
@@ -115,7 +114,7 @@ def test_gunicorn_stops_with_one_line(unlisted: World) -> None:
     ]
 
 
-def test_a_running_process_is_not_ready_and_takes_nothing_in_it(world: World) -> None:
+def test_a_running_process_with_other_decimals_is_not_ready_and_takes_no_bets_in_the_currency(world: World) -> None:
     world.configure(currencies={"BTC": 6})
     assert world.client.get("/readyz").status_code == 200
     store_elsewhere(world, 8)
@@ -127,18 +126,18 @@ def test_a_running_process_is_not_ready_and_takes_nothing_in_it(world: World) ->
     assert world.count("wager") == 1
 
 
-def test_a_bet_finds_out_by_itself(world: World) -> None:
-    """Nobody has called /readyz, and the ledger was asked before the other process came."""
+def test_a_bet_detects_other_decimals_without_a_readiness_check(world: World) -> None:
+    """/readyz was not called, and the stored currencies were read before the other process stored one."""
     world.configure(currencies={"BTC": 6})
     assert world.app
-    money.confirm_with(dict)
+    money.set_stored_reader(dict)
     store_elsewhere(world, 8)
     assert world.place(bet(1, "0.1", currency="BTC")) == error(503, "try_again")
     assert world.count("wager") == 0
     assert world.client.get("/readyz").status_code == 503
 
 
-def test_every_api_answers_503_for_it(desk: Desk) -> None:
+def test_every_api_answers_503_for_a_currency_with_other_decimals(desk: Desk) -> None:
     world = desk.world
     world.configure(currencies={"BTC": 6})
     assert world.app
@@ -153,42 +152,42 @@ def test_every_api_answers_503_for_it(desk: Desk) -> None:
     assert world.client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 503
 
 
-# The first use, and processes that learn of it
+# First use, in one and in several processes
 
 
-def test_what_is_used_is_stored_and_nothing_else(world: World) -> None:
+def test_only_used_currencies_are_stored(world: World) -> None:
     assert decimals_stored(world) == {"EUR": 2}
     world.customer("8", currency="JPY", balance="5")
     assert decimals_stored(world) == {"EUR": 2, "JPY": 0}
 
 
-def test_a_first_use_that_is_rolled_back_is_none(world: World) -> None:
+def test_a_rolled_back_first_use_stores_nothing(world: World) -> None:
     with pytest.raises(ZeroDivisionError), writing(world.engine) as session:
-        keep(session.connection(), ["KWD"])
+        store_currencies(session.connection(), ["KWD"])
         raise ZeroDivisionError
     assert decimals_stored(world) == {"EUR": 2}
     with writing(world.engine) as session:
-        keep(session.connection(), ["KWD"])
+        store_currencies(session.connection(), ["KWD"])
     assert decimals_stored(world) == {"EUR": 2, "KWD": 3}
 
 
-def test_a_currency_that_is_stored_costs_no_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_currency_needs_no_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         with writing(world.engine) as session:
-            keep(session.connection(), ["KWD", "EUR"])
+            store_currencies(session.connection(), ["KWD", "EUR"])
     monkeypatch.delattr(currencies, "run")
     with writing(world.engine) as session:
-        keep(session.connection(), ["EUR", "KWD"])
+        store_currencies(session.connection(), ["EUR", "KWD"])
 
 
-def test_many_may_be_the_first(world: World) -> None:
+def test_concurrent_first_uses_all_succeed(world: World) -> None:
     engines = [open_engine(world.settings) for _ in range(8)]
     barrier = Barrier(len(engines))
 
     def use(number: int) -> None:
         barrier.wait()
         with writing(engines[number]) as session:
-            keep(session.connection(), ["KWD", "JPY"] if number % 2 else ["JPY", "KWD"])
+            store_currencies(session.connection(), ["KWD", "JPY"] if number % 2 else ["JPY", "KWD"])
 
     with ThreadPoolExecutor(len(engines)) as pool:
         list(pool.map(use, range(len(engines))))
@@ -197,8 +196,8 @@ def test_many_may_be_the_first(world: World) -> None:
         engine.dispose()
 
 
-def test_of_two_first_uses_with_other_decimals_one_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second has read that the currency is not stored, then waits for the first, and then finds its decimals."""
+def test_a_second_first_use_with_other_decimals_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second reads that the currency is not stored, waits for the first, and then reads its decimals."""
     money.configure({"BTC": 6})
     has_read = Event()
 
@@ -209,14 +208,14 @@ def test_of_two_first_uses_with_other_decimals_one_is_refused(world: World, monk
 
     def use() -> None:
         with writing(world.engine) as session:
-            keep(session.connection(), ["BTC"])
+            store_currencies(session.connection(), ["BTC"])
 
     monkeypatch.setattr(currencies, "run", run)
     with ThreadPoolExecutor(1) as pool:
         with world.engine.begin() as connection:
             connection.execute(text("INSERT INTO ledger_currency (code, decimals) VALUES ('BTC', 8)"))
             second = pool.submit(use)
-            if has_row_locks(world.engine):  # SQLite's one writer has not even begun
+            if has_row_locks(world.engine):  # on SQLite the second writer has not begun
                 assert has_read.wait(30)
         with pytest.raises(money.CurrencyMismatchError):
             second.result()
@@ -224,14 +223,14 @@ def test_of_two_first_uses_with_other_decimals_one_is_refused(world: World, monk
 
 
 def run_listed(world: World, *command: str) -> None:
-    """A command of another process, which lists the currency."""
+    """Run a command in another process that has BTC in its settings."""
     environment = Shell(world.settings.database_url).environment | LISTED
     program = [sys.executable, "-c", "from wallet_hooks.cli import main; main()", *command]
     subprocess.run(program, env=environment, check=True, capture_output=True)
 
 
-def test_a_running_process_learns_what_another_one_uses_first(world: World, tmp_path: Path) -> None:
-    assert world.place(bet(100)) == OK, "it runs"
+def test_a_running_process_reads_currencies_that_another_one_stored(world: World, tmp_path: Path) -> None:
+    assert world.place(bet(100)) == OK, "the application is running"
     run_listed(
         world, "customer", "create", "--brand", "acme", "--uid", "8", "--username", "bea", "--currency", "BTC",
         "--role", "bet_placer",
@@ -250,7 +249,7 @@ def test_a_running_process_learns_what_another_one_uses_first(world: World, tmp_
     assert world.differences() == []
 
 
-def test_two_processes_use_it_first_at_once(world: World, tmp_path: Path) -> None:
+def test_two_processes_can_use_a_currency_first_at_once(world: World, tmp_path: Path) -> None:
     with writing(world.engine) as session:
         set_rate(session, source="BTC", target="EUR", rate="100000", now=clock.now())
     (tmp_path / "one").mkdir()
@@ -272,35 +271,35 @@ KEY = BetKey("betflex", "acme", "1")
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "message",
     [
         SettleBets((SettleBet(KEY, "8", "BTC", None, None),)),
         PlaceBets((PlaceBet(KEY, "8", None, "501", "BTC", None, "0.00000010", None),)),
     ],
     ids=["settlement", "bet"],
 )
-def test_what_was_read_before_its_currency_was_known_is_to_come_again(world: World, asked: Asked) -> None:
+def test_a_request_parsed_before_its_currency_was_registered_gets_503(world: World, message: Request) -> None:
     list_bitcoin(world)
     brands = read_directory(world.engine).brands
     with writing(world.engine) as session:
-        callback = Callback("0" * 32, "/", asked, brands, "", b"", clock.now(), clock.monotonic())
-        (given,) = process_batch(session.connection(), [callback], now=clock.now())
-    assert given.status == 503
+        callback = Callback("0" * 32, "/", message, brands, "", b"", clock.now(), clock.monotonic())
+        (answer,) = process_batch(session.connection(), [callback], now=clock.now())
+    assert answer.status == 503
     assert world.wager(1)["status"] == "open"
 
 
-def test_a_body_of_unknown_currencies_costs_one_query(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_with_many_unknown_currencies_costs_one_query(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.app
-    monkeypatch.setattr(currencies, "_LIFETIME", 3600)
+    monkeypatch.setattr(currencies, "_CACHE_SECONDS", 3600)
     with patch.object(currencies, "stored_currencies", wraps=currencies.stored_currencies) as read:
         reply = world.place(*[bet(n, currency="QQQ", overdraw="1") for n in range(500)])
     assert (reply.status, read.call_count) == (402, 1)
 
 
-# Proof, and the migration
+# Verification, and the migration
 
 
-def test_verify_finds_an_account_whose_decimals_are_lost(world: World, shell: Shell) -> None:
+def test_verify_reports_an_account_whose_currency_is_not_stored(world: World, shell: Shell) -> None:
     tampered(world, "DELETE FROM ledger_currency")
     ran = shell.run("verify", "--json")
     assert ran.returncode == 1
@@ -308,25 +307,25 @@ def test_verify_finds_an_account_whose_decimals_are_lost(world: World, shell: Sh
     assert {"rule": rule, "where": "account players:1:UK EUR", "what": "no decimals"} in json.loads(ran.stdout)
 
 
-def before_the_migration(world: World) -> None:
+def downgrade_before_the_migration(world: World) -> None:
     down = re.search(r'down_revision = "(\w+)"', MIGRATION.read_text())
     assert down is not None
     downgrade(world.engine, down[1])
 
 
-def test_the_migration_fills_in_what_is_in_use(unlisted: World) -> None:
+def test_the_migration_stores_the_currencies_in_use(unlisted: World) -> None:
     money.configure({"BTC": 8, "DOGE": 4, "USDT": 6})
     with writing(unlisted.engine) as session:
         set_policy(session, client="acme", preset=None, rules={"caps": {"bet": {"USDT": "5"}}})
     unlisted.brand("coins", id_=9, currency="DOGE")
     before = decimals_stored(unlisted)
-    before_the_migration(unlisted)
+    downgrade_before_the_migration(unlisted)
     upgrade(unlisted.engine)
     assert decimals_stored(unlisted) == before == {"EUR": 2, "BTC": 8, "DOGE": 4, "USDT": 6}
 
 
-def test_the_migration_stops_where_nobody_knows_the_decimals(unlisted: World, shell: Shell) -> None:
-    before_the_migration(unlisted)
+def test_the_migration_stops_if_decimals_are_unknown(unlisted: World, shell: Shell) -> None:
+    downgrade_before_the_migration(unlisted)
     ran = shell.run("db", "upgrade")
     assert ran.returncode == 2
     assert re.fullmatch("wallet-hooks: BTC is in use, but neither .* list it there .*\n", ran.stderr)
@@ -336,7 +335,7 @@ def test_the_migration_stops_where_nobody_knows_the_decimals(unlisted: World, sh
     assert unlisted.settle(won(1)) == OK
 
 
-def test_a_database_that_is_away_or_not_migrated_does_not_stop_the_start(world: World, tmp_path: Path) -> None:
+def test_start_needs_no_reachable_or_migrated_database(world: World, tmp_path: Path) -> None:
     url = make_url(world.settings.database_url)
     away = url.set(database=f"{url.database}-none" if url.get_backend_name() == "postgresql" else str(tmp_path / "x"))
     world.configure(database_url=away.render_as_string(hide_password=False), currencies=BTC)

@@ -1,4 +1,4 @@
-"""A currency that has left the list: what is in it goes on, and nothing new begins."""
+"""A currency removed from WALLET_HOOKS_CURRENCIES: existing bets and money stay usable, new business is refused."""
 
 import json
 from pathlib import Path
@@ -20,8 +20,8 @@ from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.identity.service import set_policy
 
 
-def test_taken_bets_in_it_are_repeated_settled_and_cancelled(unlisted: World) -> None:
-    assert unlisted.place(bitcoins(1)) == OK, "it was taken"
+def test_taken_bets_can_be_repeated_settled_and_cancelled(unlisted: World) -> None:
+    assert unlisted.place(bitcoins(1)) == OK, "a repetition of a taken bet"
     assert unlisted.place(bitcoins(1, "0.00000011")) == error(409, "conflict")
     assert unlisted.settle(won(1)) == OK
     assert unlisted.settle(won(1)) == OK
@@ -32,10 +32,10 @@ def test_taken_bets_in_it_are_repeated_settled_and_cancelled(unlisted: World) ->
     assert unlisted.differences() == []
 
 
-def test_new_bets_in_it_are_refused_for_good(unlisted: World) -> None:
+def test_new_bets_are_refused_and_the_refusal_is_stored(unlisted: World) -> None:
     for _ in range(2):
         assert unlisted.place(bitcoins(4)) == error(402, "currency_not_supported")
-    assert unlisted.place(bet(5, "1.00", user=8)) == error(402, "currency_not_supported"), "its wallet is in it"
+    assert unlisted.place(bet(5, "1.00", user=8)) == error(402, "currency_not_supported"), "its wallet is in BTC"
     assert unlisted.place(bet(6)) == OK
     unlisted.configure(currencies=BTC)
     assert unlisted.place(bitcoins(4)) == error(402, "currency_not_supported")
@@ -43,14 +43,14 @@ def test_new_bets_in_it_are_refused_for_good(unlisted: World) -> None:
     assert unlisted.place(bitcoins(7)) == OK
 
 
-def test_a_bet_that_came_before_its_currency_was_listed_stays_refused(world: World) -> None:
+def test_a_bet_refused_before_its_currency_was_listed_stays_refused(world: World) -> None:
     assert world.place(bet(4, "0.1", currency="BTC")) == error(402, "currency_not_supported")
     world.configure(currencies=BTC)
     assert world.place(bet(4, "0.1", currency="BTC")) == error(402, "currency_not_supported")
     assert world.place(bet(4, "0.2", currency="BTC")) == error(409, "conflict")
 
 
-def test_a_refusal_keeps_what_its_amount_means(world: World) -> None:
+def test_a_refusal_is_repeated_after_its_currency_was_removed(world: World) -> None:
     world.configure(currencies=BTC)
     assert world.place(bet(4, "0.1", user=404, currency="BTC")) == error(402, "customer_unknown")
     unlist_bitcoin(world)
@@ -64,7 +64,7 @@ def pay(world: World, kind: str, reference: str, amount: int = 1) -> None:
         move(session, customer, movement, now=clock.now())
 
 
-def test_money_in_it_goes_out_and_no_more_comes_in(world: World) -> None:
+def test_withdrawals_are_possible_and_deposits_refused(world: World) -> None:
     list_bitcoin(world)
     pay(world, "deposit", "known")
     unlist_bitcoin(world)
@@ -77,7 +77,7 @@ def test_money_in_it_goes_out_and_no_more_comes_in(world: World) -> None:
     assert world.balance("8") == "0.99999893"
 
 
-def test_deposits_and_customers_in_it_are_refused_over_http(desk: Desk) -> None:
+def test_deposits_and_new_customers_are_refused_over_http(desk: Desk) -> None:
     list_bitcoin_for_bob(desk)
     unlist_bitcoin(desk.world)
     payment = {"method": "card", "amount": ["BTC", 0.5], "reference": "P1"}
@@ -107,14 +107,14 @@ def list_bitcoin_for_bob(desk: Desk) -> None:
     ],
     ids=lambda command: " ".join(command[:2]),
 )
-def test_commands_refuse_new_business_in_it_and_say_why(unlisted: World, shell: Shell, command: list[str]) -> None:
+def test_commands_refuse_new_business_and_name_the_currency(unlisted: World, shell: Shell, command: list[str]) -> None:
     ran = shell.run(*command)
     assert ran.returncode == 1
     assert "BTC" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_reports_show_it_as_before(world: World, shell: Shell, tmp_path: Path) -> None:
+def test_reports_are_unchanged(world: World, shell: Shell, tmp_path: Path) -> None:
     list_bitcoin(world)
     commands = [
         ["customer", "show", *OF_BEA],
@@ -122,10 +122,10 @@ def test_reports_show_it_as_before(world: World, shell: Shell, tmp_path: Path) -
         ["customer", "list", "--json"],
         ["wager", "show", "--brand", "acme", "--game", "betflex", "--uid", "3", "--json"],
     ]
-    told = [shell.run(*command, **LISTED).stdout for command in commands]
+    before = [shell.run(*command, **LISTED).stdout for command in commands]
     exported = {" ".join(report): export(shell, tmp_path / "listed", report, **LISTED) for report in EXPORTS}
     unlist_bitcoin(world)
-    assert [shell.ok(*command) for command in commands] == told
+    assert [shell.ok(*command) for command in commands] == before
     for report in EXPORTS:
         found = export(shell, tmp_path / "unlisted", report)
         assert found == exported[" ".join(report)]
@@ -147,7 +147,7 @@ def export(shell: Shell, path: Path, report: list[str], **environment: str) -> b
     return path.read_bytes()
 
 
-def test_finance_exports_it_over_http(world: World) -> None:
+def test_exports_over_http_include_the_currency(world: World) -> None:
     list_bitcoin(world)
     token = Desk(world).api_token("finance")
     unlist_bitcoin(world)
@@ -156,13 +156,13 @@ def test_finance_exports_it_over_http(world: World) -> None:
         assert response.status_code == 200, response.text
 
 
-def test_a_person_settles_it_again(unlisted: World, shell: Shell) -> None:
+def test_an_operator_can_resettle_a_bet(unlisted: World, shell: Shell) -> None:
     of_bet = ["--brand", "acme", "--game", "betflex", "--uid", "3"]
     shell.ok("wager", "resettle", *of_bet, "--payout", "0.00000050", "--reason", "ticket")
     assert unlisted.wager(3)["payout"] == "0.00000050"
 
 
-def test_reports_of_providers_match_it(unlisted: World, shell: Shell, tmp_path: Path) -> None:
+def test_reconciliation_matches_bets_in_the_currency(unlisted: World, shell: Shell, tmp_path: Path) -> None:
     report = tmp_path / "report.csv"
     report.write_text("brand,bet,currency,stake\n" + "".join(f"acme,{n},BTC,0.00000010\n" for n in (1, 2, 3)))
     day = f"{clock.now():%Y-%m-%d}"
@@ -170,7 +170,7 @@ def test_reports_of_providers_match_it(unlisted: World, shell: Shell, tmp_path: 
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_a_policy_that_names_it_still_binds_the_others(world: World, shell: Shell) -> None:
+def test_a_policy_with_the_currency_still_applies_to_others(world: World, shell: Shell) -> None:
     world.configure(currencies=BTC)
     assert world.app
     with writing(world.engine) as session:
@@ -183,7 +183,7 @@ def test_a_policy_that_names_it_still_binds_the_others(world: World, shell: Shel
     assert world.place(bet(2)) == error(402, "bet_limit_exceeded")
 
 
-def test_balances_at_bookmakers_in_it_are_shown(desk: Desk) -> None:
+def test_bookmaker_balances_in_the_currency_are_shown(desk: Desk) -> None:
     world = desk.world
     world.configure(currencies=BTC)
     assert world.app

@@ -1,4 +1,4 @@
-"""A state machine over the service and a real database: whatever comes, the ledger proves itself."""
+"""A stateful test of callbacks on a database: balances match a model, and the ledger's rules hold."""
 
 import pytest
 from hypothesis import settings
@@ -19,7 +19,7 @@ AMOUNTS = st.sampled_from(["0", "5.00", "10.00", "60.00"])
 
 
 class Ledger(RuleBasedStateMachine):
-    """The model is what one clean delivery of each bet would have done; amounts in cents."""
+    """The model applies one delivery of each request per bet; amounts are in cents."""
 
     world: World
 
@@ -104,5 +104,5 @@ def machine(empty_world: World) -> type[Ledger]:
     return type("LedgerOnThisEngine", (Ledger,), {"world": empty_world})
 
 
-def test_any_history_ends_as_its_clean_deliveries(machine: type[Ledger]) -> None:
+def test_any_history_of_callbacks_matches_the_model(machine: type[Ledger]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=20, deadline=None))

@@ -10,7 +10,7 @@ from wallet_hooks.replay.linting import find_secrets
 from wallet_hooks.replay.reports import describe_failure
 from wallet_hooks.replay.running import RunOptions, run_sequences
 from wallet_hooks.sportsbook.messages import CODES, STATUS_OF_CODE
-from wallet_hooks.telemetry import log_errors_alone
+from wallet_hooks.telemetry import log_errors_only
 
 CATALOGUE = Path(__file__).parent.parent / "fixtures" / "callbacks"
 FOLDERS = sorted(path.name for path in CATALOGUE.iterdir())
@@ -23,7 +23,7 @@ MODES = {
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_case_passes(database_url: str, folder: str, mode: str) -> None:
-    log_errors_alone()
+    log_errors_only()
     with database_factory_on(database_url) as new_database:
         results = list(run_sequences(read_sequences([CATALOGUE / folder]), new_database, MODES[mode]))
     failed = [

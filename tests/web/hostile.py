@@ -1,4 +1,4 @@
-"""Bodies of 64 KiB that a naive reader takes seconds for."""
+"""Bodies of 64 KiB that a naive JSON parser needs seconds for."""
 
 _SIZE = 65_536
 BODIES = {

@@ -1,4 +1,4 @@
-"""Media types and byte order marks, in every API that takes a body."""
+"""Media types and byte order marks of bodies, in every API."""
 
 import json
 from codecs import BOM_UTF8
@@ -11,18 +11,18 @@ from tests.world import bet
 
 _FORM = "application/x-www-form-urlencoded"
 API = ["callbacks", "customers", "limits"]
-# The status that each API gives for a body which it does not read.
-UNREAD = {"callbacks": 415, "customers": 415, "limits": 400}
+# The status of each API for a media type that it does not accept.
+REJECTED = {"callbacks": 415, "customers": 415, "limits": 400}
 
 
 def call(desk: Desk, api: str, content_type: str, prefix: bytes = b"") -> int:
-    """A call that is right but for its media type and what is before its JSON."""
-    path, body, headers = _right(desk, api)
+    """Make a valid call with a media type and a prefix before its JSON, and return the status."""
+    path, body, headers = _valid_call(desk, api)
     data = prefix + json.dumps(body).encode()
     return desk.world.client.post(path, data=data, headers=headers, content_type=content_type).status_code
 
 
-def _right(desk: Desk, api: str) -> tuple[str, Any, dict[str, str]]:
+def _valid_call(desk: Desk, api: str) -> tuple[str, Any, dict[str, str]]:
     match api:
         case "callbacks":
             return "/bets", {"bets": [bet()]}, {}
@@ -44,14 +44,14 @@ def _right(desk: Desk, api: str) -> tuple[str, Any, dict[str, str]]:
         "application/json; version=1",
     ],
 )
-def test_json_in_utf8_is_read_however_it_is_declared(desk: Desk, api: str, content_type: str) -> None:
+def test_utf8_json_is_accepted_in_every_spelling_of_its_media_type(desk: Desk, api: str, content_type: str) -> None:
     assert call(desk, api, content_type) == 200
 
 
 @pytest.mark.parametrize("api", API)
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-16", "text/json", "application/json-seq", ""])
 def test_another_charset_or_media_type_is_refused(desk: Desk, api: str, content_type: str) -> None:
-    assert call(desk, api, content_type) == UNREAD[api]
+    assert call(desk, api, content_type) == REJECTED[api]
 
 
 @pytest.mark.parametrize("api", API)
@@ -60,7 +60,7 @@ def test_a_byte_order_mark_before_the_json_is_skipped(desk: Desk, api: str) -> N
     assert call(desk, api, "application/json", BOM_UTF8 * 2) == 400
 
 
-def test_a_form_is_read_however_it_is_declared(desk: Desk) -> None:
+def test_a_form_is_accepted_in_every_spelling_of_its_media_type(desk: Desk) -> None:
     headers = {"Session": desk.token("boss")}
     for number, content_type in enumerate((_FORM, f"{_FORM}; charset=UTF8", f"{_FORM};version=1;")):
         sent = {"data": f"name=group{number}", "content_type": content_type, "headers": headers}

@@ -1,10 +1,10 @@
-"""What is left over of a connection, by gunicorn's own parser."""
+"""Unread bytes of a connection, with gunicorn's own parser."""
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 
-from wallet_hooks.web.connections import GunicornRequest, announce_closing, has_leftovers
+from wallet_hooks.web.connections import GunicornRequest, announce_closing, has_unread_bytes
 
 WITH_BODY = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -20,7 +20,7 @@ def parsed(*segments: bytes) -> GunicornRequest:
     ("segments", "is_read", "expected"),
     [
         ([BARE], False, False),
-        ([BARE, BARE], False, False),  # the next request came by itself
+        ([BARE, BARE], False, False),  # the next request comes in its own segment
         ([BARE + BARE], False, True),
         ([BARE + b"G"], False, True),
         ([WITH_BODY + b"12345"], False, False),
@@ -36,22 +36,22 @@ def parsed(*segments: bytes) -> GunicornRequest:
         ([CHUNKED + b"1\r\na\r\n0\r\n\r\n" + BARE], True, True),
     ],
 )
-def test_leftovers_close_the_connection(segments: list[bytes], is_read: bool, expected: bool) -> None:
+def test_unread_bytes_close_the_connection(segments: list[bytes], is_read: bool, expected: bool) -> None:
     request = parsed(*segments)
     announce_closing(request, lambda: True)
     if is_read:
         request.body.read()
-    assert has_leftovers(request) is expected
+    assert has_unread_bytes(request) is expected
     assert request.should_close() is expected
 
 
-def test_a_worker_that_stops_closes_its_connections() -> None:
+def test_a_stopping_worker_closes_its_connections() -> None:
     request = parsed(BARE)
     announce_closing(request, lambda: False)
     assert request.should_close()
 
 
-def test_what_the_client_asks_for_stands() -> None:
+def test_a_client_can_request_closing() -> None:
     request = parsed(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
     announce_closing(request, lambda: True)
     assert request.should_close()

@@ -1,4 +1,4 @@
-"""Where a request came from, by the exact number of trusted proxies."""
+"""The caller's address, with the exact number of trusted proxies."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from wallet_hooks.web.source import read_address
         (1, "127.0.0.1:51008", "127.0.0.1", False),
     ],
 )
-def test_the_caller_is_who_the_outermost_trusted_proxy_saw(
+def test_the_address_is_the_one_that_the_outermost_trusted_proxy_saw(
     hops: int, forwarded: str | None, address: str | None, is_loopback: bool
 ) -> None:
     environ = {"REMOTE_ADDR": "127.0.0.1"} | ({"HTTP_X_FORWARDED_FOR": forwarded} if forwarded is not None else {})
@@ -33,7 +33,7 @@ def test_the_caller_is_who_the_outermost_trusted_proxy_saw(
 
 
 @pytest.mark.parametrize("header", ["HTTP_FORWARDED", "HTTP_X_REAL_IP"])
-def test_any_sign_of_a_proxy_means_not_local(header: str) -> None:
+def test_a_request_with_a_proxy_header_is_not_local(header: str) -> None:
     assert not source_of({"REMOTE_ADDR": "127.0.0.1", header: "x"}, proxy_hops=0).is_loopback
 
 
@@ -88,5 +88,5 @@ def test_a_port_and_a_zone_are_not_part_of_the_address(text: str, address: str |
         ":" * 8000,
     ],
 )
-def test_what_is_no_address_is_nobody_s(text: str) -> None:
+def test_an_invalid_address_is_none(text: str) -> None:
     assert read_address(text) is None

@@ -1,4 +1,4 @@
-"""Hostile JSON is refused, in time that grows with its length alone."""
+"""Strict JSON parsing: hostile JSON is refused, in time linear in its length."""
 
 import json
 
@@ -17,20 +17,20 @@ plain = st.recursive(
 
 
 @given(plain)
-def test_plain_json_is_read_as_json_reads_it(document: object) -> None:
+def test_plain_json_is_parsed_as_the_standard_library_does(document: object) -> None:
     text = json.dumps(document)
     if text.count("[") + text.count("{") <= 32:
         assert read_json(text.encode()) == document
 
 
-def test_numbers_stay_what_was_sent() -> None:
+def test_numbers_keep_their_text() -> None:
     read = read_json(b'{"a": 10.10, "b": 123456789012345678901234567890, "c": 1e400}')
     assert read == {"a": "10.10", "b": "123456789012345678901234567890", "c": "1e400"}
     assert all(type(value) is Number for value in read.values())
 
 
 @pytest.mark.parametrize(
-    ("body", "why"),
+    ("body", "message"),
     [
         (b'{"a":1,"a":2}', "duplicate key"),
         (b'{"a":{"b":1,"b":1}}', "duplicate key"),
@@ -45,8 +45,8 @@ def test_numbers_stay_what_was_sent() -> None:
         (b"'a'", "not JSON"),
     ],
 )
-def test_what_json_is_not_is_refused(body: bytes, why: str) -> None:
-    with pytest.raises(InvalidJSONError, match=why):
+def test_invalid_json_is_refused(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidJSONError, match=message):
         read_json(body)
 
 
@@ -54,12 +54,12 @@ def test_a_byte_order_mark_is_skipped() -> None:
     assert read_json(b'\xef\xbb\xbf{"a": "\xef\xbb\xbf"}') == {"a": "\ufeff"}
 
 
-def test_depth_of_32_is_read() -> None:
+def test_a_depth_of_32_is_accepted() -> None:
     assert read_json(b"[" * 32 + b"]" * 32)
 
 
 @pytest.mark.parametrize("body", [body for body in BODIES.values() if b"bets" not in body], ids=lambda body: body[:6])
 def test_a_hostile_body_is_refused(body: bytes) -> None:
-    """What it costs is printed by `make bench`."""
+    """`make bench` measures how long this takes."""
     with pytest.raises(InvalidJSONError):
         read_json(body)

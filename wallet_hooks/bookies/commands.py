@@ -158,7 +158,7 @@ def simulate(port: int, accounts: tuple[str, ...]) -> None:
     for text in accounts:
         username, _, pair = text.partition("=")
         currency, _, balance = pair.partition(":")
-        money.decimals_here(currency)
+        money.known_decimals(currency)
         balances[username] = (currency, balance)
     with Simulator(port, balances) as server:
         click.echo(f"a simulated bookmaker at http://127.0.0.1:{server.server_port}", err=True)

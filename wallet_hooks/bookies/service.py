@@ -17,7 +17,7 @@ from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.models import Customer, Group
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.secrets import check_reference
-from wallet_hooks.ledger.currencies import keep
+from wallet_hooks.ledger.currencies import store_currencies
 
 _CODE = re.compile("[a-z0-9_-]{1,64}")
 
@@ -52,7 +52,7 @@ def add_account(
     RefusedError for an invalid value.
     """
     money.check_offered(currency)
-    keep(session.connection(), [currency])
+    store_currencies(session.connection(), [currency])
     if session.get(Bookie, bookie) is None:
         raise NotFoundError(f"no bookmaker {bookie!r}")
     if not 0 < len(username) <= 100 or not username.isprintable() or username != username.strip():

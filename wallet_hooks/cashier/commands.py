@@ -10,7 +10,7 @@ from wallet_hooks import clock, money
 from wallet_hooks.cashier import service
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
-from wallet_hooks.database import run_again, writing
+from wallet_hooks.database import run_with_retries, writing
 
 
 @click.group()
@@ -61,7 +61,7 @@ def adjust(engine: Engine, /, **facts: str) -> None:
 
 
 def _run(engine: Engine, kind: str, **facts: str) -> None:
-    is_new, available = run_again(lambda: _move(engine, kind, **facts))
+    is_new, available = run_with_retries(lambda: _move(engine, kind, **facts))
     click.echo(f"{'done' if is_new else 'done before'}; available {available}")
 
 

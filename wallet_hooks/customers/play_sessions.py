@@ -15,7 +15,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, finding
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, find_rows
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.policy import policy_of
@@ -53,7 +53,7 @@ class PlaySessionRow(NamedTuple):
 
 
 _asked = RowSet("requested", Customer.id)
-PLAY_SESSIONS = finding(_asked, Customer, PlaySession)
+PLAY_SESSIONS = find_rows(_asked, Customer, PlaySession)
 _kept = RowSet.of("kept", Customer, PlaySessionRow)
 _KEEP_PLAY_SESSIONS: BulkStatement[Any] = BulkStatement(
     _kept,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import String, cast, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import managed_groups
@@ -119,7 +119,7 @@ def group_totals(session: Session, *, manager_id: int) -> Iterator[tuple[Group, 
     for group, currency in session.execute(own.order_by(Group.id)):
         limits = select(Customer.currency, Customer.credit_limit, func.count()).where(Customer.group_id == group.id)
         balances = select(Account.currency, func.sum(Account.balance)).join(Customer, Customer.id == Account.holder_id)
-        wallet = "players:" + cast(Customer.id, String) + f":{chart.BETTING_WALLET}"
+        wallet = chart.player_name(Customer.id)
         balances = balances.where(Customer.group_id == group.id, Account.name == wallet)
         sums = session.execute(balances.group_by(Account.currency))
         totals = GroupTotals(0, {code: -int(balance or 0) for code, balance in sums}, {})

@@ -1,15 +1,15 @@
-"""Engines, transactions, faults, and what all tables share. Statements over sets of rows are in `bulk.py`."""
+"""Engines, database transactions, classified faults and column types. Bulk statements are in `bulk.py`."""
 
 from wallet_hooks.database.engine import (
     check_databases,
+    connection_cache,
     has_row_locks,
-    kept_until_rollback,
     locked,
     open_engine,
     reading,
     refresh_statistics,
-    run_again,
-    wait_briefly,
+    run_with_retries,
+    shorten_lock_timeout,
     writing,
 )
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
@@ -24,16 +24,16 @@ __all__ = [
     "UTCDateTime",
     "WideAmount",
     "check_databases",
+    "connection_cache",
     "fault_of",
     "first_line",
     "has_row_locks",
     "is_misconfigured",
-    "kept_until_rollback",
     "locked",
     "open_engine",
     "reading",
     "refresh_statistics",
-    "run_again",
-    "wait_briefly",
+    "run_with_retries",
+    "shorten_lock_timeout",
     "writing",
 ]

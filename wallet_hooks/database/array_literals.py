@@ -1,4 +1,4 @@
-"""PostgreSQL's array literals: how a column of a set of rows travels as one parameter."""
+"""Formats PostgreSQL array literals, so that a column of a set of rows is sent as one parameter."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,9 @@ _NUMBERS = frozenset({"smallint", "integer", "bigint"})
 
 
 def array_literal(kind: str, column: Sequence[Any]) -> str:
-    """The values of a column as PostgreSQL reads them, `kind` being the name of their type there.
+    """Return the values of a column as an array literal; `kind` is PostgreSQL's name of their type.
 
-    Columns of one repeated value, of plain numbers or of plain text are most, and have a short way.
+    Columns of one repeated value, of numbers only or of plain text are the most frequent and have a fast path.
     """
     if not column:
         return "{}"

@@ -1,8 +1,8 @@
-"""Statements over sets of rows: however many rows go in, it stays one statement.
+"""Bulk statements: one SQL statement for a set of rows of any size.
 
-A statement is written with SQLAlchemy Core over the tables, once, and compiled once per dialect. PostgreSQL takes each
-column of a set as one array, SQLite the whole set as one JSON document; the types come from the tables' columns. This
-is the path that takes bets: texts are prepared once, reads travel together in a pipeline, and writes as one statement.
+A statement is written once with SQLAlchemy Core and compiled once per dialect. PostgreSQL gets each column of a set as
+one array, SQLite the set as one JSON document; the types come from the tables' columns. This is the path that takes
+bets: statements are prepared once, reads are sent together in a pipeline, and writes are combined into one statement.
 """
 
 import json
@@ -47,7 +47,7 @@ from wallet_hooks.database.tables import UTCDateTime, WideAmount, as_day, as_ins
 Row = TypeVar("Row")
 Values = Sequence[Sequence[Any]]
 
-# The first that fits: small and big integers are integers too.
+# The first match counts: small and big integers are subclasses of Integer.
 _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (SmallInteger, "smallint"),
     (BigInteger, "bigint"),
@@ -62,9 +62,9 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
 
 
 class RowSet(TableClause):
-    """A set of rows that a statement is given, to be used in it like a table.
+    """A set of rows that is the input of a statement, used in it like a table.
 
-    Its columns have the names and types of the columns given, those given by keyword the keyword's name.
+    Its columns have the names and types of the given columns; a column given by keyword has the keyword's name.
     """
 
     inherit_cache = False
@@ -77,18 +77,18 @@ class RowSet(TableClause):
 
     @classmethod
     def of(cls, name: str, model: Any, row: Any, **renamed: Any) -> "RowSet":
-        """A set of a row type's fields: columns of the model, but for those given by keyword."""
+        """Return a set with a row type's fields as columns, taken from the model unless given by keyword."""
         return cls(
             name, **{field: renamed[field] if field in renamed else getattr(model, field) for field in field_names(row)}
         )
 
     def matches(self, model: Any) -> ColumnElement[bool]:
-        """Whether a row of the model has the values of the set's columns."""
+        """Return the SQL condition that a row of the model has the values of the set's columns."""
         return and_(*(getattr(model, name) == self.c[name] for name in self.names))
 
 
 class BulkCall(NamedTuple, Generic[Row]):
-    """A statement with the rows that it is to work on, each in the order of the set's columns."""
+    """A statement with its input rows, each in the order of the set's columns."""
 
     statement: "BulkStatement[Row]"
     rows: Values
@@ -97,9 +97,9 @@ class BulkCall(NamedTuple, Generic[Row]):
 class BulkStatement(Generic[Row]):
     """A statement over one set of rows.
 
-    `build` gives the statement; it takes the module of SQLAlchemy's dialect, whose `insert` knows ON CONFLICT. What a
-    statement selects or returns comes as `row`, a NamedTuple or dataclass whose fields are the selected columns' names.
-    With `outer`, rows whose first column is None are left out: of a set that was joined outer, what was not found.
+    `build` returns the statement; its argument is the module of SQLAlchemy's dialect, whose `insert` supports ON
+    CONFLICT. Result rows are returned as `row`, a NamedTuple or dataclass whose fields are the selected columns' names.
+    With `outer` (for outer joins), result rows whose first column is None, which matched nothing, are left out.
     """
 
     def __init__(
@@ -124,24 +124,24 @@ class BulkStatement(Generic[Row]):
 
     @cache  # noqa: B019 - statements are module constants, they live as long as the process
     def sql(self, dialect_name: str) -> str:
-        """The statement's text; PostgreSQL numbers its parameters from $1."""
+        """Return the statement's SQL; on PostgreSQL its parameters are numbered from $1."""
         module, dialect = _DIALECTS[dialect_name]
         statement = self._build(module)
         return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))  # type: ignore[attr-defined]
 
     @cache  # noqa: B019
     def _readers(self, dialect_name: str) -> list[tuple[int, Callable[[Any], Any]]]:
-        """What turns a driver's value into the column's, by its place, for columns that need it."""
+        """Return (index, converter) for each result column whose driver value must be converted."""
         statement = self._build(_DIALECTS[dialect_name][0])
         assert isinstance(statement, Select | UpdateBase)
         columns = list(statement.selected_columns if isinstance(statement, Select) else statement.exported_columns)
-        assert [one.name for one in columns] == field_names(self._row), "a row has the names that are selected"
+        assert [one.name for one in columns] == field_names(self._row), "row fields must be the selected columns"
         found = ((place, _reader(one.type, dialect_name)) for place, one in enumerate(columns))
         return [(place, reader) for place, reader in found if reader is not None]
 
     def read(self, rows: Sequence[Sequence[Any]], dialect_name: str) -> list[Row]:
-        """The driver's rows, typed."""
-        assert self._row is not None, "a statement that returns rows says as what"
+        """Return the driver's rows, converted to the row type."""
+        assert self._row is not None, "a statement that returns rows needs a row type"
         readers = self._readers(dialect_name)
         make, found = self._row, []
         for values in rows:
@@ -156,19 +156,19 @@ class BulkStatement(Generic[Row]):
         return found
 
 
-def inserting(given: RowSet, model: Any, *, unless_known_by: Sequence[str] = ()) -> BulkStatement[Any]:
-    """A statement that inserts its rows; those whose unique columns (`unless_known_by`) are taken are left out."""
+def insert_rows(given: RowSet, model: Any, *, ignore_conflicts_on: Sequence[str] = ()) -> BulkStatement[Any]:
+    """Return an INSERT of the set's rows; it skips rows that conflict on the unique columns `ignore_conflicts_on`."""
 
     def build(dialect: Any) -> Any:
         # Without WHERE, SQLite would read ON CONFLICT as part of the SELECT.
         insert = dialect.insert(model).from_select(given.names, select(*given.c).where(true()))
-        return insert.on_conflict_do_nothing(index_elements=unless_known_by) if unless_known_by else insert
+        return insert.on_conflict_do_nothing(index_elements=ignore_conflicts_on) if ignore_conflicts_on else insert
 
     return BulkStatement(given, build)
 
 
-def finding(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStatement[Row]:
-    """A statement that reads, as `row`, the model's rows that have the values of its set's columns."""
+def find_rows(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStatement[Row]:
+    """Return a SELECT of the model's rows, as `row`, that have the values of the set's columns."""
     return BulkStatement(
         given,
         lambda _: select(*columns_of(model, row)).select_from(given.join(model, given.matches(model))),
@@ -176,22 +176,22 @@ def finding(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStatement
     )
 
 
-class Pending(Generic[Row]):
-    """The rows of a call, there once its pipeline has run."""
+class PendingRows(Generic[Row]):
+    """The result rows of a call, filled in when its pipeline has run."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
 
 class Pipeline:
-    """Calls that travel together. Each sees what those before it did, and what others committed while it waited."""
+    """Calls that are sent together. Each sees the effects of earlier calls, and what others committed before it ran."""
 
     def __init__(self) -> None:
-        self._calls: list[tuple[BulkCall[Any], Pending[Any]]] = []
+        self._calls: list[tuple[BulkCall[Any], PendingRows[Any]]] = []
 
-    def add(self, call: BulkCall[Row]) -> Pending[Row]:
-        """Add a call; one without rows is not sent, and finds nothing."""
-        pending: Pending[Row] = Pending()
+    def add(self, call: BulkCall[Row]) -> PendingRows[Row]:
+        """Add a call; a call without rows is not sent and has no result rows."""
+        pending: PendingRows[Row] = PendingRows()
         if call.rows:
             self._calls.append((call, pending))
         return pending
@@ -208,9 +208,9 @@ class Pipeline:
 
 @contextmanager
 def pipeline(connection: Connection) -> Iterator[Pipeline]:
-    """Collect calls in the block and run them at its end, in one round trip where the engine can.
+    """Collect calls in the block and run them at its end, on PostgreSQL in one round trip.
 
-    Errors are the driver's own (see `fault_of`).
+    Raises the driver's own errors (see `fault_of`).
     """
     calls = Pipeline()
     yield calls
@@ -218,28 +218,28 @@ def pipeline(connection: Connection) -> Iterator[Pipeline]:
 
 
 def run(connection: Connection, call: BulkCall[Row]) -> list[Row]:
-    """Run one call and return its rows."""
+    """Run one call and return its result rows."""
     with pipeline(connection) as calls:
         pending = calls.add(call)
     return pending.rows
 
 
-class Written:
-    """How many rows a write returned."""
+class WriteResult:
+    """The number of rows that a write returned."""
 
     def __init__(self) -> None:
         self.count = 0
 
 
 class Writes:
-    """Writes that do not look at each other's rows: one statement where the engine can."""
+    """Writes that do not depend on each other's rows: on PostgreSQL they are sent as one statement."""
 
     def __init__(self) -> None:
-        self._calls: list[tuple[BulkCall[Any], Written]] = []
+        self._calls: list[tuple[BulkCall[Any], WriteResult]] = []
 
-    def add(self, call: BulkCall[Any]) -> Written:
-        """Add a write; one without rows is not sent."""
-        written = Written()
+    def add(self, call: BulkCall[Any]) -> WriteResult:
+        """Add a write; a write without rows is not sent."""
+        written = WriteResult()
         if call.rows:
             self._calls.append((call, written))
         return written
@@ -268,21 +268,21 @@ def write(connection: Connection, call: BulkCall[Any]) -> None:
 
 
 def _kind(type_: TypeEngine[Any]) -> str:
-    """PostgreSQL's name of a column's type."""
+    """Return PostgreSQL's name of a column's type. Raises TypeError for a type that bulk statements do not support."""
     plain = type_.impl if isinstance(type_, TypeDecorator) else type_
     for known, kind in _KINDS:
         if isinstance(plain, known):
             return kind
-    raise TypeError(f"no set of rows has a column of type {type_!r}")
+    raise TypeError(f"bulk statements do not support columns of type {type_!r}")
 
 
 def columns_of(model: Any, row: Any) -> list[Any]:
-    """The model's columns that a row type has, in its order."""
+    """Return the model's columns for a row type's fields, in their order."""
     return [getattr(model, name) for name in field_names(row)]
 
 
 def field_names(row: Any) -> list[str]:
-    """The fields of a NamedTuple, or those that a dataclass is made with."""
+    """Return the field names of a NamedTuple, or a dataclass's fields that its constructor takes."""
     if is_dataclass(row):
         return [field.name for field in fields(row) if field.init]
     return list(row._fields)
@@ -293,7 +293,7 @@ def _reader(type_: TypeEngine[Any], dialect_name: str) -> Callable[[Any], Any] |
         return int
     plain = type_.impl if isinstance(type_, TypeDecorator) else type_
     reader: Callable[[Any], Any] | None = None
-    if dialect_name == "sqlite":  # whose values are numbers, texts and bytes
+    if dialect_name == "sqlite":  # it returns only numbers, text and bytes
         kinds = ((DateTime, as_instant), (Date, as_day), (Boolean, bool), (JSON, json.loads))
         reader = next((reader for known, reader in kinds if isinstance(plain, known)), None)
     if isinstance(type_, TypeDecorator) and not isinstance(type_, UTCDateTime):
@@ -302,7 +302,7 @@ def _reader(type_: TypeEngine[Any], dialect_name: str) -> Callable[[Any], Any] |
 
 
 def _decorated(type_: Any, dialect: Dialect, reader: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    """The reader of a type that wraps another one."""
+    """Return the converter for a TypeDecorator."""
     return lambda value: type_.process_result_value(reader(value) if reader else value, dialect)
 
 
@@ -320,7 +320,7 @@ def _as_json(given: RowSet, _compiler: Any, **_: Any) -> str:
     return f"(SELECT {', '.join(read)} FROM json_each(?)) AS {given.name}"
 
 
-# Their parameters are ours, and constants stand in the text: no statement has other parameters than its set.
+# Constants are rendered into the SQL, so that the set of rows is a statement's only parameter.
 _DIALECTS: dict[str, tuple[Any, Dialect]] = {
     "postgresql": (postgresql, postgresql.dialect(paramstyle="numeric_dollar")),  # type: ignore[no-untyped-call]
     "sqlite": (sqlite, sqlite.dialect(paramstyle="qmark")),
@@ -350,7 +350,7 @@ def _arrays(call: BulkCall[Any]) -> list[str]:
 
 @cache
 def _as_one(statements: tuple[BulkStatement[Any], ...]) -> bytes:
-    """One statement whose common table expressions are the writes. Their triggers see all that it wrote."""
+    """Return one statement with the writes as common table expressions. Their triggers see all rows that it wrote."""
     parts, counts, first = [], [], 0
     for number, statement in enumerate(statements):
         text = _numbered_after(first, statement.sql("postgresql"))
@@ -361,7 +361,7 @@ def _as_one(statements: tuple[BulkStatement[Any], ...]) -> bytes:
 
 
 def _numbered_after(first: int, sql: str) -> str:
-    """The statement with its parameters numbered after those of the statements before it."""
+    """Return the SQL with parameter numbers shifted by `first`, the number of parameters before it."""
     return re.sub(r"\$(\d+)", lambda match: f"${int(match[1]) + first}", sql)
 
 

@@ -1,4 +1,4 @@
-"""`wallet-hooks db`: the database's schema."""
+"""The command `wallet-hooks db`: upgrades and downgrades the database schema."""
 
 import click
 from alembic.util import CommandError
@@ -9,7 +9,7 @@ from wallet_hooks.database.migrating import downgrade, upgrade
 
 @click.group()
 def db() -> None:
-    """The database's schema."""
+    """Upgrade or downgrade the database schema."""
 
 
 @db.command("upgrade")
@@ -18,7 +18,7 @@ def db() -> None:
 def db_upgrade(engine: Engine, revision: str) -> None:
     """Migrate the database that WALLET_HOOKS_DATABASE_URL names."""
     try:
-        upgrade(engine, revision, waiting=_say_waiting)
+        upgrade(engine, revision, waiting=_report_waiting)
     except CommandError as error:
         raise click.ClickException(str(error)) from None
     click.echo("migrated")
@@ -26,16 +26,16 @@ def db_upgrade(engine: Engine, revision: str) -> None:
 
 @db.command("downgrade")
 @click.argument("revision")
-@click.confirmation_option(prompt="This deletes what the undone migrations stored. Go on?")
+@click.confirmation_option(prompt="This deletes the data of the undone migrations. Continue?")
 @click.pass_obj
 def db_downgrade(engine: Engine, revision: str) -> None:
     """Undo migrations down to REVISION (base: all)."""
     try:
-        downgrade(engine, revision, waiting=_say_waiting)
+        downgrade(engine, revision, waiting=_report_waiting)
     except CommandError as error:
         raise click.ClickException(str(error)) from None
     click.echo("undone")
 
 
-def _say_waiting() -> None:
-    click.echo("waiting for another process that migrates", err=True)
+def _report_waiting() -> None:
+    click.echo("waiting for another process to finish migrating", err=True)

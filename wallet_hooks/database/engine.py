@@ -1,4 +1,4 @@
-"""Engines and transactions."""
+"""Creates engines and runs database transactions, on PostgreSQL and SQLite."""
 
 import json
 import sqlite3
@@ -17,25 +17,25 @@ from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconf
 from wallet_hooks.database.urls import default_options, postgresql_parameters, sqlite_url
 from wallet_hooks.settings import ConfigurationError, Settings
 
-# The callbacks' statements must never fall back to a scan: a plan made while tables are empty is kept, and these
-# settings make it the index's plan from the first day. Reports go through an engine of their own.
+# Statements of callbacks must never scan a table. PostgreSQL caches plans that it made while tables were empty; with
+# these settings it uses the indexes from the first day. Reports use a separate engine.
 _CALLBACK_PLANS = (
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_material=off"
     " -c jit=off -c plan_cache_mode=force_generic_plan"
 )
 
-_RUNS = 3
-_KEPT = "wallet_hooks_kept"
-_POOL_TIMEOUT = 5.0  # people wait longer for a connection than a provider does
+_MAX_ATTEMPTS = 3
+_CACHE_KEY = "wallet_hooks_cache"
+_POOL_TIMEOUT = 5.0  # seconds; users may wait longer for a connection than callbacks
 T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
 def open_engine(settings: Settings, *, for_callbacks: bool = False, for_reports: bool = False) -> Engine:
-    """An engine on the database that the settings name. Raises ConfigurationError where its URL is wrong.
+    """Return an engine for the database in the settings. Raises ConfigurationError if the URL is invalid.
 
-    `for_callbacks` sets the lock and statement timeouts and the plans of the path that takes bets; `for_reports` is
-    the replica for reports, where the settings name one.
+    `for_callbacks` sets the lock and statement timeouts and the planner settings of callbacks; `for_reports` selects
+    the reporting replica, if the settings name one.
     """
     name, url = _named_url(settings, for_reports=for_reports)
     try:
@@ -47,8 +47,9 @@ def open_engine(settings: Settings, *, for_callbacks: bool = False, for_reports:
 
 
 def check_databases(settings: Settings) -> None:
-    """Raise ConfigurationError where a URL is wrong, or a server refuses what it says (no such database, a wrong
-    password). A server that cannot be reached is not an error: the service starts, and waits for it.
+    """Raise ConfigurationError if a URL is invalid, or if a server rejects it (no such database, wrong password).
+
+    A server that cannot be reached is not an error: the service starts and waits for it.
     """
     for for_reports in (False, True) if settings.reporting_database_url else (False,):
         engine = open_engine(settings, for_callbacks=not for_reports, for_reports=for_reports)
@@ -78,32 +79,32 @@ def _open_sqlite(url: str, *, busy_timeout: float) -> Engine:
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    event.listen(engine, "rollback", _forget_kept)
+    event.listen(engine, "rollback", _clear_cache)
     return engine
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+    connection.isolation_level = None  # transactions are begun in _begin_sqlite, not by the driver
     connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA recursive_triggers = ON")  # or REPLACE would delete without asking the triggers
+    connection.execute("PRAGMA recursive_triggers = ON")  # otherwise REPLACE deletes without running the triggers
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # an acknowledged bet survives the loss of power
+    connection.execute("PRAGMA synchronous = FULL")  # an acknowledged bet survives a power failure
 
 
 def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get("read_only", False)
-    # A writer takes its lock at once: one that read first and wrote later could not be granted it.
+    # A writer takes its lock at the start: SQLite cannot upgrade a read lock once another connection has written.
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 def _open_postgresql(parameters: dict[str, str], settings: Settings, *, for_callbacks: bool) -> Engine:
-    """An engine with libpq's parameters of the URL; options of the URL stay, before the ones that are set here."""
+    """Return an engine with the URL's libpq parameters; the URL's options are kept, before those that are set here."""
     options = f"{parameters.get('options', default_options())} -c timezone=UTC -c client_encoding=UTF8"
-    # A server that vanished without a word is noticed by these, not by the operating system's quarter of an hour.
+    # These detect a dead server within seconds; the operating system would take a quarter of an hour.
     connect_args: dict[str, Any] = {"connect_timeout": 2, "tcp_user_timeout": 3000}
     connect_args |= {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3}
-    # Only the callbacks prepare statements: GroupCommit runs them again when a migration changed their result.
+    # Only callbacks prepare statements, because GroupCommit retries them if a migration changed their result.
     connect_args |= {"prepare_threshold": 1 if for_callbacks else None}
     if for_callbacks:
         lock, statement = int(settings.lock_timeout * 1000), int(settings.statement_timeout * 1000)
@@ -114,13 +115,13 @@ def _open_postgresql(parameters: dict[str, str], settings: Settings, *, for_call
         "postgresql+psycopg://",
         connect_args=connect_args | parameters | {"options": options.strip()},
         pool_size=4,
-        pool_use_lifo=True,  # the connection that was used last knows most of the database
+        pool_use_lifo=True,  # the connection used last has the warmest caches
         max_overflow=4,
         pool_timeout=settings.statement_timeout if for_callbacks else _POOL_TIMEOUT,
         pool_pre_ping=not for_callbacks,
         hide_parameters=True,  # errors are logged, and parameters may be secrets
     )
-    event.listen(engine, "rollback", _forget_kept)
+    event.listen(engine, "rollback", _clear_cache)
     if for_callbacks:
         event.listen(engine, "connect", _cache_json)
     return engine
@@ -128,17 +129,17 @@ def _open_postgresql(parameters: dict[str, str], settings: Settings, *, for_call
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
-    """One transaction: committed when the block ends, rolled back when it raises."""
+    """Open a database transaction: committed when the block ends, rolled back if it raises."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
 
 
-def run_again(act: Callable[[], T]) -> T:
-    """Run what opens a transaction of its own; again, twice at most, where that met another one.
+def run_with_retries(act: Callable[[], T]) -> T:
+    """Run a function that opens its own database transaction; after a conflict with another one, retry up to twice.
 
-    Then what the other one did is known. Raises what the last run did.
+    A retry sees what the other transaction committed. Raises the error of the last attempt.
     """
-    for _ in range(_RUNS - 1):
+    for _ in range(_MAX_ATTEMPTS - 1):
         try:
             return act()
         except Exception as error:
@@ -149,39 +150,39 @@ def run_again(act: Callable[[], T]) -> T:
 
 
 def locked(query: Query, model: type[Any]) -> Query:
-    """The query with its rows of a model locked, and read as they are once the lock is granted."""
+    """Return the query with row locks on a model's rows, which are read as they are once the lock is granted."""
     return query.with_for_update(of=model, key_share=True).execution_options(populate_existing=True)
 
 
 def refresh_statistics(session: Session, *tables: str) -> None:
-    """After many rows came at once: a planner that still believes a table empty makes plans that stay slow."""
+    """Refresh the planner's statistics after a bulk insert: plans made for empty tables would stay slow."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"ANALYZE {', '.join(tables)}"))
 
 
 def has_row_locks(engine: Engine) -> bool:
-    """Whether one transaction can wait for a row while others go on; SQLite locks its whole file."""
+    """Return whether the engine locks single rows; SQLite locks the whole file."""
     return engine.dialect.name == "postgresql"
 
 
-def wait_briefly(connection: Connection) -> None:
-    """For the rest of the transaction, hardly wait for locks."""
+def shorten_lock_timeout(connection: Connection) -> None:
+    """Wait at most 10 ms for each lock in the rest of the database transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL lock_timeout = '10ms'"))
 
 
-def kept_until_rollback(connection: Connection) -> dict[str, Any]:
-    """What is known of the database and stays true, kept with the connection.
+def connection_cache(connection: Connection) -> dict[str, Any]:
+    """Return the connection's cache, for facts of the database that never change, such as ids of house accounts.
 
-    It is emptied when a transaction on the connection is rolled back, so what a transaction made may be put there.
+    A rollback on the connection clears it, so rows of an uncommitted database transaction may be cached too.
     """
-    kept: dict[str, Any] = connection.info.setdefault(_KEPT, {})
-    return kept
+    cache: dict[str, Any] = connection.info.setdefault(_CACHE_KEY, {})
+    return cache
 
 
 @lru_cache(maxsize=4096)
 def _read_json(text: bytes) -> Any:
-    """JSON columns that callbacks read hold few different values; nobody changes what is read."""
+    """Parse JSON with a cache: JSON columns that callbacks read have few different values, and no code mutates them."""
     return json.loads(text)
 
 
@@ -189,14 +190,14 @@ def _cache_json(connection: Any, _record: object) -> None:
     set_json_loads(_read_json, connection)
 
 
-def _forget_kept(connection: Connection) -> None:
+def _clear_cache(connection: Connection) -> None:
     if not connection.closed and not connection.invalidated:
-        connection.info.pop(_KEPT, None)
+        connection.info.pop(_CACHE_KEY, None)
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """One consistent, read-only look at the database."""
+    """Open a read-only database transaction on a consistent snapshot."""
     options: dict[str, Any] = {"read_only": True}
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

@@ -1,4 +1,4 @@
-"""Telling apart what went wrong in a database, whichever driver said it."""
+"""Classifies database errors of all drivers (psycopg, ADBC, sqlite3) and of SQLAlchemy into `Fault`."""
 
 import re
 import sqlite3
@@ -13,30 +13,30 @@ from wallet_hooks.money import CurrencyMismatchError
 
 
 class Fault(Enum):
-    LOST = "lost"  # the database is away, or full, or the connection broke: nobody knows more
-    CONTENDED = "contended"  # a serialization failure or a deadlock: the same again may well succeed
-    STALE_PLAN = "stale_plan"  # a prepared statement is gone, or a migration changed its result: the same again works
-    LATE = "late"  # a lock or a statement took longer than it may
-    DUPLICATE = "duplicate"  # a unique key was taken meanwhile
-    OUT_OF_RANGE = "out_of_range"  # a number that no account can hold
-    CLOSED_PERIOD = "closed_period"  # the accounting day was closed meanwhile
-    CURRENCY = "currency"  # stored amounts have other decimals than this process has for their currency
-    SCHEMA_OUTDATED = "schema_outdated"  # a table or a column is missing: the migrations were not run
+    LOST = "lost"  # the database is unreachable or full, or the connection broke: the outcome is unknown
+    CONTENDED = "contended"  # a serialization failure or a deadlock: a retry may succeed
+    STALE_PLAN = "stale_plan"  # a prepared statement is gone, or a migration changed its result: a retry succeeds
+    LATE = "late"  # a lock or a statement timed out
+    DUPLICATE = "duplicate"  # a unique key was inserted by another transaction
+    OUT_OF_RANGE = "out_of_range"  # a number too large for its column
+    CLOSED_PERIOD = "closed_period"  # the accounting day was closed by another transaction
+    CURRENCY = "currency"  # a currency is stored with other decimals than this process has
+    SCHEMA_OUTDATED = "schema_outdated"  # a table or a column is missing: migrations were not run
     OTHER = "other"
 
 
-# The ledger's triggers say these words when a transaction is booked into a closed day.
+# Messages of the ledger's triggers: a transaction is booked into a closed day; its id or reference exists.
 CLOSED_PERIOD_MESSAGE = "ledger: the period is closed"
 DUPLICATE_MESSAGE = "ledger: the id or reference is taken"
-# How the names of the checks end that hold SQLite to whole numbers.
+# Suffix of the check constraints that make SQLite store integers only.
 EXACT_CHECK = "_exact"
 
 _OPERATIONAL = (psycopg.OperationalError, adbc_driver_manager.OperationalError)
-_LOST_STATES = ("08", "53", "57P", "58", "25006")  # 25006: a standby, or a primary that was demoted
+_LOST_STATES = ("08", "53", "57P", "58", "25006")  # 25006: a standby, or a demoted primary
 _CONTENDED_STATES = ("40",)
 _LATE_STATES = ("55P03", "57014", "25P")
-_STALE_PLAN_STATES = ("26000", "42P05")  # no such prepared statement, or one that the server has already
-_MISSING_STATES = ("42P01", "42703")  # a table, a column
+_STALE_PLAN_STATES = ("26000", "42P05")  # no such prepared statement, or its name exists already
+_MISSING_STATES = ("42P01", "42703")  # undefined table, undefined column
 _SQLITE_LATE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _SQLITE_LOST = (
     sqlite3.SQLITE_FULL,
@@ -48,9 +48,9 @@ _SQLITE_LOST = (
 )
 _SQLITE_MISCONFIGURED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB)
 _SQLITE_MISSING = re.compile("no such (table|column)|has no column named")
-# What libpq and PostgreSQL say of a connection that no repetition will open. An error of connecting has no SQLSTATE.
+# Messages of libpq and PostgreSQL for connections that no retry will open. Connection errors have no SQLSTATE.
 _MISCONFIGURED = re.compile(
-    r"connection is bad: (?!connection to server)"  # before anything was sent: a value that libpq does not know
+    r"connection is bad: (?!connection to server)"  # before anything was sent: a value that libpq does not accept
     r"|could not match \d+ "  # unequal numbers of hosts, addresses and ports
     r"|failed to resolve host (?!.*Temporary failure)"
     r"|does not exist|is not permitted to log in|permission denied for database|no pg_hba\.conf entry"
@@ -63,7 +63,7 @@ DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error, sqlite3.Error, adbc_driver_ma
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Sort an error of SQLAlchemy, psycopg, ADBC or sqlite3; anything else is OTHER."""
+    """Classify an error of SQLAlchemy, psycopg, ADBC or sqlite3; anything else is OTHER."""
     if isinstance(error, PoolTimeoutError):
         return Fault.LATE
     if isinstance(error, CurrencyMismatchError):
@@ -101,7 +101,7 @@ def _postgresql_fault(error: psycopg.Error | adbc_driver_manager.Error) -> Fault
 
 
 def _unsupported(error: psycopg.Error | adbc_driver_manager.Error) -> Fault:
-    """PostgreSQL says "not supported" of a read-only standby, and of a prepared statement whose columns changed."""
+    """Classify SQLSTATE 0A000: a prepared statement whose columns changed, or a read-only standby."""
     if isinstance(error, psycopg.Error) and error.diag.source_function == "RevalidateCachedQuery":
         return Fault.STALE_PLAN
     return Fault.LOST if "recovery" in str(error) else Fault.OTHER
@@ -126,9 +126,9 @@ def _sqlite_fault(error: sqlite3.Error) -> Fault:
 
 
 def is_misconfigured(error: BaseException) -> bool:
-    """Whether no connection was made because of what the URL says: whoever starts the process must change that.
+    """Return whether connecting failed because the URL is wrong, so that only a changed setting can help.
 
-    Of several hosts, all must say so: one that is away may be the right one.
+    With several hosts, all must fail that way: one that is unreachable may be the right one.
     """
     cause = _cause(error)
     if isinstance(cause, sqlite3.Error):
@@ -140,7 +140,7 @@ def is_misconfigured(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """What the driver said, on one line: the rest quotes statements and rows."""
+    """Return the first line of the driver's message; further lines quote statements and rows."""
     return (str(_cause(error)).splitlines() or [type(error).__name__])[0]
 
 

@@ -1,5 +1,6 @@
-"""Which migration a database is at, and whether the code can work with it. Knows nothing of Alembic, which is slow to
-import: a migration's file begins with its revision.
+"""Checks which migration a database is at, and whether the code can use it.
+
+Does not import Alembic, which is slow: revisions are read from the names of the migration files.
 """
 
 from functools import cache
@@ -14,23 +15,23 @@ from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of
 from wallet_hooks.errors import RefusedError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# An installed package has the migrations inside, a checkout beside it.
+# An installed package contains the migrations; in a checkout they are next to the package.
 MIGRATIONS = next(path for path in (_PACKAGE / "migrations", _PACKAGE.parent / "migrations") if path.is_dir())
 
 
 def require_current_schema(engine: Engine) -> None:
-    """Have the engine's first connection refused with RefusedError where migrations are missing."""
+    """Make the engine's first connection raise RefusedError (`schema_outdated`) if migrations are missing."""
 
     def check(driver_connection: Any, _record: object) -> None:
         cursor = driver_connection.cursor()
         try:
             row = cursor.execute("SELECT version_num FROM alembic_version").fetchone()
-            problem = outdated(row and row[0])
+            problem = schema_problem(row and row[0])
         except DATABASE_ERRORS as error:
             if fault_of(error) is not Fault.SCHEMA_OUTDATED:
                 driver_connection.close()
                 raise
-            problem = outdated(None)
+            problem = schema_problem(None)
         if problem is not None:
             driver_connection.close()
             raise RefusedError("schema_outdated", problem)
@@ -39,10 +40,11 @@ def require_current_schema(engine: Engine) -> None:
     event.listen(engine, "connect", check, once=True)
 
 
-def outdated(revision: str | None) -> str | None:
-    """What is wrong with a database at `revision` (None: never migrated), and what to do; None where nothing is.
+def schema_problem(revision: str | None) -> str | None:
+    """Return what is wrong with a database at `revision` (None: never migrated) and what to run, or None if nothing.
 
-    A revision that the code does not know is newer than the code: a service goes on while its successor migrates.
+    A revision that the code does not have is newer than the code, and accepted: a running service continues while a
+    newer version migrates.
     """
     *older, head = _revisions()
     if revision is not None and revision not in older:
@@ -51,7 +53,7 @@ def outdated(revision: str | None) -> str | None:
 
 
 def current_revision(session: Session) -> str | None:
-    """The migration that the database is at; None where none was run."""
+    """Return the database's migration, or None if it was never migrated."""
     try:
         return cast("str | None", session.scalar(text("SELECT version_num FROM alembic_version")))
     except DBAPIError as error:
@@ -62,5 +64,5 @@ def current_revision(session: Session) -> str | None:
 
 @cache
 def _revisions() -> list[str]:
-    """The migrations that the code knows, the newest last."""
+    """Return the revisions of the code's migrations, oldest first."""
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("*.py"))

@@ -1,4 +1,4 @@
-"""What every table shares: the metadata's naming convention, and column types that both engines hold exactly."""
+"""The declarative base with its naming convention, and column types that both engines store exactly."""
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -21,17 +21,17 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
-def Key(length: int = 64) -> String:  # noqa: N802 - it reads as the type that it returns
-    """Text compared byte by byte: cheaper in an index than a language's order, and the same on both engines."""
+def Key(length: int = 64) -> String:  # noqa: N802 - used as a type
+    """Return a text type compared by bytes: cheaper in an index than a locale's order, and equal on both engines."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
-# SQLite numbers its rows by itself only where the key is an INTEGER.
+# SQLite generates ids only for a primary key of type INTEGER.
 Identity64 = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An instant. Aware in Python, timestamptz in PostgreSQL, UTC text in SQLite."""
+    """An instant: an aware datetime (UTC) in Python, timestamptz in PostgreSQL, UTC text in SQLite."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -40,7 +40,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("an instant needs a time zone")
+            raise ValueError("a datetime without time zone; an aware datetime is expected")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
@@ -51,12 +51,12 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def as_instant(value: datetime | str) -> datetime:
-    """An instant from a row that was read without its column's type: SQLite keeps it as text."""
+    """Return an instant from a raw value: SQLite's driver returns text."""
     return _read_instant(value) if isinstance(value, str) else value
 
 
 def as_day(value: date | str) -> date:
-    """A day from such a row."""
+    """Return a day from a raw value: SQLite's driver returns text."""
     return _read_day(value) if isinstance(value, str) else value
 
 
@@ -71,7 +71,7 @@ def _read_day(text: str) -> date:
 
 
 class WideAmount(TypeDecorator[int]):
-    """Minor units beyond a BIGINT (limits go to 1e18 major units): NUMERIC in PostgreSQL, text in SQLite."""
+    """Minor units beyond BIGINT, because limits go up to 1e18 major units: NUMERIC in PostgreSQL, text in SQLite."""
 
     impl = Numeric(38, 0)
     cache_ok = True

@@ -1,8 +1,8 @@
-"""Database URLs, as SQLAlchemy and libpq write them, become what the drivers connect with.
+"""Parses database URLs, in SQLAlchemy's or libpq's form, into connection parameters.
 
-PostgreSQL's drivers all take libpq's parameters, so a URL is read once, here, whichever of its forms it has:
-`postgresql://h/db`, several hosts as SQLAlchemy writes them (`postgresql:///db?host=h1:5432&host=h2:5433` or
-`?host=h1,h2&port=5432,5433`) or as libpq does (`postgresql://h1:5432,h2:5433/db`).
+All PostgreSQL drivers take libpq's parameters, so every form of URL is parsed here only: `postgresql://h/db`, several
+hosts in SQLAlchemy's form (`postgresql:///db?host=h1:5432&host=h2:5433` or
+`?host=h1,h2&port=5432,5433`) or in libpq's (`postgresql://h1:5432,h2:5433/db`).
 """
 
 from typing import Any, cast
@@ -20,9 +20,9 @@ _SCHEMES = ("postgresql://", "postgresql+psycopg://")
 
 
 def postgresql_parameters(url: str) -> dict[str, str]:
-    """libpq's parameters of a URL. Raises ConfigurationError where it is none, or names one that libpq does not know.
+    """Return the libpq parameters of a URL. Raises ConfigurationError if it is invalid or has an unknown parameter.
 
-    Nothing is connected: the values are checked by the first connection.
+    Does not connect: some values are checked only by the first connection.
     """
     if not url.startswith(_SCHEMES):
         raise ConfigurationError("a database URL starts with sqlite:/// or postgresql://")
@@ -39,10 +39,10 @@ def postgresql_parameters(url: str) -> dict[str, str]:
 
 
 def _in_sqlalchemy_form(url: str) -> dict[str, Any] | None:
-    """The parameters of a URL, None where its hosts are written in libpq's form."""
+    """Return the parameters of a URL, or None if its hosts are in libpq's form."""
     try:
         parsed = make_url(url)
-    except ValueError:  # a port that is no number: `5432,h2:5433`
+    except ValueError:  # an invalid port: `5432,h2:5433`
         return None
     if "," in (parsed.host or ""):
         return None
@@ -53,24 +53,26 @@ def _in_sqlalchemy_form(url: str) -> dict[str, Any] | None:
 def _in_libpq_form(url: str) -> dict[str, Any]:
     try:
         return dict(conninfo_to_dict(f"postgresql://{url.partition('://')[2]}"))
-    except psycopg.ProgrammingError:  # its message quotes the URL, password and all
+    except psycopg.ProgrammingError:  # its message quotes the URL with the password
         raise ConfigurationError("not a database URL") from None
 
 
 def default_options() -> str:
-    """The server options (`-c name=value`) that the environment's PGOPTIONS or service names."""
+    """Return the server options (`-c name=value`) from PGOPTIONS or a service file."""
     values = (default.val for default in pq.Conninfo.get_defaults() if default.keyword == b"options")
     return (next(values, None) or b"").decode()
 
 
 def sqlite_url(url: str) -> URL:
-    """The URL of an SQLite file. Raises ConfigurationError where it names no file, or parameters that nobody reads."""
+    """Return the URL of an SQLite file. Raises ConfigurationError if it names no file or has an unknown parameter."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise ConfigurationError("not a database URL") from None
     if parsed.database in (None, "", ":memory:"):
-        raise ConfigurationError("names no file; a database in memory would be a new one for each connection")
+        raise ConfigurationError(
+            "a file is required (sqlite:///path); an in-memory database would be separate for each connection"
+        )
     if parsed.query and "uri" not in parsed.query:
         raise ConfigurationError(f"{', '.join(parsed.query)}: unknown parameter; SQLite's own need uri=true")
     return parsed

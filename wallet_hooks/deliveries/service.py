@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.bulk import RowSet, Writes, inserting
+from wallet_hooks.database.bulk import RowSet, Writes, insert_rows
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 
 
@@ -32,9 +32,9 @@ class DeliveryBetRow(NamedTuple):
 
 
 _received = RowSet.of("received", Delivery, DeliveryRow)
-_INSERT_DELIVERIES = inserting(_received, Delivery)
+_INSERT_DELIVERIES = insert_rows(_received, Delivery)
 _named = RowSet.of("named", DeliveryBet, DeliveryBetRow)
-_INSERT_BETS = inserting(_named, DeliveryBet)
+_INSERT_BETS = insert_rows(_named, DeliveryBet)
 
 
 def add_deliveries(writes: Writes, received: Sequence[tuple[DeliveryRow, Sequence[str]]]) -> None:

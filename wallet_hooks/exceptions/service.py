@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, inserting
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, insert_rows
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.exceptions.models import CallbackException
 
@@ -36,7 +36,7 @@ class SettledBet(NamedTuple):
 
 
 _raised = RowSet.of("raised", CallbackException, BetExceptionRow)
-_RAISE = inserting(_raised, CallbackException, unless_known_by=("game", "client", "bet_uid", "kind", "subject"))
+_RAISE = insert_rows(_raised, CallbackException, ignore_conflicts_on=("game", "client", "bet_uid", "kind", "subject"))
 _settled = RowSet.of("settled", CallbackException, SettledBet)
 _RESOLVE_UNKNOWN: BulkStatement[Any] = BulkStatement(
     _settled,

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.database import reading
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.files import replacing
+from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance import general_ledger
 from wallet_hooks.finance.batches import Columns, currencies_of, in_batches, sum_of
 from wallet_hooks.finance.general_ledger import DEFAULT_CODES, LEDGERS, AccountCodes, daily_lines, files_of
@@ -134,7 +134,7 @@ def write_file(
     check(report, format_, request, options)
     if format_ in LEDGERS and options.part is None:
         return _write_ledger_files(engine, format_, request, path, options)
-    with replacing(path) as out:
+    with replace_atomically(path) as out:
         manifest = write(engine, report, format_, request, out, options, progress)
     return _write_manifest(path, {"file": path.name, **manifest, "sha256": _hash(path)})
 
@@ -159,7 +159,7 @@ def _write_ledger_files(
         if one.exists() and one.name not in before:
             raise RefusedError("file_exists", f"{one} exists and was not written by an earlier export")
     for one, content in zip(paths, contents, strict=True):
-        with replacing(one) as out:
+        with replace_atomically(one) as out:
             out.write(content)
     for name in before - {one.name for one in paths}:
         path.with_name(name).unlink(missing_ok=True)
@@ -329,6 +329,6 @@ def _hash(path: Path) -> str:
 
 
 def _write_manifest(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    with replacing(path.with_name(f"{path.name}.manifest.json")) as out:
+    with replace_atomically(path.with_name(f"{path.name}.manifest.json")) as out:
         out.write((json.dumps(manifest, indent=2) + "\n").encode())
     return manifest

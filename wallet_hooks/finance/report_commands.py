@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import open_engine, reading, writing
-from wallet_hooks.files import replacing
+from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes, read_codes
@@ -131,7 +131,7 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
         yield engine
         return
     reports = open_engine(settings, for_reports=True)
-    currencies.learn_on_first_use(reports)
+    currencies.register_on_first_use(reports)
     try:
         yield reports
     finally:
@@ -249,7 +249,7 @@ def _mapping(columns: Any) -> dict[str, str]:
 
 
 def _write_breaks(breaks: Iterator[Break], output: Path, title: str) -> None:
-    with replacing(output) as out:
+    with replace_atomically(output) as out:
         if output.suffix == ".html":
             write_html(title, BREAK_COLUMNS, breaks, out)
         else:

@@ -24,7 +24,6 @@ from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
-from wallet_hooks.ledger.sealing import balance_name
 from wallet_hooks.sportsbook.models import Wager
 
 _BATCH = 5000
@@ -152,7 +151,7 @@ def _movements(session: Session, first: date, last: date) -> dict[tuple[str, str
     for name, currency, debits, credits_ in _stream(
         session, query.join(per_account, per_account.c.account_id == Account.id)
     ):
-        key = (balance_name(name), currency)
+        key = (chart.balance_name(name), currency)
         before = moved.get(key, (0, 0))
         moved[key] = (before[0] + int(debits), before[1] + int(credits_))
     return moved

@@ -19,9 +19,10 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.chart import balance_name
 from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
-from wallet_hooks.ledger.sealing import balance_name, seal_day, standing_seals
-from wallet_hooks.ledger.verify import CHECKS, FIRST, Difference, Since
+from wallet_hooks.ledger.sealing import seal_day, standing_seals
+from wallet_hooks.ledger.verify import CHECKS, MAX_DIFFERENCES, Difference, Since
 from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.usage import DayUsage
 from wallet_hooks.sportsbook.models import Wager
@@ -108,9 +109,9 @@ def check_usage(session: Session, posted: Since | None) -> list[Difference]:
     days = (count for count in merge(counted, stored, key=itemgetter(0)) if count[1] > after)
     for customer_id, counts in groupby(days, key=itemgetter(0)):
         differences += _differences(customer_id, counts)
-        if len(differences) >= FIRST:
+        if len(differences) >= MAX_DIFFERENCES:
             break
-    return differences[:FIRST]
+    return differences[:MAX_DIFFERENCES]
 
 
 ALL_CHECKS = (*CHECKS, check_totals, check_seals, check_usage)

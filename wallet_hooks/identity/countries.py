@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from wallet_hooks.database.bulk import RowSet, finding
+from wallet_hooks.database.bulk import RowSet, find_rows
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand
 
@@ -31,7 +31,7 @@ class CountriesRow(NamedTuple):
 
 
 _requested = RowSet("requested", Brand.id)
-COUNTRY_RULES = finding(_requested, Brand, CountriesRow)
+COUNTRY_RULES = find_rows(_requested, Brand, CountriesRow)
 
 
 def country_rules(rows: Iterable[CountriesRow]) -> dict[int, CountryRules]:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import reading, run_again
+from wallet_hooks.database import reading, run_with_retries
 from wallet_hooks.identity.days import first_instant
 from wallet_hooks.identity.models import Brand, Provider
 
@@ -135,7 +135,7 @@ class DirectoryCache:
         if self._is_stale() and self._lock.acquire(timeout=wait):
             try:
                 if self._is_stale():
-                    self._directory = run_again(lambda: read_directory(self._engine))
+                    self._directory = run_with_retries(lambda: read_directory(self._engine))
                     self._read_at = self._monotonic()
             finally:
                 self._lock.release()

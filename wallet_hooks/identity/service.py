@@ -20,7 +20,7 @@ from wallet_hooks.identity.countries import check_countries
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.identity.policy import PRESETS, check_raises, read_policy, rules_in_force
 from wallet_hooks.identity.secrets import check_reference
-from wallet_hooks.ledger.currencies import keep
+from wallet_hooks.ledger.currencies import store_currencies
 
 
 def add_brand(
@@ -51,7 +51,7 @@ def add_brand(
     brand = Brand(id=id_, client=client, currency=currency, timezone=timezone, day_start=day_start, policy=rules)
     session.add(brand)
     session.flush()
-    keep(session.connection(), [currency])
+    store_currencies(session.connection(), [currency])
     return brand
 
 
@@ -98,7 +98,7 @@ def set_policy(session: Session, *, client: str, preset: str | None, rules: Any)
         raise RefusedError("bad_policy", "rules: a JSON object is expected")
     policy = read_policy(rules)
     check_raises(read_policy(rules_in_force(preset, rules)))
-    keep(session.connection(), [code for _, code in (*policy.caps, *policy.defaults)])
+    store_currencies(session.connection(), [code for _, code in (*policy.caps, *policy.defaults)])
     brand.policy = {**brand.policy, "preset": preset, "limits": rules}
 
 

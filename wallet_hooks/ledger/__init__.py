@@ -1,1 +1,1 @@
-"""Accounts, transactions and entries: the only writer of money."""
+"""The double-entry ledger: accounts, transactions and entries. No other package writes them."""

@@ -6,24 +6,25 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast
 
 from wallet_hooks.ledger.journal import AccountName
 
-BETTING_WALLET = "UK"  # the account API's name for it (seeds/002)
+# The account API's names of a customer's two wallets; bets use the first.
+WALLETS = BETTING_WALLET, SECOND_WALLET = "UK", "AUSTRALIAN"
 OPEN_STAKES = "open_stakes"
 STAKES, WINNINGS, COMMISSION = "income:stakes", "expenses:winnings", "income:commission"
 _PLAYERS = "players:"
 
 
 def player(customer_id: int, currency: str, wallet: str = BETTING_WALLET) -> AccountName:
-    """What the operator owes a customer: a credit balance is the customer's money."""
-    return AccountName(f"players:{customer_id}:{wallet}", currency, "liability", customer_id)
+    """Return a customer's wallet account, a liability: a credit balance is the customer's money."""
+    return AccountName(f"{_PLAYERS}{customer_id}:{wallet}", currency, "liability", customer_id)
 
 
 def open_stakes(customer_id: int, currency: str) -> AccountName:
-    """Stakes taken and not settled yet; its balance is the customer's exposure."""
-    return AccountName(f"players:{customer_id}:{OPEN_STAKES}", currency, "liability", customer_id)
+    """Return the account of a customer's unsettled stakes; its balance is the customer's exposure."""
+    return AccountName(f"{_PLAYERS}{customer_id}:{OPEN_STAKES}", currency, "liability", customer_id)
 
 
 def is_open_stakes(account: AccountName) -> bool:
-    """Whether an account holds stakes that are taken and not settled yet."""
+    """Return whether an account holds a customer's unsettled stakes."""
     return account.holder_id is not None and account.name.endswith(f":{OPEN_STAKES}")
 
 
@@ -47,8 +48,13 @@ def summary_name(name: SQLColumnExpression[str]) -> ColumnElement[str]:
 
     Customers' accounts are summed by wallet (`players:UK`, `players:open_stakes`); other accounts keep their names.
     """
-    wallets = (BETTING_WALLET, OPEN_STAKES)
+    wallets = (*WALLETS, OPEN_STAKES)
     return case(*((has_wallet(name, wallet), f"{_PLAYERS}{wallet}") for wallet in wallets), else_=name)
+
+
+def balance_name(account: str) -> str:
+    """Return the name under which reports and seals sum an account: customers' by wallet, any other by its own name."""
+    return f"{_PLAYERS}{account.rpartition(':')[2]}" if account.startswith(_PLAYERS) else account
 
 
 class RevenueAccount(NamedTuple):

@@ -1,8 +1,8 @@
-"""The currencies that stored amounts are in, each with the decimals that the amounts were written with.
+"""Stores each currency that is in use, with the number of decimals that its amounts were written with.
 
-What a stored amount means must not follow a setting or a library that changes later. So whoever stores an amount calls
-`keep`, and each process learns what is kept: at its start, and whenever it meets a currency that it does not know to be
-stored, which another process may have been the first to use.
+The meaning of a stored amount must not change with a setting or a library. So code that stores an amount calls
+`store_currencies`, and each process reads the stored currencies at its start, and again when it meets a currency that
+it has not read yet: another process may have been the first to use it.
 """
 
 import threading
@@ -13,93 +13,94 @@ from sqlalchemy import Connection, Engine, event, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import clock, money
-from wallet_hooks.database import kept_until_rollback, reading
-from wallet_hooks.database.bulk import RowSet, finding, inserting, pipeline, run
+from wallet_hooks.database import connection_cache, reading
+from wallet_hooks.database.bulk import RowSet, find_rows, insert_rows, pipeline, run
 from wallet_hooks.ledger.models import StoredCurrency
 from wallet_hooks.settings import ConfigurationError, Settings
 
 
 class StoredCurrencyRow(NamedTuple):
-    """A stored currency, as `models.StoredCurrency` keeps it."""
+    """A row of `models.StoredCurrency`."""
 
     code: str
     decimals: int
 
 
 _used = RowSet.of("used", StoredCurrency, StoredCurrencyRow)
-_KEEP = inserting(_used, StoredCurrency, unless_known_by=("code",))
-_asked = RowSet("asked", StoredCurrency.code)
-_STORED = finding(_asked, StoredCurrency, StoredCurrencyRow)
-# Seconds for which a reading counts as current: a body full of currencies that nobody uses costs one query.
-_LIFETIME = 0.1
+_INSERT_CURRENCIES = insert_rows(_used, StoredCurrency, ignore_conflicts_on=("code",))
+_requested = RowSet("requested", StoredCurrency.code)
+_STORED = find_rows(_requested, StoredCurrency, StoredCurrencyRow)
+# Seconds for which the read currencies are cached, so that a request with many unknown currencies costs one query.
+_CACHE_SECONDS = 0.1
 
 
-def keep(connection: Connection, codes: Iterable[str]) -> None:
-    """Store the decimals of currencies in the running transaction; no statement where they are known to be stored.
+def store_currencies(connection: Connection, codes: Iterable[str]) -> None:
+    """Store currencies with their decimals in the running database transaction.
 
-    Of two transactions that are the first to use a currency, the second waits for the first and finds its decimals.
-    Raises UnknownCurrencyError, and CurrencyMismatchError where they are stored with other decimals.
+    Sends no statement for currencies that are cached as stored. If two database transactions use a new currency at the
+    same time, the second waits for the first and reads its decimals. Raises UnknownCurrencyError, and
+    CurrencyMismatchError if a currency is stored with other decimals.
     """
-    kept: set[str] = kept_until_rollback(connection).setdefault("currencies", set())
-    asked = sorted(set(codes) - kept)
-    if not asked:
+    cached: set[str] = connection_cache(connection).setdefault("currencies", set())
+    requested = sorted(set(codes) - cached)
+    if not requested:
         return
-    stored = {row.code: row.decimals for row in run(connection, _STORED([(code,) for code in asked]))}
-    money.learn(stored)
-    if new := [(code, money.decimals_here(code)) for code in asked if code not in stored]:
+    stored = {row.code: row.decimals for row in run(connection, _STORED([(code,) for code in requested]))}
+    money.register_stored(stored)
+    if new := [(code, money.known_decimals(code)) for code in requested if code not in stored]:
         with pipeline(connection) as calls:
-            calls.add(_KEEP(new))
+            calls.add(_INSERT_CURRENCIES(new))
             found = calls.add(_STORED([(code,) for code, _ in new]))
-        money.learn({row.code: row.decimals for row in found.rows})
-    kept.update(asked)
+        money.register_stored({row.code: row.decimals for row in found.rows})
+    cached.update(requested)
 
 
 def stored_currencies(connection: Connection) -> dict[str, int]:
-    """The decimals of every stored currency; none where the database is not migrated that far."""
+    """Return the decimals of each stored currency by code; empty if the database lacks the table (not migrated)."""
     if not inspect(connection).has_table(StoredCurrency.__tablename__):
         return {}
     rows = connection.execute(select(StoredCurrency.code, StoredCurrency.decimals))
     return {row.code: row.decimals for row in rows}
 
 
-def start(engine: Engine, settings: Settings) -> None:
-    """Know the settings' currencies and the stored ones, in this process, from its start.
+def initialize(engine: Engine, settings: Settings) -> None:
+    """Register the settings' currencies and the stored ones in this process, at its start.
 
-    Where the database is away, they are learned when they are needed. Raises ConfigurationError where the settings,
-    ISO 4217 and what is stored contradict each other.
+    If the database cannot be reached, the stored currencies are read when they are needed. Raises ConfigurationError if
+    the settings, ISO 4217 and the stored currencies contradict each other.
     """
     configure(settings)
     try:
         with reading(engine) as session:
-            money.learn(stored_currencies(session.connection()))
+            money.register_stored(stored_currencies(session.connection()))
     except money.CurrencyMismatchError as error:
         engine.dispose()
         raise ConfigurationError(str(error)) from None
     except SQLAlchemyError:
-        pass  # /readyz says so until it is back
-    money.confirm_with(reader(engine))
+        pass  # /readyz reports it until the database is back
+    money.set_stored_reader(stored_reader(engine))
 
 
 def configure(settings: Settings) -> None:
-    """Know the settings' currencies. Raises ConfigurationError where ISO 4217 has other decimals for one."""
+    """Register the settings' currencies. Raises ConfigurationError if ISO 4217 has other decimals for one."""
     try:
         money.configure(settings.currencies)
     except money.MoneyError as error:
         raise ConfigurationError(f"WALLET_HOOKS_CURRENCIES: {error}") from None
 
 
-def learn_on_first_use(engine: Engine) -> None:
-    """Learn the stored currencies in the engine's first transaction, before all else that is done in it.
+def register_on_first_use(engine: Engine) -> None:
+    """Register the stored currencies at the start of the engine's first database transaction.
 
-    For commands, not all of which need the database. CurrencyMismatchError comes out of the first transaction.
+    For commands, because not all of them use the database. CurrencyMismatchError is raised in that transaction.
     """
-    event.listen(engine, "begin", lambda connection: money.learn(stored_currencies(connection)), once=True)
+    event.listen(engine, "begin", lambda connection: money.register_stored(stored_currencies(connection)), once=True)
 
 
-def reader(engine: Engine) -> Callable[[], dict[str, int]]:
-    """Return what `money.confirm_with` takes: a function that reads the stored currencies, in its own transaction.
+def stored_reader(engine: Engine) -> Callable[[], dict[str, int]]:
+    """Return a function for `money.set_stored_reader` that reads the stored currencies in its own transaction.
 
-    One caller at a time reads them, the others get the last reading. The function raises the database's error.
+    One thread at a time reads them; the others get the cached result. The function raises the database's errors.
     """
     lock = threading.Lock()
     found: dict[str, int] = {}
@@ -107,7 +108,7 @@ def reader(engine: Engine) -> Callable[[], dict[str, int]]:
 
     def read() -> dict[str, int]:
         nonlocal found, read_at
-        if clock.monotonic() - read_at > _LIFETIME and lock.acquire(blocking=False):
+        if clock.monotonic() - read_at > _CACHE_SECONDS and lock.acquire(blocking=False):
             try:
                 with reading(engine) as session:
                     found = stored_currencies(session.connection())

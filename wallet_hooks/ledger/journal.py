@@ -1,6 +1,6 @@
-"""Postings on account names: what decisions move, against the balances that were locked for them.
+"""Builds ledger transactions in memory, on account names, with running balances of the locked accounts.
 
-Nothing here touches the database. `service.save` finds or creates the accounts and stores a journal, all or nothing.
+Nothing here uses the database. `service.save` finds or creates the accounts and stores a journal atomically.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class AccountName(NamedTuple):
-    """An account as `chart` names it; `kind` is what it would be created as, `holder_id` the customer who holds it."""
+    """An account as `chart` names it: `kind` is used when it is created, `holder_id` is the customer who holds it."""
 
     name: str
     currency: str
@@ -20,7 +20,7 @@ class AccountName(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One leg of a posting, in minor units of the account's currency: debit positive, credit negative."""
+    """One line of a posting, in minor units of the account's currency: debit positive, credit negative."""
 
     account: AccountName
     amount: int
@@ -29,7 +29,7 @@ class Line(NamedTuple):
 class Posting(NamedTuple):
     """A transaction before it has an id.
 
-    `reference` is unique in the ledger's whole life; `fingerprint` hashes the facts behind it (see `fingerprint`).
+    `reference` is unique in the ledger, over all time; `fingerprint` is a hash of the cause's facts.
     """
 
     kind: str
@@ -44,9 +44,9 @@ class Posting(NamedTuple):
 
 @dataclass(slots=True)
 class HeldAccount:
-    """A customer's account as it was read under lock, moved on by the journal; `id` is None where it is new.
+    """A customer's account as it was read under lock, updated by the journal; `id` is None if it is new.
 
-    `balance` in minor units, credit negative.
+    `balance` is in minor units, credit negative.
     """
 
     id: int | None
@@ -64,7 +64,7 @@ class PostedTransaction(NamedTuple):
 
 
 class TransactionRow(NamedTuple):
-    """A transaction as `models.Transaction` keeps it."""
+    """A row of `models.Transaction`."""
 
     id: int
     kind: str
@@ -77,18 +77,18 @@ class TransactionRow(NamedTuple):
     reverses_id: int | None
 
 
-# An entry whose account may not have an id yet: transaction id, line, account, currency, amount, and of a customer's
-# account the balance after it and its version.
+# An entry whose account may not have an id yet: transaction id, line, account, currency, amount, and for a customer's
+# account the balance after it and the version.
 PendingEntry = tuple[int, int, AccountName | HeldAccount, str, int, int | None, int | None]
 
 
 @dataclass(slots=True)
 class Journal:
-    """The transactions of one database transaction, numbered and with their running balances.
+    """The ledger transactions of one database transaction, with ids and running balances.
 
-    `held` has every account of the customers whose locks the caller holds; `ids` are transaction ids that nobody else
-    was given; `posted` has the transactions by reference, `moved` the customers' accounts that they moved, `house` the
-    other accounts that they name.
+    `held` has every account of the customers whose rows the caller has locked; `ids` are the reserved transaction ids;
+    `posted` has the transactions by reference, `moved` the customers' accounts with changed balances, `house` the house
+    accounts that are used.
     """
 
     recorded_at: datetime
@@ -102,25 +102,25 @@ class Journal:
     posted: dict[str, PostedTransaction] = field(default_factory=dict)
 
     def balance(self, account: AccountName) -> int:
-        """The balance after everything posted so far, credit negative; 0 for an account that does not exist yet."""
+        """Return the balance after all postings so far, in minor units, credit negative; 0 for a new account."""
         held = self.held.get(account)
         return held.balance if held else 0
 
     def open(self, account: AccountName) -> HeldAccount:
-        """A customer's account, which is created with the journal where it does not exist yet."""
+        """Return a customer's account; a new one is added with balance 0 and created when the journal is stored."""
         held = self.held.get(account)
         if held is None:
             held = self.held[account] = HeldAccount(None, 0, 0, 0)
         return held
 
     def first_open_day(self, day: date) -> date:
-        """The day itself, or where it was closed the first one that is open."""
+        """Return the day itself or, if it is closed, the first day that is open."""
         if self.closed_through is None or day > self.closed_through:
             return day
         return date.fromordinal(self.closed_through.toordinal() + 1)
 
     def post(self, posting: Posting) -> int:
-        """Add a transaction and return its id. Its lines must sum to zero in each currency."""
+        """Add a transaction and return its id. Its lines must sum to zero in each currency (asserted)."""
         _assert_balanced(posting.lines)
         id_ = next(self.ids)
         self.transactions.append(
@@ -153,7 +153,7 @@ class Journal:
 
 
 def fingerprint(*facts: object) -> str:
-    """A hash of facts, the same for the same facts in the same order."""
+    """Return a hash of facts, equal for equal facts in the same order (32 hex digits)."""
     return hashlib.blake2b("\x1f".join(map(str, facts)).encode(), digest_size=16).hexdigest()
 
 

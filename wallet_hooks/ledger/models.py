@@ -20,7 +20,7 @@ from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime
 
 
 class StoredCurrency(Base):
-    """A currency that stored amounts are in, with the decimals that they were written with. It is never changed."""
+    """A currency in use, with the number of decimals that its amounts were written with. Rows are never changed."""
 
     __tablename__ = "ledger_currency"
     __table_args__ = (CheckConstraint("decimals BETWEEN 0 AND 8", name="decimals"),)
@@ -32,8 +32,8 @@ class StoredCurrency(Base):
 class Account(Base):
     """A ledger account: one row per name and currency.
 
-    Accounts that a customer holds (`holder_id`, the customer's id) keep their balance and the version of their last
-    entry on the row. House accounts do not, so that no bet ever waits for a row that all bets share.
+    A customer's account (`holder_id` is the customer's id) stores its balance and the version of its last entry on the
+    row. House accounts do not, so that bets never wait for a row that all bets share.
     """
 
     __tablename__ = "ledger_account"
@@ -57,7 +57,7 @@ class Account(Base):
 
 
 class Transaction(Base):
-    """What happened, once: `reference` names its cause, `fingerprint` is a hash of the cause's facts."""
+    """A ledger transaction: `reference` names its cause and is unique, `fingerprint` is a hash of the cause's facts."""
 
     __tablename__ = "ledger_transaction"
     __table_args__ = (UniqueConstraint("reference"), Index(None, "booked_on", postgresql_using="brin"))
@@ -74,7 +74,7 @@ class Transaction(Base):
 
 
 class Entry(Base):
-    """One line of a transaction; on a customer's account with the balance after it and a gap-free version."""
+    """One line of a transaction; on a customer's account it has the balance after it and a gap-free version."""
 
     __tablename__ = "ledger_entry"
     __table_args__ = (
@@ -108,7 +108,7 @@ class Period(Base):
 
 
 class ExchangeRate(Base):
-    """How much of `target` one unit of `source` is worth; the newest row counts."""
+    """The price of one unit of `source` in units of `target`; the newest row applies."""
 
     __tablename__ = "exchange_rate"
     __table_args__ = (UniqueConstraint("source", "target", "valid_from"),)
@@ -121,10 +121,11 @@ class ExchangeRate(Base):
 
 
 class Seal(Base):
-    """A closed day's transactions as they were: a link in a chain of hashes (see `sealing.py`).
+    """The hash of a closed day's transactions, chained to the seal of the day before (see `sealing.py`).
 
-    `totals` are debits by currency, `balances` what the accounts held at the day's end, by name (players' accounts
-    summed by wallet) and currency: minor units, debit positive. A day that was reopened keeps its seal as a trace.
+    `totals` are debits by currency; `balances` are the accounts' balances at the day's end, by name (customers'
+    accounts summed by wallet) and currency. Both are minor units, debit positive. Reopening a day keeps its seal for
+    the audit trail.
     """
 
     __tablename__ = "ledger_seal"

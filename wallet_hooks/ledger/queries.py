@@ -1,4 +1,4 @@
-"""Reading the ledger."""
+"""Reads of the ledger: locked accounts, posted transactions, rates and customers' betting entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -9,17 +9,17 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.bulk import BulkStatement, RowSet
-from wallet_hooks.ledger.chart import OPEN_STAKES
+from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Line, PostedTransaction
 from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
 
-# The kinds of transactions that bets make.
+# The kinds of transactions that bets, settlements and cancels post.
 BETTING_KINDS = frozenset({"stake", "settlement", "reversal", "cancel"})
-_BATCH, _FEW = 500, 10
+_BATCH, _SMALL_BATCH = 500, 10
 
 
 class HeldAccountRow(NamedTuple):
-    """An account that a customer holds."""
+    """A customer's account: balance in minor units, credit negative."""
 
     id: int
     holder_id: int
@@ -30,7 +30,7 @@ class HeldAccountRow(NamedTuple):
 
 
 class AccountIdRow(NamedTuple):
-    """An account's id by its name and currency."""
+    """An account's id, with its name and currency."""
 
     id: int
     name: str
@@ -57,10 +57,10 @@ class RateRow(NamedTuple):
     rate: str
 
 
-_holders = RowSet("asked", id=Account.holder_id)
-_names = RowSet("asked", Account.name, Account.currency)
-_references = RowSet("asked", Transaction.reference)
-_pairs = RowSet("asked", ExchangeRate.source, ExchangeRate.target)
+_holders = RowSet("requested", id=Account.holder_id)
+_names = RowSet("requested", Account.name, Account.currency)
+_references = RowSet("requested", Transaction.reference)
+_pairs = RowSet("requested", ExchangeRate.source, ExchangeRate.target)
 
 HELD_COLUMNS = (
     Account.id, Account.holder_id, Account.name, Account.currency, Account.balance, Account.version,
@@ -98,7 +98,7 @@ POSTED_LINES = BulkStatement(
     ),
     row=PostedLine,
 )
-# The newest rate of a pair comes last.
+# Ordered so that the newest rate of a pair comes last.
 RATES = BulkStatement(
     _pairs,
     lambda _: (
@@ -115,7 +115,7 @@ RATES = BulkStatement(
 
 
 def held_accounts(rows: Iterable[HeldAccountRow]) -> dict[AccountName, HeldAccount]:
-    """Customers' accounts as a journal takes them."""
+    """Return customers' accounts in the form that a journal takes."""
     return {
         AccountName(row.name, row.currency, "liability", row.holder_id): HeldAccount(
             row.id, row.balance, row.version, row.version
@@ -125,7 +125,7 @@ def held_accounts(rows: Iterable[HeldAccountRow]) -> dict[AccountName, HeldAccou
 
 
 def posted_transactions(rows: Iterable[PostedLine]) -> dict[str, PostedTransaction]:
-    """Stored transactions by reference, with their lines in order."""
+    """Return stored transactions by reference, each with its lines in order."""
     found: dict[str, PostedTransaction] = {}
     for row in rows:
         line = Line(AccountName(row.name, row.currency, row.kind, row.holder_id), row.amount)
@@ -135,13 +135,13 @@ def posted_transactions(rows: Iterable[PostedLine]) -> dict[str, PostedTransacti
 
 
 def balances_of(session: Session, *, holder_ids: Sequence[int]) -> dict[AccountName, int]:
-    """The balances of customers' accounts in minor units, credit negative."""
+    """Return the balances of customers' accounts, in minor units, credit negative."""
     rows = session.execute(select(*HELD_COLUMNS).where(Account.holder_id.in_(holder_ids)))
     return {account: held.balance for account, held in held_accounts(map(HeldAccountRow._make, rows)).items()}
 
 
 def transactions_with(session: Session, *, references: Sequence[str]) -> list[dict[str, Any]]:
-    """The transactions of these references with their entries, in posting order."""
+    """Return the transactions with these references and their entries, in posting order (amounts in minor units)."""
     found = session.scalars(select(Transaction).where(Transaction.reference.in_(references)).order_by(Transaction.id))
     transactions = {transaction.id: transaction for transaction in found}
     entries: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in transactions}
@@ -158,17 +158,17 @@ def transactions_with(session: Session, *, references: Sequence[str]) -> list[di
 
 
 def open_stakes(session: Session) -> dict[str, int]:
-    """All stakes that are taken and not settled, in minor units by currency."""
+    """Return the sum of all open stakes by currency, in minor units."""
     rows = session.execute(
         select(Account.currency, func.sum(Account.balance))
-        .where(Account.name.like(f"players:%:{OPEN_STAKES}"))
+        .where(chart.has_wallet(Account.name, chart.OPEN_STAKES))
         .group_by(Account.currency)
     )
     return {currency: -int(balance or 0) for currency, balance in rows}
 
 
 class BettingEntry(NamedTuple):
-    """What a transaction of a bet moved on a customer's account: minor units, debit positive."""
+    """An entry of a bet's transaction on a customer's account: minor units, debit positive."""
 
     account: AccountName
     reference: str
@@ -177,9 +177,9 @@ class BettingEntry(NamedTuple):
 
 
 def betting_entries(session: Session, *, holder_id: int, since: date) -> Iterator[BettingEntry]:
-    """What bets moved on a customer's accounts from an accounting day on, account by account, newest first.
+    """Yield the entries of bets on a customer's accounts since an accounting day, by account, newest first.
 
-    Each account is walked backwards from its newest entry, so that the cost follows the days and not all history.
+    Each account is read backwards from its newest entry, so that the cost depends on the days read, not on all history.
     """
     accounts = select(Account).where(Account.holder_id == holder_id).order_by(Account.id)
     for account in session.scalars(accounts).all():
@@ -190,20 +190,20 @@ def betting_entries(session: Session, *, holder_id: int, since: date) -> Iterato
 
 
 def betting_result_since(session: Session, account: AccountName, *, since: datetime) -> int:
-    """What betting changed on a customer's account from an instant on, in minor units; a gain is positive."""
+    """Return the net result of betting on a customer's account since an instant, in minor units; a gain is positive."""
     newest = _newest_entries(session, _account_id(session, account))
     recent = takewhile(lambda entry: entry.recorded_at >= since, newest)
     return -sum(int(entry.amount) for entry in recent if entry.kind in BETTING_KINDS)
 
 
 def stake_instants(session: Session, account: AccountName) -> Iterator[datetime]:
-    """When stakes were taken from a customer's account, the newest first."""
-    newest = _newest_entries(session, _account_id(session, account), batch=_FEW)
+    """Return the times (UTC) at which stakes were taken from a customer's account, newest first."""
+    newest = _newest_entries(session, _account_id(session, account), batch=_SMALL_BATCH)
     return (entry.recorded_at for entry in newest if entry.kind == "stake")
 
 
 def _account_id(session: Session, account: AccountName) -> int:
-    """The account's id; 0, which no account has, where there is none."""
+    """Return the account's id, or 0, which is never an id, if there is no such account."""
     query = select(Account.id).where(Account.name == account.name, Account.currency == account.currency)
     return session.scalar(query) or 0
 
@@ -211,7 +211,7 @@ def _account_id(session: Session, account: AccountName) -> int:
 def _newest_entries(
     session: Session, account_id: int, *, batch: int = _BATCH
 ) -> Iterator[Row[int | None, str, str, date, datetime, int]]:
-    """An account's entries with what is known of their transactions, newest first; `batch` are read at first."""
+    """Yield an account's entries with fields of their transactions, newest first; `batch` rows in the first query."""
     query = (
         select(
             Entry.version,

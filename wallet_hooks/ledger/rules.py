@@ -1,7 +1,7 @@
-"""The posting rules: which accounts each event debits and credits (pure; amounts in minor units).
+"""The posting rules: which accounts each event debits and credits. Pure functions; amounts in minor units.
 
-A stake in the customer's own currency has `cost == stake`; in another one `cost` is what it cost at home, and the
-two meet in equity:conversion.
+"Home" is the customer's currency. For a bet in it, `cost` equals the stake; for a bet in another currency, `cost` is
+the stake in the home currency, and equity:conversion balances each of the two currencies.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from wallet_hooks.ledger.journal import AccountName, Line
 
 
 class Stake(NamedTuple):
-    """A stake as the ledger sees it: `amount` in `currency`, `cost` in `home_currency`."""
+    """A bet's stake for posting: `amount` in the bet's `currency`, `cost` in the customer's `home_currency`."""
 
     customer_id: int
     brand: str
@@ -31,7 +31,7 @@ def withdrawn(customer_id: int, method: str, currency: str, amount: int) -> tupl
 
 
 def adjusted(customer_id: int, brand: str, currency: str, amount: int) -> tuple[Line, ...]:
-    """A positive amount is given to the customer, a negative one taken."""
+    """Return the lines of an adjustment: a positive amount is credited to the customer, a negative one debited."""
     return _move(chart.adjustments_expense(brand, currency), chart.player(customer_id, currency), amount)
 
 
@@ -40,12 +40,12 @@ def staked(stake: Stake) -> tuple[Line, ...]:
 
 
 def returned(stake: Stake) -> tuple[Line, ...]:
-    """A void or a cancel: the very stake goes back, at the very cost that was taken."""
+    """Return the lines of a void or a cancel: exactly the stake and the cost that were taken are returned."""
     return _to_player(stake, chart.open_stakes(stake.customer_id, stake.currency), stake.amount, stake.cost)
 
 
 def settled(stake: Stake, payout: int, home_payout: int) -> tuple[Line, ...]:
-    """`payout` in the bet's currency, `home_payout` what the customer gets of it at home."""
+    """Return the lines of a settlement: `payout` in the bet's currency, `home_payout` in the customer's."""
     closed = _move(
         chart.open_stakes(stake.customer_id, stake.currency),
         chart.stakes_income(stake.brand, stake.game, stake.currency),
@@ -58,13 +58,13 @@ def settled(stake: Stake, payout: int, home_payout: int) -> tuple[Line, ...]:
 
 
 def commissioned(stake: Stake, amount: int) -> tuple[Line, ...]:
-    """Commission on net winnings, in the customer's currency; none moves nothing."""
+    """Return the lines of commission on net winnings, in the customer's currency; no lines if the amount is 0."""
     wallet = chart.player(stake.customer_id, stake.home_currency)
     return _move(wallet, chart.commission_income(stake.brand, stake.home_currency), amount) if amount else ()
 
 
 def reversed_(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """The same lines, each taken back."""
+    """Return the lines of a reversal: the same accounts with negated amounts."""
     return tuple(Line(account, -amount) for account, amount in lines)
 
 

@@ -1,9 +1,9 @@
-"""Sealing closed days: their transactions, in id order, hashed into a chain.
+"""Seals closed days: hashes their transactions, in id order, into a chain.
 
 A transaction's canonical form is a line of JSON without spaces: `[id, kind, reference, fingerprint, occurred_at,
 recorded_at, booked_on, description, reverses_id, [[line, account, currency, amount, balance_after, version], …]]`, with
-instants in UTC as `2026-11-21T12:00:00.000000Z`, amounts in minor units, non-ASCII text as it is, and a newline at its
-end. A day's hash is SHA-256 over the hash before it (64 hex digits, or nothing for the first), the day as
+instants in UTC as `2026-11-21T12:00:00.000000Z`, amounts in minor units, non-ASCII text unescaped, and a newline at the
+end. A day's hash is SHA-256 over the previous hash (64 hex digits, or nothing for the first), the day as
 `2026-11-21`, a newline, and the lines of its transactions, in UTF-8.
 """
 
@@ -19,15 +19,15 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks.ledger.chart import balance_name
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
 
 _BATCH = 5000
-PLAYERS = "players:"
 
 
 @dataclass(slots=True)
 class SealedDay:
-    """A day's seal in the making; see `models.Seal` for what its fields mean."""
+    """A day's seal before it is stored; see `models.Seal` for the fields."""
 
     day: date
     previous: str
@@ -40,7 +40,7 @@ class SealedDay:
 
 
 def seal_day(session: Session, day: date, previous: str, balances: dict[str, dict[str, int]]) -> SealedDay:
-    """Hash a day's transactions onto the chain. `balances` are those of the day before."""
+    """Return the seal of a day: `previous` is the hash and `balances` are the balances of the day before."""
     sealed = SealedDay(day, previous, balances={name: dict(amounts) for name, amounts in balances.items()})
     digest = hashlib.sha256(f"{previous}{day.isoformat()}\n".encode())
     for line in _canonical_lines(session, sealed):
@@ -50,26 +50,21 @@ def seal_day(session: Session, day: date, previous: str, balances: dict[str, dic
 
 
 def standing_seals(session: Session, *, after: date = date.min) -> list[Seal]:
-    """The seals of the days that are closed, oldest first."""
+    """Return the seals of closed days after a day, oldest first."""
     query = select(Seal).where(Seal.reopened_at.is_(None), Seal.day > after)
     return list(session.scalars(query.order_by(Seal.day)))
 
 
 def newest_seal(session: Session) -> Seal | None:
-    """The seal that everything closed so far leads to."""
+    """Return the seal of the last closed day, or None."""
     return session.scalar(select(Seal).where(Seal.reopened_at.is_(None)).order_by(Seal.day.desc()).limit(1))
 
 
 def counts_of(session: Session, first: date, last: date) -> dict[date, tuple[int, int]]:
-    """How many transactions the days have, and the last id among them: cheap to compare with what was sealed."""
+    """Return each day's number of transactions and highest id, which are cheap to compare with its seal."""
     query = select(Transaction.booked_on, func.count(), func.max(Transaction.id))
     rows = session.execute(query.where(Transaction.booked_on.between(first, last)).group_by(Transaction.booked_on))
     return {day: (count, last_id) for day, count, last_id in rows}
-
-
-def balance_name(account: str) -> str:
-    """The name under which an account's balance is summed: the players' by wallet, every other by itself."""
-    return f"{PLAYERS}{account.rpartition(':')[2]}" if account.startswith(PLAYERS) else account
 
 
 def _canonical_lines(session: Session, sealed: SealedDay) -> Iterator[bytes]:
@@ -93,7 +88,7 @@ def _entries_of(session: Session, day: date) -> Iterable[Any]:
 
 
 def _canonical(rows: list[Any], sealed: SealedDay) -> bytes:
-    """A transaction's line; counts it and its entries."""
+    """Return a transaction's canonical line, and add it to the seal's counts, totals and balances."""
     one = rows[0]
     entries = [[r.line, r.name, r.currency, r.amount, r.balance_after, r.version] for r in rows if r.line is not None]
     sealed.transactions += 1

@@ -1,4 +1,4 @@
-"""The ledger's one writer."""
+"""Writes the ledger: the only code that stores accounts, transactions and entries."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -18,24 +18,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import kept_until_rollback
-from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, Writes, Written, inserting, pipeline, run
+from wallet_hooks.database import connection_cache
+from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, WriteResult, Writes, insert_rows, pipeline, run
 from wallet_hooks.errors import ConflictError
-from wallet_hooks.ledger.currencies import keep
+from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Journal, Posting, TransactionRow
 from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Period, Transaction
 from wallet_hooks.ledger.queries import ACCOUNT_IDS, HELD_ACCOUNTS, held_accounts
 
 
 class ReservedId(NamedTuple):
-    """A transaction id that nobody else is given, and the last day that is closed."""
+    """A transaction id that is given out once, and the last closed day."""
 
     id: int
     closed_through: date | None
 
 
 class EntryRow(NamedTuple):
-    """An entry as `models.Entry` keeps it."""
+    """A row of `models.Entry`."""
 
     transaction_id: int
     line: int
@@ -47,7 +47,7 @@ class EntryRow(NamedTuple):
 
 
 class BalanceRow(NamedTuple):
-    """A customer's account as it is to be; `version_read` is what its version must still be."""
+    """The new balance and version of a customer's account; `version_read` must still be its stored version."""
 
     id: int
     balance: int
@@ -56,7 +56,7 @@ class BalanceRow(NamedTuple):
 
 
 class MovedAccount(NamedTuple):
-    """A customer's account whose balance was moved."""
+    """A customer's account whose balance was changed."""
 
     id: int
 
@@ -74,9 +74,9 @@ _OPEN_ACCOUNTS: BulkStatement[Any] = BulkStatement(
         .on_conflict_do_nothing(index_elements=["name", "currency"])
     ),
 )
-# Ids come before the decisions that need them, in the same round trip as what they look at. PostgreSQL has a sequence;
-# SQLite has one writer, and goes on from the highest id.
-_numbers = RowSet("asked", column("number", BigInteger))
+# Ids are reserved before the bets are decided, in the same round trip as the reads. PostgreSQL has a sequence; SQLite
+# has one writer, so its ids continue from the highest one.
+_numbers = RowSet("requested", column("number", BigInteger))
 _ID = Sequence("ledger_transaction_id")
 
 
@@ -94,9 +94,9 @@ _RESERVE_IDS = BulkStatement(
     row=ReservedId,
 )
 _posted = RowSet.of("posted", Transaction, TransactionRow)
-_INSERT_TRANSACTIONS = inserting(_posted, Transaction)
+_INSERT_TRANSACTIONS = insert_rows(_posted, Transaction)
 _entered = RowSet.of("entered", Entry, EntryRow)
-_INSERT_ENTRIES = inserting(_entered, Entry)
+_INSERT_ENTRIES = insert_rows(_entered, Entry)
 _moved = RowSet.of("moved", Account, BalanceRow, version_read=Account.version)
 _MOVE_BALANCES = BulkStatement(
     _moved,
@@ -111,56 +111,56 @@ _MOVE_BALANCES = BulkStatement(
 
 
 class UnlockedBalanceError(Exception):
-    """A balance moved although this transaction had locked it: the caller forgot a lock, nothing may be written."""
+    """A balance changed although it must have been locked: the caller did not lock it, so nothing may be written."""
 
 
 def reserve_ids(*, count: int) -> BulkCall[ReservedId]:
-    """A call that reserves the ids of up to `count` transactions, for `begin`."""
+    """Return a call that reserves `count` transaction ids; `begin` takes its rows."""
     return _RESERVE_IDS([(number,) for number in range(1, count + 1)])
 
 
 def begin(reserved: Iterable[ReservedId], *, recorded_at: datetime) -> Journal:
-    """A journal for as many transactions as ids were reserved, without accounts yet."""
+    """Return a journal, without accounts yet, for as many transactions as there are reserved ids."""
     rows = list(reserved)
     closed_through = rows[0].closed_through if rows else None
     return Journal(recorded_at=recorded_at, ids=iter([row.id for row in rows]), closed_through=closed_through)
 
 
 def prepare(connection: Connection, *, count: int, recorded_at: datetime) -> Journal:
-    """A journal for up to `count` transactions, without accounts yet."""
+    """Reserve ids and return a journal, without accounts yet, for up to `count` transactions."""
     return begin(run(connection, reserve_ids(count=count)), recorded_at=recorded_at)
 
 
-class Saving:
-    """A journal on its way to the database, with other writes of the same transaction."""
+class JournalWriter:
+    """Stores a journal together with other writes of the same database transaction."""
 
     def __init__(self, connection: Connection, journal: Journal) -> None:
-        """Find or create the accounts that the journal names."""
+        """Find or create the accounts that the journal uses."""
         self._journal = journal
         self._dialect = connection.dialect.name
         self._house_ids = _resolve_accounts(connection, journal)
-        self._moved: Written | None = None
+        self._moved: WriteResult | None = None
 
     def add_to(self, writes: Writes) -> None:
-        """Add the journal's own writes, in a number that does not depend on its size."""
+        """Add the journal's writes; their number does not depend on the journal's size."""
         if not self._journal.transactions:
             return
         moved = sorted((held.id, held.balance, held.version, held.version_read) for held in self._journal.moved)
         self._moved = writes.add(_MOVE_BALANCES(moved))
         inserts = [_INSERT_TRANSACTIONS(self._journal.transactions), _INSERT_ENTRIES(self._entries())]
         if self._dialect == "sqlite":
-            # There the entries are sealed by their transaction's row, which must therefore come last.
+            # A trigger on the transaction's row checks its entries and forbids more, so the row must come last.
             inserts.reverse()
         for call in inserts:
             writes.add(call)
 
     def check(self) -> None:
-        """Raise UnlockedBalanceError unless every balance that the journal moved was still as it had been read."""
+        """Raise UnlockedBalanceError unless every changed balance still had the version that was read."""
         if self._moved is not None and self._moved.count != len(self._journal.moved):
             raise UnlockedBalanceError
 
     def _entries(self) -> list[tuple[object, ...]]:
-        """The entries as EntryRow has them."""
+        """Return the entries in the order of EntryRow's fields."""
         house_ids = self._house_ids
         return [
             (id_, line, account.id if type(account) is HeldAccount else house_ids[account], *amounts)
@@ -169,20 +169,20 @@ class Saving:
 
 
 def save(connection: Connection, journal: Journal) -> None:
-    """Store a journal: all of it or nothing."""
-    saving, writes = Saving(connection, journal), Writes()
-    saving.add_to(writes)
+    """Store a journal atomically."""
+    writer, writes = JournalWriter(connection, journal), Writes()
+    writer.add_to(writes)
     writes.run(connection)
-    saving.check()
+    writer.check()
 
 
 def _resolve_accounts(connection: Connection, journal: Journal) -> dict[Any, int]:
-    """Give the journal's new accounts of customers their ids, and return those of the house accounts that it names.
+    """Set the ids of the journal's new customer accounts, and return the ids of the house accounts that it uses.
 
-    Accounts that do not exist yet are created. Ids of house accounts are kept with the connection: they are never
-    deleted, and need no lock.
+    Accounts that do not exist yet are created. Ids of house accounts are cached with the connection: these accounts are
+    never deleted and need no lock.
     """
-    house_ids: dict[AccountName, int] = kept_until_rollback(connection).setdefault("house account ids", {})
+    house_ids: dict[AccountName, int] = connection_cache(connection).setdefault("house account ids", {})
     new = [account for account, held in journal.held.items() if held.id is None]
     unknown = [account for account in journal.house if account not in house_ids]
     if new or unknown:
@@ -194,8 +194,8 @@ def _resolve_accounts(connection: Connection, journal: Journal) -> dict[Any, int
 
 
 def _find_or_create(connection: Connection, accounts: list[AccountName]) -> dict[AccountName, int]:
-    """The ids of accounts; new ones have the decimals of their currencies stored with them."""
-    keep(connection, {account.currency for account in accounts})
+    """Return the ids of accounts; new accounts are created, and their currencies stored with their decimals."""
+    store_currencies(connection, {account.currency for account in accounts})
     named = {(account.name, account.currency): account for account in accounts}
     found = {named[row.name, row.currency]: row.id for row in run(connection, ACCOUNT_IDS(list(named)))}
     if new := [account for account in accounts if account not in found]:
@@ -209,8 +209,8 @@ def _find_or_create(connection: Connection, accounts: list[AccountName]) -> dict
 def post_one(session: Session, posting: Posting, *, holder_id: int, recorded_at: datetime) -> tuple[int, bool]:
     """Post a single transaction for one customer, whose row the caller has locked.
 
-    Returns its id and whether it is new: the same reference with the same fingerprint is done once. Raises
-    ConflictError where the reference was used with other facts.
+    Returns its id and whether it is new: the same reference and fingerprint again are idempotent. Raises ConflictError
+    if the reference was used with other facts.
     """
     known = session.execute(
         select(Transaction.id, Transaction.fingerprint).where(Transaction.reference == posting.reference)
@@ -228,5 +228,5 @@ def post_one(session: Session, posting: Posting, *, holder_id: int, recorded_at:
 
 
 def set_rate(session: Session, *, source: str, target: str, rate: str, now: datetime) -> None:
-    """Store how much of `target` one unit of `source` is worth from now on. Bets keep the rate they were taken at."""
+    """Store the price of one unit of `source` in units of `target`, valid from `now`. Taken bets keep their rate."""
     session.add(ExchangeRate(source=source, target=target, rate=rate, valid_from=now))

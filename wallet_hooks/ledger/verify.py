@@ -1,4 +1,4 @@
-"""Proofs of the ledger's rules over all history or since a seal, each a query that names the first rows that differ."""
+"""Verifies the ledger's rules, over all history or since a seal; each rule is a query for rows that break it."""
 
 from collections.abc import Callable
 from datetime import date
@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger.models import Seal, Transaction
 
-FIRST = 20  # differences that are told of each rule
+MAX_DIFFERENCES = 20  # reported for each rule
 
 
 class Difference(NamedTuple):
-    """A broken rule: which, at which row, and what was found there (minor units, debit positive)."""
+    """A broken rule: its name, the row, and what was found there (minor units, debit positive)."""
 
     rule: str
     where: str
@@ -22,8 +22,9 @@ class Difference(NamedTuple):
 
 
 class Since(NamedTuple):
-    """What was posted after a closed day was sealed: the transactions from `first_id` on. What came before is proven
-    by the seal, and by the one who keeps its hash.
+    """What is verified after a closed day: transactions from `first_id` on.
+
+    Earlier ones are verified by the seal, if its hash is also stored outside the database.
     """
 
     seal: Seal
@@ -31,23 +32,23 @@ class Since(NamedTuple):
 
 
 def since(session: Session, day: date) -> Since:
-    """Raises RefusedError where the day is not closed."""
+    """Return the range after a closed day. Raises RefusedError (`not_closed`) if the day is not closed."""
     seal = session.scalar(select(Seal).where(Seal.day == day, Seal.reopened_at.is_(None)))
     if seal is None:
         raise RefusedError("not_closed", f"{day} is not closed")
     first_id = session.scalar(select(func.min(Transaction.id)).where(Transaction.booked_on > day))
-    return Since(seal, NOTHING if first_id is None else first_id)
+    return Since(seal, _AFTER_ALL_IDS if first_id is None else first_id)
 
 
-NOTHING = 2**62
+_AFTER_ALL_IDS = 2**62
 Check = Callable[[Session, Since | None], list[Difference]]
 
 
 def _check(rule: str, query: str, query_since: str | None = None) -> Check:
-    """A check whose query yields (where, what) for each row that breaks the rule.
+    """Return a check whose query selects (where, what) for each row that breaks the rule.
 
-    It reads `{transactions}` and `{entries}`: all of them, or what was posted since. `query_since` is for a rule that
-    is proven in another way where not all is read.
+    The query reads `{transactions}` and `{entries}`: all of them, or only those posted since a seal. `query_since`
+    replaces the query in the second case, for a rule that needs another one there.
     """
 
     def run(session: Session, posted: Since | None) -> list[Difference]:
@@ -57,8 +58,8 @@ def _check(rule: str, query: str, query_since: str | None = None) -> Check:
                 "transactions": f"(SELECT * FROM ledger_transaction WHERE id >= {posted.first_id})",
                 "entries": f"(SELECT * FROM ledger_entry WHERE transaction_id >= {posted.first_id})",
             }
-        asked = query if posted is None or query_since is None else query_since
-        rows = session.execute(text(f"{asked.format(**tables)} LIMIT {FIRST}"))
+        selected = query if posted is None or query_since is None else query_since
+        rows = session.execute(text(f"{selected.format(**tables)} LIMIT {MAX_DIFFERENCES}"))
         return [Difference(rule, str(where), str(what)) for where, what in rows]
 
     return run

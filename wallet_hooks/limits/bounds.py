@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from wallet_hooks.customers.play_sessions import PLAY_SESSIONS, PlaySession
 from wallet_hooks.customers.queries import CustomerFacts
-from wallet_hooks.database.bulk import BulkStatement, Pending, Pipeline, RowSet, columns_of
+from wallet_hooks.database.bulk import BulkStatement, PendingRows, Pipeline, RowSet, columns_of
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.limits.enforcement import LONGEST_WINDOW, Bounds, bounds_of, defaults_bind_bets
 from wallet_hooks.limits.models import PlayerLimit
@@ -48,9 +48,9 @@ class LimitReads:
         self._customers, self._now = customers, now
         ids = [(id_,) for id_ in sorted(customers)]
         since = [(id_, customers[id_].brand.booking_day(now) - LONGEST_WINDOW) for (id_,) in ids]
-        self._limits: Pending[Limit] = reads.add(_LIVE_LIMITS(ids))
-        self._usage: Pending[UsageRow] = reads.add(USAGE_SINCE(since))
-        self._play: Pending[PlaySession] = reads.add(PLAY_SESSIONS(ids))
+        self._limits: PendingRows[Limit] = reads.add(_LIVE_LIMITS(ids))
+        self._usage: PendingRows[UsageRow] = reads.add(USAGE_SINCE(since))
+        self._play: PendingRows[PlaySession] = reads.add(PLAY_SESSIONS(ids))
 
     def usage(self) -> Usage:
         """Return the usage of the longest possible window."""

@@ -26,7 +26,7 @@ from wallet_hooks.replay.selecting import (
     select_cases,
 )
 from wallet_hooks.replay.targets import ClockError, InProcess, UnreachableError
-from wallet_hooks.telemetry import log_errors_alone
+from wallet_hooks.telemetry import log_errors_only
 
 
 class _ReplayGroup(click.Group):
@@ -44,8 +44,8 @@ class _ReplayGroup(click.Group):
 @click.group(cls=_ReplayGroup)
 def replay() -> None:
     """Run fixtures of callbacks against a service, and record fixtures from stored callbacks."""
-    money.confirm_with(dict)  # cases run on their own databases, which hold their own currencies
-    log_errors_alone()  # a log line per callback would hide the reports of failed cases
+    money.set_stored_reader(dict)  # cases run on their own databases, which hold their own currencies
+    log_errors_only()  # a log line per callback would hide the reports of failed cases
 
 
 @replay.command("list")

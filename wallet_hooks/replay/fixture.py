@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
-from wallet_hooks.files import replacing
+from wallet_hooks.files import replace_atomically
 
 VERSION = 1
 CAPTURE_SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -104,7 +104,7 @@ def is_capture(path: Path) -> bool:
 def write_cases(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
     """Replace a file atomically with a capture, or with the single case of a .json file. Return the number of cases."""
     count = 0
-    with replacing(path) as raw, _compressed(path, raw) as file:
+    with replace_atomically(path) as raw, _compressed(path, raw) as file:
         for document in documents:
             file.write(f"{_format_compact(document) if is_capture(path) else _format_indented(document)}\n".encode())
             count += 1

@@ -153,7 +153,7 @@ def _database_factory(target: str | None, database: str | None) -> AbstractConte
     if database is None:
         return temporary_database_factory() if target is None else nullcontext(None)
     settings = replace(Settings.from_env(), database_url=database)
-    return database_factory(settings, lambda opened: currencies.learn_on_first_use(opened.engine), durable=True)
+    return database_factory(settings, lambda opened: currencies.register_on_first_use(opened.engine), durable=True)
 
 
 def _write_reports(

@@ -127,7 +127,7 @@ class CaseRunner:
             for name in ("brands", "customers", "limits", "rates", "countries")
         }
         try:
-            self._database.prepare(given, now=min(instants, default=clock.wall()))
+            self._database.prepare(given, now=min(instants, default=clock.wall_clock()))
         except _INVALID_GIVEN as error:
             return [Mismatch("given", "valid preconditions", str(error).partition("\n")[0])]
         return []
@@ -154,7 +154,7 @@ class CaseRunner:
                     result.mismatches.append(Mismatch(f"{what}{suffix}", expect[what], actual[what]))
 
     def _compare_state(self, case: Case, result: CaseResult, database: CaseDatabase) -> None:
-        now = case.at if self._options.recorded_clock and case.at else clock.wall()
+        now = case.at if self._options.recorded_clock and case.at else clock.wall_clock()
         for what, read in (
             ("balances", database.balances),
             ("limits", lambda keys: database.amounts_left(keys, now=now)),
@@ -203,7 +203,7 @@ class CaseRunner:
         first = next(iter(find_bets(request)), {"brand": BRAND, "game": "betflex"})
         keys = {} if self._database is None else self._database.signing_keys
         auth, secret = self._options.sign or keys.get((first["brand"], first["game"]), _UNSIGNED)
-        wall = clock.wall()
+        wall = clock.wall_clock()
         overrides = sign if isinstance(sign, dict) else {}
         return signature_headers(
             auth, secret, client=first["brand"], body=body, sign=overrides, at=at or wall, wall=wall
@@ -221,7 +221,7 @@ def run_sequences(
     order = list(sequences)
     if options.shuffle is not None:
         random.Random(options.shuffle).shuffle(order)  # noqa: S311 - an order, not a secret
-    with clock.put_back():
+    with clock.restored_wall_clock():
         for sequence in order:
             with new_database() as database:
                 target = (

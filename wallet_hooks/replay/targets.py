@@ -68,7 +68,7 @@ class InProcess:
         self._client = Client(callbacks_alone(engine, settings, countries), use_cookies=False)
 
     def send(self, sent: TargetRequest) -> TargetResponse:
-        clock.set_to(sent.at)
+        clock.set_now(sent.at)
         environ: dict[str, Any] = {"REMOTE_ADDR": sent.source or _LOCALHOST}
         for name, value in {"Content-Length": str(len(sent.body)), **sent.headers}.items():
             key = name.upper().replace("-", "_")

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS, CustomerFacts
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, finding, pipeline
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, find_rows, pipeline
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import service as ledger
-from wallet_hooks.ledger.currencies import keep
+from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import Journal
 from wallet_hooks.ledger.queries import POSTED_LINES, RATES, held_accounts, posted_transactions
 from wallet_hooks.limits.bounds import LimitedCustomer, LimitReads, is_limited
@@ -49,7 +49,7 @@ KNOWN_WAGERS = BulkStatement(
     outer=True,
 )
 _cancels = RowSet.of("asked", EarlyCancel, KnownEarlyCancel)
-EARLY_CANCELS = finding(_cancels, EarlyCancel, KnownEarlyCancel)
+EARLY_CANCELS = find_rows(_cancels, EarlyCancel, KnownEarlyCancel)
 
 
 class _Locked(NamedTuple):
@@ -79,7 +79,7 @@ def load_state(
     if not bets:
         return BettingState(now, brands, ledger.begin([], recorded_at=now))
     locked = _lock(connection, bets, brands, now)
-    keep(connection, _currencies(requests, locked.customers.values()))
+    store_currencies(connection, _currencies(requests, locked.customers.values()))
     stakes = list(_bettors(requests, brands, locked.customers))
     with pipeline(connection) as reads:
         limited = LimitReads(reads, _limited(stakes, brands), now=now)

@@ -57,7 +57,7 @@ class Callbacks:
                 connection, callbacks, now=clock.now(), locate=lambda ip: countries.of(read_address(ip))
             ),
             queue_size=settings.queue_size,
-            patience=settings.request_timeout,
+            queue_timeout=settings.request_timeout,
         )
 
     def endpoints(self) -> list[Endpoint]:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, update
 
 from wallet_hooks.customers.play_sessions import add_play_sessions
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, field_names, inserting
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, field_names, insert_rows
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
-from wallet_hooks.ledger.service import Saving
+from wallet_hooks.ledger.service import JournalWriter
 from wallet_hooks.limits.enforcement import play_sessions_to_store
 from wallet_hooks.sportsbook.messages import Answer, BetKey, Callback
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager
@@ -45,7 +45,7 @@ class EarlyCancelRow(NamedTuple):
 
 
 _created = RowSet.of("created", Wager, WagerState)
-_CREATE_WAGERS = inserting(_created, Wager)
+_CREATE_WAGERS = insert_rows(_created, Wager)
 _changed = RowSet.of("changed", Wager, WagerChange)
 _CHANGE_WAGERS: BulkStatement[Any] = BulkStatement(
     _changed,
@@ -56,7 +56,7 @@ _CHANGE_WAGERS: BulkStatement[Any] = BulkStatement(
     ),
 )
 _cancelled = RowSet.of("cancelled", EarlyCancel, EarlyCancelRow)
-_REMEMBER_EARLY_CANCELS = inserting(_cancelled, EarlyCancel, unless_known_by=("game", "client", "uid", "user_uid"))
+_INSERT_EARLY_CANCELS = insert_rows(_cancelled, EarlyCancel, ignore_conflicts_on=("game", "client", "uid", "user_uid"))
 _values_of_created = attrgetter(*field_names(WagerState))
 _values_of_changed = attrgetter(*WagerChange._fields)
 
@@ -67,12 +67,12 @@ def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[
     Missing accounts are created first; everything else is one set of writes.
     """
     changes, writes, now = state.changes, Writes(), state.now
-    saving = Saving(connection, state.journal)
+    saving = JournalWriter(connection, state.journal)
     saving.add_to(writes)
     writes.add(_CREATE_WAGERS([_values_of_created(wager) for wager in changes.created.values()]))
     changed = (wager for key, wager in changes.changed.items() if key not in changes.created)
     writes.add(_CHANGE_WAGERS([_values_of_changed(wager) for wager in changed]))
-    writes.add(_REMEMBER_EARLY_CANCELS([(*key, user_uid, now) for key, user_uid in changes.early_cancels]))
+    writes.add(_INSERT_EARLY_CANCELS([(*key, user_uid, now) for key, user_uid in changes.early_cancels]))
     add_bet_exceptions(writes, changes.exceptions)
     add_resolutions(writes, (SettledBet(*key, now) for key in changes.settled_first))
     state.usage.add_to(writes)

@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from wallet_hooks import clock
-from wallet_hooks.database import Fault, fault_of, run_again
+from wallet_hooks.database import Fault, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
@@ -157,7 +157,7 @@ class Api:
 def answer(api: Api, endpoint: Endpoint, call: ApiRequest, path: Mapping[str, Any]) -> Reply:
     """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
     try:
-        reply = api.success(run_again(lambda: endpoint.answer(call, **path)))
+        reply = api.success(run_with_retries(lambda: endpoint.answer(call, **path)))
     except Exception as error:
         reply = _refusal(api, error) or _defect(api, error, call.id, endpoint.path)
     reply.headers["X-Request-Id"] = call.id

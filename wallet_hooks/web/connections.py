@@ -1,8 +1,7 @@
-"""When gunicorn must close a connection, and how the answer announces it.
+"""Decides when gunicorn must close a connection, so that the answer announces it.
 
-gunicorn strips a `Connection` header that an application sets, and asks the request instead whether to close when it
-writes the answer's headers. What is unread then (the rest of a body, or a next request that was pipelined) is neither
-waited for nor read as a request.
+gunicorn strips a `Connection` header that an application sets; it calls the request's `should_close` when it writes the
+answer's headers. Input that is unread then (the rest of a body, or a pipelined request) is never read as a request.
 """
 
 import socket
@@ -12,12 +11,12 @@ from typing import Any, Protocol
 
 from wallet_hooks import clock
 
-_LINGER = 2.0  # seconds
+_LINGER_SECONDS = 2.0
 _CHUNK = 64 * 1024
 
 
 class GunicornRequest(Protocol):
-    """What is used of `gunicorn.http.message.Request`."""
+    """The attributes of `gunicorn.http.message.Request` that are used here."""
 
     body: Any
     unreader: Any
@@ -27,40 +26,40 @@ class GunicornRequest(Protocol):
 
 
 def announce_closing(request: GunicornRequest, is_worker_alive: Callable[[], bool]) -> None:
-    """Make the request ask for closing, once its answer begins, where bytes are left over or the worker is stopping."""
-    is_asked_for = request.should_close
+    """Make the answer close the connection if input is unread, or the worker stopping, when its headers are written."""
+    is_close_requested = request.should_close
 
     def should_close() -> bool:
-        if has_leftovers(request) or not is_worker_alive():
+        if has_unread_bytes(request) or not is_worker_alive():
             request.force_close()
-        return is_asked_for()
+        return is_close_requested()
 
     request.should_close = should_close
 
 
-def has_leftovers(request: GunicornRequest) -> bool:
-    """Return whether anything of the connection is unread, other than a body that came whole with nothing after it.
+def has_unread_bytes(request: GunicornRequest) -> bool:
+    """Return whether the connection has unread bytes, other than a completely received body with nothing after it.
 
-    Such a body is discarded by gunicorn without waiting for anything.
+    gunicorn discards such a body without waiting.
     """
     reader = request.body.reader
     received = request.unreader.buf.getbuffer().nbytes
     if hasattr(reader, "length"):
         return bool(received != reader.length)
-    return bool(received or reader.parser is not None)  # a chunked body, whose parser is None at its end
+    return bool(received or reader.parser is not None)  # a chunked body; its parser is None after the last chunk
 
 
-def discard_rest(connection: socket.socket) -> None:
-    """End the sending side, and read what the client still sends, for two seconds at most.
+def discard_input(connection: socket.socket) -> None:
+    """Shut down sending, and discard what the client still sends, for at most two seconds.
 
-    Closing while the client sends would reset the connection, and the client might lose the answer.
+    Closing while the client sends would reset the connection, and the client could lose the answer.
     """
-    deadline = clock.monotonic() + _LINGER
-    with suppress(OSError):  # the client is gone, or the time is up
+    deadline = clock.monotonic() + _LINGER_SECONDS
+    with suppress(OSError):  # the client has closed, or the time is over
         connection.shutdown(socket.SHUT_WR)
-        while (patience := deadline - clock.monotonic()) > 0:
-            connection.settimeout(patience)
+        while (remaining := deadline - clock.monotonic()) > 0:
+            connection.settimeout(remaining)
             if not connection.recv(_CHUNK):
                 break
     with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)  # or gunicorn would wait as long again, in the thread that accepts
+        connection.shutdown(socket.SHUT_RDWR)  # otherwise gunicorn waits as long again, in its accepting thread

@@ -1,4 +1,4 @@
-"""The country of an address, from a file in MaxMind's format."""
+"""Looks up the country of an IP address in a file of MaxMind's format."""
 
 import maxminddb
 
@@ -7,9 +7,9 @@ from wallet_hooks.web.source import Address
 
 
 class Countries:
-    """Countries by address; without a file every country is unknown.
+    """Countries by IP address; without a file every country is unknown.
 
-    Raises ConfigurationError where the file is none of the kind.
+    Raises ConfigurationError if the file cannot be read or has another format.
     """
 
     def __init__(self, file: str | None) -> None:
@@ -19,12 +19,12 @@ class Countries:
             raise ConfigurationError(f"WALLET_HOOKS_GEOIP_FILE: {error}") from None
 
     def of(self, address: Address | None) -> str | None:
-        """The ISO 3166 code of the country that the address is in, or None where that is not known."""
+        """Return the ISO 3166 code of the address's country, or None if it is unknown."""
         if self._reader is None or address is None:
             return None
         try:
             record = self._reader.get(address)
-        except ValueError:  # an IPv6 address, and a file that knows IPv4 alone
+        except ValueError:  # an IPv6 address, but a file with IPv4 only
             return None
         country = record.get("country") if isinstance(record, dict) else None
         code = country.get("iso_code") if isinstance(country, dict) else None

@@ -1,4 +1,4 @@
-"""What a request brings besides its meaning: an id, a source address, a body of acceptable size."""
+"""Reads a request's id, source address and body, for every API."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from werkzeug.http import parse_options_header
 from wallet_hooks.web.source import Source, read_address
 
 Environ = dict[str, Any]  # of WSGI
-# What time a replay says it is, believed only where the settings say so.
+# The time that a replay sets; ignored unless WALLET_HOOKS_DEBUG and WALLET_HOOKS_TEST_CLOCK are set.
 TEST_CLOCK_HEADER = "X-Test-Clock"
 
 
 class RejectedBodyError(Exception):
-    """The body is not read: no length (411), too long (413), not JSON (415). `code` says which."""
+    """The body is rejected; `code` is `length_required` (411), `body_too_large` (413) or `not_json` (415)."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -25,17 +25,17 @@ class RejectedBodyError(Exception):
 
 
 def new_request_id(now: datetime) -> str:
-    """A UUID of version 7 as 32 hex digits: unique, and ordered by time."""
+    """Return a UUID of version 7 as 32 hex digits: unique, and ordered by time."""
     random = int.from_bytes(os.urandom(10))
     high = int(now.timestamp() * 1000) << 16 | 0x7000 | random >> 68
     return f"{high:016x}{0x8 << 60 | random & 0x3FFF_FFFF_FFFF_FFFF:016x}"
 
 
 def source_of(environ: Environ, *, proxy_hops: int) -> Source:
-    """The caller's address, as the last of exactly `proxy_hops` trusted proxies saw it.
+    """Return the caller's address as the outermost of exactly `proxy_hops` trusted proxies saw it.
 
-    With fewer entries in X-Forwarded-For than proxies someone went around them, and the address is unknown. Without
-    trusted proxies the header is not believed, but it shows that the connection's end is not the caller.
+    If X-Forwarded-For has fewer entries than there are proxies, a proxy was bypassed and the address is unknown.
+    Without trusted proxies the header's address is ignored, but its presence means that the request is not direct.
     """
     forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     if proxy_hops == 0:
@@ -50,7 +50,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,)) -> bytes:
-    """The whole body. Raises RejectedBodyError: a body without a length might be cut unnoticed, so it is not read."""
+    """Return the body, at most `cap` bytes. Raises RejectedBodyError, also without a length: it could be truncated."""
     stated = environ.get("CONTENT_LENGTH", "")
     if not _LENGTH.fullmatch(stated):
         raise RejectedBodyError("length_required")
@@ -66,7 +66,7 @@ def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSO
 
 
 def media_type(environ: Environ) -> str | None:
-    """Return the body's media type in lower case; None where it is compressed, or in another charset than UTF-8."""
+    """Return the body's media type in lower case, or None if it is compressed or its charset is not UTF-8."""
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         return None
     return _utf8_media_type(environ.get("CONTENT_TYPE", ""))

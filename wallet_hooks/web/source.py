@@ -1,4 +1,4 @@
-"""Where a request came from."""
+"""Parses the address that a request came from, as sockets and proxies write it."""
 
 import re
 from functools import lru_cache
@@ -9,18 +9,18 @@ Address = IPv4Address | IPv6Address
 
 
 class Source(NamedTuple):
-    """Where a request came from; None where that cannot be told. `direct` means that no proxy stood between."""
+    """The caller's address, None if it is unknown. `direct` means that no proxy forwarded the request."""
 
     address: Address | None
     direct: bool
 
     @property
     def is_loopback(self) -> bool:
-        """From this very machine, with nothing between: what a proxy forwards is not local."""
+        """Return whether the request came from this machine directly; a forwarded request is not local."""
         return self.direct and self.address is not None and self.address.is_loopback
 
 
-# As proxies write it: perhaps quoted, an IPv6 address perhaps in brackets, perhaps with a zone, perhaps with a port.
+# As proxies write it: optionally quoted, with port, and for IPv6 with brackets and zone.
 _FORWARDED = re.compile(
     r"""(?P<quote>"?)
     (?:
@@ -36,7 +36,7 @@ _MAX_PORT = 65_535
 
 @lru_cache(maxsize=4096)
 def read_address(text: str | None) -> Address | None:
-    """Return the address that a text names, IPv4 where IPv4 is written as IPv6; None for anything else.
+    """Return the address in a text, IPv4-mapped IPv6 as IPv4; None if it is not a valid address.
 
     A port, an IPv6 zone, brackets and quotes are not part of the address: `203.0.113.9:51008`, `[2001:db8::1]:443`,
     `fe80::1%eth0`.

@@ -1,7 +1,7 @@
-"""JSON as a hostile sender might write it, read exactly or not at all.
+"""A strict JSON parser for untrusted input.
 
-Numbers stay the text that was sent (`Number`), so that no amount passes through a float and no long integer costs
-time. The whole cost is linear in the body's length.
+Numbers are returned as the text that was sent (`Number`), so that amounts never become floats and long integers cost no
+time. Parsing is linear in the body's length.
 """
 
 import json
@@ -12,19 +12,19 @@ MAX_DEPTH = 32
 
 
 class InvalidJSONError(Exception):
-    """The body is not the JSON that we read; the message says why, and may be shown to the sender."""
+    """The body is not acceptable JSON; the message says why and may be shown to the sender."""
 
 
 class Number(str):
-    """A JSON number, as the text that was sent."""
+    """The text of a JSON number, as it was sent."""
 
     __slots__ = ()
 
 
 def read_json(body: bytes) -> Any:
-    """Read UTF-8 JSON; a byte order mark before it is skipped.
+    """Parse UTF-8 JSON; a leading byte order mark is skipped.
 
-    Raises InvalidJSONError on duplicate keys, NaN, Infinity, nesting over 32, and whatever else is not JSON.
+    Raises InvalidJSONError for duplicate keys, NaN, Infinity, nesting over 32, and invalid JSON.
     """
     try:
         document = _decode(body.removeprefix(BOM_UTF8).decode())
