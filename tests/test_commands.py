@@ -177,7 +177,7 @@ def test_a_brands_policy_is_set_and_checked(shell: Shell, world: World, tmp_path
         file.write_text(wrong)
         assert shell.run("brand", "policy", "--client", "acme", str(file)).returncode == 1, wrong
     file.write_bytes(b"\xff")
-    assert "FILE: not JSON" in shell.run("brand", "policy", "--client", "acme", str(file)).stderr
+    assert "FILE: JSON in UTF-8 is expected" in shell.run("brand", "policy", "--client", "acme", str(file)).stderr
 
 
 def test_a_brands_policy_is_shown_and_keeps_what_is_not_given(shell: Shell, world: World, tmp_path: Path) -> None:

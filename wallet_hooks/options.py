@@ -5,16 +5,24 @@ from typing import Any
 import click
 from marshmallow import ValidationError, fields
 
+from wallet_hooks.errors import RefusedError
+
 
 class FieldType(click.ParamType[Any]):
-    """An option whose text is read by a marshmallow field; its messages are usage errors."""
+    """An option whose text is read by a marshmallow field. Raises RefusedError (`bad_<option>`) with its message."""
+
+    name = "text"
 
     def __init__(self, field: fields.Field[Any]) -> None:
         self.field = field
-        self.name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return self.field.deserialize(value)
-        except ValidationError as error:
-            self.fail(" ".join(map(str, error.messages)), param, ctx)
+        return read_field(self.field, value, name=(param and param.name) or "value")
+
+
+def read_field(field: fields.Field[Any], value: str, *, name: str) -> Any:
+    """Read a text by a marshmallow field. Raises RefusedError (`bad_<name>`) with the field's message."""
+    try:
+        return field.deserialize(value)
+    except ValidationError as error:
+        raise RefusedError(f"bad_{name}", f"{name} {value[:100]!r}: {' '.join(map(str, error.messages))}") from None

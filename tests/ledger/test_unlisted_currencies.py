@@ -69,7 +69,7 @@ def test_withdrawals_are_possible_and_deposits_refused(world: World) -> None:
     pay(world, "deposit", "known")
     unlist_bitcoin(world)
     pay(world, "deposit", "known")
-    with pytest.raises(RefusedError, match="no deposits in BTC") as refused:
+    with pytest.raises(RefusedError, match="BTC is not offered any more") as refused:
         pay(world, "deposit", "new")
     assert refused.value.code == "currency_not_supported"
     pay(world, "withdrawal", "out", 101)

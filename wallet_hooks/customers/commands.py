@@ -9,7 +9,6 @@ from itertools import groupby, islice
 from typing import Any, TextIO
 
 import click
-from marshmallow import ValidationError
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -29,8 +28,8 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import FieldType
-from wallet_hooks.web.shapes import Identifier, Text
+from wallet_hooks.options import FieldType, read_field
+from wallet_hooks.web.shapes import Identifier
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
 _BATCH = 1000
@@ -292,19 +291,12 @@ def _read_row(row: dict[str, str]) -> NewCustomer:
         raise RefusedError("columns", f"{len(_IMPORT_COLUMNS)} columns are expected")
     currency = row["currency"]
     return NewCustomer(
-        uid=_read(_UID, row, "uid"),
-        username=_read(_USERNAME, row, "username"),
+        uid=read_field(_UID, row["uid"], name="uid"),
+        username=read_field(_USERNAME, row["username"], name="username"),
         currency=currency,
         balance=money.parse_amount(row["balance"] or "0", currency),
         credit_limit=money.parse_limit(row["credit_limit"] or "0", currency),
     )
-
-
-def _read(field: Text, row: dict[str, str], column: str) -> str:
-    try:
-        return str(field.deserialize(row[column]))
-    except ValidationError as error:
-        raise RefusedError("bad_value", f"{column} {row[column]!r}: {error.messages[0]}") from None
 
 
 def _batches(rows: Iterable[tuple[str, NewCustomer]]) -> Iterator[tuple[str, Sequence[NewCustomer]]]:
