@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from freezegun import freeze_time
 from sqlalchemy import Engine, inspect, text
 
+import wallet_hooks.accounts_api.models
 import wallet_hooks.bookies.models
 import wallet_hooks.cashier.models
 import wallet_hooks.customers.models
@@ -93,6 +94,7 @@ def tables(engine: Engine) -> set[str]:
 
 
 MODELS = (
+    wallet_hooks.accounts_api.models,
     wallet_hooks.bookies.models,
     wallet_hooks.cashier.models,
     wallet_hooks.customers.models,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from flask import Flask, Response, request
 
 from wallet_hooks import clock, probes, v1
+from wallet_hooks.accounts_api import routes as accounts
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
@@ -36,7 +37,8 @@ def create_app(settings: Settings) -> Flask:
     reports = open_engine(settings, for_reports=True)
     countries = Countries(settings.geoip_file)
     context = ApiContext(engine=open_engine(settings), settings=settings, countries=countries)
-    app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "api": context.engine}
+    bounded = open_engine(settings, timeout=settings.accounts_timeout)
+    app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "api": context.engine, "accounts": bounded}
     endpoints = callbacks.Callbacks(engine, settings, countries).endpoints()
     app.register_blueprint(api.blueprint(callbacks.CALLBACKS_API, endpoints, settings))
     for name, routes in (
@@ -47,13 +49,15 @@ def create_app(settings: Settings) -> Flask:
     ):
         app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
     app.register_blueprint(limits.blueprint(context))
+    for blueprint in accounts.blueprints(bounded, settings):
+        app.register_blueprint(blueprint)
     app.register_blueprint(finance.blueprint(context.engine, reports, _account_codes(settings), settings))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
         app.after_request(_report_clock)
-    api.register_error_handlers(app, [v1.V1, limits.LIMITS, finance.FINANCE, callbacks.CALLBACKS_API])
+    api.register_error_handlers(app, [v1.V1, limits.LIMITS, *accounts.APIS, finance.FINANCE, callbacks.CALLBACKS_API])
     currencies.initialize(engine, settings)  # last, because it leaves a connection open
     return app
 

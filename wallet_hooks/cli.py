@@ -21,7 +21,8 @@ from wallet_hooks.settings import ConfigurationError, Settings
 # The module of each command. It is imported only when the command is run, which halves the start-up time of most.
 _COMMANDS = {
     **dict.fromkeys(("brand", "provider", "token"), "identity.commands"),
-    "customer": "limits.commands",  # adds a customer's limits to customers.commands
+    # Adds `customer show`, with limits and wallets, to customers.commands.
+    **dict.fromkeys(("customer", "vendor"), "accounts_api.commands"),
     "group": "customers.commands",
     "bookie": "bookies.commands",
     "cashier": "cashier.commands",
@@ -29,7 +30,7 @@ _COMMANDS = {
     **dict.fromkeys(("wager", "event"), "sportsbook.commands"),
     "exceptions": "exceptions.commands",
     "deliveries": "deliveries.commands",
-    "rate": "ledger.commands",
+    **dict.fromkeys(("rate", "rates"), "ledger.commands"),
     **dict.fromkeys(("verify", "close", "reopen"), "finance.commands"),
     **dict.fromkeys(("export", "reconcile"), "finance.report_commands"),
     "replay": "replay.commands",

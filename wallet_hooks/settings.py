@@ -36,6 +36,14 @@ class Settings:
     account_codes_file: str | None = None
     env_tags: tuple[str, ...] = ()
     currencies: dict[str, int] = field(default_factory=dict)
+    rates_max_age_days: int = 4
+    accounts_applications: int = 10
+    accounts_batch_cap: int = 50
+    accounts_code_lifetime: int = 600
+    accounts_token_lifetime: int = 43_200
+    accounts_logins_per_second: int = 20
+    accounts_operations_per_second: int = 200
+    accounts_timeout: float = 5
     log_level: str = "info"
     pin_workers: bool = True
     debug: bool = False
@@ -62,6 +70,8 @@ class Settings:
             "account_codes_file": env.str("ACCOUNT_CODES_FILE", None),
             "env_tags": tuple(env.list("ENV_TAGS", [])),
             "currencies": _currencies(env.list("CURRENCIES", [], validate=_are_currencies)),
+            "rates_max_age_days": env.int("RATES_MAX_AGE_DAYS", cls.rates_max_age_days, validate=Range(0, 3650)),
+            **_account_settings(env, cls),
             "pin_workers": env.bool("PIN_WORKERS", cls.pin_workers),
             "debug": env.bool("DEBUG", cls.debug),
             "test_clock": env.bool("TEST_CLOCK", cls.test_clock),
@@ -74,6 +84,23 @@ class Settings:
         if values["test_clock"] and not values["debug"]:
             raise ConfigurationError("WALLET_HOOKS_TEST_CLOCK lets callers set the clock: it needs WALLET_HOOKS_DEBUG")
         return cls(**values)
+
+
+def _account_settings(env: Env, defaults: type[Settings]) -> dict[str, Any]:
+    """Return the account API's settings (docs/protocols/accounts.md)."""
+    counts = {
+        "accounts_applications": Range(1, 1000),
+        "accounts_batch_cap": Range(1, 1000),
+        "accounts_code_lifetime": Range(1, 86_400),
+        "accounts_token_lifetime": Range(1, 31_536_000),
+        "accounts_logins_per_second": Range(1, 1_000_000),
+        "accounts_operations_per_second": Range(1, 1_000_000),
+    }
+    values: dict[str, Any] = {
+        name: env.int(name.upper(), getattr(defaults, name), validate=bounds) for name, bounds in counts.items()
+    }
+    timeout = env.float("ACCOUNTS_TIMEOUT", defaults.accounts_timeout, validate=Range(0.05, 60))
+    return {**values, "accounts_timeout": timeout}
 
 
 def _is_database_url(url: str | None) -> None:

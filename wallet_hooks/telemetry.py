@@ -23,6 +23,9 @@ CALLBACK_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
 )
 REFUSALS = Counter("wallet_hooks_refusals", "Callbacks answered with an error, by code.", ["code"])
+OPERATIONS = Counter(
+    "wallet_hooks_account_operations", "Operations of the account API, by error code or OK.", ["operation", "code"]
+)
 GROUP_SIZE = Histogram(
     "wallet_hooks_group_size", "Requests that shared a database transaction.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )

@@ -39,3 +39,8 @@ class Payment(Base):
     created_by: Mapped[str] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+def payment_reference(client: str, kind: str, reference: str) -> str:
+    """Return the ledger's reference of a payment; `client` is the brand's client name."""
+    return f"cashier:{client}:{kind}:{reference}"

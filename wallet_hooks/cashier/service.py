@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.cashier.models import Payment
+from wallet_hooks.cashier.models import Payment, payment_reference
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import balances_of_customers, facts_of
 from wallet_hooks.customers.service import OPENING_METHOD
@@ -187,7 +187,7 @@ def _reserved_payment(session: Session, customer: Customer, payment_id: int, tar
 
 def _post(session: Session, customer: Customer, payment: Payment, *, now: datetime) -> None:
     brand = brand_by_id(session, customer.brand_id)
-    reference = f"cashier:{brand.client}:{payment.kind}:{payment.reference}"
+    reference = payment_reference(brand.client, payment.kind, payment.reference)
     facts = fingerprint(customer.id, payment.currency, payment.amount, payment.method, payment.reason or "")
     lines = _lines(customer, payment, brand)
     posting = Posting(payment.kind, reference, facts, now, brand.booking_day(now), lines, payment.reason)

@@ -18,8 +18,9 @@ from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.groups import group_by_name
 from wallet_hooks.customers.models import ROLES, Customer, Group
+from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers, customer_by_uid
-from wallet_hooks.customers.schemas import DisplayName, ShortName
+from wallet_hooks.customers.schemas import PROFILE_FIELDS, DisplayName, ShortName
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
 from wallet_hooks.database import reading, refresh_statistics, writing
 from wallet_hooks.errors import RefusedError, WalletHooksError
@@ -97,6 +98,13 @@ class _InstantOrNone(click.DateTime):
         return value if value == "none" else super().convert(value, param, ctx)
 
 
+def _profile_options(command: Any) -> Any:
+    for name, field in reversed(PROFILE_FIELDS.items()):
+        option = f"--{name.replace('_', '-')}"
+        command = click.option(option, type=FieldType(field), help="Shown by the account API.")(command)
+    return command
+
+
 @customer.command()
 @click.option("--brand", "client", required=True)
 @click.option("--uid", required=True)
@@ -113,6 +121,8 @@ class _InstantOrNone(click.DateTime):
 @click.option("--expires-at", type=_InstantOrNone(), help="UTC; no bets from then on. Or none.")
 @click.option("--group", "group_name")
 @click.option("--password-stdin", is_flag=True, help="Read a new password; ends the customer's sessions.")
+@click.option("--referred-by", metavar="USERNAME", help="The customer who referred this one, for the account API.")
+@_profile_options
 @click.pass_obj
 def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **options: Any) -> None:
     """Change a customer. The next bet uses the new values."""
@@ -126,9 +136,15 @@ def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **opt
             given["password_hash"] = hashed
         if options["group_name"] is not None:
             given["group_id"] = group_by_name(session, brand=brand, name=options["group_name"]).id
-        if not given:
+        profile = {name: options[name] for name in PROFILE_FIELDS if options[name] is not None}
+        if options["referred_by"] is not None:
+            profile["referred_by_id"] = groups.customer_by_username(session, options["referred_by"]).id
+        if not given and not profile:
             raise click.UsageError("no change given: at least one option is expected")
-        change_customer(session, found, given, by="operator", now=clock.now())
+        if given:
+            change_customer(session, found, given, by="operator", now=clock.now())
+        if profile:
+            change_profile(session, found, profile)
     click.echo(f"customer {uid} of {client} changed")
 
 
@@ -241,13 +257,16 @@ def manager(engine: Engine, client: str, name: str, username: str, remove: bool)
 @click.argument("file", type=click.File(encoding="utf-8-sig"))
 @click.pass_obj
 def import_(engine: Engine, file: TextIO) -> None:
-    """Create customers from a CSV file: brand,uid,username,currency,balance,credit_limit. All of them or none."""
+    """Create customers from a CSV file: brand,uid,username,currency,balance,credit_limit. All of them or none.
+
+    Further columns may be first_name, last_name, locale, region, timezone, country, discount_rate, points_balance.
+    """
     rows = csv.DictReader(file)
     try:
         columns = set(rows.fieldnames or ())
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line 1: {error}") from None
-    if columns != set(_IMPORT_COLUMNS):
+    if not set(_IMPORT_COLUMNS) <= columns <= {*_IMPORT_COLUMNS, *PROFILE_FIELDS}:
         raise click.UsageError(f"the first line must name the columns {','.join(_IMPORT_COLUMNS)}")
     count = 0
     try:
@@ -288,7 +307,7 @@ def _read_rows(rows: "csv.DictReader[str]") -> Iterator[tuple[str, NewCustomer]]
 
 def _read_row(row: dict[str, str]) -> NewCustomer:
     if None in row.values() or None in row:
-        raise RefusedError("columns", f"{len(_IMPORT_COLUMNS)} columns are expected")
+        raise RefusedError("columns", "as many columns as in the first line are expected")
     currency = row["currency"]
     return NewCustomer(
         uid=read_field(_UID, row["uid"], name="uid"),
@@ -296,6 +315,9 @@ def _read_row(row: dict[str, str]) -> NewCustomer:
         currency=currency,
         balance=money.parse_amount(row["balance"] or "0", currency),
         credit_limit=money.parse_limit(row["credit_limit"] or "0", currency),
+        profile={
+            name: read_field(PROFILE_FIELDS[name], row[name], name=name) for name in PROFILE_FIELDS if row.get(name)
+        },
     )
 
 

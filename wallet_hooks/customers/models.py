@@ -83,6 +83,28 @@ class Customer(Base):
     session_bet_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class CustomerProfile(Base):
+    """What the account API shows of a customer beside its money; None is not known.
+
+    `discount_rate` is a percentage as a plain decimal; `referred_by_id` is the customer who referred this one.
+    """
+
+    __tablename__ = "customer_profile"
+
+    customer_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("customer.id"), primary_key=True, autoincrement=False
+    )
+    first_name: Mapped[str | None] = mapped_column(String(100))
+    last_name: Mapped[str | None] = mapped_column(String(100))
+    locale: Mapped[str | None] = mapped_column(String(20))
+    region: Mapped[str | None] = mapped_column(String(100))
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    country: Mapped[str | None] = mapped_column(String(2))
+    discount_rate: Mapped[str] = mapped_column(String(20), default="0", server_default="0")
+    points_balance: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    referred_by_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("customer.id"))
+
+
 class Group(Base):
     """Customers of one brand with the same managers."""
 

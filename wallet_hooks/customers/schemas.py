@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from zoneinfo import available_timezones
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
 from wallet_hooks.customers.commission import Schedule, parse_percent, rate_on
@@ -159,6 +160,43 @@ class NewGroupSchema(BaseSchema):
 
 class ManagerSchema(BaseSchema):
     username = ShortName(required=True)
+
+
+class _DiscountRate(Text):
+    """A rate of 0 to 100 percent."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        try:
+            return parse_percent(super()._deserialize(value, attr, data, **kwargs))
+        except RefusedError as error:
+            raise ValidationError(str(error)) from None
+
+
+class _Points(Text):
+    """A whole number of points."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not text.isascii() or not text.isdigit() or len(text) > 9:
+            raise ValidationError("A whole number of up to 9 digits is expected.")
+        return int(text)
+
+
+# The fields that commands and imports set, in this order; an empty text makes a field unknown.
+PROFILE_FIELDS: dict[str, Text] = {
+    "first_name": Text(max_length=100),
+    "last_name": Text(max_length=100),
+    "locale": Text(
+        validate=validate.Regexp(r"([a-z]{2,3}(_[A-Z]{2})?)?\Z", error="A locale such as en_GB is expected.")
+    ),
+    "region": Text(max_length=100),
+    "timezone": Text(
+        validate=validate.OneOf({"", *available_timezones()}, error="Not a time zone of the IANA database.")
+    ),
+    "country": Text(validate=validate.Regexp(r"([A-Z]{2})?\Z", error="An ISO 3166 code such as GB is expected.")),
+    "discount_rate": _DiscountRate(max_length=40),
+    "points_balance": _Points(max_length=9),
+}
 
 
 def pair(minor: int, currency: str) -> list[Any]:

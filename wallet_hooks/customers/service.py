@@ -1,7 +1,7 @@
 """Create and change customers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from wallet_hooks.customers.commission import Schedule, with_rate
 from wallet_hooks.customers.credit import set_credit_limit
 from wallet_hooks.customers.login_lock import unlock_login
 from wallet_hooks.customers.models import ROLES, Customer
+from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.customers.usernames import check_username, folded, has_username
 from wallet_hooks.errors import ConflictError, RefusedError
 from wallet_hooks.identity import sessions
@@ -44,6 +45,7 @@ class NewCustomer:
     group_id: int | None = None
     commission_rates: Schedule = ()
     credit_limit_comment: str = ""
+    profile: Mapping[str, Any] = field(default_factory=dict)
 
 
 def create_customers(
@@ -82,6 +84,8 @@ def create_customers(
     for created, facts in zip(customers, new, strict=True):
         if facts.credit_limit or facts.credit_limit_comment:
             set_credit_limit(session, created, facts.credit_limit, comment=facts.credit_limit_comment, by=by, now=now)
+        if facts.profile:
+            change_profile(session, created, facts.profile)
     _open_with_balances(session, brand, list(zip(customers, new, strict=True)), now=now)
     return customers
 
@@ -149,6 +153,11 @@ def own_amount(pair: tuple[str, int], currency: str) -> int:
     return pair[1]
 
 
+def opening_reference(client: str, uid: str) -> str:
+    """Return the ledger's reference of a customer's opening balance."""
+    return f"customer:{client}:{uid}:opening"
+
+
 def _open_with_balances(
     session: Session, brand: Brand, pairs: Sequence[tuple[Customer, NewCustomer]], *, now: datetime
 ) -> None:
@@ -161,7 +170,7 @@ def _open_with_balances(
     for customer, new in pairs:
         if new.balance:
             lines = rules.deposited(customer.id, OPENING_METHOD, new.currency, new.balance)
-            reference = f"customer:{brand.client}:{customer.uid}:opening"
+            reference = opening_reference(brand.client, customer.uid)
             facts = fingerprint(new.currency, new.balance)
             journal.post(Posting("deposit", reference, facts, now, booked_on, lines, "opening balance"))
     ledger.save(connection, journal)

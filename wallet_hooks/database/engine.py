@@ -31,17 +31,19 @@ T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
-def open_engine(settings: Settings, *, for_callbacks: bool = False, for_reports: bool = False) -> Engine:
+def open_engine(
+    settings: Settings, *, for_callbacks: bool = False, for_reports: bool = False, timeout: float | None = None
+) -> Engine:
     """Return an engine for the database in the settings. Raises ConfigurationError if the URL is invalid.
 
     `for_callbacks` sets the lock and statement timeouts and the planner settings of callbacks; `for_reports` selects
-    the reporting replica, if the settings name one.
+    the reporting replica, if the settings name one. `timeout` (seconds) bounds each lock and statement.
     """
     name, url = _named_url(settings, for_reports=for_reports)
     try:
         if url.startswith("sqlite:"):
-            return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else 10.0)
-        return _open_postgresql(postgresql_parameters(url), settings, for_callbacks=for_callbacks)
+            return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else timeout or 10.0)
+        return _open_postgresql(postgresql_parameters(url), settings, for_callbacks=for_callbacks, timeout=timeout)
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
 
@@ -98,7 +100,9 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _open_postgresql(parameters: dict[str, str], settings: Settings, *, for_callbacks: bool) -> Engine:
+def _open_postgresql(
+    parameters: dict[str, str], settings: Settings, *, for_callbacks: bool, timeout: float | None
+) -> Engine:
     """Return an engine with the URL's libpq parameters; the URL's options are kept, before those that are set here."""
     options = f"{parameters.get('options', default_options())} -c timezone=UTC -c client_encoding=UTF8"
     # These detect a dead server within seconds; the operating system would take a quarter of an hour.
@@ -111,6 +115,9 @@ def _open_postgresql(parameters: dict[str, str], settings: Settings, *, for_call
         idle = max(statement * 4, 1000)
         options += f" {_CALLBACK_PLANS} -c lock_timeout={lock} -c statement_timeout={statement}"
         options += f" -c idle_in_transaction_session_timeout={idle}"
+    elif timeout is not None:
+        milliseconds = int(timeout * 1000)
+        options += f" -c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
     engine = create_engine(
         "postgresql+psycopg://",
         connect_args=connect_args | parameters | {"options": options.strip()},

@@ -72,6 +72,7 @@ DEFAULT_CODES = AccountCodes(
     {
         "psp": LedgerAccount("1100", "Payment providers"),
         "players:UK": LedgerAccount("2100", "Player funds:Balances"),
+        "players:AUSTRALIAN": LedgerAccount("2105", "Player funds:Second wallet"),
         "players:open_stakes": LedgerAccount("2110", "Player funds:Open stakes"),
         "equity:conversion": LedgerAccount("3900", "Currency conversion"),
         "income:stakes": LedgerAccount("4000", "Betting income:Stakes"),

@@ -225,7 +225,7 @@ def _player_funds(session: Session, request: ReportRequest) -> Iterator[Row]:
         .subquery()
     )
     balance = Account.balance - func.coalesce(since.c.amount, 0)
-    wallet = chart.has_wallet(Account.name, chart.BETTING_WALLET)
+    wallet = or_(*(chart.has_wallet(Account.name, wallet) for wallet in chart.WALLETS))
     staked = chart.has_wallet(Account.name, chart.OPEN_STAKES)
     held = func.sum(case((wallet & (balance < 0), -balance), else_=0))
     used = func.sum(case((wallet & (balance > 0), balance), else_=0))

@@ -1,14 +1,19 @@
-"""The command `wallet-hooks rate`."""
+"""The commands `wallet-hooks rate` and `wallet-hooks rates`."""
 
+import json
 import re
+from typing import BinaryIO
 
 import click
 from sqlalchemy import Engine
 
 from wallet_hooks import clock, money
-from wallet_hooks.database import writing
+from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger import service
+from wallet_hooks.ledger.rate_files import read_rate_file
+from wallet_hooks.ledger.rates import PIVOT, are_stale, import_quotes, newest_quotes
+from wallet_hooks.settings import Settings
 
 
 @click.group()
@@ -30,3 +35,43 @@ def set_rate(engine: Engine, source: str, target: str, rate_: str) -> None:
     with writing(engine) as session:
         service.set_rate(session, source=source, target=target, rate=money.parse_rate(rate_), now=clock.now())
     click.echo(f"1 {source} = {rate_} {target}")
+
+
+@click.group()
+def rates() -> None:
+    """Import and show reference rates, which convert bets where no rate was set for a pair."""
+
+
+@rates.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.pass_obj
+def import_rates(engine: Engine, file: BinaryIO) -> None:
+    """Import the European Central Bank's XML file, or a CSV file with the columns date,currency,rate.
+
+    A rate is one euro in units of the currency. All rates of the file are stored, or none; dates are kept.
+    """
+    quotes = read_rate_file(file.read())
+    with writing(engine) as session:
+        count = import_quotes(session, quotes)
+    click.echo(f"{count} rates imported, newest of {max(quote.day for quote in quotes)}")
+
+
+@rates.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def show(engine: Engine, as_json: bool) -> None:
+    """Show the reference rates of the newest imported day, and whether they are stale."""
+    with reading(engine) as session:
+        quotes = newest_quotes(session)
+    today, max_age = clock.now().date(), Settings.from_env().rates_max_age_days
+    day = quotes[0].day if quotes else None
+    is_stale = day is not None and are_stale(day, today=today, max_age_days=max_age)
+    if as_json:
+        rates = {quote.currency: quote.rate for quote in quotes}
+        click.echo(json.dumps({"date": day and day.isoformat(), "stale": is_stale, "base": PIVOT, "rates": rates}))
+    elif day is None:
+        click.echo("no rates imported")
+    else:
+        click.echo(f"{day}{f'  STALE: older than {max_age} days' if is_stale else ''}")
+        for quote in quotes:
+            click.echo(f"1 {PIVOT} = {quote.rate} {quote.currency}")

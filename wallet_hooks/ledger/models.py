@@ -118,6 +118,7 @@ class ExchangeRate(Base):
     target: Mapped[str] = mapped_column(Key(6))
     rate: Mapped[str] = mapped_column(String(26))
     valid_from: Mapped[datetime] = mapped_column(UTCDateTime)
+    quoted_on: Mapped[date | None] = mapped_column(Date)
 
 
 class Seal(Base):

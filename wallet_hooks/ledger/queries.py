@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.database.bulk import BulkStatement, RowSet
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Line, PostedTransaction
-from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
+from wallet_hooks.ledger.models import Account, Entry, Transaction
 
 # The kinds of transactions that bets, settlements and cancels post.
 BETTING_KINDS = frozenset({"stake", "settlement", "reversal", "cancel"})
@@ -49,18 +49,9 @@ class PostedLine(NamedTuple):
     amount: int
 
 
-class RateRow(NamedTuple):
-    """A stored exchange rate."""
-
-    source: str
-    target: str
-    rate: str
-
-
 _holders = RowSet("requested", id=Account.holder_id)
 _names = RowSet("requested", Account.name, Account.currency)
 _references = RowSet("requested", Transaction.reference)
-_pairs = RowSet("requested", ExchangeRate.source, ExchangeRate.target)
 
 HELD_COLUMNS = (
     Account.id, Account.holder_id, Account.name, Account.currency, Account.balance, Account.version,
@@ -99,19 +90,6 @@ POSTED_LINES = BulkStatement(
     row=PostedLine,
 )
 # Ordered so that the newest rate of a pair comes last.
-RATES = BulkStatement(
-    _pairs,
-    lambda _: (
-        select(ExchangeRate.source, ExchangeRate.target, ExchangeRate.rate)
-        .select_from(
-            _pairs.join(
-                ExchangeRate, (ExchangeRate.source == _pairs.c.source) & (ExchangeRate.target == _pairs.c.target)
-            )
-        )
-        .order_by(ExchangeRate.valid_from, ExchangeRate.id)
-    ),
-    row=RateRow,
-)
 
 
 def held_accounts(rows: Iterable[HeldAccountRow]) -> dict[AccountName, HeldAccount]:

@@ -35,6 +35,11 @@ def adjusted(customer_id: int, brand: str, currency: str, amount: int) -> tuple[
     return _move(chart.adjustments_expense(brand, currency), chart.player(customer_id, currency), amount)
 
 
+def transferred(customer_id: int, currency: str, source: str, target: str, amount: int) -> tuple[Line, ...]:
+    """Return the lines of a transfer between two wallets of a customer."""
+    return _move(chart.player(customer_id, currency, source), chart.player(customer_id, currency, target), amount)
+
+
 def staked(stake: Stake) -> tuple[Line, ...]:
     return _from_player(stake, chart.open_stakes(stake.customer_id, stake.currency), stake.amount, stake.cost)
 

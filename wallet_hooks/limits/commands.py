@@ -1,4 +1,4 @@
-"""`wallet-hooks limit …`, and `wallet-hooks customer show`, which shows a customer with its limits."""
+"""The command `wallet-hooks limit`."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
-from wallet_hooks.customers.commands import customer, customer_row
+from wallet_hooks.customers.commands import customer_row
 from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
@@ -99,29 +99,17 @@ def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, 
     click.echo(f"{type_} limit of customer {uid} of {client} cleared")
 
 
-@customer.command("show")
-@_of_customer
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
-    """Show a customer: balance, available amount, open stakes, limits."""
-    with reading(engine) as session:
-        found, brand = customer_by_uid(session, client=client, uid=uid)
-        reason = lock_reason(found, now=clock.now())
-        row = customer_row(found, brand, balances_of_customers(session, [found])[found.id])
-        row |= {
-            "active": found.active,
-            "locked": reason is not None,
-            "lock_reason": reason,
-            "expires_at": found.expires_at.isoformat() if found.expires_at else None,
-            "roles": found.roles,
-            "limits": _limits(session, found, brand),
-        }
-    if as_json:
-        click.echo(json.dumps(row))
-        return
-    for key, value in row.items():
-        click.echo(f"{key:<14} {value}")
+def customer_facts(session: Session, found: Customer, brand: Brand) -> dict[str, Any]:
+    """Return a customer's money, state and limits as commands print them: amounts as decimal strings."""
+    reason = lock_reason(found, now=clock.now())
+    return customer_row(found, brand, balances_of_customers(session, [found])[found.id]) | {
+        "active": found.active,
+        "locked": reason is not None,
+        "lock_reason": reason,
+        "expires_at": found.expires_at.isoformat() if found.expires_at else None,
+        "roles": found.roles,
+        "limits": _limits(session, found, brand),
+    }
 
 
 def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:

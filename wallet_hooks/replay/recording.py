@@ -15,7 +15,8 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Transaction
+from wallet_hooks.ledger.models import Account, Entry, Transaction
+from wallet_hooks.ledger.rates import rates_into
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, reject_duplicate_keys
@@ -208,10 +209,8 @@ class Recorder:
                 yield facts | {"frame": limit.frame, "amount": money.format_amount(limit.amount, customer.currency)}
 
     def _rates(self, customer: Customer) -> Iterator[dict[str, Any]]:
-        query = select(ExchangeRate).where(ExchangeRate.target == customer.currency).order_by(ExchangeRate.valid_from)
-        newest = {rate.source: rate for rate in self._session.scalars(query)}
-        for source, rate in sorted(newest.items()):
-            yield {"source": source, "target": rate.target, "rate": rate.rate}
+        for source, rate in sorted(rates_into(self._session, customer.currency).items()):
+            yield {"source": source, "target": customer.currency, "rate": rate}
 
 
 def _session_began_at(customer: Customer) -> datetime | None:

@@ -27,7 +27,7 @@ def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, 
     currency, today = customer.currency, brand.booking_day(now)
     yesterday = today - timedelta(days=1)
     standing = balances_of_customers(session, [customer])[customer.id]
-    abroad = _cost_of_open_bets_abroad(session, customer) if standing.open_stakes_abroad else 0
+    abroad = cost_of_open_bets_abroad(session, customer) if standing.open_stakes_abroad else 0
     results = betting_results(session, customer, since=yesterday)
     amounts = [
         ("current_balance", "Current balance", standing.balance),
@@ -68,8 +68,8 @@ def _costs(session: Session, customer: Customer, stakes: set[str]) -> Iterator[t
         yield reference, sum(amount for account, amount in posted.lines if account == wallet)
 
 
-def _cost_of_open_bets_abroad(session: Session, customer: Customer) -> int:
-    """The cost of open stakes in other currencies, in minor units of the customer's currency."""
+def cost_of_open_bets_abroad(session: Session, customer: Customer) -> int:
+    """Return the cost of open stakes in other currencies, in minor units of the customer's currency."""
     query = select(func.sum(Wager.cost)).where(
         Wager.customer_id == customer.id, Wager.status == "open", Wager.currency != customer.currency
     )

@@ -16,7 +16,8 @@ from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import Journal
-from wallet_hooks.ledger.queries import POSTED_LINES, RATES, held_accounts, posted_transactions
+from wallet_hooks.ledger.queries import POSTED_LINES, held_accounts, posted_transactions
+from wallet_hooks.ledger.rates import RATES, pairs_to_read, rates_of
 from wallet_hooks.limits.bounds import LimitedCustomer, LimitReads, is_limited
 from wallet_hooks.sportsbook.coupons import STAKES_ON_EVENTS, StakesOnEvents
 from wallet_hooks.sportsbook.messages import BetKey, CancelBet, PlaceBet, PlaceBets, Request, SettleBet, SettleBets
@@ -81,9 +82,10 @@ def load_state(
     locked = _lock(connection, bets, brands, now)
     store_currencies(connection, _currencies(requests, locked.customers.values()))
     stakes = list(_bettors(requests, brands, locked.customers))
+    pairs = _pairs(stakes)
     with pipeline(connection) as reads:
         limited = LimitReads(reads, _limited(stakes, brands), now=now)
-        rates = reads.add(RATES(sorted(_pairs(stakes))))
+        rates = reads.add(RATES(pairs_to_read(pairs)))
         coupons = reads.add(STAKES_ON_EVENTS(sorted(_coupons(stakes))))
         lines = reads.add(POSTED_LINES(sorted(_standing(requests, locked.wagers))))
     return BettingState(
@@ -93,7 +95,7 @@ def load_state(
         customers=locked.customers,
         wagers=locked.wagers,
         early_cancels=locked.early_cancels,
-        rates={(row.source, row.target): row.rate for row in rates.rows},
+        rates=rates_of(pairs, rates.rows),
         usage=limited.usage(),
         limits=limited.bounds(),
         country_rules=locked.country_rules,

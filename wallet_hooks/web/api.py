@@ -159,7 +159,7 @@ def answer(api: Api, endpoint: Endpoint, call: ApiRequest, path: Mapping[str, An
     try:
         reply = api.success(run_with_retries(lambda: endpoint.answer(call, **path)))
     except Exception as error:
-        reply = _refusal(api, error) or _defect(api, error, call.id, endpoint.path)
+        reply = _refusal(api, error, request_id=call.id, path=endpoint.path)
     reply.headers["X-Request-Id"] = call.id
     api.observe(call, endpoint, reply, clock.monotonic() - call.started)
     return reply
@@ -191,7 +191,7 @@ def register_error_handlers(app: Flask, apis: Sequence[Api]) -> None:
 
     def defect(error: Exception) -> Response:
         id_ = new_request_id(clock.now())
-        reply = _defect(api_of(request.path), error, id_, str(request.url_rule))
+        reply = _refusal(api_of(request.path), error, request_id=id_, path=str(request.url_rule))
         reply.headers["X-Request-Id"] = id_
         return to_response(reply)
 
@@ -207,32 +207,32 @@ def _view(api: Api, endpoint: Endpoint, settings: Settings, **path: Any) -> Resp
     return to_response(answer(api, endpoint, ApiRequest(request.environ, settings), path))
 
 
-def _refusal(api: Api, error: Exception) -> Reply | None:
-    """Return the answer to an error that the caller can act on; None for a defect."""
+def cause_of(error: Exception) -> tuple[str, str, Mapping[str, Any] | None] | None:
+    """Return the code, message and invalid fields of an error that the caller can act on; None for a defect."""
     match error:
         case ValidationError():
-            return api.refuse("invalid_request", fields=error.normalized_messages())  # type: ignore[no-untyped-call]
+            return "invalid_request", "", error.normalized_messages()  # type: ignore[no-untyped-call]
         case InvalidJSONError():
-            return api.refuse("invalid_request", str(error), {"_body": [str(error)]})
+            return "invalid_request", str(error), {"_body": [str(error)]}
         case MoneyError():
-            return api.refuse("invalid_request", str(error))
+            return "invalid_request", str(error), None
         case RejectedBodyError():
-            return api.refuse(error.code)
+            return error.code, "", None
         case TryAgainError():
-            return api.refuse("busy", str(error))
+            return "busy", str(error), None
         case WalletHooksError():
-            return api.refuse(error.code, str(error))
+            return error.code, str(error), None
     match fault_of(error):
         case Fault.OTHER:
             return None
         case Fault.DUPLICATE:
-            return api.refuse("conflict", "this name or key is in use already")
+            return "conflict", "this name or key is in use already", None
         case Fault.OUT_OF_RANGE:
-            return api.refuse("invalid_request", "a number is out of range")
-    return api.refuse("try_again")
+            return "invalid_request", "a number is out of range", None
+    return "try_again", "", None
 
 
-def _defect(api: Api, error: Exception, request_id: str, path: str) -> Reply:
+def log_defect(error: Exception, *, request_id: str, path: str) -> None:
     """Log a defect with its trace under the answer's request id.
 
     The message of a database error is left out: it may quote rows, and rows may hold secrets.
@@ -243,4 +243,11 @@ def _defect(api: Api, error: Exception, request_id: str, path: str) -> Reply:
         LOG.error("defect", request_id=request_id, path=path, error=type(error.orig).__name__, state=state, trace=trace)
     else:
         LOG.error("defect", request_id=request_id, path=path, exc_info=error)
-    return api.refuse("internal_error")
+
+
+def _refusal(api: Api, error: Exception, *, request_id: str, path: str) -> Reply:
+    cause = cause_of(error)
+    if cause is None:
+        log_defect(error, request_id=request_id, path=path)
+        return api.refuse("internal_error")
+    return api.refuse(*cause)

@@ -1,0 +1,1 @@
+"""The account API that Betfair's clients call (docs/protocols/accounts.md)."""

@@ -1,0 +1,123 @@
+"""Who calls an operation, and for which application: sessions, access tokens of web applications, application keys."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import EnvironHeaders
+
+from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.models import Application, ApplicationVersion
+from wallet_hooks.accounts_api.subscriptions import check_subscribed
+from wallet_hooks.accounts_api.web_apps import customer_of_access_token
+from wallet_hooks.customers.callers import find_login, may_log_in
+from wallet_hooks.database import reading
+from wallet_hooks.errors import SessionExpiredError
+from wallet_hooks.identity.sessions import Caller
+from wallet_hooks.settings import Settings
+
+Headers = EnvironHeaders
+
+
+class Access(NamedTuple):
+    """What an operation requires of its caller.
+
+    `session`: a customer's login session, or with `token` an access token that the customer gave to the key's vendor.
+    `key`: an active application key. `owner`: if there is a key, its application is the caller's. `subscription`: the
+    caller has subscribed to the key's application, if that requires it.
+    """
+
+    session: bool = True
+    key: bool = True
+    owner: bool = False
+    subscription: bool = False
+    token: bool = False
+
+
+CUSTOMER = Access(key=False)
+CUSTOMER_WITH_KEY = Access(subscription=True)
+READER_WITH_KEY = Access(subscription=True, token=True)
+CLIENT = Access()
+OWNER = Access(owner=True)
+OWNER_OR_CLIENT = Access(key=False, owner=True)
+VENDOR = Access(session=False)
+
+
+class KeyFacts(NamedTuple):
+    """An application key's version and application."""
+
+    version_id: int
+    application_id: int
+    owner_id: int
+    subscription_required: bool
+
+
+class Identity(NamedTuple):
+    """The caller of an operation; None where the operation does not ask for it, or an optional key is missing."""
+
+    customer: Caller | None
+    key: KeyFacts | None
+
+
+def identify(engine: Engine, settings: Settings, headers: Headers, access: Access, *, now: datetime) -> Identity:
+    """Return who calls. Raises AccountsError as docs/protocols/accounts.md says, for the session before the key."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    is_token = access.token and "X-Authentication" not in headers and scheme.upper() == "BEARER"
+    customer = None
+    if access.session and not is_token:
+        customer = _session_customer(engine, settings, headers.get("X-Authentication", ""), now=now)
+    with reading(engine) as session:
+        key = _key(session, headers.get("X-Application", ""), access, is_token=is_token)
+        if is_token and key is not None:
+            customer = _token_customer(session, token.strip(), key, now=now)
+        if key is not None and customer is not None:
+            if access.owner and key.owner_id != customer.id:
+                raise AccountsError("INVALID_APP_KEY", "the application key belongs to another developer")
+            if access.subscription and key.subscription_required and key.owner_id != customer.id:
+                check_subscribed(session, key.application_id, customer.id, now=now)
+    return Identity(customer, key)
+
+
+def _session_customer(engine: Engine, settings: Settings, token: str, *, now: datetime) -> Caller:
+    if not token:
+        raise AccountsError("NO_SESSION", "a header X-Authentication with a session token is required")
+    try:
+        customer, _ = find_login(engine, token, now=now, idle=timedelta(seconds=settings.session_idle))
+    except SessionExpiredError:
+        customer = None
+    if customer is None:
+        raise AccountsError("INVALID_SESSION_INFORMATION", "the session is unknown or has ended")
+    return customer
+
+
+def _key(session: Session, key: str, access: Access, *, is_token: bool) -> KeyFacts | None:
+    if not key:
+        if access.key or is_token:
+            raise AccountsError("NO_APP_KEY", "a header X-Application with an application key is required")
+        return None
+    if not (access.key or access.owner):
+        return None
+    found = find_key(session, key)
+    if found is None:
+        raise AccountsError("INVALID_APP_KEY", "the application key is unknown or not active")
+    return found
+
+
+def find_key(session: Session, key: str) -> KeyFacts | None:
+    """Return the facts of an active application key; None for any other text."""
+    if not key.isalnum() or not key.isascii():
+        return None
+    row = session.execute(
+        select(ApplicationVersion.id, Application.id, Application.owner_id, Application.subscription_required)
+        .join(Application, Application.id == ApplicationVersion.application_id)
+        .where(ApplicationVersion.key == key, ApplicationVersion.active)
+    ).one_or_none()
+    return None if row is None else KeyFacts(*row)
+
+
+def _token_customer(session: Session, token: str, key: KeyFacts, *, now: datetime) -> Caller:
+    customer = customer_of_access_token(session, token, key.application_id, now=now)
+    if customer is None or not may_log_in(customer, now=now):
+        raise AccountsError("INVALID_SESSION_INFORMATION", "the access token is unknown, expired or revoked")
+    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles))

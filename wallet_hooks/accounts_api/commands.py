@@ -1,0 +1,105 @@
+"""The command `wallet-hooks vendor`, and `wallet-hooks customer show`, which adds wallets and exposure."""
+
+import json
+from typing import Any
+
+import click
+from sqlalchemy import Engine, select
+
+from wallet_hooks import money
+from wallet_hooks.accounts_api import vendors
+from wallet_hooks.accounts_api.funds import funds_of
+from wallet_hooks.accounts_api.models import Application
+from wallet_hooks.customers.commands import customer
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import reading, writing
+from wallet_hooks.limits.commands import customer_facts
+from wallet_hooks.listing import echo_rows
+
+
+@click.group()
+def vendor() -> None:
+    """Vendors of web applications for the account API."""
+
+
+@vendor.command()
+@click.option("--app", "name", required=True, help="The application's name, in any case.")
+@click.option("--redirect-url", required=True, help="Where customers are sent with an authorisation code.")
+@click.option("--subscription-required", is_flag=True, help="Customers must subscribe before they use its keys.")
+@click.pass_obj
+def add(engine: Engine, name: str, redirect_url: str, subscription_required: bool) -> None:
+    """Make an application a vendor's. Prints its id, and its secret, which is shown only now.
+
+    For an application that is a vendor's already it changes the URL and the flag, and replaces the secret.
+    """
+    with writing(engine) as session:
+        application, secret = vendors.make_vendor(
+            session, name, redirect_url=redirect_url, subscription_required=subscription_required
+        )
+    click.echo(f"vendor id     {application.id}")
+    click.echo(f"vendor secret {secret}")
+
+
+@vendor.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_(engine: Engine, as_json: bool) -> None:
+    """List the vendors."""
+    with reading(engine) as session:
+        query = (
+            select(Application, Customer.username)
+            .join(Customer, Customer.id == Application.owner_id)
+            .where(Application.secret_hash.is_not(None))
+            .order_by(Application.id)
+        )
+        rows = [_vendor_row(application, owner) for application, owner in session.execute(query)]
+    echo_rows(
+        rows,
+        as_json=as_json,
+        line=lambda row: f"{row['vendor_id']:>6}  {row['app']:<24} {row['owner']:<16} {row['redirect_url']}",
+        empty="no vendors",
+    )
+
+
+@vendor.command()
+@click.argument("application_key")
+@click.option("--active/--inactive", required=True, default=None)
+@click.pass_obj
+def key(engine: Engine, application_key: str, active: bool) -> None:
+    """Activate or deactivate an application key; an inactive one is refused from then on."""
+    with writing(engine) as session:
+        vendors.set_key_active(session, application_key, is_active=active)
+    click.echo(f"key {application_key} is {'active' if active else 'inactive'}")
+
+
+def _vendor_row(application: Application, owner: str) -> dict[str, Any]:
+    return {
+        "vendor_id": str(application.id),
+        "app": application.name,
+        "owner": owner,
+        "redirect_url": application.redirect_url,
+        "subscription_required": application.subscription_required,
+    }
+
+
+@customer.command("show")
+@click.option("--brand", "client", required=True, help="The brand's client name.")
+@click.option("--uid", required=True, help="The customer's id at the operator.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
+    """Show a customer: wallets, what is available, exposure, open stakes, limits."""
+    with reading(engine) as session:
+        found, brand = customer_by_uid(session, client=client, uid=uid)
+        funds = funds_of(session, found)
+        row = customer_facts(session, found, brand)
+    currency = found.currency
+    row["wallets"] = {name: money.format_amount(minor, currency) for name, minor in funds.wallets.items()}
+    row["exposure"] = money.format_amount(funds.exposure, currency)
+    row["retained_commission"] = money.format_amount(0, currency)
+    if as_json:
+        click.echo(json.dumps(row))
+        return
+    for name, value in row.items():
+        click.echo(f"{name:<20} {value}")

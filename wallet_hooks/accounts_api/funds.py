@@ -1,0 +1,103 @@
+"""The customer's money: its two wallets, transfers between them, and its details."""
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.accounts_api.calls import OperationCall
+from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.cashier.transfers import transfer
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.profiles import profile_of
+from wallet_hooks.database import locked, reading, writing
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.queries import balances_of
+from wallet_hooks.sportsbook.accounting import cost_of_open_bets_abroad
+
+
+class Funds(NamedTuple):
+    """A customer's money in minor units of its currency.
+
+    `wallets` are own money by wallet, negative where credit is used. `exposure` is the cost of open bets, 0 or less.
+    """
+
+    wallets: dict[str, int]
+    credit_limit: int
+    exposure: int
+
+    def available(self, wallet: str) -> int:
+        """Return what can be bet or transferred from a wallet, credit included."""
+        return self.wallets[wallet] + (self.credit_limit if wallet == chart.BETTING_WALLET else 0)
+
+
+def funds_of(session: Session, customer: Customer) -> Funds:
+    """Return a customer's money as the ledger has it."""
+    balances = balances_of(session, holder_ids=[customer.id])
+    staked = balances.get(chart.open_stakes(customer.id, customer.currency), 0)
+    return Funds(
+        wallets={
+            wallet: -balances.get(chart.player(customer.id, customer.currency, wallet), 0) for wallet in chart.WALLETS
+        },
+        credit_limit=customer.credit_limit,
+        exposure=staked - cost_of_open_bets_abroad(session, customer),
+    )
+
+
+def get_account_funds(call: OperationCall) -> dict[str, Any]:
+    """Return what the caller can bet with, its exposure, and its wallet's other figures."""
+    wallet = call.given.get("wallet", chart.BETTING_WALLET)
+    with reading(call.engine) as session:
+        customer = session.get_one(Customer, call.customer.id)
+        funds, profile = funds_of(session, customer), profile_of(session, customer.id)
+    exposure = funds.exposure if wallet == chart.BETTING_WALLET else 0
+    return {
+        "availableToBetBalance": money.as_decimal(funds.available(wallet), customer.currency),
+        "exposure": money.as_decimal(exposure, customer.currency),
+        "retainedCommission": money.as_decimal(0, customer.currency),  # settlements take commission at once
+        "exposureLimit": money.as_decimal(0, customer.currency),  # there is no such limit here
+        "discountRate": Decimal(profile.discount_rate),
+        "pointsBalance": profile.points_balance,
+        "wallet": wallet,
+    }
+
+
+def transfer_funds(call: OperationCall) -> dict[str, str]:
+    """Move own money between the caller's wallets. Each call is a transfer of its own."""
+    source, target = call.given["source"], call.given["target"]
+    if source == target:
+        raise AccountsError("INVALID_INPUT_DATA", "to: another wallet than from is required")
+    with writing(call.engine) as session:
+        customer = session.scalars(locked(select(Customer).where(Customer.id == call.customer.id), Customer)).one()
+        amount = money.parse_number(call.given["amount"], customer.currency, maximum=money.MAX_AMOUNT)
+        if amount == 0:
+            raise AccountsError("INVALID_INPUT_DATA", "amount: above 0 is required")
+        try:
+            transaction_id = transfer(
+                session, customer, source=source, target=target, amount=amount, reference=call.reference, now=call.now
+            )
+        except RefusedError as error:
+            raise AccountsError("WALLET_TRANSFER_ERROR", str(error)) from error
+    return {"transactionId": str(transaction_id)}
+
+
+def get_account_details(call: OperationCall) -> dict[str, Any]:
+    """Return the caller's details; what is not known is left out."""
+    with reading(call.engine) as session:
+        customer = session.get_one(Customer, call.customer.id)
+        profile = profile_of(session, customer.id)
+    details = {
+        "currencyCode": customer.currency,
+        "firstName": profile.first_name,
+        "lastName": profile.last_name,
+        "localeCode": profile.locale,
+        "region": profile.region,
+        "timezone": profile.timezone,
+        "discountRate": Decimal(profile.discount_rate),
+        "pointsBalance": profile.points_balance,
+        "countryCode": profile.country,
+    }
+    return {name: value for name, value in details.items() if value is not None}

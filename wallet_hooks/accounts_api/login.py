@@ -1,0 +1,115 @@
+"""Login, keep-alive and logout as Betfair's clients call them: always HTTP 200, with a status in the body."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+from sqlalchemy import Engine
+
+from wallet_hooks.accounts_api.throttle import Throttle
+from wallet_hooks.customers.callers import find_login
+from wallet_hooks.customers.login import log_in
+from wallet_hooks.database import writing
+from wallet_hooks.errors import SessionExpiredError, TryAgainError, UnauthenticatedError
+from wallet_hooks.identity import sessions
+from wallet_hooks.settings import Settings
+from wallet_hooks.web.api import ApiRequest, Problem, Reply
+from wallet_hooks.web.requests import FORM
+
+WRONG_PASSWORD = "INVALID_USERNAME_OR_PASSWORD"  # noqa: S105 - an error code
+TOO_MANY = "TEMPORARY_BAN_TOO_MANY_REQUESTS"
+NO_SESSION = "NO_SESSION"
+UNREADABLE_FORM = "INPUT_VALIDATION_ERROR"
+_MAX_FIELDS = 20
+
+
+class Login:
+    """Answers the three calls. Logins a second are capped for each source address in each worker process."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._idle = timedelta(seconds=settings.session_idle)
+        self._throttle = Throttle(settings.accounts_logins_per_second)
+
+    def log_in(self, request: ApiRequest) -> dict[str, str]:
+        """Begin a session with a username and a password, with or without an application key."""
+        source = str(request.source.address or "")
+        if not self._throttle.allows(source, request.now):
+            return _failed(request, TOO_MANY)
+        form = _read_form(request.body(cap=16 * 1024, media_types=(FORM,)))
+        if form is None:
+            return _failed(request, UNREADABLE_FORM)
+        try:
+            token = log_in(
+                self._engine,
+                username=form.get("username", ""),
+                password=form.get("password", ""),
+                source=source,
+                now=request.now,
+                idle=self._idle,
+            )
+        except UnauthenticatedError:
+            return _failed(request, WRONG_PASSWORD)
+        except TryAgainError:
+            return _failed(request, TOO_MANY)
+        return _succeeded(request, token)
+
+    def keep_alive(self, request: ApiRequest) -> dict[str, str]:
+        """Keep the session from ending for want of use."""
+        token = request.headers.get("X-Authentication", "")
+        return _succeeded(request, token) if self._is_known(request, token) else _failed(request, NO_SESSION)
+
+    def log_out(self, request: ApiRequest) -> dict[str, str]:
+        """End the session."""
+        token = request.headers.get("X-Authentication", "")
+        if not self._is_known(request, token):
+            return _failed(request, NO_SESSION)
+        with writing(self._engine) as session:
+            sessions.end(session, token, now=request.now)
+        return _succeeded(request, token)
+
+    def _is_known(self, request: ApiRequest, token: str) -> bool:
+        try:
+            customer, _ = find_login(self._engine, token, now=request.now, idle=self._idle)
+        except SessionExpiredError:
+            return False
+        return customer is not None
+
+
+def success(answer: dict[str, str]) -> Reply:
+    """Return the reply with an answer's JSON."""
+    return Reply(200, json.dumps(answer), code=answer["error"] or None)
+
+
+def failure(problem: Problem) -> Reply:
+    """Return the reply to an error: an unreadable form, or a database that does not answer."""
+    error = TOO_MANY if problem.status in (429, 503) else UNREADABLE_FORM
+    if problem.status in (404, 405, 500):
+        return Reply(problem.status, json.dumps(_answer("", "", "FAIL", problem.code.upper())))
+    return Reply(200, json.dumps(_answer("", "", "FAIL", error)))
+
+
+def _read_form(body: bytes) -> dict[str, str] | None:
+    """Return a form's fields; None where it cannot be read or has a field twice."""
+    try:
+        fields = parse_qs(
+            body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, encoding="utf-8", errors="strict"
+        )
+    except ValueError:
+        return None
+    if any(len(values) > 1 or "\x00" in values[0] for values in fields.values()):
+        return None
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _succeeded(request: ApiRequest, token: str) -> dict[str, str]:
+    return _answer(token, request.headers.get("X-Application", ""), "SUCCESS", "")
+
+
+def _failed(request: ApiRequest, error: str) -> dict[str, str]:
+    return _answer("", request.headers.get("X-Application", ""), "FAIL", error)
+
+
+def _answer(token: str, product: str, status: str, error: str) -> dict[str, Any]:
+    return {"token": token, "product": product, "status": status, "error": error}

@@ -1,0 +1,224 @@
+"""The twenty-two operations by name, and how one is run: parameters, caller, operation, and its errors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from wallet_hooks.accounts_api import (
+    access,
+    applications,
+    currency_rates,
+    funds,
+    schemas,
+    statement_items,
+    subscription_operations,
+    vendor_clients,
+    vendor_operations,
+)
+from wallet_hooks.accounts_api.access import Access, Headers, identify
+from wallet_hooks.accounts_api.calls import OperationCall
+from wallet_hooks.accounts_api.errors import UNKNOWN_OPERATION, AccountsError, ProtocolError
+from wallet_hooks.accounts_api.schemas import (
+    ApiBoolean,
+    ApiEnum,
+    ApiString,
+    Result,
+    list_field,
+    object_field,
+    read_parameters,
+)
+from wallet_hooks.accounts_api.throttle import Throttle
+from wallet_hooks.database import Fault, fault_of, run_with_retries
+from wallet_hooks.errors import TryAgainError
+from wallet_hooks.money import MoneyError
+from wallet_hooks.settings import Settings
+from wallet_hooks.telemetry import OPERATIONS
+from wallet_hooks.web.api import log_defect
+from wallet_hooks.web.shapes import BaseSchema
+
+_SLOW = (Fault.LATE, Fault.LOST)
+
+
+class Operation(NamedTuple):
+    """An operation: its name in the source, what runs it, its parameters, its result, and what its caller must show."""
+
+    name: str
+    run: Callable[[OperationCall], Any]
+    parameters: type[BaseSchema]
+    result: Result
+    access: Access
+
+
+_STATUS = ApiEnum(schemas.STATUSES)
+_OPERATIONS = (
+    Operation(
+        "createDeveloperAppKeys", applications.create_developer_app_keys, schemas.AppNameParameters,
+        object_field(schemas.DeveloperAppSchema), access.CUSTOMER,
+    ),
+    Operation(
+        "getDeveloperAppKeys", applications.get_developer_app_keys, schemas.NoParameters,
+        list_field(schemas.DeveloperAppSchema), access.CUSTOMER,
+    ),
+    Operation(
+        "getAccountFunds", funds.get_account_funds, schemas.WalletParameters,
+        object_field(schemas.AccountFundsResponseSchema), access.READER_WITH_KEY,
+    ),
+    Operation(
+        "transferFunds", funds.transfer_funds, schemas.TransferParameters,
+        object_field(schemas.TransferResponseSchema), access.CUSTOMER_WITH_KEY,
+    ),
+    Operation(
+        "getAccountDetails", funds.get_account_details, schemas.NoParameters,
+        object_field(schemas.AccountDetailsResponseSchema), access.READER_WITH_KEY,
+    ),
+    Operation(
+        "getVendorClientId", vendor_clients.get_vendor_client_id, schemas.NoParameters, ApiString(), access.CLIENT,
+    ),
+    Operation(
+        "getApplicationSubscriptionToken", subscription_operations.get_application_subscription_token,
+        schemas.SubscriptionTokenRequest, ApiString(), access.OWNER,
+    ),
+    Operation(
+        "activateApplicationSubscription", subscription_operations.activate_application_subscription,
+        schemas.SubscriptionTokenParameters, _STATUS, access.CLIENT,
+    ),
+    Operation(
+        "cancelApplicationSubscription", subscription_operations.cancel_application_subscription,
+        schemas.SubscriptionTokenParameters, _STATUS, access.CLIENT,
+    ),
+    Operation(
+        "updateApplicationSubscription", subscription_operations.update_application_subscription,
+        schemas.UpdateSubscriptionParameters, ApiString(), access.OWNER,
+    ),
+    Operation(
+        "listApplicationSubscriptionTokens", subscription_operations.list_application_subscription_tokens,
+        schemas.SubscriptionStatusParameters, list_field(schemas.ApplicationSubscriptionSchema), access.OWNER,
+    ),
+    Operation(
+        "listAccountSubscriptionTokens", subscription_operations.list_account_subscription_tokens,
+        schemas.NoParameters, list_field(schemas.AccountSubscriptionSchema), access.CUSTOMER,
+    ),
+    Operation(
+        "getApplicationSubscriptionHistory", subscription_operations.get_application_subscription_history,
+        schemas.SubscriptionHistoryParameters, list_field(schemas.SubscriptionHistorySchema), access.OWNER_OR_CLIENT,
+    ),
+    Operation(
+        "getAccountStatement", statement_items.get_account_statement, schemas.StatementParameters,
+        object_field(schemas.AccountStatementReportSchema), access.READER_WITH_KEY,
+    ),
+    Operation(
+        "listCurrencyRates", currency_rates.list_currency_rates, schemas.CurrencyParameters,
+        list_field(schemas.CurrencyRateSchema), access.READER_WITH_KEY,
+    ),
+    Operation(
+        "getAuthorisationCode", vendor_operations.get_authorisation_code, schemas.VendorIdParameters,
+        object_field(schemas.AuthorisationResponseSchema), access.CUSTOMER,
+    ),
+    Operation(
+        "token", vendor_operations.token, schemas.TokenParameters,
+        object_field(schemas.VendorAccessTokenInfoSchema), access.VENDOR,
+    ),
+    Operation(
+        "getVendorDetails", vendor_operations.get_vendor_details, schemas.VendorIdParameters,
+        object_field(schemas.VendorDetailsSchema), access.CUSTOMER,
+    ),
+    Operation(
+        "revokeAccessToWebApp", vendor_operations.revoke_access_to_web_app, schemas.RevokeParameters,
+        _STATUS, access.CUSTOMER,
+    ),
+    Operation(
+        "listAuthorizedWebApps", vendor_operations.list_authorized_web_apps, schemas.NoParameters,
+        list_field(schemas.VendorDetailsSchema), access.CUSTOMER,
+    ),
+    Operation(
+        "isAccountSubscribedToWebApp", vendor_operations.is_account_subscribed_to_web_app,
+        schemas.VendorIdParameters, ApiBoolean(), access.CUSTOMER,
+    ),
+    Operation(
+        "getAffiliateRelation", vendor_clients.get_affiliate_relation, schemas.VendorClientIdsParameters,
+        list_field(schemas.AffiliateRelationSchema), access.OWNER,
+    ),
+)  # fmt: skip
+OPERATIONS_BY_NAME = {operation.name.lower(): operation for operation in _OPERATIONS}
+_SCHEMAS = {operation.name: operation.parameters() for operation in _OPERATIONS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationRequest:
+    """An operation as a transport received it. `id` is the request id, `member` the place in a batch, from 1."""
+
+    name: str
+    parameters: Any
+    headers: Headers
+    now: datetime
+    id: str
+    member: int = 1
+
+
+class Operations:
+    """Runs operations. Their number a second and caller is capped in each worker process."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._throttle = Throttle(settings.accounts_operations_per_second)
+
+    def run(self, request: OperationRequest) -> Any:
+        """Return an operation's result. Raises AccountsError, or ProtocolError where no operation was reached."""
+        operation = OPERATIONS_BY_NAME.get(request.name.lower())
+        if operation is None:
+            OPERATIONS.labels("unknown", UNKNOWN_OPERATION).inc()
+            raise ProtocolError(UNKNOWN_OPERATION)
+        code = "OK"
+        try:
+            given = read_parameters(_SCHEMAS[operation.name], request.parameters)
+            return run_with_retries(lambda: self._run(operation, request, given))
+        except ProtocolError as error:
+            code = error.code
+            raise
+        except Exception as error:
+            failure = _failure(error, request, operation)
+            code = failure.code
+            raise failure from error
+        finally:
+            OPERATIONS.labels(operation.name, code).inc()
+
+    def _run(self, operation: Operation, request: OperationRequest, given: dict[str, Any]) -> Any:
+        identity = identify(self._engine, self._settings, request.headers, operation.access, now=request.now)
+        caller = identity.customer.id if identity.customer else identity.key
+        if not self._throttle.allows(caller, request.now):
+            raise AccountsError("TOO_MANY_REQUESTS", "too many operations in this second")
+        return operation.run(
+            OperationCall(
+                engine=self._engine,
+                settings=self._settings,
+                given=given,
+                now=request.now,
+                reference=f"{request.id}-{request.member}",
+                caller=identity.customer,
+                app_key=identity.key,
+            )
+        )
+
+
+def _failure(error: Exception, request: OperationRequest, operation: Operation) -> AccountsError:
+    """Return the operation's exception for an error; a defect of ours is logged."""
+    if isinstance(error, AccountsError):
+        return error
+    if isinstance(error, MoneyError):
+        return AccountsError("INVALID_INPUT_DATA", str(error))
+    if isinstance(error, TryAgainError | PoolTimeoutError):
+        return AccountsError("SERVICE_BUSY", "the service is busy: try again")
+    fault = fault_of(error)
+    if fault in _SLOW:
+        return AccountsError("TIMEOUT_ERROR", "the database does not answer in time")
+    if fault is Fault.OUT_OF_RANGE:
+        return AccountsError("INVALID_INPUT_DATA", "a number is out of range")
+    if fault is not Fault.OTHER:
+        return AccountsError("SERVICE_BUSY", "the service is busy: try again")
+    log_defect(error, request_id=request.id, path=operation.name)
+    return AccountsError("UNEXPECTED_ERROR", "an unexpected error; see requestUUID")

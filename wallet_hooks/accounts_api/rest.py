@@ -1,0 +1,79 @@
+"""The REST transport: the operation's name in the path, its parameters as the body."""
+
+import re
+from typing import Any
+
+from wallet_hooks.accounts_api.errors import (
+    DEFECT,
+    MISSING_PARAMETER,
+    TIMEOUT,
+    UNKNOWN_OPERATION,
+    UNKNOWN_SERVICE,
+    UNREADABLE,
+    AccountsError,
+    ProtocolError,
+)
+from wallet_hooks.accounts_api.json_rpc import dumps, exception_data
+from wallet_hooks.accounts_api.negotiation import check_accept
+from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, OperationRequest, Operations
+from wallet_hooks.web.api import ApiRequest, Problem, Reply
+from wallet_hooks.web.strict_json import read_json
+
+_VERSION = re.compile(r"v1(\.\d{1,3})?", re.ASCII | re.IGNORECASE)
+_STATUSES = {"SERVICE_BUSY": 503, "TIMEOUT_ERROR": 504, "UNEXPECTED_ERROR": 500}
+_SERVER_ERROR = 500
+_FAULTS = {404: UNKNOWN_SERVICE, 405: UNKNOWN_OPERATION, 415: "DSC-0011", 500: DEFECT, 503: TIMEOUT}
+# The statuses of protocol faults, over both transports.
+FAULT_STATUSES = {
+    "DSC-0005": 500, "DSC-0011": 415, "DSC-0013": 406, "DSC-0018": 400, "DSC-0019": 504, "DSC-0021": 404,
+    "DSC-0023": 404, "DSC-0031": 400, "DSC-0044": 400,
+}  # fmt: skip
+
+
+class Rest:
+    """Answers the calls of the transport."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def answer(self, request: ApiRequest, version: str, operation: str) -> Reply:
+        """Return the reply to a call. Raises ProtocolError for a call that reaches no operation."""
+        if _VERSION.fullmatch(version) is None:
+            raise ProtocolError(UNKNOWN_SERVICE)
+        if operation.lower() not in OPERATIONS_BY_NAME:
+            raise ProtocolError(UNKNOWN_OPERATION)
+        check_accept(request)
+        parameters = read_json(request.body())
+        if type(parameters) is not dict:
+            raise ProtocolError(UNREADABLE if parameters is not None else MISSING_PARAMETER)
+        try:
+            result = self._operations.run(
+                OperationRequest(
+                    name=operation, parameters=parameters, headers=request.headers, now=request.now, id=request.id
+                )
+            )
+        except AccountsError as error:
+            return _operation_failed(error, request.id)
+        return Reply(200, dumps(result))
+
+
+def success(reply: Reply) -> Reply:
+    """Return the operation's own reply."""
+    return reply
+
+
+def failure(problem: Problem) -> Reply:
+    """Return the reply to a call that reached no operation."""
+    code = problem.code if problem.code.startswith("DSC-") else _FAULTS.get(problem.status, UNREADABLE)
+    return _reply(problem.status, code, {})
+
+
+def _operation_failed(error: AccountsError, request_id: str) -> Reply:
+    reply = _reply(_STATUSES.get(error.code, 400), error.message, exception_data(error, request_id))
+    reply.code = error.code
+    return reply
+
+
+def _reply(status: int, message: str, detail: dict[str, Any]) -> Reply:
+    side = "Client" if status < _SERVER_ERROR else "Server"
+    return Reply(status, dumps({"faultcode": side, "faultstring": message, "detail": detail}))

@@ -1,0 +1,163 @@
+"""The operation getAccountStatement, and what an item says of its bet or payment."""
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.accounts_api import statement
+from wallet_hooks.accounts_api.calls import OperationCall
+from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.schemas import instant_data
+from wallet_hooks.accounts_api.statement import ItemRow, Selection
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.database import reading
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.ledger import chart
+from wallet_hooks.sportsbook.models import Wager
+
+_PAGE = 100
+_BET = re.compile(r"(?P<game>.+?):wager:(?P<uid>.+):(?P<step>stake|cancel|settlement:(?P<number>\d+)|reversal:\d+)")
+_CENT = Decimal("0.01")
+
+
+class BetStep(NamedTuple):
+    """The bet that an item is about, and which step of it: a settlement other than the first is a correction."""
+
+    game: str
+    uid: str
+    step: str
+    is_correction: bool
+
+
+def get_account_statement(call: OperationCall) -> dict[str, Any]:
+    """Return a page of a wallet's entries, oldest first, with the balance after each."""
+    given = call.given
+    position, count = given.get("from_record", 0), given.get("record_count", 0)
+    if position < 0 or count < 0:
+        raise AccountsError("INVALID_INPUT_DATA", "fromRecord, recordCount: 0 or more is required")
+    size = min(count or _PAGE, _PAGE)
+    with reading(call.engine) as session:
+        customer = session.get_one(Customer, call.customer.id)
+        wallet = chart.player(customer.id, customer.currency, given.get("wallet", chart.BETTING_WALLET))
+        account = statement.account_id(session, wallet.name, wallet.currency)
+        if account is None:
+            return {"accountStatement": [], "moreAvailable": False}
+        versions = _versions(session, account, customer, given, position, size + 1)
+        rows = statement.items_of(session, account, versions[:size])
+        client = session.get_one(Brand, customer.brand_id).client
+        items = _items(session, rows, client, customer.currency)
+    return {"accountStatement": items, "moreAvailable": len(versions) > size}
+
+
+def _versions(
+    session: Session, account: int, customer: Customer, given: Mapping[str, Any], position: int, size: int
+) -> list[int]:
+    """Return the versions of the items on a page. The date range binds only where all items are included."""
+    include = given.get("include", "ALL")
+    since, until = (given.get("date_range", {}).get(end) for end in ("since", "until"))
+    if since is not None and until is not None and since > until:
+        raise AccountsError("INVALID_INPUT_DATA", "itemDateRange: from is after to")
+    if include == "POKER_ROOM":
+        return []
+    if include == "ALL":
+        selection = statement.in_date_range(session, account, since, until)
+        return list(islice(selection.from_position(position), size))
+    payments = statement.payment_versions(session, account, customer)
+    if include == "DEPOSITS_WITHDRAWALS":
+        return payments[position : position + size]
+    selection = Selection(1, statement.last_version(session, account), payments)
+    return list(islice(selection.from_position(position), size))
+
+
+def _items(session: Session, rows: Iterable[ItemRow], client: str, currency: str) -> list[dict[str, Any]]:
+    items = [(row, _bet_of(row.reference, client)) for row in rows]
+    wagers = _wagers(session, {(bet.game, client, bet.uid) for _, bet in items if bet is not None})
+    return [
+        _item(row, bet, wagers.get((bet.game, client, bet.uid)) if bet is not None else None, currency)
+        for row, bet in items
+    ]
+
+
+def _bet_of(reference: str, client: str) -> BetStep | None:
+    """Return the bet of a ledger reference (`game:client:wager:uid:step`); None for a payment's."""
+    game, found, rest = reference.partition(f":{client}:wager:")
+    match = _BET.fullmatch(f"{game}:wager:{rest}") if found else None
+    if match is None:
+        return None
+    is_correction = match["step"].startswith("reversal") or (match["number"] or "1") != "1"
+    return BetStep(match["game"], match["uid"], match["step"], is_correction)
+
+
+def _wagers(session: Session, keys: set[tuple[str, str, str]]) -> dict[tuple[str, str, str], Wager]:
+    query = select(Wager).where(tuple_(Wager.game, Wager.client, Wager.uid).in_(keys))
+    return {(wager.game, wager.client, wager.uid): wager for wager in session.scalars(query)} if keys else {}
+
+
+def _item(row: ItemRow, bet: BetStep | None, wager: Wager | None, currency: str) -> dict[str, Any]:
+    legacy = _legacy_data(row, bet, wager, currency)
+    values = ",".join(f"{name}={value}" for name, value in legacy.items())
+    return {
+        "refId": bet.uid if bet is not None else _payment_reference(row.reference),
+        "itemDate": instant_data(row.recorded_at),
+        "amount": money.as_decimal(-row.amount, currency),
+        "balance": money.as_decimal(-row.balance_after, currency),
+        "itemClass": "UNKNOWN",
+        "itemClassData": {"unknownStatementItem": values},
+        "legacyData": legacy,
+    }
+
+
+def _payment_reference(reference: str) -> str:
+    """Return the cashier's own reference from the ledger's (`cashier:client:kind:reference`)."""
+    if reference.startswith("cashier:"):
+        return reference.split(":", 3)[3]
+    return reference
+
+
+def _legacy_data(row: ItemRow, bet: BetStep | None, wager: Wager | None, currency: str) -> dict[str, Any]:
+    """Return the 18 fields, in the source's order; what is not known here is 0, the first date, or empty."""
+    stake, price = Decimal(0), Decimal(0)
+    if wager is not None and wager.stake is not None and wager.currency is not None:
+        stake = money.as_decimal(wager.stake, wager.currency)
+        if wager.possible_payout and stake:
+            price = (money.as_decimal(wager.possible_payout, wager.currency) / stake).quantize(_CENT)
+    coupon = (wager.pool_uid if wager is not None else None) or ""
+    title = coupon if bet is not None else row.kind.capitalize()
+    return {
+        "avgPrice": price,
+        "betSize": stake,
+        "betType": "B" if bet is not None else "",
+        "betCategoryType": "E" if bet is not None else "NONE",
+        "commissionRate": (wager.commission_rate if wager is not None else None) or "",
+        "eventId": 0,
+        "eventTypeId": 0,
+        "fullMarketName": title,
+        "grossBetAmount": money.as_decimal(abs(row.amount), currency) if bet is not None else Decimal(0),
+        "marketName": title,
+        "marketType": "O" if bet is not None else "NOT_APPLICABLE",
+        "placedDate": instant_data(wager.placed_at if wager is not None else row.recorded_at),
+        "selectionId": 0,
+        "selectionName": bet.game if bet is not None else "",
+        "startDate": "0001-01-01T00:00:00.000Z",
+        "transactionType": "ACCOUNT_CREDIT" if row.amount < 0 else "ACCOUNT_DEBIT",
+        "transactionId": row.transaction_id,
+        "winLose": _win_lose(bet, wager),
+    }
+
+
+def _win_lose(bet: BetStep | None, wager: Wager | None) -> str:
+    """Return the result that an item is for: of a settlement only, and RESULT_FIX for a correction."""
+    if bet is not None and bet.is_correction:
+        return "RESULT_FIX"
+    if bet is None or wager is None or not bet.step.startswith("settlement"):
+        return "RESULT_NOT_APPLICABLE"
+    payout, stake = wager.payout or 0, wager.stake or 0
+    if payout == stake:
+        return "RESULT_NOT_APPLICABLE"
+    return "RESULT_WON" if payout > stake else "RESULT_LOST"

@@ -1,0 +1,77 @@
+"""How an application's owner knows the customers: by ids of its own, and by whether it referred them."""
+
+import secrets
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.accounts_api.calls import OperationCall
+from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.models import VendorClient
+from wallet_hooks.customers.models import CustomerProfile
+from wallet_hooks.database import reading, writing
+
+_MAX_IDS = 100
+
+
+def get_vendor_client_id(call: OperationCall) -> str:
+    """Return the caller's id as the application's owner sees it; it is created with the first call."""
+    with writing(call.engine) as session:
+        return client_id(session, owner_id=call.key.owner_id, customer_id=call.customer.id)
+
+
+def get_affiliate_relation(call: OperationCall) -> list[dict[str, str]]:
+    """Return for each vendor client id whether the application's owner referred the customer, in the given order."""
+    ids: list[str] = call.given["vendor_client_ids"]
+    if len(ids) > _MAX_IDS:
+        raise AccountsError("INVALID_INPUT_DATA", f"vendorClientIds: {len(ids)}; at most {_MAX_IDS}")
+    owner_id = call.key.owner_id
+    with reading(call.engine) as session:
+        query = (
+            select(VendorClient.id, CustomerProfile.referred_by_id)
+            .outerjoin(CustomerProfile, CustomerProfile.customer_id == VendorClient.customer_id)
+            .where(VendorClient.owner_id == owner_id, VendorClient.id.in_([int(id_) for id_ in ids if _is_id(id_)]))
+        )
+        referrers = {str(id_): referrer for id_, referrer in session.execute(query)}
+    return [{"vendorClientId": id_, "status": _status(id_, referrers, owner_id)} for id_ in ids]
+
+
+def client_id(session: Session, *, owner_id: int, customer_id: int) -> str:
+    """Return a customer's id for an application owner, creating it if needed."""
+    own = (VendorClient.owner_id == owner_id, VendorClient.customer_id == customer_id)
+    found = session.scalar(select(VendorClient.id).where(*own))
+    if found is None:
+        found = secrets.randbelow(9 * 10**14) + 10**14
+        session.add(VendorClient(id=found, owner_id=owner_id, customer_id=customer_id))
+        session.flush()
+    return str(found)
+
+
+def client_ids(session: Session, *, owner_id: int, customer_ids: set[int]) -> dict[int, str]:
+    """Return the ids of those customers that have one for an application owner, by customer id."""
+    query = select(VendorClient.customer_id, VendorClient.id).where(
+        VendorClient.owner_id == owner_id, VendorClient.customer_id.in_(customer_ids)
+    )
+    return {customer_id: str(id_) for customer_id, id_ in session.execute(query)}
+
+
+def customer_of_client(session: Session, *, owner_id: int, client_id: str) -> int:
+    """Return the customer's id behind an owner's vendor client id. Raises AccountsError."""
+    found = None
+    if _is_id(client_id):
+        query = select(VendorClient.customer_id).where(VendorClient.owner_id == owner_id)
+        found = session.scalar(query.where(VendorClient.id == int(client_id)))
+    if found is None:
+        raise AccountsError("INVALID_VENDOR_CLIENT_ID", "vendorClientId: not a client of this application key")
+    return found
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def _status(client_id: str, referrers: dict[str, Any], owner_id: int) -> str:
+    if client_id not in referrers:
+        return "INVALID_USER"
+    return "AFFILIATED" if referrers[client_id] == owner_id else "NOT_AFFILIATED"

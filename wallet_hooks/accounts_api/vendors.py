@@ -1,0 +1,50 @@
+"""What the operator decides about applications: which are vendors', and which keys are active."""
+
+import secrets
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.accounts_api.applications import find_application
+from wallet_hooks.accounts_api.models import Application, ApplicationVersion
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.identity.sessions import token_hash
+
+_MAX_URL = 500
+
+
+def make_vendor(
+    session: Session, name: str, *, redirect_url: str, subscription_required: bool
+) -> tuple[Application, str]:
+    """Make an application a vendor's. Return it and its new secret, of which only the hash is stored.
+
+    Raises NotFoundError, RefusedError for a URL that is not http or https.
+    """
+    application = find_application(session, name)
+    if application is None:
+        raise NotFoundError(f"no application {name!r}; developers create them with createDeveloperAppKeys")
+    _check_url(redirect_url)
+    secret = secrets.token_urlsafe(32)
+    application.secret_hash, application.redirect_url = token_hash(secret), redirect_url
+    application.subscription_required = subscription_required
+    session.flush()
+    return application, secret
+
+
+def set_key_active(session: Session, key: str, *, is_active: bool) -> None:
+    """Activate or deactivate an application key. Raises NotFoundError."""
+    version = session.scalar(select(ApplicationVersion).where(ApplicationVersion.key == key))
+    if version is None:
+        raise NotFoundError(f"no application key {key!r}")
+    version.active = is_active
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    is_url = parts.scheme in ("http", "https") and parts.netloc and url.isprintable() and " " not in url
+    if not is_url or len(url) > _MAX_URL:
+        raise RefusedError("bad_url", f"redirect URL: an http or https URL of up to {_MAX_URL} characters is expected")

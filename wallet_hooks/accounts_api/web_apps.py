@@ -1,0 +1,139 @@
+"""Access of vendors' web applications to customers' accounts, after OAuth 2: codes, tokens, refreshing, revoking.
+
+Codes and tokens are random, and stored as hashes. All that follows from one code is a grant: whoever presents a used
+code or refresh token again may have stolen it, so the whole grant is revoked.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.orm import Session
+
+from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.models import Application, AuthorisationCode, WebAppGrant, WebAppToken
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.identity.sessions import token_hash
+
+_ACCESS, _REFRESH = "access", "refresh"
+
+
+def create_code(session: Session, application_id: int, customer_id: int, *, now: datetime, life: timedelta) -> str:
+    """Return a new authorisation code. The customer's expired codes are deleted."""
+    expired = (AuthorisationCode.customer_id == customer_id, AuthorisationCode.expires_at <= now)
+    session.execute(delete(AuthorisationCode).where(*expired))
+    code = secrets.token_urlsafe(32)
+    session.add(
+        AuthorisationCode(
+            code_hash=token_hash(code), application_id=application_id, customer_id=customer_id, expires_at=now + life
+        )
+    )
+    return code
+
+
+def use_code(session: Session, application_id: int, code: str, *, now: datetime) -> WebAppGrant | None:
+    """Return the grant of a code that is used for the first time, by its vendor, in time.
+
+    None for any other. A second use also revokes the grant that the first one gave, so the caller must commit.
+    """
+    query = select(AuthorisationCode).where(AuthorisationCode.code_hash == token_hash(code))
+    found = session.scalar(query.with_for_update())
+    if found is None or found.application_id != application_id:
+        return None
+    if found.grant_id is not None:
+        revoke_grant(session, found.grant_id, now=now)
+        return None
+    if found.expires_at <= now:
+        return None
+    grant = WebAppGrant(application_id=application_id, customer_id=found.customer_id, created_at=now)
+    session.add(grant)
+    session.flush()
+    found.grant_id = grant.id
+    return grant
+
+
+def use_refresh_token(session: Session, application_id: int, token: str, *, now: datetime) -> WebAppGrant | None:
+    """Return the grant of a refresh token and end the grant's tokens; None for a token that is not valid.
+
+    A second use revokes the grant, so the caller must commit.
+    """
+    query = (
+        select(WebAppToken, WebAppGrant)
+        .join(WebAppGrant, WebAppGrant.id == WebAppToken.grant_id)
+        .where(WebAppToken.token_hash == token_hash(token), WebAppToken.kind == _REFRESH)
+        .where(WebAppGrant.application_id == application_id)
+    )
+    row = session.execute(query.with_for_update()).one_or_none()
+    if row is None:
+        return None
+    found, grant = row
+    if found.used_at is not None:
+        revoke_grant(session, grant.id, now=now)
+        return None
+    if grant.revoked_at is not None:
+        return None
+    found.used_at = now
+    session.execute(delete(WebAppToken).where(WebAppToken.grant_id == grant.id, WebAppToken.kind == _ACCESS))
+    return grant
+
+
+def create_tokens(session: Session, grant: WebAppGrant, *, now: datetime, life: timedelta) -> tuple[str, str]:
+    """Return a new access token, valid for `life`, and a new refresh token."""
+    access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    session.add_all(
+        [
+            WebAppToken(token_hash=token_hash(access), grant_id=grant.id, kind=_ACCESS, expires_at=now + life),
+            WebAppToken(token_hash=token_hash(refresh), grant_id=grant.id, kind=_REFRESH),
+        ]
+    )
+    return access, refresh
+
+
+def customer_of_access_token(session: Session, token: str, application_id: int, *, now: datetime) -> Customer | None:
+    """Return the customer who gave a vendor this access token; None where it is unknown, expired or revoked."""
+    query = (
+        select(Customer)
+        .join(WebAppGrant, WebAppGrant.customer_id == Customer.id)
+        .join(WebAppToken, WebAppToken.grant_id == WebAppGrant.id)
+        .where(WebAppToken.token_hash == token_hash(token), WebAppToken.kind == _ACCESS)
+        .where(WebAppToken.expires_at > now, WebAppGrant.revoked_at.is_(None))
+        .where(WebAppGrant.application_id == application_id)
+    )
+    return session.scalar(query)
+
+
+def revoke_grant(session: Session, grant_id: int, *, now: datetime) -> None:
+    """Revoke a grant with all its tokens."""
+    open_grant = (WebAppGrant.id == grant_id, WebAppGrant.revoked_at.is_(None))
+    session.execute(update(WebAppGrant).where(*open_grant).values(revoked_at=now))
+
+
+def revoke_access(session: Session, application_id: int, customer_id: int, *, now: datetime) -> None:
+    """Revoke every grant of a customer to a vendor, and end its unused codes. Repeating it changes nothing."""
+    mine = (WebAppGrant.application_id == application_id, WebAppGrant.customer_id == customer_id)
+    session.execute(update(WebAppGrant).where(*mine, WebAppGrant.revoked_at.is_(None)).values(revoked_at=now))
+    unused = (AuthorisationCode.application_id == application_id, AuthorisationCode.customer_id == customer_id)
+    session.execute(delete(AuthorisationCode).where(*unused, AuthorisationCode.grant_id.is_(None)))
+
+
+def has_access(session: Session, application_id: int, customer_id: int) -> bool:
+    """Return whether a customer has given a vendor access that is not revoked."""
+    mine = (WebAppGrant.application_id == application_id, WebAppGrant.customer_id == customer_id)
+    return bool(session.scalar(select(exists().where(*mine, WebAppGrant.revoked_at.is_(None)))))
+
+
+def vendors_with_access(session: Session, customer_id: int) -> list[Application]:
+    """Return the vendors' applications that have access to a customer's account."""
+    granted = select(WebAppGrant.application_id).where(
+        WebAppGrant.customer_id == customer_id, WebAppGrant.revoked_at.is_(None)
+    )
+    return list(session.scalars(select(Application).where(Application.id.in_(granted)).order_by(Application.id)))
+
+
+def vendor(session: Session, vendor_id: str) -> Application:
+    """Return a vendor's application by its public id. Raises AccountsError."""
+    is_id = vendor_id.isascii() and vendor_id.isdigit() and len(vendor_id) <= 18
+    found = session.get(Application, int(vendor_id)) if is_id else None
+    if found is None or found.secret_hash is None:
+        raise AccountsError("INVALID_INPUT_DATA", "vendorId: no such vendor")
+    return found

@@ -1,0 +1,130 @@
+"""Exchange rates: one unit of a source currency in units of a target currency.
+
+An operator sets single pairs; imported reference rates (`quoted_on`) are all from the euro. A pair that was set is used
+as it is, any other pair is crossed through the euro.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.database.bulk import BulkStatement, RowSet
+from wallet_hooks.ledger.models import ExchangeRate
+
+PIVOT = "EUR"
+Pair = tuple[str, str]  # source and target currency
+_DIGITS = Context(prec=12, rounding=ROUND_HALF_EVEN)
+_FRACTION = Decimal("1e-12")
+
+
+class RateRow(NamedTuple):
+    """The newest stored rate of a pair; None where there is none."""
+
+    source: str
+    target: str
+    rate: str | None
+
+
+_pairs = RowSet("pairs", ExchangeRate.source, ExchangeRate.target)
+RATES = BulkStatement(
+    _pairs,
+    lambda _: select(
+        _pairs.c.source,
+        _pairs.c.target,
+        select(ExchangeRate.rate)
+        .where(ExchangeRate.source == _pairs.c.source, ExchangeRate.target == _pairs.c.target)
+        .order_by(ExchangeRate.valid_from.desc(), ExchangeRate.id.desc())
+        .limit(1)
+        .correlate(_pairs)
+        .scalar_subquery()
+        .label("rate"),
+    ).select_from(_pairs),
+    row=RateRow,
+)
+
+
+def pairs_to_read(pairs: Iterable[Pair]) -> list[Pair]:
+    """Return the pairs whose stored rates decide the rates of the given pairs."""
+    needed = {one for source, target in pairs for one in ((source, target), (PIVOT, source), (PIVOT, target))}
+    return sorted(needed - {(PIVOT, PIVOT)})
+
+
+def rates_of(pairs: Iterable[Pair], rows: Iterable[RateRow]) -> dict[Pair, str]:
+    """Return the rate of each pair that has one, from the stored rates of `pairs_to_read`."""
+    stored = {(row.source, row.target): row.rate for row in rows if row.rate is not None}
+    found = {}
+    for source, target in pairs:
+        rate = stored.get((source, target)) or _crossed(stored, source, target)
+        if rate is not None:
+            found[source, target] = rate
+    return found
+
+
+def cross(euro_in_source: str, euro_in_target: str) -> str:
+    """Return one source unit in target units, from the units that one euro is worth; 12 significant digits."""
+    rate = _DIGITS.divide(Decimal(euro_in_target), Decimal(euro_in_source))
+    return f"{rate.quantize(_FRACTION, context=Context(prec=40)).normalize():f}"
+
+
+def _crossed(stored: Mapping[Pair, str], source: str, target: str) -> str | None:
+    in_source = "1" if source == PIVOT else stored.get((PIVOT, source))
+    in_target = "1" if target == PIVOT else stored.get((PIVOT, target))
+    if in_source is None or in_target is None:
+        return None
+    rate = cross(in_source, in_target)
+    return rate if Decimal(rate) else None
+
+
+def rates_into(session: Session, target: str) -> dict[str, str]:
+    """Return the current rates into a currency, by source currency."""
+    query = select(ExchangeRate).where(or_(ExchangeRate.target == target, ExchangeRate.source == PIVOT))
+    stored = {}
+    for one in session.scalars(query.order_by(ExchangeRate.valid_from, ExchangeRate.id)):
+        stored[one.source, one.target] = RateRow(one.source, one.target, one.rate)
+    sources = sorted({currency for pair in stored for currency in pair} - {target})
+    rates = rates_of([(source, target) for source in sources], stored.values())
+    return {source: rate for (source, _), rate in rates.items()}
+
+
+class Quote(NamedTuple):
+    """A reference rate: one euro in units of a currency, on a day."""
+
+    day: date
+    currency: str
+    rate: str
+
+
+def import_quotes(session: Session, quotes: Iterable[Quote]) -> int:
+    """Store reference rates, each valid from the beginning (UTC) of its day. Return their number.
+
+    A rate of the same day and currency is replaced. Bets keep the rate that they were taken at.
+    """
+    count = 0
+    for quote in quotes:
+        count += 1
+        valid_from = datetime.combine(quote.day, time(), UTC)
+        same = (ExchangeRate.source == PIVOT, ExchangeRate.target == quote.currency)
+        session.execute(delete(ExchangeRate).where(*same, ExchangeRate.valid_from == valid_from))
+        session.add(
+            ExchangeRate(
+                source=PIVOT, target=quote.currency, rate=quote.rate, valid_from=valid_from, quoted_on=quote.day
+            )
+        )
+    session.flush()
+    return count
+
+
+def newest_quotes(session: Session) -> list[Quote]:
+    """Return the reference rates of the newest imported day, by currency."""
+    newest = select(func.max(ExchangeRate.quoted_on)).scalar_subquery()
+    query = select(ExchangeRate).where(ExchangeRate.quoted_on == newest).order_by(ExchangeRate.target)
+    return [Quote(one.quoted_on, one.target, one.rate) for one in session.scalars(query) if one.quoted_on]
+
+
+def are_stale(day: date, *, today: date, max_age_days: int) -> bool:
+    """Return whether reference rates of a day are older than the setting allows."""
+    return today - day > timedelta(days=max_age_days)
