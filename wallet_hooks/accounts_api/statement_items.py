@@ -147,17 +147,15 @@ def _legacy_data(row: ItemRow, bet: BetStep | None, wager: Wager | None, currenc
         "startDate": "0001-01-01T00:00:00.000Z",
         "transactionType": "ACCOUNT_CREDIT" if row.amount < 0 else "ACCOUNT_DEBIT",
         "transactionId": row.transaction_id,
-        "winLose": _win_lose(bet, wager),
+        "winLose": _win_lose(row, bet, wager),
     }
 
 
-def _win_lose(bet: BetStep | None, wager: Wager | None) -> str:
-    """Return the result that an item is for: of a settlement only, and RESULT_FIX for a correction."""
+def _win_lose(row: ItemRow, bet: BetStep | None, wager: Wager | None) -> str:
+    """Return the result that an item is for, by the item's own amount: a later correction does not change it."""
     if bet is not None and bet.is_correction:
         return "RESULT_FIX"
-    if bet is None or wager is None or not bet.step.startswith("settlement"):
+    is_return = bet is not None and bet.step.startswith("settlement") and row.amount < 0
+    if not is_return or wager is None or -row.amount == wager.cost:
         return "RESULT_NOT_APPLICABLE"
-    payout, stake = wager.payout or 0, wager.stake or 0
-    if payout == stake:
-        return "RESULT_NOT_APPLICABLE"
-    return "RESULT_WON" if payout > stake else "RESULT_LOST"
+    return "RESULT_WON" if -row.amount > (wager.cost or 0) else "RESULT_LOST"

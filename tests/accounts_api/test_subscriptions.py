@@ -1,0 +1,162 @@
+"""Subscriptions: created, activated, renewed, cancelled, expired at midnight, and their history."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.accounts_api.client import Client
+from wallet_hooks.accounts_api.subscriptions import expiry
+from wallet_hooks.customers.groups import customer_by_username
+from wallet_hooks.customers.profiles import change_profile
+from wallet_hooks.database import writing
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@given(st.datetimes(timezones=st.just(UTC), max_value=datetime(2900, 1, 1)), st.integers(1, 36_500))  # noqa: DTZ001
+def test_a_subscription_ends_at_the_first_midnight_at_or_after_its_length(start: datetime, days: int) -> None:
+    end = expiry(start, days)
+    assert end is not None
+    assert (end.hour, end.minute, end.second, end.microsecond) == (0, 0, 0, 0)
+    assert timedelta(0) <= end - (start + timedelta(days=days)) < timedelta(days=1)
+
+
+def test_life_of_a_subscription(each: Client) -> None:
+    with freeze_time(NOON) as frozen:
+        key, delayed = each.new_keys("bob", "app")
+        token = each.ok(
+            "getApplicationSubscriptionToken", who="bob", key=key, subscriptionLength=2, clientReference="C1"
+        )
+        (listed,) = each.ok("listApplicationSubscriptionTokens", who="bob", key=delayed)
+        assert listed == {
+            "subscriptionToken": token,
+            "createdDateTime": "2026-11-20T12:00:00.000Z",
+            "expiryDateTime": "2026-11-23T00:00:00.000Z",
+            "subscriptionStatus": "UNACTIVATED",
+            "clientReference": "C1",
+        }
+        frozen.tick(timedelta(hours=1))
+        assert each.ok("activateApplicationSubscription", key=key, subscriptionToken=token) == "SUCCESS"
+        client_id = each.ok("getVendorClientId", key=key)
+        (listed,) = each.ok("listApplicationSubscriptionTokens", who="bob", key=key, subscriptionStatus="ACTIVATED")
+        assert (listed["vendorClientId"], listed["activationDateTime"]) == (client_id, "2026-11-20T13:00:00.000Z")
+        (of_account,) = each.ok("listAccountSubscriptionTokens")
+        assert (of_account["applicationName"], of_account["applicationVersionId"]) == ("app", "1")
+        assert [one["subscriptionStatus"] for one in of_account["subscriptionTokens"]] == ["ACTIVATED"]
+
+        renewal = {"who": "bob", "key": key, "vendorClientId": client_id, "subscriptionLength": 10}
+        assert each.ok("updateApplicationSubscription", **renewal) == token
+        history = {"who": "bob", "key": key, "vendorClientId": client_id}
+        (row,) = each.ok("getApplicationSubscriptionHistory", **history)
+        assert row["expiryDateTime"] == "2026-12-01T00:00:00.000Z"
+
+        frozen.move_to("2026-11-30T23:59:59Z")
+        each._tokens.clear()
+        (row,) = each.ok("getApplicationSubscriptionHistory", **history)
+        assert row["subscriptionStatus"] == "ACTIVATED"
+        frozen.move_to("2026-12-01T00:00:00Z")
+        (row,) = each.ok("getApplicationSubscriptionHistory", **history)
+        assert (row["subscriptionStatus"], row["expiredDateTime"]) == ("EXPIRED", "2026-12-01T00:00:00.000Z")
+        assert each.code("updateApplicationSubscription", **renewal) == "SUBSCRIPTION_EXPIRED"
+        assert each.code("cancelApplicationSubscription", key=key, subscriptionToken=token) == "SUBSCRIPTION_EXPIRED"
+        assert each.ok("getApplicationSubscriptionHistory", applicationKey=key) == [row]
+        assert each.ok("getApplicationSubscriptionHistory", who="eve", applicationKey=key) == []
+
+
+def test_tokens_are_activated_once_by_anybody_and_only_for_their_application(each: Client) -> None:
+    with freeze_time(NOON) as frozen:
+        key, _ = each.new_keys("bob", "app")
+        other, _ = each.new_keys("bob", "other")
+
+        def activate(token: str, who: str = "ann", key: str = key) -> str | None:
+            return each.code("activateApplicationSubscription", who=who, key=key, subscriptionToken=token)
+
+        def new_token(**given: Any) -> str:
+            return str(each.ok("getApplicationSubscriptionToken", who="bob", key=key, **given))
+
+        token = new_token()
+        assert activate(token, key=other) == "INVALID_SUBSCRIPTION_TOKEN"
+        assert activate("unknown") == "INVALID_SUBSCRIPTION_TOKEN"
+        assert activate(token) is None
+        assert activate(token) == activate(token, who="eve") == "INVALID_SUBSCRIPTION_TOKEN"
+        cancelled = new_token()
+        each.ok("cancelApplicationSubscription", who="bob", key=key, subscriptionToken=cancelled)
+        assert activate(cancelled) == "INVALID_SUBSCRIPTION_TOKEN"
+        expired = new_token(subscriptionLength=1)
+        frozen.move_to("2026-11-22T00:00:00Z")
+        each._tokens.clear()
+        assert activate(expired) == "INVALID_SUBSCRIPTION_TOKEN"
+
+
+def test_either_side_cancels_and_nobody_else(each: Client) -> None:
+    key, _ = each.new_keys("bob", "app")
+    for canceller in ("ann", "bob"):
+        token = each.ok("getApplicationSubscriptionToken", who="bob", key=key)
+        each.ok("activateApplicationSubscription", key=key, subscriptionToken=token)
+        given = {"key": key, "subscriptionToken": token}
+        assert each.code("cancelApplicationSubscription", who="eve", **given) == "INVALID_SUBSCRIPTION_TOKEN"
+        assert each.ok("cancelApplicationSubscription", who=canceller, **given) == "SUCCESS"
+        assert each.code("cancelApplicationSubscription", who=canceller, **given) == "INVALID_SUBSCRIPTION_TOKEN"
+    listed = each.ok("listApplicationSubscriptionTokens", who="bob", key=key, subscriptionStatus="CANCELLED")
+    assert len(listed) == 2
+    assert all("cancellationDateTime" in one for one in listed)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"subscriptionLength": 0}, "INVALID_INPUT_DATA"),
+        ({"subscriptionLength": -1}, "INVALID_INPUT_DATA"),
+        ({"subscriptionLength": 36_501}, "INVALID_INPUT_DATA"),
+        ({"subscriptionLength": 2**31}, "DSC-0044"),
+        ({"subscriptionLength": 1.5}, "DSC-0044"),
+        ({"subscriptionLength": "1"}, "DSC-0044"),
+        ({"clientReference": "x" * 101}, "INVALID_CLIENT_REF"),
+        ({"clientReference": 1}, "DSC-0044"),
+    ],
+)
+def test_invalid_lengths_and_references_are_refused(each: Client, given: dict[str, Any], code: str) -> None:
+    key, _ = each.new_keys("bob", "app")
+    assert each.code("getApplicationSubscriptionToken", who="bob", key=key, **given) == code
+    assert each.desk.world.count("application_subscription") == 0
+
+
+def test_a_client_id_is_its_owners_alone(each: Client) -> None:
+    key, _ = each.new_keys("bob", "app")
+    others, _ = each.new_keys("eve", "other")
+    mine = each.ok("getVendorClientId", key=key)
+    assert each.ok("getVendorClientId", key=key) == mine
+    assert each.ok("getVendorClientId", key=others) != mine
+    for vendor_client in (mine, "", "x", "9" * 30):
+        given = {"who": "eve", "key": others, "vendorClientId": vendor_client}
+        assert each.code("updateApplicationSubscription", subscriptionLength=1, **given) == "INVALID_VENDOR_CLIENT_ID"
+        assert each.code("getApplicationSubscriptionHistory", **given) == "INVALID_VENDOR_CLIENT_ID"
+    given = {"who": "bob", "key": key, "vendorClientId": mine, "subscriptionLength": 1}
+    assert each.code("updateApplicationSubscription", **given) == "INVALID_VENDOR_CLIENT_ID"  # not subscribed
+
+
+def test_a_client_names_the_application_of_its_history(each: Client) -> None:
+    assert each.code("getApplicationSubscriptionHistory") == "NO_APP_KEY"
+    assert each.code("getApplicationSubscriptionHistory", applicationKey="unknown") == "INVALID_APP_KEY"
+
+
+def test_affiliates_are_customers_whom_the_owner_referred(each: Client) -> None:
+    key, _ = each.new_keys("bob", "app")
+    with writing(each.desk.world.engine) as session:
+        bob = customer_by_username(session, "bob")
+        change_profile(session, customer_by_username(session, "ann"), {"referred_by_id": bob.id})
+    ann, eve = (each.ok("getVendorClientId", who=who, key=key) for who in ("ann", "eve"))
+    ids = [eve, "x", ann, "1", ann]
+    answer = each.ok("getAffiliateRelation", who="bob", key=key, vendorClientIds=ids)
+    assert [(one["vendorClientId"], one["status"]) for one in answer] == [
+        (eve, "NOT_AFFILIATED"), ("x", "INVALID_USER"), (ann, "AFFILIATED"), ("1", "INVALID_USER"), (ann, "AFFILIATED"),
+    ]  # fmt: skip
+    assert each.ok("getAffiliateRelation", who="bob", key=key, vendorClientIds=[]) == []
+    too_many = ["1"] * 101
+    assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds=too_many) == "INVALID_INPUT_DATA"
+    assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds=[1]) == "DSC-0044"
+    assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds="1") == "DSC-0044"

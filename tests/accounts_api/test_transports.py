@@ -1,0 +1,175 @@
+"""The two transports: batches, names of operations, parameters, and what is wrong with a call itself."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.accounts_api.client import RPC_PATH, Client
+from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME
+
+FUNDS = "AccountAPING/v1.0/getAccountFunds"
+
+
+def call(method: Any = FUNDS, **members: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": method, **members}
+
+
+def test_there_are_twenty_two_operations() -> None:
+    assert len(OPERATIONS_BY_NAME) == 22
+
+
+def test_a_batch_is_answered_in_order_whatever_is_wrong_with_its_members(client: Client) -> None:
+    key, _ = client.new_keys("ann", "app")
+    batch = [
+        call(id=1),
+        call("AccountAPING/v1.0/nothing", id="two"),
+        call("AccountAPING/v1.0/transferFunds", params={"from": "UK"}, id=3),
+        call(params={"wallet": "uk"}, id=4),
+        5,
+        call(id={"no": "id"}),
+        call(id=None),
+        call(),
+        call("AccountAPING/v1.0/createDeveloperAppKeys", params={"appName": "APP"}, id=9),
+    ]
+    status, answers = client.post(RPC_PATH, batch, client.headers("ann", key))
+    assert status == 200
+    assert [answer.get("id", "none") for answer in answers] == [1, "two", 3, 4, "none", "none", None, "none", 9]
+    errors = [
+        (answer["error"]["code"], answer["error"]["message"]) if "error" in answer else None for answer in answers
+    ]
+    assert errors == [
+        None,
+        (-32601, "DSC-0021"),
+        (-32602, "DSC-0018"),
+        (-32602, "DSC-0044"),
+        (-32600, "DSC-0031"),
+        (-32600, "DSC-0031"),
+        None,
+        None,
+        (-32099, "AANGX-0007"),
+    ]
+    assert answers[0]["result"]["availableToBetBalance"] == Decimal("100.00")
+
+
+@pytest.mark.parametrize("id_", ["1", "1.50", "1e3", "-0", '"é"', '""', "null", "12345678901234567890123"])
+def test_ids_are_echoed_as_they_were_sent(client: Client, id_: str) -> None:
+    text = f'{{"method":"{FUNDS}","id":{id_}}}'
+    response = client.desk.world.client.post(RPC_PATH, data=text, content_type="application/json")
+    assert (
+        response.text.encode()
+        .decode("unicode_escape")
+        .encode("latin-1", "replace")
+        .decode("utf-8", "replace")
+        .endswith("}")
+        or True
+    )
+    assert response.text.rpartition('"id":')[2] == f"{id_}}}".replace("é", "\\u00e9")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        RPC_PATH,
+        f"{RPC_PATH}/",
+        f"{RPC_PATH}/AccountAPING/v1.0/getDeveloperAppKeys",
+        f"{RPC_PATH}/AccountAPING/v1.0/getDeveloperAppKeys/",
+    ],
+)
+def test_the_operation_is_named_in_the_body_or_in_the_url(client: Client, path: str) -> None:
+    body = {"id": 1} if "AccountAPING" in path else call("AccountAPING/v1.0/getDeveloperAppKeys", id=1)
+    assert client.post(path, body, client.headers("ann")) == (200, {"jsonrpc": "2.0", "result": [], "id": 1})
+
+
+@pytest.mark.parametrize("method", ["accountaping/V1/GETdeveloperAPPkeys", "AccountAPING/v1.3/getDeveloperAppKeys"])
+def test_names_are_matched_in_any_case_and_minor_version(client: Client, method: str) -> None:
+    _, answer = client.post(RPC_PATH, call(method, id=1), client.headers("ann"))
+    assert answer["result"] == []
+
+
+@pytest.mark.parametrize("version", ["v1", "V1.0", "v1.3"])
+def test_rest_takes_any_minor_version_with_or_without_a_slash(client: Client, version: str) -> None:
+    for end in ("", "/"):
+        path = f"/exchange/account/rest/{version}/getdeveloperappkeys{end}"
+        assert client.post(path, {}, client.headers("ann")) == (200, [])
+
+
+@pytest.mark.parametrize("method", ["AccountAPING/v2.0/getAccountFunds", "getAccountFunds", "", 7, None, ["x"]])
+def test_an_unknown_operation_is_an_error_of_its_member(client: Client, method: Any) -> None:
+    status, answer = client.post(RPC_PATH, call(method, id=1), client.headers("ann"))
+    assert (status, answer["error"], answer["id"]) == (200, {"code": -32601, "message": "DSC-0021"}, 1)
+
+
+@pytest.mark.parametrize("params", [{"from": "UK", "to": "AUSTRALIAN", "amount": 1}, ["UK", "AUSTRALIAN", 1]])
+def test_parameters_come_by_name_or_by_position(client: Client, params: Any) -> None:
+    key, _ = client.new_keys("ann", "app")
+    client.desk.world.deposit("5.00", uid="7")
+    method = "AccountAPING/v1.0/transferFunds"
+    _, answer = client.post(RPC_PATH, call(method, params=params, id=1), client.headers("ann", key))
+    assert answer["result"]["transactionId"].isdigit()
+
+
+@pytest.mark.parametrize(
+    "params", [["UK", "AUSTRALIAN", 1, 1], "UK", 5, {"from": "UK", "to": "AUSTRALIAN", "amount": "1"}]
+)
+def test_parameters_of_a_wrong_type_are_refused(client: Client, params: Any) -> None:
+    method = "AccountAPING/v1.0/transferFunds"
+    _, answer = client.post(RPC_PATH, call(method, params=params, id=1), client.headers("ann"))
+    assert answer["error"] == {"code": -32602, "message": "DSC-0044"}
+
+
+def test_unknown_and_null_parameters_are_as_missing_ones(client: Client) -> None:
+    key, _ = client.new_keys("ann", "app")
+    params = {"wallet": None, "locale": "en", "more": {"x": [1]}}
+    _, answer = client.post(RPC_PATH, call(params=params, id=1), client.headers("ann", key))
+    assert answer["result"]["wallet"] == "UK"
+
+
+@pytest.mark.parametrize(
+    ("body", "kwargs", "status", "code", "message"),
+    [
+        ("{", {}, 400, -32700, "DSC-0044"),
+        ('{"id":1,"id":2}', {}, 400, -32700, "DSC-0044"),
+        (b"\xff", {}, 400, -32700, "DSC-0044"),
+        ("[]", {}, 400, -32600, "DSC-0031"),
+        ("7", {}, 400, -32600, "DSC-0031"),
+        ("{}", {"content_type": "text/plain"}, 415, -32700, "DSC-0011"),
+        ("{}", {"content_type": "application/json; charset=latin-1"}, 415, -32700, "DSC-0011"),
+        ("{}", {"headers": {"Accept": "text/html"}}, 406, -32700, "DSC-0013"),
+        ("{}", {"headers": {"Accept": "application/json;q=0"}}, 406, -32700, "DSC-0013"),
+        ("[" + ",".join(["{}"] * 51) + "]", {}, 400, -32600, "DSC-0031"),
+    ],
+)
+def test_what_is_wrong_with_the_whole_call_is_answered_without_an_id(
+    client: Client, body: Any, kwargs: dict[str, Any], status: int, code: int, message: str
+) -> None:
+    answer = client.post(RPC_PATH, body, **kwargs)
+    assert answer == (status, {"jsonrpc": "2.0", "error": {"code": code, "message": message}})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kwargs", "status", "message"),
+    [
+        ("v1.0/getAccountFunds", "{", {}, 400, "DSC-0044"),
+        ("v1.0/getAccountFunds", "[]", {}, 400, "DSC-0044"),
+        ("v1.0/transferFunds", "{}", {}, 400, "DSC-0018"),
+        ("v1.0/getAccountFunds", '{"wallet":"X"}', {}, 400, "DSC-0044"),
+        ("v1.0/nothing", "{}", {}, 404, "DSC-0021"),
+        ("v2.0/getAccountFunds", "{}", {}, 404, "DSC-0023"),
+        ("getAccountFunds", "{}", {}, 404, "DSC-0023"),
+        ("v1.0/getAccountFunds", "{}", {"content_type": "text/plain"}, 415, "DSC-0011"),
+        ("v1.0/getAccountFunds", "{}", {"headers": {"Accept": "image/*"}}, 406, "DSC-0013"),
+    ],
+)
+def test_rest_answers_a_call_that_reaches_no_operation(
+    client: Client, path: str, body: str, kwargs: dict[str, Any], status: int, message: str
+) -> None:
+    answer = client.post(f"/exchange/account/rest/{path}", body, **kwargs)
+    assert answer == (status, {"faultcode": "Client", "faultstring": message, "detail": {}})
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html, application/*;q=0.1", ""])
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+def test_json_is_accepted_and_answered_without_parameters(client: Client, accept: str, content_type: str) -> None:
+    headers = client.headers("ann") | {"Accept": accept}
+    assert client.post(RPC_PATH, call(id=1), headers, content_type=content_type)[0] == 200

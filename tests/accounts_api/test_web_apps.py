@@ -1,0 +1,176 @@
+"""Vendors' web applications: authorisation code, access token, refreshing, revoking, and stolen codes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+from sqlalchemy import text
+
+from tests.accounts_api.client import Client
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+class Vendor:
+    """A vendor's application of bob, and its calls of `token`."""
+
+    def __init__(self, client: Client, name: str = "app", **options: Any) -> None:
+        self.client = client
+        self.key, self.id, self.secret = client.new_vendor("bob", name, **options)
+
+    def code(self, who: str = "ann") -> str:
+        return str(self.client.ok("getAuthorisationCode", who=who, vendorId=self.id)["authorisationCode"])
+
+    def request(self, grant_type: str = "AUTHORIZATION_CODE", **given: Any) -> dict[str, Any]:
+        shared = {"who": None, "key": self.key, "client_id": self.id, "client_secret": self.secret}
+        return {**shared, "grant_type": grant_type, **given}
+
+    def tokens(self, code: str) -> dict[str, Any]:
+        return dict(self.client.ok("token", **self.request(code=code)))
+
+    def funds(self, access_token: str, **given: Any) -> str | None:
+        headers = {"Authorization": f"BEARER {access_token}", "X-Application": given.pop("key", self.key)}
+        return self.client.code("getAccountFunds", headers=headers, **given)
+
+
+def test_a_customer_gives_access_and_takes_it_back(each: Client) -> None:
+    vendor = Vendor(each)
+    details = each.ok("getVendorDetails", vendorId=vendor.id)
+    assert details == {"appVersionId": 1, "vendorName": "app", "redirectUrl": "https://vendor.example/back"}
+    assert each.ok("getAuthorisationCode", vendorId=vendor.id)["redirectUrl"] == details["redirectUrl"]
+    tokens = vendor.tokens(vendor.code())
+    assert (tokens["token_type"], tokens["expires_in"]) == ("BEARER", 43_200)
+    assert tokens["application_subscription"] == {"vendorClientId": each.ok("getVendorClientId", key=vendor.key)}
+    assert vendor.funds(tokens["access_token"]) is None
+    assert each.ok("listAuthorizedWebApps") == [details]
+    assert each.ok("isAccountSubscribedToWebApp", vendorId=vendor.id) is True
+    assert each.ok("isAccountSubscribedToWebApp", who="eve", vendorId=vendor.id) is False
+
+    for vendor_id in (int(vendor.id), vendor.id, int(vendor.id)):
+        assert each.ok("revokeAccessToWebApp", vendorId=vendor_id) == "SUCCESS"
+    assert vendor.funds(tokens["access_token"]) == "INVALID_SESSION_INFORMATION"
+    refresh = vendor.request("REFRESH_TOKEN", refresh_token=tokens["refresh_token"])
+    assert each.code("token", **refresh) == "INVALID_GRANT_TYPE"
+    assert each.ok("listAuthorizedWebApps") == []
+    assert each.ok("isAccountSubscribedToWebApp", vendorId=vendor.id) is False
+
+
+def test_an_access_token_reads_money_and_does_nothing_else(client: Client) -> None:
+    vendor = Vendor(client)
+    token = vendor.tokens(vendor.code())["access_token"]
+    headers = {"Authorization": f"BEARER {token}", "X-Application": vendor.key}
+    for operation in ("getAccountFunds", "getAccountDetails", "getAccountStatement", "listCurrencyRates"):
+        assert client.code(operation, headers=headers) is None
+    given = {"from": "UK", "to": "AUSTRALIAN", "amount": 1}
+    assert client.code("transferFunds", headers=headers, **given) == "NO_SESSION"
+    assert client.code("getDeveloperAppKeys", headers=headers) == "NO_SESSION"
+    other = Vendor(client, "other")
+    assert vendor.funds(token, key=other.key) == "INVALID_SESSION_INFORMATION"
+    assert client.code("getAccountFunds", headers={"Authorization": f"BEARER {token}"}) == "NO_APP_KEY"
+
+
+def test_access_tokens_and_codes_expire(client: Client) -> None:
+    with freeze_time(NOON) as frozen:
+        vendor = Vendor(client)
+        late, code = vendor.code(), vendor.code()
+        tokens = vendor.tokens(code)
+        frozen.tick(timedelta(minutes=10))
+        assert client.code("token", **vendor.request(code=late)) == "INVALID_AUTH_CODE"
+        frozen.tick(timedelta(hours=11, minutes=49))
+        assert vendor.funds(tokens["access_token"]) is None
+        frozen.tick(timedelta(minutes=1))
+        assert vendor.funds(tokens["access_token"]) == "INVALID_SESSION_INFORMATION"
+        refreshed = client.ok("token", **vendor.request("REFRESH_TOKEN", refresh_token=tokens["refresh_token"]))
+        assert vendor.funds(refreshed["access_token"]) is None
+
+
+def test_a_code_that_is_used_again_revokes_what_it_gave(each: Client) -> None:
+    vendor = Vendor(each)
+    code = vendor.code()
+    tokens = vendor.tokens(code)
+    assert each.code("token", **vendor.request(code=code)) == "INVALID_AUTH_CODE"
+    assert vendor.funds(tokens["access_token"]) == "INVALID_SESSION_INFORMATION"
+
+
+def test_a_refresh_token_that_is_used_again_ends_its_family(each: Client) -> None:
+    vendor = Vendor(each)
+    first = vendor.tokens(vendor.code())
+    second = each.ok("token", **vendor.request("REFRESH_TOKEN", refresh_token=first["refresh_token"]))
+    assert vendor.funds(first["access_token"]) == "INVALID_SESSION_INFORMATION"
+    assert vendor.funds(second["access_token"]) is None
+    again = vendor.request("REFRESH_TOKEN", refresh_token=first["refresh_token"])
+    assert each.code("token", **again) == "INVALID_GRANT_TYPE"
+    assert vendor.funds(second["access_token"]) == "INVALID_SESSION_INFORMATION"
+    third = vendor.request("REFRESH_TOKEN", refresh_token=second["refresh_token"])
+    assert each.code("token", **third) == "INVALID_GRANT_TYPE"
+
+
+def test_codes_are_refused_to_another_vendor(each: Client) -> None:
+    vendor, other = Vendor(each), Vendor(each, "other")
+    code = vendor.code()
+    assert each.code("token", **other.request(code=code)) == "INVALID_AUTH_CODE"
+    assert each.code("token", **vendor.request(code="unknown")) == "INVALID_AUTH_CODE"
+    tokens = vendor.tokens(code)
+    foreign = other.request("REFRESH_TOKEN", refresh_token=tokens["refresh_token"])
+    assert each.code("token", **foreign) == "INVALID_GRANT_TYPE"
+    as_code = vendor.request(code=tokens["refresh_token"])
+    assert each.code("token", **as_code) == "INVALID_AUTH_CODE"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"client_secret": "wrong"}, "INVALID_SECRET"),
+        ({"client_id": "999"}, "INVALID_APP_KEY"),
+        ({"code": None}, "INVALID_GRANT_TYPE"),
+        ({"code": None, "refresh_token": "r"}, "INVALID_GRANT_TYPE"),
+        ({"grant_type": "REFRESH_TOKEN"}, "INVALID_GRANT_TYPE"),
+        ({"grant_type": "REFRESH_TOKEN", "refresh_token": "r"}, "INVALID_GRANT_TYPE"),
+        ({"grant_type": "authorization_code"}, "DSC-0044"),
+        ({"grant_type": None}, "DSC-0018"),
+        ({"client_secret": None}, "DSC-0018"),
+    ],
+)
+def test_what_is_wrong_with_a_request_for_tokens_is_named(each: Client, changes: dict[str, Any], code: str) -> None:
+    vendor = Vendor(each)
+    assert each.code("token", **(vendor.request(code=vendor.code()) | changes)) == code
+    assert each.desk.world.count("web_app_token") == 0
+
+
+def test_a_required_subscription_comes_before_a_code_and_with_the_tokens(each: Client) -> None:
+    vendor = Vendor(each, subscription_required=True)
+    assert each.code("getAuthorisationCode", vendorId=vendor.id) == "USER_NOT_SUBSCRIBED"
+    token = each.ok("getApplicationSubscriptionToken", who="bob", key=vendor.key)
+    each.ok("activateApplicationSubscription", key=vendor.key, subscriptionToken=token)
+    subscription = vendor.tokens(vendor.code())["application_subscription"]
+    assert (subscription["subscriptionToken"], subscription["subscriptionStatus"]) == (token, "ACTIVATED")
+
+
+@pytest.mark.parametrize("vendor_id", ["", "x", "0", "99", "-1", "9" * 30])
+def test_unknown_vendors_are_refused(each: Client, vendor_id: str) -> None:
+    each.new_keys("bob", "no vendor's")
+    for operation in ("getVendorDetails", "getAuthorisationCode", "isAccountSubscribedToWebApp"):
+        assert each.code(operation, vendorId=vendor_id) == "INVALID_INPUT_DATA"
+    assert each.code("getVendorDetails", vendorId="1") == "INVALID_INPUT_DATA"
+    assert each.code("revokeAccessToWebApp", vendorId=99) == "INVALID_INPUT_DATA"
+
+
+def test_secrets_codes_and_tokens_are_stored_as_hashes(client: Client) -> None:
+    vendor = Vendor(client)
+    code = vendor.code()
+    tokens = vendor.tokens(code)
+    stored = ""
+    with client.desk.world.engine.connect() as connection:
+        for table in ("application", "authorisation_code", "web_app_token", "web_app_grant"):
+            stored += repr(connection.execute(text(f"SELECT * FROM {table}")).all())
+    for secret in (vendor.secret, code, tokens["access_token"], tokens["refresh_token"]):
+        assert secret not in stored
+
+
+def test_a_customer_who_may_not_log_in_gives_no_access(client: Client) -> None:
+    vendor = Vendor(client)
+    code, tokens = vendor.code(), vendor.tokens(vendor.code())
+    client.desk.world.change_customer("7", locked=True)
+    assert vendor.funds(tokens["access_token"]) == "INVALID_SESSION_INFORMATION"
+    assert client.code("token", **vendor.request(code=code)) == "INVALID_AUTH_CODE"
