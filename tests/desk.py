@@ -8,6 +8,8 @@ import simplejson
 
 from tests.world import Reply, World
 from wallet_hooks import clock
+from wallet_hooks.accounts_api.applications import create_application, create_versions
+from wallet_hooks.accounts_api.vendors import make_vendor
 from wallet_hooks.customers import groups
 from wallet_hooks.customers.models import Group
 from wallet_hooks.database import writing
@@ -70,6 +72,21 @@ class Desk:
             ("session", "api-token"): bearers["cashier"],
             ("api-token",): bearers["finance"],
             ("x-auth-token",): {"x-auth-token": self.token("ann")},
+            **self._account_api_headers(),
+        }
+
+    def _account_api_headers(self) -> dict[tuple[str, ...], dict[str, str]]:
+        """Return ann's credentials for the account API; ann is also a vendor's owner, and a client of hers."""
+        with writing(self.world.engine) as session:
+            ann = groups.customer_by_username(session, "ann")
+            application = create_application(session, ann.id, "edges", limit=10, now=clock.now())
+            key = create_versions(session, application)[0].key
+            make_vendor(session, "edges", redirect_url="https://vendor.example/", subscription_required=False)
+        session_headers, key_headers = {"X-Authentication": self.token("ann")}, {"X-Application": key}
+        return {
+            ("x-authentication",): session_headers,
+            ("x-application",): key_headers,
+            ("x-authentication", "x-application"): session_headers | key_headers,
         }
 
     def api_token(self, role: str, client: str | None = None) -> str:

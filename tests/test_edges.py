@@ -77,6 +77,41 @@ BODIES: dict[str, Any] = {
     "limits_swap_or_delete": {"row_id": ["1"]},
     "limits_swap": ["1"],
 }
+WALLETS = {"from": "UK", "to": "AUSTRALIAN", "amount": 1.5}
+TOKEN = {"client_id": "1", "grant_type": "REFRESH_TOKEN", "code": "c", "client_secret": "s", "refresh_token": "r"}
+STATEMENT = {
+    "locale": "en",
+    "fromRecord": 1,
+    "recordCount": 1,
+    "itemDateRange": {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"},
+    "includeItem": "EXCHANGE",
+    "wallet": "UK",
+}
+ACCOUNT_API: dict[str, Any] = {
+    "createDeveloperAppKeys": {"appName": "app"},
+    "getDeveloperAppKeys": {},
+    "getAccountFunds": {"wallet": "UK"},
+    "transferFunds": WALLETS,
+    "getAccountDetails": {},
+    "getVendorClientId": {},
+    "getApplicationSubscriptionToken": {"subscriptionLength": 1, "clientReference": "c"},
+    "activateApplicationSubscription": {"subscriptionToken": "t"},
+    "cancelApplicationSubscription": {"subscriptionToken": "t"},
+    "updateApplicationSubscription": {"vendorClientId": "1", "subscriptionLength": 1},
+    "listApplicationSubscriptionTokens": {"subscriptionStatus": "ALL"},
+    "listAccountSubscriptionTokens": {},
+    "getApplicationSubscriptionHistory": {"vendorClientId": "1", "applicationKey": "k"},
+    "getAccountStatement": STATEMENT,
+    "listCurrencyRates": {"fromCurrency": "GBP"},
+    "getAuthorisationCode": {"vendorId": "1"},
+    "token": TOKEN,
+    "getVendorDetails": {"vendorId": "1"},
+    "revokeAccessToWebApp": {"vendorId": 1},
+    "listAuthorizedWebApps": {},
+    "isAccountSubscribedToWebApp": {"vendorId": "1"},
+    "getAffiliateRelation": {"vendorClientIds": ["1"]},
+}
+BODIES |= {f"account_{name}": body for name, body in ACCOUNT_API.items()}
 NAMES = {"username": "bob", "group_id": "1", "payment_id": "1", "token": "0" * 32, "brand_id": "1007"}
 NAMES |= {"currency": "EUR", "report": "statement", "format": "csv"}
 STATEMENT = {"from": "2026-01-01", "to": "2026-12-31", "brand": "acme", "uid": "8"}

@@ -18,7 +18,7 @@ from wallet_hooks.finance.exports import FORMATS
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateSchema
-from wallet_hooks.openapi import responses
+from wallet_hooks.openapi import account_api, responses
 from wallet_hooks.openapi.fields import DATE, MAX_INTEGER, Json, describe_field
 from wallet_hooks.sportsbook import schemas
 from wallet_hooks.v1 import V1Route
@@ -103,13 +103,17 @@ def specification() -> Json:
     plugin = MarshmallowPlugin()
     spec = APISpec("wallet-hooks", version("wallet-hooks"), "3.1.0", plugins=[plugin])
     assert plugin.converter is not None
-    plugin.converter.add_attribute_function(describe_field)  # type: ignore[no-untyped-call]
-    for name, scheme in _SECURITY.items():
+    for describe in (describe_field, account_api.describe_field):
+        plugin.converter.add_attribute_function(describe)  # type: ignore[no-untyped-call]
+    for name, scheme in {**_SECURITY, **account_api.SECURITY}.items():
         spec.components.security_scheme(name, scheme)
     for name, schema in responses.SCHEMAS.items():
         spec.components.schema(name, schema)
     for path, (shape, summary) in _CALLBACKS.items():
         spec.path(path, operations={"post": _callback(path, shape, summary)})
+    spec.components.schema("AccountsError", account_api.ERROR)
+    for path, operations in account_api.paths(plugin.converter).items():
+        spec.path(path, operations=operations)
     ignoring_more = set(spec.components.schemas)
     for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES):
         spec.path(_path(route.path), operations={route.method.lower(): _call(route)})

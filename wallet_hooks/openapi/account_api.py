@@ -1,0 +1,105 @@
+"""The account API's REST transport in the OpenAPI document; JSON-RPC takes the same parameters and results."""
+
+from typing import Any
+
+from wallet_hooks.accounts_api.access import Access
+from wallet_hooks.accounts_api.errors import CODES
+from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, Operation
+from wallet_hooks.accounts_api.routes import REST_PATH
+from wallet_hooks.accounts_api.schemas import ApiDate, ApiDouble, ApiEnum, ApiInteger, ApiString, LongOrString
+from wallet_hooks.openapi.fields import Json
+
+SECURITY: dict[str, Json] = {
+    "x-authentication": {"type": "apiKey", "in": "header", "name": "X-Authentication"},
+    "x-application": {"type": "apiKey", "in": "header", "name": "X-Application"},
+}
+_EXCEPTION: Json = {
+    "type": "object",
+    "required": ["errorCode", "errorDetails", "requestUUID"],
+    "properties": {
+        "errorCode": {"enum": list(CODES)},
+        "errorDetails": {"type": "string"},
+        "requestUUID": {"type": "string"},
+    },
+}
+ERROR: Json = {
+    "type": "object",
+    "required": ["faultcode", "faultstring", "detail"],
+    "properties": {
+        "faultcode": {"enum": ["Client", "Server"]},
+        "faultstring": {"type": "string", "pattern": "^(DSC|AANGX)-[0-9]{4}$"},
+        "detail": {
+            "type": "object",
+            "properties": {
+                "exceptionname": {"const": "AccountAPINGException"},
+                "AccountAPINGException": _EXCEPTION,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+_ERRORS = {
+    "400": "The operation's exception, or parameters that are missing (DSC-0018) or of a wrong type (DSC-0044).",
+    "406": "The header Accept excludes JSON.",
+    "411": "The body has no length.",
+    "413": "The body is too large.",
+    "415": "The body is not application/json in UTF-8.",
+    "500": "An unexpected error.",
+    "503": "The service is busy: try again.",
+    "504": "The database did not answer in time.",
+}
+
+
+def paths(converter: Any) -> dict[str, Json]:
+    """Return the path items of the operations; `converter` is apispec's of marshmallow fields."""
+    return {
+        f"{REST_PATH}/v1.0/{operation.name}/": {"post": _operation(operation, converter)}
+        for operation in OPERATIONS_BY_NAME.values()
+    }
+
+
+def describe_field(_converter: Any, field: Any, **_kwargs: Any) -> Json:
+    """Return the JSON Schema of the API's field types; empty for any other."""
+    match field:
+        case LongOrString():
+            return {"oneOf": [_integer(field), {"type": "string", "pattern": r"^-?\d{1,19}$"}]}
+        case ApiInteger():
+            return _integer(field)
+        case ApiDouble():
+            return {"type": "number"}
+        case ApiDate():
+            return {"type": "string", "format": "date-time"}
+        case ApiEnum():
+            return {"enum": list(field.values)}
+        case ApiString():
+            return {"type": "string", "maxLength": 1000}
+    return {}
+
+
+def _operation(operation: Operation, converter: Any) -> Json:
+    schema = converter.field2property(operation.result)
+    return {
+        "summary": " ".join((operation.run.__doc__ or "").split()),
+        "operationId": f"account_{operation.name}",
+        "tags": ["account API"],
+        "security": [{name: []} for name in _schemes(operation.access)],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": operation.parameters}}},
+        "responses": {
+            "200": {"description": "The result.", "content": {"application/json": {"schema": schema}}},
+            **{status: _error(description) for status, description in _ERRORS.items()},
+        },
+    }
+
+
+def _schemes(access: Access) -> list[str]:
+    wanted = {"x-authentication": access.session, "x-application": access.key or access.owner}
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def _error(description: str) -> Json:
+    schema = {"$ref": "#/components/schemas/AccountsError"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _integer(field: ApiInteger) -> Json:
+    return {"type": "integer", "minimum": -field.maximum - 1, "maximum": field.maximum}
