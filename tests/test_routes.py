@@ -66,8 +66,8 @@ def test_api_documents_have_every_callback_and_load_nothing_external(world: Worl
         for operation in operations.values():
             named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
             assert named == set(re.findall(r"{(\w+)}", path)), path
-    shape = document["components"]["schemas"]["PlaceBets"]
-    assert shape["required"] == ["bets"]
+    schema = document["components"]["schemas"]["PlaceBets"]
+    assert schema["required"] == ["bets"]
     taken, known = (document["components"]["schemas"][name]["properties"]["uid"] for name in ("Stake", "Result"))
     for id_, is_taken in {"9": True, "9 1": True, " 9": False, "9 ": False, " ": False, "\u00a09": False}.items():
         assert bool(re.search(taken["oneOf"][0]["pattern"], id_)) == is_taken

@@ -33,7 +33,8 @@ class CurrencyMismatchError(Exception):
     """
 
 
-_AMOUNT = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))?", re.ASCII)
+# The grammar of a decimal amount in text.
+AMOUNT = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))?", re.ASCII)
 _NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{1,40}))?(?:[eE]([+-]?\d{1,2}))?", re.ASCII)
 _RATE = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -151,7 +152,7 @@ def parse_amount(text: str, currency: str, *, maximum: int = MAX_AMOUNT) -> int:
     AmountError and UnknownCurrencyError.
     """
     scale = decimals(currency)
-    match = _AMOUNT.fullmatch(text)
+    match = AMOUNT.fullmatch(text)
     if match is None:
         raise AmountError("not an amount: digits, with an optional point and decimals, are expected")
     whole, fraction = match[1], (match[2] or "").rstrip("0")

@@ -19,8 +19,8 @@ from wallet_hooks.identity.api_tokens import TokenHolder, token_holder
 from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.fields import BaseSchema, Text
 from wallet_hooks.web.requests import FORM, JSON, media_type
-from wallet_hooks.web.shapes import BaseSchema, Text
 from wallet_hooks.web.source import Source
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 

@@ -199,9 +199,9 @@ def test_a_databases_error_is_logged_without_what_was_written(desk: Desk, monkey
     log = Mock()
     monkeypatch.setattr("wallet_hooks.web.api.LOG", log)
     assert desk.call("boss", "PATCH", f"{OF_ANN}/", {"name": "x"}).status == 500
-    told = str(log.error.call_args)
-    assert "break_in_the_database" in told
-    assert secret not in told
+    logged = str(log.error.call_args)
+    assert "break_in_the_database" in logged
+    assert secret not in logged
 
 
 def test_paths_and_methods_that_are_not_there_are_told_in_the_envelope(desk: Desk) -> None:

@@ -91,9 +91,9 @@ def test_a_bet_comes_from_a_country_that_the_brand_permits(
 ) -> None:
     world.configure(geoip_file=geoip)
     countries(world, allow=allow, deny=deny)
-    asked = bet()
-    asked["user"]["ip"] = ip
-    assert world.place(asked) == (OK if is_taken else error(402, "country_not_permitted"))
+    placed = bet()
+    placed["user"]["ip"] = ip
+    assert world.place(placed) == (OK if is_taken else error(402, "country_not_permitted"))
 
 
 def test_country_rules_act_at_once_and_refuse_where_no_file_tells_countries(world: World) -> None:
@@ -114,19 +114,19 @@ def test_a_file_that_tells_no_countries_stops_the_start(tmp_path: Path, content:
 
 
 def test_can_place_bets_tells_what_a_bet_would_be_told(desk: Desk, geoip: str) -> None:
-    def asked(address: str) -> Any:
+    def answer_from(address: str) -> Any:
         return desk.ok("ann", "GET", f"{OF_ANN}can_place_bets/", environ_base={"REMOTE_ADDR": address})
 
     expected = {"can_place_bets": True, "reason": None, "ip_address": "203.0.113.9", "country": None}
-    assert asked("203.0.113.9") == expected
+    assert answer_from("203.0.113.9") == expected
     countries(desk.world, allow=("GB",))
-    assert asked("203.0.113.9") == expected | {"can_place_bets": False, "reason": "country_unknown"}
+    assert answer_from("203.0.113.9") == expected | {"can_place_bets": False, "reason": "country_unknown"}
     desk.world.configure(geoip_file=geoip)
-    assert asked("203.0.113.9") == expected | {"country": "GB"}
+    assert answer_from("203.0.113.9") == expected | {"country": "GB"}
     refused = {"can_place_bets": False, "reason": "country_not_permitted", "ip_address": "2001:db8::1", "country": "US"}
-    assert asked("2001:db8::1") == refused
+    assert answer_from("2001:db8::1") == refused
     desk.ok("boss", "PATCH", OF_ANN, {"roles": {"bet_placer": False}})
-    assert asked("203.0.113.9")["reason"] == "betting_not_permitted"
+    assert answer_from("203.0.113.9")["reason"] == "betting_not_permitted"
 
 
 def test_coupons_of_one_event_count_together(world: World) -> None:

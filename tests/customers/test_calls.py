@@ -1,4 +1,4 @@
-"""The source's calls with their parameters, defaults, bounds and return shapes (seeds/000)."""
+"""The customers' API: its calls with their parameters, defaults, bounds and results."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal

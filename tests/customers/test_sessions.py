@@ -84,7 +84,7 @@ def test_a_session_ends_after_a_day_without_use(ann: Desk) -> None:
 
 
 def test_whatever_stands_against_a_login_is_told_alike(ann: Desk) -> None:
-    told = [log_in(ann, "nobody"), log_in(ann, "ann", "wrong"), log_in(ann, "bob", PASSWORD)]
+    answers = [log_in(ann, "nobody"), log_in(ann, "ann", "wrong"), log_in(ann, "bob", PASSWORD)]
     for columns in (
         {"login_locked_until": clock.now() + timedelta(minutes=1)},
         {"login_locked_until": None, "locked": True},
@@ -92,9 +92,9 @@ def test_whatever_stands_against_a_login_is_told_alike(ann: Desk) -> None:
         {"active": True, "expires_at": clock.now()},
     ):
         set_columns(ann, **columns)
-        told.append(log_in(ann))
-    assert {reply.status for reply in told} == {401}
-    assert len({str(reply.body) for reply in told}) == 1
+        answers.append(log_in(ann))
+    assert {reply.status for reply in answers} == {401}
+    assert len({str(reply.body) for reply in answers}) == 1
 
 
 def test_an_unknown_name_costs_what_a_wrong_password_does(ann: Desk) -> None:

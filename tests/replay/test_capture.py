@@ -76,8 +76,8 @@ def ledger_of(world: World) -> list[tuple[Any, ...]]:
     """Return the trial balance and all customer balances, without customer ids, which a redacted capture replaces."""
     now = datetime.now(UTC)
     with reading(world.engine) as session:
-        asked = ReportRequest(date(2000, 1, 1), date(2199, 1, 1), None, now)
-        batches = REPORTS["trial-balance"].batches(session, asked)
+        request = ReportRequest(date(2000, 1, 1), date(2199, 1, 1), None, now)
+        batches = REPORTS["trial-balance"].batches(session, request)
         sums = [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
         query = "SELECT balance, version FROM ledger_account WHERE holder_id IS NOT NULL ORDER BY 1, 2"
         return [*sums, *map(tuple, session.execute(text(query)))]

@@ -243,17 +243,17 @@ REFUSALS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(
-    ("code", "customer", "asked"), REFUSALS, ids=lambda value: value if isinstance(value, str) else ""
+    ("code", "customer", "facts"), REFUSALS, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_refusal_is_402_with_its_code_and_nothing_more(
-    world: World, code: str, customer: dict[str, Any], asked: dict[str, Any]
+    world: World, code: str, customer: dict[str, Any], facts: dict[str, Any]
 ) -> None:
     world.customer("8", **customer)
-    user = asked.pop("user", 8)
-    assert world.place(bet(user=user, **asked)) == error(402, code)
-    asked["user"] = user
+    user = facts.pop("user", 8)
+    assert world.place(bet(user=user, **facts)) == error(402, code)
+    facts["user"] = user
     assert world.balance("8") == "100.00"
-    client = asked.get("client", "acme")
+    client = facts.get("client", "acme")
     wager = world.wager(client=client)
     assert (wager["status"], wager["refusal"], wager["transactions"]) == ("refused", code, [])
 

@@ -38,7 +38,7 @@ from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import OPERATIONS
 from wallet_hooks.web.api import log_defect
-from wallet_hooks.web.shapes import BaseSchema
+from wallet_hooks.web.fields import BaseSchema
 
 _SLOW = (Fault.LATE, Fault.LOST)
 

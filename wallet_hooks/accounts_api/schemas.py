@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields
 
 from wallet_hooks.accounts_api.errors import MISSING_PARAMETER, UNREADABLE, AccountsError, ProtocolError
-from wallet_hooks.web.shapes import UNWANTED, BaseSchema
+from wallet_hooks.web.fields import UNWANTED, BaseSchema
 from wallet_hooks.web.strict_json import Number
 
 WALLETS = ("UK", "AUSTRALIAN")

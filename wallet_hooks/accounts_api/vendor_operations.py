@@ -33,13 +33,13 @@ def get_authorisation_code(call: OperationCall) -> dict[str, str]:
 def token(call: OperationCall) -> dict[str, Any]:
     """Return an access and a refresh token for an authorisation code or a refresh token, to the vendor itself."""
     grant_type = call.given["grant_type"]
-    proof = call.given.get("code" if grant_type == "AUTHORIZATION_CODE" else "refresh_token")
+    credential = call.given.get("code" if grant_type == "AUTHORIZATION_CODE" else "refresh_token")
     with writing(call.engine) as session:
         vendor = _authenticate(session, call)
-        if not proof:
+        if not credential:
             raise AccountsError("INVALID_GRANT_TYPE", "grant_type: its code or refresh_token is missing")
         use = web_apps.use_code if grant_type == "AUTHORIZATION_CODE" else web_apps.use_refresh_token
-        grant = use(session, vendor.id, proof, now=call.now)
+        grant = use(session, vendor.id, credential, now=call.now)
         # A reused code or token revokes its grant, which must be committed: the error is raised afterwards.
         tokens = None if grant is None else _tokens(session, call, vendor, grant)
     if tokens is None:

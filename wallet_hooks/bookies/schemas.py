@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, validate
 from wallet_hooks.bookies.models import BookieAccount
 from wallet_hooks.bookies.tag_rules import TagRule
 from wallet_hooks.customers.schemas import pair
-from wallet_hooks.web.shapes import BaseSchema, BoundedList, Text, WholeNumber
+from wallet_hooks.web.fields import BaseSchema, BoundedList, Text, WholeNumber
 
 _MAX_ITEMS = 100
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.schemas import Pair, pair
-from wallet_hooks.web.shapes import BaseSchema, StrictBoolean, Text
+from wallet_hooks.web.fields import BaseSchema, StrictBoolean, Text
 
 
 class WithdrawalSchema(BaseSchema):

@@ -30,7 +30,7 @@ from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
 from wallet_hooks.options import FieldType, read_field
-from wallet_hooks.web.shapes import Identifier
+from wallet_hooks.web.fields import Identifier
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
 _BATCH = 1000

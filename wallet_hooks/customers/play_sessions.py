@@ -52,8 +52,8 @@ class PlaySessionRow(NamedTuple):
     session_bet_at: datetime
 
 
-_asked = RowSet("requested", Customer.id)
-PLAY_SESSIONS = find_rows(_asked, Customer, PlaySession)
+_requested = RowSet("requested", Customer.id)
+PLAY_SESSIONS = find_rows(_requested, Customer, PlaySession)
 _kept = RowSet.of("kept", Customer, PlaySessionRow)
 _KEEP_PLAY_SESSIONS: BulkStatement[Any] = BulkStatement(
     _kept,

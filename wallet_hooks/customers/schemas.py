@@ -14,7 +14,7 @@ from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import ROLES, CreditLimitChange, Customer
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
-from wallet_hooks.web.shapes import BaseSchema, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
+from wallet_hooks.web.fields import BaseSchema, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
 from wallet_hooks.web.strict_json import Number
 
 _PERMISSIONS = {

@@ -19,7 +19,7 @@ from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION,
 from wallet_hooks.limits.service import REALITY_CHECKS, CurrentLimits
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
-from wallet_hooks.web.shapes import Amount, BaseSchema, Identifier, Text
+from wallet_hooks.web.fields import Amount, BaseSchema, Identifier, Text
 from wallet_hooks.web.strict_json import Number
 
 UNDEFINED = "undefined"

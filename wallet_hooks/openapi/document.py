@@ -109,8 +109,8 @@ def specification() -> Json:
         spec.components.security_scheme(name, scheme)
     for name, schema in responses.SCHEMAS.items():
         spec.components.schema(name, schema)
-    for path, (shape, summary) in _CALLBACKS.items():
-        spec.path(path, operations={"post": _callback(path, shape, summary)})
+    for path, (body, summary) in _CALLBACKS.items():
+        spec.path(path, operations={"post": _callback(path, body, summary)})
     spec.components.schema("AccountsError", account_api.ERROR)
     for path, operations in account_api.paths(plugin.converter).items():
         spec.path(path, operations=operations)
@@ -129,13 +129,13 @@ def specification() -> Json:
     return document
 
 
-def _callback(path: str, shape: type, summary: str) -> Json:
+def _callback(path: str, schema: type, summary: str) -> Json:
     return {
         "summary": summary,
         "operationId": path.strip("/").replace("/", "_"),
         "tags": ["callbacks"],
         "security": [{name: []} for name in _CALLBACK_AUTHENTICATIONS],
-        "requestBody": {"required": True, "content": _content(shape)},
+        "requestBody": {"required": True, "content": _content(schema)},
         "responses": {
             "200": _response("Success, or a repetition of an earlier success.", schemas.CallbackAcceptedSchema),
             **_responses(responses.callback_errors(path), schemas.CallbackErrorSchema),

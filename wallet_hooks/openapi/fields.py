@@ -7,7 +7,7 @@ from wallet_hooks.customers.models import ROLES
 from wallet_hooks.customers.schemas import Count, Ids, Pair, Percent, Roles
 from wallet_hooks.limits.rules import NO_LIMIT
 from wallet_hooks.limits.schemas import NewAmount
-from wallet_hooks.web.shapes import Amount, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
+from wallet_hooks.web.fields import Amount, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
 
 Json = dict[str, Any]
 MAX_INTEGER = 10**18 - 1

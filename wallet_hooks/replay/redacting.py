@@ -17,7 +17,7 @@ from wallet_hooks.identity.policy import PRESETS, read_policy
 from wallet_hooks.replay.case_database import BRAND
 from wallet_hooks.replay.fixture import VERSION, decode_body
 from wallet_hooks.sportsbook.messages import CODES
-from wallet_hooks.web.shapes import UNWANTED
+from wallet_hooks.web.fields import UNWANTED
 
 _DIGITS = 15
 _RESULTS = frozenset({"won", "lost", "void", "half_won", "half_lost", "cancelled", "refund", "push", "draw"})

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from wallet_hooks.database.bulk import BulkStatement, RowSet
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.sportsbook.models import CouponEvent, Wager
-from wallet_hooks.web.shapes import Identifier
+from wallet_hooks.web.fields import Identifier
 
 _ID = Identifier()
 
@@ -34,16 +34,16 @@ class StakesOnCoupon(NamedTuple):
     others: int | None
 
 
-_asked = RowSet("asked", Wager.customer_id, Wager.game, Wager.pool_uid)
+_requested = RowSet("requested", Wager.customer_id, Wager.game, Wager.pool_uid)
 _other = aliased(CouponEvent, name="other")
 # Settled stakes count too; only a returned stake no longer does.
 _IS_STAKED = (
     Wager.cost.is_not(None) & Wager.status.in_(["open", "settled"]) & (func.coalesce(Wager.outcome, "") != "void")
 )
 _OWN = select(func.sum(Wager.cost)).where(
-    Wager.customer_id == _asked.c.customer_id,
-    Wager.pool_uid == _asked.c.pool_uid,
-    Wager.game == _asked.c.game,
+    Wager.customer_id == _requested.c.customer_id,
+    Wager.pool_uid == _requested.c.pool_uid,
+    Wager.game == _requested.c.game,
     _IS_STAKED,
 )
 _OTHERS = (
@@ -52,20 +52,22 @@ _OTHERS = (
     .where(
         _other.game == CouponEvent.game,
         _other.event == CouponEvent.event,
-        _other.pool_uid != _asked.c.pool_uid,
-        Wager.customer_id == _asked.c.customer_id,
+        _other.pool_uid != _requested.c.pool_uid,
+        Wager.customer_id == _requested.c.customer_id,
         _IS_STAKED,
     )
 )
 STAKES_ON_EVENTS = BulkStatement(
-    _asked,
+    _requested,
     lambda _: select(
-        *_asked.c,
+        *_requested.c,
         CouponEvent.event,
-        _OWN.scalar_subquery().correlate(_asked).label("own"),
-        _OTHERS.scalar_subquery().correlate(_asked, CouponEvent).label("others"),
+        _OWN.scalar_subquery().correlate(_requested).label("own"),
+        _OTHERS.scalar_subquery().correlate(_requested, CouponEvent).label("others"),
     ).select_from(
-        _asked.outerjoin(CouponEvent, (CouponEvent.game == _asked.c.game) & (CouponEvent.pool_uid == _asked.c.pool_uid))
+        _requested.outerjoin(
+            CouponEvent, (CouponEvent.game == _requested.c.game) & (CouponEvent.pool_uid == _requested.c.pool_uid)
+        )
     ),
     row=StakesOnCoupon,
 )

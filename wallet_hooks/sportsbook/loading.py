@@ -41,7 +41,7 @@ class KnownEarlyCancel(NamedTuple):
     user_uid: str
 
 
-_keys = RowSet.of("asked", Wager, BetKey)
+_keys = RowSet.of("requested", Wager, BetKey)
 # The outer join makes the planner look each wager up instead of scanning the table.
 KNOWN_WAGERS = BulkStatement(
     _keys,
@@ -49,7 +49,7 @@ KNOWN_WAGERS = BulkStatement(
     row=WagerState,
     outer=True,
 )
-_cancels = RowSet.of("asked", EarlyCancel, KnownEarlyCancel)
+_cancels = RowSet.of("requested", EarlyCancel, KnownEarlyCancel)
 EARLY_CANCELS = find_rows(_cancels, EarlyCancel, KnownEarlyCancel)
 
 

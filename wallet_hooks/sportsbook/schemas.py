@@ -10,7 +10,7 @@ from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
 from wallet_hooks.sportsbook.messages import BetKey, CancelBet, CancelBets, PlaceBet, PlaceBets, SettleBet, SettleBets
-from wallet_hooks.web.shapes import Amount, Anything, BaseSchema, Identifier, Lenient, Text, quick_reader
+from wallet_hooks.web.fields import Amount, Anything, BaseSchema, Identifier, Lenient, Text, quick_reader
 
 _SOME = validate.Length(min=1)
 

@@ -1,4 +1,4 @@
-"""Shapes of bodies: the marshmallow fields that all protocols share, and a reader that is quick about valid ones."""
+"""The marshmallow fields that all protocols share, and a fast reader for valid bodies."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,17 +7,17 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
 
+from wallet_hooks.money import AMOUNT
 from wallet_hooks.web.strict_json import Number
 
-# Control characters, and the halves of surrogate pairs that JSON's \u escapes can smuggle in.
+# Control characters, and halves of surrogate pairs, which JSON's \u escapes can contain.
 UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _DATE_LENGTH = len("2026-12-31")
 _DIGITS = re.compile(r"\d+", re.ASCII)
-_AMOUNT = re.compile(r"\d{1,19}(\.\d{1,18})?", re.ASCII)
 
 
 class BaseSchema(Schema):
-    """An object of a body. Unknown fields are ignored: the delivery keeps them."""
+    """An object of a body. Unknown fields are ignored; the stored delivery has them."""
 
     class Meta:
         unknown = EXCLUDE
@@ -44,8 +44,8 @@ class Text(fields.Field[str]):
 class Identifier(Text):
     """An id, sent as a string or as a whole number: a string of 1 to 64 characters in either case.
 
-    White space at its ends is refused: it is lost on the way through other systems. With `known` it is taken, for ids
-    of what is there already; earlier versions let it in.
+    White space at its ends is refused, because other systems would trim it. With `known` it is accepted, for ids of
+    existing rows: earlier versions accepted it.
     """
 
     def __init__(self, *, known: bool = False, **kwargs: Any) -> None:
@@ -64,10 +64,10 @@ class Identifier(Text):
 
 
 class Amount(fields.Field[str]):
-    """A decimal amount, sent as a string or as a number: plain ASCII `digits[.digits]`, still a string here."""
+    """A decimal amount, sent as a string or as a number: plain ASCII `digits[.digits]`, read as a string."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        if type(value) not in (str, Number) or not _AMOUNT.fullmatch(value):
+        if type(value) not in (str, Number) or not AMOUNT.fullmatch(value):
             raise ValidationError("Not an amount.")
         return str(value)
 
@@ -82,7 +82,7 @@ class WholeNumber(fields.Field[int]):
 
 
 class StrictBoolean(fields.Field[bool]):
-    """JSON's `true` or `false`, and nothing that looks like it."""
+    """JSON's `true` or `false`; no text or number."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
         if type(value) is not bool:
@@ -100,7 +100,7 @@ class Flag(Text):
 
 
 class Instant(Text):
-    """An ISO 8601 date or time: a `date`, or a `datetime` in UTC, which is also what a time without an offset is in."""
+    """An ISO 8601 date or time: a `date`, or a `datetime` in UTC; a time without an offset is UTC."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -124,7 +124,7 @@ class Day(Text):
 
 
 class BoundedList(fields.List[Any]):
-    """A list of at most so many elements, which are counted before any is looked at."""
+    """A list of at most `most` elements, which are counted before any is read."""
 
     def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
         super().__init__(inner, **kwargs)
@@ -137,7 +137,7 @@ class BoundedList(fields.List[Any]):
 
 
 class Lenient(fields.Field[Any]):
-    """A value that moves no money and never refuses a body: None where `inner` cannot read it."""
+    """A value that moves no money, so that an invalid one is no error: None where `inner` cannot read it."""
 
     def __init__(self, inner: fields.Field[Any], **kwargs: Any) -> None:
         super().__init__(allow_none=True, **kwargs)
@@ -151,7 +151,7 @@ class Lenient(fields.Field[Any]):
 
 
 class Anything(fields.Field[Any]):
-    """A value that is not read here, whatever it is."""
+    """A value of any type, which is not read."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_none=True, **kwargs)
@@ -165,14 +165,14 @@ _Reader = Callable[[Any], Any]
 
 
 class _NotQuickError(Exception):
-    """The quick reader met something that marshmallow must judge."""
+    """The quick reader met a value that marshmallow must validate."""
 
 
 def quick_reader(schema: Schema) -> _Reader:
     """A function that reads valid bodies as `schema.load` does, in a fraction of its time.
 
-    It is built from the schema's own fields, once. Whatever is not plainly valid goes to `schema.load`, which then
-    raises its own ValidationError.
+    It is built from the schema's own fields, once. A body that is not clearly valid is read by
+    `schema.load`, which raises its own ValidationError.
     """
     read = _object_reader(schema)
 
@@ -244,7 +244,7 @@ def _list_reader(read: _Reader) -> _Reader:
             try:
                 loaded.append(read(value))
             except (_NotQuickError, ValidationError):
-                del values[len(loaded) + 1 :]  # what follows the first bad element is not worth judging
+                del values[len(loaded) + 1 :]  # elements after the first invalid one are not validated
                 raise
         return loaded
 
