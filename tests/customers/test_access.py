@@ -46,7 +46,7 @@ TABLE: list[tuple[str, str, Any, tuple[int, int, int, int, int, int]]] = [
 CALLERS = (None, "ann", "bob", "boss", "rival", "freja")
 
 
-def test_who_may_call_what(desk: Desk) -> None:
+def test_access_of_each_caller_to_each_route(desk: Desk) -> None:
     for number, (method, template, body, statuses) in enumerate(TABLE):
         path = template.format(desk=desk.group)
         if body and body.get("group_id") == "desk":
@@ -70,7 +70,7 @@ def test_every_route_of_the_protocol_is_in_the_table(desk: Desk) -> None:
                 assert (method, path) in named, f"{method} {rule.rule}"
 
 
-def test_a_list_has_oneself_and_the_customers_of_ones_groups(desk: Desk) -> None:
+def test_a_list_has_the_caller_and_the_customers_of_its_groups(desk: Desk) -> None:
     for who, seen in {"ann": {"ann"}, "boss": {"boss", "ann", "bob"}, "rival": {"rival", "eve"}}.items():
         assert {row["username"] for row in desk.ok(who, "GET", "/v1/customers/")} == seen
 
@@ -95,7 +95,7 @@ def test_nobody_raises_his_own_limits_or_pays_himself(desk: Desk) -> None:
     assert desk.world.balance("1") == "100.00"
 
 
-def test_a_manager_of_other_groups_is_beyond_who_manages_only_his(desk: Desk) -> None:
+def test_a_manager_of_further_groups_cannot_be_changed(desk: Desk) -> None:
     with writing(desk.world.engine) as session:
         customer_by_username(session, "rival").group_id = desk.group
     assert desk.call("boss", "GET", "/v1/customers/rival/").status == 200
@@ -134,7 +134,7 @@ def test_api_tokens_do_what_their_role_and_brand_allow(desk: Desk) -> None:
     assert desk.call(f"token:{cashier}", "GET", f"{OF_ANN}/").status == 401
 
 
-def test_who_may_no_longer_log_in_may_no_longer_call(desk: Desk) -> None:
+def test_a_customer_who_may_not_log_in_may_not_call(desk: Desk) -> None:
     for change in ({"active": False}, {"locked": True}, {"expires_at": "2020-01-01"}):
         token = {"Session": desk.token("ann")}
         assert desk.call(None, "GET", f"{OF_ANN}/", headers=dict(token)).status == 200
@@ -160,7 +160,7 @@ def test_who_may_no_longer_log_in_may_no_longer_call(desk: Desk) -> None:
         ({"Content-Type": "application/x-www-form-urlencoded"}, "active=yes", 400, "validation_error"),
     ],
 )
-def test_bad_bodies_are_told_in_the_envelope(
+def test_invalid_bodies_are_answered_in_the_envelope(
     desk: Desk, headers: dict[str, str], body: str, status: int, code: str
 ) -> None:
     reply = desk.call("boss", "PATCH", f"{OF_ANN}/", body, headers=headers, content_type=headers["Content-Type"])
@@ -178,7 +178,7 @@ def test_bad_bodies_are_told_in_the_envelope(
         f"/v1/customers/{'x' * 3000}/",
     ],
 )
-def test_a_path_that_no_name_can_have_is_not_found(desk: Desk, path: str) -> None:
+def test_an_invalid_name_in_a_path_is_not_found(desk: Desk, path: str) -> None:
     assert desk.call("boss", "GET", path).status == 404
 
 
@@ -189,7 +189,7 @@ def test_a_large_body_is_not_read(desk: Desk) -> None:
     assert reply.body["data"] == {"tag_rules": ["Longer than maximum length 100."]}
 
 
-def test_a_databases_error_is_logged_without_what_was_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_error_is_logged_without_its_values(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "-".join(("a", "hash"))
 
     def break_in_the_database(session: Session, *_args: object, **_kwargs: object) -> None:
@@ -204,6 +204,6 @@ def test_a_databases_error_is_logged_without_what_was_written(desk: Desk, monkey
     assert secret not in logged
 
 
-def test_paths_and_methods_that_are_not_there_are_told_in_the_envelope(desk: Desk) -> None:
+def test_unknown_paths_and_methods_are_answered_in_the_envelope(desk: Desk) -> None:
     assert desk.call("boss", "GET", "/v1/nothing/") == (404, {"status": "error", "code": "not_found", "data": {}})
     assert desk.call("boss", "DELETE", f"{OF_ANN}/").body["code"] == "method_not_allowed"

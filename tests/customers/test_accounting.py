@@ -36,7 +36,7 @@ def at_home(cents: int, currency: str, rounding: str) -> int:
 
 @settings(max_examples=8)
 @given(story=wagers, deposits=st.lists(st.tuples(days, st.integers(1, 500)), max_size=2))
-def test_it_says_what_the_bets_came_to(desk: Desk, story: Any, deposits: Any) -> None:
+def test_profit_and_loss_of_bets(desk: Desk, story: Any, deposits: Any) -> None:
     """Placed on one day (cents staked), settled or cancelled on the same day or a later one, and settled again."""
     week = next(_weeks)  # examples share a database, so each has days of its own
     first = datetime(2026, 1, 5, 12, tzinfo=UTC) + timedelta(weeks=week)
@@ -105,7 +105,7 @@ def test_an_open_bet_in_another_currency_is_neither_won_nor_lost(desk: Desk) -> 
     assert (shown(desk)["today_pl"], shown(desk)["open_stakes"]) == (Decimal("11.70"), 10)
 
 
-def test_what_is_settled_on_a_later_day_arises_on_that_day_of_the_brand(desk: Desk) -> None:
+def test_results_count_on_the_brands_day_of_settlement(desk: Desk) -> None:
     with freeze_time("2030-07-01T22:00:00Z") as moment:
         with writing(desk.world.engine) as session:
             set_rate(session, source="GBP", target="EUR", rate="1.17", now=clock.now())

@@ -96,7 +96,7 @@ def test_a_bet_comes_from_a_country_that_the_brand_permits(
     assert world.place(placed) == (OK if is_taken else error(402, "country_not_permitted"))
 
 
-def test_country_rules_act_at_once_and_refuse_where_no_file_tells_countries(world: World) -> None:
+def test_country_rules_apply_at_once_and_refuse_bets_without_a_country_file(world: World) -> None:
     assert world.place(bet(1)) == OK
     countries(world, deny=("US",))
     assert world.place(bet(2)) == error(402, "country_not_permitted")
@@ -105,7 +105,7 @@ def test_country_rules_act_at_once_and_refuse_where_no_file_tells_countries(worl
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a database"])
-def test_a_file_that_tells_no_countries_stops_the_start(tmp_path: Path, content: bytes | None) -> None:
+def test_an_invalid_country_file_stops_the_start(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "countries.mmdb"
     if content is not None:
         path.write_bytes(content)
@@ -113,7 +113,7 @@ def test_a_file_that_tells_no_countries_stops_the_start(tmp_path: Path, content:
         Countries(str(path))
 
 
-def test_can_place_bets_tells_what_a_bet_would_be_told(desk: Desk, geoip: str) -> None:
+def test_can_place_bets_answers_as_a_bet_would_be(desk: Desk, geoip: str) -> None:
     def answer_from(address: str) -> Any:
         return desk.ok("ann", "GET", f"{OF_ANN}can_place_bets/", environ_base={"REMOTE_ADDR": address})
 

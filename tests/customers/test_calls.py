@@ -145,7 +145,7 @@ def test_a_customer_with_everything(desk: Desk) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_is_told_and_creates_nobody(desk: Desk, given: dict[str, Any], where: str) -> None:
+def test_invalid_fields_are_named_and_create_nobody(desk: Desk, given: dict[str, Any], where: str) -> None:
     before = desk.world.count("customer")
     reply = create(desk, **given)
     assert (reply.status, reply.body["status"]) == (400, "error")
@@ -153,7 +153,7 @@ def test_what_cannot_be_is_told_and_creates_nobody(desk: Desk, given: dict[str, 
     assert desk.world.count("customer") == before
 
 
-def test_what_is_missing_is_named(desk: Desk) -> None:
+def test_missing_fields_are_named(desk: Desk) -> None:
     data = desk.call("boss", "POST", "/v1/customers/", {}).body["data"]
     assert set(data) == {"username", "password", "group_id", "ccy_code"}
 
@@ -200,7 +200,7 @@ def test_a_patch_changes_what_it_names_and_nothing_else(desk: Desk) -> None:
         ({"password": "x"}, "bad_password"),
     ],
 )
-def test_a_patch_that_cannot_be_changes_nothing(desk: Desk, given: dict[str, Any], code: str) -> None:
+def test_an_invalid_patch_changes_nothing(desk: Desk, given: dict[str, Any], code: str) -> None:
     before = desk.ok("boss", "GET", OF_ANN)
     reply = desk.call("boss", "PATCH", OF_ANN, given | {"name": "new"})
     assert (reply.status, reply.body["code"]) == (400, code)
@@ -241,7 +241,7 @@ def test_two_changes_of_a_credit_limit_at_once_are_both_kept_and_the_last_counts
     assert desk.ok("ann", "GET", OF_ANN)["credit_limit"] == ["EUR", history[-1]["amount"]]
 
 
-def test_a_list_leaves_out_what_is_not_asked_for(desk: Desk) -> None:
+def test_a_list_leaves_out_what_was_not_requested(desk: Desk) -> None:
     desk.ok("boss", "PATCH", OF_ANN, {"active": False, "roles": {"bet_placer": True, "account_viewer": True}})
     rows = {row["username"]: row for row in desk.ok("boss", "GET", "/v1/customers/?permissions=true")}
     assert rows["ann"]["permissions"] == ["place_bets", "see_bookie_usernames", "kick_balance"]

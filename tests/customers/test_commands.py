@@ -56,7 +56,7 @@ def test_change_sets_a_field(desk: Desk, shell: Shell, field: str) -> None:
         assert data[field] == value
 
 
-def test_what_may_be_absent_is_taken_away_again(desk: Desk, shell: Shell) -> None:
+def test_optional_fields_can_be_removed(desk: Desk, shell: Shell) -> None:
     shell.ok("customer", "change", *OF_ANN, "--expires-at", "2031-01-01", "--max-stake-per-event", "5")
     shell.ok("customer", "change", *OF_ANN, "--expires-at", "none", "--max-stake-per-event", "none")
     data = desk.ok("boss", "GET", "/v1/customers/ann/")
@@ -77,7 +77,7 @@ def test_what_may_be_absent_is_taken_away_again(desk: Desk, shell: Shell) -> Non
     ],
     ids=str,
 )
-def test_a_change_that_cannot_be_changes_nothing(
+def test_an_invalid_change_changes_nothing(
     desk: Desk, shell: Shell, options: list[str], status: int, message: str
 ) -> None:
     before = desk.ok("boss", "GET", "/v1/customers/ann/")

@@ -83,7 +83,7 @@ def test_a_session_ends_after_a_day_without_use(ann: Desk) -> None:
         assert ann.call(None, "GET", "/v1/customers/ann/", headers=dict(headers)).status == 401
 
 
-def test_whatever_stands_against_a_login_is_told_alike(ann: Desk) -> None:
+def test_all_failed_logins_are_answered_alike(ann: Desk) -> None:
     answers = [log_in(ann, "nobody"), log_in(ann, "ann", "wrong"), log_in(ann, "bob", PASSWORD)]
     for columns in (
         {"login_locked_until": clock.now() + timedelta(minutes=1)},
@@ -97,7 +97,7 @@ def test_whatever_stands_against_a_login_is_told_alike(ann: Desk) -> None:
     assert len({str(reply.body) for reply in answers}) == 1
 
 
-def test_an_unknown_name_costs_what_a_wrong_password_does(ann: Desk) -> None:
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(ann: Desk) -> None:
     """One hash and one write each: the time cannot tell them apart."""
     for username, password in (("nobody", "x"), ("ann", "x"), ("bob", "x")):
         with (
@@ -138,7 +138,7 @@ def test_five_failures_lock_the_login_until_a_manager_unlocks(ann: Desk) -> None
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_strangers_guesses_stop_neither_open_sessions_nor_bets(ann: Desk) -> None:
+def test_guessed_passwords_stop_neither_open_sessions_nor_bets(ann: Desk) -> None:
     headers = {"Session": log_in(ann).body["data"]}
     gateway = {"x-auth-token": headers["Session"]}
     guess(ann, 20)
@@ -187,7 +187,7 @@ def test_a_login_is_locked_for_15_minutes_and_twice_as_long_each_time(ann: Desk)
 
 
 @pytest.mark.usefixtures("quick")
-def test_who_has_no_password_is_not_locked(desk: Desk) -> None:
+def test_a_customer_without_a_password_is_not_locked(desk: Desk) -> None:
     guess(desk, 6)
     assert lock_of(desk) == (False, None)
     assert desk.world.place(bet()) == OK
@@ -196,7 +196,7 @@ def test_who_has_no_password_is_not_locked(desk: Desk) -> None:
     assert log_in(desk).status == 200, "what was tried before there was a password does not count"
 
 
-def test_a_storm_of_guesses_locks_after_five_that_count(ann: Desk) -> None:
+def test_concurrent_guesses_lock_after_five(ann: Desk) -> None:
     with (
         patch.object(login, "is_password", side_effect=lambda password, _: password == PASSWORD),
         ThreadPoolExecutor(20) as pool,
@@ -210,13 +210,13 @@ def test_a_storm_of_guesses_locks_after_five_that_count(ann: Desk) -> None:
         assert is_login_locked(customer, now=clock.now())
 
 
-def test_too_many_logins_at_once_are_sent_away(ann: Desk) -> None:
+def test_too_many_concurrent_logins_are_refused(ann: Desk) -> None:
     with patch.object(login, "is_password", side_effect=TryAgainError("too many logins at once")):
         reply = log_in(ann)
     assert (reply.status, reply.body["code"]) == (429, "too_many_requests")
 
 
-def test_a_storm_of_passwords_keeps_a_few_waiting_and_turns_the_others_away() -> None:
+def test_a_few_logins_wait_and_further_ones_are_refused() -> None:
     with ThreadPoolExecutor(30) as pool:
         outcomes = [pool.submit(is_password, "wrong", HASHED) for _ in range(30)]
     errors = [outcome.exception() for outcome in outcomes]

@@ -33,7 +33,7 @@ def test_a_username_is_kept_as_given_and_taken_in_any_case(desk: Desk) -> None:
     assert desk.ok("boss", "PATCH", "/v1/customers/zoe/", {"username": "zOE"})["username"] == "zOE", "it is its own"
 
 
-def test_names_that_fold_to_it_elsewhere_are_others(desk: Desk) -> None:
+def test_names_that_only_unicode_folds_alike_are_different(desk: Desk) -> None:
     """The kelvin sign is a `k` to Python, and to nobody's keyboard."""
     with writing(desk.world.engine) as session:
         session.execute(text("UPDATE customer SET username = 'kim' WHERE username = 'ann'"))

@@ -78,7 +78,7 @@ def test_each_currency_has_its_own_decimals(world: World, currency: str, amount:
 
 @pytest.mark.parametrize("value", [None, "", "n/a", "-1", "21.005", "1e3", 10**40, True, ["21"], {}], ids=str)
 @pytest.mark.parametrize("name", ["overdraw", "ip"])
-def test_what_moves_no_money_never_refuses_a_bet(world: World, name: str, value: Any) -> None:
+def test_invalid_informative_fields_do_not_refuse_a_bet(world: World, name: str, value: Any) -> None:
     sent = bet()
     sent["pool" if name == "overdraw" else "user"][name] = value
     assert world.place(sent) == OK
@@ -119,7 +119,7 @@ def test_the_brands_of_a_bet_are_one(world: World) -> None:
     ids=lambda body: repr(body[:24]),
 )
 @pytest.mark.parametrize("path", ["/bets", "/winners", "/bets/cancel"])
-def test_what_is_not_the_shape_is_400(world: World, path: str, body: bytes) -> None:
+def test_missing_or_mistyped_fields_are_400(world: World, path: str, body: bytes) -> None:
     reply = world.post(path, body)
     assert (reply.status, reply.body["error"]) == (400, "invalid_request")
     assert reply.body["fields"]
@@ -147,7 +147,7 @@ def test_an_id_with_outer_white_space_is_400(world: World, field: str, id_: str)
     assert (world.balance(), world.count("wager")) == ("100.00", 0)
 
 
-def test_what_was_taken_under_such_an_id_is_settled_and_returned(world: World) -> None:
+def test_bets_stored_with_outer_white_space_are_settled_and_returned(world: World) -> None:
     """Earlier versions took them."""
     assert world.place(bet(1), bet(2), bet(3)) == OK
     with world.engine.begin() as connection:
@@ -160,7 +160,7 @@ def test_what_was_taken_under_such_an_id_is_settled_and_returned(world: World) -
     assert world.balance(" 7") == "105.00"
 
 
-def test_white_space_inside_an_id_is_its_own(world: World) -> None:
+def test_white_space_inside_an_id_is_significant(world: World) -> None:
     assert world.place(bet("9 1"), bet("91")) == OK
     assert world.balance() == "80.00"
 
@@ -271,14 +271,14 @@ def test_conflicts_are_409(world: World) -> None:
     assert world.settle(result()) == failed(409, "superseded_settlement")
 
 
-def test_unknown_path_and_method_speak_json(world: World) -> None:
+def test_unknown_path_and_method_are_answered_in_json(world: World) -> None:
     assert world.post("/nowhere", {}) == error(404, "not_found")
     response = world.client.get("/bets")
     assert (response.status_code, response.json) == (405, {"error": "method_not_allowed"})
     assert "POST" in response.headers["Allow"]
 
 
-def test_every_answer_names_its_request(world: World) -> None:
+def test_every_answer_has_a_request_id(world: World) -> None:
     response = world.client.post("/bets", json={"bets": [bet()]})
     assert response.headers["X-Request-Id"] == world.wager()["deliveries"][0]["id"]
 
@@ -291,7 +291,7 @@ def test_full_queue_is_503_with_retry_after(world: World) -> None:
     assert world.count("wager") == 0
 
 
-def test_wait_for_a_lock_that_runs_out_is_503_and_writes_nothing(world: World) -> None:
+def test_a_lock_timeout_is_503_and_writes_nothing(world: World) -> None:
     world.configure(lock_timeout=0.05, statement_timeout=0.1)
     with writing(world.engine) as session:
         customer_by_uid(session, client="acme", uid="7", lock=True)

@@ -36,7 +36,7 @@ def test_thirty_copies_debit_once_and_all_get_200(world: World) -> None:
     assert len(world.wager()["deliveries"]) == THREADS
 
 
-def test_drain_takes_exactly_what_there_is(world: World) -> None:
+def test_concurrent_bets_take_exactly_the_balance(world: World) -> None:
     replies = at_once([partial(world.place, bet(n)) for n in range(THREADS)])
     assert Counter(reply.status for reply in replies) == {200: 10, 402: THREADS - 10}
     assert (world.balance(), world.open_stakes()) == ("0.00", "100.00")
