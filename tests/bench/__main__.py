@@ -17,7 +17,7 @@ from pathlib import Path
 from marshmallow import ValidationError
 
 from tests import postgresql
-from tests.bench import finance, load, replay
+from tests.bench import accounts, finance, load, replay
 from tests.bench.fill import fill
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
 from tests.web.hostile import BODIES
@@ -92,6 +92,21 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
     _show("single bets while the journal is exported", during_export)
     print(f"{'  p99 against no export':<44} {during_export.p99 / full.p99:>9.2f}    (target: 1.00)")
     finance.show(url)
+    _show_accounts(url, options)
+
+
+def _show_accounts(url: str, options: argparse.Namespace) -> None:
+    """Measure the account API; a page of the statement must cost the same at any depth."""
+    accounts.fill_statement(url, options.wagers)
+    headers = accounts.credentials(url)
+    last = options.wagers - 100
+    with _served(url, "wsgi:app", **accounts.ENVIRONMENT) as address:
+        _show("getAccountFunds", accounts.funds(address, headers, options.seconds))
+        first_page = accounts.statement(address, headers, options.seconds, first=0)
+        _show("statement page from item 0", first_page)
+        last_page = accounts.statement(address, headers, options.seconds, first=last)
+        _show(f"statement page from item {last:,}", last_page)
+        print(f"{'  against item 0':<44} {last_page.per_second / first_page.per_second:>9.2f}    (target: 1.00)")
 
 
 def _on_sqlite(directory: Path, options: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -35,9 +35,9 @@ def single_bets(url: str, *, first: int, seconds: int, connections: int = CONNEC
     return send(url, "/bets", bodies, seconds=seconds, connections=connections)
 
 
-def placed(numbers: Sequence[int]) -> bytes:
-    """Return the body of a request that places these bets."""
-    return json.dumps({"bets": [_bet(number) for number in numbers]}).encode()
+def placed(numbers: Sequence[int], *, customer: int | None = None) -> bytes:
+    """Return the body of a request that places these bets, of many customers or of one."""
+    return json.dumps({"bets": [_bet(number, customer) for number in numbers]}).encode()
 
 
 def settled(numbers: Sequence[int]) -> bytes:
@@ -48,7 +48,13 @@ def settled(numbers: Sequence[int]) -> bytes:
 
 
 def send(
-    url: str, path: str, bodies: Iterable[bytes], *, seconds: float = 600, connections: int = CONNECTIONS
+    url: str,
+    path: str,
+    bodies: Iterable[bytes],
+    *,
+    seconds: float = 600,
+    connections: int = CONNECTIONS,
+    headers: Mapping[str, str] | None = None,
 ) -> Measured:
     """Send bodies until they or the seconds run out, with one request in flight per connection."""
     feed = iter(bodies)
@@ -57,7 +63,7 @@ def send(
     started = time.perf_counter()
     with selectors.DefaultSelector() as selector:
         for body in islice(feed, connections):
-            _Exchange(url, path, selector).start(body)
+            _Exchange(url, path, selector, headers or {}).start(body)
         while selector.get_map():
             for key, _ in selector.select():
                 exchange: _Exchange = key.data
@@ -75,9 +81,11 @@ def send(
 class _Exchange:
     """A connection with one request at a time."""
 
-    def __init__(self, url: str, path: str, selector: selectors.BaseSelector) -> None:
+    def __init__(self, url: str, path: str, selector: selectors.BaseSelector, headers: Mapping[str, str]) -> None:
         parts = urlsplit(url)
-        self._head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n".encode()
+        lines = {"Host": parts.netloc, "Content-Type": "application/json", **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self._head = f"POST {path} HTTP/1.1\r\n{head}".encode()
         self._selector = selector
         self._socket = socket.create_connection((parts.hostname, parts.port or 80))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -124,5 +132,5 @@ def _customer(number: int) -> int:
     return 1 + (number * 7919) % CUSTOMERS
 
 
-def _bet(number: int) -> dict[str, object]:
-    return bet(number, "1.00", user=_customer(number), pool=number % 500, overdraw="21.00")
+def _bet(number: int, customer: int | None = None) -> dict[str, object]:
+    return bet(number, "1.00", user=customer or _customer(number), pool=number % 500, overdraw="21.00")
