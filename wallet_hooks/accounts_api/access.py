@@ -11,9 +11,11 @@ from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.accounts_api.subscriptions import check_subscribed
 from wallet_hooks.accounts_api.web_apps import customer_of_access_token
-from wallet_hooks.customers.callers import find_login, may_log_in
+from wallet_hooks.customers.callers import caller_of, may_log_in, read_login
 from wallet_hooks.database import reading
 from wallet_hooks.errors import SessionExpiredError
+from wallet_hooks.identity import sessions
+from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.settings import Settings
 
@@ -64,10 +66,10 @@ def identify(engine: Engine, settings: Settings, headers: Headers, access: Acces
     """Return who calls. Raises AccountsError as docs/protocols/accounts.md says, for the session before the key."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     is_token = access.token and "X-Authentication" not in headers and scheme.upper() == "BEARER"
-    customer = None
-    if access.session and not is_token:
-        customer = _session_customer(engine, settings, headers.get("X-Authentication", ""), now=now)
+    idle, login, customer = timedelta(seconds=settings.session_idle), None, None
     with reading(engine) as session:
+        if access.session and not is_token:
+            customer, login = _read_login(session, headers.get("X-Authentication", ""), now=now, idle=idle)
         key = _key(session, headers.get("X-Application", ""), access, is_token=is_token)
         if is_token and key is not None:
             customer = _token_customer(session, token.strip(), key, now=now)
@@ -76,19 +78,21 @@ def identify(engine: Engine, settings: Settings, headers: Headers, access: Acces
                 raise AccountsError("INVALID_APP_KEY", "the application key belongs to another developer")
             if access.subscription and key.subscription_required and key.owner_id != customer.id:
                 check_subscribed(session, key.application_id, customer.id, now=now)
+    if login is not None:
+        sessions.touch(engine, login, now=now, idle=idle)
     return Identity(customer, key)
 
 
-def _session_customer(engine: Engine, settings: Settings, token: str, *, now: datetime) -> Caller:
+def _read_login(session: Session, token: str, *, now: datetime, idle: timedelta) -> tuple[Caller, LoginSession]:
     if not token:
         raise AccountsError("NO_SESSION", "a header X-Authentication with a session token is required")
     try:
-        customer, _ = find_login(engine, token, now=now, idle=timedelta(seconds=settings.session_idle))
+        found = read_login(session, token, now=now, idle=idle)
     except SessionExpiredError:
-        customer = None
-    if customer is None:
+        found = None
+    if found is None:
         raise AccountsError("INVALID_SESSION_INFORMATION", "the session is unknown or has ended")
-    return customer
+    return found
 
 
 def _key(session: Session, key: str, access: Access, *, is_token: bool) -> KeyFacts | None:
@@ -120,4 +124,4 @@ def _token_customer(session: Session, token: str, key: KeyFacts, *, now: datetim
     customer = customer_of_access_token(session, token, key.application_id, now=now)
     if customer is None or not may_log_in(customer, now=now):
         raise AccountsError("INVALID_SESSION_INFORMATION", "the access token is unknown, expired or revoked")
-    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles))
+    return caller_of(customer)

@@ -23,15 +23,30 @@ def find_login(
 ) -> tuple[Caller, LoginSession] | tuple[None, None]:
     """Return the caller and the login session of a token, and record its use.
 
-    (None, None) where the session is unknown or has ended, or where its customer may not log in any more.
+    (None, None) where the session is unknown or has ended, or where its customer may not log in any more. Raises
+    SessionExpiredError.
     """
     with reading(engine) as session:
-        found = sessions.find(session, token, now=now, idle=idle)
-        customer = session.get(Customer, found.customer_id) if found else None
-    if found is None or customer is None or not may_log_in(customer, now=now):
+        found = read_login(session, token, now=now, idle=idle)
+    if found is None:
         return None, None
-    found.used_at = sessions.touch(engine, found, now=now, idle=idle)
-    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles)), found
+    caller, login = found
+    login.used_at = sessions.touch(engine, login, now=now, idle=idle)
+    return caller, login
+
+
+def read_login(session: Session, token: str, *, now: datetime, idle: timedelta) -> tuple[Caller, LoginSession] | None:
+    """As `find_login`, in the caller's database transaction and without recording the use."""
+    login = sessions.find(session, token, now=now, idle=idle)
+    customer = session.get(Customer, login.customer_id) if login else None
+    if login is None or customer is None or not may_log_in(customer, now=now):
+        return None
+    return caller_of(customer), login
+
+
+def caller_of(customer: Customer) -> Caller:
+    """Return a customer as a caller."""
+    return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles))
 
 
 def may_log_in(customer: Customer, *, now: datetime) -> bool:
