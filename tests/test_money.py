@@ -1,6 +1,7 @@
 """Amounts, rates and currencies: parsing and formatting are exact."""
 
 import pytest
+import simplejson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,3 +107,9 @@ def test_conversion_rounds_half_to_even(minor: int, source: str, target: str, ra
 def test_an_invalid_rate_is_refused(rate: str) -> None:
     with pytest.raises(money.AmountError):
         money.parse_rate(rate)
+
+
+def test_a_decimal_for_json_never_has_an_exponent() -> None:
+    money.configure({"BTC": 8})
+    assert [str(money.as_decimal(minor, "BTC")) for minor in (0, 1, -1)] == ["0.00000000", "0.00000001", "-0.00000001"]
+    assert simplejson.dumps(money.as_decimal(1, "BTC"), use_decimal=True) == "0.00000001"

@@ -177,7 +177,9 @@ def parse_number(text: str, currency: str, *, maximum: int | None = None) -> int
     scale = decimals(currency)
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise AmountError("not an amount: a number that is not negative is expected")
+        raise AmountError(
+            "not an amount: a number from 0 up, with at most 40 digits on each side of the point, is expected"
+        )
     fraction = match[2] or ""
     shift = int(match[3] or 0) - len(fraction) + scale
     digits = int(match[1] + fraction)
@@ -189,9 +191,16 @@ def parse_number(text: str, currency: str, *, maximum: int | None = None) -> int
     return minor
 
 
+class _PlainDecimal(Decimal):
+    """A decimal whose text never has an exponent: JSON readers get `0.00000001`, not `1E-8`."""
+
+    def __str__(self) -> str:
+        return f"{self:f}"
+
+
 def as_decimal(minor: int, currency: str) -> Decimal:
     """Return minor units as an exact decimal in the currency's scale, for JSON numbers."""
-    return Decimal(format_amount(minor, currency))
+    return _PlainDecimal(format_amount(minor, currency))
 
 
 def format_amount(minor: int, currency: str) -> str:

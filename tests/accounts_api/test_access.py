@@ -122,7 +122,7 @@ def test_a_required_subscription_is_checked_where_money_is_read_or_moved(each: C
         token = each.ok("getApplicationSubscriptionToken", who="bob", key=key)
         each.ok("activateApplicationSubscription", key=key, subscriptionToken=token)
         each.ok("cancelApplicationSubscription", key=key, subscriptionToken=token)
-        assert each.code("getAccountDetails", key=key) == "SUBSCRIPTION_EXPIRED"
+        assert each.code("getAccountDetails", key=key) == "USER_NOT_SUBSCRIBED"
 
 
 def test_a_cancelled_subscription_is_none(client: Client) -> None:

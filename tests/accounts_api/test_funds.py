@@ -163,7 +163,8 @@ def test_details_show_what_is_known(each: Client) -> None:
         ("--locale", "english", False), ("--timezone", "Europe/Oslo", True), ("--timezone", "Mars", False),
         ("--country", "GB", True), ("--country", "gb", False), ("--discount-rate", "2.5", True),
         ("--discount-rate", "101", False), ("--points-balance", "5", True), ("--points-balance", "-5", False),
-        ("--referred-by", "bob", True), ("--referred-by", "nobody", False), ("--locale", "", True),
+        ("--referred-by", "bob", True), ("--referred-by", "nobody", False), ("--referred-by", "ann", False),
+        ("--referred-by", "", True), ("--locale", "", True),
     ],
 )  # fmt: skip
 def test_profiles_are_changed_by_command(desk: Desk, option: str, value: str, is_valid: bool) -> None:

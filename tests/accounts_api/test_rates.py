@@ -35,16 +35,24 @@ _RATES = st.decimals(min_value="0.0001", max_value="100000", places=4)
 @given(_RATES, _RATES)
 def test_a_crossed_rate_has_at_least_five_significant_digits(source: Decimal, target: Decimal) -> None:
     exact = target / source
-    rate = Decimal(cross(str(source), str(target)))
-    assert abs(rate - exact) <= max(exact * Decimal("1e-11"), Decimal("1e-12"))
+    text = cross(str(source), str(target))
+    assert abs(Decimal(text) - exact) <= exact * Decimal("1e-11")
+    assert len(text) <= 26  # what a wager stores
 
 
 def test_a_rate_that_was_set_comes_before_a_crossed_one() -> None:
     pairs = [("USD", "GBP"), ("USD", "EUR"), ("EUR", "GBP"), ("USD", "SEK")]
     assert ("EUR", "EUR") not in pairs_to_read(pairs)
-    rows = [RateRow("EUR", "USD", "2"), RateRow("EUR", "GBP", "0.5"), RateRow("EUR", "SEK", None)]
-    assert rates_of(pairs, rows) == {("USD", "GBP"): "0.25", ("USD", "EUR"): "0.5", ("EUR", "GBP"): "0.5"}
-    assert rates_of(pairs[:1], [*rows, RateRow("USD", "GBP", "0.7")]) == {("USD", "GBP"): "0.7"}
+    quoted = [RateRow("EUR", "USD", None, "2"), RateRow("EUR", "GBP", None, "0.5"), RateRow("EUR", "SEK", None, None)]
+    crossed = rates_of(pairs, quoted)
+    assert {pair: Decimal(rate) for pair, rate in crossed.items()} == {
+        ("USD", "GBP"): Decimal("0.25"), ("USD", "EUR"): Decimal("0.5"), ("EUR", "GBP"): Decimal("0.5"),
+    }  # fmt: skip
+    assert rates_of(pairs[:1], [*quoted, RateRow("USD", "GBP", "0.7", None)]) == {("USD", "GBP"): "0.7"}
+    # A pair that was set is neither replaced by a reference rate nor a part of a crossed one.
+    set_too = [RateRow("EUR", "USD", "9", "2"), *quoted[1:]]
+    assert rates_of([("EUR", "USD")], set_too) == {("EUR", "USD"): "9"}
+    assert rates_of(pairs[:1], set_too) == {pairs[0]: crossed[pairs[0]]}
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def test_files_of_the_bank_and_csv_are_imported_with_their_days(shell: Shell, tm
             "rates": {"GBP": "0.8800", "JPY": "180.5", "USD": "1.1600"},
         }  # fmt: skip
         assert shell.ok("rates", "show").splitlines()[:2] == ["2026-11-20", "1 EUR = 0.8800 GBP"]
-    imported(shell, tmp_path, ECB.replace("0.8800", "0.8900"))
+    imported(shell, tmp_path, ECB.replace("0.8800", "0.8900"))  # the same day again replaces its rates
     with freeze_time("2026-11-25T00:00:00Z"):
         assert shell.ok("rates", "show").splitlines()[0] == "2026-11-20  STALE: older than 4 days"
         assert json.loads(shell.ok("rates", "show", "--json"))["rates"]["GBP"] == "0.8900"
@@ -82,7 +90,9 @@ def test_files_of_the_bank_and_csv_are_imported_with_their_days(shell: Shell, tm
     ("content", "problem"),
     [
         ("", "must name the columns"), ("date,currency\n", "must name the columns"), ("<a/>", "no rates"),
-        ("<a", "not XML"), ('<!DOCTYPE x [<!ENTITY e "x">]><a/>', "document type"),
+        ("<a", "not XML"), ('<?xml version="1.0" encoding="foo"?><a/>', "not XML"),
+        ('<?xml version="1.0" encoding="utf-7"?><a/>', "not XML"), (f"{CSV}9999-12-31,SEK,1\n", "after today"),
+         ('<!DOCTYPE x [<!ENTITY e "x">]><a/>', "document type"),
         ("date,currency,rate\n2026-11-20,USD\n", "line 2"), ("date,currency,rate\n2026-13-20,USD,1\n", "not a date"),
         ("date,currency,rate\n2026-11-20,EUR,1\n", "other than EUR"), (f"{CSV}2026-11-19,USD,1.2\n", "two rates"),
         ("date,currency,rate\n2026-11-20,usd,1\n", "currency code"), ("date,currency,rate\n2026-11-20,USD,0\n", "rate"),

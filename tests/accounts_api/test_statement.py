@@ -103,7 +103,9 @@ def test_a_page_has_a_hundred_items_at_most(client: Client, key: str) -> None:
     [
         ({"fromRecord": -1}, "INVALID_INPUT_DATA"), ({"recordCount": -1}, "INVALID_INPUT_DATA"),
         ({"fromRecord": "1"}, "DSC-0044"), ({"fromRecord": 2**31}, "DSC-0044"), ({"includeItem": "all"}, "DSC-0044"),
-        ({"itemDateRange": {"from": "yesterday"}}, "DSC-0044"), ({"itemDateRange": []}, "DSC-0044"),
+        ({"itemDateRange": {"from": "yesterday"}}, "DSC-0044"),
+        ({"itemDateRange": {"to": "1764061200000"}}, "DSC-0044"),
+        ({"itemDateRange": {"to": "2026-11-27X01"}}, "DSC-0044"), ({"itemDateRange": []}, "DSC-0044"),
         ({"itemDateRange": {"from": 1}}, "DSC-0044"), ({"locale": 1}, "DSC-0044"),
         ({"itemDateRange": {"from": "2026-11-21T00:00:00Z", "to": "2026-11-20T00:00:00Z"}}, "INVALID_INPUT_DATA"),
     ],
@@ -191,3 +193,9 @@ def test_an_item_shows_its_bet(each: Client) -> None:
     with each.desk.world.engine.connect() as connection:
         reference = connection.execute(query, {"id": int(legacy["transactionId"])}).scalar()
     assert reference == "betflex:acme:wager:b1:settlement:1"
+
+
+def test_a_payment_is_no_bet_whatever_its_reference(client: Client, key: str) -> None:
+    client.desk.world.deposit("5.00", reference="x:acme:wager:77:stake")
+    item = client.ok("getAccountStatement", key=key)["accountStatement"][1]
+    assert (item["refId"], item["legacyData"]["betType"]) == ("x:acme:wager:77:stake", "")

@@ -116,6 +116,8 @@ def test_either_side_cancels_and_nobody_else(each: Client) -> None:
         ({"subscriptionLength": 1.5}, "DSC-0044"),
         ({"subscriptionLength": "1"}, "DSC-0044"),
         ({"clientReference": "x" * 101}, "INVALID_CLIENT_REF"),
+        ({"clientReference": "x" * 2000}, "INVALID_CLIENT_REF"),
+        ({"clientReference": "a\x00b"}, "INVALID_CLIENT_REF"),
         ({"clientReference": 1}, "DSC-0044"),
     ],
 )
@@ -123,6 +125,17 @@ def test_invalid_lengths_and_references_are_refused(each: Client, given: dict[st
     key, _ = each.new_keys("bob", "app")
     assert each.code("getApplicationSubscriptionToken", who="bob", key=key, **given) == code
     assert each.desk.world.count("application_subscription") == 0
+
+
+def test_the_active_subscription_counts_whichever_came_last(each: Client) -> None:
+    key, _, _ = each.new_vendor("bob", "app", subscription_required=True)
+    first, second = (each.ok("getApplicationSubscriptionToken", who="bob", key=key) for _ in range(2))
+    for token in (first, second):
+        each.ok("activateApplicationSubscription", key=key, subscriptionToken=token)
+    each.ok("cancelApplicationSubscription", key=key, subscriptionToken=second)
+    given = {"vendorClientId": each.ok("getVendorClientId", key=key), "subscriptionLength": 1}
+    assert each.ok("updateApplicationSubscription", who="bob", key=key, **given) == first
+    assert each.code("getAccountFunds", key=key) is None
 
 
 def test_a_client_id_is_its_owners_alone(each: Client) -> None:
@@ -158,5 +171,6 @@ def test_affiliates_are_customers_whom_the_owner_referred(each: Client) -> None:
     assert each.ok("getAffiliateRelation", who="bob", key=key, vendorClientIds=[]) == []
     too_many = ["1"] * 101
     assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds=too_many) == "INVALID_INPUT_DATA"
-    assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds=[1]) == "DSC-0044"
+    for wrong in ([1], [None], [["1"]]):
+        assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds=wrong) == "DSC-0044"
     assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds="1") == "DSC-0044"

@@ -1,5 +1,7 @@
 """The two transports: batches, names of operations, parameters, and what is wrong with a call itself."""
 
+import io
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -137,6 +139,7 @@ def test_unknown_and_null_parameters_are_as_missing_ones(client: Client) -> None
         ("{}", {"content_type": "application/json; charset=latin-1"}, 415, -32700, "DSC-0011"),
         ("{}", {"headers": {"Accept": "text/html"}}, 406, -32700, "DSC-0013"),
         ("{}", {"headers": {"Accept": "application/json;q=0"}}, 406, -32700, "DSC-0013"),
+        ("{}", {"headers": {"Accept": "*/*, application/json; q=0.0"}}, 406, -32700, "DSC-0013"),
         ("[" + ",".join(["{}"] * 51) + "]", {}, 400, -32600, "DSC-0031"),
     ],
 )
@@ -152,6 +155,7 @@ def test_what_is_wrong_with_the_whole_call_is_answered_without_an_id(
     [
         ("v1.0/getAccountFunds", "{", {}, 400, "DSC-0044"),
         ("v1.0/getAccountFunds", "[]", {}, 400, "DSC-0044"),
+        ("v1.0/getAccountFunds", "null", {}, 400, "DSC-0044"),
         ("v1.0/transferFunds", "{}", {}, 400, "DSC-0018"),
         ("v1.0/getAccountFunds", '{"wallet":"X"}', {}, 400, "DSC-0044"),
         ("v1.0/nothing", "{}", {}, 404, "DSC-0021"),
@@ -168,8 +172,38 @@ def test_rest_answers_a_call_that_reaches_no_operation(
     assert answer == (status, {"faultcode": "Client", "faultstring": message, "detail": {}})
 
 
-@pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html, application/*;q=0.1", ""])
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+@pytest.mark.parametrize(
+    "accept", ["application/json", "*/*", "text/html, application/*;q=0.1", "", "application/json; charset=utf-8;q=abc"]
+)
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/json-rpc"]
+)
 def test_json_is_accepted_and_answered_without_parameters(client: Client, accept: str, content_type: str) -> None:
     headers = client.headers("ann") | {"Accept": accept}
     assert client.post(RPC_PATH, call(id=1), headers, content_type=content_type)[0] == 200
+
+
+def test_bodies_without_a_length_are_read_where_the_server_marks_their_end(client: Client) -> None:
+    body = json.dumps(call("AccountAPING/v1.0/getDeveloperAppKeys", id=1)).encode()
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+
+    def post(path: str, content: bytes, **environ: Any) -> tuple[int, Any]:
+        response = client.desk.world.client.post(
+            path,
+            input_stream=io.BytesIO(content),
+            headers=client.headers("ann"),
+            content_type="application/json",
+            environ_overrides=chunked | environ,
+        )
+        return response.status_code, response.get_json()
+
+    assert post(RPC_PATH, body) == (200, {"jsonrpc": "2.0", "result": [], "id": 1})
+    assert post("/exchange/account/rest/v1.0/getDeveloperAppKeys/", b"{}") == (200, [])
+    assert post(RPC_PATH, b" " * (client.desk.world.settings.body_cap + 1))[0] == 413
+    assert post("/bets", b"{}")[0] == 411  # the callbacks take none
+
+
+def test_an_empty_body_is_no_parameters(client: Client) -> None:
+    path = "/exchange/account/rest/v1.0/getDeveloperAppKeys/"
+    environ = {"CONTENT_LENGTH": "0"}
+    assert client.post(path, "", client.headers("ann"), environ_overrides=environ) == (200, [])

@@ -1,5 +1,7 @@
 """Vendors' web applications: authorisation code, access token, refreshing, revoking, and stolen codes."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +10,9 @@ from freezegun import freeze_time
 from sqlalchemy import text
 
 from tests.accounts_api.client import Client
+from wallet_hooks import clock
+from wallet_hooks.accounts_api import web_apps
+from wallet_hooks.database import writing
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -154,6 +159,8 @@ def test_unknown_vendors_are_refused(each: Client, vendor_id: str) -> None:
         assert each.code(operation, vendorId=vendor_id) == "INVALID_INPUT_DATA"
     assert each.code("getVendorDetails", vendorId="1") == "INVALID_INPUT_DATA"
     assert each.code("revokeAccessToWebApp", vendorId=99) == "INVALID_INPUT_DATA"
+    for wrong in ("²", "٣", "1.5", "", True, 2**63):
+        assert each.code("revokeAccessToWebApp", vendorId=wrong) == "DSC-0044"
 
 
 def test_secrets_codes_and_tokens_are_stored_as_hashes(client: Client) -> None:
@@ -174,3 +181,37 @@ def test_a_customer_who_may_not_log_in_gives_no_access(client: Client) -> None:
     client.desk.world.change_customer("7", locked=True)
     assert vendor.funds(tokens["access_token"]) == "INVALID_SESSION_INFORMATION"
     assert client.code("token", **vendor.request(code=code)) == "INVALID_AUTH_CODE"
+    client.desk.world.change_customer("7", locked=False)
+    assert vendor.tokens(code)["token_type"] == "BEARER"  # the code was not used up
+
+
+def test_a_revocation_waits_for_a_code_that_is_being_used(client: Client) -> None:
+    vendor = Vendor(client)
+    code = vendor.code()
+    engine = client.desk.world.engine
+    with ThreadPoolExecutor(1) as pool:
+        with writing(engine) as session:
+            grant = web_apps.use_code(session, int(vendor.id), code, now=clock.now())
+            assert grant is not None
+            session.flush()
+            revoking = pool.submit(client.ok, "revokeAccessToWebApp", vendorId=vendor.id)
+            time.sleep(0.3)
+            assert not revoking.done()
+        assert revoking.result(10) == "SUCCESS"
+    assert client.ok("isAccountSubscribedToWebApp", vendorId=vendor.id) is False
+
+
+def test_a_code_stays_known_while_its_grant_stands(each: Client) -> None:
+    with freeze_time(NOON) as frozen:
+        vendor = Vendor(each)
+        code = vendor.code()
+        tokens = vendor.tokens(code)
+        frozen.tick(timedelta(minutes=11))
+        vendor.code()
+        assert each.code("token", **vendor.request(code=code)) == "INVALID_AUTH_CODE"
+        assert vendor.funds(tokens["access_token"]) == "INVALID_SESSION_INFORMATION"
+
+
+def test_an_owner_needs_no_subscription_to_its_own_application(each: Client) -> None:
+    vendor = Vendor(each, subscription_required=True)
+    assert each.code("getAuthorisationCode", who="bob", vendorId=vendor.id) is None

@@ -18,6 +18,7 @@ from wallet_hooks.accounts_api.negotiation import check_accept
 from wallet_hooks.accounts_api.operations import OperationRequest, Operations
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
+from wallet_hooks.web.requests import JSON
 from wallet_hooks.web.strict_json import Number, read_json
 
 # `AccountAPING/v1.0/getAccountFunds`; minor versions are one.
@@ -41,6 +42,8 @@ _WHOLE_CALL = {
     503: (_INTERNAL_ERROR, TIMEOUT),
 }
 
+# Clients of the vendor send either.
+_MEDIA_TYPES = (JSON, "application/json-rpc")
 Json = dict[str, Any]
 
 
@@ -54,7 +57,7 @@ class JsonRpc:
     def answer(self, request: ApiRequest, method: str = "") -> Any:
         """Return the answer to a call or a batch, in the batch's order. `method` is the one that the URL names."""
         check_accept(request)
-        document = read_json(request.body())
+        document = read_json(request.body(media_types=_MEDIA_TYPES, chunked=True))
         if type(document) is list:
             if not 0 < len(document) <= self._batch_cap:
                 raise ProtocolError(NO_REQUESTS)
@@ -73,7 +76,7 @@ class JsonRpc:
             call_id = {"id": _echo(member["id"])} if "id" in member else {}
             answer["result"] = self._operations.run(
                 OperationRequest(
-                    name=_operation_name(member.get("method", url_method)),
+                    name=_operation_name(url_method if member.get("method") is None else member["method"]),
                     parameters=member.get("params"),
                     headers=request.headers,
                     now=request.now,

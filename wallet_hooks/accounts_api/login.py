@@ -35,9 +35,9 @@ class Login:
     def log_in(self, request: ApiRequest) -> dict[str, str]:
         """Begin a session with a username and a password, with or without an application key."""
         source = str(request.source.address or "")
-        if not self._throttle.allows(source, request.now):
+        if not self._throttle.allows(source):
             return _failed(request, TOO_MANY)
-        form = _read_form(request.body(cap=16 * 1024, media_types=(FORM,)))
+        form = _read_form(request.body(cap=16 * 1024, media_types=(FORM,), chunked=True))
         if form is None:
             return _failed(request, UNREADABLE_FORM)
         try:

@@ -190,7 +190,7 @@ class Operations:
     def _run(self, operation: Operation, request: OperationRequest, given: dict[str, Any]) -> Any:
         identity = identify(self._engine, self._settings, request.headers, operation.access, now=request.now)
         caller = identity.customer.id if identity.customer else identity.key
-        if not self._throttle.allows(caller, request.now):
+        if not self._throttle.allows(caller):
             raise AccountsError("TOO_MANY_REQUESTS", "too many operations in this second")
         return operation.run(
             OperationCall(

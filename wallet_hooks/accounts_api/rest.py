@@ -5,7 +5,6 @@ from typing import Any
 
 from wallet_hooks.accounts_api.errors import (
     DEFECT,
-    MISSING_PARAMETER,
     TIMEOUT,
     UNKNOWN_OPERATION,
     UNKNOWN_SERVICE,
@@ -43,9 +42,9 @@ class Rest:
         if operation.lower() not in OPERATIONS_BY_NAME:
             raise ProtocolError(UNKNOWN_OPERATION)
         check_accept(request)
-        parameters = read_json(request.body())
+        parameters = read_json(request.body(chunked=True) or b"{}")  # none is as an empty object
         if type(parameters) is not dict:
-            raise ProtocolError(UNREADABLE if parameters is not None else MISSING_PARAMETER)
+            raise ProtocolError(UNREADABLE)
         try:
             result = self._operations.run(
                 OperationRequest(

@@ -3,6 +3,7 @@
 Amounts are JSON numbers in major units, read and written exactly. Instants are `2026-11-25T09:00:00.000Z`.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,10 @@ TOKEN_TYPES = ("BEARER",)
 AFFILIATE_STATUSES = ("INVALID_USER", "AFFILIATED", "NOT_AFFILIATED")
 
 _MAX_TEXT = 1000
+_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII | re.IGNORECASE
+)
 _INT_MAX = 2**31 - 1
 _LONG_MAX = 2**63 - 1
 _WRONG_TYPE = "wrong type"
@@ -40,6 +45,15 @@ class ApiString(fields.Field[str]):
         return value
 
 
+class ClientReference(ApiString):
+    """A string of any length: the operation has an error code for those that it does not take."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is not str:
+            raise ValidationError(_WRONG_TYPE)
+        return value
+
+
 class ApiInteger(fields.Field[int]):
     """The source's int (32 bits) or, with `is_long`, its long (64 bits): a JSON number without a fraction."""
 
@@ -48,7 +62,7 @@ class ApiInteger(fields.Field[int]):
         self.maximum = _LONG_MAX if is_long else _INT_MAX
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if type(value) is not Number or len(value) > 20 or not value.removeprefix("-").isdigit():
+        if type(value) is not Number or not _INTEGER.fullmatch(value):
             raise ValidationError(_WRONG_TYPE)
         number = int(value)
         if not -self.maximum - 1 <= number <= self.maximum:
@@ -79,10 +93,10 @@ class ApiDate(fields.Field[datetime]):
     """An ISO 8601 instant; without an offset it is UTC."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
-        if type(value) is not str or len(value) > 40 or not value.isascii():
+        if type(value) is not str or not _INSTANT.fullmatch(value):
             raise ValidationError(_WRONG_TYPE)
         try:
-            instant = datetime.fromisoformat(value)
+            instant = datetime.fromisoformat(value.upper())
             return (instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValidationError(_WRONG_TYPE) from None
@@ -128,7 +142,7 @@ class TransferParameters(BaseSchema):
 
 class SubscriptionTokenRequest(BaseSchema):
     days = ApiInteger(data_key="subscriptionLength")
-    client_reference = ApiString(data_key="clientReference")
+    client_reference = ClientReference(data_key="clientReference")
 
 
 class SubscriptionTokenParameters(BaseSchema):
@@ -220,12 +234,16 @@ def _without_nulls(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flat(messages: Any) -> list[str]:
-    """Return the messages of all fields; those of marshmallow's own fields for a wrong type are ours."""
+    """Return the messages of all fields; marshmallow's own for a wrong type, or a null in a list, become ours."""
     if isinstance(messages, dict):
         return [message for value in messages.values() for message in _flat(value)]
     if isinstance(messages, list):
         return [message for value in messages for message in _flat(value)]
-    return [_WRONG_TYPE if messages in ("Invalid input type.", "Not a valid list.") else str(messages)]
+    return [
+        _WRONG_TYPE
+        if messages in ("Invalid input type.", "Not a valid list.", "Field may not be null.")
+        else str(messages)
+    ]
 
 
 # Results.

@@ -19,6 +19,7 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.queries import BETTING_KINDS
 from wallet_hooks.sportsbook.models import Wager
 
 _PAGE = 100
@@ -76,7 +77,7 @@ def _versions(
 
 
 def _items(session: Session, rows: Iterable[ItemRow], client: str, currency: str) -> list[dict[str, Any]]:
-    items = [(row, _bet_of(row.reference, client)) for row in rows]
+    items = [(row, _bet_of(row.reference, client) if row.kind in BETTING_KINDS else None) for row in rows]
     wagers = _wagers(session, {(bet.game, client, bet.uid) for _, bet in items if bet is not None})
     return [
         _item(row, bet, wagers.get((bet.game, client, bet.uid)) if bet is not None else None, currency)
@@ -122,16 +123,16 @@ def _payment_reference(reference: str) -> str:
 
 def _legacy_data(row: ItemRow, bet: BetStep | None, wager: Wager | None, currency: str) -> dict[str, Any]:
     """Return the 18 fields, in the source's order; what is not known here is 0, the first date, or empty."""
-    stake, price = Decimal(0), Decimal(0)
-    if wager is not None and wager.stake is not None and wager.currency is not None:
-        stake = money.as_decimal(wager.stake, wager.currency)
-        if wager.possible_payout and stake:
-            price = (money.as_decimal(wager.possible_payout, wager.currency) / stake).quantize(_CENT)
+    size, price = Decimal(0), Decimal(0)
+    if wager is not None and wager.cost is not None:
+        size = money.as_decimal(wager.cost, currency)
+        if wager.possible_payout and wager.stake:
+            price = (Decimal(wager.possible_payout) / wager.stake).quantize(_CENT)
     coupon = (wager.pool_uid if wager is not None else None) or ""
     title = coupon if bet is not None else row.kind.capitalize()
     return {
         "avgPrice": price,
-        "betSize": stake,
+        "betSize": size,
         "betType": "B" if bet is not None else "",
         "betCategoryType": "E" if bet is not None else "NONE",
         "commissionRate": (wager.commission_rate if wager is not None else None) or "",

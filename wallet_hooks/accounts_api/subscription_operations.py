@@ -61,7 +61,7 @@ def update_application_subscription(call: OperationCall) -> str:
     with writing(call.engine) as session:
         key, vendor_client = call.key, call.given["vendor_client_id"]
         customer_id = customer_of_client(session, owner_id=key.owner_id, client_id=vendor_client)
-        subscription = subscriptions.newest(session, key.application_id, customer_id, lock=True)
+        subscription = subscriptions.current(session, key.application_id, customer_id, now=call.now, lock=True)
         status = None if subscription is None else status_of(subscription, now=call.now)
         if status == EXPIRED:
             raise AccountsError("SUBSCRIPTION_EXPIRED", "the subscription has expired")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.models import Subscription
 from wallet_hooks.accounts_api.schemas import instant_data
+from wallet_hooks.web.fields import UNWANTED
 
 UNACTIVATED, ACTIVATED, CANCELLED, EXPIRED = "UNACTIVATED", "ACTIVATED", "CANCELLED", "EXPIRED"
 _MAX_DAYS = 36_500
@@ -47,8 +48,9 @@ def create(
     session: Session, application_id: int, *, days: int | None, client_reference: str | None, now: datetime
 ) -> Subscription:
     """Create a subscription that a customer can activate. Raises AccountsError."""
-    if client_reference is not None and len(client_reference) > _MAX_REFERENCE:
-        raise AccountsError("INVALID_CLIENT_REF", f"clientReference: at most {_MAX_REFERENCE} characters")
+    if client_reference is not None and (len(client_reference) > _MAX_REFERENCE or UNWANTED.search(client_reference)):
+        what = f"clientReference: at most {_MAX_REFERENCE} characters, no control characters"
+        raise AccountsError("INVALID_CLIENT_REF", what)
     subscription = Subscription(
         token=secrets.token_hex(16),
         application_id=application_id,
@@ -69,28 +71,28 @@ def find_by_token(session: Session, token: str, application_id: int) -> Subscrip
     return found
 
 
-def newest(session: Session, application_id: int, customer_id: int, *, lock: bool = False) -> Subscription | None:
-    """Return the customer's subscription that was activated last, if any."""
+def current(
+    session: Session, application_id: int, customer_id: int, *, now: datetime, lock: bool = False
+) -> Subscription | None:
+    """Return the customer's active subscription; without one the one that was activated last, if any."""
     query = (
         select(Subscription)
         .where(Subscription.application_id == application_id, Subscription.customer_id == customer_id)
         .order_by(Subscription.activated_at.desc(), Subscription.id.desc())
-        .limit(1)
     )
-    return session.scalar(query.with_for_update() if lock else query)
+    found = list(session.scalars(query.with_for_update() if lock else query))
+    active = (subscription for subscription in found if status_of(subscription, now=now) == ACTIVATED)
+    return next(active, found[0] if found else None)
 
 
 def check_subscribed(session: Session, application_id: int, customer_id: int, *, now: datetime) -> None:
     """Raise AccountsError unless the customer has an active subscription to the application."""
-    query = select(Subscription).where(
-        Subscription.application_id == application_id, Subscription.customer_id == customer_id
-    )
-    statuses = {status_of(subscription, now=now) for subscription in session.scalars(query)}
-    if ACTIVATED in statuses:
-        return
-    if EXPIRED in statuses:
+    subscription = current(session, application_id, customer_id, now=now)
+    status = None if subscription is None else status_of(subscription, now=now)
+    if status == EXPIRED:
         raise AccountsError("SUBSCRIPTION_EXPIRED", "the subscription to this application has expired")
-    raise AccountsError("USER_NOT_SUBSCRIBED", "this application requires a subscription")
+    if status != ACTIVATED:
+        raise AccountsError("USER_NOT_SUBSCRIBED", "this application requires a subscription")
 
 
 def subscription_data(subscription: Subscription, *, now: datetime, client_id: str | None = None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Hashable
-from datetime import datetime
+
+from wallet_hooks import clock
 
 
 class Throttle:
@@ -14,10 +15,10 @@ class Throttle:
         self._second = 0
         self._counts: dict[Hashable, int] = {}
 
-    def allows(self, caller: Hashable, now: datetime) -> bool:
+    def allows(self, caller: Hashable) -> bool:
         """Count a call. Return whether the caller is within the cap."""
-        second = int(now.timestamp())
         with self._lock:
+            second = int(clock.monotonic())
             if second != self._second:
                 self._second = second
                 self._counts.clear()

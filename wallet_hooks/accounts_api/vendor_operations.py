@@ -24,7 +24,7 @@ def get_authorisation_code(call: OperationCall) -> dict[str, str]:
     life = timedelta(seconds=call.settings.accounts_code_lifetime)
     with writing(call.engine) as session:
         vendor = web_apps.vendor(session, call.given["vendor_id"])
-        if vendor.subscription_required:
+        if vendor.subscription_required and vendor.owner_id != call.customer.id:
             check_subscribed(session, vendor.id, call.customer.id, now=call.now)
         code = web_apps.create_code(session, vendor.id, call.customer.id, now=call.now, life=life)
         return {"authorisationCode": code, "redirectUrl": vendor.redirect_url or ""}
@@ -43,9 +43,7 @@ def token(call: OperationCall) -> dict[str, Any]:
         # A reused code or token revokes its grant, which must be committed: the error is raised afterwards.
         tokens = None if grant is None else _tokens(session, call, vendor, grant)
     if tokens is None:
-        if grant_type == "AUTHORIZATION_CODE":
-            raise AccountsError("INVALID_AUTH_CODE", "code: unknown, used, expired, or of another vendor")
-        raise AccountsError("INVALID_GRANT_TYPE", "refresh_token: unknown, used or revoked")
+        raise _invalid(call, "unknown, used, expired, revoked, or of another vendor")
     return tokens
 
 
@@ -86,14 +84,17 @@ def _authenticate(session: Session, call: OperationCall) -> Application:
     return vendor
 
 
-def _tokens(session: Session, call: OperationCall, vendor: Application, grant: WebAppGrant) -> dict[str, Any] | None:
-    """Return the VendorAccessTokenInfo of a grant; None where its customer may not log in any more."""
+def _tokens(session: Session, call: OperationCall, vendor: Application, grant: WebAppGrant) -> dict[str, Any]:
+    """Return the VendorAccessTokenInfo of a grant.
+
+    Raises AccountsError where its customer may not log in (now): what was presented stays unused.
+    """
     if not may_log_in(session.get_one(Customer, grant.customer_id), now=call.now):
-        return None
+        raise _invalid(call, "its customer may not log in")
     life = timedelta(seconds=call.settings.accounts_token_lifetime)
     access, refresh = web_apps.create_tokens(session, grant, now=call.now, life=life)
     client = client_id(session, owner_id=vendor.owner_id, customer_id=grant.customer_id)
-    subscription = subscriptions.newest(session, vendor.id, grant.customer_id)
+    subscription = subscriptions.current(session, vendor.id, grant.customer_id, now=call.now)
     is_active = subscription is not None and status_of(subscription, now=call.now) == ACTIVATED
     return {
         "access_token": access,
@@ -104,6 +105,13 @@ def _tokens(session: Session, call: OperationCall, vendor: Application, grant: W
         if subscription is not None and is_active
         else {"vendorClientId": client},
     }
+
+
+def _invalid(call: OperationCall, reason: str) -> AccountsError:
+    """Return the error for a code or a refresh token that gives no tokens."""
+    if call.given["grant_type"] == "AUTHORIZATION_CODE":
+        return AccountsError("INVALID_AUTH_CODE", f"code: {reason}")
+    return AccountsError("INVALID_GRANT_TYPE", f"refresh_token: {reason}")
 
 
 def _details(session: Session, vendors: list[Application]) -> list[dict[str, Any]]:

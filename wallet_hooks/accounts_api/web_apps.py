@@ -7,7 +7,7 @@ code or refresh token again may have stolen it, so the whole grant is revoked.
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api.errors import AccountsError
@@ -19,9 +19,11 @@ _ACCESS, _REFRESH = "access", "refresh"
 
 
 def create_code(session: Session, application_id: int, customer_id: int, *, now: datetime, life: timedelta) -> str:
-    """Return a new authorisation code. The customer's expired codes are deleted."""
+    """Return a new authorisation code. The customer's expired codes are deleted, unless their grants still stand."""
+    standing = select(WebAppGrant.id).where(WebAppGrant.customer_id == customer_id, WebAppGrant.revoked_at.is_(None))
     expired = (AuthorisationCode.customer_id == customer_id, AuthorisationCode.expires_at <= now)
-    session.execute(delete(AuthorisationCode).where(*expired))
+    is_useless = or_(AuthorisationCode.grant_id.is_(None), AuthorisationCode.grant_id.not_in(standing))
+    session.execute(delete(AuthorisationCode).where(*expired, is_useless))
     code = secrets.token_urlsafe(32)
     session.add(
         AuthorisationCode(
@@ -110,10 +112,11 @@ def revoke_grant(session: Session, grant_id: int, *, now: datetime) -> None:
 
 def revoke_access(session: Session, application_id: int, customer_id: int, *, now: datetime) -> None:
     """Revoke every grant of a customer to a vendor, and end its unused codes. Repeating it changes nothing."""
-    mine = (WebAppGrant.application_id == application_id, WebAppGrant.customer_id == customer_id)
-    session.execute(update(WebAppGrant).where(*mine, WebAppGrant.revoked_at.is_(None)).values(revoked_at=now))
+    # The codes come first: this waits for a code that is being used, and then sees the grant that it gave.
     unused = (AuthorisationCode.application_id == application_id, AuthorisationCode.customer_id == customer_id)
     session.execute(delete(AuthorisationCode).where(*unused, AuthorisationCode.grant_id.is_(None)))
+    mine = (WebAppGrant.application_id == application_id, WebAppGrant.customer_id == customer_id)
+    session.execute(update(WebAppGrant).where(*mine, WebAppGrant.revoked_at.is_(None)).values(revoked_at=now))
 
 
 def has_access(session: Session, application_id: int, customer_id: int) -> bool:

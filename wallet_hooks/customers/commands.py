@@ -121,7 +121,7 @@ def _profile_options(command: Any) -> Any:
 @click.option("--expires-at", type=_InstantOrNone(), help="UTC; no bets from then on. Or none.")
 @click.option("--group", "group_name")
 @click.option("--password-stdin", is_flag=True, help="Read a new password; ends the customer's sessions.")
-@click.option("--referred-by", metavar="USERNAME", help="The customer who referred this one, for the account API.")
+@click.option("--referred-by", metavar="USERNAME", help="The customer who referred this one; an empty text removes it.")
 @_profile_options
 @click.pass_obj
 def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **options: Any) -> None:
@@ -138,7 +138,7 @@ def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **opt
             given["group_id"] = group_by_name(session, brand=brand, name=options["group_name"]).id
         profile = {name: options[name] for name in PROFILE_FIELDS if options[name] is not None}
         if options["referred_by"] is not None:
-            profile["referred_by_id"] = groups.customer_by_username(session, options["referred_by"]).id
+            profile["referred_by_id"] = _referrer(session, found, options["referred_by"])
         if not given and not profile:
             raise click.UsageError("no change given: at least one option is expected")
         if given:
@@ -146,6 +146,15 @@ def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **opt
         if profile:
             change_profile(session, found, profile)
     click.echo(f"customer {uid} of {client} changed")
+
+
+def _referrer(session: Session, found: Customer, username: str) -> int | None:
+    if not username:
+        return None
+    referrer = groups.customer_by_username(session, username)
+    if referrer.id == found.id:
+        raise RefusedError("bad_referrer", "referred_by: a customer cannot refer itself")
+    return referrer.id
 
 
 def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[str, Any]:
@@ -267,7 +276,10 @@ def import_(engine: Engine, file: TextIO) -> None:
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line 1: {error}") from None
     if not set(_IMPORT_COLUMNS) <= columns <= {*_IMPORT_COLUMNS, *PROFILE_FIELDS}:
-        raise click.UsageError(f"the first line must name the columns {','.join(_IMPORT_COLUMNS)}")
+        optional = ", ".join(PROFILE_FIELDS)
+        raise click.UsageError(
+            f"the first line must name the columns {','.join(_IMPORT_COLUMNS)}; optional columns are {optional}"
+        )
     count = 0
     try:
         with writing(engine) as session:

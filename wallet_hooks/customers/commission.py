@@ -28,14 +28,14 @@ def pairs_of(schedule: Schedule) -> list[list[str]]:
 def parse_percent(text: str) -> str:
     """A rate of 0 to 100 percent with up to 6 decimals, as a plain decimal. Raises RefusedError."""
     if len(text) > 40:
-        raise RefusedError("bad_rate", "commission rate: at most 40 characters")
+        raise RefusedError("bad_rate", "rate: at most 40 characters")
     try:
         rate = Decimal(text)
     except ArithmeticError:
-        raise RefusedError("bad_rate", "commission rate: a number is expected") from None
+        raise RefusedError("bad_rate", "rate: a number is expected") from None
     exponent = rate.as_tuple().exponent
     if not rate.is_finite() or not 0 <= rate <= 100 or (isinstance(exponent, int) and exponent < -_MAX_DECIMALS):
-        raise RefusedError("bad_rate", f"commission rate: 0 to 100 percent with up to {_MAX_DECIMALS} decimals")
+        raise RefusedError("bad_rate", f"rate: 0 to 100 percent with up to {_MAX_DECIMALS} decimals")
     return f"{abs(rate):f}"
 
 

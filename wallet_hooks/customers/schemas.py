@@ -193,7 +193,7 @@ PROFILE_FIELDS: dict[str, Text] = {
     "timezone": Text(
         validate=validate.OneOf({"", *available_timezones()}, error="Not a time zone of the IANA database.")
     ),
-    "country": Text(validate=validate.Regexp(r"([A-Z]{2})?\Z", error="An ISO 3166 code such as GB is expected.")),
+    "country": Text(validate=validate.Regexp(r"([A-Z]{2})?\Z", error="Two capital letters such as GB are expected.")),
     "discount_rate": _DiscountRate(max_length=40),
     "points_balance": _Points(max_length=9),
 }

@@ -195,7 +195,7 @@ def _account(name: str, kind: str) -> str:
     Parts begin with a capital letter, as beancount requires. Different accounts have different names.
     """
     parts = name.split(":")
-    return ":".join([_ROOTS[kind], *(part if part == chart.BETTING_WALLET else _part(part) for part in parts)])
+    return ":".join([_ROOTS[kind], *(part if part in chart.WALLETS else _part(part) for part in parts)])
 
 
 def _part(part: str) -> str:
@@ -206,6 +206,6 @@ def _part(part: str) -> str:
     """
     safe = _UNSAFE.sub(lambda match: f"-{ord(match[0]):x}-", part)
     capitalised = safe[:1].upper() + safe[1:]
-    if safe[:1].islower() and not _LOOKS_ENCODED.match(safe) and capitalised != chart.BETTING_WALLET:
+    if safe[:1].islower() and not _LOOKS_ENCODED.match(safe) and capitalised not in chart.WALLETS:
         return capitalised
     return f"C{safe}" if safe[:1].isdigit() else f"C-{ord(safe[0]):x}-{safe[1:]}" if safe[:1].isalpha() else f"C{safe}"

@@ -8,7 +8,7 @@ import click
 from sqlalchemy import Engine
 
 from wallet_hooks import clock, money
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import reading, run_with_retries, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger import service
 from wallet_hooks.ledger.rate_files import read_rate_file
@@ -50,9 +50,13 @@ def import_rates(engine: Engine, file: BinaryIO) -> None:
 
     A rate is one euro in units of the currency. All rates of the file are stored, or none; dates are kept.
     """
-    quotes = read_rate_file(file.read())
-    with writing(engine) as session:
-        count = import_quotes(session, quotes)
+    quotes = read_rate_file(file.read(), today=clock.now().date())
+
+    def store() -> int:
+        with writing(engine) as session:
+            return import_quotes(session, quotes)
+
+    count = run_with_retries(store)
     click.echo(f"{count} rates imported, newest of {max(quote.day for quote in quotes)}")
 
 

@@ -15,8 +15,11 @@ _COLUMNS = ["date", "currency", "rate"]
 _CURRENCY = re.compile("[A-Z]{3,6}")
 
 
-def read_rate_file(content: bytes) -> list[Quote]:
-    """Read a file's rates, each one euro in units of a currency. Raises RefusedError (`bad_rates`)."""
+def read_rate_file(content: bytes, *, today: date) -> list[Quote]:
+    """Read a file's rates, each one euro in units of a currency. Raises RefusedError (`bad_rates`).
+
+    A day after today is refused: its rate would convert bets at once.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -27,6 +30,8 @@ def read_rate_file(content: bytes) -> list[Quote]:
         raise _bad("no rates")
     if len({(quote.day, quote.currency) for quote in quotes}) < len(quotes):
         raise _bad("a currency has two rates on one day")
+    if (future := max(quote.day for quote in quotes)) > today:
+        raise _bad(f"{future} is after today, {today} (UTC)")
     return quotes
 
 
@@ -36,7 +41,7 @@ def _xml_rows(text: str) -> Iterator[tuple[str, str, str]]:
         raise _bad("a document type is not accepted")
     try:
         root = ElementTree.fromstring(text.encode())  # noqa: S314 - entities are refused above
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise _bad(f"not XML: {error}") from None
     for day in root.iter():
         if "time" in day.attrib:

@@ -1,7 +1,7 @@
 """Exchange rates: one unit of a source currency in units of a target currency.
 
 An operator sets single pairs; imported reference rates (`quoted_on`) are all from the euro. A pair that was set is used
-as it is, any other pair is crossed through the euro.
+as it is, whatever was imported since; any other pair is crossed through the euro by reference rates.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.bulk import BulkStatement, RowSet
@@ -18,30 +18,39 @@ from wallet_hooks.ledger.models import ExchangeRate
 PIVOT = "EUR"
 Pair = tuple[str, str]  # source and target currency
 _DIGITS = Context(prec=12, rounding=ROUND_HALF_EVEN)
-_FRACTION = Decimal("1e-12")
+_MAX_DECIMALS = 24
 
 
 class RateRow(NamedTuple):
-    """The newest stored rate of a pair; None where there is none."""
+    """The rate of a pair that was set last, and its newest reference rate; None where there is none."""
 
     source: str
     target: str
-    rate: str | None
+    set_rate: str | None
+    quoted_rate: str | None
 
 
 _pairs = RowSet("pairs", ExchangeRate.source, ExchangeRate.target)
+
+
+def _newest(is_kind: ColumnElement[bool]) -> ScalarSelect[str]:
+    return (
+        select(ExchangeRate.rate)
+        .where(ExchangeRate.source == _pairs.c.source, ExchangeRate.target == _pairs.c.target, is_kind)
+        .order_by(ExchangeRate.valid_from.desc(), ExchangeRate.id.desc())
+        .limit(1)
+        .correlate(_pairs)
+        .scalar_subquery()
+    )
+
+
 RATES = BulkStatement(
     _pairs,
     lambda _: select(
         _pairs.c.source,
         _pairs.c.target,
-        select(ExchangeRate.rate)
-        .where(ExchangeRate.source == _pairs.c.source, ExchangeRate.target == _pairs.c.target)
-        .order_by(ExchangeRate.valid_from.desc(), ExchangeRate.id.desc())
-        .limit(1)
-        .correlate(_pairs)
-        .scalar_subquery()
-        .label("rate"),
+        _newest(ExchangeRate.quoted_on.is_(None)).label("set_rate"),
+        _newest(ExchangeRate.quoted_on.is_not(None)).label("quoted_rate"),
     ).select_from(_pairs),
     row=RateRow,
 )
@@ -55,24 +64,29 @@ def pairs_to_read(pairs: Iterable[Pair]) -> list[Pair]:
 
 def rates_of(pairs: Iterable[Pair], rows: Iterable[RateRow]) -> dict[Pair, str]:
     """Return the rate of each pair that has one, from the stored rates of `pairs_to_read`."""
-    stored = {(row.source, row.target): row.rate for row in rows if row.rate is not None}
+    known = list(rows)
+    set_rates = {(row.source, row.target): row.set_rate for row in known}
+    quoted = {(row.source, row.target): row.quoted_rate for row in known if row.quoted_rate is not None}
     found = {}
     for source, target in pairs:
-        rate = stored.get((source, target)) or _crossed(stored, source, target)
+        rate = set_rates.get((source, target)) or _crossed(quoted, source, target)
         if rate is not None:
             found[source, target] = rate
     return found
 
 
 def cross(euro_in_source: str, euro_in_target: str) -> str:
-    """Return one source unit in target units, from the units that one euro is worth; 12 significant digits."""
-    rate = _DIGITS.divide(Decimal(euro_in_target), Decimal(euro_in_source))
-    return f"{rate.quantize(_FRACTION, context=Context(prec=40)).normalize():f}"
+    """Return one source unit in target units, from the units that one euro is worth.
+
+    A plain decimal of 12 significant digits, and of at most 24 decimals, which is what a wager stores.
+    """
+    rate = _DIGITS.divide(Decimal(euro_in_target), Decimal(euro_in_source)).normalize()
+    return f"{round(rate, _MAX_DECIMALS) if rate < 1 else rate:f}"
 
 
-def _crossed(stored: Mapping[Pair, str], source: str, target: str) -> str | None:
-    in_source = "1" if source == PIVOT else stored.get((PIVOT, source))
-    in_target = "1" if target == PIVOT else stored.get((PIVOT, target))
+def _crossed(quoted: Mapping[Pair, str], source: str, target: str) -> str | None:
+    in_source = "1" if source == PIVOT else quoted.get((PIVOT, source))
+    in_target = "1" if target == PIVOT else quoted.get((PIVOT, target))
     if in_source is None or in_target is None:
         return None
     rate = cross(in_source, in_target)
@@ -82,9 +96,11 @@ def _crossed(stored: Mapping[Pair, str], source: str, target: str) -> str | None
 def rates_into(session: Session, target: str) -> dict[str, str]:
     """Return the current rates into a currency, by source currency."""
     query = select(ExchangeRate).where(or_(ExchangeRate.target == target, ExchangeRate.source == PIVOT))
-    stored = {}
+    stored: dict[Pair, RateRow] = {}
     for one in session.scalars(query.order_by(ExchangeRate.valid_from, ExchangeRate.id)):
-        stored[one.source, one.target] = RateRow(one.source, one.target, one.rate)
+        row = stored.get((one.source, one.target), RateRow(one.source, one.target, None, None))
+        newest = {"set_rate": one.rate} if one.quoted_on is None else {"quoted_rate": one.rate}
+        stored[one.source, one.target] = row._replace(**newest)
     sources = sorted({currency for pair in stored for currency in pair} - {target})
     rates = rates_of([(source, target) for source in sources], stored.values())
     return {source: rate for (source, _), rate in rates.items()}
@@ -108,7 +124,7 @@ def import_quotes(session: Session, quotes: Iterable[Quote]) -> int:
         count += 1
         valid_from = datetime.combine(quote.day, time(), UTC)
         same = (ExchangeRate.source == PIVOT, ExchangeRate.target == quote.currency)
-        session.execute(delete(ExchangeRate).where(*same, ExchangeRate.valid_from == valid_from))
+        session.execute(delete(ExchangeRate).where(*same, ExchangeRate.quoted_on == quote.day))
         session.add(
             ExchangeRate(
                 source=PIVOT, target=quote.currency, rate=quote.rate, valid_from=valid_from, quoted_on=quote.day

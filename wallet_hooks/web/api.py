@@ -86,14 +86,16 @@ class ApiRequest:
         """The parameters after the path."""
         return Request(self.environ).args
 
-    def body(self, *, cap: int | None = None, media_types: Sequence[str] = (JSON,)) -> bytes:
-        """The whole body, at most the setting's cap and `cap` bytes. Raises RejectedBodyError.
+    def body(self, *, cap: int | None = None, media_types: Sequence[str] = (JSON,), chunked: bool = False) -> bytes:
+        """The whole body, at most the setting's cap and `cap` bytes; with `chunked` also without a Content-Length.
+
+        Raises RejectedBodyError.
 
         It is read once and kept, because a request is run again after a database conflict.
         """
         if self._body is None:
             limit = self.settings.body_cap if cap is None else min(cap, self.settings.body_cap)
-            self._body = read_body(self.environ, cap=limit, media_types=media_types)
+            self._body = read_body(self.environ, cap=limit, media_types=media_types, chunked=chunked)
         return self._body
 
 

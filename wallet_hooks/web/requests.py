@@ -49,8 +49,13 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
 
-def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,)) -> bytes:
-    """Return the body, at most `cap` bytes. Raises RejectedBodyError, also without a length: it could be truncated."""
+def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,), chunked: bool = False) -> bytes:
+    """Return the body, at most `cap` bytes. Raises RejectedBodyError, also without a length: it could be truncated.
+
+    With `chunked` a chunked body is read too, if the server marks its end (`wsgi.input_terminated`).
+    """
+    if chunked and "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
+        return _read_chunked(environ, cap=cap, media_types=media_types)
     stated = environ.get("CONTENT_LENGTH", "")
     if not _LENGTH.fullmatch(stated):
         raise RejectedBodyError("length_required")
@@ -62,6 +67,18 @@ def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSO
     body: bytes = environ["wsgi.input"].read(length)
     if len(body) != length:
         raise RejectedBodyError("length_required")
+    return body
+
+
+def _read_chunked(environ: Environ, *, cap: int, media_types: Collection[str]) -> bytes:
+    if media_type(environ) not in media_types:
+        raise RejectedBodyError("not_json")
+    try:
+        body: bytes = environ["wsgi.input"].read(cap + 1)
+    except OSError:  # a chunk is malformed, or the connection was closed
+        raise RejectedBodyError("length_required") from None
+    if len(body) > cap:
+        raise RejectedBodyError("body_too_large")
     return body
 
 
