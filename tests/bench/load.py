@@ -41,10 +41,8 @@ def placed(numbers: Sequence[int], *, customer: int | None = None) -> bytes:
 
 
 def settled(numbers: Sequence[int]) -> bytes:
-    """Return the body of a request that settles these bets; odd numbers win."""
-    pool = result()["pool"]
-    bets = [result(number, "2.00" if number % 2 else "0", user=str(_customer(number)))["bets"][0] for number in numbers]
-    return json.dumps({"pools": [{"pool": pool, "bets": bets}]}).encode()
+    """Return the body of a request that settles these bets, as they were placed; odd numbers win."""
+    return json.dumps({"pools": [_settled(number) for number in numbers]}).encode()
 
 
 def send(
@@ -134,3 +132,9 @@ def _customer(number: int) -> int:
 
 def _bet(number: int, customer: int | None = None) -> dict[str, object]:
     return bet(number, "1.00", user=customer or _customer(number), pool=number % 500, overdraw="21.00")
+
+
+def _settled(number: int) -> dict[str, object]:
+    payout, outcome = ("2.00", "won") if number % 2 else ("0", "lost")
+    user, pool = str(_customer(number)), number % 500
+    return result(number, payout, user=user, outcome=outcome, stake="1.00", pool=pool)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from functools import cache
+from itertools import starmap
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
@@ -142,18 +143,20 @@ class BulkStatement(Generic[Row]):
     def read(self, rows: Sequence[Sequence[Any]], dialect_name: str) -> list[Row]:
         """Return the driver's rows, converted to the row type."""
         assert self._row is not None, "a statement that returns rows needs a row type"
+        if self._outer:
+            rows = [values for values in rows if values[0] is not None]
         readers = self._readers(dialect_name)
-        make, found = self._row, []
-        for values in rows:
-            if self._outer and values[0] is None:
-                continue
-            if readers:
-                values = list(values)  # noqa: PLW2901
-                for place, reader in readers:
-                    if values[place] is not None:
-                        values[place] = reader(values[place])
-            found.append(make(*values))
-        return found
+        if readers:
+            rows = [_converted(values, readers) for values in rows]
+        return list(starmap(self._row, rows))
+
+
+def _converted(values: Sequence[Any], readers: Sequence[tuple[int, Callable[[Any], Any]]]) -> list[Any]:
+    converted = list(values)
+    for place, reader in readers:
+        if converted[place] is not None:
+            converted[place] = reader(converted[place])
+    return converted
 
 
 def insert_rows(given: RowSet, model: Any, *, ignore_conflicts_on: Sequence[str] = ()) -> BulkStatement[Any]:

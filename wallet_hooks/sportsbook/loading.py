@@ -58,7 +58,6 @@ class _Locked(NamedTuple):
 
     customers: Mapping[tuple[int, str], CustomerFacts]
     wagers: dict[BetKey, WagerState]
-    early_cancels: set[UserBet]
     country_rules: Mapping[int, CountryRules]
     journal: Journal
 
@@ -84,6 +83,7 @@ def load_state(
     stakes = list(_bettors(requests, brands, locked.customers))
     pairs = _pairs(stakes)
     with pipeline(connection) as reads:
+        cancels = reads.add(EARLY_CANCELS(_unknown_bets(bets, locked.wagers)))
         limited = LimitReads(reads, _limited(stakes, brands), now=now)
         rates = reads.add(RATES(pairs_to_read(pairs)))
         coupons = reads.add(STAKES_ON_EVENTS(sorted(_coupons(stakes))))
@@ -94,7 +94,7 @@ def load_state(
         journal=locked.journal,
         customers=locked.customers,
         wagers=locked.wagers,
-        early_cancels=locked.early_cancels,
+        early_cancels={UserBet(BetKey(row.game, row.client, row.uid), row.user_uid) for row in cancels.rows},
         rates=rates_of(pairs, rates.rows),
         usage=limited.usage(),
         limits=limited.bounds(),
@@ -116,18 +116,28 @@ def _lock(
         customers = reads.add(LOCK_CUSTOMERS(users))
         held = reads.add(ACCOUNTS_OF_CUSTOMERS(users))
         wagers = reads.add(KNOWN_WAGERS(list(dict.fromkeys(bet.key for bet in bets))))
-        cancels = reads.add(EARLY_CANCELS(sorted({(*bet.key, bet.user_uid) for bet in bets})))
-        ids = reads.add(ledger.reserve_ids(count=2 * len(bets)))  # a reversal and a new settlement are the most
+        ids = reads.add(ledger.reserve_ids(count=sum(map(_most_transactions, bets))))
         countries = reads.add(COUNTRY_RULES(sorted({(brand_id,) for brand_id, _ in users})))
     journal = ledger.begin(ids.rows, recorded_at=now)
     journal.held = held_accounts(held.rows)
     return _Locked(
         customers={(row.brand_id, row.uid): row for row in customers.rows},
         wagers={wager.key: wager for wager in wagers.rows},
-        early_cancels={UserBet(BetKey(row.game, row.client, row.uid), row.user_uid) for row in cancels.rows},
         country_rules=country_rules(countries.rows),
         journal=journal,
     )
+
+
+def _most_transactions(bet: PlaceBet | SettleBet | CancelBet) -> int:
+    """The most transactions that a bet of a request can post: a settlement may reverse an earlier one."""
+    return 2 if isinstance(bet, SettleBet) else 1
+
+
+def _unknown_bets(
+    bets: Iterable[PlaceBet | SettleBet | CancelBet], wagers: Mapping[BetKey, WagerState]
+) -> list[tuple[str, str, str, str]]:
+    """The bets without a wager, as an early cancel names them."""
+    return sorted({(*bet.key, bet.user_uid) for bet in bets if bet.key not in wagers})
 
 
 _Stake = tuple[PlaceBet, CustomerFacts]

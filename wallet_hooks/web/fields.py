@@ -223,6 +223,8 @@ def _unvalidated_reader(field: fields.Field[Any]) -> _Reader:
         return _object_reader(field.schema)
     if isinstance(field, fields.List):
         return _list_reader(_reader(field.inner))
+    if isinstance(field, Lenient):
+        return _lenient_reader(_reader(field.inner))
     read, allows_none = field._deserialize, field.allow_none
 
     def read_value(value: Any) -> Any:
@@ -231,6 +233,16 @@ def _unvalidated_reader(field: fields.Field[Any]) -> _Reader:
                 return None
             raise _NotQuickError
         return read(value, None, None)
+
+    return read_value
+
+
+def _lenient_reader(read: _Reader) -> _Reader:
+    def read_value(value: Any) -> Any:
+        try:
+            return read(value)
+        except (_NotQuickError, ValidationError):
+            return None
 
     return read_value
 
