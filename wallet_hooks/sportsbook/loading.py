@@ -58,6 +58,7 @@ class _Locked(NamedTuple):
 
     customers: Mapping[tuple[int, str], CustomerFacts]
     wagers: dict[BetKey, WagerState]
+    early_cancels: set[UserBet]
     country_rules: Mapping[int, CountryRules]
     journal: Journal
 
@@ -83,7 +84,7 @@ def load_state(
     stakes = list(_bettors(requests, brands, locked.customers))
     pairs = _pairs(stakes)
     with pipeline(connection) as reads:
-        cancels = reads.add(EARLY_CANCELS(_unknown_bets(bets, locked.wagers)))
+        cancels = reads.add(EARLY_CANCELS(_of_unknown_bets(bets, locked.wagers)))
         limited = LimitReads(reads, _limited(stakes, brands), now=now)
         rates = reads.add(RATES(pairs_to_read(pairs)))
         coupons = reads.add(STAKES_ON_EVENTS(sorted(_coupons(stakes))))
@@ -94,7 +95,7 @@ def load_state(
         journal=locked.journal,
         customers=locked.customers,
         wagers=locked.wagers,
-        early_cancels={UserBet(BetKey(row.game, row.client, row.uid), row.user_uid) for row in cancels.rows},
+        early_cancels=locked.early_cancels | _early_cancels(cancels.rows),
         rates=rates_of(pairs, rates.rows),
         usage=limited.usage(),
         limits=limited.bounds(),
@@ -116,6 +117,7 @@ def _lock(
         customers = reads.add(LOCK_CUSTOMERS(users))
         held = reads.add(ACCOUNTS_OF_CUSTOMERS(users))
         wagers = reads.add(KNOWN_WAGERS(list(dict.fromkeys(bet.key for bet in bets))))
+        cancels = reads.add(EARLY_CANCELS(_of_bets(bet for bet in bets if not isinstance(bet, SettleBet))))
         ids = reads.add(ledger.reserve_ids(count=sum(map(_most_transactions, bets))))
         countries = reads.add(COUNTRY_RULES(sorted({(brand_id,) for brand_id, _ in users})))
     journal = ledger.begin(ids.rows, recorded_at=now)
@@ -123,6 +125,7 @@ def _lock(
     return _Locked(
         customers={(row.brand_id, row.uid): row for row in customers.rows},
         wagers={wager.key: wager for wager in wagers.rows},
+        early_cancels=_early_cancels(cancels.rows),
         country_rules=country_rules(countries.rows),
         journal=journal,
     )
@@ -133,11 +136,22 @@ def _most_transactions(bet: PlaceBet | SettleBet | CancelBet) -> int:
     return 2 if isinstance(bet, SettleBet) else 1
 
 
-def _unknown_bets(
+_NamedBet = tuple[str, str, str, str]  # the columns of KnownEarlyCancel
+
+
+def _of_bets(bets: Iterable[PlaceBet | SettleBet | CancelBet]) -> list[_NamedBet]:
+    return sorted({(*bet.key, bet.user_uid) for bet in bets})
+
+
+def _of_unknown_bets(
     bets: Iterable[PlaceBet | SettleBet | CancelBet], wagers: Mapping[BetKey, WagerState]
-) -> list[tuple[str, str, str, str]]:
-    """The bets without a wager, as an early cancel names them."""
-    return sorted({(*bet.key, bet.user_uid) for bet in bets if bet.key not in wagers})
+) -> list[_NamedBet]:
+    """The settled bets without a wager; a group of good settlements has none, and costs no statement."""
+    return _of_bets(bet for bet in bets if isinstance(bet, SettleBet) and bet.key not in wagers)
+
+
+def _early_cancels(rows: Iterable[KnownEarlyCancel]) -> set[UserBet]:
+    return {UserBet(BetKey(row.game, row.client, row.uid), row.user_uid) for row in rows}
 
 
 _Stake = tuple[PlaceBet, CustomerFacts]
