@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from wallet_hooks.cashier.models import Payment, payment_reference
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.service import opening_reference
+from wallet_hooks.database.bulk import BulkStatement, RowSet, run
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 
-_IN_CHUNK = 500
 # Entries of an account are numbered in the order of their commits, and their instants (taken before) may differ from
 # that order by this much: as long as a request can wait for its customer's lock, and machines' clocks differ.
 _DISORDER = timedelta(minutes=2)
@@ -36,6 +36,29 @@ class ItemRow(NamedTuple):
     reference: str
     recorded_at: datetime
     description: str | None
+
+
+class EntryVersion(NamedTuple):
+    """An entry's number on its account."""
+
+    account_id: int
+    version: int
+
+
+_references = RowSet("requested", Transaction.reference)
+_ENTRIES_OF = BulkStatement(
+    _references,
+    lambda _: (
+        select(Entry.account_id, Entry.version)
+        .select_from(
+            _references.join(Transaction, Transaction.reference == _references.c.reference).join(
+                Entry, Entry.transaction_id == Transaction.id
+            )
+        )
+        .where(Entry.version.is_not(None))
+    ),
+    row=EntryVersion,
+)
 
 
 class Selection(NamedTuple):
@@ -101,14 +124,10 @@ def payment_versions(session: Session, account: int, customer: Customer) -> list
     """Return the versions of a wallet's entries from payments: the cashier's, transfers, and the opening balance."""
     client = session.get_one(Brand, customer.brand_id).client
     query = select(Payment.kind, Payment.reference).where(Payment.customer_id == customer.id, Payment.status == "done")
-    references = [payment_reference(client, kind, reference) for kind, reference in session.execute(query)]
-    references.append(opening_reference(client, customer.uid))
-    found: list[int] = []
-    for start in range(0, len(references), _IN_CHUNK):
-        own = Transaction.reference.in_(references[start : start + _IN_CHUNK])
-        entries = select(Entry.version).join(Transaction, Transaction.id == Entry.transaction_id)
-        found += [int(version or 0) for version in session.scalars(entries.where(own, Entry.account_id == account))]
-    return sorted(found)
+    references = [(payment_reference(client, kind, reference),) for kind, reference in session.execute(query)]
+    references.append((opening_reference(client, customer.uid),))
+    entries = run(session.connection(), _ENTRIES_OF(references))
+    return sorted(entry.version for entry in entries if entry.account_id == account)
 
 
 def items_of(session: Session, account: int, versions: Sequence[int]) -> list[ItemRow]:
