@@ -8,9 +8,11 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock, money
 from wallet_hooks.cashier import service
+from wallet_hooks.cashier.schemas import Method, Reason, Reference
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.database import run_with_retries, writing
+from wallet_hooks.options import FieldType
 
 
 @click.group()
@@ -25,7 +27,10 @@ def _movement_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--uid", required=True, help="The customer's id at the operator."),
             click.option("--amount", required=True, help="Decimal amount in the customer's currency."),
             click.option(
-                "--reference", required=True, help="Unique id of the payment: repeating the same payment has no effect."
+                "--reference",
+                required=True,
+                type=FieldType(Reference()),
+                help="Unique id of the payment: repeating the same payment has no effect.",
             ),
         )
     ):
@@ -35,7 +40,7 @@ def _movement_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @cashier.command()
 @_movement_options
-@click.option("--method", default="manual", show_default=True, help="Payment method.")
+@click.option("--method", type=FieldType(Method()), default="manual", show_default=True, help="Payment method.")
 @click.pass_obj
 def deposit(engine: Engine, /, **facts: str) -> None:
     """Credit a customer. Refused if the customer is inactive, locked or expired."""
@@ -44,7 +49,7 @@ def deposit(engine: Engine, /, **facts: str) -> None:
 
 @cashier.command()
 @_movement_options
-@click.option("--method", default="manual", show_default=True, help="Payment method.")
+@click.option("--method", type=FieldType(Method()), default="manual", show_default=True, help="Payment method.")
 @click.pass_obj
 def withdraw(engine: Engine, /, **facts: str) -> None:
     """Debit a customer's own money; the credit limit cannot be withdrawn."""
@@ -53,7 +58,7 @@ def withdraw(engine: Engine, /, **facts: str) -> None:
 
 @cashier.command()
 @_movement_options
-@click.option("--reason", required=True, help="Stored with the ledger transaction.")
+@click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the ledger transaction.")
 @click.pass_obj
 def adjust(engine: Engine, /, **facts: str) -> None:
     """Credit a customer, or debit its own money with a negative amount (--amount=-5.00)."""

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.cashier import schemas, service
+from wallet_hooks.cashier.schemas import Reference
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.callers import managed_customer
 from wallet_hooks.customers.models import Customer
@@ -14,6 +15,7 @@ from wallet_hooks.customers.usernames import has_username
 from wallet_hooks.database import locked, writing
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.api_tokens import TokenHolder
+from wallet_hooks.options import read_field
 from wallet_hooks.v1 import ID, ApiCall, V1Route
 from wallet_hooks.web.api import ApiContext
 
@@ -82,7 +84,7 @@ def _move(
             amount=sign * own_amount(call.given["amount"], customer.currency),
             reference=call.given["reference"],
             method=call.given.get("method", "manual"),
-            key=call.key,
+            key=read_field(Reference(), call.key, name="idempotency_key"),
             in_two_steps=in_two_steps,
             reason=call.given.get("reason"),
             by=_caller_name(call),

@@ -7,12 +7,33 @@ from wallet_hooks.customers.schemas import Pair, pair
 from wallet_hooks.web.fields import BaseSchema, StrictBoolean, Text
 
 
+class Reference(Text):
+    """The id of a payment: 1 to 100 characters; also an Idempotency-Key."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=1, max_length=100, **kwargs)
+
+
+class Method(Text):
+    """A payment method: 1 to 40 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=1, max_length=40, **kwargs)
+
+
+class Reason(Text):
+    """Why staff make an adjustment: 1 to 500 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=1, max_length=500, **kwargs)
+
+
 class WithdrawalSchema(BaseSchema):
     """`amount` is a pair in the customer's currency; `reference` is the payment provider's id of the payment."""
 
-    method = Text(required=True, min_length=1, max_length=40)
+    method = Method(required=True)
     amount = Pair(moves=True, required=True)
-    reference = Text(required=True, min_length=1, max_length=100)
+    reference = Reference(required=True)
 
 
 class DepositSchema(WithdrawalSchema):
@@ -25,8 +46,8 @@ class AdjustmentSchema(BaseSchema):
     """The amount is credited to the customer, or with `take` debited."""
 
     amount = Pair(moves=True, required=True)
-    reference = Text(required=True, min_length=1, max_length=100)
-    reason = Text(required=True, min_length=1, max_length=500)
+    reference = Reference(required=True)
+    reason = Reason(required=True)
     take = StrictBoolean()
 
 
