@@ -11,6 +11,7 @@ from freezegun import freeze_time
 from sqlalchemy import Engine, inspect, text
 
 import wallet_hooks.accounts_api.models
+import wallet_hooks.betslips.models
 import wallet_hooks.bookies.models
 import wallet_hooks.cashier.models
 import wallet_hooks.customers.models
@@ -95,6 +96,7 @@ def tables(engine: Engine) -> set[str]:
 
 MODELS = (
     wallet_hooks.accounts_api.models,
+    wallet_hooks.betslips.models,
     wallet_hooks.bookies.models,
     wallet_hooks.cashier.models,
     wallet_hooks.customers.models,

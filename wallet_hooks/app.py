@@ -6,6 +6,7 @@ from flask import Flask, Response, request
 
 from wallet_hooks import clock, probes, v1
 from wallet_hooks.accounts_api import routes as accounts
+from wallet_hooks.betslips import routes as betslips
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
@@ -45,9 +46,12 @@ def create_app(settings: Settings) -> Flask:
         ("customers", customers.ROUTES),
         ("bookies", bookies.ROUTES),
         ("cashier", cashier.ROUTES),
+        ("betslips", betslips.ROUTES),
         ("accounting", customer_routes.ROUTES),
     ):
         app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
+    intake = betslips.Intake(context.engine, settings).endpoint()
+    app.register_blueprint(api.blueprint(betslips.BETSLIPS_API, [intake], settings, name="betslip_messages"))
     app.register_blueprint(limits.blueprint(context))
     for blueprint in accounts.blueprints(bounded, settings):
         app.register_blueprint(blueprint)
@@ -57,7 +61,9 @@ def create_app(settings: Settings) -> Flask:
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
         app.after_request(_report_clock)
-    api.register_error_handlers(app, [v1.V1, limits.LIMITS, *accounts.APIS, finance.FINANCE, callbacks.CALLBACKS_API])
+    api.register_error_handlers(
+        app, [v1.V1, limits.LIMITS, *accounts.APIS, betslips.BETSLIPS_API, finance.FINANCE, callbacks.CALLBACKS_API]
+    )
     currencies.initialize(engine, settings)  # last, because it leaves a connection open
     return app
 

@@ -26,6 +26,7 @@ _COMMANDS = {
     "group": "customers.commands",
     "bookie": "bookies.commands",
     "cashier": "cashier.commands",
+    "betslips": "betslips.commands",
     "limit": "limits.commands",
     **dict.fromkeys(("wager", "event"), "sportsbook.commands"),
     "exceptions": "exceptions.commands",

@@ -36,6 +36,7 @@ class Settings:
     account_codes_file: str | None = None
     env_tags: tuple[str, ...] = ()
     currencies: dict[str, int] = field(default_factory=dict)
+    betslip_days: int = 30
     rates_max_age_days: int = 4
     accounts_applications: int = 10
     accounts_batch_cap: int = 50
@@ -70,6 +71,7 @@ class Settings:
             "account_codes_file": env.str("ACCOUNT_CODES_FILE", None),
             "env_tags": tuple(env.list("ENV_TAGS", [])),
             "currencies": _currencies(env.list("CURRENCIES", [], validate=_are_currencies)),
+            "betslip_days": env.int("BETSLIP_DAYS", cls.betslip_days, validate=Range(1, 36_500)),
             "rates_max_age_days": env.int("RATES_MAX_AGE_DAYS", cls.rates_max_age_days, validate=Range(0, 3650)),
             **_account_settings(env, cls),
             "pin_workers": env.bool("PIN_WORKERS", cls.pin_workers),

@@ -10,6 +10,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from wallet_hooks.betslips import routes as betslips
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
@@ -20,7 +21,7 @@ from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateSchema
 from wallet_hooks.openapi import account_api, responses
 from wallet_hooks.openapi.fields import DATE, MAX_INTEGER, Json, describe_field
-from wallet_hooks.sportsbook import schemas
+from wallet_hooks.sportsbook import customer_routes, schemas
 from wallet_hooks.v1 import V1Route
 
 _CALLBACKS = {
@@ -115,7 +116,7 @@ def specification() -> Json:
     for path, operations in account_api.paths(plugin.converter).items():
         spec.path(path, operations=operations)
     ignoring_more = set(spec.components.schemas)
-    for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES):
+    for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES, *betslips.ROUTES, *customer_routes.ROUTES):
         spec.path(_path(route.path), operations={route.method.lower(): _call(route)})
     for method, path, view in limits.ROUTES:
         operation = _limit_call(path, view)

@@ -8,6 +8,8 @@ import json
 from codecs import BOM_UTF8
 from typing import Any
 
+import simplejson
+
 MAX_DEPTH = 32
 
 
@@ -37,6 +39,19 @@ def read_json(body: bytes) -> Any:
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(document):
         raise InvalidJSONError("nested too deeply")
     return document
+
+
+def write_json(document: Any) -> str:
+    """Return what `read_json` read as JSON again, numbers exactly as they were sent."""
+    return str(simplejson.dumps(_with_raw_numbers(document), separators=(",", ":")))
+
+
+def _with_raw_numbers(value: Any) -> Any:
+    if type(value) is Number:
+        return simplejson.RawJSON(str(value))
+    if type(value) is dict:
+        return {key: _with_raw_numbers(member) for key, member in value.items()}
+    return [_with_raw_numbers(member) for member in value] if type(value) is list else value
 
 
 def _is_deep(document: Any) -> bool:

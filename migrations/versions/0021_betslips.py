@@ -1,0 +1,48 @@
+"""Tables of betslips and their messages."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from wallet_hooks.database import Identity64, Key, UTCDateTime
+
+revision = "0021"
+down_revision = "0020"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "betslip",
+        sa.Column("id", Identity64, nullable=False),
+        sa.Column("brand_id", sa.BigInteger(), nullable=False),
+        sa.Column("game", Key(), nullable=False),
+        sa.Column("betslip_id", Key(), nullable=False),
+        sa.Column("customer_id", sa.BigInteger()),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("changed_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_betslip")),
+        sa.UniqueConstraint("brand_id", "game", "betslip_id", name=op.f("uq_betslip_brand_id_game_betslip_id")),
+        sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_betslip_brand_id")),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_betslip_customer_id")),
+    )
+    op.create_index(op.f("ix_betslip_customer_id_id"), "betslip", ["customer_id", "id"])
+    op.create_table(
+        "betslip_message",
+        sa.Column("id", Identity64, nullable=False),
+        sa.Column("betslip_id", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.String(20), nullable=False),
+        sa.Column("ts", sa.String(40)),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("received_at", UTCDateTime(), nullable=False),
+        sa.Column("delivery_id", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_betslip_message")),
+        sa.ForeignKeyConstraint(["betslip_id"], ["betslip.id"], name=op.f("fk_betslip_message_betslip_id")),
+    )
+    op.create_index(op.f("ix_betslip_message_betslip_id_id"), "betslip_message", ["betslip_id", "id"])
+
+
+def downgrade() -> None:
+    op.drop_table("betslip_message")
+    op.drop_table("betslip")

@@ -1,0 +1,221 @@
+"""Betslip messages: intake from a provider, the state that they leave, and who sees it."""
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.desk import Desk
+from tests.test_commands import Shell
+from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, Message
+from wallet_hooks.betslips.state import fold
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ID = "b2e936565fea4d778c38269ab1667f17"
+# The document's example, as printed.
+PMM_BODY: dict[str, Any] = json.loads("""{
+"betslip_id": "b2e936565fea4d778c38269ab1667f17",
+"sport": "fb",
+"event_id": "2016-10-26,245,234",
+"bookie": "bf",
+"username": "_40a78ed8_",
+"bet_type": "for,h",
+"status": {"code": "success"},
+"price_list": [
+{
+"bookie": {"price": 2.16, "max": ["GBP", 5.4], "min": ["GBP", 2.0]},
+"effective": {"price": 2.1368, "max": ["GBP", 5.4], "min": ["GBP", 2.0]}
+},
+{
+"bookie": {"price": 2.12, "min": ["GBP", 2.0], "max": ["GBP", 278.57]},
+"effective": {"price": 2.0976, "min": ["GBP", 2.0], "max": ["GBP", 278.57]}
+}
+]
+}""")
+BETSLIP_BODY = {"betslip_id": ID, "sport": "fb", "customer_username": "ANN", "is_open": True, "more": {"kept": 1.50}}
+OK = (200, {"status": "OK"})
+
+
+def post(desk: Desk, body: Any) -> tuple[int, Any]:
+    reply = desk.world.post("/betslips/messages", body)
+    return reply.status, reply.body
+
+
+def pmm(**changes: Any) -> list[Any]:
+    return [PMM, {**deepcopy(PMM_BODY), **changes}]
+
+
+def shown(desk: Desk, path: str = f"/v1/betslips/{ID}/") -> Any:
+    return desk.ok("ann", "GET", path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [BETSLIP, BETSLIP_BODY],
+        [[BETSLIP, BETSLIP_BODY]],
+        {"ts": 1477526400.123, "data": [[BETSLIP, BETSLIP_BODY]]},
+    ],
+)
+def test_a_message_an_array_and_a_frame_are_taken(desk: Desk, body: Any) -> None:
+    assert post(desk, body) == OK
+    assert post(desk, [pmm()]) == OK
+    found = shown(desk)
+    assert (found["is_open"], found["close_reason"], found["late_prices"]) == (True, None, 0)
+    assert found["betslip"] == {**BETSLIP_BODY, "more": {"kept": Decimal("1.50")}}
+    assert found["accounts"] == [json.loads(json.dumps(PMM_BODY), parse_float=Decimal)]
+    assert found["best_price"] == Decimal("2.1368")
+    assert shown(desk, f"/v1/betslips/{ID}/?stake=1.99")["best_price"] is None
+    assert shown(desk, f"/v1/betslips/{ID}/?stake=2")["best_price"] == Decimal("2.1368")
+
+
+def test_numbers_are_shown_exactly_as_they_were_sent(desk: Desk) -> None:
+    text = f'[["betslip",{{"betslip_id":"{ID}","customer_username":"ann","x":1.50,"y":[1e2,{{"z":-0.0}}]}}]]'
+    assert desk.world.post("/betslips/messages", text.encode()).status == 200
+    answer = desk.world.client.get(f"/v1/betslips/{ID}/", headers={"Session": desk.token("ann")})
+    assert '"x":1.50,"y":[1e2,{"z":-0.0}]' in answer.text
+
+
+def test_bad_messages_are_named_and_the_others_taken(desk: Desk) -> None:
+    failed = {"code": "failed"}
+    body = [
+        pmm(bookie="b1"),
+        pmm(bookie=7),
+        ["unknown", {"x": 1}],
+        ["pmm"],
+        pmm(status=failed),
+        pmm(bookie="b2", status=failed | {"reason": "timeout"}),
+        pmm(price_list=[{"effective": {"price": 0, "min": ["GBP", 1], "max": ["GBP", 1]}}]),
+        [BETSLIP, {"sport": "fb"}],
+        [BETSLIP, BETSLIP_BODY],
+    ]
+    status, answer = post(desk, body)
+    assert (status, answer["error"]) == (400, "invalid_request")
+    assert [one["index"] for one in answer["messages"]] == [1, 3, 4, 6, 7]
+    assert [account["bookie"] for account in shown(desk)["accounts"]] == ["b1", "b2"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        5,
+        "x",
+        {"data": 1},
+        {"ts": "now", "data": [["pmm", {}]]},
+        {"ts": 10**60, "data": []},
+        [["pmm", {}]] * 1001,
+    ],
+)
+def test_a_body_that_is_none_of_the_three_is_refused(desk: Desk, body: Any) -> None:
+    status, answer = post(desk, body)
+    assert (status, answer["error"]) == (400, "invalid_request")
+    assert desk.world.count("betslip_message") == 0
+
+
+@pytest.mark.parametrize("price", ["1e99999999999999999999", "9" * 4400, "-1", "0e5", '"2"', "null", "true", "[]"])
+def test_prices_that_are_none_are_bad_messages(desk: Desk, price: str) -> None:
+    offer = f'{{"price":{price},"min":["GBP",1],"max":["GBP",2]}}'
+    account = '"betslip_id":"x","bookie":"b","username":"u","status":{"code":"success"}'
+    text = f'[["pmm",{{{account},"price_list":[{{"effective":{offer}}}]}}]]'
+    status, answer = post(desk, text.encode())
+    assert (status, [one["index"] for one in answer["messages"]]) == (400, [0])
+
+
+def test_hostile_texts_are_stored_and_shown(desk: Desk) -> None:
+    text = f'[["betslip",{{"betslip_id":"{ID}","customer_username":"ann","x":"\\u0000\\ud800"}}]]'
+    assert post(desk, text.encode()) == OK
+    assert shown(desk)["betslip"]["x"] == "\x00\ud800"
+
+
+def test_only_a_provider_may_send(desk: Desk) -> None:
+    response = desk.world.client.post("/betslips/messages", json=[pmm()], environ_base={"REMOTE_ADDR": "203.0.113.9"})
+    assert (response.status_code, response.get_json()) == (401, {"error": "unauthenticated"})
+
+
+def test_messages_are_stored_as_deliveries_too(desk: Desk) -> None:
+    post(desk, [pmm()])
+    assert desk.world.count("delivery") == 1
+
+
+def test_a_closed_betslip_stays_closed(desk: Desk) -> None:
+    post(desk, [[BETSLIP, BETSLIP_BODY], pmm()])
+    post(desk, [CLOSED, {"betslip_id": ID, "close_reason": "timeout"}])
+    post(desk, [[BETSLIP, BETSLIP_BODY], pmm(username="later")])
+    found = shown(desk)
+    assert (found["is_open"], found["close_reason"], found["late_prices"]) == (False, "timeout", 1)
+    assert [account["username"] for account in found["accounts"]] == ["_40a78ed8_"]
+
+
+def test_betslips_are_seen_by_their_customer_alone(desk: Desk) -> None:
+    post(
+        desk,
+        [[BETSLIP, BETSLIP_BODY], [BETSLIP, {"betslip_id": "other", "customer_username": "bob"}], pmm(betslip_id="x")],
+    )
+    assert [one["betslip_id"] for one in desk.ok("ann", "GET", "/v1/betslips/")] == [ID]
+    assert desk.call("ann", "GET", "/v1/betslips/other/").status == 404
+    assert desk.call("bob", "GET", f"/v1/betslips/{ID}/").status == 404
+    assert desk.call("ann", "GET", "/v1/betslips/x/").status == 404
+
+
+def test_lists_are_paged_newest_first(desk: Desk) -> None:
+    post(desk, [[BETSLIP, {"betslip_id": f"b{number}", "customer_username": "ann"}] for number in range(5)])
+    first = desk.call("ann", "GET", "/v1/betslips/?limit=2").body
+    assert [one["betslip_id"] for one in first["data"]] == ["b4", "b3"]
+    second = desk.call("ann", "GET", f"/v1/betslips/?limit=2&before={first['next']}").body
+    assert [one["betslip_id"] for one in second["data"]] == ["b2", "b1"]
+
+
+def test_commands_show_list_and_prune(desk: Desk) -> None:
+    shell = Shell(desk.world.settings.database_url)
+    with freeze_time(NOON):
+        assert shell.ok("betslips", "list") == "no betslips\n"
+        post(desk, [[BETSLIP, BETSLIP_BODY], pmm(betslip_id="stale")])
+        post(desk, [CLOSED, {"betslip_id": ID}])
+    shown_now = json.loads(shell.ok("betslips", "show", ID))
+    assert (shown_now["brand"], shown_now["is_open"]) == ("acme", False)
+    assert [one["type"] for one in shown_now["messages"]] == [BETSLIP, CLOSED]
+    assert shell.run("betslips", "show", "unknown").returncode == 1
+    assert len(json.loads(shell.ok("betslips", "list", "--json", "--brand", "acme"))) == 2
+    with freeze_time(NOON + timedelta(days=29)):
+        assert shell.ok("betslips", "prune") == "0 betslips deleted\n"
+    with freeze_time(NOON + timedelta(days=31)):
+        assert shell.ok("betslips", "prune") == "1 betslips deleted\n"
+        (left,) = json.loads(shell.ok("betslips", "list", "--closed", "--json"))
+        assert left["betslip_id"] == "stale"
+        assert json.loads(shell.ok("betslips", "show", "stale"))["close_reason"] == "stale"
+    with freeze_time(NOON + timedelta(days=62)):
+        assert shell.ok("betslips", "prune") == "1 betslips deleted\n"
+    assert desk.world.count("betslip_message") == 0
+
+
+_INSTANTS = st.lists(st.integers(0, 50), unique=True, max_size=8)
+
+
+@given(instants=_INSTANTS, data=st.data())
+def test_the_order_and_repetition_of_messages_do_not_matter(instants: list[int], data: st.DataObject) -> None:
+    messages = [
+        data.draw(
+            st.sampled_from(
+                [
+                    Message(BETSLIP, ID, Decimal(ts), {"sport": str(ts)}),
+                    Message(CLOSED, ID, Decimal(ts), {"close_reason": str(ts)}),
+                    Message(PMM, ID, Decimal(ts), {"n": ts}, ("bf", "a")),
+                    Message(PMM, ID, Decimal(ts), {"n": ts}, ("bf", "b")),
+                ]
+            )
+        )
+        for ts in instants
+    ]
+    shuffled = data.draw(
+        st.permutations(messages + data.draw(st.lists(st.sampled_from(messages), max_size=4)) if messages else [])
+    )
+    expected, found = fold(sorted(messages, key=lambda message: message.ts or 0)), fold(shuffled)
+    assert (found.betslip, found.closed, found.prices) == (expected.betslip, expected.closed, expected.prices)

@@ -1,0 +1,96 @@
+"""The command `wallet-hooks betslips`."""
+
+from typing import Any
+
+import click
+import simplejson
+from sqlalchemy import Engine, select
+
+from wallet_hooks import clock
+from wallet_hooks.betslips import service
+from wallet_hooks.betslips.models import Betslip, BetslipMessage
+from wallet_hooks.betslips.queries import betslip_data, find_betslips, messages_of, state_of
+from wallet_hooks.database import reading, writing
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.listing import echo_rows
+from wallet_hooks.settings import Settings
+
+_BATCH = 1000
+
+
+@click.group()
+def betslips() -> None:
+    """Betslips of the trading platform."""
+
+
+@betslips.command()
+@click.argument("betslip_id")
+@click.pass_obj
+def show(engine: Engine, betslip_id: str) -> None:
+    """Show a betslip's state and its messages as JSON, for each brand and game that has it."""
+    with reading(engine) as session:
+        for betslip in find_betslips(session, betslip_id):
+            brand = session.get_one(Brand, betslip.brand_id).client
+            row = {"brand": brand, **betslip_data(betslip, state_of(session, betslip))}
+            row["messages"] = [_message_row(stored) for stored, _ in messages_of(session, betslip)]
+            click.echo(simplejson.dumps(row, use_decimal=True, indent=2))
+
+
+@betslips.command("list")
+@click.option("--brand", "client", help="Only this brand's.")
+@click.option("--open/--closed", "is_open", default=None, help="Only open or only closed ones.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: bool) -> None:
+    """List betslips, oldest first."""
+    query = select(Betslip, Brand.client).join(Brand, Brand.id == Betslip.brand_id).order_by(Betslip.id)
+    if is_open is not None:
+        query = query.where(Betslip.is_open == is_open)
+    with reading(engine) as session:
+        if client is not None:
+            query = query.where(Betslip.brand_id == brand_by_client(session, client).id)
+        rows = (_row(betslip, brand) for betslip, brand in session.execute(query.execution_options(yield_per=_BATCH)))
+        echo_rows(
+            rows,
+            as_json=as_json,
+            line=lambda row: (
+                f"{row['brand']:<16} {row['game']:<12} {row['betslip_id']:<34}"
+                f" {'open' if row['is_open'] else 'closed'}  {row['changed_at']}"
+            ),
+            empty="no betslips",
+        )
+
+
+@betslips.command()
+@click.option(
+    "--older-than", type=click.IntRange(1, 36_500), metavar="DAYS", help="Default: WALLET_HOOKS_BETSLIP_DAYS."
+)
+@click.pass_obj
+def prune(engine: Engine, older_than: int | None) -> None:
+    """Close betslips that nothing touched for the days, and delete closed ones with their messages."""
+    days = older_than or Settings.from_env().betslip_days
+    now, total = clock.now(), 0
+    while True:
+        with writing(engine) as session:
+            count = service.prune(session, now=now, retention_days=days, at_most=_BATCH)
+        total += count
+        if count < _BATCH:
+            break
+    click.echo(f"{total} betslips deleted")
+
+
+def _message_row(stored: BetslipMessage) -> dict[str, Any]:
+    received_at = stored.received_at.isoformat()
+    return {"type": stored.type, "ts": stored.ts, "received_at": received_at, "delivery": stored.delivery_id}
+
+
+def _row(betslip: Betslip, brand: str) -> dict[str, Any]:
+    return {
+        "brand": brand,
+        "game": betslip.game,
+        "betslip_id": betslip.betslip_id,
+        "is_open": betslip.is_open,
+        "created_at": betslip.created_at.isoformat(),
+        "changed_at": betslip.changed_at.isoformat(),
+    }

@@ -1,0 +1,120 @@
+"""POST /betslips/messages, for providers; and the customers' calls under /v1 about their betslips."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from wallet_hooks import clock
+from wallet_hooks.betslips.messages import BadMessage
+from wallet_hooks.betslips.models import Betslip
+from wallet_hooks.betslips.queries import betslip_data, state_of
+from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, read_messages
+from wallet_hooks.betslips.service import store_messages
+from wallet_hooks.database import reading, run_with_retries, writing
+from wallet_hooks.database.bulk import Writes
+from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
+from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from wallet_hooks.identity.credentials import Denial, ReceivedCall, authenticate
+from wallet_hooks.identity.directory import DirectoryCache
+from wallet_hooks.settings import Settings
+from wallet_hooks.v1 import ApiCall, ListPage, V1Route
+from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.strict_json import read_json
+
+PATH = "/betslips/messages"
+_OK = {"status": "OK"}
+_PAGE = 100
+
+
+class Intake:
+    """Takes the messages of a provider. Credentials with the role admin are required."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._directory = DirectoryCache(engine, clock.monotonic)
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint("POST", PATH, "betslip_messages", self.take)
+
+    def take(self, request: ApiRequest) -> tuple[int, dict[str, Any]]:
+        """Store the good messages of a request, for every brand and game of the caller; name the bad ones."""
+        body = request.body()
+        directory = self._directory.get()
+        call = ReceivedCall(request.headers, body, request.source, request.now, True, self._settings.jwt_leeway)
+        scope = authenticate(call, directory.providers)
+        if isinstance(scope, Denial):
+            raise ForbiddenError("") if scope is Denial.FORBIDDEN else UnauthenticatedError("")
+        messages, bad = read_messages(read_json(body))
+        places = {(directory.brands[client].id, game) for client, game in scope}
+        status, answer = (400, _refusal(bad)) if bad else (200, _OK)
+        delivery = self._delivery(request, body, status, answer)
+        run_with_retries(lambda: self._store(delivery, messages, places))
+        return status, answer
+
+    def _store(self, delivery: DeliveryRow, messages: Any, places: Any) -> None:
+        with writing(self._engine) as session:
+            store_messages(session, messages, places, delivery_id=delivery.id, now=delivery.received_at)
+            writes = Writes()
+            add_deliveries(writes, [(delivery, ())])
+            writes.run(session.connection())
+
+    def _delivery(self, request: ApiRequest, body: bytes, status: int, answer: dict[str, Any]) -> DeliveryRow:
+        duration = int((clock.monotonic() - request.started) * 1_000_000)
+        source = str(request.source.address or "")
+        return DeliveryRow(request.id, PATH, request.now, source, body, status, json.dumps(answer), duration)
+
+
+def list_betslips(context: ApiContext, call: ApiCall) -> ListPage:
+    """List the caller's betslips, newest first; `next` is the `before` of the next page."""
+    size = min(max(call.given.get("limit", _PAGE), 1), _PAGE)
+    with reading(context.engine) as session:
+        query = select(Betslip).where(Betslip.customer_id == call.customer.id)
+        if "before" in call.given:
+            query = query.where(Betslip.id < call.given["before"])
+        found = list(session.scalars(query.order_by(Betslip.id.desc()).limit(size)))
+        items = [betslip_data(betslip, state_of(session, betslip)) for betslip in found]
+    return ListPage(items, found[-1].id if len(found) == size else None)
+
+
+def show_betslip(context: ApiContext, call: ApiCall, betslip_id: str) -> dict[str, Any]:
+    """Show one of the caller's betslips, with the best price for a stake."""
+    stake = Decimal(call.given["stake"]) if "stake" in call.given else None
+    with reading(context.engine) as session:
+        own = (Betslip.customer_id == call.customer.id, Betslip.betslip_id == betslip_id)
+        betslip = session.scalars(select(Betslip).where(*own).order_by(Betslip.id.desc())).first()
+        if betslip is None:
+            raise NotFoundError(f"no betslip {betslip_id!r}")
+        return betslip_data(betslip, state_of(session, betslip), stake=stake)
+
+
+ROUTES = (
+    V1Route("GET", "/v1/betslips/", list_betslips, BetslipListSchema),
+    V1Route("GET", "/v1/betslips/<betslip_id>/", show_betslip, BetslipStakeSchema),
+)
+
+
+def _refusal(bad: list[BadMessage]) -> dict[str, Any]:
+    return {"error": "invalid_request", "messages": [{"index": one.place, "error": one.error} for one in bad]}
+
+
+def _success(answer: tuple[int, dict[str, Any]]) -> Reply:
+    status, document = answer
+    return Reply(status, json.dumps(document), code=document.get("error"))
+
+
+def _failure(problem: Problem) -> Reply:
+    fields = {"fields": problem.fields} if problem.fields else {}
+    return Reply(problem.status, json.dumps({"error": problem.code, **fields}))
+
+
+BETSLIPS_API = Api(
+    name="betslips",
+    prefix="/betslips/",
+    success=_success,
+    failure=_failure,
+    names={"busy": "try_again"},
+    statuses={"busy": 503},
+)

@@ -1,0 +1,168 @@
+"""Schemas of the messages (docs/protocols/betslips.md), and the reading of a request's body into messages."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
+
+from wallet_hooks.betslips.messages import BETSLIP, CLOSED, FAILED, PMM, BadMessage, Message
+from wallet_hooks.customers.schemas import Count, Pair
+from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, Identifier, StrictBoolean, Text
+from wallet_hooks.web.strict_json import Number
+
+MAX_MESSAGES = 1000
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,15})?([eE][+-]?\d)?", re.ASCII)
+
+
+class PlainNumber(fields.Field[Decimal]):
+    """A JSON number of up to 18 digits and 15 decimals, read exactly."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+        if type(value) is not Number or not _NUMBER.fullmatch(value):
+            raise ValidationError("Not a number.")
+        return Decimal(value)
+
+
+class Price(PlainNumber):
+    """A decimal price above 0."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+        price = super()._deserialize(value, attr, data, **kwargs)
+        if price <= 0:
+            raise ValidationError("A price above 0 is expected.")
+        return price
+
+
+class _MessageSchema(Schema):
+    """Unknown fields are kept."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    betslip_id = Identifier(required=True)
+
+
+class BetslipSchema(_MessageSchema):
+    """A betslip was opened or updated."""
+
+    sport = Text(allow_none=True)
+    event_id = Text(allow_none=True)
+    bet_type = Text(allow_none=True)
+    customer_username = Text(allow_none=True)
+    is_open = StrictBoolean()
+    expiry_ts = PlainNumber(allow_none=True)
+    close_reason = Text(allow_none=True)
+    accounts = fields.List(fields.Raw(), allow_none=True)
+    equivalent_bets = fields.Raw(allow_none=True)
+
+
+class OfferSchema(Schema):
+    """A price with the smallest and the largest stake, as (currency, minor units)."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    price = Price(required=True)
+    min = Pair(required=True)
+    max = Pair(required=True)
+
+
+class PriceListEntrySchema(Schema):
+    """The bookmaker's offer, and the effective one after commission and fees."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    bookie = fields.Nested(OfferSchema)
+    effective = fields.Nested(OfferSchema, required=True)
+
+
+class StatusSchema(Schema):
+    """The result of asking a bookmaker; a failed one has a reason."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    code = Text(required=True, min_length=1, max_length=64)
+    reason = Text(max_length=1000)
+
+    @validates_schema
+    def _has_reason(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("code") == FAILED and not data.get("reason"):
+            raise ValidationError("Missing data for required field.", "reason")
+
+
+class PmmSchema(_MessageSchema):
+    """A bookmaker account returned prices with smallest and largest stakes."""
+
+    sport = Text()
+    event_id = Text()
+    bookie = Text(required=True, min_length=1, max_length=64)
+    username = Text(required=True, min_length=1, max_length=100)
+    bet_type = Text()
+    status = fields.Nested(StatusSchema, required=True)
+    price_list = BoundedList(fields.Nested(PriceListEntrySchema), most=100)
+
+
+class ClosedSchema(_MessageSchema):
+    """A betslip was closed."""
+
+    close_reason = Text()
+
+
+_SCHEMAS: dict[str, Schema] = {BETSLIP: BetslipSchema(), PMM: PmmSchema(), CLOSED: ClosedSchema()}
+
+
+def read_messages(document: Any) -> tuple[list[Message], list[BadMessage]]:
+    """Read a request's body: one message `["pmm", {…}]`, an array of them, or a frame `{"ts":…, "data":[…]}`.
+
+    Return the messages of known types in their order, and the bad ones by their index. Messages of unknown types are
+    in neither. Raises ValidationError where the body is none of the three.
+    """
+    ts = None
+    if type(document) is dict:
+        if type(document.get("data")) is not list:
+            raise ValidationError({"data": ["A list of messages is expected."]})
+        ts = None if document.get("ts") is None else PlainNumber().deserialize(document["ts"])
+        document = document["data"]
+    elif type(document) is list and document and type(document[0]) is str:
+        document = [document]
+    if type(document) is not list or not 0 < len(document) <= MAX_MESSAGES:
+        raise ValidationError({"_body": [f"1 to {MAX_MESSAGES} messages are expected."]})
+    found, bad = [], []
+    for index, member in enumerate(document):
+        try:
+            message = _read_message(member, ts)
+        except ValidationError as error:
+            bad.append(BadMessage(index, error.normalized_messages()))  # type: ignore[no-untyped-call]
+        else:
+            found += [] if message is None else [message]
+    return found, bad
+
+
+def _read_message(member: Any, ts: Decimal | None) -> Message | None:
+    is_message = type(member) is list and len(member) == 2 and type(member[0]) is str and type(member[1]) is dict
+    if not is_message:
+        raise ValidationError({"_message": ['A pair such as ["pmm", {…}] is expected.']})
+    type_, body = member
+    schema = _SCHEMAS.get(type_)
+    if schema is None:
+        return None
+    read = schema.load(body)
+    account = (read["bookie"], read["username"]) if type_ == PMM else None
+    return Message(type_, read["betslip_id"], ts, body, account)
+
+
+class BetslipListSchema(BaseSchema):
+    """`next` of an answer is `before` of the next request."""
+
+    limit = Count()
+    before = Count()
+
+
+class BetslipStakeSchema(BaseSchema):
+    """The stake in the currency of the prices, for which the best one is shown."""
+
+    stake = Amount()
