@@ -38,6 +38,7 @@ def test_a_crossed_rate_has_at_least_five_significant_digits(source: Decimal, ta
     text = cross(str(source), str(target))
     assert abs(Decimal(text) - exact) <= exact * Decimal("1e-11")
     assert len(text) <= 26  # what a wager stores
+    assert text == "1" or not text.endswith("0") or "." not in text
 
 
 def test_a_rate_that_was_set_comes_before_a_crossed_one() -> None:

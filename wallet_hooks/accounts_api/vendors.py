@@ -25,7 +25,7 @@ def make_vendor(
     if application is None:
         raise NotFoundError(f"no application {name!r}; developers create them with createDeveloperAppKeys")
     _check_url(redirect_url)
-    secret = secrets.token_urlsafe(32)
+    secret = secrets.token_hex(32)
     application.secret_hash, application.redirect_url = token_hash(secret), redirect_url
     application.subscription_required = subscription_required
     session.flush()

@@ -81,7 +81,7 @@ def cross(euro_in_source: str, euro_in_target: str) -> str:
     A plain decimal of 12 significant digits, and of at most 24 decimals, which is what a wager stores.
     """
     rate = _DIGITS.divide(Decimal(euro_in_target), Decimal(euro_in_source)).normalize()
-    return f"{round(rate, _MAX_DECIMALS) if rate < 1 else rate:f}"
+    return f"{round(rate, _MAX_DECIMALS).normalize() if rate < 1 else rate:f}"
 
 
 def _crossed(quoted: Mapping[Pair, str], source: str, target: str) -> str | None:
