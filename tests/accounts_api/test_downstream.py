@@ -87,3 +87,11 @@ def test_a_defect_before_an_operation_is_the_frameworks(client: Client, monkeypa
     assert answer == (500, {"jsonrpc": "2.0", "error": {"code": -32603, "message": "DSC-0005"}})
     answer = client.post("/exchange/account/rest/v1.0/getAccountFunds/", {})
     assert answer == (500, {"faultcode": "Server", "faultstring": "DSC-0005", "detail": {}})
+
+
+def test_a_time_out_before_an_operation_is_the_frameworks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations.Operations, "run", raising(PoolTimeoutError("QueuePool limit")))
+    answer = client.post(RPC_PATH, {"method": "AccountAPING/v1.0/getAccountFunds", "id": 1})
+    assert answer == (503, {"jsonrpc": "2.0", "error": {"code": -32603, "message": "DSC-0019"}})
+    answer = client.post("/exchange/account/rest/v1.0/getAccountFunds/", {})
+    assert answer == (503, {"faultcode": "Server", "faultstring": "DSC-0019", "detail": {}})
