@@ -42,6 +42,8 @@ TABLE: list[tuple[str, str, Any, tuple[int, int, int, int, int, int]]] = [
     ("GET", "/v1/groups/{desk}/bookie_accounts/", None, (401, 403, 403, 200, 403, 403)),
     ("POST", "/v1/groups/{desk}/managers/", {"username": "eve"}, (401, 403, 403, 404, 403, 403)),
     ("DELETE", "/v1/groups/{desk}/managers/boss/", None, (401, 403, 403, 400, 403, 403)),
+    ("GET", "/v1/betslips/", None, (401, 200, 200, 200, 200, 200)),
+    ("GET", "/v1/betslips/<betslip_id>/", None, (401, 404, 404, 404, 404, 404)),
 ]
 CALLERS = (None, "ann", "bob", "boss", "rival", "freja")
 
