@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("changed_at", UTCDateTime(), nullable=False),
+        sa.Column("bounds", sa.JSON()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_betslip")),
         sa.UniqueConstraint("brand_id", "game", "betslip_id", name=op.f("uq_betslip_brand_id_game_betslip_id")),
         sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_betslip_brand_id")),

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
@@ -12,7 +12,7 @@ class Betslip(Base):
     """A betslip of one brand and game. The row is also the lock under which its messages are stored.
 
     `customer_id` is the customer that the newest betslip message names, if the brand has it. What else the messages
-    say is computed from them (`state.py`).
+    say is computed from them (`state.py`); `bounds` are what they allow a bet to stake (`bounds.py`).
     """
 
     __tablename__ = "betslip"
@@ -26,6 +26,7 @@ class Betslip(Base):
     is_open: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    bounds: Mapped[dict[str, tuple[int, int]] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class BetslipMessage(Base):

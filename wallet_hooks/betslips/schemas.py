@@ -68,6 +68,11 @@ class OfferSchema(Schema):
     min = Pair(required=True)
     max = Pair(required=True)
 
+    @validates_schema
+    def _has_one_currency(self, data: dict[str, Any], **_: Any) -> None:
+        if data["min"][0] != data["max"][0]:
+            raise ValidationError("The currency of min is expected.", "max")
+
 
 class PriceListEntrySchema(Schema):
     """The bookmaker's offer, and the effective one after commission and fees."""

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from wallet_hooks.betslips.bounds import bounds_of
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
+from wallet_hooks.betslips.queries import state_of
 from wallet_hooks.betslips.state import ends
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.usernames import has_username
@@ -44,6 +46,9 @@ def store_messages(
             betslip.is_open = betslip.is_open and not ends(message)
             if message.type == BETSLIP and betslip.customer_id is None:
                 betslip.customer_id = _customer_id(session, brand_id, message)
+        session.flush()
+        for betslip in betslips.values():
+            betslip.bounds = bounds_of(state_of(session, betslip).prices.values())
     session.flush()
 
 

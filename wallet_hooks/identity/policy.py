@@ -35,6 +35,7 @@ class Policy(NamedTuple):
     defaults: Mapping[tuple[str, str], tuple[str, int]] = {}
     defaults_apply: bool = False
     session_gap: timedelta = timedelta(minutes=60)
+    betslip_required: bool = False
 
     def caps_in(self, currency: str) -> dict[str, int]:
         """Return the caps in a currency (minor units), by type."""
@@ -73,7 +74,7 @@ _DURATION = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _CHOICES = {"window": ("calendar", "anniversary"), "attribution": ("placement", "cash")}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_FLAGS = ("confirm_required", "wait_period_end", "swap_delete_enabled", "defaults_apply")
+_FLAGS = ("confirm_required", "wait_period_end", "swap_delete_enabled", "defaults_apply", "betslip_required")
 _AMOUNTS = ("caps", "defaults")
 
 

@@ -1,6 +1,7 @@
 """The database that cases run on: loads preconditions, and reads balances, limits and ledger state afterwards."""
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -14,12 +15,15 @@ from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
+from wallet_hooks.betslips.schemas import read_messages
+from wallet_hooks.betslips.service import store_messages
 from wallet_hooks.customers.commission import Schedule, parse_percent
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.verification import ALL_CHECKS
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand, Provider
@@ -39,6 +43,7 @@ from wallet_hooks.replay.signing import new_secret
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import Address, read_address
+from wallet_hooks.web.strict_json import read_json
 
 BRAND = "acme"
 _TIMEOUT = 30.0  # seconds; a slow machine must not fail a case
@@ -113,6 +118,8 @@ class CaseDatabase:
             for limit in given.get("limits", ()):
                 if (limit.get("brand", BRAND), str(limit["uid"])) in new:
                     _set_limit(session, limit, now)
+            for number, betslip in enumerate(given.get("betslips", ())):
+                _store_betslip(session, betslip, number, now)
 
     def _add_brand(self, session: Session, brand: Mapping[str, Any]) -> None:
         client = brand["client"]
@@ -269,6 +276,16 @@ def _set_rate(session: Session, rate: Mapping[str, str], now: datetime) -> None:
     query = select(ExchangeRate.id).where(ExchangeRate.source == rate["source"], ExchangeRate.target == rate["target"])
     if session.scalar(query.limit(1)) is None:
         set_rate(session, source=rate["source"], target=rate["target"], rate=money.parse_rate(rate["rate"]), now=now)
+
+
+def _store_betslip(session: Session, betslip: Mapping[str, Any], number: int, now: datetime) -> None:
+    """Store betslip messages. Raises RefusedError for an invalid one."""
+    messages, bad = read_messages(read_json(json.dumps(betslip["messages"]).encode()))
+    if bad:
+        raise RefusedError("bad_betslip", f"betslips: message {bad[0].place}: {bad[0].error}")
+    brand = brand_by_client(session, betslip.get("brand", BRAND))
+    places = [(brand.id, betslip.get("game", "betflex"))]
+    store_messages(session, messages, places, delivery_id=f"{number:032}", now=now)
 
 
 def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now: datetime) -> set[tuple[str, str]]:

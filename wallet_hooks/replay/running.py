@@ -124,7 +124,7 @@ class CaseRunner:
         instants = [at for case in cases for at in (case.at, *map(_time_of, case.given.get("requests", ()))) if at]
         given = {
             name: _without_duplicates(one for case in cases for one in case.given.get(name, ()))
-            for name in ("brands", "customers", "limits", "rates", "countries")
+            for name in ("brands", "customers", "limits", "rates", "countries", "betslips")
         }
         try:
             self._database.prepare(given, now=min(instants, default=clock.wall_clock()))

@@ -48,7 +48,7 @@ def _select(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[
             yield case._replace(document=case.document | {"given": case.given | merged}) if merged else case
             given = {}
         else:
-            for name in ("brands", "customers", "limits", "rates", "countries"):
+            for name in ("brands", "customers", "limits", "rates", "countries", "betslips"):
                 if name in case.given:
                     given[name] = [*given.get(name, ()), *case.given[name]]
 

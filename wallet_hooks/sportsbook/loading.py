@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from wallet_hooks.betslips.bounds import BETSLIPS, BetslipFacts
 from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS, CustomerFacts
 from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, find_rows, pipeline
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
@@ -59,6 +60,7 @@ class _Locked(NamedTuple):
     customers: Mapping[tuple[int, str], CustomerFacts]
     wagers: dict[BetKey, WagerState]
     early_cancels: set[UserBet]
+    betslips: Mapping[tuple[int, str, str], BetslipFacts]
     country_rules: Mapping[int, CountryRules]
     journal: Journal
 
@@ -82,7 +84,7 @@ def load_state(
     locked = _lock(connection, bets, brands, now)
     store_currencies(connection, _currencies(requests, locked.customers.values()))
     stakes = list(_bettors(requests, brands, locked.customers))
-    pairs = _pairs(stakes)
+    pairs = _pairs(stakes) | _pairs_of_betslips(stakes, locked.betslips)
     with pipeline(connection) as reads:
         cancels = reads.add(EARLY_CANCELS(_of_unknown_bets(bets, locked.wagers)))
         limited = LimitReads(reads, _limited(stakes, brands), now=now)
@@ -101,6 +103,7 @@ def load_state(
         limits=limited.bounds(),
         country_rules=locked.country_rules,
         countries={bet.ip or "": locate(bet.ip) for bet, _ in stakes} if locked.country_rules else {},
+        betslips=locked.betslips,
         event_stakes=StakesOnEvents(coupons.rows),
         standing=posted_transactions(lines.rows),
     )
@@ -118,6 +121,7 @@ def _lock(
         held = reads.add(ACCOUNTS_OF_CUSTOMERS(users))
         wagers = reads.add(KNOWN_WAGERS(list(dict.fromkeys(bet.key for bet in bets))))
         cancels = reads.add(EARLY_CANCELS(_of_bets(bet for bet in bets if not isinstance(bet, SettleBet))))
+        betslips = reads.add(BETSLIPS(sorted(_betslip_ids(bets, brands))))
         ids = reads.add(ledger.reserve_ids(count=sum(map(_most_transactions, bets))))
         countries = reads.add(COUNTRY_RULES(sorted({(brand_id,) for brand_id, _ in users})))
     journal = ledger.begin(ids.rows, recorded_at=now)
@@ -126,6 +130,7 @@ def _lock(
         customers={(row.brand_id, row.uid): row for row in customers.rows},
         wagers={wager.key: wager for wager in wagers.rows},
         early_cancels=_early_cancels(cancels.rows),
+        betslips={(row.brand_id, row.game, row.betslip_id): row for row in betslips.rows},
         country_rules=country_rules(countries.rows),
         journal=journal,
     )
@@ -193,6 +198,30 @@ def _limited(stakes: Iterable[_Stake], brands: Mapping[str, BrandFacts]) -> dict
 def _pairs(stakes: Iterable[_Stake]) -> set[tuple[str, str]]:
     """The currencies that stakes are converted between."""
     return {(bet.currency, customer.currency) for bet, customer in stakes if bet.currency != customer.currency}
+
+
+def _betslip_ids(
+    bets: Iterable[PlaceBet | SettleBet | CancelBet], brands: Mapping[str, BrandFacts]
+) -> set[tuple[int, str, str]]:
+    """The betslips that stakes name; a request without any costs no statement."""
+    return {
+        (brands[bet.key.client].id, bet.key.game, bet.betslip_id)
+        for bet in bets
+        if isinstance(bet, PlaceBet) and bet.betslip_id is not None and bet.key.client in brands
+    }
+
+
+def _pairs_of_betslips(
+    stakes: Iterable[_Stake], betslips: Mapping[tuple[int, str, str], BetslipFacts]
+) -> set[tuple[str, str]]:
+    """The currencies that bounds of betslips are converted between."""
+    return {
+        (currency, bet.currency)
+        for bet, customer in stakes
+        if (betslip := betslips.get((customer.brand_id, bet.key.game, bet.betslip_id or ""))) is not None
+        for currency in betslip.bounds or ()
+        if currency != bet.currency
+    }
 
 
 def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:

@@ -25,7 +25,8 @@ STATUS_OF_CODE = {
 REFUSALS = frozenset(
     {
         "insufficient_funds", "credit_limit_exceeded", "bet_limit_exceeded", "loss_limit_exceeded",
-        "session_time_exceeded", "event_stake_exceeded", "customer_unknown", "customer_inactive", "customer_locked",
+        "session_time_exceeded", "event_stake_exceeded", "betslip_closed", "betslip_unknown", "betslip_without_prices",
+        "stake_below_minimum", "stake_above_maximum", "customer_unknown", "customer_inactive", "customer_locked",
         "customer_expired", "betting_not_permitted", "country_not_permitted", "currency_not_supported", "bet_cancelled",
     }
 )  # fmt: skip
@@ -61,6 +62,7 @@ class PlaceBet(NamedTuple):
     amount: int | None
     amount_sent: str
     possible_payout: int | None
+    betslip_id: str | None = None
 
 
 class SettleBet(NamedTuple):

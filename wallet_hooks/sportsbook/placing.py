@@ -3,8 +3,11 @@
 from collections.abc import Callable
 
 from wallet_hooks import money
+from wallet_hooks.betslips import bounds as betslips
+from wallet_hooks.betslips.bounds import lacks_rate
 from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.customers.standing import betting_refusal
+from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
 from wallet_hooks.limits.enforcement import stake_refusal
@@ -124,6 +127,17 @@ def _standing_refusal(bet: PlaceBet, customer: CustomerFacts, state: BettingStat
     return betting_refusal(customer, is_country_permitted=permitted, now=state.now)
 
 
+def _betslip_refusal(bet: PlaceBet, customer: CustomerFacts, _cost: int, trial: Trial) -> str | None:
+    state = trial.state
+    betslip = state.betslips.get((customer.brand_id, bet.key.game, bet.betslip_id or ""))
+    if betslip is None:
+        is_required = policy_of(state.brands[bet.key.client].policy).betslip_required
+        return "betslip_unknown" if is_required else None
+    if lacks_rate(betslip, bet.currency, state.rates):
+        state.raise_exception("betslip_without_rate", bet.key)
+    return betslips.stake_refusal(betslip, bet.amount or 0, bet.currency, state.rates)
+
+
 def _limit_refusal(_bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
     """Session time, then the bet limit, then the loss limit."""
     state = trial.state
@@ -145,7 +159,7 @@ def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Tri
 
 
 _Check = Callable[[PlaceBet, CustomerFacts, int, Trial], str | None]
-_CHECKS: tuple[_Check, ...] = (_limit_refusal, _event_refusal, _funds_refusal)
+_CHECKS: tuple[_Check, ...] = (_betslip_refusal, _limit_refusal, _event_refusal, _funds_refusal)
 
 
 def _refuse(bet: PlaceBet, state: BettingState, refusal: str) -> None:

@@ -3,7 +3,7 @@
 The nesting is the one of the provider's public documentation, where the scanned source is broken.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -11,6 +11,7 @@ from marshmallow import ValidationError, fields, validate
 from wallet_hooks import money
 from wallet_hooks.sportsbook.messages import BetKey, CancelBet, CancelBets, PlaceBet, PlaceBets, SettleBet, SettleBets
 from wallet_hooks.web.fields import Amount, Anything, BaseSchema, Identifier, Lenient, Text, quick_reader
+from wallet_hooks.web.strict_json import Number
 
 _SOME = validate.Length(min=1)
 
@@ -29,9 +30,25 @@ class BetslipPoolSchema(BaseSchema):
     overdraw = Lenient(Amount(), metadata={"description": "Potential payout."})
 
 
+class BetIdentifier(Identifier):
+    """A bet's id; one that was sent as a number stays a `Number`, because it does not name a betslip."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return Number(text) if type(value) is Number else text
+
+
+class BetExtraSchema(BaseSchema):
+    betslip_id = Identifier(metadata={"description": "The betslip that the bet is from."})
+
+
 class StakeSchema(BaseSchema):
-    uid = Identifier(required=True, metadata={"description": "The bet's id, unique within game and brand."})
+    uid = BetIdentifier(
+        required=True,
+        metadata={"description": "The bet's id, unique within game and brand; a string may be a betslip's id."},
+    )
     amount = Amount(required=True, metadata={"description": "The stake to take; 0 is accepted."})
+    extra = Lenient(fields.Nested(BetExtraSchema))
 
 
 class PlacedBetSchema(BaseSchema):
@@ -187,8 +204,9 @@ def _place_bet(item: Any, index: int) -> PlaceBet:
     path = ("bets", index)
     if pool["client"] != user["client"]:
         raise _invalid((*path, "pool", "client"), "not the brand that user.client names")
+    uid = bet["uid"]
     return PlaceBet(
-        BetKey(pool["game"], user["client"], bet["uid"]),
+        BetKey(pool["game"], user["client"], str(uid)),
         user["uid"],
         user.get("ip"),
         pool["uid"],
@@ -196,6 +214,7 @@ def _place_bet(item: Any, index: int) -> PlaceBet:
         _minor(bet["amount"], currency, lambda: (*path, "bet", "amount")),
         bet["amount"],
         _readable_minor(pool.get("overdraw"), currency),
+        (bet.get("extra") or {}).get("betslip_id", None if type(uid) is Number else uid),
     )
 
 

@@ -10,6 +10,7 @@ from decimal import ROUND_CEILING
 from typing import NamedTuple
 
 from wallet_hooks import money
+from wallet_hooks.betslips.bounds import BetslipFacts
 from wallet_hooks.customers.commission import rate_on
 from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.exceptions.service import BetExceptionRow
@@ -114,7 +115,8 @@ class BettingState:
     """Everything that decisions read, complete once it is loaded. Amounts in minor units, `now` in UTC.
 
     `brands` are by client name, `customers` by brand id and uid, `limits` by customer id, `country_rules` by brand id,
-    `countries` by the address that a bet came from, `rates` by source and target currency. `standing` has the
+    `countries` by the address that a bet came from, `rates` by source and target currency, `betslips` by
+    brand id, game and betslip id. `standing` has the
     current settlements, by reference. `delivery_id` is that of the callback being decided; `reason` is given by staff.
     """
 
@@ -129,6 +131,7 @@ class BettingState:
     limits: Mapping[int, Bounds] = field(default_factory=dict)
     country_rules: Mapping[int, CountryRules] = field(default_factory=dict)
     countries: Mapping[str, str | None] = field(default_factory=dict)
+    betslips: Mapping[tuple[int, str, str], BetslipFacts] = field(default_factory=dict)
     event_stakes: StakesOnEvents = field(default_factory=StakesOnEvents)
     standing: Mapping[str, PostedTransaction] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
