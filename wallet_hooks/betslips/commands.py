@@ -1,5 +1,6 @@
 """The command `wallet-hooks betslips`."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from wallet_hooks import clock
 from wallet_hooks.betslips import service
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
 from wallet_hooks.betslips.queries import betslip_data, find_betslips, messages_of, state_of
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import reading, run_in_batches
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
@@ -70,13 +71,8 @@ def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: boo
 def prune(engine: Engine, older_than: int | None) -> None:
     """Close betslips that nothing touched for the days, and delete closed ones with their messages."""
     days = older_than or Settings.from_env().betslip_days
-    now, total = clock.now(), 0
-    while True:
-        with writing(engine) as session:
-            count = service.prune(session, now=now, retention_days=days, at_most=_BATCH)
-        total += count
-        if count < _BATCH:
-            break
+    prune_some = partial(service.prune, now=clock.now(), retention_days=days)
+    total = run_in_batches(engine, prune_some)
     click.echo(f"{total} betslips deleted")
 
 

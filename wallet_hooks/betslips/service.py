@@ -52,7 +52,7 @@ def store_messages(
     session.flush()
 
 
-def prune(session: Session, *, now: datetime, retention_days: int, at_most: int) -> int:
+def prune(session: Session, at_most: int, *, now: datetime, retention_days: int) -> int:
     """Close open betslips that nothing touched for the retention, and delete closed ones that are older.
 
     Return how many were deleted, at most `at_most`.

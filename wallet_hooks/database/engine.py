@@ -156,6 +156,20 @@ def run_with_retries(act: Callable[[], T]) -> T:
     return act()
 
 
+def run_in_batches(engine: Engine, change: Callable[[Session, int], int], *, size: int = 1000) -> int:
+    """Run a change of at most `size` rows in transactions of its own until it finds fewer. Return how many it changed.
+
+    `change` gets the session and `size`, and returns how many rows it changed.
+    """
+    total = 0
+    while True:
+        with writing(engine) as session:
+            count = change(session, size)
+        total += count
+        if count < size:
+            return total
+
+
 def locked(query: Query, model: type[Any]) -> Query:
     """Return the query with row locks on a model's rows, which are read as they are once the lock is granted."""
     return query.with_for_update(of=model, key_share=True).execution_options(populate_existing=True)

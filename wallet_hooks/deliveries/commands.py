@@ -1,14 +1,14 @@
 """`wallet-hooks deliveries …`."""
 
+from functools import partial
+
 import click
 from sqlalchemy import Engine
 
 from wallet_hooks import clock
-from wallet_hooks.database import writing
+from wallet_hooks.database import run_in_batches
 from wallet_hooks.deliveries import service
 from wallet_hooks.settings import Settings
-
-_BATCH = 1000
 
 
 @click.group()
@@ -27,11 +27,6 @@ def deliveries() -> None:
 def prune(engine: Engine, older_than: int | None) -> None:
     """Delete callbacks older than the retention, in batches of 1000. Wagers and the ledger are not affected."""
     days = older_than or Settings.from_env().retention_days
-    now, total = clock.now(), 0
-    while True:
-        with writing(engine) as session:
-            count = service.prune(session, now=now, retention_days=days, at_most=_BATCH)
-        total += count
-        if count < _BATCH:
-            break
+    prune_some = partial(service.prune, now=clock.now(), retention_days=days)
+    total = run_in_batches(engine, prune_some)
     click.echo(f"{total} deliveries deleted")

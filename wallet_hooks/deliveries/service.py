@@ -46,7 +46,7 @@ def add_deliveries(writes: Writes, received: Sequence[tuple[DeliveryRow, Sequenc
         writes.add(_INSERT_BETS(links))
 
 
-def prune(session: Session, *, now: datetime, retention_days: int, at_most: int) -> int:
+def prune(session: Session, at_most: int, *, now: datetime, retention_days: int) -> int:
     """Delete up to `at_most` deliveries older than the retention. Return how many were deleted."""
     old = select(Delivery.id).where(Delivery.received_at < now - timedelta(days=retention_days)).limit(at_most)
     ids = list(session.scalars(old))
