@@ -34,7 +34,7 @@ def show(engine: Engine, betslip_id: str) -> None:
         for betslip in find_betslips(session, betslip_id):
             brand = session.get_one(Brand, betslip.brand_id).client
             row = {"brand": brand, **betslip_data(betslip, state_of(session, betslip))}
-            row["messages"] = [_message_row(stored) for stored, _ in messages_of(session, betslip)]
+            row["messages"] = [_message_row(stored) for stored in messages_of(session, betslip)]
             click.echo(simplejson.dumps(row, use_decimal=True, indent=2))
 
 

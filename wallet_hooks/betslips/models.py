@@ -11,7 +11,7 @@ from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 class Betslip(Base):
     """A betslip of one brand and game. The row is also the lock under which its messages are stored.
 
-    `customer_id` is the customer that the newest betslip message names, if the brand has it. What else the messages
+    `customer_id` is the first customer of the brand that a betslip message names, and stays. What else the messages
     say is computed from them (`state.py`); `bounds` are what they allow a bet to stake (`bounds.py`).
     """
 

@@ -1,6 +1,6 @@
 """Reading betslips."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -25,15 +25,25 @@ def find_betslips(session: Session, betslip_id: str) -> list[Betslip]:
     return found
 
 
-def messages_of(session: Session, betslip: Betslip) -> list[tuple[BetslipMessage, Message]]:
-    """Return a betslip's messages in the order of their arrival."""
+def messages_of(session: Session, betslip: Betslip) -> list[BetslipMessage]:
+    """Return a betslip's stored messages in the order of their arrival."""
     query = select(BetslipMessage).where(BetslipMessage.betslip_id == betslip.id).order_by(BetslipMessage.id)
-    return [(row, _message(row, betslip)) for row in session.scalars(query)]
+    return list(session.scalars(query))
+
+
+def states_of(session: Session, betslips: Collection[Betslip]) -> dict[int, BetslipState]:
+    """Return the states that the betslips' messages leave, by the betslips' row ids. One statement for all."""
+    arrived: dict[int, list[Message]] = {betslip.id: [] for betslip in betslips}
+    names = {betslip.id: betslip.betslip_id for betslip in betslips}
+    query = select(BetslipMessage).where(BetslipMessage.betslip_id.in_(arrived)).order_by(BetslipMessage.id)
+    for row in session.scalars(query):
+        arrived[row.betslip_id].append(_message(row, names[row.betslip_id]))
+    return {id_: fold(messages) for id_, messages in arrived.items()}
 
 
 def state_of(session: Session, betslip: Betslip) -> BetslipState:
     """Return the state that a betslip's messages leave."""
-    return fold(message for _, message in messages_of(session, betslip))
+    return states_of(session, [betslip])[betslip.id]
 
 
 def betslip_data(betslip: Betslip, state: BetslipState, *, stake: Decimal | None = None) -> dict[str, Any]:
@@ -55,10 +65,10 @@ def betslip_data(betslip: Betslip, state: BetslipState, *, stake: Decimal | None
     }
 
 
-def _message(row: BetslipMessage, betslip: Betslip) -> Message:
+def _message(row: BetslipMessage, betslip_id: str) -> Message:
     body = read_json(row.body.encode())
     account = (body["bookie"], body["username"]) if row.type == PMM else None
-    return Message(row.type, betslip.betslip_id, None if row.ts is None else Decimal(row.ts), body, account)
+    return Message(row.type, betslip_id, None if row.ts is None else Decimal(row.ts), body, account)
 
 
 def _as_sent(body: Any) -> Any:

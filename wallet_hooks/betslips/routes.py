@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from wallet_hooks import clock
 from wallet_hooks.betslips.messages import BadMessage
 from wallet_hooks.betslips.models import Betslip
-from wallet_hooks.betslips.queries import betslip_data, state_of
+from wallet_hooks.betslips.queries import betslip_data, state_of, states_of
 from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, read_messages
 from wallet_hooks.betslips.service import store_messages
 from wallet_hooks.database import reading, run_with_retries, writing
@@ -75,7 +75,8 @@ def list_betslips(context: ApiContext, call: ApiCall) -> ListPage:
         if "before" in call.given:
             query = query.where(Betslip.id < call.given["before"])
         found = list(session.scalars(query.order_by(Betslip.id.desc()).limit(size)))
-        items = [betslip_data(betslip, state_of(session, betslip)) for betslip in found]
+        states = states_of(session, found)
+        items = [betslip_data(betslip, states[betslip.id]) for betslip in found]
     return ListPage(items, found[-1].id if len(found) == size else None)
 
 

@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.betslips.bounds import bounds_of
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
-from wallet_hooks.betslips.queries import state_of
-from wallet_hooks.betslips.state import ends
+from wallet_hooks.betslips.queries import states_of
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.usernames import has_username
 from wallet_hooks.web.strict_json import Number, write_json
@@ -43,12 +42,13 @@ def store_messages(
                 )
             )
             betslip.changed_at = now
-            betslip.is_open = betslip.is_open and not ends(message)
             if message.type == BETSLIP and betslip.customer_id is None:
                 betslip.customer_id = _customer_id(session, brand_id, message)
         session.flush()
+        states = states_of(session, betslips.values())
         for betslip in betslips.values():
-            betslip.bounds = bounds_of(state_of(session, betslip).prices.values())
+            state = states[betslip.id]
+            betslip.is_open, betslip.bounds = state.is_open, bounds_of(state.prices.values())
     session.flush()
 
 
