@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, ScalarSelect, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.bulk import BulkStatement, RowSet
+from wallet_hooks.database.bulk import BulkStatement, RowSet, run
 from wallet_hooks.ledger.models import ExchangeRate
 
 PIVOT = "EUR"
@@ -95,14 +95,10 @@ def _crossed(quoted: Mapping[Pair, str], source: str, target: str) -> str | None
 
 def rates_into(session: Session, target: str) -> dict[str, str]:
     """Return the current rates into a currency, by source currency."""
-    query = select(ExchangeRate).where(or_(ExchangeRate.target == target, ExchangeRate.source == PIVOT))
-    stored: dict[Pair, RateRow] = {}
-    for one in session.scalars(query.order_by(ExchangeRate.valid_from, ExchangeRate.id)):
-        row = stored.get((one.source, one.target), RateRow(one.source, one.target, None, None))
-        newest = {"set_rate": one.rate} if one.quoted_on is None else {"quoted_rate": one.rate}
-        stored[one.source, one.target] = row._replace(**newest)
-    sources = sorted({currency for pair in stored for currency in pair} - {target})
-    rates = rates_of([(source, target) for source in sources], stored.values())
+    is_useful = or_(ExchangeRate.target == target, ExchangeRate.source == PIVOT)
+    stored = session.execute(select(ExchangeRate.source, ExchangeRate.target).where(is_useful).distinct())
+    pairs = [(source, target) for source in sorted({one for pair in stored for one in pair} - {target})]
+    rates = rates_of(pairs, run(session.connection(), RATES(pairs_to_read(pairs))))
     return {source: rate for (source, _), rate in rates.items()}
 
 
