@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.models import Application, ApplicationVersion
-from wallet_hooks.customers.models import Customer
-from wallet_hooks.database import locked, reading, writing
+from wallet_hooks.customers.queries import lock_customer
+from wallet_hooks.database import reading, writing
 
 ACTIVE_VERSION, DELAYED_VERSION = "1.0", "1.0-DELAY"
 _MAX_NAME = 100
@@ -25,7 +25,7 @@ def create_developer_app_keys(call: OperationCall) -> dict[str, Any]:
     """Create an application with two keys, one active and one delayed."""
     limit = call.settings.accounts_applications
     with writing(call.engine) as session:
-        developer = session.scalars(locked(select(Customer).where(Customer.id == call.customer.id), Customer)).one()
+        developer = lock_customer(session, call.customer.id)
         application = create_application(session, developer.id, call.given["app_name"], limit=limit, now=call.now)
         return _app_data(application, create_versions(session, application), developer.username)
 

@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
@@ -12,7 +11,8 @@ from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.cashier.transfers import transfer
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.profiles import profile_of
-from wallet_hooks.database import locked, reading, writing
+from wallet_hooks.customers.queries import lock_customer
+from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import balances_of
@@ -71,7 +71,7 @@ def transfer_funds(call: OperationCall) -> dict[str, str]:
     if source == target:
         raise AccountsError("INVALID_INPUT_DATA", "to: another wallet than from is required")
     with writing(call.engine) as session:
-        customer = session.scalars(locked(select(Customer).where(Customer.id == call.customer.id), Customer)).one()
+        customer = lock_customer(session, call.customer.id)
         amount = money.parse_number(call.given["amount"], customer.currency, maximum=money.MAX_AMOUNT)
         if amount == 0:
             raise AccountsError("INVALID_INPUT_DATA", "amount: above 0 is required")

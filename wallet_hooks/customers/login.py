@@ -9,8 +9,9 @@ from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.login_lock import count_failure, is_login_locked, unlock_login
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.play_sessions import record_login
+from wallet_hooks.customers.queries import lock_customer
 from wallet_hooks.customers.usernames import has_username
-from wallet_hooks.database import locked, reading, writing
+from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import UnauthenticatedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.passwords import is_password
@@ -32,8 +33,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
         if found is None:
             _count_unknown(session, now.date())
         else:
-            own = select(Customer).where(Customer.id == found.id)
-            customer = session.scalars(locked(own, Customer)).one()
+            customer = lock_customer(session, found.id)
             is_right = is_right and customer.password_hash == found.password_hash
             if _admit(customer, is_right=is_right, now=now):
                 record_login(session, customer, now=now)

@@ -78,6 +78,11 @@ def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = Fal
     return row[0], row[1]
 
 
+def lock_customer(session: Session, customer_id: int) -> Customer:
+    """Lock a customer that exists, and return it as it is then."""
+    return session.scalars(locked(select(Customer).where(Customer.id == customer_id), Customer)).one()
+
+
 class Listing(NamedTuple):
     """Which customers to list, of those that the caller may see: all where `ids` is None, from `after` on."""
 
