@@ -6,11 +6,13 @@ from typing import Any
 import simplejson
 
 from wallet_hooks.accounts_api.errors import (
+    DEFECT,
     MISSING_PARAMETER,
     NO_REQUESTS,
     TIMEOUT,
     UNKNOWN_OPERATION,
     UNREADABLE,
+    UNSUPPORTED_CONTENT_TYPE,
     AccountsError,
     ProtocolError,
 )
@@ -38,7 +40,7 @@ _WHOLE_CALL = {
     405: (_UNKNOWN_METHOD, UNKNOWN_OPERATION),
     411: (_PARSE_ERROR, UNREADABLE),
     413: (_PARSE_ERROR, UNREADABLE),
-    415: (_PARSE_ERROR, "DSC-0011"),
+    415: (_PARSE_ERROR, UNSUPPORTED_CONTENT_TYPE),
     503: (_INTERNAL_ERROR, TIMEOUT),
 }
 
@@ -110,7 +112,7 @@ def success(answer: Any) -> Reply:
 
 def failure(problem: Problem) -> Reply:
     """Return the reply to a call that is wrong as a whole; it has no id."""
-    status, number, message = problem.status, *_WHOLE_CALL.get(problem.status, (_INTERNAL_ERROR, "DSC-0005"))
+    status, number, message = problem.status, *_WHOLE_CALL.get(problem.status, (_INTERNAL_ERROR, DEFECT))
     if problem.code.startswith("DSC-"):
         message, number = problem.code, _NUMBERS.get(problem.code, _PARSE_ERROR)
     return Reply(status, dumps({"jsonrpc": "2.0", "error": {"code": number, "message": message}}))

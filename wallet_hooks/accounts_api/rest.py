@@ -5,10 +5,14 @@ from typing import Any
 
 from wallet_hooks.accounts_api.errors import (
     DEFECT,
+    MISSING_PARAMETER,
+    NO_REQUESTS,
+    NOT_ACCEPTABLE,
     TIMEOUT,
     UNKNOWN_OPERATION,
     UNKNOWN_SERVICE,
     UNREADABLE,
+    UNSUPPORTED_CONTENT_TYPE,
     AccountsError,
     ProtocolError,
 )
@@ -21,12 +25,19 @@ from wallet_hooks.web.strict_json import read_json
 _VERSION = re.compile(r"v1(\.\d{1,3})?", re.ASCII | re.IGNORECASE)
 _STATUSES = {"SERVICE_BUSY": 503, "TIMEOUT_ERROR": 504, "UNEXPECTED_ERROR": 500}
 _SERVER_ERROR = 500
-_FAULTS = {404: UNKNOWN_SERVICE, 405: UNKNOWN_OPERATION, 415: "DSC-0011", 500: DEFECT, 503: TIMEOUT}
+_FAULTS = {404: UNKNOWN_SERVICE, 405: UNKNOWN_OPERATION, 415: UNSUPPORTED_CONTENT_TYPE, 500: DEFECT, 503: TIMEOUT}
 # The statuses of protocol faults, over both transports.
 FAULT_STATUSES = {
-    "DSC-0005": 500, "DSC-0011": 415, "DSC-0013": 406, "DSC-0018": 400, "DSC-0019": 504, "DSC-0021": 404,
-    "DSC-0023": 404, "DSC-0031": 400, "DSC-0044": 400,
-}  # fmt: skip
+    DEFECT: 500,
+    UNSUPPORTED_CONTENT_TYPE: 415,
+    NOT_ACCEPTABLE: 406,
+    MISSING_PARAMETER: 400,
+    TIMEOUT: 504,
+    UNKNOWN_OPERATION: 404,
+    UNKNOWN_SERVICE: 404,
+    NO_REQUESTS: 400,
+    UNREADABLE: 400,
+}
 
 
 class Rest:

@@ -414,6 +414,11 @@ class AffiliateRelationSchema(Schema):
     status = ApiEnum(AFFILIATE_STATUSES, required=True)
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text can be the number of a row: up to 18 digits."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
 def instant_data(instant: datetime) -> str:
     """Return an instant for an answer: `2026-11-25T09:00:00.000Z`."""
     return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03}Z"

@@ -23,7 +23,7 @@ from wallet_hooks.ledger.queries import BETTING_KINDS
 from wallet_hooks.sportsbook.models import Wager
 
 _PAGE = 100
-_BET = re.compile(r"(?P<game>.+?):wager:(?P<uid>.+):(?P<step>stake|cancel|settlement:(?P<number>\d+)|reversal:\d+)")
+_STEP = re.compile(r"(?P<uid>.+):(?P<step>stake|cancel|settlement:(?P<number>\d+)|reversal:\d+)")
 _CENT = Decimal("0.01")
 
 
@@ -88,11 +88,11 @@ def _items(session: Session, rows: Iterable[ItemRow], client: str, currency: str
 def _bet_of(reference: str, client: str) -> BetStep | None:
     """Return the bet of a ledger reference (`game:client:wager:uid:step`); None for a payment's."""
     game, found, rest = reference.partition(f":{client}:wager:")
-    match = _BET.fullmatch(f"{game}:wager:{rest}") if found else None
+    match = _STEP.fullmatch(rest) if found else None
     if match is None:
         return None
     is_correction = match["step"].startswith("reversal") or (match["number"] or "1") != "1"
-    return BetStep(match["game"], match["uid"], match["step"], is_correction)
+    return BetStep(game, match["uid"], match["step"], is_correction)
 
 
 def _wagers(session: Session, keys: set[tuple[str, str, str]]) -> dict[tuple[str, str, str], Wager]:

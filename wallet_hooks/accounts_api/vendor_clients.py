@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.models import VendorClient
+from wallet_hooks.accounts_api.schemas import is_id
 from wallet_hooks.customers.models import CustomerProfile
 from wallet_hooks.database import reading, writing
 
@@ -31,7 +32,7 @@ def get_affiliate_relation(call: OperationCall) -> list[dict[str, str]]:
         query = (
             select(VendorClient.id, CustomerProfile.referred_by_id)
             .outerjoin(CustomerProfile, CustomerProfile.customer_id == VendorClient.customer_id)
-            .where(VendorClient.owner_id == owner_id, VendorClient.id.in_([int(id_) for id_ in ids if _is_id(id_)]))
+            .where(VendorClient.owner_id == owner_id, VendorClient.id.in_([int(id_) for id_ in ids if is_id(id_)]))
         )
         referrers = {str(id_): referrer for id_, referrer in session.execute(query)}
     return [{"vendorClientId": id_, "status": _status(id_, referrers, owner_id)} for id_ in ids]
@@ -59,16 +60,12 @@ def client_ids(session: Session, *, owner_id: int, customer_ids: set[int]) -> di
 def customer_of_client(session: Session, *, owner_id: int, client_id: str) -> int:
     """Return the customer's id behind an owner's vendor client id. Raises AccountsError."""
     found = None
-    if _is_id(client_id):
+    if is_id(client_id):
         query = select(VendorClient.customer_id).where(VendorClient.owner_id == owner_id)
         found = session.scalar(query.where(VendorClient.id == int(client_id)))
     if found is None:
         raise AccountsError("INVALID_VENDOR_CLIENT_ID", "vendorClientId: not a client of this application key")
     return found
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _status(client_id: str, referrers: dict[str, Any], owner_id: int) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.models import Application, AuthorisationCode, WebAppGrant, WebAppToken
+from wallet_hooks.accounts_api.schemas import is_id
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.identity.sessions import token_hash
 
@@ -135,8 +136,7 @@ def vendors_with_access(session: Session, customer_id: int) -> list[Application]
 
 def vendor(session: Session, vendor_id: str) -> Application:
     """Return a vendor's application by its public id. Raises AccountsError."""
-    is_id = vendor_id.isascii() and vendor_id.isdigit() and len(vendor_id) <= 18
-    found = session.get(Application, int(vendor_id)) if is_id else None
+    found = session.get(Application, int(vendor_id)) if is_id(vendor_id) else None
     if found is None or found.secret_hash is None:
         raise AccountsError("INVALID_INPUT_DATA", "vendorId: no such vendor")
     return found
