@@ -5,6 +5,7 @@ No answer may be a server error, each status must be documented, and accepted da
 
 import json
 import os
+import re
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
@@ -16,8 +17,6 @@ from tests.desk import Desk
 from tests.world import bet, refund, result
 from wallet_hooks.identity import passwords
 from wallet_hooks.openapi.document import specification
-
-pytestmark = pytest.mark.slow
 
 # As JSON in a body.
 EDGES = [
@@ -113,7 +112,7 @@ ACCOUNT_API: dict[str, Any] = {
 }
 BODIES |= {f"account_{name}": body for name, body in ACCOUNT_API.items()}
 NAMES = {"username": "bob", "group_id": "1", "payment_id": "1", "token": "0" * 32, "brand_id": "1007"}
-NAMES |= {"currency": "EUR", "report": "statement", "format": "csv"}
+NAMES |= {"currency": "EUR", "report": "statement", "format": "csv", "betslip_id": "b1"}
 STATEMENT = {"from": "2026-01-01", "to": "2026-12-31", "brand": "acme", "uid": "8"}
 
 
@@ -205,6 +204,12 @@ def test_every_operation_with_a_body_is_tested() -> None:
     assert set(BODIES) == {operation.id for operation in WITH_BODY}
 
 
+def test_every_part_of_a_path_has_a_value() -> None:
+    names = {name for operation in OPERATIONS for name in re.findall(r"{(\w+)}", operation.path)}
+    assert names == set(NAMES)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda one: one.id)
 def test_boundary_values_in_body_fields(desk: Desk, operation: Operation) -> None:
     client, body = Client(desk), BODIES[operation.id]
@@ -218,6 +223,7 @@ def test_boundary_values_in_body_fields(desk: Desk, operation: Operation) -> Non
             client.read_everything(desk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", WITH_PARAMETERS, ids=lambda one: one.id)
 def test_boundary_values_in_parameters(desk: Desk, operation: Operation) -> None:
     client = Client(desk)
@@ -233,6 +239,7 @@ def test_boundary_values_in_parameters(desk: Desk, operation: Operation) -> None
                 client.call(operation, query_string="&".join(f"{key}={value}" for key, value in changed.items()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", ONE_OF_EACH_API, ids=lambda one: one.id)
 def test_boundary_values_in_headers(desk: Desk, operation: Operation) -> None:
     desk.world.configure(proxy_hops=1)
