@@ -17,7 +17,7 @@ from pathlib import Path
 from marshmallow import ValidationError
 
 from tests import postgresql
-from tests.bench import accounts, finance, load, replay
+from tests.bench import accounts, betslips, finance, load, replay
 from tests.bench.fill import fill
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
 from tests.web.hostile import BODIES
@@ -78,6 +78,7 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
         print(f"{'  against bare Flask':<44} {empty.per_second / bare.per_second:>9.2f}    (target: 0.50)")
         print(f"{'  against TPC-B':<44} {empty.per_second / tpcb:>9.2f}    (target: 0.60)")
         _show_batches("PostgreSQL", address, options.requests)
+        _show_betslips(address, options.requests)
     replay.show(url, empty, options.callbacks)
     fill(url, options.wagers)
     with _served(url, "wsgi:app") as address:
@@ -125,6 +126,14 @@ def _show_batches(engine: str, address: str, requests: int) -> None:
         measured = load.send(address, path, bodies, connections=8)
         each = measured._replace(per_second=measured.per_second * PER_REQUEST)
         _show(f"{what}, {PER_REQUEST} a request, {engine}", each)
+
+
+def _show_betslips(address: str, requests: int) -> None:
+    betslips.announce(address)
+    measured = betslips.messages(address, requests)
+    each = measured._replace(per_second=measured.per_second * betslips.PER_REQUEST)
+    _show(f"pmm messages, {betslips.PER_REQUEST} a request", each)
+    print(f"{'  against 5,000 /s':<44} {each.per_second / 5000:>9.2f}    (target: 1.00)")
 
 
 def _show(what: str, measured: Measured) -> None:

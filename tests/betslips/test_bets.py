@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from tests.desk import Desk
 from tests.world import OK, World, bet, error
-from wallet_hooks.betslips.bounds import BetslipFacts, bounds_of, stake_refusal
-from wallet_hooks.betslips.messages import PMM, Message
+from wallet_hooks.betslips.bounds import BetslipFacts, bounds_of_prices, merged_bounds, stake_refusal
 
 SLIP = "slip"
 
@@ -24,20 +23,17 @@ def pmm(least: str = "5.00", most: str = "20.00", *, username: str = "u", curren
     return ["pmm", body | {"status": status or {"code": "success"}}]
 
 
-def message(entries: list[tuple[int, int]], *, code: str = "success") -> Message:
-    price_list = [
-        {"effective": {"price": "2", "min": ["JPY", str(low)], "max": ["JPY", str(high)]}} for low, high in entries
-    ]
-    return Message(PMM, SLIP, None, {"status": {"code": code}, "price_list": price_list}, ("b", "u"))
+def entry(low: int, high: int) -> dict[str, Any]:
+    return {"effective": {"price": "2", "min": ["JPY", str(low)], "max": ["JPY", str(high)]}}
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=3), max_size=3), st.integers(0, 99))
 def test_a_stake_is_taken_between_the_smallest_minimum_and_the_sum_of_maximums(
     accounts: list[list[tuple[int, int]]], stake: int
 ) -> None:
-    bounds = bounds_of([message(entries) for entries in accounts] + [message([(0, 99)], code="blacklist")])
+    bounds = merged_bounds(bounds_of_prices([entry(*one) for one in entries]) for entries in accounts)
     refusal = stake_refusal(BetslipFacts(1, "g", SLIP, True, bounds), stake, "JPY", {})
-    offers = [entry for entries in accounts for entry in entries]
+    offers = [one for entries in accounts for one in entries]
     if not offers:
         assert refusal == "betslip_without_prices"
     elif stake < min(low for low, _ in offers):

@@ -71,9 +71,11 @@ def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: boo
 def prune(engine: Engine, older_than: int | None) -> None:
     """Close betslips that nothing touched for the days, and delete closed ones with their messages."""
     days = older_than or Settings.from_env().betslip_days
-    prune_some = partial(service.prune, now=clock.now(), retention_days=days)
-    total = run_in_batches(engine, prune_some)
-    click.echo(f"{total} betslips deleted")
+    closed, total = (
+        run_in_batches(engine, partial(change, now=clock.now(), retention_days=days))
+        for change in (service.close_stale, service.prune)
+    )
+    click.echo(f"{total} betslips deleted, {closed} closed as stale")
 
 
 def _message_row(stored: BetslipMessage) -> dict[str, Any]:

@@ -4,21 +4,30 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from wallet_hooks.betslips.bounds import Bounds, bounds_of_prices
+from wallet_hooks.web.strict_json import Number, write_json
+
 BETSLIP, PMM, CLOSED = "betslip", "pmm", "betslip_closed"
 SUCCESS, FAILED, BLACKLIST = "success", "failed", "blacklist"
 
+Account = tuple[str, str]
+
 
 class Message(NamedTuple):
-    """A message of a known type. `ts` is the frame's, `body` the object as it was sent, numbers as texts.
+    """A message of a known type. `ts` is the frame's instant, `body` the object as it was sent, as JSON.
 
-    `account` is the bookmaker account (bookie, username) of a pmm, else None.
+    A pmm has the bookmaker account (bookie, username) and the stakes that it takes. `ends` says that the message
+    closes its betslip; `customer` is the username that a betslip message names.
     """
 
     type: str
     betslip_id: str
     ts: Decimal | None
-    body: Mapping[str, Any]
-    account: tuple[str, str] | None = None
+    body: str
+    account: Account | None = None
+    bounds: Bounds | None = None
+    ends: bool = False
+    customer: str | None = None
 
     def is_newer_than(self, ts: Decimal | None) -> bool:
         """Return whether the message replaces a state of an instant that arrived before it.
@@ -27,9 +36,25 @@ class Message(NamedTuple):
         """
         return self.ts is None or ts is None or self.ts >= ts
 
+    def is_after(self, other: "Message") -> bool:
+        """Return whether both have an instant, and the other's is not a later one."""
+        return self.ts is not None and other.ts is not None and other.ts <= self.ts
+
 
 class BadMessage(NamedTuple):
     """A message of an array that is refused: its place from 0, and what is wrong with it."""
 
     place: int
     error: Any
+
+
+def message_of(type_: str, ts: Decimal | None, body: Mapping[str, Any]) -> Message:
+    """Return a valid body, as the strict parser reads it, as a message."""
+    id_, text = body["betslip_id"], write_json(body)
+    if type_ == PMM:
+        prices = body.get("price_list") or () if body["status"]["code"] == SUCCESS else ()
+        return Message(type_, id_, ts, text, (body["bookie"], body["username"]), bounds_of_prices(prices))
+    username = body.get("customer_username") if type_ == BETSLIP else None
+    customer = username if isinstance(username, str) and type(username) is not Number else None
+    ends = type_ == CLOSED or body.get("is_open") is False
+    return Message(type_, id_, ts, text, ends=ends, customer=customer)

@@ -1,18 +1,24 @@
-"""Betslips and their messages."""
+"""Betslips, the state that their messages leave, and the messages themselves.
+
+Bodies are JSON texts as they were sent; a `ts` is the frame's instant, as its JSON number.
+"""
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+
+StoredBounds = dict[str, tuple[int, int]]
 
 
 class Betslip(Base):
     """A betslip of one brand and game. The row is also the lock under which its messages are stored.
 
-    `customer_id` is the first customer of the brand that a betslip message names, and stays. What else the messages
-    say is computed from them (`state.py`); `bounds` are what they allow a bet to stake (`bounds.py`).
+    `customer_id` is the first customer of the brand that a betslip message names, and stays. `bounds` are the stakes
+    that its newest prices take together (`bounds.py`); `announcement` is the newest betslip message, `closing` the
+    message that closed it.
     """
 
     __tablename__ = "betslip"
@@ -26,17 +32,37 @@ class Betslip(Base):
     is_open: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    bounds: Mapped[dict[str, tuple[int, int]] | None] = mapped_column(JSON(none_as_null=True))
+    bounds: Mapped[StoredBounds | None] = mapped_column(JSON(none_as_null=True))
+    announced_ts: Mapped[str | None] = mapped_column(String(40))
+    announcement: Mapped[str | None] = mapped_column(Text)
+    closed_ts: Mapped[str | None] = mapped_column(String(40))
+    closing: Mapped[str | None] = mapped_column(Text)
+    late_prices: Mapped[int] = mapped_column(Integer, default=0)
+
+
+class BetslipPrice(Base):
+    """The newest pmm of a bookmaker account on a betslip. `bounds` are what it takes, empty unless successful."""
+
+    __tablename__ = "betslip_price"
+    __table_args__ = ({"postgresql_with": {"fillfactor": "70"}},)
+
+    betslip_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("betslip.id"), primary_key=True)
+    bookie: Mapped[str] = mapped_column(Key(), primary_key=True)
+    username: Mapped[str] = mapped_column(Key(100), primary_key=True)
+    ts: Mapped[str | None] = mapped_column(String(40))
+    body: Mapped[str] = mapped_column(Text)
+    bounds: Mapped[StoredBounds] = mapped_column(JSON)
 
 
 class BetslipMessage(Base):
-    """A message as it was sent, in the order of arrival.
+    """A message, in the order of arrival. `delivery_id` is the request that brought it.
 
-    `ts` is the frame's instant and `body` the object, both as JSON texts; `delivery_id` is the request that brought it.
+    `seq` numbers the messages of a customer's betslips from 1 on without gaps, in the order in which they are
+    committed; both columns are None while no customer is known.
     """
 
     __tablename__ = "betslip_message"
-    __table_args__ = (Index(None, "betslip_id", "id"),)
+    __table_args__ = (Index(None, "betslip_id", "id"), UniqueConstraint("customer_id", "seq"))
 
     id: Mapped[int] = mapped_column(Identity64, primary_key=True)
     betslip_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("betslip.id"))
@@ -45,3 +71,14 @@ class BetslipMessage(Base):
     body: Mapped[str] = mapped_column(Text)
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
     delivery_id: Mapped[str] = mapped_column(String(32))
+    customer_id: Mapped[int | None] = mapped_column(BigInteger)
+    seq: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class CustomerSequence(Base):
+    """The `seq` of a customer's newest betslip message. The row is the lock under which the next ones are numbered."""
+
+    __tablename__ = "betslip_sequence"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
+from marshmallow import INCLUDE, Schema, ValidationError, fields
 
-from wallet_hooks.betslips.messages import BETSLIP, CLOSED, FAILED, PMM, BadMessage, Message
+from wallet_hooks.betslips.messages import BETSLIP, CLOSED, FAILED, PMM, BadMessage, Message, message_of
 from wallet_hooks.customers.schemas import Count, Pair
-from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, Identifier, StrictBoolean, Text
+from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, StrictBoolean, Text, quick_reader
 from wallet_hooks.web.strict_json import Number
 
 MAX_MESSAGES = 1000
@@ -41,7 +41,7 @@ class _MessageSchema(Schema):
     class Meta:
         unknown = INCLUDE
 
-    betslip_id = Identifier(required=True)
+    betslip_id = Text(required=True, min_length=1, max_length=64)
 
 
 class BetslipSchema(_MessageSchema):
@@ -68,10 +68,10 @@ class OfferSchema(Schema):
     min = Pair(required=True)
     max = Pair(required=True)
 
-    @validates_schema
-    def _has_one_currency(self, data: dict[str, Any], **_: Any) -> None:
-        if data["min"][0] != data["max"][0]:
-            raise ValidationError("The currency of min is expected.", "max")
+
+def _has_one_currency(offer: Mapping[str, Any]) -> None:
+    if offer["min"][0] != offer["max"][0]:
+        raise ValidationError("min and max must have one currency.")
 
 
 class PriceListEntrySchema(Schema):
@@ -80,8 +80,8 @@ class PriceListEntrySchema(Schema):
     class Meta:
         unknown = INCLUDE
 
-    bookie = fields.Nested(OfferSchema)
-    effective = fields.Nested(OfferSchema, required=True)
+    bookie = fields.Nested(OfferSchema, validate=_has_one_currency)
+    effective = fields.Nested(OfferSchema, required=True, validate=_has_one_currency)
 
 
 class StatusSchema(Schema):
@@ -93,10 +93,10 @@ class StatusSchema(Schema):
     code = Text(required=True, min_length=1, max_length=64)
     reason = Text(max_length=1000)
 
-    @validates_schema
-    def _has_reason(self, data: dict[str, Any], **_: Any) -> None:
-        if data.get("code") == FAILED and not data.get("reason"):
-            raise ValidationError("Missing data for required field.", "reason")
+
+def _has_reason(status: Mapping[str, Any]) -> None:
+    if status["code"] == FAILED and not status.get("reason"):
+        raise ValidationError("A failed status needs a reason.")
 
 
 class PmmSchema(_MessageSchema):
@@ -107,7 +107,7 @@ class PmmSchema(_MessageSchema):
     bookie = Text(required=True, min_length=1, max_length=64)
     username = Text(required=True, min_length=1, max_length=100)
     bet_type = Text()
-    status = fields.Nested(StatusSchema, required=True)
+    status = fields.Nested(StatusSchema, required=True, validate=_has_reason)
     price_list = BoundedList(fields.Nested(PriceListEntrySchema), most=100)
 
 
@@ -117,7 +117,7 @@ class ClosedSchema(_MessageSchema):
     close_reason = Text()
 
 
-_SCHEMAS: dict[str, Schema] = {BETSLIP: BetslipSchema(), PMM: PmmSchema(), CLOSED: ClosedSchema()}
+_CHECKS = {BETSLIP: quick_reader(BetslipSchema()), PMM: quick_reader(PmmSchema()), CLOSED: quick_reader(ClosedSchema())}
 
 
 def read_messages(document: Any) -> tuple[list[Message], list[BadMessage]]:
@@ -152,12 +152,11 @@ def _read_message(member: Any, ts: Decimal | None) -> Message | None:
     if not is_message:
         raise ValidationError({"_message": ['A pair such as ["pmm", {…}] is expected.']})
     type_, body = member
-    schema = _SCHEMAS.get(type_)
-    if schema is None:
+    check = _CHECKS.get(type_)
+    if check is None:
         return None
-    read = schema.load(body)
-    account = (read["bookie"], read["username"]) if type_ == PMM else None
-    return Message(type_, read["betslip_id"], ts, body, account)
+    check(body)
+    return message_of(type_, ts, body)
 
 
 class BetslipListSchema(BaseSchema):

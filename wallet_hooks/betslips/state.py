@@ -6,12 +6,9 @@ the same in whatever order messages with different instants arrive.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
 
-from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, Message
-
-Account = tuple[str, str]
+from wallet_hooks.betslips.bounds import Bounds, merged_bounds
+from wallet_hooks.betslips.messages import BETSLIP, PMM, Account, Message
 
 
 @dataclass(slots=True)
@@ -31,40 +28,58 @@ class BetslipState:
         return self.closed is None
 
     @property
-    def close_reason(self) -> str | None:
-        return None if self.closed is None else self.closed.body.get("close_reason")
+    def bounds(self) -> Bounds | None:
+        """The bounds of the newest pmm messages; None without any."""
+        return merged_bounds(message.bounds or {} for message in self.prices.values()) if self.prices else None
+
+    def add(self, message: Message) -> bool:
+        """Add the newest arrival. Return False if the state before does not determine the new one.
+
+        That is so for an end before prices that are known: then all messages must be folded again.
+        """
+        if message.type == PMM:
+            self._add_price(message, is_late=_is_late(message, self.closed, arrived_after=True))
+            return True
+        self._add_announcement(message)
+        if not message.ends or not _is_earlier(message, self.closed):
+            return True
+        is_first, self.closed = self.closed is None, message
+        return is_first and (message.ts is None or all(map(message.is_after, self.prices.values())))
+
+    def _add_announcement(self, message: Message) -> None:
+        if message.type == BETSLIP and (self.betslip is None or message.is_newer_than(self.betslip.ts)):
+            self.betslip = message
+
+    def _add_price(self, message: Message, *, is_late: bool) -> None:
+        assert message.account is not None, "a pmm names its account"
+        if is_late:
+            self.late_prices += 1
+            return
+        before = self.prices.get(message.account)
+        if before is None or message.is_newer_than(before.ts):
+            self.prices[message.account] = message
 
 
 def fold(messages: Iterable[Message]) -> BetslipState:
-    """Return the state after a betslip's messages, in the order of their arrival."""
+    """Return the state after all messages of a betslip, in the order of their arrival."""
     arrived = list(messages)
     state = BetslipState()
     for message in arrived:
-        if ends(message) and (state.closed is None or _is_earlier(message, state.closed.ts)):
+        if message.ends and _is_earlier(message, state.closed):
             state.closed = message
-        if message.type == BETSLIP and (state.betslip is None or message.is_newer_than(state.betslip.ts)):
-            state.betslip = message
     is_over = False
     for message in arrived:
         is_over = is_over or message is state.closed
-        if message.type == PMM and message.account is not None:
-            if _is_late(message, state.closed, arrived_after=is_over):
-                state.late_prices += 1
-                continue
-            before = state.prices.get(message.account)
-            if before is None or message.is_newer_than(before.ts):
-                state.prices[message.account] = message
+        if message.type == PMM:
+            state._add_price(message, is_late=_is_late(message, state.closed, arrived_after=is_over))
+        else:
+            state._add_announcement(message)
     return state
 
 
-def ends(message: Message) -> bool:
-    """Return whether a message ends its betslip."""
-    return message.type == CLOSED or (message.type == BETSLIP and message.body.get("is_open") is False)
-
-
-def _is_earlier(message: Message, ts: Decimal | None) -> bool:
-    """Return whether an end came earlier than the one that is known: a closed betslip stays closed."""
-    return message.ts is not None and ts is not None and message.ts < ts
+def _is_earlier(message: Message, closed: Message | None) -> bool:
+    """Return whether an end is the betslip's: the first one, or one of an earlier instant than that."""
+    return closed is None or (message.ts is not None and closed.ts is not None and message.ts < closed.ts)
 
 
 def _is_late(message: Message, closed: Message | None, *, arrived_after: bool) -> bool:
@@ -74,8 +89,3 @@ def _is_late(message: Message, closed: Message | None, *, arrived_after: bool) -
     if message.ts is None or closed.ts is None or message.ts == closed.ts:
         return arrived_after
     return message.ts > closed.ts
-
-
-def price_list(message: Message) -> list[Any]:
-    """Return a pmm's price list as it was sent."""
-    return list(message.body.get("price_list") or [])

@@ -1,5 +1,6 @@
 """Formats PostgreSQL array literals, so that a column of a set of rows is sent as one parameter."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ def array_literal(kind: str, column: Sequence[Any]) -> str:
 def _element(kind: str, value: Any) -> str:
     if value is None:
         return "NULL"
+    if kind == "json":
+        kind, value = "text", json.dumps(value)
     if kind == "text":
         escaped: str = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'

@@ -58,6 +58,7 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (LargeBinary, "bytea"),
     (Boolean, "boolean"),
     (Uuid, "uuid"),  # as 32 hex digits
+    (JSON, "json"),
     (String, "text"),
 )
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from wallet_hooks import money
 from wallet_hooks.betslips import bounds as betslips
-from wallet_hooks.betslips.bounds import lacks_rate
 from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.customers.standing import betting_refusal
 from wallet_hooks.identity.policy import policy_of
@@ -133,9 +132,11 @@ def _betslip_refusal(bet: PlaceBet, customer: CustomerFacts, _cost: int, trial: 
     if betslip is None:
         is_required = policy_of(state.brands[bet.key.client].policy).betslip_required
         return "betslip_unknown" if is_required else None
-    if lacks_rate(betslip, bet.currency, state.rates):
-        state.raise_exception("betslip_without_rate", bet.key)
-    return betslips.stake_refusal(betslip, bet.amount or 0, bet.currency, state.rates)
+    refusal = betslips.stake_refusal(betslip, bet.amount or 0, bet.currency, state.rates)
+    if refusal == betslips.WITHOUT_RATE:
+        state.raise_exception(refusal, bet.key)
+        return None
+    return refusal
 
 
 def _limit_refusal(_bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:

@@ -222,7 +222,7 @@ def _unvalidated_reader(field: fields.Field[Any]) -> _Reader:
     if isinstance(field, fields.Nested):
         return _object_reader(field.schema)
     if isinstance(field, fields.List):
-        return _list_reader(_reader(field.inner))
+        return _list_reader(_reader(field.inner), most=field.most if isinstance(field, BoundedList) else None)
     if isinstance(field, Lenient):
         return _lenient_reader(_reader(field.inner))
     read, allows_none = field._deserialize, field.allow_none
@@ -247,9 +247,9 @@ def _lenient_reader(read: _Reader) -> _Reader:
     return read_value
 
 
-def _list_reader(read: _Reader) -> _Reader:
+def _list_reader(read: _Reader, *, most: int | None) -> _Reader:
     def read_list(values: Any) -> list[Any]:
-        if type(values) is not list:
+        if type(values) is not list or (most is not None and len(values) > most):
             raise _NotQuickError
         loaded = []
         for value in values:

@@ -6,11 +6,11 @@ time. Parsing is linear in the body's length.
 
 import json
 from codecs import BOM_UTF8
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
-import simplejson
-
 MAX_DEPTH = 32
+_CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
 class InvalidJSONError(Exception):
@@ -43,15 +43,17 @@ def read_json(body: bytes) -> Any:
 
 def write_json(document: Any) -> str:
     """Return what `read_json` read as JSON again, numbers exactly as they were sent."""
-    return str(simplejson.dumps(_with_raw_numbers(document), separators=(",", ":")))
-
-
-def _with_raw_numbers(value: Any) -> Any:
-    if type(value) is Number:
-        return simplejson.RawJSON(str(value))
-    if type(value) is dict:
-        return {key: _with_raw_numbers(member) for key, member in value.items()}
-    return [_with_raw_numbers(member) for member in value] if type(value) is list else value
+    kind = type(document)
+    if kind is Number:
+        return str(document)
+    if kind is str:
+        return encode_basestring_ascii(document)
+    if kind is dict:
+        members = [f"{encode_basestring_ascii(key)}:{write_json(value)}" for key, value in document.items()]
+        return f"{{{','.join(members)}}}"
+    if kind is list:
+        return f"[{','.join(map(write_json, document))}]"
+    return _CONSTANTS[document]
 
 
 def _is_deep(document: Any) -> bool:

@@ -1,0 +1,175 @@
+"""Lock betslips and load their states, in a number of statements independent of how many there are."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from wallet_hooks.betslips.messages import Message, message_of
+from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice
+from wallet_hooks.betslips.queries import PriceRow, instant, stored_states
+from wallet_hooks.betslips.state import BetslipState
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.usernames import folded
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, find_rows, insert_rows, pipeline, run, write
+from wallet_hooks.web.strict_json import read_json
+
+BetslipKey = tuple[int, str, str]
+
+
+class _NewRow(NamedTuple):
+    brand_id: int
+    game: str
+    betslip_id: str
+    is_open: bool
+    created_at: datetime
+    changed_at: datetime
+    late_prices: int
+
+
+class _KeyRow(NamedTuple):
+    brand_id: int
+    game: str
+    betslip_id: str
+
+
+class _LockedRow(NamedTuple):
+    id: int
+    brand_id: int
+    game: str
+    betslip_id: str
+    customer_id: int | None
+    announced_ts: str | None
+    announcement: str | None
+    closed_ts: str | None
+    closing: str | None
+    late_prices: int
+
+
+class _StoredMessage(NamedTuple):
+    betslip_id: int
+    type: str
+    ts: str | None
+    body: str
+
+
+class _CustomerRow(NamedTuple):
+    id: int
+    brand_id: int
+    username: str
+
+
+@dataclass(slots=True)
+class LockedBetslip:
+    """A betslip under its lock: its state, and the messages that arrived since it was loaded.
+
+    `is_announced` says that one of these told its customer. `is_folded` says that all messages must be
+    folded again (see `state.py`).
+    """
+
+    id: int
+    brand_id: int
+    betslip_id: str
+    customer_id: int | None
+    state: BetslipState
+    is_first_game: bool
+    arrived: list[Message] = field(default_factory=list)
+    is_announced: bool = False
+    is_folded: bool = False
+
+    @property
+    def stream_of(self) -> int | None:
+        """The customer whose stream gets the messages, if it is known: those of one game, because all are the same."""
+        return self.customer_id if self.is_first_game else None
+
+    def add(self, message: Message, *, customer_id: int | None) -> None:
+        """Add the newest arrival; `customer_id` is the customer that it names."""
+        self.arrived.append(message)
+        self.is_folded = not self.state.add(message) or self.is_folded
+        if self.customer_id is None and customer_id is not None:
+            self.customer_id, self.is_announced = customer_id, True
+
+
+_keys = RowSet("requested", Betslip.brand_id, Betslip.game, Betslip.betslip_id)
+_EXISTING: BulkStatement[_KeyRow] = find_rows(_keys, Betslip, _KeyRow)
+_created = RowSet.of("created", Betslip, _NewRow)
+_CREATE = insert_rows(_created, Betslip, ignore_conflicts_on=_KeyRow._fields)
+# Locked in the order of their keys, in which missing ones are created too, so that two requests cannot deadlock.
+_LOCK = BulkStatement(
+    _keys,
+    lambda _: (
+        select(*columns_of(Betslip, _LockedRow))
+        .select_from(_keys.join(Betslip, _keys.matches(Betslip)))
+        .order_by(Betslip.brand_id, Betslip.game, Betslip.betslip_id)
+        .with_for_update(of=Betslip)
+    ),
+    row=_LockedRow,
+)
+_PRICES = BulkStatement(
+    _keys,
+    lambda _: select(*columns_of(BetslipPrice, PriceRow)).select_from(
+        _keys.join(Betslip, _keys.matches(Betslip)).join(BetslipPrice, BetslipPrice.betslip_id == Betslip.id)
+    ),
+    row=PriceRow,
+)
+_betslips = RowSet("requested", BetslipMessage.betslip_id)
+_MESSAGES = BulkStatement(
+    _betslips,
+    lambda _: (
+        select(*columns_of(BetslipMessage, _StoredMessage))
+        .select_from(_betslips.join(BetslipMessage, _betslips.matches(BetslipMessage)))
+        .order_by(BetslipMessage.id)
+    ),
+    row=_StoredMessage,
+)
+_usernames = RowSet("requested", Customer.brand_id, Customer.username)
+_CUSTOMERS = BulkStatement(
+    _usernames,
+    lambda _: select(*columns_of(Customer, _CustomerRow)).select_from(
+        _usernames.join(
+            Customer,
+            (Customer.brand_id == _usernames.c.brand_id) & (func.lower(Customer.username) == _usernames.c.username),
+        )
+    ),
+    row=_CustomerRow,
+)
+
+
+def lock_betslips(
+    connection: Connection, keys: Sequence[BetslipKey], *, now: datetime
+) -> dict[BetslipKey, LockedBetslip]:
+    """Lock the betslips with these keys, which are sorted, and return their states. Missing ones are created."""
+    existing = set(run(connection, _EXISTING(keys)))
+    write(connection, _CREATE([_NewRow(*key, True, now, now, 0) for key in keys if key not in existing]))
+    with pipeline(connection) as reads:
+        locked = reads.add(_LOCK(keys))
+        prices = reads.add(_PRICES(keys))
+    states = stored_states(locked.rows, prices.rows)
+    first_games: dict[int, str] = {}
+    return {
+        (row.brand_id, row.game, row.betslip_id): LockedBetslip(
+            row.id,
+            row.brand_id,
+            row.betslip_id,
+            row.customer_id,
+            states[row.id],
+            is_first_game=first_games.setdefault(row.brand_id, row.game) == row.game,
+        )
+        for row in locked.rows
+    }
+
+
+def stored_messages(connection: Connection, betslips: Iterable[LockedBetslip]) -> dict[int, list[Message]]:
+    """Return the stored messages of betslips by the betslips' row ids, in the order of their arrival."""
+    found: dict[int, list[Message]] = {betslip.id: [] for betslip in betslips}
+    for row in run(connection, _MESSAGES([(id_,) for id_ in found])):
+        found[row.betslip_id].append(message_of(row.type, instant(row.ts), read_json(row.body.encode())))
+    return found
+
+
+def customers_named(connection: Connection, usernames: Iterable[tuple[int, str]]) -> Mapping[tuple[int, str], int]:
+    """Return the ids of the customers with these usernames, by brand id and username in lower case."""
+    wanted = sorted({(brand_id, folded(username)) for brand_id, username in usernames})
+    return {(row.brand_id, folded(row.username)): row.id for row in run(connection, _CUSTOMERS(wanted))}
