@@ -7,6 +7,8 @@ from flask import Flask, Response, request
 from wallet_hooks import clock, probes, v1
 from wallet_hooks.accounts_api import routes as accounts
 from wallet_hooks.betslips import routes as betslips
+from wallet_hooks.betslips.feed import Feed
+from wallet_hooks.betslips.stream import Streams
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
@@ -20,6 +22,7 @@ from wallet_hooks.openapi import routes as openapi
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
+from wallet_hooks.sportsbook.accounting import cost_of_open_bets_abroad
 from wallet_hooks.telemetry import start_logging
 from wallet_hooks.web import api
 from wallet_hooks.web.api import ApiContext
@@ -52,6 +55,9 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
     intake = betslips.Intake(context.engine, settings).endpoint()
     app.register_blueprint(api.blueprint(betslips.BETSLIPS_API, [intake], settings, name="betslip_messages"))
+    feed = Feed(bounded, context.session_idle, cost_of_open_bets_abroad)
+    opening = betslips.StreamOpening(context, Streams(feed, most=settings.streams)).endpoint()
+    app.register_blueprint(api.blueprint(v1.V1, [opening], settings, name="stream"))
     app.register_blueprint(limits.blueprint(context))
     for blueprint in accounts.blueprints(bounded, settings):
         app.register_blueprint(blueprint)

@@ -37,6 +37,7 @@ class Settings:
     env_tags: tuple[str, ...] = ()
     currencies: dict[str, int] = field(default_factory=dict)
     betslip_days: int = 30
+    streams: int = 1000
     rates_max_age_days: int = 4
     accounts_applications: int = 10
     accounts_batch_cap: int = 50
@@ -72,6 +73,7 @@ class Settings:
             "env_tags": tuple(env.list("ENV_TAGS", [])),
             "currencies": _currencies(env.list("CURRENCIES", [], validate=_are_currencies)),
             "betslip_days": env.int("BETSLIP_DAYS", cls.betslip_days, validate=Range(1, 36_500)),
+            "streams": env.int("STREAMS", cls.streams, validate=Range(0, 100_000)),
             "rates_max_age_days": env.int("RATES_MAX_AGE_DAYS", cls.rates_max_age_days, validate=Range(0, 3650)),
             **_account_settings(env, cls),
             "pin_workers": env.bool("PIN_WORKERS", cls.pin_workers),

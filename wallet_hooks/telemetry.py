@@ -36,6 +36,9 @@ DATABASE_SECONDS = Histogram(
 )
 GROUP_FAULTS = Counter("wallet_hooks_group_faults", "Groups that were retried or failed, by fault.", ["fault"])
 
+STREAMS_OPENED = Counter("wallet_hooks_streams_opened", "Streams of customers that were opened.")
+STREAMS_CLOSED = Counter("wallet_hooks_streams_closed", "Streams of customers that ended, by close code.", ["code"])
+
 
 class _UnbufferedOutput(io.FileIO):
     """Unbuffered standard output: each line is one system call, and a crash loses none."""

@@ -138,6 +138,8 @@ def _as_object(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _success(data: Any) -> Reply:
+    if isinstance(data, Reply):
+        return data
     if isinstance(data, Iterator):
         first = next(data, None)  # an error before the first row still gets an error answer
         items = iter(()) if first is None else chain([first], data)

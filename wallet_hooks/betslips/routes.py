@@ -7,21 +7,26 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
+from wallet_hooks.betslips.feed import Subscription
 from wallet_hooks.betslips.messages import BadMessage
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.queries import betslip_data, state_of, states_of
-from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, read_messages
+from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, StreamSchema, read_messages
 from wallet_hooks.betslips.service import store_messages
+from wallet_hooks.betslips.stream import Streams
+from wallet_hooks.customers.callers import find_login
 from wallet_hooks.database import reading, run_with_retries, writing
 from wallet_hooks.database.bulk import Writes
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from wallet_hooks.identity.credentials import Denial, ReceivedCall, authenticate
 from wallet_hooks.identity.directory import DirectoryCache
+from wallet_hooks.identity.sessions import token_hash
 from wallet_hooks.settings import Settings
 from wallet_hooks.v1 import ApiCall, ListPage, V1Route
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.strict_json import read_json
+from wallet_hooks.web.websocket import handshake_headers, socket_of, take_over
 
 PATH = "/betslips/messages"
 _OK = {"status": "OK"}
@@ -65,6 +70,29 @@ class Intake:
         duration = int((clock.monotonic() - request.started) * 1_000_000)
         source = str(request.source.address or "")
         return DeliveryRow(request.id, PATH, request.now, source, body, status, json.dumps(answer), duration)
+
+
+class StreamOpening:
+    """Opens customers' streams: authenticates the handshake, and hands the socket over once it is answered."""
+
+    def __init__(self, context: ApiContext, streams: Streams) -> None:
+        self._context = context
+        self._streams = streams
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint("GET", "/v1/stream/", "stream", self.open, is_websocket=True)
+
+    def open(self, request: ApiRequest) -> Reply:
+        """Answer 101 and begin a stream after `since`, for the session whose token is in the query string."""
+        given = StreamSchema().load(request.query.to_dict())
+        idle = self._context.session_idle
+        caller, _ = find_login(self._context.engine, given["token"], now=request.now, idle=idle)
+        if caller is None:
+            raise UnauthenticatedError("token: the token of a login session is expected")
+        headers, connection = handshake_headers(request.environ), socket_of(request.environ)
+        self._streams.check_room(caller.id)
+        subscription = Subscription(caller.id, token_hash(given["token"]), given.get("since"))
+        return Reply(101, "", headers=headers, on_sent=lambda: self._streams.adopt(take_over(connection), subscription))
 
 
 def list_betslips(context: ApiContext, call: ApiCall) -> ListPage:

@@ -170,3 +170,10 @@ class BetslipStakeSchema(BaseSchema):
     """The stake in the currency of the prices, for which the best one is shown."""
 
     stake = Amount()
+
+
+class StreamSchema(BaseSchema):
+    """The token of a login session, and the `seq` of the last frame that the client has."""
+
+    token = Text(required=True)
+    since = Count()

@@ -5,6 +5,7 @@ not see is answered as if it did not exist.
 """
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, Engine, Select, exists, or_, select
 from sqlalchemy.orm import Session
@@ -49,7 +50,18 @@ def caller_of(customer: Customer) -> Caller:
     return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles))
 
 
-def may_log_in(customer: Customer, *, now: datetime) -> bool:
+class LoginFacts(Protocol):
+    """The columns of a customer that decide whether it may log in."""
+
+    @property
+    def active(self) -> bool: ...
+    @property
+    def locked(self) -> bool: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+
+def may_log_in(customer: LoginFacts, *, now: datetime) -> bool:
     return customer.active and not customer.locked and (customer.expires_at is None or customer.expires_at > now)
 
 

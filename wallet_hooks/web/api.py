@@ -42,7 +42,9 @@ _STATUSES = {
     "length_required": 411,
     "body_too_large": 413,
     "not_json": 415,
+    "upgrade_required": 426,
     "internal_error": 500,
+    "not_implemented": 501,
     "try_again": 503,
 }
 _RETRY = {429: "1", 503: "1"}  # seconds
@@ -59,13 +61,14 @@ class Problem(NamedTuple):
 
 @dataclass(slots=True)
 class Reply:
-    """An HTTP answer before it is sent; `code` is the refusal's, for the log."""
+    """An HTTP answer before it is sent. `code` is the refusal's, for the log; `on_sent` is called after the sending."""
 
     status: int
     body: str | Iterable[str] | Iterable[bytes]
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     code: str | None = None
+    on_sent: Callable[[], None] | None = None
 
 
 class ApiRequest:
@@ -116,13 +119,15 @@ class ApiContext:
 class Endpoint(NamedTuple):
     """A path of an API. `answer` takes the request and the path's parts, and returns what the envelope takes.
 
-    `name` is unique in the API; it names the Flask endpoint and the log line.
+    `name` is unique in the API; it names the Flask endpoint and the log line. Flask routes WebSocket handshakes only to
+    an endpoint that `is_websocket`.
     """
 
     method: str
     path: str
     name: str
     answer: Callable[..., Any]
+    is_websocket: bool = False
 
 
 def _log(call: ApiRequest, endpoint: Endpoint, reply: Reply, seconds: float) -> None:
@@ -172,7 +177,9 @@ def blueprint(api: Api, endpoints: Iterable[Endpoint], settings: Settings, *, na
     views = Blueprint(name or api.name, __name__)
     for endpoint in endpoints:
         view = partial(_view, api, endpoint, settings)
-        views.add_url_rule(endpoint.path, endpoint.name, view, methods=[endpoint.method], strict_slashes=False)
+        for is_websocket in (False, True) if endpoint.is_websocket else (False,):
+            options: dict[str, Any] = {"methods": [endpoint.method], "strict_slashes": False, "websocket": is_websocket}
+            views.add_url_rule(endpoint.path, endpoint.name, view, **options)
     return views
 
 
@@ -202,7 +209,10 @@ def register_error_handlers(app: Flask, apis: Sequence[Api]) -> None:
 
 
 def to_response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, reply.headers, content_type=reply.content_type)
+    response = Response(reply.body, reply.status, reply.headers, content_type=reply.content_type)
+    if reply.on_sent is not None:
+        response.call_on_close(reply.on_sent)
+    return response
 
 
 def _view(api: Api, endpoint: Endpoint, settings: Settings, **path: Any) -> Response:

@@ -1,0 +1,241 @@
+"""The stream thread: what it sends to whom, from where on, and how streams end."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from wsproto.events import CloseConnection, Ping
+
+from tests.betslips.streaming import Peer, money_in
+from tests.desk import Desk
+from tests.world import OK, bet, result
+from wallet_hooks import clock
+from wallet_hooks.betslips import stream
+from wallet_hooks.betslips.feed import Feed, Subscription
+from wallet_hooks.betslips.stream import SESSION_ENDED, Streams
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import TryAgainError
+from wallet_hooks.identity import sessions
+from wallet_hooks.identity.models import LoginSession
+from wallet_hooks.sportsbook.accounting import cost_of_open_bets_abroad
+
+Open = Callable[..., Peer]
+
+
+@pytest.fixture
+def streams(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
+    monkeypatch.setattr(stream, "_POLL", 0.02)
+    monkeypatch.setattr(stream, "_CHECK_SESSIONS", 0.05)
+    idle = timedelta(seconds=desk.world.settings.session_idle)
+    served = Streams(Feed(desk.world.engine, idle, cost_of_open_bets_abroad), most=30)
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def open_stream(desk: Desk, streams: Streams) -> Iterator[Open]:
+    """Return a function that opens a stream of a customer, after a number."""
+    peers = []
+
+    def open_one(username: str = "ann", since: int | None = None, token: str | None = None) -> Peer:
+        with reading(desk.world.engine) as session:
+            customer_id = session.scalars(select(Customer.id).where(Customer.username == username)).one()
+        ours, theirs = socket.socketpair()
+        hash_ = sessions.token_hash(desk.token(username) if token is None else token)
+        streams.adopt(theirs, Subscription(customer_id, hash_, since))
+        peers.append(Peer(ours))
+        return peers[-1]
+
+    yield open_one
+    for peer in peers:
+        peer.socket.close()
+
+
+def announced(name: str, username: str = "ann") -> list[Any]:
+    return ["betslip", {"betslip_id": name, "customer_username": username}]
+
+
+def closed(name: str) -> list[Any]:
+    return ["betslip_closed", {"betslip_id": name, "close_reason": "timeout"}]
+
+
+def send(desk: Desk, *messages: Any, ts: float | None = None) -> None:
+    assert desk.world.post("/betslips/messages", {"ts": ts, "data": list(messages)}) == OK
+
+
+def test_messages_are_sent_to_their_customer_as_they_were_sent(desk: Desk, open_stream: Open) -> None:
+    ann, bob = open_stream("ann"), open_stream("bob")
+    assert [money_in(peer.frame())[0] for peer in (ann, bob)] == [["EUR", 100.0], ["EUR", 100.0]]
+    send(desk, announced("a"), announced("b", "bob"), ts=1477526400.123)
+    send(desk, closed("a"), closed("b"))
+    (first, second) = ann.frames(2)
+    assert first == {"ts": 1477526400.123, "seq": 1, "data": [announced("a")]}
+    assert (second["seq"], second["data"]) == (2, [closed("a")])
+    assert [frame["data"] for frame in bob.frames(2)] == [[announced("b", "bob")], [closed("b")]]
+
+
+def test_money_is_sent_when_it_moves(desk: Desk, open_stream: Open) -> None:
+    ann = open_stream("ann")
+    assert money_in(ann.frame()) == (["EUR", 100.0], ["EUR", 0.0])
+    desk.world.place(bet("b1", "10.00"))
+    assert money_in(ann.frame()) == (["EUR", 90.0], ["EUR", 10.0])
+    desk.world.settle(result("b1", "15.50"))
+    assert money_in(ann.frame()) == (["EUR", 105.5], ["EUR", 0.0])
+
+
+def test_a_client_resumes_and_misses_nothing(desk: Desk, open_stream: Open) -> None:
+    send(desk, announced("a"), ts=1)
+    for _ in range(25):
+        send(desk, *(closed("a") for _ in range(10)))
+    later = open_stream("ann", since=None)
+    assert money_in(later.frame())[0] == ["EUR", 100.0]
+    for since in (0, 1, 99, 100, 250, 251):
+        peer = open_stream("ann", since=since)
+        frames = [frame for frame in peer.frames(251 - since + 1) if frame["data"][0][0] != "balance"]
+        assert [frame["seq"] for frame in frames] == list(range(since + 1, 252))
+    beyond = open_stream("ann", since=10**15)
+    assert beyond.frames(1)[0]["seq"] == 251
+    send(desk, closed("a"))
+    assert [peer.frames(1)[0]["seq"] for peer in (later, beyond)] == [252, 252]
+
+
+def test_messages_before_the_customer_is_known_are_sent_once_it_is(desk: Desk, open_stream: Open) -> None:
+    ann = open_stream("ann")
+    ann.frames(1)
+    send(desk, closed("a"))
+    send(desk, announced("a"))
+    assert [(frame["seq"], frame["data"][0][0]) for frame in ann.frames(2)] == [(1, "betslip_closed"), (2, "betslip")]
+
+
+def test_a_message_for_several_games_is_sent_once(desk: Desk, open_stream: Open) -> None:
+    desk.world.provider(game="other", auth="none")
+    ann = open_stream("ann", since=0)
+    ann.frames(1)
+    send(desk, announced("a"))
+    send(desk, closed("a"))
+    assert [frame["seq"] for frame in ann.frames(2)] == [1, 2]
+    assert desk.world.count("betslip_message") == 4
+
+
+def test_numbers_have_no_gaps_under_concurrent_requests(desk: Desk, open_stream: Open) -> None:
+    ann = open_stream("ann", since=0)
+    ann.frames(1)
+
+    def send_some(name: str) -> None:
+        for number in range(10):
+            send(desk, announced(f"{name}{number}"), closed(f"{name}{number}"))
+
+    threads = [threading.Thread(target=send_some, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    frames = ann.frames(80)
+    for thread in threads:
+        thread.join()
+    assert [frame["seq"] for frame in frames] == list(range(1, 81))
+    orders = {
+        name: [frame["data"][0][0] for frame in frames if frame["data"][0][1]["betslip_id"] == name]
+        for name in ("a0", "d9")
+    }
+    assert set(map(tuple, orders.values())) == {("betslip", "betslip_closed")}
+
+
+@pytest.mark.parametrize("how", ["logged out", "locked", "idle"])
+def test_a_session_that_ends_closes_its_streams(desk: Desk, open_stream: Open, how: str) -> None:
+    token = desk.token("ann")
+    peer, other = open_stream("ann", token=token), open_stream("bob")
+    peer.frames(1)
+    with writing(desk.world.engine) as session:
+        customer = session.scalars(select(Customer).where(Customer.username == "ann")).one()
+        if how == "logged out":
+            sessions.end(session, token, now=clock.now())
+        elif how == "locked":
+            customer.locked = True
+        else:
+            login = session.get_one(LoginSession, sessions.token_hash(token))
+            login.used_at -= timedelta(seconds=desk.world.settings.session_idle + 1)
+    assert (peer.frame(), peer.close_code) == (None, SESSION_ENDED)
+    assert money_in(other.frame())[0] == ["EUR", 100.0]
+
+
+def test_a_slow_reader_is_dropped_and_costs_the_others_nothing(
+    desk: Desk, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_PATIENCE", 0.3)
+    slow, quick = open_stream("ann"), open_stream("ann")
+    quick.frames(1)
+    large = ["betslip", {"betslip_id": "a", "customer_username": "ann", "more": "x" * 50_000}]
+    for _ in range(4):
+        send(desk, *[large] * 10)
+    assert [frame["seq"] for frame in quick.frames(40)] == list(range(1, 41))
+    threading.Event().wait(0.6)  # the patience, without reading
+    frames = []
+    while (frame := slow.frame()) is not None:
+        frames.append(frame["seq"])
+    assert slow.close_code == 1008
+    assert frames == list(range(len(frames)))  # what arrived is whole and in order
+    assert len(frames) < 41
+    rest = open_stream("ann", since=frames[-1])
+    assert [frame["seq"] for frame in rest.frames(40 - frames[-1])][-1] == 40
+
+
+def test_silent_clients_are_closed_and_answering_ones_are_not(
+    desk: Desk, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_SILENCE", 0.3)
+    monkeypatch.setattr(stream, "_PING", 0.05)
+    silent, answering = open_stream("ann"), open_stream("bob")
+    silent.answers_pings = False
+    assert silent.frame() is not None
+    answering.frames(1)
+    listening = threading.Thread(target=answering.frame)
+    listening.start()
+    assert (silent.frame(), silent.close_code) == (None, 1008)
+    threading.Event().wait(0.3)
+    send(desk, announced("b", "bob"))
+    listening.join()
+    assert answering.close_code is None
+
+
+def test_a_client_that_closes_is_answered(desk: Desk, open_stream: Open) -> None:
+    peer = open_stream("ann")
+    peer.frames(1)
+    peer.send(Ping(payload=b"x"))
+    peer.send(CloseConnection(code=1000))
+    assert (peer.frame(), peer.close_code) == (None, 1000)
+    assert peer.socket.recv(1) == b""
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", b"\x81\x01x", b"\xff" * 20])
+def test_a_client_that_breaks_the_protocol_is_closed(desk: Desk, open_stream: Open, sent: bytes) -> None:
+    peer, other = open_stream("ann"), open_stream("ann")
+    peer.frames(1)
+    peer.socket.sendall(sent)
+    assert (peer.frame(), peer.close_code) == (None, 1002)
+    other.frames(1)
+    send(desk, announced("a"))
+    assert other.frames(1)[0]["seq"] == 1
+
+
+def test_streams_are_bounded_and_close_when_the_process_ends(desk: Desk, streams: Streams, open_stream: Open) -> None:
+    peers = [open_stream("ann") for _ in range(20)]
+    assert all(peer.frame() for peer in peers)
+    with pytest.raises(TryAgainError):
+        streams.check_room(_customer_id(desk, "ann"))
+    bob = _customer_id(desk, "bob")
+    streams.check_room(bob)
+    peers += [open_stream("bob") for _ in range(10)]
+    with pytest.raises(TryAgainError):
+        streams.check_room(bob)
+    streams.stop()
+    assert {(json.dumps(peers[0].frame()), peers[0].close_code)} == {("null", 1001)}
+
+
+def _customer_id(desk: Desk, username: str) -> int:
+    with reading(desk.world.engine) as session:
+        return session.scalars(select(Customer.id).where(Customer.username == username)).one()

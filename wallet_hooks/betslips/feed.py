@@ -1,0 +1,178 @@
+"""What customers' streams send: messages of their betslips, and their money when it moves."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import simplejson
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.betslips.models import BetslipMessage, CustomerSequence
+from wallet_hooks.customers.callers import may_log_in
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.queries import balances_of_customers
+from wallet_hooks.database import reading
+from wallet_hooks.database.bulk import BulkStatement, RowSet, pipeline, run
+from wallet_hooks.identity.models import LoginSession
+from wallet_hooks.ledger.queries import HELD_ACCOUNTS
+
+# The cost of a customer's open stakes in other currencies, in minor units of its own.
+CostAbroad = Callable[[Session, Customer], int]
+PAGE = 100
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """A customer's stream: the session that it belongs to, and what was sent.
+
+    `seq` is the number of the last message that was sent; before the stream `is_begun` it is the number after which
+    the client wants messages, None for those to come. `versions` are those of the customer's accounts when its money
+    was sent last.
+    """
+
+    customer_id: int
+    token_hash: str
+    seq: int | None
+    versions: dict[int, int] | None = None
+    is_begun: bool = False
+
+
+class _NextMessage(NamedTuple):
+    place: int
+    seq: int
+    type: str
+    ts: str | None
+    body: str
+    received_at: datetime
+
+
+class _LoginRow(NamedTuple):
+    token_hash: str
+    used_at: datetime
+    active: bool
+    locked: bool
+    expires_at: datetime | None
+
+
+_positions = RowSet(
+    "requested",
+    place=BetslipMessage.customer_id,
+    customer_id=BetslipMessage.customer_id,
+    seq=BetslipMessage.seq,
+)
+# A page of each subscription: numbers have no gaps, so a page is a range of them.
+_NEXT_MESSAGES = BulkStatement(
+    _positions,
+    lambda _: (
+        select(_positions.c.place, *(getattr(BetslipMessage, name) for name in _NextMessage._fields[1:]))
+        .select_from(
+            _positions.join(
+                BetslipMessage,
+                (BetslipMessage.customer_id == _positions.c.customer_id)
+                & BetslipMessage.seq.between(_positions.c.seq + 1, _positions.c.seq + PAGE),
+            )
+        )
+        .order_by(_positions.c.place, BetslipMessage.seq)
+    ),
+    row=_NextMessage,
+)
+_tokens = RowSet("requested", LoginSession.token_hash)
+_LOGINS = BulkStatement(
+    _tokens,
+    lambda _: (
+        select(
+            *(LoginSession.token_hash, LoginSession.used_at),
+            *(Customer.active, Customer.locked, Customer.expires_at),
+        )
+        .select_from(
+            _tokens.join(LoginSession, _tokens.matches(LoginSession)).join(
+                Customer, Customer.id == LoginSession.customer_id
+            )
+        )
+        .where(~LoginSession.ended)
+    ),
+    row=_LoginRow,
+)
+
+
+class Feed:
+    """Reads what subscriptions send next. `idle` is how long a login session may be unused."""
+
+    def __init__(self, engine: Engine, idle: timedelta, cost_abroad: CostAbroad) -> None:
+        self._engine = engine
+        self._idle = idle
+        self._cost_abroad = cost_abroad
+
+    def begin(self, subscription: Subscription) -> None:
+        """Set where a new subscription begins: at the number that its client gave, as far as messages are stored."""
+        own = BetslipMessage.customer_id == subscription.customer_id
+        with reading(self._engine) as session:
+            newest = session.scalar(
+                select(CustomerSequence.seq).where(CustomerSequence.customer_id == subscription.customer_id)
+            )
+            oldest = session.scalar(select(func.min(BetslipMessage.seq)).where(own))
+        last = newest or 0
+        since = last if subscription.seq is None else min(subscription.seq, last)
+        subscription.seq = max(since, (last + 1 if oldest is None else oldest) - 1)
+        subscription.is_begun = True
+
+    def read(self, subscriptions: Sequence[Subscription], *, now: datetime) -> dict[Subscription, list[str]]:
+        """Return the frames that subscriptions send next, each in order, and take note that they are sent.
+
+        At most PAGE messages of betslips for each; then its money, if that moved.
+        """
+        frames: dict[Subscription, list[str]] = {}
+        with reading(self._engine) as session:
+            with pipeline(session.connection()) as reads:
+                messages = reads.add(
+                    _NEXT_MESSAGES([(place, one.customer_id, one.seq) for place, one in enumerate(subscriptions)])
+                )
+                accounts = reads.add(HELD_ACCOUNTS([(id_,) for id_ in {one.customer_id for one in subscriptions}]))
+            versions: dict[int, dict[int, int]] = {one.customer_id: {} for one in subscriptions}
+            for account in accounts.rows:
+                versions[account.holder_id][account.id] = account.version
+            moved = [one for one in subscriptions if one.versions != versions[one.customer_id]]
+            texts = self._money_of(session, {one.customer_id for one in moved})
+        for message in messages.rows:
+            subscription = subscriptions[message.place]
+            subscription.seq = message.seq
+            ts = _ts(message.received_at) if message.ts is None else message.ts
+            frames.setdefault(subscription, []).append(_frame(ts, message.seq, message.type, message.body))
+        for subscription in moved:
+            subscription.versions = versions[subscription.customer_id]
+            frame = _frame(_ts(now), subscription.seq, "balance", texts[subscription.customer_id])
+            frames.setdefault(subscription, []).append(frame)
+        return frames
+
+    def ended(self, subscriptions: Sequence[Subscription], *, now: datetime) -> list[Subscription]:
+        """Return the subscriptions whose session has ended, or whose customer may not log in any more."""
+        with reading(self._engine) as session:
+            rows = run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in subscriptions}]))
+        alive = {row.token_hash for row in rows if may_log_in(row, now=now) and now - row.used_at < self._idle}
+        return [one for one in subscriptions if one.token_hash not in alive]
+
+    def _money_of(self, session: Session, customer_ids: Collection[int]) -> dict[int, str]:
+        """Return the body of a balance message by customer id."""
+        customers = session.scalars(select(Customer).where(Customer.id.in_(customer_ids))).all() if customer_ids else ()
+        balances = balances_of_customers(session, customers)
+        texts = {}
+        for customer in customers:
+            found, currency = balances[customer.id], customer.currency
+            abroad = self._cost_abroad(session, customer) if found.open_stakes_abroad else 0
+            amounts = {"balance": found.balance, "open_stake": found.open_stakes + abroad}
+            body = {name: [currency, money.as_decimal(minor, currency)] for name, minor in amounts.items()}
+            texts[customer.id] = simplejson.dumps(body, use_decimal=True, separators=(",", ":"))
+        return texts
+
+
+def _frame(ts: str, seq: int | None, type_: str, body: str) -> str:
+    return f'{{"ts":{ts},"seq":{seq},"data":[["{type_}",{body}]]}}'
+
+
+def _ts(instant: datetime) -> str:
+    """Return an instant as the frames' number: seconds since 1970, with microseconds."""
+    whole = int(instant.replace(microsecond=0).timestamp())
+    return f"{whole}.{instant.microsecond:06}"
