@@ -7,7 +7,7 @@ from typing import Any, Self
 from environs import Env, EnvError, ValidationError
 from marshmallow.validate import OneOf, Range
 
-_LISTEN = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+LISTEN_ADDRESS = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 _CURRENCY = re.compile(r"(?P<code>[A-Z]{3,6})=(?P<decimals>[0-8])", re.ASCII)
 _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
@@ -113,7 +113,7 @@ def _is_database_url(url: str | None) -> None:
 
 
 def _is_listen(listen: str) -> None:
-    match = _LISTEN.fullmatch(listen)
+    match = LISTEN_ADDRESS.fullmatch(listen)
     if match is None or not 0 < int(match["port"]) < 65_536:
         raise ValidationError("expected host:port, such as 127.0.0.1:8000")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, Metric, start_http_server
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
@@ -38,6 +38,18 @@ GROUP_FAULTS = Counter("wallet_hooks_group_faults", "Groups that were retried or
 
 STREAMS_OPENED = Counter("wallet_hooks_streams_opened", "Streams of customers that were opened.")
 STREAMS_CLOSED = Counter("wallet_hooks_streams_closed", "Streams of customers that ended, by close code.", ["code"])
+
+FOLLOW_CONNECTIONS = Counter(
+    "wallet_hooks_follow_connections", "Connections to the platform's stream, opened and lost.", ["event"]
+)
+FOLLOW_MESSAGES = Counter(
+    "wallet_hooks_follow_messages", "Messages of the platform's stream, and unreadable frames.", ["outcome"]
+)
+FOLLOW_LAG = Histogram(
+    "wallet_hooks_follow_lag_seconds",
+    "Time from a frame's instant to its commit.",
+    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
+)
 
 
 class _UnbufferedOutput(io.FileIO):
@@ -79,6 +91,11 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 def _to_json(event: dict[str, Any], **_: Any) -> bytes:
     return _encode(event).encode()
+
+
+def serve_metrics(host: str, port: int) -> None:
+    """Serve this process's metrics over HTTP, in a thread of their own."""
+    start_http_server(port, addr=host)
 
 
 def exposition() -> bytes:

@@ -86,7 +86,7 @@ def test_clients_resume_at_another_worker_and_miss_nothing(desk: Desk, tmp_path:
     ("query", "changes", "status", "code"),
     [
         ("token=unknown", {}, 401, "unauthenticated"),
-        ("", {}, 400, "validation_error"),
+        ("", {}, 401, "unauthenticated"),
         ("token={token}&since=x", {}, 400, "validation_error"),
         ("token={token}&since=-1", {}, 400, "validation_error"),
         ("token={token}", {"Upgrade": None}, 426, "upgrade_required"),

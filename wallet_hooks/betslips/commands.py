@@ -1,5 +1,7 @@
 """The command `wallet-hooks betslips`."""
 
+import signal
+import threading
 from functools import partial
 from typing import Any
 
@@ -9,13 +11,16 @@ from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
 from wallet_hooks.betslips import service
+from wallet_hooks.betslips.following import Follower, is_stream_url
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
 from wallet_hooks.betslips.queries import betslip_data, find_betslips, messages_of, state_of
 from wallet_hooks.database import reading, run_in_batches
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand
-from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.identity.service import brand_by_client, check_game
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.settings import Settings
+from wallet_hooks.settings import LISTEN_ADDRESS, Settings
+from wallet_hooks.telemetry import serve_metrics, start_logging
 
 _BATCH = 1000
 
@@ -61,6 +66,33 @@ def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: boo
             ),
             empty="no betslips",
         )
+
+
+@betslips.command()
+@click.option(
+    "--url", envvar="WALLET_HOOKS_FOLLOW_URL", required=True, help="ws:// or wss://; also from WALLET_HOOKS_FOLLOW_URL."
+)
+@click.option("--brand", "client", required=True)
+@click.option("--game", required=True)
+@click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus metrics there.")
+@click.pass_obj
+def follow(engine: Engine, url: str, client: str, game: str, metrics: str | None) -> None:
+    """Take the messages of the platform's WebSocket stream for a brand and game, until SIGTERM or SIGINT."""
+    address = None if metrics is None else LISTEN_ADDRESS.fullmatch(metrics)
+    if not is_stream_url(url):
+        raise RefusedError("bad_url", "url: ws:// or wss:// and a host are expected")
+    if metrics is not None and address is None:
+        raise RefusedError("bad_metrics", "metrics: host:port is expected, such as 127.0.0.1:9100")
+    with reading(engine) as session:
+        brand = brand_by_client(session, client)
+        check_game(session, brand, game)
+    start_logging(Settings.from_env().log_level)
+    if address is not None:
+        serve_metrics(address["host"], int(address["port"]))
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    Follower(engine, url, [(brand.id, game)], stopping).run()
 
 
 @betslips.command()

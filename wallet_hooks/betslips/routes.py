@@ -8,16 +8,13 @@ from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
 from wallet_hooks.betslips.feed import Subscription
-from wallet_hooks.betslips.messages import BadMessage
+from wallet_hooks.betslips.intake import PATH, Body, read_body, store_bodies
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.queries import betslip_data, state_of, states_of
-from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, StreamSchema, read_messages
-from wallet_hooks.betslips.service import store_messages
+from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, StreamSchema
 from wallet_hooks.betslips.stream import Streams
 from wallet_hooks.customers.callers import find_login
-from wallet_hooks.database import reading, run_with_retries, writing
-from wallet_hooks.database.bulk import Writes
-from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
+from wallet_hooks.database import reading
 from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from wallet_hooks.identity.credentials import Denial, ReceivedCall, authenticate
 from wallet_hooks.identity.directory import DirectoryCache
@@ -25,11 +22,8 @@ from wallet_hooks.identity.sessions import token_hash
 from wallet_hooks.settings import Settings
 from wallet_hooks.v1 import ApiCall, ListPage, V1Route
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
-from wallet_hooks.web.strict_json import read_json
 from wallet_hooks.web.websocket import handshake_headers, socket_of, take_over
 
-PATH = "/betslips/messages"
-_OK = {"status": "OK"}
 _PAGE = 100
 
 
@@ -52,24 +46,9 @@ class Intake:
         scope = authenticate(call, directory.providers)
         if isinstance(scope, Denial):
             raise ForbiddenError("") if scope is Denial.FORBIDDEN else UnauthenticatedError("")
-        messages, bad = read_messages(read_json(body))
-        places = {(directory.brands[client].id, game) for client, game in scope}
-        status, answer = (400, _refusal(bad)) if bad else (200, _OK)
-        delivery = self._delivery(request, body, status, answer)
-        run_with_retries(lambda: self._store(delivery, messages, places))
-        return status, answer
-
-    def _store(self, delivery: DeliveryRow, messages: Any, places: Any) -> None:
-        with writing(self._engine) as session:
-            store_messages(session, messages, places, delivery_id=delivery.id, now=delivery.received_at)
-            writes = Writes()
-            add_deliveries(writes, [(delivery, ())])
-            writes.run(session.connection())
-
-    def _delivery(self, request: ApiRequest, body: bytes, status: int, answer: dict[str, Any]) -> DeliveryRow:
-        duration = int((clock.monotonic() - request.started) * 1_000_000)
-        source = str(request.source.address or "")
-        return DeliveryRow(request.id, PATH, request.now, source, body, status, json.dumps(answer), duration)
+        taken = read_body(Body(request.id, request.now, str(request.source.address or ""), body, request.started))
+        store_bodies(self._engine, [taken], {(directory.brands[client].id, game) for client, game in scope})
+        return taken.status, taken.answer
 
 
 class StreamOpening:
@@ -123,10 +102,6 @@ ROUTES = (
     V1Route("GET", "/v1/betslips/", list_betslips, BetslipListSchema),
     V1Route("GET", "/v1/betslips/<betslip_id>/", show_betslip, BetslipStakeSchema),
 )
-
-
-def _refusal(bad: list[BadMessage]) -> dict[str, Any]:
-    return {"error": "invalid_request", "messages": [{"index": one.place, "error": one.error} for one in bad]}
 
 
 def _success(answer: tuple[int, dict[str, Any]]) -> Reply:

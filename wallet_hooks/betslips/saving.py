@@ -16,6 +16,14 @@ from wallet_hooks.betslips.queries import PriceRow
 from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, insert_rows, run, write
 
 
+class ArrivedMessage(NamedTuple):
+    """A message with its betslip and the id of the delivery that brought it."""
+
+    betslip: LockedBetslip
+    message: Message
+    delivery_id: str
+
+
 class _BetslipChange(NamedTuple):
     id: int
     customer_id: int | None
@@ -118,9 +126,8 @@ _NUMBER: BulkStatement[Any] = BulkStatement(
 def save(
     connection: Connection,
     betslips: Collection[LockedBetslip],
-    arrived: Sequence[tuple[LockedBetslip, Message]],
+    arrived: Sequence[ArrivedMessage],
     *,
-    delivery_id: str,
     now: datetime,
 ) -> None:
     """Write betslips with their new states, and the messages that arrived, in their order."""
@@ -130,7 +137,7 @@ def save(
     writes.add(_CHANGE([_change(betslip, now) for betslip in betslips]))
     writes.add(_SET_PRICES([price for betslip in betslips for price in _new_prices(betslip)]))
     rows = []
-    for betslip, message in arrived:
+    for betslip, message, delivery_id in arrived:
         customer_id = betslip.stream_of
         seq = None if customer_id is None else next(numbers[customer_id])
         facts = (betslip.id, message.type, _text(message.ts), message.body, now, delivery_id)
@@ -140,7 +147,7 @@ def save(
 
 
 def _numbers(
-    connection: Connection, betslips: Iterable[LockedBetslip], arrived: Iterable[tuple[LockedBetslip, Message]]
+    connection: Connection, betslips: Iterable[LockedBetslip], arrived: Iterable[ArrivedMessage]
 ) -> Mapping[int, Iterator[int]]:
     """Return each customer's next numbers for its messages, after numbering those that were stored before it was known.
 
@@ -150,7 +157,7 @@ def _numbers(
     stored = run(connection, _UNNUMBERED([(id_,) for id_, customer_id in announced.items() if customer_id is not None]))
     earlier = [(row.id, customer_id) for row in stored if (customer_id := announced[row.betslip_id]) is not None]
     counts = Counter(customer_id for _, customer_id in earlier)
-    counts.update(customer_id for betslip, _ in arrived if (customer_id := betslip.stream_of) is not None)
+    counts.update(customer_id for betslip, _, _ in arrived if (customer_id := betslip.stream_of) is not None)
     last = {row.customer_id: row.seq for row in run(connection, _ADVANCE(sorted(counts.items())))}
     numbers = {id_: iter(range(last[id_] - counts[id_] + 1, last[id_] + 1)) for id_ in last}
     write(connection, _NUMBER([(id_, customer_id, next(numbers[customer_id])) for id_, customer_id in earlier]))

@@ -120,7 +120,7 @@ class ClosedSchema(_MessageSchema):
 _CHECKS = {BETSLIP: quick_reader(BetslipSchema()), PMM: quick_reader(PmmSchema()), CLOSED: quick_reader(ClosedSchema())}
 
 
-def read_messages(document: Any) -> tuple[list[Message], list[BadMessage]]:
+def read_messages(document: Any, *, most: int = MAX_MESSAGES) -> tuple[list[Message], list[BadMessage]]:
     """Read a request's body: one message `["pmm", {…}]`, an array of them, or a frame `{"ts":…, "data":[…]}`.
 
     Return the messages of known types in their order, and the bad ones by their index. Messages of unknown types are
@@ -134,8 +134,8 @@ def read_messages(document: Any) -> tuple[list[Message], list[BadMessage]]:
         document = document["data"]
     elif type(document) is list and document and type(document[0]) is str:
         document = [document]
-    if type(document) is not list or not 0 < len(document) <= MAX_MESSAGES:
-        raise ValidationError({"_body": [f"1 to {MAX_MESSAGES} messages are expected."]})
+    if type(document) is not list or not 0 < len(document) <= most:
+        raise ValidationError({"_body": [f"1 to {most} messages are expected."]})
     found, bad = [], []
     for index, member in enumerate(document):
         try:
@@ -175,5 +175,5 @@ class BetslipStakeSchema(BaseSchema):
 class StreamSchema(BaseSchema):
     """The token of a login session, and the `seq` of the last frame that the client has."""
 
-    token = Text(required=True)
+    token = Text(load_default="")
     since = Count()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.betslips.loading import customers_named, lock_betslips, stored_messages
 from wallet_hooks.betslips.messages import CLOSED, Message, message_of
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice
-from wallet_hooks.betslips.saving import save
+from wallet_hooks.betslips.saving import ArrivedMessage, save
 from wallet_hooks.betslips.state import fold
 from wallet_hooks.customers.usernames import folded
 from wallet_hooks.database import locked
@@ -19,32 +19,30 @@ STALE = "stale"
 
 
 def store_messages(
-    session: Session,
-    messages: Sequence[Message],
-    places: Collection[tuple[int, str]],
-    *,
-    delivery_id: str,
-    now: datetime,
+    session: Session, received: Sequence[tuple[Message, str]], places: Collection[tuple[int, str]], *, now: datetime
 ) -> None:
-    """Store messages for each brand id and game that they are meant for, in their order.
+    """Store messages, each with its delivery's id, for each brand id and game that they are meant for, in their order.
 
     A customer's stream gets each message once: for the first of the games of its brand.
     """
-    keys = sorted({(*place, message.betslip_id) for place in places for message in messages})
+    keys = sorted({(*place, message.betslip_id) for place in places for message, _ in received})
     if not keys:
         return
     connection = session.connection()
     betslips = lock_betslips(connection, keys, now=now)
-    named = ((brand_id, message.customer) for brand_id, _ in places for message in messages if message.customer)
+    named = ((brand_id, message.customer) for brand_id, _ in places for message, _ in received if message.customer)
     customers = customers_named(connection, named)
-    arrived = [(betslips[*place, message.betslip_id], message) for place in sorted(places) for message in messages]
-    for betslip, message in arrived:
-        betslip.add(message, customer_id=customers.get((betslip.brand_id, folded(message.customer or ""))))
+    arrived = []
+    for place in sorted(places):
+        for message, delivery_id in received:
+            betslip = betslips[*place, message.betslip_id]
+            betslip.add(message, customer_id=customers.get((betslip.brand_id, folded(message.customer or ""))))
+            arrived.append(ArrivedMessage(betslip, message, delivery_id))
     history = stored_messages(connection, [betslip for betslip in betslips.values() if betslip.is_folded])
     for betslip in betslips.values():
         if betslip.is_folded:
             betslip.state = fold([*history[betslip.id], *betslip.arrived])
-    save(connection, betslips.values(), arrived, delivery_id=delivery_id, now=now)
+    save(connection, betslips.values(), arrived, now=now)
 
 
 def close_stale(session: Session, at_most: int, *, now: datetime, retention_days: int) -> int:
@@ -54,7 +52,7 @@ def close_stale(session: Session, at_most: int, *, now: datetime, retention_days
     stale = session.scalars(locked(query.order_by(*order).limit(at_most), Betslip)).all()
     for place, betslips in groupby(stale, key=lambda betslip: (betslip.brand_id, betslip.game)):
         bodies = ({"betslip_id": betslip.betslip_id, "close_reason": STALE} for betslip in betslips)
-        store_messages(session, [message_of(CLOSED, None, body) for body in bodies], [place], delivery_id="", now=now)
+        store_messages(session, [(message_of(CLOSED, None, body), "") for body in bodies], [place], now=now)
     return len(stale)
 
 

@@ -111,6 +111,12 @@ def brand_by_client(session: Session, client: str, *, lock: bool = False) -> Bra
     return brand
 
 
+def check_game(session: Session, brand: Brand, game: str) -> None:
+    """Raise NotFoundError unless a provider of the brand has this game."""
+    if session.scalar(select(Provider.id).where(Provider.brand_id == brand.id, Provider.game == game)) is None:
+        raise NotFoundError(f"no provider of brand {brand.client!r} with game {game!r}")
+
+
 def _check_name(name: str, field: str) -> None:
     """Check the name of a brand or game: it is part of account names and references, whose separator is a colon."""
     if not 0 < len(name) <= 64 or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():

@@ -285,7 +285,7 @@ def _store_betslip(session: Session, betslip: Mapping[str, Any], number: int, no
         raise RefusedError("bad_betslip", f"betslips: message {bad[0].place}: {bad[0].error}")
     brand = brand_by_client(session, betslip.get("brand", BRAND))
     places = [(brand.id, betslip.get("game", "betflex"))]
-    store_messages(session, messages, places, delivery_id=f"{number:032}", now=now)
+    store_messages(session, [(message, f"{number:032}") for message in messages], places, now=now)
 
 
 def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now: datetime) -> set[tuple[str, str]]:

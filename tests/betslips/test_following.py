@@ -1,0 +1,214 @@
+"""`wallet-hooks betslips follow` against a real WebSocket server."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from websockets.sync.server import ServerConnection
+
+from tests.betslips.platform import Platform, frame, platform, silent_platform
+from tests.test_commands import Shell
+from tests.world import World
+from wallet_hooks.betslips import following, intake
+from wallet_hooks.betslips.following import Follower, Timeouts
+from wallet_hooks.betslips.models import Betslip
+from wallet_hooks.database import reading
+from wallet_hooks.identity.models import Brand
+
+QUICK = Timeouts(opening=0.5, ping=0.2, pong=0.3)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(following, "_WAIT", 0.05)
+
+
+@contextmanager
+def followed(world: World, url: str) -> Iterator[None]:
+    """Follow a stream in a thread."""
+    with reading(world.engine) as session:
+        brand_id = session.scalars(select(Brand.id).where(Brand.client == "acme")).one()
+    stopping = threading.Event()
+    follower = Follower(world.engine, url, [(brand_id, "betflex")], stopping, timeouts=QUICK)
+    thread = threading.Thread(target=follower.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def count(world: World) -> int:
+    with reading(world.engine) as session:
+        return session.scalar(select(func.count()).select_from(Betslip)) or 0
+
+
+def has_more_than(world: World, number: int) -> bool:
+    return count(world) > number
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def hold(platform: Platform) -> None:
+    platform.stopping.wait()
+
+
+def test_a_stream_that_drops_and_repeats_is_followed(world: World) -> None:
+    """Each connection but the last is dropped after some frames, and repeats frames of the one before."""
+
+    def script(platform: Platform, connection: ServerConnection, number: int) -> None:
+        platform.send(connection, max(0, number * 10 - 5), number * 10 + 10)
+        if number == 2:
+            connection.send("not JSON")
+            connection.send(json.dumps({"data": [["pmm", {}]]}))
+            connection.send(json.dumps(frame(999)).encode())
+        if number == 4:
+            hold(platform)
+
+    with platform(script) as running, followed(world, running.url):
+        wait_until(lambda: count(world) == 51)
+        assert running.connections == 5
+
+
+def test_a_silent_connection_is_opened_again(world: World) -> None:
+    with silent_platform() as (url, connections), followed(world, url):
+        wait_until(lambda: count(world) == 2)
+        assert len(connections) >= 4
+
+
+def test_frames_wait_while_the_database_is_not_available(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[Any] = []
+    store = intake.store_bodies
+
+    def fail_twice(*arguments: Any) -> None:
+        attempts.append(arguments)
+        if len(attempts) < 3:
+            raise PoolTimeoutError
+        store(*arguments)
+
+    monkeypatch.setattr(following, "store_bodies", fail_twice)
+
+    def script(platform: Platform, connection: ServerConnection, _: int) -> None:
+        platform.send(connection, 0, 5)
+        hold(platform)
+
+    with platform(script) as running, followed(world, running.url):
+        wait_until(lambda: count(world) == 5)
+        assert running.connections == 1
+    assert len(attempts) >= 3
+
+
+def test_a_commit_whose_answer_is_lost_is_not_repeated(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost: list[bool] = []
+    store = intake.store_bodies
+
+    def lose_the_first_answer(*arguments: Any) -> None:
+        store(*arguments)
+        if not lost:
+            lost.append(True)
+            raise PoolTimeoutError
+
+    monkeypatch.setattr(following, "store_bodies", lose_the_first_answer)
+
+    def script(platform: Platform, connection: ServerConnection, _: int) -> None:
+        platform.send(connection, 0, 1)
+        wait_until(lambda: lost)
+        platform.send(connection, 1, 2)
+        hold(platform)
+
+    with platform(script) as running, followed(world, running.url):
+        wait_until(lambda: count(world) == 2)
+    assert world.count("betslip_message") == 2
+
+
+def test_a_frame_that_causes_a_defect_is_left_out_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = intake.store_bodies
+
+    def fail_on_frame_2(engine: Any, taken: Any, places: Any) -> None:
+        if any(b"b2" in one.body.content for one in taken):
+            raise ValueError("a defect")
+        store(engine, taken, places)
+
+    monkeypatch.setattr(following, "store_bodies", fail_on_frame_2)
+
+    def script(platform: Platform, connection: ServerConnection, _: int) -> None:
+        platform.send(connection, 0, 5)
+        hold(platform)
+
+    with platform(script) as running, followed(world, running.url):
+        wait_until(lambda: count(world) == 4)
+
+
+class Command:
+    """The command as a process, with the lines that it logs."""
+
+    def __init__(self, database_url: str, url: str, directory: Path) -> None:
+        self.log = directory / "follow.log"
+        command = [str(Path(sys.executable).with_name("wallet-hooks")), "betslips", "follow"]
+        options = ["--brand", "acme", "--game", "betflex"]
+        environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url, "WALLET_HOOKS_FOLLOW_URL": url}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([*command, *options], env=environment, stdout=log, stderr=log)
+
+    def taken(self) -> int:
+        """Return the number of messages that it says it has taken."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}")]
+        return sum(line["messages"] for line in lines if line["event"] == "betslip_frames_taken")
+
+
+def test_a_killed_command_loses_nothing_that_it_took(world: World, tmp_path: Path) -> None:
+    def script(platform: Platform, connection: ServerConnection, number: int) -> None:
+        for first in range(number * 1000, number * 1000 + 1000):
+            platform.send(connection, first, first + 1)
+            if platform.stopping.wait(0.002):
+                return
+
+    url = world.settings.database_url
+    with platform(script) as running:
+        for _ in range(2):
+            before = count(world)
+            command = Command(url, running.url, tmp_path)
+            wait_until(partial(has_more_than, world, before + 20))
+            command.process.kill()
+            command.process.wait()
+            assert count(world) >= command.taken() > 0
+        command = Command(url, running.url, tmp_path)
+        before = count(world)
+        wait_until(lambda: count(world) > before)
+        command.process.send_signal(signal.SIGTERM)
+        assert command.process.wait(10) == 0
+    assert "secret" not in command.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--url", "http://x/", "--brand", "acme", "--game", "betflex"], "bad_url"),
+        (["--url", "ws://x/", "--brand", "none", "--game", "betflex"], "not_found"),
+        (["--url", "ws://x/", "--brand", "acme", "--game", "none"], "not_found"),
+        (["--url", "ws://x/", "--brand", "acme", "--game", "betflex", "--metrics", "x"], "bad_metrics"),
+    ],
+)
+def test_wrong_options_are_refused(world: World, options: list[str], message: str) -> None:
+    refused = Shell(world.settings.database_url).run("betslips", "follow", *options)
+    assert refused.returncode == 1
+    assert message in refused.stderr

@@ -1,0 +1,168 @@
+"""Follow the platform's stream: take its messages from a WebSocket, and connect again whenever that is lost.
+
+A frame counts as taken once it is committed, and the next ones are read only then. The platform repeats what it sent
+before on a new connection; messages that come twice leave the same state.
+"""
+
+import random
+from collections.abc import Collection, Iterator
+from threading import Event
+from typing import NamedTuple
+
+from marshmallow import ValidationError
+from sqlalchemy import Engine
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+from websockets.uri import parse_uri
+
+from wallet_hooks import clock
+from wallet_hooks.betslips.intake import PATH, Body, TakenBody, read_body, store_bodies
+from wallet_hooks.database import Fault, fault_of
+from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, LOG
+from wallet_hooks.web.api import log_defect
+from wallet_hooks.web.requests import new_request_id
+from wallet_hooks.web.strict_json import InvalidJSONError
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
+_WAIT = 0.5  # how often a stop is noticed while nothing arrives
+_LARGEST_FRAME = 16 * 1024 * 1024  # bytes
+_MOST_MESSAGES = 100_000  # of a frame
+_BATCH = 100  # frames that share a commit
+
+
+class Timeouts(NamedTuple):
+    """Seconds: for the handshake, between pings, and for their answers."""
+
+    opening: float = 10
+    ping: float = 20
+    pong: float = 60
+
+
+def is_stream_url(url: str) -> bool:
+    """Return whether a URL is one of a WebSocket."""
+    try:
+        parse_uri(url)
+    except (InvalidURI, ValueError):
+        return False
+    return True
+
+
+class Follower:
+    """Takes the messages of a stream for brand ids and games, until `stopping` is set."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        url: str,
+        places: Collection[tuple[int, str]],
+        stopping: Event,
+        *,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a constant
+    ) -> None:
+        self._engine = engine
+        self._url = url
+        self._places = places
+        self._stopping = stopping
+        self._timeouts = timeouts
+
+    def run(self) -> None:
+        """Follow the stream. Lost connections are opened again, at first soon, later after longer random pauses."""
+        failures = 0
+        while not self._stopping.is_set():
+            failures = 0 if self._follow_connection() else failures + 1
+            longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
+            self._stopping.wait(random.uniform(longest / 2, longest))  # noqa: S311 - only spreads clients
+
+    def _follow_connection(self) -> bool:
+        """Take messages until the connection ends. Return whether any frame was taken."""
+        has_taken = False
+        try:
+            with connect(
+                self._url,
+                open_timeout=self._timeouts.opening,
+                ping_interval=self._timeouts.ping,
+                ping_timeout=self._timeouts.pong,
+                close_timeout=1,
+                max_size=_LARGEST_FRAME,
+            ) as connection:
+                FOLLOW_CONNECTIONS.labels("opened").inc()
+                LOG.info("betslip_stream_opened")
+                for bodies in self._batches(connection):
+                    self._take(bodies)
+                    has_taken = True
+        except (WebSocketException, OSError) as error:
+            FOLLOW_CONNECTIONS.labels("lost").inc()
+            LOG.warning("betslip_stream_lost", error=type(error).__name__, status=_status_of(error))
+        return has_taken
+
+    def _batches(self, connection: ClientConnection) -> Iterator[list[Body]]:
+        """Yield the frames that have arrived, at most a batch; wait for the first. Ends when the follower stops."""
+        while not self._stopping.is_set():
+            frames: list[Body] = []
+            try:
+                while len(frames) < _BATCH:
+                    frames.append(_body(connection.recv(timeout=0 if frames else _WAIT)))
+            except TimeoutError:
+                pass  # nothing more has arrived
+            except ConnectionClosed:
+                if not frames:
+                    raise
+            if frames:
+                yield frames
+
+    def _take(self, bodies: list[Body]) -> None:
+        """Store frames, and count them. A frame that cannot be read is logged, and left out."""
+        stored = self._store([one for body in bodies if (one := _read(body)) is not None])
+        for one in stored:
+            FOLLOW_MESSAGES.labels("taken").inc(len(one.messages))
+            FOLLOW_MESSAGES.labels("bad").inc(len(one.answer.get("messages", ())))
+            if one.messages and (ts := one.messages[0].ts) is not None:
+                FOLLOW_LAG.observe(max(clock.now().timestamp() - float(ts), 0))
+        if stored:
+            LOG.info("betslip_frames_taken", frames=len(stored), messages=sum(len(one.messages) for one in stored))
+
+    def _store(self, taken: list[TakenBody]) -> list[TakenBody]:
+        """Store frames, again and again while the database is not available. Return those that are stored."""
+        pause = _FIRST_PAUSE
+        while taken and not self._stopping.is_set():
+            try:
+                store_bodies(self._engine, taken, self._places)
+            except Exception as error:
+                fault = fault_of(error)
+                if fault is Fault.DUPLICATE:
+                    return taken  # an attempt was committed whose answer was lost: the deliveries' ids are stored
+                if fault is Fault.OTHER:
+                    return self._store_one_by_one(taken, error)
+                LOG.warning("betslip_frames_wait", fault=fault.value)
+            else:
+                return taken
+            self._stopping.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        return []
+
+    def _store_one_by_one(self, taken: list[TakenBody], error: Exception) -> list[TakenBody]:
+        """Store each frame alone after a defect, so that only the one that causes it is left out."""
+        if len(taken) > 1:
+            return [stored for one in taken for stored in self._store([one])]
+        log_defect(error, request_id=taken[0].body.id, path=PATH)
+        FOLLOW_MESSAGES.labels("failed").inc(len(taken[0].messages))
+        return []
+
+
+def _body(frame: str | bytes) -> Body:
+    now = clock.now()
+    content = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
+    return Body(new_request_id(now), now, "", content, clock.monotonic())
+
+
+def _read(body: Body) -> TakenBody | None:
+    try:
+        return read_body(body, most=_MOST_MESSAGES)
+    except (InvalidJSONError, ValidationError) as error:
+        FOLLOW_MESSAGES.labels("unreadable").inc()
+        LOG.warning("betslip_frame_unreadable", delivery=body.id, error=type(error).__name__)
+        return None
+
+
+def _status_of(error: Exception) -> int | None:
+    return error.response.status_code if isinstance(error, InvalidStatus) else None

@@ -1,0 +1,73 @@
+"""Taking bodies of betslip messages: from a provider's requests, and from the platform's stream."""
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from wallet_hooks import clock
+from wallet_hooks.betslips.messages import BadMessage, Message
+from wallet_hooks.betslips.schemas import MAX_MESSAGES, read_messages
+from wallet_hooks.betslips.service import store_messages
+from wallet_hooks.database import run_with_retries, writing
+from wallet_hooks.database.bulk import Writes
+from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
+from wallet_hooks.web.strict_json import read_json
+
+PATH = "/betslips/messages"
+_OK = {"status": "OK"}
+
+
+class Body(NamedTuple):
+    """A body as it came: its delivery's id, time (UTC), source address, and monotonic seconds at its arrival."""
+
+    id: str
+    received_at: datetime
+    source: str
+    content: bytes
+    started: float
+
+
+class TakenBody(NamedTuple):
+    """A body with its valid messages, and the answer that it gets."""
+
+    body: Body
+    messages: list[Message]
+    status: int
+    answer: dict[str, Any]
+
+
+def read_body(body: Body, *, most: int = MAX_MESSAGES) -> TakenBody:
+    """Read a body of at most `most` messages; the answer names the bad ones.
+
+    Raises InvalidJSONError, and ValidationError for a body that is neither message, array nor frame.
+    """
+    messages, bad = read_messages(read_json(body.content), most=most)
+    return TakenBody(body, messages, *((400, _refusal(bad)) if bad else (200, _OK)))
+
+
+def store_bodies(engine: Engine, taken: Sequence[TakenBody], places: Collection[tuple[int, str]]) -> None:
+    """Store bodies as deliveries, and their messages for each brand id and game, in one database transaction."""
+    run_with_retries(lambda: _store(engine, taken, places))
+
+
+def _store(engine: Engine, taken: Sequence[TakenBody], places: Collection[tuple[int, str]]) -> None:
+    with writing(engine) as session:
+        received = [(message, one.body.id) for one in taken for message in one.messages]
+        store_messages(session, received, places, now=taken[-1].body.received_at)
+        writes = Writes()
+        add_deliveries(writes, [(_delivery(one), ()) for one in taken])
+        writes.run(session.connection())
+
+
+def _delivery(taken: TakenBody) -> DeliveryRow:
+    body = taken.body
+    duration = int((clock.monotonic() - body.started) * 1_000_000)
+    answer = json.dumps(taken.answer)
+    return DeliveryRow(body.id, PATH, body.received_at, body.source, body.content, taken.status, answer, duration)
+
+
+def _refusal(bad: Sequence[BadMessage]) -> dict[str, Any]:
+    return {"error": "invalid_request", "messages": [{"index": one.place, "error": one.error} for one in bad]}
