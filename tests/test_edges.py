@@ -110,6 +110,19 @@ ACCOUNT_API: dict[str, Any] = {
     "isAccountSubscribedToWebApp": {"vendorId": "1"},
     "getAffiliateRelation": {"vendorClientIds": ["1"]},
 }
+OFFER = {"price": 2.1, "min": ["EUR", 2.0], "max": ["EUR", 5.4]}
+PMM = {
+    "betslip_id": "b1",
+    "bookie": "bf",
+    "username": "u",
+    "status": {"code": "failed", "reason": "timeout"},
+    "price_list": [{"bookie": OFFER, "effective": OFFER}],
+}
+BETSLIP = {"betslip_id": "b1", "customer_username": "boss", "is_open": True, "expiry_ts": 1.5, "accounts": [{}]}
+BODIES["betslip_messages"] = {
+    "ts": 1.5,
+    "data": [["betslip", BETSLIP], ["pmm", PMM], ["betslip_closed", {"betslip_id": "b2", "close_reason": "timeout"}]],
+}
 BODIES |= {f"account_{name}": body for name, body in ACCOUNT_API.items()}
 NAMES = {"username": "bob", "group_id": "1", "payment_id": "1", "token": "0" * 32, "brand_id": "1007"}
 NAMES |= {"currency": "EUR", "report": "statement", "format": "csv", "betslip_id": "b1"}

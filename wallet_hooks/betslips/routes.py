@@ -24,6 +24,7 @@ from wallet_hooks.v1 import ApiCall, ListPage, V1Route
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.websocket import handshake_headers, socket_of, take_over
 
+STREAM_PATH = "/v1/stream/"
 _PAGE = 100
 
 
@@ -59,7 +60,7 @@ class StreamOpening:
         self._streams = streams
 
     def endpoint(self) -> Endpoint:
-        return Endpoint("GET", "/v1/stream/", "stream", self.open, is_websocket=True)
+        return Endpoint("GET", STREAM_PATH, "stream", self.open, is_websocket=True)
 
     def open(self, request: ApiRequest) -> Reply:
         """Answer 101 and begin a stream after `since`, for the session whose token is in the query string."""

@@ -89,6 +89,7 @@ class Streams:
                 # A defect must not end the streams of all customers.
                 LOG.error("stream_defect", exc_info=error)
                 self._polled_at = clock.monotonic() + _AFTER_DEFECT
+        self._begin_adopted()
         now = clock.monotonic()
         for websocket in list(self._served):
             websocket.close(GOING_AWAY, "the server is stopping", now=now)

@@ -20,6 +20,7 @@ from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateSchema
 from wallet_hooks.openapi import account_api, responses
+from wallet_hooks.openapi.betslips import paths as betslip_paths
 from wallet_hooks.openapi.fields import DATE, MAX_INTEGER, Json, describe_field
 from wallet_hooks.sportsbook import customer_routes, schemas
 from wallet_hooks.v1 import V1Route
@@ -113,7 +114,8 @@ def specification() -> Json:
     for path, (body, summary) in _CALLBACKS.items():
         spec.path(path, operations={"post": _callback(path, body, summary)})
     spec.components.schema("AccountsError", account_api.ERROR)
-    for path, operations in account_api.paths(plugin.converter).items():
+    betslip_calls = betslip_paths(plugin.converter, _CALLBACK_AUTHENTICATIONS)
+    for path, operations in {**account_api.paths(plugin.converter), **betslip_calls}.items():
         spec.path(path, operations=operations)
     ignoring_more = set(spec.components.schemas)
     for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES, *betslips.ROUTES, *customer_routes.ROUTES):
