@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from statistics import median
 
 from marshmallow import ValidationError
 
@@ -32,6 +33,7 @@ from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 PORT = 18_900
 PER_REQUEST = 100
+_STREAMS, _TURNS = 200, 3
 
 
 def main() -> None:
@@ -79,6 +81,7 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
         print(f"{'  against TPC-B':<44} {empty.per_second / tpcb:>9.2f}    (target: 0.60)")
         _show_batches("PostgreSQL", address, options.requests)
         _show_betslips(address, options.requests)
+        _show_streams(url, address, options.seconds)
     replay.show(url, empty, options.callbacks)
     fill(url, options.wagers)
     with _served(url, "wsgi:app") as address:
@@ -134,6 +137,19 @@ def _show_betslips(address: str, requests: int) -> None:
     each = measured._replace(per_second=measured.per_second * betslips.PER_REQUEST)
     _show(f"pmm messages, {betslips.PER_REQUEST} a request", each)
     print(f"{'  against 5,000 /s':<44} {each.per_second / 5000:>9.2f}    (target: 1.00)")
+
+
+def _show_streams(url: str, address: str, seconds: int) -> None:
+    """Compare single bets without and with idle streams, in turns, because single runs differ by more than that."""
+    ratios = []
+    for turn in range(_TURNS):
+        first = 6 * 10**8 + turn * 2 * 10**7
+        without = load.single_bets(address, first=first, seconds=seconds)
+        with betslips.idle_streams(url, address, _STREAMS):
+            beside = load.single_bets(address, first=first + 10**7, seconds=seconds)
+        ratios.append(beside.per_second / without.per_second)
+    _show(f"single bets beside {_STREAMS} idle streams", beside)
+    print(f"{f'  against none, median of {_TURNS} turns':<44} {median(ratios):>9.2f}    (target: 0.95)")
 
 
 def _show(what: str, measured: Measured) -> None:

@@ -1,10 +1,18 @@
-"""Betslip messages: how many pmm messages a second the intake takes."""
+"""Betslip messages: pmm messages a second, and what idle streams of customers cost the callbacks."""
 
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from urllib.parse import urlsplit
 
 from tests.bench import load
 from tests.bench.load import Measured
+from wallet_hooks import clock
+from wallet_hooks.database import open_engine, writing
+from wallet_hooks.identity import sessions
+from wallet_hooks.settings import Settings
 
 PER_REQUEST = 100
 _BETSLIPS = 1000
@@ -50,3 +58,37 @@ def _pmm(number: int) -> dict[str, object]:
         "status": {"code": "success"},
         "price_list": [{"bookie": offer, "effective": offer}] * 2,
     }
+
+
+@contextmanager
+def idle_streams(url: str, address: str, count: int) -> Iterator[None]:
+    """Hold streams of as many customers, which read nothing while the block runs."""
+    engine = open_engine(Settings(database_url=url))
+    with writing(engine) as session:
+        now, idle = clock.now(), timedelta(days=1)
+        tokens = [
+            sessions.start(session, customer_id=id_, source="", now=now, idle=idle) for id_ in range(1, count + 1)
+        ]
+    engine.dispose()
+    with ExitStack() as streams:
+        for token in tokens:
+            streams.enter_context(_open_stream(address, token))
+        yield
+
+
+def _open_stream(address: str, token: str) -> socket.socket:
+    parts = urlsplit(address)
+    connection = socket.create_connection((parts.hostname, parts.port or 80))
+    lines = [
+        f"GET /v1/stream/?token={token} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ]
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    answer = connection.recv(4096)
+    if b" 101 " not in answer:
+        raise SystemExit(f"no stream was opened: {answer!r}")
+    return connection
