@@ -1,5 +1,6 @@
 """What a betslip does to its bets; the catalogue of fixtures has each refusal and its boundary."""
 
+import itertools
 import threading
 from typing import Any
 
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.desk import Desk
-from tests.world import OK, World, bet, error
+from tests.world import OK, Reply, World, bet, error
 from wallet_hooks.betslips.bounds import BetslipFacts, bounds_of_prices, merged_bounds, stake_refusal
 
 SLIP = "slip"
@@ -91,3 +92,39 @@ def test_a_betslip_that_closes_beside_its_bets_ends_consistently(world: World) -
     taken = statuses.count(200)
     assert 10 <= taken <= 20
     assert statuses == [200] * taken + [402] * (30 - taken)  # refused once it is closed, and never taken again
+
+
+def test_prices_that_are_replaced_beside_a_hundred_bets_are_replaced_at_once(world: World) -> None:
+    """The two accounts' maximums change places; a bet that saw one of them before and the other after sees 40 or 60."""
+    world.deposit("9000.00")
+    lists = [
+        [pmm(most="20.00", username="a"), pmm(most="30.00", username="b")],
+        [pmm(most="30.00", username="a"), pmm(most="20.00", username="b")],
+    ]
+    send(world, *lists[0])
+    are_placed = threading.Event()
+
+    def replace_prices() -> None:
+        for turn in itertools.count(1):
+            send(world, *lists[turn % 2])
+            if are_placed.is_set():
+                break
+
+    def place_bets(first: int, outcomes: list[Reply]) -> None:
+        for number in range(first, first + 25):
+            item = bet(f"b{number}", "45.00" if number % 2 else "55.00")
+            item["bet"]["extra"] = {"betslip_id": SLIP}
+            outcomes.append(world.place(item))
+
+    replacing = threading.Thread(target=replace_prices)
+    replacing.start()
+    outcomes: list[list[Reply]] = [[] for _ in range(4)]
+    placing = [threading.Thread(target=place_bets, args=(25 * n, found)) for n, found in enumerate(outcomes)]
+    for thread in placing:
+        thread.start()
+    for thread in placing:
+        thread.join()
+    are_placed.set()
+    replacing.join()
+    for number, reply in enumerate(itertools.chain(*outcomes)):
+        assert reply == (OK if number % 2 else error(402, "stake_above_maximum")), number
