@@ -1,6 +1,7 @@
 """Betslip messages: intake from a provider, the state that they leave, and who sees it."""
 
 import json
+import threading
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -149,6 +150,31 @@ def test_a_closed_betslip_stays_closed(desk: Desk) -> None:
     found = shown(desk)
     assert (found["is_open"], found["close_reason"], found["late_prices"]) == (False, "timeout", 1)
     assert [account["username"] for account in found["accounts"]] == ["_40a78ed8_"]
+
+
+def test_an_end_takes_out_prices_that_are_newer_than_it(desk: Desk) -> None:
+    post(desk, {"ts": 4, "data": [[BETSLIP, BETSLIP_BODY], pmm(username="before")]})
+    post(desk, {"ts": 6, "data": [pmm(username="before", sport="later"), pmm(username="after")]})
+    post(desk, {"ts": 5, "data": [[CLOSED, {"betslip_id": ID}]]})
+    found = shown(desk)
+    assert [(account["username"], account["sport"]) for account in found["accounts"]] == [("before", "fb")]
+    assert (found["is_open"], found["late_prices"]) == (False, 2)
+
+
+def test_concurrent_requests_for_one_betslip_lose_nothing(desk: Desk) -> None:
+    def send_some(username: str) -> None:
+        for most in range(1, 11):
+            offer = {"price": 2, "min": ["EUR", 1], "max": ["EUR", most]}
+            assert post(desk, [pmm(username=username, price_list=[{"effective": offer}])]) == OK
+
+    threads = [threading.Thread(target=send_some, args=(username,)) for username in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    post(desk, [BETSLIP, BETSLIP_BODY])
+    assert shown(desk)["bounds"] == [{"min": ["EUR", Decimal("1.00")], "max": ["EUR", Decimal("40.00")]}]
+    assert desk.world.count("betslip_message") == 41
 
 
 def test_betslips_are_seen_by_their_customer_alone(desk: Desk) -> None:

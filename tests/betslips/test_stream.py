@@ -119,7 +119,7 @@ def test_a_message_for_several_games_is_sent_once(desk: Desk, open_stream: Open)
     ann.frames(1)
     send(desk, announced("a"))
     send(desk, closed("a"))
-    assert [frame["seq"] for frame in ann.frames(2)] == [1, 2]
+    assert [frame["data"] for frame in ann.frames(2)] == [[announced("a")], [closed("a")]]
     assert desk.world.count("betslip_message") == 4
 
 
@@ -179,7 +179,7 @@ def test_a_slow_reader_is_dropped_and_costs_the_others_nothing(
         frames.append(frame["seq"])
     assert slow.close_code == 1008
     assert frames == list(range(len(frames)))  # what arrived is whole and in order
-    assert len(frames) < 41
+    assert len(frames) < 11  # what had not been sent was discarded
     rest = open_stream("ann", since=frames[-1])
     assert [frame["seq"] for frame in rest.frames(40 - frames[-1])][-1] == 40
 
