@@ -7,7 +7,7 @@ from typing import Any, Self
 from environs import Env, EnvError, ValidationError
 from marshmallow.validate import OneOf, Range
 
-LISTEN_ADDRESS = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+_ADDRESS = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 _CURRENCY = re.compile(r"(?P<code>[A-Z]{3,6})=(?P<decimals>[0-8])", re.ASCII)
 _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
@@ -112,10 +112,19 @@ def _is_database_url(url: str | None) -> None:
         raise ValidationError("a database URL starts with sqlite:/// or postgresql://")
 
 
-def _is_listen(listen: str) -> None:
-    match = LISTEN_ADDRESS.fullmatch(listen)
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of `host:port`, the host without brackets. Raises ConfigurationError."""
+    match = _ADDRESS.fullmatch(text)
     if match is None or not 0 < int(match["port"]) < 65_536:
-        raise ValidationError("expected host:port, such as 127.0.0.1:8000")
+        raise ConfigurationError("expected host:port, such as 127.0.0.1:8000")
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def _is_listen(listen: str) -> None:
+    try:
+        parse_address(listen)
+    except ConfigurationError as error:
+        raise ValidationError(str(error)) from None
 
 
 def _are_currencies(texts: list[str]) -> None:

@@ -42,9 +42,8 @@ STREAMS_CLOSED = Counter("wallet_hooks_streams_closed", "Streams of customers th
 FOLLOW_CONNECTIONS = Counter(
     "wallet_hooks_follow_connections", "Connections to the platform's stream, opened and lost.", ["event"]
 )
-FOLLOW_MESSAGES = Counter(
-    "wallet_hooks_follow_messages", "Messages of the platform's stream, and unreadable frames.", ["outcome"]
-)
+FOLLOW_MESSAGES = Counter("wallet_hooks_follow_messages", "Messages of the platform's stream.", ["outcome"])
+FOLLOW_UNREADABLE = Counter("wallet_hooks_follow_unreadable_frames", "Frames of the platform that cannot be read.")
 FOLLOW_LAG = Histogram(
     "wallet_hooks_follow_lag_seconds",
     "Time from a frame's instant to its commit.",

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("game", Key(), nullable=False),
         sa.Column("betslip_id", Key(), nullable=False),
         sa.Column("customer_id", sa.BigInteger()),
+        sa.Column("is_streamed", sa.Boolean(), nullable=False),
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("changed_at", UTCDateTime(), nullable=False),
@@ -34,6 +35,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_betslip_customer_id")),
     )
     op.create_index(op.f("ix_betslip_customer_id_id"), "betslip", ["customer_id", "id"])
+    op.create_index(
+        "uq_betslip_streamed",
+        "betslip",
+        ["brand_id", "betslip_id"],
+        unique=True,
+        postgresql_where=sa.text("is_streamed"),
+        sqlite_where=sa.text("is_streamed"),
+    )
     op.create_table(
         "betslip_price",
         sa.Column("betslip_id", sa.BigInteger(), nullable=False),

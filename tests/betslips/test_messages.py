@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
+from sqlalchemy import select
 
 from tests.desk import Desk
 from tests.test_commands import Shell
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM
+from wallet_hooks.betslips.models import Betslip
+from wallet_hooks.database import reading
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ID = "b2e936565fea4d778c38269ab1667f17"
@@ -167,12 +170,14 @@ def test_concurrent_requests_for_one_betslip_lose_nothing(desk: Desk) -> None:
             offer = {"price": 2, "min": ["EUR", 1], "max": ["EUR", most]}
             assert post(desk, [pmm(username=username, price_list=[{"effective": offer}])]) == OK
 
+    post(desk, [BETSLIP, BETSLIP_BODY])
     threads = [threading.Thread(target=send_some, args=(username,)) for username in "abcd"]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    post(desk, [BETSLIP, BETSLIP_BODY])
+    with reading(desk.world.engine) as session:
+        assert json.dumps(session.scalars(select(Betslip.bounds)).one()) == '{"EUR": [100, 4000]}'
     assert shown(desk)["bounds"] == [{"min": ["EUR", Decimal("1.00")], "max": ["EUR", Decimal("40.00")]}]
     assert desk.world.count("betslip_message") == 41
 

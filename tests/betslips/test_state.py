@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, Message
-from wallet_hooks.betslips.state import BetslipState, fold
+from wallet_hooks.betslips.state import BetslipState, state_after
 
 ID = "b1"
 _INSTANTS = st.lists(st.integers(0, 50), unique=True, max_size=8)
@@ -18,8 +18,8 @@ def messages_at(ts: int | None) -> st.SearchStrategy[Message]:
     return st.sampled_from(
         [
             Message(BETSLIP, ID, at, body),
-            Message(BETSLIP, ID, at, body, ends=True),
-            Message(CLOSED, ID, at, body, ends=True),
+            Message(BETSLIP, ID, at, body, closes=True),
+            Message(CLOSED, ID, at, body, closes=True),
             Message(PMM, ID, at, body, ("bf", "a"), {"EUR": (1, ts or 0)}),
             Message(PMM, ID, at, body, ("bf", "b"), {}),
         ]
@@ -31,8 +31,12 @@ def test_the_order_and_repetition_of_messages_do_not_matter(instants: list[int],
     messages = [data.draw(messages_at(ts)) for ts in instants]
     repeated = data.draw(st.lists(st.sampled_from(messages), max_size=4)) if messages else []
     shuffled = data.draw(st.permutations(messages + repeated))
-    expected, found = fold(messages[place] for place in _order(instants)), fold(shuffled)
-    assert (found.betslip, found.closed, found.prices) == (expected.betslip, expected.closed, expected.prices)
+    expected, found = state_after(messages[place] for place in _order(instants)), state_after(shuffled)
+    assert (found.announcement, found.closing, found.prices) == (
+        expected.announcement,
+        expected.closing,
+        expected.prices,
+    )
     assert found.bounds == expected.bounds
 
 
@@ -41,9 +45,18 @@ def test_a_state_that_is_kept_is_the_state_of_all_messages(messages: tuple[Messa
     state = BetslipState()
     for count, message in enumerate(messages, 1):
         if not state.add(message):
-            state = fold(messages[:count])
-        expected = fold(messages[:count])
-        assert (state.betslip, state.closed, state.prices) == (expected.betslip, expected.closed, expected.prices)
+            state = state_after(messages[:count])
+        expected = state_after(messages[:count])
+        assert (state.announcement, state.closing, state.prices) == (
+            expected.announcement,
+            expected.closing,
+            expected.prices,
+        )
+
+
+def lasting(state: BetslipState) -> tuple[object, ...]:
+    """Return what does not depend on repetitions, which `late_prices` counts."""
+    return state.announcement, state.closing, state.prices, state.bounds
 
 
 def _order(instants: list[int]) -> list[int]:

@@ -17,7 +17,7 @@ from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, Message, messag
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.queries import messages_of, state_of
 from wallet_hooks.betslips.service import store_messages
-from wallet_hooks.betslips.state import fold
+from wallet_hooks.betslips.state import state_after
 from wallet_hooks.database import writing
 from wallet_hooks.web.strict_json import read_json
 
@@ -58,14 +58,14 @@ def _check(session: Session, name: str) -> None:
     session.expire_all()
     betslip = session.scalars(select(Betslip).where(Betslip.betslip_id == name)).one()
     stored = messages_of(session, betslip)
-    expected = fold(
+    expected = state_after(
         message_of(one.type, None if one.ts is None else Decimal(one.ts), read_json(one.body.encode()))
         for one in stored
     )
     found = state_of(session, betslip)
     assert _facts(found.prices.values()) == _facts(expected.prices.values())
-    assert (found.closed and found.closed.body) == (expected.closed and expected.closed.body)
-    assert (found.betslip and found.betslip.body) == (expected.betslip and expected.betslip.body)
+    assert (found.closing and found.closing.body) == (expected.closing and expected.closing.body)
+    assert (found.announcement and found.announcement.body) == (expected.announcement and expected.announcement.body)
     bounds = {code: tuple(pair) for code, pair in (betslip.bounds or {}).items()}
     assert (betslip.is_open, bounds) == (expected.is_open, dict(expected.bounds or {}))
     assert (betslip.bounds is None) == (expected.bounds is None)

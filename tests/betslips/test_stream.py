@@ -30,8 +30,8 @@ Open = Callable[..., Peer]
 
 @pytest.fixture
 def streams(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
-    monkeypatch.setattr(stream, "_POLL", 0.02)
-    monkeypatch.setattr(stream, "_CHECK_SESSIONS", 0.05)
+    monkeypatch.setattr(stream, "_POLL_INTERVAL", 0.02)
+    monkeypatch.setattr(stream, "_SESSION_CHECK_INTERVAL", 0.05)
     idle = timedelta(seconds=desk.world.settings.session_idle)
     served = Streams(Feed(desk.world.engine, idle, cost_of_open_bets_abroad), most=30)
     yield served
@@ -48,7 +48,7 @@ def open_stream(desk: Desk, streams: Streams) -> Iterator[Open]:
             customer_id = session.scalars(select(Customer.id).where(Customer.username == username)).one()
         ours, theirs = socket.socketpair()
         hash_ = sessions.token_hash(desk.token(username) if token is None else token)
-        streams.adopt(theirs, Subscription(customer_id, hash_, since))
+        streams.serve(theirs, Subscription(customer_id, hash_, since))
         peers.append(Peer(ours))
         return peers[-1]
 
@@ -166,7 +166,7 @@ def test_a_session_that_ends_closes_its_streams(desk: Desk, open_stream: Open, h
 def test_a_slow_reader_is_dropped_and_costs_the_others_nothing(
     desk: Desk, open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "_PATIENCE", 0.3)
+    monkeypatch.setattr(stream, "_WRITE_TIMEOUT", 0.3)
     slow, quick = open_stream("ann"), open_stream("ann")
     quick.frames(1)
     large = ["betslip", {"betslip_id": "a", "customer_username": "ann", "more": "x" * 50_000}]
@@ -187,8 +187,8 @@ def test_a_slow_reader_is_dropped_and_costs_the_others_nothing(
 def test_silent_clients_are_closed_and_answering_ones_are_not(
     desk: Desk, open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "_SILENCE", 0.3)
-    monkeypatch.setattr(stream, "_PING", 0.05)
+    monkeypatch.setattr(stream, "_IDLE_TIMEOUT", 0.3)
+    monkeypatch.setattr(stream, "_PING_INTERVAL", 0.05)
     silent, answering = open_stream("ann"), open_stream("bob")
     silent.answers_pings = False
     assert silent.frame() is not None

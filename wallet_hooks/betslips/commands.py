@@ -19,7 +19,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.service import brand_by_client, check_game
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.settings import LISTEN_ADDRESS, Settings
+from wallet_hooks.settings import Settings, parse_address
 from wallet_hooks.telemetry import serve_metrics, start_logging
 
 _BATCH = 1000
@@ -78,17 +78,15 @@ def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: boo
 @click.pass_obj
 def follow(engine: Engine, url: str, client: str, game: str, metrics: str | None) -> None:
     """Take the messages of the platform's WebSocket stream for a brand and game, until SIGTERM or SIGINT."""
-    address = None if metrics is None else LISTEN_ADDRESS.fullmatch(metrics)
     if not is_stream_url(url):
         raise RefusedError("bad_url", "url: ws:// or wss:// and a host are expected")
-    if metrics is not None and address is None:
-        raise RefusedError("bad_metrics", "metrics: host:port is expected, such as 127.0.0.1:9100")
+    address = None if metrics is None else parse_address(metrics)
     with reading(engine) as session:
         brand = brand_by_client(session, client)
         check_game(session, brand, game)
     start_logging(Settings.from_env().log_level)
     if address is not None:
-        serve_metrics(address["host"], int(address["port"]))
+        serve_metrics(*address)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -1,4 +1,4 @@
-"""What customers' streams send: messages of their betslips, and their money when it moves."""
+"""What customers' streams send: messages of their betslips, and their balances when these change."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -22,26 +22,27 @@ from wallet_hooks.ledger.queries import HELD_ACCOUNTS
 # The cost of a customer's open stakes in other currencies, in minor units of its own.
 CostAbroad = Callable[[Session, Customer], int]
 PAGE = 100
+_LAST = 2**63 - 1
 
 
 @dataclass(slots=True, eq=False)
 class Subscription:
     """A customer's stream: the session that it belongs to, and what was sent.
 
-    `seq` is the number of the last message that was sent; before the stream `is_begun` it is the number after which
-    the client wants messages, None for those to come. `versions` are those of the customer's accounts when its money
-    was sent last.
+    `since` is the number after which the client wants messages, None for those to come. `seq` is the number of the
+    last message that was sent, None before the stream has begun. `versions` are those of the customer's accounts when
+    its balance was sent last.
     """
 
     customer_id: int
     token_hash: str
-    seq: int | None
+    since: int | None
+    seq: int | None = None
     versions: dict[int, int] | None = None
-    is_begun: bool = False
 
 
 class _NextMessage(NamedTuple):
-    place: int
+    position: int
     seq: int
     type: str
     ts: str | None
@@ -59,23 +60,33 @@ class _LoginRow(NamedTuple):
 
 _positions = RowSet(
     "requested",
-    place=BetslipMessage.customer_id,
+    position=BetslipMessage.id,  # of the subscription; only the type is the column's
     customer_id=BetslipMessage.customer_id,
     seq=BetslipMessage.seq,
 )
-# A page of each subscription: numbers have no gaps, so a page is a range of them.
+# The number with which a subscription's page ends, if as many messages are stored after its position.
+_page_end = (
+    select(BetslipMessage.seq)
+    .where(BetslipMessage.customer_id == _positions.c.customer_id, BetslipMessage.seq > _positions.c.seq)
+    .order_by(BetslipMessage.seq)
+    .limit(1)
+    .offset(PAGE - 1)
+    .correlate(_positions)
+    .scalar_subquery()
+)
 _NEXT_MESSAGES = BulkStatement(
     _positions,
     lambda _: (
-        select(_positions.c.place, *(getattr(BetslipMessage, name) for name in _NextMessage._fields[1:]))
+        select(_positions.c.position, *(getattr(BetslipMessage, name) for name in _NextMessage._fields[1:]))
         .select_from(
             _positions.join(
                 BetslipMessage,
                 (BetslipMessage.customer_id == _positions.c.customer_id)
-                & BetslipMessage.seq.between(_positions.c.seq + 1, _positions.c.seq + PAGE),
+                & (BetslipMessage.seq > _positions.c.seq)
+                & (BetslipMessage.seq <= func.coalesce(_page_end, _LAST)),
             )
         )
-        .order_by(_positions.c.place, BetslipMessage.seq)
+        .order_by(_positions.c.position, BetslipMessage.seq)
     ),
     row=_NextMessage,
 )
@@ -107,41 +118,35 @@ class Feed:
         self._cost_abroad = cost_abroad
 
     def begin(self, subscription: Subscription) -> None:
-        """Set where a new subscription begins: at the number that its client gave, as far as messages are stored."""
-        own = BetslipMessage.customer_id == subscription.customer_id
+        """Set where a new subscription begins: after the number that its client gave, if there is a message with it."""
+        own = CustomerSequence.customer_id == subscription.customer_id
         with reading(self._engine) as session:
-            newest = session.scalar(
-                select(CustomerSequence.seq).where(CustomerSequence.customer_id == subscription.customer_id)
-            )
-            oldest = session.scalar(select(func.min(BetslipMessage.seq)).where(own))
-        last = newest or 0
-        since = last if subscription.seq is None else min(subscription.seq, last)
-        subscription.seq = max(since, (last + 1 if oldest is None else oldest) - 1)
-        subscription.is_begun = True
+            newest = session.scalar(select(CustomerSequence.seq).where(own)) or 0
+        subscription.seq = newest if subscription.since is None else min(subscription.since, newest)
 
-    def read(self, subscriptions: Sequence[Subscription], *, now: datetime) -> dict[Subscription, list[str]]:
-        """Return the frames that subscriptions send next, each in order, and take note that they are sent.
+    def next_frames(self, subscriptions: Sequence[Subscription], *, now: datetime) -> dict[Subscription, list[str]]:
+        """Return the frames that subscriptions send next, each in order, and advance the subscriptions past them.
 
-        At most PAGE messages of betslips for each; then its money, if that moved.
+        At most PAGE messages of betslips for each; then its balance, if that changed.
         """
         frames: dict[Subscription, list[str]] = {}
         with reading(self._engine) as session:
             with pipeline(session.connection()) as reads:
                 messages = reads.add(
-                    _NEXT_MESSAGES([(place, one.customer_id, one.seq) for place, one in enumerate(subscriptions)])
+                    _NEXT_MESSAGES([(position, one.customer_id, one.seq) for position, one in enumerate(subscriptions)])
                 )
                 accounts = reads.add(HELD_ACCOUNTS([(id_,) for id_ in {one.customer_id for one in subscriptions}]))
             versions: dict[int, dict[int, int]] = {one.customer_id: {} for one in subscriptions}
             for account in accounts.rows:
                 versions[account.holder_id][account.id] = account.version
-            moved = [one for one in subscriptions if one.versions != versions[one.customer_id]]
-            texts = self._money_of(session, {one.customer_id for one in moved})
+            changed = [one for one in subscriptions if one.versions != versions[one.customer_id]]
+            texts = self._balance_bodies(session, {one.customer_id for one in changed})
         for message in messages.rows:
-            subscription = subscriptions[message.place]
+            subscription = subscriptions[message.position]
             subscription.seq = message.seq
             ts = _ts(message.received_at) if message.ts is None else message.ts
             frames.setdefault(subscription, []).append(_frame(ts, message.seq, message.type, message.body))
-        for subscription in moved:
+        for subscription in changed:
             subscription.versions = versions[subscription.customer_id]
             frame = _frame(_ts(now), subscription.seq, "balance", texts[subscription.customer_id])
             frames.setdefault(subscription, []).append(frame)
@@ -154,8 +159,8 @@ class Feed:
         alive = {row.token_hash for row in rows if may_log_in(row, now=now) and now - row.used_at < self._idle}
         return [one for one in subscriptions if one.token_hash not in alive]
 
-    def _money_of(self, session: Session, customer_ids: Collection[int]) -> dict[int, str]:
-        """Return the body of a balance message by customer id."""
+    def _balance_bodies(self, session: Session, customer_ids: Collection[int]) -> dict[int, str]:
+        """Return the bodies of balance messages by customer id."""
         customers = session.scalars(select(Customer).where(Customer.id.in_(customer_ids))).all() if customer_ids else ()
         balances = balances_of_customers(session, customers)
         texts = {}

@@ -9,19 +9,17 @@ from collections.abc import Collection, Iterator
 from threading import Event
 from typing import NamedTuple
 
-from marshmallow import ValidationError
 from sqlalchemy import Engine
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.intake import PATH, Body, TakenBody, read_body, store_bodies
+from wallet_hooks.betslips.intake import PATH, Body, ParsedBody, is_stored, parse_body, store_bodies
 from wallet_hooks.database import Fault, fault_of
-from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, LOG
-from wallet_hooks.web.api import log_defect
+from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE, LOG
+from wallet_hooks.web.api import cause_of, log_defect
 from wallet_hooks.web.requests import new_request_id
-from wallet_hooks.web.strict_json import InvalidJSONError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
 _WAIT = 0.5  # how often a stop is noticed while nothing arrives
@@ -54,14 +52,14 @@ class Follower:
         self,
         engine: Engine,
         url: str,
-        places: Collection[tuple[int, str]],
+        scopes: Collection[tuple[int, str]],
         stopping: Event,
         *,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a constant
     ) -> None:
         self._engine = engine
         self._url = url
-        self._places = places
+        self._scopes = scopes
         self._stopping = stopping
         self._timeouts = timeouts
 
@@ -69,13 +67,15 @@ class Follower:
         """Follow the stream. Lost connections are opened again, at first soon, later after longer random pauses."""
         failures = 0
         while not self._stopping.is_set():
-            failures = 0 if self._follow_connection() else failures + 1
+            started = clock.monotonic()
+            has_stored = self._follow_connection()
+            failures = 0 if has_stored or clock.monotonic() - started > _LONGEST_PAUSE else failures + 1
             longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
             self._stopping.wait(random.uniform(longest / 2, longest))  # noqa: S311 - only spreads clients
 
     def _follow_connection(self) -> bool:
-        """Take messages until the connection ends. Return whether any frame was taken."""
-        has_taken = False
+        """Take messages until the connection ends. Return whether any was stored."""
+        has_stored = False
         try:
             with connect(
                 self._url,
@@ -88,12 +88,11 @@ class Follower:
                 FOLLOW_CONNECTIONS.labels("opened").inc()
                 LOG.info("betslip_stream_opened")
                 for bodies in self._batches(connection):
-                    self._take(bodies)
-                    has_taken = True
+                    has_stored = self._take(bodies) or has_stored
         except (WebSocketException, OSError) as error:
             FOLLOW_CONNECTIONS.labels("lost").inc()
-            LOG.warning("betslip_stream_lost", error=type(error).__name__, status=_status_of(error))
-        return has_taken
+            LOG.warning("betslip_stream_lost", error=type(error).__name__, code=_code_of(error))
+        return has_stored
 
     def _batches(self, connection: ClientConnection) -> Iterator[list[Body]]:
         """Yield the frames that have arrived, at most a batch; wait for the first. Ends when the follower stops."""
@@ -110,8 +109,8 @@ class Follower:
             if frames:
                 yield frames
 
-    def _take(self, bodies: list[Body]) -> None:
-        """Store frames, and count them. A frame that cannot be read is logged, and left out."""
+    def _take(self, bodies: list[Body]) -> bool:
+        """Store the frames that can be read, and count them. Return whether any was stored."""
         stored = self._store([one for body in bodies if (one := _read(body)) is not None])
         for one in stored:
             FOLLOW_MESSAGES.labels("taken").inc(len(one.messages))
@@ -120,17 +119,18 @@ class Follower:
                 FOLLOW_LAG.observe(max(clock.now().timestamp() - float(ts), 0))
         if stored:
             LOG.info("betslip_frames_taken", frames=len(stored), messages=sum(len(one.messages) for one in stored))
+        return bool(stored)
 
-    def _store(self, taken: list[TakenBody]) -> list[TakenBody]:
+    def _store(self, taken: list[ParsedBody]) -> list[ParsedBody]:
         """Store frames, again and again while the database is not available. Return those that are stored."""
         pause = _FIRST_PAUSE
         while taken and not self._stopping.is_set():
             try:
-                store_bodies(self._engine, taken, self._places)
+                store_bodies(self._engine, taken, self._scopes)
             except Exception as error:
                 fault = fault_of(error)
-                if fault is Fault.DUPLICATE:
-                    return taken  # an attempt was committed whose answer was lost: the deliveries' ids are stored
+                if fault is Fault.DUPLICATE and is_stored(self._engine, taken[0].body.id):
+                    return taken  # by an attempt that was committed, but whose answer was lost
                 if fault is Fault.OTHER:
                     return self._store_one_by_one(taken, error)
                 LOG.warning("betslip_frames_wait", fault=fault.value)
@@ -140,7 +140,7 @@ class Follower:
             pause = min(pause * 2, _LONGEST_PAUSE)
         return []
 
-    def _store_one_by_one(self, taken: list[TakenBody], error: Exception) -> list[TakenBody]:
+    def _store_one_by_one(self, taken: list[ParsedBody], error: Exception) -> list[ParsedBody]:
         """Store each frame alone after a defect, so that only the one that causes it is left out."""
         if len(taken) > 1:
             return [stored for one in taken for stored in self._store([one])]
@@ -155,14 +155,20 @@ def _body(frame: str | bytes) -> Body:
     return Body(new_request_id(now), now, "", content, clock.monotonic())
 
 
-def _read(body: Body) -> TakenBody | None:
+def _read(body: Body) -> ParsedBody | None:
     try:
-        return read_body(body, most=_MOST_MESSAGES)
-    except (InvalidJSONError, ValidationError) as error:
-        FOLLOW_MESSAGES.labels("unreadable").inc()
-        LOG.warning("betslip_frame_unreadable", delivery=body.id, error=type(error).__name__)
+        return parse_body(body, most=_MOST_MESSAGES)
+    except Exception as error:
+        cause = cause_of(error)
+        if cause is None:
+            raise
+        FOLLOW_UNREADABLE.inc()
+        LOG.warning("betslip_frame_unreadable", error=cause[1] or cause[0])
         return None
 
 
-def _status_of(error: Exception) -> int | None:
-    return error.response.status_code if isinstance(error, InvalidStatus) else None
+def _code_of(error: Exception) -> int | None:
+    """Return the status that refused the handshake, or the code with which the platform closed."""
+    if isinstance(error, InvalidStatus):
+        return error.response.status_code
+    return error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd is not None else None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Engine
 
@@ -11,8 +12,9 @@ from wallet_hooks import clock
 from wallet_hooks.betslips.messages import BadMessage, Message
 from wallet_hooks.betslips.schemas import MAX_MESSAGES, read_messages
 from wallet_hooks.betslips.service import store_messages
-from wallet_hooks.database import run_with_retries, writing
+from wallet_hooks.database import reading, run_with_retries, writing
 from wallet_hooks.database.bulk import Writes
+from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.web.strict_json import read_json
 
@@ -30,7 +32,7 @@ class Body(NamedTuple):
     started: float
 
 
-class TakenBody(NamedTuple):
+class ParsedBody(NamedTuple):
     """A body with its valid messages, and the answer that it gets."""
 
     body: Body
@@ -39,30 +41,36 @@ class TakenBody(NamedTuple):
     answer: dict[str, Any]
 
 
-def read_body(body: Body, *, most: int = MAX_MESSAGES) -> TakenBody:
+def parse_body(body: Body, *, most: int = MAX_MESSAGES) -> ParsedBody:
     """Read a body of at most `most` messages; the answer names the bad ones.
 
     Raises InvalidJSONError, and ValidationError for a body that is neither message, array nor frame.
     """
     messages, bad = read_messages(read_json(body.content), most=most)
-    return TakenBody(body, messages, *((400, _refusal(bad)) if bad else (200, _OK)))
+    return ParsedBody(body, messages, *((400, _refusal(bad)) if bad else (200, _OK)))
 
 
-def store_bodies(engine: Engine, taken: Sequence[TakenBody], places: Collection[tuple[int, str]]) -> None:
+def store_bodies(engine: Engine, taken: Sequence[ParsedBody], scopes: Collection[tuple[int, str]]) -> None:
     """Store bodies as deliveries, and their messages for each brand id and game, in one database transaction."""
-    run_with_retries(lambda: _store(engine, taken, places))
+    run_with_retries(lambda: _store(engine, taken, scopes))
 
 
-def _store(engine: Engine, taken: Sequence[TakenBody], places: Collection[tuple[int, str]]) -> None:
+def is_stored(engine: Engine, delivery_id: str) -> bool:
+    """Return whether a body's delivery is stored."""
+    with reading(engine) as session:
+        return session.get(Delivery, UUID(delivery_id)) is not None
+
+
+def _store(engine: Engine, taken: Sequence[ParsedBody], scopes: Collection[tuple[int, str]]) -> None:
     with writing(engine) as session:
         received = [(message, one.body.id) for one in taken for message in one.messages]
-        store_messages(session, received, places, now=taken[-1].body.received_at)
+        store_messages(session, received, scopes, now=taken[-1].body.received_at)
         writes = Writes()
         add_deliveries(writes, [(_delivery(one), ()) for one in taken])
         writes.run(session.connection())
 
 
-def _delivery(taken: TakenBody) -> DeliveryRow:
+def _delivery(taken: ParsedBody) -> DeliveryRow:
     body = taken.body
     duration = int((clock.monotonic() - body.started) * 1_000_000)
     answer = json.dumps(taken.answer)
@@ -70,4 +78,4 @@ def _delivery(taken: TakenBody) -> DeliveryRow:
 
 
 def _refusal(bad: Sequence[BadMessage]) -> dict[str, Any]:
-    return {"error": "invalid_request", "messages": [{"index": one.place, "error": one.error} for one in bad]}
+    return {"error": "invalid_request", "messages": [{"index": one.position, "error": one.error} for one in bad]}

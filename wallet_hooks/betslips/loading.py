@@ -1,6 +1,6 @@
 """Lock betslips and load their states, in a number of statements independent of how many there are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -23,6 +23,7 @@ class _NewRow(NamedTuple):
     brand_id: int
     game: str
     betslip_id: str
+    is_streamed: bool
     is_open: bool
     created_at: datetime
     changed_at: datetime
@@ -35,12 +36,18 @@ class _KeyRow(NamedTuple):
     betslip_id: str
 
 
+class _StreamedRow(NamedTuple):
+    brand_id: int
+    betslip_id: str
+
+
 class _LockedRow(NamedTuple):
     id: int
     brand_id: int
     game: str
     betslip_id: str
     customer_id: int | None
+    is_streamed: bool
     announced_ts: str | None
     announcement: str | None
     closed_ts: str | None
@@ -65,29 +72,29 @@ class _CustomerRow(NamedTuple):
 class LockedBetslip:
     """A betslip under its lock: its state, and the messages that arrived since it was loaded.
 
-    `is_announced` says that one of these told its customer. `is_folded` says that all messages must be
-    folded again (see `state.py`).
+    `is_announced` says that one of these named its customer; `needs_rebuild`, that the state must be computed from all
+    messages again (see `state.py`).
     """
 
     id: int
     brand_id: int
     betslip_id: str
     customer_id: int | None
+    is_streamed: bool
     state: BetslipState
-    is_first_game: bool
     arrived: list[Message] = field(default_factory=list)
     is_announced: bool = False
-    is_folded: bool = False
+    needs_rebuild: bool = False
 
     @property
     def stream_of(self) -> int | None:
-        """The customer whose stream gets the messages, if it is known: those of one game, because all are the same."""
-        return self.customer_id if self.is_first_game else None
+        """The customer whose stream gets the messages."""
+        return self.customer_id if self.is_streamed else None
 
     def add(self, message: Message, *, customer_id: int | None) -> None:
         """Add the newest arrival; `customer_id` is the customer that it names."""
         self.arrived.append(message)
-        self.is_folded = not self.state.add(message) or self.is_folded
+        self.needs_rebuild = not self.state.add(message) or self.needs_rebuild
         if self.customer_id is None and customer_id is not None:
             self.customer_id, self.is_announced = customer_id, True
 
@@ -114,6 +121,16 @@ _PRICES = BulkStatement(
     ),
     row=PriceRow,
 )
+_ids = RowSet("requested", Betslip.brand_id, Betslip.betslip_id)
+_STREAMED = BulkStatement(
+    _ids,
+    lambda _: (
+        select(*columns_of(Betslip, _StreamedRow))
+        .select_from(_ids.join(Betslip, _ids.matches(Betslip)))
+        .where(Betslip.is_streamed)
+    ),
+    row=_StreamedRow,
+)
 _betslips = RowSet("requested", BetslipMessage.betslip_id)
 _MESSAGES = BulkStatement(
     _betslips,
@@ -138,27 +155,36 @@ _CUSTOMERS = BulkStatement(
 
 
 def lock_betslips(
-    connection: Connection, keys: Sequence[BetslipKey], *, now: datetime
+    connection: Connection, keys: Collection[BetslipKey], *, now: datetime
 ) -> dict[BetslipKey, LockedBetslip]:
-    """Lock the betslips with these keys, which are sorted, and return their states. Missing ones are created."""
-    existing = set(run(connection, _EXISTING(keys)))
-    write(connection, _CREATE([_NewRow(*key, True, now, now, 0) for key in keys if key not in existing]))
-    with pipeline(connection) as reads:
-        locked = reads.add(_LOCK(keys))
-        prices = reads.add(_PRICES(keys))
-    states = stored_states(locked.rows, prices.rows)
-    first_games: dict[int, str] = {}
+    """Lock the betslips with these keys, and return them with their states. Missing ones are created."""
+    wanted = sorted(keys)
+    rows: list[_LockedRow] = []
+    while len(rows) < len(wanted):  # again only if one was pruned between the first two statements
+        existing = set(run(connection, _EXISTING(wanted)))
+        write(connection, _CREATE([_NewRow(*key, False, True, now, now, 0) for key in wanted if key not in existing]))
+        with pipeline(connection) as reads:
+            locked = reads.add(_LOCK(wanted))
+            prices = reads.add(_PRICES(wanted))
+        rows = locked.rows
+    states = stored_states(rows, prices.rows)
     return {
         (row.brand_id, row.game, row.betslip_id): LockedBetslip(
-            row.id,
-            row.brand_id,
-            row.betslip_id,
-            row.customer_id,
-            states[row.id],
-            is_first_game=first_games.setdefault(row.brand_id, row.game) == row.game,
+            row.id, row.brand_id, row.betslip_id, row.customer_id, row.is_streamed, states[row.id]
         )
-        for row in locked.rows
+        for row in rows
     }
+
+
+def choose_streamed(connection: Connection, betslips: Iterable[LockedBetslip]) -> None:
+    """Choose which of the betslips whose customer became known are streamed: each id once in its brand."""
+    announced = [betslip for betslip in betslips if betslip.is_announced]
+    ids = sorted({(betslip.brand_id, betslip.betslip_id) for betslip in announced})
+    streamed = set(run(connection, _STREAMED(ids)))
+    for betslip in announced:
+        id_ = _StreamedRow(betslip.brand_id, betslip.betslip_id)
+        betslip.is_streamed = id_ not in streamed
+        streamed.add(id_)
 
 
 def stored_messages(connection: Connection, betslips: Iterable[LockedBetslip]) -> dict[int, list[Message]]:

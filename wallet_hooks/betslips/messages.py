@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from wallet_hooks.betslips.bounds import Bounds, bounds_of_prices
-from wallet_hooks.web.strict_json import Number, write_json
+from wallet_hooks.web.strict_json import write_json
 
 BETSLIP, PMM, CLOSED = "betslip", "pmm", "betslip_closed"
 SUCCESS, FAILED, BLACKLIST = "success", "failed", "blacklist"
@@ -16,8 +16,8 @@ Account = tuple[str, str]
 class Message(NamedTuple):
     """A message of a known type. `ts` is the frame's instant, `body` the object as it was sent, as JSON.
 
-    A pmm has the bookmaker account (bookie, username) and the stakes that it takes. `ends` says that the message
-    closes its betslip; `customer` is the username that a betslip message names.
+    A pmm has the bookmaker account (bookie, username) and the stakes that it takes. `closes` says that the
+    message closes its betslip; `customer` is the username that a betslip message names.
     """
 
     type: str
@@ -26,7 +26,7 @@ class Message(NamedTuple):
     body: str
     account: Account | None = None
     bounds: Bounds | None = None
-    ends: bool = False
+    closes: bool = False
     customer: str | None = None
 
     def is_newer_than(self, ts: Decimal | None) -> bool:
@@ -42,9 +42,9 @@ class Message(NamedTuple):
 
 
 class BadMessage(NamedTuple):
-    """A message of an array that is refused: its place from 0, and what is wrong with it."""
+    """A message of an array that is refused: its position from 0, and what is wrong with it."""
 
-    place: int
+    position: int
     error: Any
 
 
@@ -54,7 +54,6 @@ def message_of(type_: str, ts: Decimal | None, body: Mapping[str, Any]) -> Messa
     if type_ == PMM:
         prices = body.get("price_list") or () if body["status"]["code"] == SUCCESS else ()
         return Message(type_, id_, ts, text, (body["bookie"], body["username"]), bounds_of_prices(prices))
-    username = body.get("customer_username") if type_ == BETSLIP else None
-    customer = username if isinstance(username, str) and type(username) is not Number else None
-    ends = type_ == CLOSED or body.get("is_open") is False
-    return Message(type_, id_, ts, text, ends=ends, customer=customer)
+    customer = body.get("customer_username") if type_ == BETSLIP else None
+    closes = type_ == CLOSED or body.get("is_open") is False
+    return Message(type_, id_, ts, text, closes=closes, customer=customer)

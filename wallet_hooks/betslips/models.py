@@ -5,7 +5,7 @@ Bodies are JSON texts as they were sent; a `ts` is the frame's instant, as its J
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
@@ -16,19 +16,32 @@ StoredBounds = dict[str, tuple[int, int]]
 class Betslip(Base):
     """A betslip of one brand and game. The row is also the lock under which its messages are stored.
 
-    `customer_id` is the first customer of the brand that a betslip message names, and stays. `bounds` are the stakes
-    that its newest prices take together (`bounds.py`); `announcement` is the newest betslip message, `closing` the
-    message that closed it.
+    `customer_id` is the first customer of the brand that a betslip message names, and stays. Its stream gets the
+    messages once, though they may be stored for several games: of the game whose row `is_streamed`. `bounds` are the
+    stakes that its newest prices take together (`bounds.py`); `announcement` is the newest betslip message, `closing`
+    the message that closed it.
     """
 
     __tablename__ = "betslip"
-    __table_args__ = (UniqueConstraint("brand_id", "game", "betslip_id"), Index(None, "customer_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("brand_id", "game", "betslip_id"),
+        Index(None, "customer_id", "id"),
+        Index(
+            "uq_betslip_streamed",
+            "brand_id",
+            "betslip_id",
+            unique=True,
+            postgresql_where=text("is_streamed"),
+            sqlite_where=text("is_streamed"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Identity64, primary_key=True)
     brand_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("brand.id"))
     game: Mapped[str] = mapped_column(Key())
     betslip_id: Mapped[str] = mapped_column(Key())
     customer_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("customer.id"))
+    is_streamed: Mapped[bool] = mapped_column(Boolean, default=False)
     is_open: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -57,8 +70,8 @@ class BetslipPrice(Base):
 class BetslipMessage(Base):
     """A message, in the order of arrival. `delivery_id` is the request that brought it.
 
-    `seq` numbers the messages of a customer's betslips from 1 on without gaps, in the order in which they are
-    committed; both columns are None while no customer is known.
+    `seq` numbers the messages of a customer's stream from 1 on without gaps, in the order in which they are committed.
+    Both columns are None while no customer is known, and for a betslip that is not streamed.
     """
 
     __tablename__ = "betslip_message"

@@ -64,9 +64,9 @@ def stored_states(betslips: Iterable[Any], prices: Iterable[PriceRow]) -> dict[i
         names[row.id] = row.betslip_id
         state = states[row.id] = BetslipState(late_prices=row.late_prices)
         if row.announcement is not None:
-            state.betslip = Message(BETSLIP, row.betslip_id, instant(row.announced_ts), row.announcement)
+            state.announcement = Message(BETSLIP, row.betslip_id, instant(row.announced_ts), row.announcement)
         if row.closing is not None:
-            state.closed = Message(CLOSED, row.betslip_id, instant(row.closed_ts), row.closing, ends=True)
+            state.closing = Message(CLOSED, row.betslip_id, instant(row.closed_ts), row.closing, closes=True)
     for price in sorted(prices, key=lambda price: (price.bookie, price.username)):
         account = (price.bookie, price.username)
         message = Message(PMM, names[price.betslip_id], instant(price.ts), price.body, account, price.bounds)
@@ -89,7 +89,7 @@ def betslip_data(betslip: Betslip, state: BetslipState, *, stake: Decimal | None
         "game": betslip.game,
         "is_open": state.is_open,
         "close_reason": _close_reason(state),
-        "betslip": None if state.betslip is None else simplejson.RawJSON(state.betslip.body),
+        "betslip": None if state.announcement is None else simplejson.RawJSON(state.announcement.body),
         "accounts": [simplejson.RawJSON(message.body) for message in state.prices.values()],
         "best_price": _best_price(state.prices.values(), stake),
         "bounds": _bounds(state),
@@ -100,7 +100,7 @@ def betslip_data(betslip: Betslip, state: BetslipState, *, stake: Decimal | None
 
 
 def _close_reason(state: BetslipState) -> str | None:
-    return None if state.closed is None else read_json(state.closed.body.encode()).get("close_reason")
+    return None if state.closing is None else read_json(state.closing.body.encode()).get("close_reason")
 
 
 def _bounds(state: BetslipState) -> list[dict[str, Any]] | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
 from wallet_hooks.betslips.feed import Subscription
-from wallet_hooks.betslips.intake import PATH, Body, read_body, store_bodies
+from wallet_hooks.betslips.intake import PATH, Body, parse_body, store_bodies
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.queries import betslip_data, state_of, states_of
 from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, StreamSchema
@@ -47,7 +47,7 @@ class Intake:
         scope = authenticate(call, directory.providers)
         if isinstance(scope, Denial):
             raise ForbiddenError("") if scope is Denial.FORBIDDEN else UnauthenticatedError("")
-        taken = read_body(Body(request.id, request.now, str(request.source.address or ""), body, request.started))
+        taken = parse_body(Body(request.id, request.now, str(request.source.address or ""), body, request.started))
         store_bodies(self._engine, [taken], {(directory.brands[client].id, game) for client, game in scope})
         return taken.status, taken.answer
 
@@ -72,7 +72,7 @@ class StreamOpening:
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)
         self._streams.check_room(caller.id)
         subscription = Subscription(caller.id, token_hash(given["token"]), given.get("since"))
-        return Reply(101, "", headers=headers, on_sent=lambda: self._streams.adopt(take_over(connection), subscription))
+        return Reply(101, "", headers=headers, on_sent=lambda: self._streams.serve(take_over(connection), subscription))
 
 
 def list_betslips(context: ApiContext, call: ApiCall) -> ListPage:

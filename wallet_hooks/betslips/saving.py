@@ -1,7 +1,7 @@
 """Write what betslip messages changed, in a number of statements independent of how many there are."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, select, true, update
 
 from wallet_hooks.betslips.bounds import Bounds
-from wallet_hooks.betslips.loading import LockedBetslip
+from wallet_hooks.betslips.loading import BetslipKey, LockedBetslip
 from wallet_hooks.betslips.messages import Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, CustomerSequence
 from wallet_hooks.betslips.queries import PriceRow
 from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, insert_rows, run, write
 
 
-class ArrivedMessage(NamedTuple):
-    """A message with its betslip and the id of the delivery that brought it."""
+class Arrival(NamedTuple):
+    """A message for the betslip with a key, and the id of the delivery that brought it."""
 
-    betslip: LockedBetslip
+    key: BetslipKey
     message: Message
     delivery_id: str
 
@@ -27,6 +27,7 @@ class ArrivedMessage(NamedTuple):
 class _BetslipChange(NamedTuple):
     id: int
     customer_id: int | None
+    is_streamed: bool
     is_open: bool
     changed_at: datetime
     bounds: Bounds | None
@@ -84,9 +85,9 @@ def _upsert_prices(dialect: Any) -> Any:
 
 
 _SET_PRICES: BulkStatement[Any] = BulkStatement(_prices, _upsert_prices)
-_folded = RowSet("folded", BetslipPrice.betslip_id)
+_rebuilt = RowSet("rebuilt", BetslipPrice.betslip_id)
 _DELETE_PRICES: BulkStatement[Any] = BulkStatement(
-    _folded, lambda _: delete(BetslipPrice).where(BetslipPrice.betslip_id.in_(select(_folded.c.betslip_id)))
+    _rebuilt, lambda _: delete(BetslipPrice).where(BetslipPrice.betslip_id.in_(select(_rebuilt.c.betslip_id)))
 )
 _arrived = RowSet.of("arrived", BetslipMessage, _MessageRow)
 _INSERT_MESSAGES = insert_rows(_arrived, BetslipMessage)
@@ -125,19 +126,20 @@ _NUMBER: BulkStatement[Any] = BulkStatement(
 
 def save(
     connection: Connection,
-    betslips: Collection[LockedBetslip],
-    arrived: Sequence[ArrivedMessage],
+    betslips: Mapping[BetslipKey, LockedBetslip],
+    arrivals: Sequence[Arrival],
     *,
     now: datetime,
 ) -> None:
     """Write betslips with their new states, and the messages that arrived, in their order."""
-    numbers = _numbers(connection, betslips, arrived)
-    write(connection, _DELETE_PRICES([(betslip.id,) for betslip in betslips if betslip.is_folded]))
+    numbers = _numbers(connection, betslips.values())
+    write(connection, _DELETE_PRICES([(betslip.id,) for betslip in betslips.values() if betslip.needs_rebuild]))
     writes = Writes()
-    writes.add(_CHANGE([_change(betslip, now) for betslip in betslips]))
-    writes.add(_SET_PRICES([price for betslip in betslips for price in _new_prices(betslip)]))
+    writes.add(_CHANGE([_change(betslip, now) for betslip in betslips.values()]))
+    writes.add(_SET_PRICES([price for betslip in betslips.values() for price in _new_prices(betslip)]))
     rows = []
-    for betslip, message, delivery_id in arrived:
+    for key, message, delivery_id in arrivals:
+        betslip = betslips[key]
         customer_id = betslip.stream_of
         seq = None if customer_id is None else next(numbers[customer_id])
         facts = (betslip.id, message.type, _text(message.ts), message.body, now, delivery_id)
@@ -146,9 +148,7 @@ def save(
     writes.run(connection)
 
 
-def _numbers(
-    connection: Connection, betslips: Iterable[LockedBetslip], arrived: Iterable[ArrivedMessage]
-) -> Mapping[int, Iterator[int]]:
+def _numbers(connection: Connection, betslips: Collection[LockedBetslip]) -> Mapping[int, Iterator[int]]:
     """Return each customer's next numbers for its messages, after numbering those that were stored before it was known.
 
     The customers' sequences stay locked until the end of the transaction, so numbers are committed in their order.
@@ -157,7 +157,9 @@ def _numbers(
     stored = run(connection, _UNNUMBERED([(id_,) for id_, customer_id in announced.items() if customer_id is not None]))
     earlier = [(row.id, customer_id) for row in stored if (customer_id := announced[row.betslip_id]) is not None]
     counts = Counter(customer_id for _, customer_id in earlier)
-    counts.update(customer_id for betslip, _, _ in arrived if (customer_id := betslip.stream_of) is not None)
+    for betslip in betslips:
+        if betslip.stream_of is not None:
+            counts[betslip.stream_of] += len(betslip.arrived)
     last = {row.customer_id: row.seq for row in run(connection, _ADVANCE(sorted(counts.items())))}
     numbers = {id_: iter(range(last[id_] - counts[id_] + 1, last[id_] + 1)) for id_ in last}
     write(connection, _NUMBER([(id_, customer_id, next(numbers[customer_id])) for id_, customer_id in earlier]))
@@ -166,24 +168,25 @@ def _numbers(
 
 def _change(betslip: LockedBetslip, now: datetime) -> _BetslipChange:
     state = betslip.state
-    announcement, closed = state.betslip, state.closed
+    announcement, closing = state.announcement, state.closing
     return _BetslipChange(
         id=betslip.id,
         customer_id=betslip.customer_id,
+        is_streamed=betslip.is_streamed,
         is_open=state.is_open,
         changed_at=now,
         bounds=state.bounds,
         announced_ts=announcement and _text(announcement.ts),
         announcement=announcement and announcement.body,
-        closed_ts=closed and _text(closed.ts),
-        closing=closed and closed.body,
+        closed_ts=closing and _text(closing.ts),
+        closing=closing and closing.body,
         late_prices=state.late_prices,
     )
 
 
 def _new_prices(betslip: LockedBetslip) -> Iterator[PriceRow]:
     prices = betslip.state.prices
-    for account in prices if betslip.is_folded else {message.account for message in betslip.arrived}:
+    for account in prices if betslip.needs_rebuild else {message.account for message in betslip.arrived}:
         if account in prices:
             price = prices[account]
             yield PriceRow(betslip.id, *account, _text(price.ts), price.body, price.bounds or {})

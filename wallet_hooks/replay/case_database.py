@@ -282,7 +282,7 @@ def _store_betslip(session: Session, betslip: Mapping[str, Any], number: int, no
     """Store betslip messages. Raises RefusedError for an invalid one."""
     messages, bad = read_messages(read_json(json.dumps(betslip["messages"]).encode()))
     if bad:
-        raise RefusedError("bad_betslip", f"betslips: message {bad[0].place}: {bad[0].error}")
+        raise RefusedError("bad_betslip", f"betslips: message {bad[0].position}: {bad[0].error}")
     brand = brand_by_client(session, betslip.get("brand", BRAND))
     places = [(brand.id, betslip.get("game", "betflex"))]
     store_messages(session, [(message, f"{number:032}") for message in messages], places, now=now)

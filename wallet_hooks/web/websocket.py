@@ -1,4 +1,4 @@
-"""WebSocket connections of a server, without blocking: wsproto speaks the protocol, a loop owns the sockets."""
+"""A server's WebSocket connections, without blocking: wsproto implements the protocol, the caller waits for sockets."""
 
 import os
 import re
@@ -6,21 +6,18 @@ import socket
 from collections import deque
 from collections.abc import Iterable
 
-import h11
 from werkzeug.datastructures import EnvironHeaders
 from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import CloseConnection, Event, Ping, TextMessage
-from wsproto.handshake import H11Handshake
-from wsproto.utilities import RemoteProtocolError, generate_accept_token
+from wsproto.events import CloseConnection, Event, Ping, Pong, TextMessage
+from wsproto.utilities import generate_accept_token
 
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.web.requests import Environ
 
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008
-_PROTOCOL_ERROR = 1002
-_HANDSHAKE = ("Host", "Connection", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version")
+_VERSION = "13"
 _KEY = re.compile("[A-Za-z0-9+/]{22}==")
-_CHUNK = 64 * 1024
+_CHUNK = 16 * 1024
 _SEND_BUFFER = 64 * 1024  # bytes in the kernel; more would only hide that a reader is slow
 
 
@@ -37,19 +34,19 @@ class NoSocketError(WalletHooksError):
 
 
 def handshake_headers(environ: Environ) -> dict[str, str]:
-    """Return the headers of the answer 101 to a WebSocket handshake (RFC 6455). Raises UpgradeRequiredError."""
+    """Return the headers of the answer 101 to a WebSocket handshake (RFC 6455, 4.2). Raises UpgradeRequiredError."""
     headers = EnvironHeaders(environ)
-    key = headers.get("Sec-WebSocket-Key", "")
     is_plain_get = (environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"]) == ("GET", "HTTP/1.1")
     if not is_plain_get or headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers:
         raise UpgradeRequiredError("a WebSocket handshake is expected: a GET of HTTP/1.1 without a body")
+    options = {option.strip().lower() for option in headers.get("Connection", "").split(",")}
+    if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in options:
+        raise UpgradeRequiredError("a WebSocket handshake is expected: Connection: Upgrade and Upgrade: websocket")
+    if headers.get("Sec-WebSocket-Version") != _VERSION:
+        raise UpgradeRequiredError(f"Sec-WebSocket-Version: {_VERSION} is expected")
+    key = headers.get("Sec-WebSocket-Key", "")
     if not _KEY.fullmatch(key):
         raise UpgradeRequiredError("Sec-WebSocket-Key: 16 bytes in base64 are expected")
-    sent = [(name.encode(), headers[name].encode("latin-1")) for name in _HANDSHAKE if name in headers]
-    try:
-        H11Handshake(ConnectionType.SERVER).initiate_upgrade_connection(sent, "/")
-    except (RemoteProtocolError, h11.ProtocolError) as error:
-        raise UpgradeRequiredError(f"a WebSocket handshake is expected: {error}") from None
     token = generate_accept_token(key.encode()).decode()
     return {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": token}
 
@@ -78,22 +75,24 @@ def take_over(connection: socket.socket) -> socket.socket:
 class WebSocket:
     """A connection after its handshake. The caller waits for `socket` to become readable, or writable if `wants_write`.
 
-    `heard_at`, `progress_at` and `closed_at` are monotonic seconds: of the last input, of the last output that the
-    reader took, and of the beginning of the end, whose code `close_code` is. A connection that `is_over` can be
-    discarded.
+    `active_at` and `closed_at` are monotonic seconds: when the client last sent something or took some of the output,
+    and when closing began. `pending` is the number of bytes that wait to be sent. `close_code` is the code that this
+    side sent, None if the client closed or was lost. A connection that `is_over` can be discarded.
     """
 
     def __init__(self, connection: socket.socket, *, now: float) -> None:
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self.socket = connection
-        self.heard_at = self.progress_at = now
+        self.active_at = self.written_at = now
         self.closed_at: float | None = None
         self.close_code: int | None = None
+        self.pending = 0
         self.is_over = False
         self._protocol = Connection(ConnectionType.SERVER)
         self._output: deque[memoryview] = deque()
         self._is_first_begun = False
+        self._pong: Pong | None = None
 
     @property
     def is_open(self) -> bool:
@@ -104,13 +103,8 @@ class WebSocket:
     def wants_write(self) -> bool:
         return bool(self._output)
 
-    @property
-    def pending(self) -> int:
-        """The number of bytes that wait to be sent."""
-        return sum(map(len, self._output))
-
     def send(self, texts: Iterable[str], *, now: float) -> None:
-        """Send text messages, as far as the reader takes them now; the rest waits."""
+        """Send text messages, as far as the client takes them now; the rest waits."""
         self._queue([TextMessage(data=text) for text in texts], now=now)
 
     def ping(self, *, now: float) -> None:
@@ -120,19 +114,19 @@ class WebSocket:
         """Begin to close. Messages of which nothing was sent are discarded, so that the code arrives soon."""
         if self.is_open:
             while len(self._output) > self._is_first_begun:
-                self._output.pop()
+                self.pending -= len(self._output.pop())
             self.closed_at, self.close_code = now, code
             self._queue([CloseConnection(code=code, reason=reason)], now=now)
 
     def receive(self, *, now: float) -> None:
-        """Read what has arrived and answer what the protocol asks for; messages of the client are ignored."""
+        """Read some of what has arrived and answer what the protocol asks for; the client's messages are ignored."""
         try:
             received = self.socket.recv(_CHUNK)
         except BlockingIOError:
             return
         except OSError:
             received = b""
-        self.heard_at = now
+        self.active_at = now
         if not received:
             self.is_over = True
         elif self._protocol.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING):
@@ -140,11 +134,12 @@ class WebSocket:
             self._answer(now)
 
     def flush(self, *, now: float) -> None:
-        """Send as much as the reader takes."""
+        """Send as much as the client takes."""
         try:
             while self._output:
                 sent = self.socket.send(self._output[0])
-                self.progress_at = now
+                self.active_at = self.written_at = now
+                self.pending -= sent
                 self._is_first_begun = sent < len(self._output[0])
                 if self._is_first_begun:
                     self._output[0] = self._output[0][sent:]
@@ -154,25 +149,30 @@ class WebSocket:
             return
         except OSError:
             self.is_over = True
+        if self._pong is not None and self.is_open:
+            pong, self._pong = self._pong, None
+            self._queue([pong], now=now)
         self.is_over = self.is_over or self._protocol.state is ConnectionState.CLOSED
 
     def _answer(self, now: float) -> None:
         """Answer pings and the client's close, and close where the client breaks the protocol."""
         for event in self._protocol.events():
-            if isinstance(event, Ping) and self._protocol.state is ConnectionState.OPEN:
-                self._queue([event.response()], now=now)
+            if isinstance(event, Ping):
+                self._pong = event.response()  # of several pings, only the last must be answered
             elif isinstance(event, CloseConnection):
-                if self.closed_at is None:
-                    self.closed_at, self.close_code = now, event.code
+                self.closed_at = now if self.closed_at is None else self.closed_at
                 if self._protocol.state is ConnectionState.REMOTE_CLOSING:
                     self._queue([event.response()], now=now)
                 elif self._protocol.state is ConnectionState.OPEN:
-                    self._queue([CloseConnection(code=event.code or _PROTOCOL_ERROR)], now=now)
-                    self.is_over = True
+                    self.close_code, self.is_over = event.code, True
+                    self._queue([CloseConnection(code=event.code)], now=now)
         self.flush(now=now)
 
     def _queue(self, events: Iterable[Event], *, now: float) -> None:
         if not self._output:
-            self._is_first_begun, self.progress_at = False, now
-        self._output.extend(memoryview(self._protocol.send(event)) for event in events)
+            self._is_first_begun, self.written_at = False, now
+        for event in events:
+            frame = memoryview(self._protocol.send(event))
+            self._output.append(frame)
+            self.pending += len(frame)
         self.flush(now=now)
