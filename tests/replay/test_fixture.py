@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from tests.test_commands import Shell
 from tests.world import bet
+from wallet_hooks.replay.bodies import encode_body
 from wallet_hooks.replay.fixture import (
     FixtureError,
-    encode_body,
     find_bets,
     read_cases,
     read_sequences,

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from wallet_hooks.replay.fixture import Case, decode_body, encode_body
+from wallet_hooks.replay.bodies import decode_body, encode_body
+from wallet_hooks.replay.fixture import Case
 
 _SECRETS = {
     "a JSON Web Token": re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),

@@ -1,6 +1,5 @@
 """Record fixtures from stored deliveries, with the preconditions that they need."""
 
-import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,7 +18,8 @@ from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.rates import rates_into
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION
-from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, reject_duplicate_keys
+from wallet_hooks.replay.bodies import body_member
+from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import read_address
@@ -66,7 +66,7 @@ class Recorder:
         for delivery in deliveries:
             if self._started_at is None:
                 self._started_at = delivery.received_at
-            request = _request(delivery)
+            request = {"method": "POST", "path": delivery.path, **body_member(delivery.body)}
             if delivery.status == 403 or self._is_about_earlier_bet(find_bets(request)):
                 self.left_out += 1
                 continue
@@ -233,29 +233,3 @@ def _deliveries(session: Session, criteria: CaptureFilter) -> Select[Any]:
         matches = (stored == criteria.bet) | stored.endswith(f":{criteria.bet}", autoescape=True)
         query = query.where(Delivery.id.in_(select(DeliveryBet.delivery_id).where(matches)))
     return query
-
-
-def _request(delivery: Delivery) -> dict[str, Any]:
-    """Return the request, with its body as JSON if that is sent as an equal document, else as bytes."""
-    request: dict[str, Any] = {"method": "POST", "path": delivery.path}
-    try:
-        body = json.loads(
-            delivery.body.decode(),
-            object_pairs_hook=reject_duplicate_keys,
-            parse_float=_parse_exact,
-            parse_constant=_refuse,
-        )
-        json.dumps(body, ensure_ascii=False).encode()  # fails for a lone surrogate
-    except (ValueError, RecursionError):
-        return request | {"body_b64": base64.b64encode(delivery.body).decode()}
-    return request | ({"body": body} if body is not None else {"body_b64": base64.b64encode(delivery.body).decode()})
-
-
-def _parse_exact(number: str) -> float:
-    """Return a fraction as a float if that is written with the same digits again. Raises ValueError otherwise."""
-    parsed = float(number)
-    return parsed if repr(parsed) == number else _refuse(number)
-
-
-def _refuse(number: str) -> Any:
-    raise ValueError(f"{number} cannot be written with the same digits")

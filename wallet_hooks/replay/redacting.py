@@ -14,8 +14,9 @@ from zoneinfo import available_timezones
 from wallet_hooks import money
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
+from wallet_hooks.replay.bodies import decode_body
 from wallet_hooks.replay.case_database import BRAND
-from wallet_hooks.replay.fixture import VERSION, decode_body
+from wallet_hooks.replay.fixture import VERSION
 from wallet_hooks.sportsbook.messages import CODES
 from wallet_hooks.web.fields import UNWANTED
 

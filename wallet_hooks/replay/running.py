@@ -15,8 +15,9 @@ from wallet_hooks import clock
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.replay import fixture
+from wallet_hooks.replay.bodies import encode_body
 from wallet_hooks.replay.case_database import BRAND, CaseDatabase, DatabaseFactory, SigningKey
-from wallet_hooks.replay.fixture import Case, encode_body, find_bets
+from wallet_hooks.replay.fixture import Case, find_bets
 from wallet_hooks.replay.signing import signature_headers
 from wallet_hooks.replay.targets import InProcess, Target, TargetRequest, TargetResponse
 
