@@ -17,12 +17,14 @@ def encode_body(holder: Mapping[str, Any], name: str = "body") -> bytes:
     return json.dumps(holder[name], ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def decode_body(request: Mapping[str, Any]) -> Any:
-    """Return the JSON of a request's body, or None if it is not JSON. Fractions in `body_b64` become strings."""
-    if request.get("body_b64") is None:
-        return request.get("body")
+def decode_body(holder: Mapping[str, Any], name: str = "body") -> Any:
+    """Return the JSON of a body, or None if it is not JSON. Fractions in `body_b64` become strings."""
+    if holder.get(f"{name}_b64") is None:
+        return holder.get(name)
     try:
-        return json.loads(encode_body(request).decode("utf-8-sig"), parse_float=str, parse_constant=reject_constant)
+        return json.loads(
+            encode_body(holder, name).decode("utf-8-sig"), parse_float=str, parse_constant=reject_constant
+        )
     except (ValueError, RecursionError):
         return None
 

@@ -251,6 +251,8 @@ def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) ->
             date.fromisoformat(day)
         for request in requests:
             encode_body(request)
+        for betslip in document.get("given", {}).get("betslips", ()):
+            encode_body(betslip, "messages")
     except (ValueError, binascii.Error, UnicodeError) as error:
         raise FixtureError(f"{path}:{line}", str(error)) from None
 
