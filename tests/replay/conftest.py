@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.replay.recording import Recording
+from tests.world import World
 from wallet_hooks.replay import case_database
 
 
@@ -23,3 +25,8 @@ def migrated_template(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(case_database, "_migrate", lambda template: shutil.copyfile(migrated, template))
         yield
+
+
+@pytest.fixture
+def recording(world: World, tmp_path: Path) -> Recording:
+    return Recording(world, tmp_path)

@@ -176,6 +176,7 @@ def test_callbacks_about_bets_placed_before_the_capture_are_left_out_and_counted
 def test_bodies_that_json_would_change_are_recorded_as_bytes(world: World, tmp_path: Path) -> None:
     bodies = [
         json.dumps({"bets": [bet(1)]}).replace('"10.00"', "10.00").encode(),
+        json.dumps({"bets": [bet(1)]}).replace('"10.00"', "-0").encode(),
         b"not json",
         json.dumps({"bets": [bet(2)]}).replace('"uid": 2', '"uid": 2, "uid": 2').encode(),
         b"null",

@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from tests.test_commands import Shell
 from tests.world import bet
+from wallet_hooks.replay.bodies import encode_body
 from wallet_hooks.replay.fixture import (
     FixtureError,
-    encode_body,
     find_bets,
     read_cases,
     read_sequences,
@@ -78,6 +78,9 @@ def test_the_schema_is_valid_and_accepts_the_example() -> None:
         (changed("request", "status", to=200), "request.status: not allowed here; use the case's expect.status"),
         (changed("name", to="../x"), "name: '../x' does not match"),
         (changed("request", "body_b64", to="?"), "Only base64 data is allowed"),
+        (changed("given", "betslips", to=[{"messages_b64": "?"}]), "Only base64 data is allowed"),
+        (changed("given", "betslips", to=[{"brand": "acme"}]), "given.betslips.0: {'brand': 'acme'} is not valid"),
+        (changed("given", "betslips", to=[{"messages": "x"}]), "given.betslips.0.messages: 'x' is not of type"),
         ([], "[] is not of type 'object'"),
         (None, "None is not of type 'object'"),
     ],

@@ -41,6 +41,23 @@ def changed_in(document: Any, path: tuple[Any, ...], to: Any) -> dict[str, Any]:
     return copied
 
 
+def of_betslip(item: dict[str, Any]) -> dict[str, Any]:
+    item["bet"]["extra"] = {"betslip_id": "b-9", "note": "ann"}
+    return item
+
+
+OFFER = {"price": 2.1, "min": ["GBP", 2.0], "max": ["GBP", 5.4]}
+MESSAGES: list[Any] = [
+    ["betslip", {"betslip_id": "b-9", "sport": "fb", "event_id": "ann", "bet_type": "for,h", "customer_username": "ann",
+                 "is_open": True, "close_reason": None, "accounts": ["ann"], "equivalent_bets": {"note": "ann"}}],
+    ["pmm", {"betslip_id": "b-9", "sport": "fb", "event_id": "ann", "bookie": "bf", "username": "ann", "bet_type": "h",
+             "status": {"code": "failed", "reason": "ann is blocked", "note": "ann"},
+             "price_list": [{"bookie": {**OFFER, "note": "ann"}, "effective": {**OFFER, "note": "ann"}}]}],
+    ["betslip_closed", {"betslip_id": "b-9", "close_reason": "ann", "note": "ann"}],
+    ["ann", {"note": "ann"}],
+]  # fmt: skip
+
+
 FULL_CASE: dict[str, Any] = {
     **CASE,
     "description": "Ann Smith lost 10 EUR",
@@ -60,17 +77,29 @@ FULL_CASE: dict[str, Any] = {
         "countries": [{"address": "203.0.113.9", "country": "GB"}],
         "limits": [{"uid": "ann", "type": "bet", "frame": "day", "amount": "5"}],
         "rates": [{"source": "GBP", "target": "EUR", "rate": "1.2"}],
-        "requests": [{"path": "/winners", "body": {"pools": [result("b-9", user="ann")]}, "headers": {"X-A": "b"}}],
+        "betslips": [{"brand": "acme", "game": "betflex", "messages": {"ts": 1.5, "data": MESSAGES}}],
+        "requests": [
+            {"path": "/winners", "body": {"pools": [result("b-9", user="ann")]}, "headers": {"X-A": "b"}},
+            {
+                "path": "/betslips/messages",
+                "body": MESSAGES,
+                "sign": {"brand": "acme", "game": "betflex", "role": "user"},
+            },
+        ],
     },
     "request": {
         "method": "POST",
         "path": "/bets",
         "headers": {"Authorization": "Bearer x", "X-Signature": "y"},
-        "body": {"bets": [bet("b-9", user="ann", overdraw="21.00")]},
+        "body": {"bets": [of_betslip(bet("b-9", user="ann", overdraw="21.00"))]},
     },
     "expect": {
         "status": 404,
-        "body": {"error": "unknown_bet", "bets": [{"uid": "b-9", "error": "unknown_bet"}]},
+        "body": {
+            "error": "unknown_bet",
+            "bets": [{"uid": "b-9", "error": "unknown_bet"}],
+            "messages": [{"index": 1, "error": {"bookie": ["ann"]}}],
+        },
         "balances": {"acme/ann:EUR": "1.00"},
         "limits": {"ann:bet:day": {"amount_left": "1"}},
     },
@@ -140,7 +169,11 @@ def test_pseudonyms_keep_references_and_types_and_depend_on_the_key(
     assert user == first["given"]["requests"][0]["body"]["pools"][0]["bets"][0]["user"]["uid"]
     assert list(first["expect"]["balances"]) == [f"acme/{user}:EUR"]
     assert list(first["expect"]["limits"]) == [f"{user}:bet:day"]
-    assert first["expect"]["body"]["bets"][0]["uid"] == first["request"]["body"]["bets"][0]["bet"]["uid"]
+    named = first["request"]["body"]["bets"][0]["bet"]
+    assert named["uid"] == named["extra"]["betslip_id"] == first["expect"]["body"]["bets"][0]["uid"]
+    for messages in (first["given"]["betslips"][0]["messages"]["data"], first["given"]["requests"][1]["body"]):
+        assert [message[1]["betslip_id"] for message in messages[:3]] == [named["uid"]] * 3
+        assert messages[0][1]["customer_username"] == messages[1][1]["username"]
     assert isinstance(second["request"]["body"]["bets"][0]["user"]["uid"], int)
     assert redacted(tmp_path, documents, "--key", "env:REDACT_KEY") == [first, second]
     monkeypatch.setenv("REDACT_KEY", "two")
@@ -162,10 +195,10 @@ def test_a_capture_may_be_redacted_in_place(tmp_path: Path) -> None:
 
 def test_an_invalid_value_is_still_invalid_after_redaction(tmp_path: Path) -> None:
     """The cases get the same answers before and after redaction."""
-    odd: list[Any] = ["", "x" * 65, "a\nb", True, None, [], {}, 9.5, 10**30]
+    odd: list[Any] = ["", "x" * 65, "a\nb", " 9", "9\u3000", True, None, [], {}, 9.5, -9, 10**64]
     documents = [
         changed("request", "body", "bets", 0, "bet", "uid", to=uid) | {"name": f"id-{n}", "expect": {"status": 400}}
-        for n, uid in enumerate(odd[:-1])
+        for n, uid in enumerate(odd)
     ]
     documents += [
         changed("request", "body", "bets", 0, "bet", "amount", to=10.5) | {"name": "float", "expect": {"status": 200}},
@@ -232,5 +265,9 @@ def test_lint_decodes_base64_bodies_and_accepts_clean_cases(tmp_path: Path) -> N
     assert shell.run("replay", "lint", str(clean)).returncode == 0
     hidden = base64.b64encode(b'{"password": "hunter2"}').decode()
     dirty = tmp_path / "dirty.jsonl"
-    write_cases(dirty, [changed("request", to={"path": "/bets", "body_b64": hidden})])
-    assert shell.run("replay", "lint", str(dirty)).returncode == 1
+    for document in (
+        changed("request", to={"path": "/bets", "body_b64": hidden}),
+        changed("given", "betslips", to=[{"messages_b64": hidden}]),
+    ):
+        write_cases(dirty, [document])
+        assert shell.run("replay", "lint", str(dirty)).returncode == 1

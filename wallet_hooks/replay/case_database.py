@@ -1,7 +1,6 @@
 """The database that cases run on: loads preconditions, and reads balances, limits and ledger state afterwards."""
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -15,7 +14,6 @@ from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.betslips.schemas import read_messages
 from wallet_hooks.betslips.service import store_messages
 from wallet_hooks.customers.commission import Schedule, parse_percent
 from wallet_hooks.customers.models import Customer
@@ -23,7 +21,6 @@ from wallet_hooks.customers.queries import balances_of_customers, customer_by_ui
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
-from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.verification import ALL_CHECKS
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand, Provider
@@ -38,12 +35,12 @@ from wallet_hooks.limits import service as limits
 from wallet_hooks.limits.operators import set_by_operator
 from wallet_hooks.limits.rules import SESSION
 from wallet_hooks.limits.windows import window_at
+from wallet_hooks.replay.betslips import read_given_messages
 from wallet_hooks.replay.fixture import read_instant
 from wallet_hooks.replay.signing import new_secret
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import Address, read_address
-from wallet_hooks.web.strict_json import read_json
 
 BRAND = "acme"
 _TIMEOUT = 30.0  # seconds; a slow machine must not fail a case
@@ -118,8 +115,15 @@ class CaseDatabase:
             for limit in given.get("limits", ()):
                 if (limit.get("brand", BRAND), str(limit["uid"])) in new:
                     _set_limit(session, limit, now)
-            for number, betslip in enumerate(given.get("betslips", ())):
-                _store_betslip(session, betslip, number, now)
+
+    def store_betslips(self, betslips: Iterable[Mapping[str, Any]], *, now: datetime) -> None:
+        """Store betslip messages. Raises RefusedError for an invalid one, or for an unknown brand."""
+        with writing(self.engine) as session:
+            for number, betslip in enumerate(betslips):
+                brand = brand_by_client(session, betslip.get("brand", BRAND))
+                places = [(brand.id, betslip.get("game", "betflex"))]
+                messages = [(message, f"{number:032}") for message in read_given_messages(betslip)]
+                store_messages(session, messages, places, now=now)
 
     def _add_brand(self, session: Session, brand: Mapping[str, Any]) -> None:
         client = brand["client"]
@@ -149,8 +153,9 @@ class CaseDatabase:
         provider = session.scalar(query.where(Brand.client == client, Provider.game == game))
         if provider is None:
             auth = given.get("auth", "none")
-            reference = f"env:WALLET_HOOKS_REPLAY_{auth.upper().replace('-', '_')}"
-            os.environ[reference.removeprefix("env:")] = new_secret(auth)
+            number = given.get("credentials", 0)
+            reference = f"env:WALLET_HOOKS_REPLAY_{auth.upper().replace('-', '_')}_{number}"
+            os.environ[reference.removeprefix("env:")] = new_secret(auth, number)
             secrets = () if auth == "none" else (reference,)
             allow = given.get("allow", ())
             provider = add_provider(session, game=game, client=client, auth=auth, secrets=secrets, allow=allow)
@@ -276,16 +281,6 @@ def _set_rate(session: Session, rate: Mapping[str, str], now: datetime) -> None:
     query = select(ExchangeRate.id).where(ExchangeRate.source == rate["source"], ExchangeRate.target == rate["target"])
     if session.scalar(query.limit(1)) is None:
         set_rate(session, source=rate["source"], target=rate["target"], rate=money.parse_rate(rate["rate"]), now=now)
-
-
-def _store_betslip(session: Session, betslip: Mapping[str, Any], number: int, now: datetime) -> None:
-    """Store betslip messages. Raises RefusedError for an invalid one."""
-    messages, bad = read_messages(read_json(json.dumps(betslip["messages"]).encode()))
-    if bad:
-        raise RefusedError("bad_betslip", f"betslips: message {bad[0].position}: {bad[0].error}")
-    brand = brand_by_client(session, betslip.get("brand", BRAND))
-    places = [(brand.id, betslip.get("game", "betflex"))]
-    store_messages(session, [(message, f"{number:032}") for message in messages], places, now=now)
 
 
 def _add_customers(session: Session, customers: Iterable[Mapping[str, Any]], now: datetime) -> set[tuple[str, str]]:

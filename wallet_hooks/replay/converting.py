@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from wallet_hooks.replay.fixture import Case, encode_body
+from wallet_hooks.replay.bodies import encode_body
+from wallet_hooks.replay.fixture import Case
 from wallet_hooks.replay.reports import curl
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

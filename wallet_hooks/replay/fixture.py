@@ -1,6 +1,5 @@
 """Read and write fixtures: one case per `.json` file, or one case per line of a capture (`.jsonl`, `.jsonl.gz`)."""
 
-import base64
 import binascii
 import gzip
 import json
@@ -18,6 +17,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 from wallet_hooks.files import replace_atomically
+from wallet_hooks.replay.bodies import decode_body, encode_body, reject_constant, reject_duplicate_keys
 
 VERSION = 1
 CAPTURE_SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -109,26 +109,6 @@ def write_cases(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
             file.write(f"{_format_compact(document) if is_capture(path) else _format_indented(document)}\n".encode())
             count += 1
     return count
-
-
-def encode_body(request: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a request's body as they are sent."""
-    encoded = request.get("body_b64")
-    if encoded is not None:
-        return base64.b64decode(encoded, validate=True)
-    if request.get("body") is None:
-        return b""
-    return json.dumps(request["body"], ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def decode_body(request: Mapping[str, Any]) -> Any:
-    """Return the JSON of a request's body, or None if it is not JSON. Fractions in `body_b64` become strings."""
-    if request.get("body_b64") is None:
-        return request.get("body")
-    try:
-        return json.loads(encode_body(request).decode("utf-8-sig"), parse_float=str, parse_constant=_reject_constant)
-    except (ValueError, RecursionError):
-        return None
 
 
 def find_bets(request: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -236,7 +216,7 @@ def _read_texts(path: Path) -> Iterator[tuple[int, str]]:
 
 def _read(path: Path, line: int, text: str) -> Case:
     try:
-        document = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=reject_duplicate_keys)
+        document = json.loads(text, parse_constant=reject_constant, object_pairs_hook=reject_duplicate_keys)
     except json.JSONDecodeError as error:
         raise FixtureError(f"{path}:{line + error.lineno - 1}", f"not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
@@ -271,20 +251,10 @@ def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) ->
             date.fromisoformat(day)
         for request in requests:
             encode_body(request)
+        for betslip in document.get("given", {}).get("betslips", ()):
+            encode_body(betslip, "messages")
     except (ValueError, binascii.Error, UnicodeError) as error:
         raise FixtureError(f"{path}:{line}", str(error)) from None
-
-
-def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object. Raises ValueError for a duplicate key: one of its values would be lost."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key in an object")
-    return found
-
-
-def _reject_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not valid JSON")
 
 
 def _describe_error(error: ValidationError) -> str:

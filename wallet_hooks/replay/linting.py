@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from wallet_hooks.replay.fixture import Case, decode_body, encode_body
+from wallet_hooks.replay.bodies import decode_body, encode_body
+from wallet_hooks.replay.fixture import Case
 
 _SECRETS = {
     "a JSON Web Token": re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),
@@ -30,11 +31,11 @@ _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 
 def find_secrets(case: Case) -> Iterator[str]:
     """Yield a line per value that looks like a secret: its path and what it looks like, never the secret itself."""
-    requests = [case.request, *case.given.get("requests", ())]
-    decoded = [
-        encode_body(request).decode(errors="replace") for request in requests if request.get("body_b64") is not None
-    ]
-    documents = [decode_body(request) for request in requests if request.get("body_b64") is not None]
+    holders = [(request, "body") for request in (case.request, *case.given.get("requests", ()))]
+    holders += [(betslip, "messages") for betslip in case.given.get("betslips", ())]
+    encoded = [(holder, name) for holder, name in holders if holder.get(f"{name}_b64") is not None]
+    decoded = [encode_body(holder, name).decode(errors="replace") for holder, name in encoded]
+    documents = [decode_body(holder, name) for holder, name in encoded]
     for path, name, value in _strings({**case.document, "body_b64": [*decoded, *documents]}, ()):
         where = ".".join(map(str, path))
         if name is not None and _SECRET_NAMES.search(name):

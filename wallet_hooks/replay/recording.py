@@ -1,13 +1,12 @@
 """Record fixtures from stored deliveries, with the preconditions that they need."""
 
-import base64
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, String, cast, func, select, text
+from sqlalchemy import Select, String, cast, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
@@ -19,7 +18,10 @@ from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.rates import rates_into
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION
-from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, reject_duplicate_keys
+from wallet_hooks.replay.betslips import MESSAGES_PATH, StoredMessages, find_bets_of_betslips
+from wallet_hooks.replay.bodies import body_member
+from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
+from wallet_hooks.sportsbook.messages import PlaceBet
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import read_address
@@ -46,8 +48,9 @@ class Recorder:
     """Turns stored deliveries into the lines of a capture.
 
     A line has the preconditions of customers that no earlier line names; balances are those before the first delivery
-    of the capture. Left out and counted are deliveries about bets that were placed before the capture, and those that
-    were answered with 403: the role or address that they lacked is not stored.
+    of the capture. A bet has the earlier messages of its betslip that are in no line. Left out and counted are
+    deliveries about bets that were placed before the capture, and those that were answered with 403: the role or
+    address that they lacked is not stored.
     """
 
     def __init__(self, session: Session, criteria: CaptureFilter, countries: Countries) -> None:
@@ -56,6 +59,10 @@ class Recorder:
         self._countries = countries
         self._located: set[str] = set()
         self._started_at: datetime | None = None
+        self._messages = StoredMessages(session, _deliveries(session, criteria))
+        self._brands: set[str] = set()
+        self._rated: set[str] = set()
+        self._secrets: list[set[str]] = []
         self._recorded: set[tuple[str, str]] = set()
         self.left_out = 0
 
@@ -66,7 +73,7 @@ class Recorder:
         for delivery in deliveries:
             if self._started_at is None:
                 self._started_at = delivery.received_at
-            request = _request(delivery)
+            request = {"method": "POST", "path": delivery.path, **body_member(delivery.body)}
             if delivery.status == 403 or self._is_about_earlier_bet(find_bets(request)):
                 self.left_out += 1
                 continue
@@ -84,17 +91,14 @@ class Recorder:
         }
         if delivery.status in _REJECTED_UNREAD:
             request["headers"] = _REJECTED_UNREAD[delivery.status]
+        sender = self._messages.find_sender(delivery) if delivery.path == MESSAGES_PATH else None
         if delivery.status == 401:
             request["sign"] = False
+        elif sender is not None:
+            request["sign"] = {"brand": sender[0], "game": sender[1]}
         if not ip_address(delivery.source or "127.0.0.1").is_loopback:
             request["from"] = delivery.source
-        new = {(bet["brand"], bet["user"]): None for bet in find_bets(request)}
-        unrecorded = [customer for customer in new if customer not in self._recorded]
-        self._recorded |= set(unrecorded)
-        given = self._given(unrecorded) if unrecorded else {}
-        if countries := list(self._countries_of(request)):
-            given["countries"] = countries
-        if given:
+        if given := self._given(delivery, request, None if sender is None else sender[0]):
             line["given"] = given
         return line
 
@@ -118,19 +122,48 @@ class Recorder:
             for key in keys
         )
 
-    def _given(self, customers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    def _given(self, delivery: Delivery, request: dict[str, Any], sender: str | None) -> dict[str, Any]:
+        """Return the preconditions of a delivery that earlier lines do not have; `sender` is the brand of messages."""
         given: dict[str, list[dict[str, Any]]] = {"brands": [], "customers": [], "limits": [], "rates": []}
-        for client, uid in customers:
-            query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
-            found = self._session.execute(query.where(Brand.client == client, Customer.uid == uid)).one_or_none()
-            if found is not None:
-                customer, brand = found
-                given["brands"].append(self._brand(brand))
-                given["customers"].append(self._customer(customer, client))
-                given["limits"] += self._limits(customer, client)
-                given["rates"] += self._rates(customer)
+        for client, uid in dict.fromkeys((bet["brand"], bet["user"]) for bet in find_bets(request)):
+            if (client, uid) not in self._recorded:
+                self._recorded.add((client, uid))
+                self._add_customer(given, client, uid)
+        if sender is not None:
+            self._add_brand(given, sender)
+        given["countries"] = list(self._countries_of(request))
+        betslips = [one for bet in find_bets_of_betslips(request) for one in self._betslips(given, bet, delivery)]
         distinct = {name: [one for n, one in enumerate(items) if one not in items[:n]] for name, items in given.items()}
-        return {name: items for name, items in distinct.items() if items}
+        return {name: items for name, items in (distinct | {"betslips": betslips}).items() if items}
+
+    def _add_customer(self, given: dict[str, list[dict[str, Any]]], client: str, uid: str) -> None:
+        query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
+        found = self._session.execute(query.where(Brand.client == client, Customer.uid == uid)).one_or_none()
+        if found is not None:
+            customer, brand = found
+            self._brands.add(client)
+            given["brands"].append(self._brand(brand))
+            given["customers"].append(self._customer(customer, client))
+            given["limits"] += self._limits(customer, client)
+            given["rates"] += self._rates(customer.currency)
+
+    def _add_brand(self, given: dict[str, list[dict[str, Any]]], client: str) -> None:
+        if client not in self._brands:
+            self._brands.add(client)
+            brand = self._session.scalars(select(Brand).where(Brand.client == client)).one()
+            given["brands"].append(self._brand(brand))
+
+    def _betslips(
+        self, given: dict[str, list[dict[str, Any]]], bet: PlaceBet, delivery: Delivery
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the messages of a bet's betslip that the capture has no lines for, and add the rates for its bounds."""
+        betslip = self._messages.find_betslip(bet)
+        if betslip is None:
+            return
+        self._add_brand(given, bet.key.client)
+        given["rates"] += self._rates(bet.currency)
+        for messages in self._messages.read_until(betslip, delivery.received_at):
+            yield {"brand": bet.key.client, "game": bet.key.game, **body_member(messages, "messages")}
 
     def _brand(self, brand: Brand) -> dict[str, Any]:
         providers = self._session.scalars(select(Provider).where(Provider.brand_id == brand.id).order_by(Provider.game))
@@ -144,8 +177,21 @@ class Recorder:
             "corrections": brand.policy.get("corrections", "debt"),
             "allow_countries": brand.allowed_countries,
             "deny_countries": brand.denied_countries,
-            "providers": [{"game": one.game, "auth": one.auth, "allow": one.allow} for one in providers],
+            "providers": [self._provider(provider) for provider in providers],
         }
+
+    def _provider(self, provider: Provider) -> dict[str, Any]:
+        facts = {"game": provider.game, "auth": provider.auth, "allow": provider.allow}
+        return facts | ({"credentials": self._number_of({*provider.secrets})} if provider.secrets else {})
+
+    def _number_of(self, secrets: set[str]) -> int:
+        """Return a number for references to secrets, the same where one of them had it already."""
+        for number, known in enumerate(self._secrets):
+            if known & secrets:
+                known.update(secrets)
+                return number
+        self._secrets.append(secrets)
+        return len(self._secrets) - 1
 
     def _customer(self, customer: Customer, client: str) -> dict[str, Any]:
         currency = customer.currency
@@ -208,9 +254,12 @@ class Recorder:
             else:
                 yield facts | {"frame": limit.frame, "amount": money.format_amount(limit.amount, customer.currency)}
 
-    def _rates(self, customer: Customer) -> Iterator[dict[str, Any]]:
-        for source, rate in sorted(rates_into(self._session, customer.currency).items()):
-            yield {"source": source, "target": customer.currency, "rate": rate}
+    def _rates(self, target: str) -> Iterator[dict[str, Any]]:
+        """Yield the rates into a currency, unless an earlier line has them."""
+        if target not in self._rated:
+            self._rated.add(target)
+            for source, rate in sorted(rates_into(self._session, target).items()):
+                yield {"source": source, "target": target, "rate": rate}
 
 
 def _session_began_at(customer: Customer) -> datetime | None:
@@ -219,9 +268,13 @@ def _session_began_at(customer: Customer) -> datetime | None:
 
 
 def _deliveries(session: Session, criteria: CaptureFilter) -> Select[Any]:
-    """Return a query of the matching deliveries in the order of their rows, in which they were decided."""
+    """Return a query of the matching deliveries in the order of their rows, in which they were decided.
+
+    Messages from the platform's stream, which have no source, are not requests that can be sent again.
+    """
     column = "sequence" if session.get_bind().dialect.name == "postgresql" else "rowid"
-    query = select(Delivery).order_by(text(f"delivery.{column}"))
+    is_request = or_(Delivery.path != MESSAGES_PATH, Delivery.source != "")
+    query = select(Delivery).where(is_request).order_by(text(f"delivery.{column}"))
     if criteria.first is not None:
         query = query.where(Delivery.received_at >= criteria.first)
     if criteria.last is not None:
@@ -233,29 +286,3 @@ def _deliveries(session: Session, criteria: CaptureFilter) -> Select[Any]:
         matches = (stored == criteria.bet) | stored.endswith(f":{criteria.bet}", autoescape=True)
         query = query.where(Delivery.id.in_(select(DeliveryBet.delivery_id).where(matches)))
     return query
-
-
-def _request(delivery: Delivery) -> dict[str, Any]:
-    """Return the request, with its body as JSON if that is sent as an equal document, else as bytes."""
-    request: dict[str, Any] = {"method": "POST", "path": delivery.path}
-    try:
-        body = json.loads(
-            delivery.body.decode(),
-            object_pairs_hook=reject_duplicate_keys,
-            parse_float=_parse_exact,
-            parse_constant=_refuse,
-        )
-        json.dumps(body, ensure_ascii=False).encode()  # fails for a lone surrogate
-    except (ValueError, RecursionError):
-        return request | {"body_b64": base64.b64encode(delivery.body).decode()}
-    return request | ({"body": body} if body is not None else {"body_b64": base64.b64encode(delivery.body).decode()})
-
-
-def _parse_exact(number: str) -> float:
-    """Return a fraction as a float if that is written with the same digits again. Raises ValueError otherwise."""
-    parsed = float(number)
-    return parsed if repr(parsed) == number else _refuse(number)
-
-
-def _refuse(number: str) -> Any:
-    raise ValueError(f"{number} cannot be written with the same digits")

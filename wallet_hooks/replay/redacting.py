@@ -6,7 +6,7 @@ Ids and addresses become pseudonyms by a keyed hash, so that references still ma
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv6Address
 from typing import Any
 from zoneinfo import available_timezones
@@ -14,10 +14,15 @@ from zoneinfo import available_timezones
 from wallet_hooks import money
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
+from wallet_hooks.replay.allow_list import Redact, each_listed, keep, listed
+from wallet_hooks.replay.betslips import MESSAGES_PATH
+from wallet_hooks.replay.bodies import body_member, decode_body, encode_body
 from wallet_hooks.replay.case_database import BRAND
-from wallet_hooks.replay.fixture import VERSION, decode_body
+from wallet_hooks.replay.fixture import VERSION
+from wallet_hooks.replay.redacting_betslips import MessageRedactor
 from wallet_hooks.sportsbook.messages import CODES
 from wallet_hooks.web.fields import UNWANTED
+from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 _DIGITS = 15
 _RESULTS = frozenset({"won", "lost", "void", "half_won", "half_lost", "cancelled", "refund", "push", "draw"})
@@ -27,7 +32,6 @@ _HOURS = re.compile(r"\d{2}:\d{2}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _AMOUNT_LENGTH = 40
 _BENCHMARKS = int(IPv6Address("2001:2::"))
-Redact = Callable[[Any], Any]
 
 
 class Redactor:
@@ -36,6 +40,7 @@ class Redactor:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._names = {BRAND, "betflex"}
+        self._messages = MessageRedactor(self._id, self._digits)
         self.left_out = 0
 
     def register_brands(self, cases: Iterable[Mapping[str, Any]]) -> None:
@@ -46,11 +51,14 @@ class Redactor:
     def redact(self, cases: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the redacted cases, numbered. Those with a body that is not JSON are left out and counted."""
         for number, case in enumerate(cases, 1):
-            requests = [case["request"], *case.get("given", {}).get("requests", ())]
-            if any(decode_body(request) is None for request in requests):
-                self.left_out += 1
-            else:
+            given = case.get("given", {})
+            requests = [case["request"], *given.get("requests", ())]
+            if all(map(_is_readable, requests)) and all(
+                _has_messages(one, "messages") for one in given.get("betslips", ())
+            ):
                 yield self._case(case, number)
+            else:
+                self.left_out += 1
 
     def _register_brands(self, case: Mapping[str, Any]) -> None:
         for brand in case.get("given", {}).get("brands", ()):
@@ -65,66 +73,76 @@ class Redactor:
         redacted: dict[str, Any] = {"v": VERSION, "name": f"case-{number:06}"}
         if "at" in case:
             redacted["at"] = case["at"]
-        if given := self._listed(case.get("given", {}), self._given):
+        if given := listed(case.get("given", {}), self._given):
             redacted["given"] = given
         redacted["request"] = self._redacted_request(case["request"])
         redacted["expect"] = self._expect(case["expect"])
         return redacted | {"tags": ["redacted"], "source": "capture"}
 
-    def _listed(self, value: Any, allowed: Mapping[str, Redact]) -> dict[str, Any]:
-        """Return the members of an object that are on the allow-list, redacted."""
-        if not isinstance(value, Mapping):
-            return {}
-        return {name: redact(value[name]) for name, redact in allowed.items() if name in value}
-
     def _redacted_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         allowed: dict[str, Redact] = {
-            "method": _method, "path": _path, "sign": _boolean, "at": _keep, "status": _keep, "from": self._address,
+            "method": _method, "path": _path, "sign": self._sign, "at": keep, "status": keep, "from": self._address,
         }  # fmt: skip
-        return self._listed(request, allowed) | {"body": self._body(decode_body(request))}
+        if request["path"] == MESSAGES_PATH:
+            body = body_member(self._messages.redact(encode_body(request)))
+        else:
+            body = {"body": self._body(decode_body(request))}
+        return listed(request, allowed) | body
+
+    def _sign(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value is True
+        flags: dict[str, Redact] = dict.fromkeys(("expired", "wrong"), keep)
+        return listed(value, flags | {"brand": self._name, "game": self._name, "role": _role})
 
     @property
     def _given(self) -> Mapping[str, Redact]:
         brand: dict[str, Redact] = {
             "client": self._name, "currency": _currency, "timezone": _timezone, "day_start": _hours, "preset": _preset,
-            "policy": _policy, "corrections": _keep, "allow_countries": _countries, "deny_countries": _countries,
-            "providers": self._each({"game": self._name, "auth": _keep}),
+            "policy": _policy, "corrections": keep, "allow_countries": _countries, "deny_countries": _countries,
+            "providers": each_listed({"game": self._name, "auth": keep, "credentials": keep}),
         }  # fmt: skip
         customer: dict[str, Redact] = {
-            "brand": self._name, "uid": self._id, "currency": _currency, "roles": _roles, "active": _keep,
-            "locked": _keep, "expires_at": _keep, "logged_in_at": _keep, "commission_rate": _amount,
-            "commission_rates": self._each({"from": _keep, "percent": _amount}),
-            **dict.fromkeys(("balance", "credit_limit", "stake_limit"), _keep),
+            "brand": self._name, "uid": self._id, "currency": _currency, "roles": _roles, "active": keep,
+            "locked": keep, "expires_at": keep, "logged_in_at": keep, "commission_rate": _amount,
+            "commission_rates": each_listed({"from": keep, "percent": _amount}),
+            **dict.fromkeys(("balance", "credit_limit", "stake_limit"), keep),
         }  # fmt: skip
         limit: dict[str, Redact] = {"brand": self._name, "uid": self._id} | dict.fromkeys(
-            ("type", "frame", "amount"), _keep
+            ("type", "frame", "amount"), keep
         )
         rate: dict[str, Redact] = {"source": _currency, "target": _currency, "rate": _amount}
         return {
-            "brands": self._each(brand),
-            "customers": self._each(customer),
-            "limits": self._each(limit),
-            "rates": self._each(rate),
-            "countries": self._each({"address": self._address, "country": _keep}),
+            "brands": each_listed(brand),
+            "customers": each_listed(customer),
+            "limits": each_listed(limit),
+            "rates": each_listed(rate),
+            "countries": each_listed({"address": self._address, "country": keep}),
+            "betslips": lambda betslips: list(map(self._betslip, betslips)),
             "requests": lambda requests: list(map(self._redacted_request, requests)),
         }
 
-    def _each(self, allowed: Mapping[str, Redact]) -> Redact:
-        return lambda items: [self._listed(item, allowed) for item in items if isinstance(item, Mapping)]
+    def _betslip(self, betslip: Mapping[str, Any]) -> dict[str, Any]:
+        messages = self._messages.redact(encode_body(betslip, "messages"))
+        place: dict[str, Redact] = {"brand": self._name, "game": self._name}
+        return listed(betslip, place) | body_member(messages, "messages")
 
     def _body(self, body: Any) -> Any:
         user = {"client": self._name, "uid": self._id, "ip": self._address}
         pool = {
             "client": self._name, "currency": _currency, "game": self._name, "uid": self._id, "overdraw": _amount,
         }  # fmt: skip
-        bet = {"uid": self._id, "currency": _currency, "amount": _amount, "payout": _amount, "result": self._result}
+        bet = {
+            "uid": self._id, "currency": _currency, "amount": _amount, "payout": _amount, "result": self._result,
+            "extra": lambda value: listed(value, {"betslip_id": self._id}),
+        }  # fmt: skip
         item: dict[str, Redact] = {
-            "user": lambda value: self._listed(value, user),
-            "bet": lambda value: self._listed(value, bet),
+            "user": lambda value: listed(value, user),
+            "bet": lambda value: listed(value, bet),
         }
-        of_pool: dict[str, Redact] = {"pool": lambda value: self._listed(value, pool)}
-        return self._listed(
-            body, {"bets": self._each(item | of_pool), "pools": self._each(of_pool | {"bets": self._each(item)})}
+        of_pool: dict[str, Redact] = {"pool": lambda value: listed(value, pool)}
+        return listed(
+            body, {"bets": each_listed(item | of_pool), "pools": each_listed(of_pool | {"bets": each_listed(item)})}
         )
 
     def _expect(self, expect: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +150,10 @@ class Redactor:
         body = expect.get("body")
         if isinstance(body, Mapping) and "fields" not in body:  # messages about fields may quote their values
             bet = {"uid": self._id, "error": _code}
-            redacted["body"] = self._listed(body, {"status": _code, "error": _code, "bets": self._each(bet)})
+            messages = each_listed({"index": _number})
+            redacted["body"] = listed(
+                body, {"status": _code, "error": _code, "bets": each_listed(bet), "messages": messages}
+            )
         for name in ("balances", "limits"):
             if name in expect:
                 colons = 1 if name == "balances" else 2
@@ -153,9 +174,11 @@ class Redactor:
             return None
         pseudonym = self._digits(f"id {value}")
         if isinstance(value, int):
-            return int(pseudonym)
+            return int(pseudonym) if 0 <= value < 10**_LONGEST_ID else -1
         if not value or UNWANTED.search(value):
             return value and f"{pseudonym}\x01"
+        if value != value.strip():
+            return f" {pseudonym}"
         return pseudonym if len(value) <= _LONGEST_ID else pseudonym * _LONGEST_ID
 
     def _address(self, value: Any) -> str:
@@ -177,13 +200,13 @@ class Redactor:
         )  # no payment card number begins with 7, 8 or 9
 
 
-def _keep(value: Any) -> Any:
-    return value
-
-
 def _code(value: Any) -> Any:
     """Keep a status or error code of our answers."""
     return value if isinstance(value, str) and value in CODES else "redacted"
+
+
+def _number(value: Any) -> Any:
+    return value if isinstance(value, int) else 0
 
 
 def _currency(value: Any) -> Any:
@@ -230,8 +253,21 @@ def _method(value: Any) -> str:
 
 
 def _path(value: Any) -> str:
-    return value if value in ("/bets", "/winners", "/bets/cancel") else "/redacted"
+    return value if value in ("/bets", "/winners", "/bets/cancel", MESSAGES_PATH) else "/redacted"
 
 
-def _boolean(value: Any) -> bool:
-    return value is True
+def _role(value: str) -> str:
+    return value if value in ("user", "admin") else "other"
+
+
+def _is_readable(request: Mapping[str, Any]) -> bool:
+    """Return whether a request's body is JSON that can be redacted."""
+    return _has_messages(request) if request["path"] == MESSAGES_PATH else decode_body(request) is not None
+
+
+def _has_messages(holder: Mapping[str, Any], name: str = "body") -> bool:
+    try:
+        read_json(encode_body(holder, name))
+    except InvalidJSONError:
+        return False
+    return True

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import click
 from jinja2 import Environment, PackageLoader
 
-from wallet_hooks.replay.fixture import Case, encode_body
+from wallet_hooks.replay.bodies import encode_body
+from wallet_hooks.replay.fixture import Case
 from wallet_hooks.replay.running import CaseResult, Mismatch
 from wallet_hooks.replay.targets import escape_path
 

@@ -15,8 +15,10 @@ from wallet_hooks import clock
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.replay import fixture
+from wallet_hooks.replay.betslips import find_betslip_ids, without_details
+from wallet_hooks.replay.bodies import encode_body
 from wallet_hooks.replay.case_database import BRAND, CaseDatabase, DatabaseFactory, SigningKey
-from wallet_hooks.replay.fixture import Case, encode_body, find_bets
+from wallet_hooks.replay.fixture import Case, find_bets
 from wallet_hooks.replay.signing import signature_headers
 from wallet_hooks.replay.targets import InProcess, Target, TargetRequest, TargetResponse
 
@@ -108,6 +110,8 @@ class CaseRunner:
         result = CaseResult(case)
         started = clock.monotonic()
         try:
+            if self._database is not None and (betslips := case.given.get("betslips")):
+                self._database.store_betslips(betslips, now=case.at or clock.wall_clock())
             self._send_given_requests(case, result)
             self._send_request(case, result)
             if self._database is not None:
@@ -118,13 +122,16 @@ class CaseRunner:
         return result
 
     def _prepare(self, cases: Sequence[Case]) -> list[Mismatch]:
-        """Load the preconditions of all cases. Return what failed, to be reported with the first case."""
+        """Load the preconditions of all cases but betslip messages and requests, whose order among the cases matters.
+
+        Return what failed, to be reported with the first case.
+        """
         if self._database is None:
             return []
         instants = [at for case in cases for at in (case.at, *map(_time_of, case.given.get("requests", ()))) if at]
         given = {
             name: _without_duplicates(one for case in cases for one in case.given.get(name, ()))
-            for name in ("brands", "customers", "limits", "rates", "countries", "betslips")
+            for name in ("brands", "customers", "limits", "rates", "countries")
         }
         try:
             self._database.prepare(given, now=min(instants, default=clock.wall_clock()))
@@ -145,7 +152,8 @@ class CaseRunner:
         expect = case.expect
         for number in range(1, self._options.duplicate + 1):
             response = self._send(case.request, case.at)
-            actual = {"status": response.status, "body": _parse_body(response)}
+            body = without_details(_parse_body(response), expect.get("body"))
+            actual = {"status": response.status, "body": body}
             if number == 1:
                 result.actual = actual
             suffix = f" (time {number})" if number > 1 else ""
@@ -200,14 +208,13 @@ class CaseRunner:
         sign = request.get("sign", True)
         if sign is False:
             return {}
-        first = next(iter(find_bets(request)), {"brand": BRAND, "game": "betflex"})
-        keys = {} if self._database is None else self._database.signing_keys
-        auth, secret = self._options.sign or keys.get((first["brand"], first["game"]), _UNSIGNED)
-        wall = clock.wall_clock()
         overrides = sign if isinstance(sign, dict) else {}
-        return signature_headers(
-            auth, secret, client=first["brand"], body=body, sign=overrides, at=at or wall, wall=wall
-        )
+        first = next(iter(find_bets(request)), {"brand": BRAND, "game": "betflex"})
+        brand, game = (overrides.get(name, first[name]) for name in ("brand", "game"))
+        keys = {} if self._database is None else self._database.signing_keys
+        auth, secret = self._options.sign or keys.get((brand, game), _UNSIGNED)
+        wall = clock.wall_clock()
+        return signature_headers(auth, secret, client=brand, body=body, sign=overrides, at=at or wall, wall=wall)
 
 
 def run_sequences(
@@ -224,9 +231,7 @@ def run_sequences(
     with clock.restored_wall_clock():
         for sequence in order:
             with new_database() as database:
-                target = (
-                    InProcess(database.callbacks, database.settings, database.countries) if remote is None else remote
-                )
+                target = remote or InProcess(database.engine, database.callbacks, database.settings, database.countries)
                 yield from CaseRunner(target, database, options).run(sequence.cases)
 
 
@@ -239,7 +244,7 @@ def run_without_database(
 
 
 def independent_groups(cases: Iterable[Case]) -> list[list[Case]]:
-    """Split cases into groups that have no customer and no bet in common, each in its original order.
+    """Split cases into groups that have no customer, bet or betslip in common, each in its original order.
 
     Different groups may run in any order, or concurrently.
     """
@@ -250,7 +255,7 @@ def independent_groups(cases: Iterable[Case]) -> list[list[Case]]:
             parents[name] = name = parents[parent]
         return name
 
-    named = [(case, sorted(_customers_and_bets(case)) or [case.where]) for case in cases]
+    named = [(case, sorted(_named_in(case)) or [case.where]) for case in cases]
     for _, names in named:
         for name in names[1:]:
             parents[root(name)] = root(names[0])
@@ -260,11 +265,14 @@ def independent_groups(cases: Iterable[Case]) -> list[list[Case]]:
     return list(groups.values())
 
 
-def _customers_and_bets(case: Case) -> set[str]:
+def _named_in(case: Case) -> set[str]:
+    """Return the customers, bets and betslips that a case's requests name. Messages name betslips without a brand."""
     requests = [case.request, *case.given.get("requests", ())]
     bets = [bet for request in requests for bet in find_bets(request)]
-    return {f"user {bet['brand']} {bet['user']}" for bet in bets} | {
-        f"bet {bet['game']} {bet['brand']} {bet['bet']}" for bet in bets
+    return {
+        *(f"user {bet['brand']} {bet['user']}" for bet in bets),
+        *(f"bet {bet['game']} {bet['brand']} {bet['bet']}" for bet in bets),
+        *(f"betslip {id_}" for request in requests for id_ in find_betslip_ids(request)),
     }
 
 

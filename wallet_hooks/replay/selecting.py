@@ -10,6 +10,7 @@ import click
 
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.secrets import check_reference, read_secret
+from wallet_hooks.replay.betslips import MESSAGES_PATH
 from wallet_hooks.replay.fixture import Case, find_bets, read_sequences
 from wallet_hooks.replay.fixture import Sequence as Cases
 
@@ -40,7 +41,10 @@ def select_cases(paths: Sequence[Path], filters: Sequence[str]) -> list[Cases]:
 
 
 def _select(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[Case]:
-    """Yield the accepted cases. Preconditions of skipped cases of a capture are added to the next accepted one."""
+    """Yield the accepted cases of a capture.
+
+    Preconditions of skipped cases are added to the next accepted one, and skipped betslip messages as earlier requests.
+    """
     given: dict[str, list[Any]] = {}
     for case in cases:
         if accepts(case):
@@ -48,9 +52,18 @@ def _select(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[
             yield case._replace(document=case.document | {"given": case.given | merged}) if merged else case
             given = {}
         else:
-            for name in ("brands", "customers", "limits", "rates", "countries", "betslips"):
-                if name in case.given:
-                    given[name] = [*given.get(name, ()), *case.given[name]]
+            for name, items in _lasting(case).items():
+                given[name] = [*given.get(name, ()), *items]
+
+
+def _lasting(case: Case) -> dict[str, list[Any]]:
+    """Return the preconditions that a skipped case leaves to the cases after it."""
+    names = ("brands", "customers", "limits", "rates", "countries", "betslips")
+    lasting = {name: case.given[name] for name in names if name in case.given}
+    if case.request["path"] == MESSAGES_PATH:
+        sent_at = {"at": case.document["at"]} if "at" in case.document else {}
+        lasting["requests"] = [case.request | sent_at | {"status": case.expect["status"]}]
+    return lasting
 
 
 def _parse_filter(text: str) -> Callable[[Case], bool]:

@@ -14,11 +14,12 @@ _WRONG_SECRET = "a wrong secret that is long enough to be valid"  # noqa: S105 -
 _VALID_FOR = timedelta(minutes=5)
 
 
-def new_secret(auth: str) -> str:
-    """Return a secret for a temporary service, in the format of the authentication scheme."""
+def new_secret(auth: str, number: int = 0) -> str:
+    """Return the secret with a number for a temporary service, in the format of the authentication scheme."""
+    hashed = hashlib.sha256(f"replay {number}".encode())
     if auth == "standard-webhooks":
-        return f"whsec_{b64encode(hashlib.sha256(b'replay').digest()).decode()}"
-    return "replay:throw-away" if auth == "basic" else hashlib.sha256(b"replay").hexdigest()
+        return f"whsec_{b64encode(hashed.digest()).decode()}"
+    return f"replay:throw-away-{number}" if auth == "basic" else hashed.hexdigest()
 
 
 def signature_headers(

@@ -10,8 +10,10 @@ from sqlalchemy import Engine
 from werkzeug.test import Client
 
 from wallet_hooks import clock
+from wallet_hooks.betslips.routes import BETSLIPS_API, Intake
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.routes import callbacks_alone
+from wallet_hooks.web import api
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
@@ -60,12 +62,15 @@ class Target(Protocol):
 
 
 class InProcess:
-    """The callback API in this process, on the given database."""
+    """The callbacks and the intake of betslip messages in this process, on engines of one database."""
 
     address = "http://127.0.0.1:8000"
 
-    def __init__(self, engine: Engine, settings: Settings, countries: Countries) -> None:
-        self._client = Client(callbacks_alone(engine, settings, countries), use_cookies=False)
+    def __init__(self, engine: Engine, callbacks: Engine, settings: Settings, countries: Countries) -> None:
+        app = callbacks_alone(callbacks, settings, countries)
+        intake = Intake(engine, settings).endpoint()
+        app.register_blueprint(api.blueprint(BETSLIPS_API, [intake], settings))
+        self._client = Client(app, use_cookies=False)
 
     def send(self, sent: TargetRequest) -> TargetResponse:
         clock.set_now(sent.at)

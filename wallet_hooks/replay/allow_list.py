@@ -1,0 +1,22 @@
+"""Allow-lists of redaction: only the members of objects that are on a list are kept, each redacted by its function."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Redact = Callable[[Any], Any]
+
+
+def keep(value: Any) -> Any:
+    return value
+
+
+def listed(value: Any, allowed: Mapping[str, Redact]) -> dict[str, Any]:
+    """Return the members of an object that are on the allow-list, redacted."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {name: redact(value[name]) for name, redact in allowed.items() if name in value}
+
+
+def each_listed(allowed: Mapping[str, Redact]) -> Redact:
+    """Return a function that redacts the objects of a list; other elements are left out."""
+    return lambda items: [listed(item, allowed) for item in items if isinstance(item, Mapping)]
