@@ -30,6 +30,7 @@ from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
+_INTAKE_TIMEOUT = 1.0  # seconds for each lock and statement of an array of betslip messages
 
 
 def create_app(settings: Settings) -> Flask:
@@ -42,7 +43,14 @@ def create_app(settings: Settings) -> Flask:
     countries = Countries(settings.geoip_file)
     context = ApiContext(engine=open_engine(settings), settings=settings, countries=countries)
     bounded = open_engine(settings, timeout=settings.accounts_timeout)
-    app.extensions["wallet_hooks"] = {"engine": engine, "reports": reports, "api": context.engine, "accounts": bounded}
+    messages = open_engine(settings, timeout=_INTAKE_TIMEOUT)
+    app.extensions["wallet_hooks"] = {
+        "engine": engine,
+        "reports": reports,
+        "api": context.engine,
+        "accounts": bounded,
+        "messages": messages,
+    }
     endpoints = callbacks.Callbacks(engine, settings, countries).endpoints()
     app.register_blueprint(api.blueprint(callbacks.CALLBACKS_API, endpoints, settings))
     for name, routes in (
@@ -53,7 +61,7 @@ def create_app(settings: Settings) -> Flask:
         ("accounting", customer_routes.ROUTES),
     ):
         app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
-    intake = betslips.Intake(context.engine, settings).endpoint()
+    intake = betslips.Intake(messages, settings).endpoint()
     app.register_blueprint(api.blueprint(betslips.BETSLIPS_API, [intake], settings, name="betslip_messages"))
     feed = Feed(bounded, context.session_idle, cost_of_open_bets_abroad)
     opening = betslips.StreamOpening(context, Streams(feed, most=settings.streams)).endpoint()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
 
 from iso4217 import Currency
 
@@ -169,10 +169,12 @@ def parse_limit(text: str, currency: str) -> int:
     return parse_amount(text, currency, maximum=MAX_LIMIT_MAJOR * 10 ** decimals(currency))
 
 
-def parse_number(text: str, currency: str, *, maximum: int | None = None) -> int:
+def parse_number(text: str, currency: str, *, maximum: int | None = None, rounding: str | None = None) -> int:
     """Parse the text of a JSON number into minor units, exactly: `15000.0` and `1e18` are accepted.
 
-    `maximum` is in minor units; the default is the highest limit. Raises AmountError and UnknownCurrencyError.
+    `maximum` is in minor units; the default is the highest limit. More decimals than the currency's are rounded by
+    `rounding`, ROUND_FLOOR or ROUND_CEILING. Raises AmountError, for more decimals without it, and
+    UnknownCurrencyError.
     """
     scale = decimals(currency)
     match = _NUMBER.fullmatch(text)
@@ -184,8 +186,10 @@ def parse_number(text: str, currency: str, *, maximum: int | None = None) -> int
     shift = int(match[3] or 0) - len(fraction) + scale
     digits = int(match[1] + fraction)
     minor, rest = divmod(digits * int(10 ** max(shift, 0)), int(10 ** max(-shift, 0)))
-    if rest:
+    if rest and rounding is None:
         raise AmountError(f"{currency} has {scale} decimals")
+    if rest and rounding == ROUND_CEILING:
+        minor += 1
     if minor > (MAX_LIMIT_MAJOR * 10**scale if maximum is None else maximum):
         raise AmountError("amount out of range")
     return minor

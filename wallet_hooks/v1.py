@@ -112,12 +112,16 @@ def _read(route: V1Route, request: ApiRequest) -> dict[str, Any]:
     if route.schema is None:
         return {}
     if route.method == "GET":
-        document: Any = _as_object(list(request.query.items(multi=True)))
-        return dict(route.schema(unknown="exclude").load(document))
+        return dict(route.schema(unknown="exclude").load(read_query(request)))
     body = request.body(cap=_BODY_CAP, media_types=(JSON, FORM))
     schema = route.schema(unknown="raise")
     document = _read_form(body, schema) if media_type(request.environ) == FORM else read_json(body)
     return dict(schema.load(document))
+
+
+def read_query(request: ApiRequest) -> dict[str, str]:
+    """Return the parameters of a query string. Raises InvalidJSONError for a repeated one."""
+    return _as_object(list(request.query.items(multi=True)))
 
 
 def _read_form(body: bytes, schema: BaseSchema) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a betslip allows: whether it is open, and the stakes that its prices take. Pure but for the statement."""
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any, NamedTuple
 
 from wallet_hooks import money
@@ -10,6 +10,7 @@ from wallet_hooks.database.bulk import BulkStatement, RowSet, find_rows
 
 # The smallest stake and the sum of the largest ones by currency, in minor units.
 Bounds = Mapping[str, tuple[int, int]]
+_NOISE, _EXACT = Decimal("1e-9"), Context(prec=60)
 WITHOUT_RATE = "betslip_without_rate"
 
 
@@ -28,12 +29,20 @@ BETSLIPS: BulkStatement[BetslipFacts] = find_rows(_requested, Betslip, BetslipFa
 
 
 def bounds_of_prices(price_list: Iterable[Any]) -> Bounds:
-    """Return the bounds of a price list: every entry adds what its bookmaker takes at that price."""
+    """Return the bounds of a price list: every entry adds what its bookmaker takes at that price.
+
+    A smallest stake is rounded up to the currency's scale, a largest one down.
+    """
+    offers = [entry["effective"] for entry in price_list]
     return merged_bounds(
-        {minimum[0]: (money.parse_number(minimum[1], minimum[0]), money.parse_number(maximum[1], minimum[0]))}
-        for entry in price_list
-        for minimum, maximum in [(entry["effective"]["min"], entry["effective"]["max"])]
+        {offer["min"][0]: (_minor(offer["min"], ROUND_CEILING), _minor(offer["max"], ROUND_FLOOR))} for offer in offers
     )
+
+
+def _minor(stake: Any, rounding: str) -> int:
+    """Return a stake in minor units. Errors of floating point, such as 278.64000000000004, are removed first."""
+    currency, amount = stake
+    return money.parse_number(f"{Decimal(amount).quantize(_NOISE, context=_EXACT):f}", currency, rounding=rounding)
 
 
 def merged_bounds(of_accounts: Iterable[Bounds]) -> Bounds:

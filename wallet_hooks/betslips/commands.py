@@ -1,5 +1,6 @@
 """The command `wallet-hooks betslips`."""
 
+import os
 import signal
 import threading
 from functools import partial
@@ -14,7 +15,7 @@ from wallet_hooks.betslips import service
 from wallet_hooks.betslips.following import Follower, is_stream_url
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
 from wallet_hooks.betslips.queries import betslip_data, find_betslips, messages_of, state_of
-from wallet_hooks.database import reading, run_in_batches
+from wallet_hooks.database import open_engine, reading, run_in_batches
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.service import brand_by_client, check_game
@@ -23,6 +24,8 @@ from wallet_hooks.settings import Settings, parse_address
 from wallet_hooks.telemetry import serve_metrics, start_logging
 
 _BATCH = 1000
+_TIMEOUT = 5.0  # seconds for each lock and statement of `follow`
+_STOP_TIMEOUT = 5.0
 
 
 @click.group()
@@ -73,24 +76,37 @@ def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: boo
     "--url", envvar="WALLET_HOOKS_FOLLOW_URL", required=True, help="ws:// or wss://; also from WALLET_HOOKS_FOLLOW_URL."
 )
 @click.option("--brand", "client", required=True)
-@click.option("--game", required=True)
+@click.option("--game", "games", required=True, multiple=True, help="May be given several times.")
 @click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus metrics there.")
 @click.pass_obj
-def follow(engine: Engine, url: str, client: str, game: str, metrics: str | None) -> None:
-    """Take the messages of the platform's WebSocket stream for a brand and game, until SIGTERM or SIGINT."""
+def follow(engine: Engine, url: str, client: str, games: tuple[str, ...], metrics: str | None) -> None:
+    """Take the messages of the platform's WebSocket stream for a brand and its games, until SIGTERM or SIGINT."""
     if not is_stream_url(url):
         raise RefusedError("bad_url", "url: ws:// or wss:// and a host are expected")
     address = None if metrics is None else parse_address(metrics)
     with reading(engine) as session:
         brand = brand_by_client(session, client)
-        check_game(session, brand, game)
-    start_logging(Settings.from_env().log_level)
+        for game in games:
+            check_game(session, brand, game)
+    settings = Settings.from_env()
+    start_logging(settings.log_level)
     if address is not None:
         serve_metrics(*address)
     stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        # A frame that is not committed by then is not taken, so the process may end while it waits.
+        last_resort = threading.Timer(_STOP_TIMEOUT, os._exit, (0,))
+        last_resort.daemon = True
+        last_resort.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    Follower(engine, url, [(brand.id, game)], stopping).run()
+        signal.signal(number, stop)
+    scopes = [(brand.id, name) for name in games]
+    bounded = open_engine(settings, timeout=_TIMEOUT)
+    Follower(bounded, url, scopes, stopping).run()
+    bounded.dispose()
 
 
 @betslips.command()

@@ -25,7 +25,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
 _WAIT = 0.5  # how often a stop is noticed while nothing arrives
 _LARGEST_FRAME = 16 * 1024 * 1024  # bytes
 _MOST_MESSAGES = 100_000  # of a frame
-_BATCH = 100  # frames that share a commit
+_BATCH_FRAMES, _BATCH_BYTES = 100, 1024 * 1024  # that share a commit
 
 
 class Timeouts(NamedTuple):
@@ -99,7 +99,7 @@ class Follower:
         while not self._stopping.is_set():
             frames: list[Body] = []
             try:
-                while len(frames) < _BATCH:
+                while len(frames) < _BATCH_FRAMES and sum(len(one.content) for one in frames) < _BATCH_BYTES:
                     frames.append(_body(connection.recv(timeout=0 if frames else _WAIT)))
             except TimeoutError:
                 pass  # nothing more has arrived

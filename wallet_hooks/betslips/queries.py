@@ -126,5 +126,4 @@ def _best_price(messages: Iterable[Message], stake: Decimal | None) -> Any:
 
 
 def _smallest_stake(entry: Any) -> Decimal:
-    currency, amount = entry["effective"]["min"]
-    return money.as_decimal(money.parse_number(amount, currency), currency)
+    return Decimal(entry["effective"]["min"][1])

@@ -20,8 +20,9 @@ from wallet_hooks.identity.credentials import Denial, ReceivedCall, authenticate
 from wallet_hooks.identity.directory import DirectoryCache
 from wallet_hooks.identity.sessions import token_hash
 from wallet_hooks.settings import Settings
-from wallet_hooks.v1 import ApiCall, ListPage, V1Route
+from wallet_hooks.v1 import ApiCall, ListPage, V1Route, read_query
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.websocket import handshake_headers, socket_of, take_over
 
 STREAM_PATH = "/v1/stream/"
@@ -29,11 +30,17 @@ _PAGE = 100
 
 
 class Intake:
-    """Takes the messages of a provider. Credentials with the role admin are required."""
+    """Takes the messages of a provider. Credentials with the role admin are required.
+
+    Few requests are stored at a time, and few wait: they share the threads of a worker with the callbacks.
+    """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
+        self._limit = ConcurrencyLimit(
+            "requests with betslip messages", running=4, admitted=12, timeout=settings.request_timeout
+        )
         self._directory = DirectoryCache(engine, clock.monotonic)
 
     def endpoint(self) -> Endpoint:
@@ -48,7 +55,8 @@ class Intake:
         if isinstance(scope, Denial):
             raise ForbiddenError("") if scope is Denial.FORBIDDEN else UnauthenticatedError("")
         taken = parse_body(Body(request.id, request.now, str(request.source.address or ""), body, request.started))
-        store_bodies(self._engine, [taken], {(directory.brands[client].id, game) for client, game in scope})
+        with self._limit.slot():
+            store_bodies(self._engine, [taken], {(directory.brands[client].id, game) for client, game in scope})
         return taken.status, taken.answer
 
 
@@ -64,7 +72,7 @@ class StreamOpening:
 
     def open(self, request: ApiRequest) -> Reply:
         """Answer 101 and begin a stream after `since`, for the session whose token is in the query string."""
-        given = StreamSchema().load(request.query.to_dict())
+        given = StreamSchema().load(read_query(request))
         idle = self._context.session_idle
         caller, _ = find_login(self._context.engine, given["token"], now=request.now, idle=idle)
         if caller is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields
@@ -13,11 +13,11 @@ from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, StrictBoole
 from wallet_hooks.web.strict_json import Number
 
 MAX_MESSAGES = 1000
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,15})?([eE][+-]?\d)?", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,25})?([eE][+-]?\d)?", re.ASCII)
 
 
 class PlainNumber(fields.Field[Decimal]):
-    """A JSON number of up to 18 digits and 15 decimals, read exactly."""
+    """A JSON number of up to 18 digits and 25 decimals, which hold every double, read exactly."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
         if type(value) is not Number or not _NUMBER.fullmatch(value):
@@ -58,15 +58,21 @@ class BetslipSchema(_MessageSchema):
     equivalent_bets = fields.Raw(allow_none=True)
 
 
+class Stake(Pair):
+    """A smallest or largest stake, with any number of decimals: bounds are rounded to the currency's (`bounds.py`)."""
+
+    rounding = ROUND_FLOOR
+
+
 class OfferSchema(Schema):
-    """A price with the smallest and the largest stake, as (currency, minor units)."""
+    """A price with the smallest and the largest stake."""
 
     class Meta:
         unknown = INCLUDE
 
     price = Price(required=True)
-    min = Pair(required=True)
-    max = Pair(required=True)
+    min = Stake(required=True)
+    max = Stake(required=True)
 
 
 def _has_one_currency(offer: Mapping[str, Any]) -> None:

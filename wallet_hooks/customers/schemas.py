@@ -32,6 +32,8 @@ class Pair(fields.Field[tuple[str, int]]):
     Up to 1e18 in major units, as for limits; with `moves`, up to the maximum of one movement of money.
     """
 
+    rounding: str | None = None
+
     def __init__(self, *, moves: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.maximum = money.MAX_AMOUNT if moves else None
@@ -42,7 +44,7 @@ class Pair(fields.Field[tuple[str, int]]):
         if type(value) is not list or len(value) != 2 or type(value[0]) is not str or type(value[1]) is not Number:
             raise ValidationError("A pair of a currency code and a number is expected.")
         try:
-            return value[0], money.parse_number(value[1], value[0], maximum=self.maximum)
+            return value[0], money.parse_number(value[1], value[0], maximum=self.maximum, rounding=self.rounding)
         except money.MoneyError as error:
             raise ValidationError(str(error)) from None
 

@@ -1,20 +1,17 @@
 """Password hashing with argon2. Passwords are never stored."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from wallet_hooks.errors import RefusedError, TryAgainError
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.web.concurrency import ConcurrencyLimit
 
 _hasher = PasswordHasher(parallelism=1)
 # A hash takes 64 MiB and tens of milliseconds by design: many logins at once must exhaust neither memory nor the
 # threads that serve bets. Two hashes run at a time, six more may wait.
-_admitted = threading.BoundedSemaphore(8)
-_running = threading.BoundedSemaphore(2)
+_limit = ConcurrencyLimit("logins", running=2, admitted=8)
 
 
 def hash_password(password: str) -> str:
@@ -27,7 +24,7 @@ def hash_password(password: str) -> str:
         raise RefusedError(
             "bad_password", "password: 8 to 1000 characters, with at least one letter and one digit, are expected"
         )
-    with _limited_concurrency():
+    with _limit.slot():
         return _hasher.hash(password)
 
 
@@ -36,22 +33,11 @@ def is_password(password: str, hashed: str | None) -> bool:
 
     Raises TryAgainError if too many passwords are being hashed already.
     """
-    with _limited_concurrency():
+    with _limit.slot():
         try:
             return _hasher.verify(hashed or _dummy_hash(), password) and hashed is not None
         except (VerificationError, InvalidHashError):
             return False
-
-
-@contextmanager
-def _limited_concurrency() -> Iterator[None]:
-    if not _admitted.acquire(blocking=False):
-        raise TryAgainError("too many logins at the same time: try again later")
-    try:
-        with _running:
-            yield
-    finally:
-        _admitted.release()
 
 
 @cache

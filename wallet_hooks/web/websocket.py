@@ -17,7 +17,7 @@ from wallet_hooks.web.requests import Environ
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008
 _VERSION = "13"
 _KEY = re.compile("[A-Za-z0-9+/]{22}==")
-_CHUNK = 16 * 1024
+_CHUNK = 512  # a client has nothing to say but pongs and its close
 _SEND_BUFFER = 64 * 1024  # bytes in the kernel; more would only hide that a reader is slow
 
 
@@ -75,9 +75,10 @@ def take_over(connection: socket.socket) -> socket.socket:
 class WebSocket:
     """A connection after its handshake. The caller waits for `socket` to become readable, or writable if `wants_write`.
 
-    `active_at` and `closed_at` are monotonic seconds: when the client last sent something or took some of the output,
-    and when closing began. `pending` is the number of bytes that wait to be sent. `close_code` is the code that this
-    side sent, None if the client closed or was lost. A connection that `is_over` can be discarded.
+    Monotonic seconds are `active_at`, when the client last sent something or took a part of what waits for it,
+    `written_at`, when it last took any output, and `closed_at`, when closing began. `pending` is the number of bytes
+    that wait to be sent. `close_code` is the code that this side sent, None if the client closed or was lost. A
+    connection that `is_over` can be discarded.
     """
 
     def __init__(self, connection: socket.socket, *, now: float) -> None:
@@ -138,7 +139,7 @@ class WebSocket:
         try:
             while self._output:
                 sent = self.socket.send(self._output[0])
-                self.active_at = self.written_at = now
+                self.written_at = now
                 self.pending -= sent
                 self._is_first_begun = sent < len(self._output[0])
                 if self._is_first_begun:
@@ -146,6 +147,7 @@ class WebSocket:
                 else:
                     self._output.popleft()
         except BlockingIOError:
+            self.active_at = max(self.active_at, self.written_at)
             return
         except OSError:
             self.is_over = True
