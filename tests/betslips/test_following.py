@@ -57,10 +57,6 @@ def count(world: World) -> int:
         return session.scalar(select(func.count()).select_from(Betslip)) or 0
 
 
-def has_more_than(world: World, number: int) -> bool:
-    return count(world) > number
-
-
 def wait_until(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
@@ -159,20 +155,24 @@ def test_a_frame_that_causes_a_defect_is_left_out_alone(world: World, monkeypatc
 
 
 class Command:
-    """The command as a process, with the lines that it logs."""
+    """The command as a process that logs to a file."""
 
-    def __init__(self, database_url: str, url: str, directory: Path) -> None:
-        self.log = directory / "follow.log"
+    def __init__(self, database_url: str, url: str, log_file: Path) -> None:
         command = [str(Path(sys.executable).with_name("wallet-hooks")), "betslips", "follow"]
         options = ["--brand", "acme", "--game", "betflex"]
         environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url, "WALLET_HOOKS_FOLLOW_URL": url}
-        with self.log.open("ab") as log:
+        with log_file.open("ab") as log:
             self.process = subprocess.Popen([*command, *options], env=environment, stdout=log, stderr=log)
 
-    def taken(self) -> int:
-        """Return the number of messages that it says it has taken."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}")]
-        return sum(line["messages"] for line in lines if line["event"] == "betslip_frames_taken")
+
+def taken(log: Path) -> int:
+    """Return the number of messages that commands say they have taken."""
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
+    return sum(line["messages"] for line in lines if line["event"] == "betslip_frames_taken")
+
+
+def has_taken_more(log: Path, number: int) -> bool:
+    return taken(log) > number
 
 
 def test_a_killed_command_loses_nothing_that_it_took(world: World, tmp_path: Path) -> None:
@@ -182,21 +182,28 @@ def test_a_killed_command_loses_nothing_that_it_took(world: World, tmp_path: Pat
             if platform.stopping.wait(0.002):
                 return
 
-    url = world.settings.database_url
+    url, log = world.settings.database_url, tmp_path / "follow.log"
+    log.touch()
     with platform(script) as running:
         for _ in range(2):
-            before = count(world)
-            command = Command(url, running.url, tmp_path)
-            wait_until(partial(has_more_than, world, before + 20))
+            command = Command(url, running.url, log)
+            wait_until(partial(has_taken_more, log, taken(log) + 20))
             command.process.kill()
             command.process.wait()
-            assert count(world) >= command.taken() > 0
-        command = Command(url, running.url, tmp_path)
-        before = count(world)
-        wait_until(lambda: count(world) > before)
+            assert count(world) >= taken(log)
+        command = Command(url, running.url, log)
+        wait_until(partial(has_taken_more, log, taken(log)))
         command.process.send_signal(signal.SIGTERM)
         assert command.process.wait(10) == 0
-    assert "secret" not in command.log.read_text()
+    assert "secret" not in log.read_text()
+
+
+def test_the_command_ends_while_it_waits_for_a_handshake(world: World, tmp_path: Path) -> None:
+    with silent_platform() as (url, connections):
+        command = Command(world.settings.database_url, url, tmp_path / "follow.log")
+        wait_until(lambda: connections)
+        command.process.send_signal(signal.SIGTERM)
+        assert command.process.wait(8) == 0  # the handshake would wait for 10 seconds
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.desk import Desk
+from tests.identity.test_credentials import SECRET, bearer, call, token
 from tests.test_commands import Shell
+from tests.world import bet
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM
 from wallet_hooks.betslips.models import Betslip
-from wallet_hooks.database import reading
+from wallet_hooks.betslips.service import prune
+from wallet_hooks.database import has_row_locks, reading, writing
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ID = "b2e936565fea4d778c38269ab1667f17"
@@ -180,6 +183,54 @@ def test_concurrent_requests_for_one_betslip_lose_nothing(desk: Desk) -> None:
         assert json.dumps(session.scalars(select(Betslip.bounds)).one()) == '{"EUR": [100, 4000]}'
     assert shown(desk)["bounds"] == [{"min": ["EUR", Decimal("1.00")], "max": ["EUR", Decimal("40.00")]}]
     assert desk.world.count("betslip_message") == 41
+
+
+def test_numbers_that_are_computed_in_floating_point_are_taken(desk: Desk) -> None:
+    offer = {"price": 1.1 * 1.1, "min": ["EUR", 2.0000000000000004], "max": ["EUR", 5.4 * 51.6]}
+    rounded = {"price": 2, "min": ["EUR", 2.001], "max": ["EUR", 0.009]}
+    assert post(desk, [[BETSLIP, BETSLIP_BODY], pmm(price_list=[{"effective": offer}])]) == OK
+    assert shown(desk)["bounds"] == [{"min": ["EUR", Decimal("2.00")], "max": ["EUR", Decimal("278.64")]}]
+    assert post(desk, [pmm(price_list=[{"effective": rounded}])]) == OK
+    assert shown(desk)["bounds"] == [{"min": ["EUR", Decimal("2.01")], "max": ["EUR", Decimal("0.00")]}]
+
+
+def test_a_betslip_that_is_pruned_beside_its_message_is_created_again(desk: Desk) -> None:
+    post(desk, [CLOSED, {"betslip_id": ID}])
+    with writing(desk.world.engine) as session:
+        session.execute(update(Betslip).values(changed_at=NOON - timedelta(days=99)))
+    answers: list[Any] = []
+    sending = threading.Thread(target=lambda: answers.append(post(desk, [[BETSLIP, BETSLIP_BODY]])))
+    with writing(desk.world.engine) as session:
+        assert prune(session, 10, now=NOON, retention_days=30) == 1
+        sending.start()
+        threading.Event().wait(0.2)  # the request waits for the lock
+    sending.join()
+    assert answers == [OK]
+    assert shown(desk)["is_open"]
+
+
+def test_a_locked_betslip_is_busy_and_bets_go_on(desk: Desk) -> None:
+    if not has_row_locks(desk.world.engine):
+        pytest.skip("SQLite locks the whole file")
+    post(desk, [[BETSLIP, BETSLIP_BODY]])
+    answers: list[Any] = []
+    sending = [threading.Thread(target=lambda: answers.append(post(desk, [pmm()]))) for _ in range(15)]
+    with writing(desk.world.engine) as session:
+        session.scalars(select(Betslip).with_for_update()).one()
+        for thread in sending:
+            thread.start()
+        assert desk.world.place(bet("b1", "1.00")).status == 200
+        for thread in sending:
+            thread.join()
+    assert answers == [(503, {"error": "try_again"})] * 15
+
+
+def test_only_the_role_admin_may_send(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_SECRET", SECRET)
+    desk.world.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"])
+    body = json.dumps([BETSLIP, BETSLIP_BODY]).encode()
+    for role, status in (("user", 403), ("tester", 403), ("admin", 200)):
+        assert call(desk.world, bearer("acme", token(role=role)), body, "/betslips/messages").status == status
 
 
 def test_betslips_are_seen_by_their_customer_alone(desk: Desk) -> None:

@@ -1,14 +1,14 @@
 """The stream thread: what it sends to whom, from where on, and how streams end."""
 
-import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 from wsproto.events import CloseConnection, Ping
 
 from tests.betslips.streaming import Peer, money_in
@@ -17,15 +17,19 @@ from tests.world import OK, bet, result
 from wallet_hooks import clock
 from wallet_hooks.betslips import stream
 from wallet_hooks.betslips.feed import Feed, Subscription
+from wallet_hooks.betslips.models import Betslip
+from wallet_hooks.betslips.service import close_stale, prune
 from wallet_hooks.betslips.stream import SESSION_ENDED, Streams
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.models import LoginSession
+from wallet_hooks.ledger.service import set_rate
 from wallet_hooks.sportsbook.accounting import cost_of_open_bets_abroad
 
 Open = Callable[..., Peer]
+OLD = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -145,7 +149,7 @@ def test_numbers_have_no_gaps_under_concurrent_requests(desk: Desk, open_stream:
     assert set(map(tuple, orders.values())) == {("betslip", "betslip_closed")}
 
 
-@pytest.mark.parametrize("how", ["logged out", "locked", "idle"])
+@pytest.mark.parametrize("how", ["logged out", "locked", "expired", "idle"])
 def test_a_session_that_ends_closes_its_streams(desk: Desk, open_stream: Open, how: str) -> None:
     token = desk.token("ann")
     peer, other = open_stream("ann", token=token), open_stream("bob")
@@ -156,24 +160,28 @@ def test_a_session_that_ends_closes_its_streams(desk: Desk, open_stream: Open, h
             sessions.end(session, token, now=clock.now())
         elif how == "locked":
             customer.locked = True
+        elif how == "expired":
+            customer.expires_at = clock.now()
         else:
             login = session.get_one(LoginSession, sessions.token_hash(token))
             login.used_at -= timedelta(seconds=desk.world.settings.session_idle + 1)
     assert (peer.frame(), peer.close_code) == (None, SESSION_ENDED)
     assert money_in(other.frame())[0] == ["EUR", 100.0]
+    send(desk, announced("b", "bob"))
+    assert other.frames(1)[0]["data"] == [announced("b", "bob")]
 
 
 def test_a_slow_reader_is_dropped_and_costs_the_others_nothing(
     desk: Desk, open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "_WRITE_TIMEOUT", 0.3)
+    monkeypatch.setattr(stream, "_WRITE_TIMEOUT", 1.0)
     slow, quick = open_stream("ann"), open_stream("ann")
     quick.frames(1)
     large = ["betslip", {"betslip_id": "a", "customer_username": "ann", "more": "x" * 50_000}]
     for _ in range(4):
         send(desk, *[large] * 10)
     assert [frame["seq"] for frame in quick.frames(40)] == list(range(1, 41))
-    threading.Event().wait(0.6)  # the patience, without reading
+    threading.Event().wait(1.6)  # longer than the time-out, without reading
     frames = []
     while (frame := slow.frame()) is not None:
         frames.append(frame["seq"])
@@ -233,7 +241,76 @@ def test_streams_are_bounded_and_close_when_the_process_ends(desk: Desk, streams
     with pytest.raises(TryAgainError):
         streams.check_room(bob)
     streams.stop()
-    assert {(json.dumps(peers[0].frame()), peers[0].close_code)} == {("null", 1001)}
+    for peer in peers:
+        while peer.frame() is not None:
+            pass
+    assert {peer.close_code for peer in peers} == {1001}
+
+
+def test_no_stream_is_opened_where_the_setting_is_0(desk: Desk) -> None:
+    none = Streams(Feed(desk.world.engine, timedelta(days=1), cost_of_open_bets_abroad), most=0)
+    with pytest.raises(TryAgainError):
+        none.check_room(1)
+
+
+def test_a_client_resumes_over_pruned_messages(desk: Desk, open_stream: Open) -> None:
+    send(desk, announced("left"))
+    send(desk, announced("gone"), *(closed("gone") for _ in range(150)))
+    with writing(desk.world.engine) as session:
+        session.execute(update(Betslip).where(Betslip.betslip_id == "gone").values(changed_at=OLD))
+        assert prune(session, 10, now=clock.now(), retention_days=30) == 1
+    send(desk, closed("left"))
+    for since, expected in ((0, [1, 153]), (1, [153]), (50, [153]), (152, [153])):
+        frames = open_stream("ann", since=since).frames(len(expected))
+        assert [frame["seq"] for frame in frames] == expected
+
+
+def test_a_stale_betslip_of_several_games_is_closed_once_for_its_customer(desk: Desk, open_stream: Open) -> None:
+    desk.world.provider(game="other", auth="none")
+    send(desk, announced("a"))
+    ann = open_stream("ann", since=1)
+    ann.frames(1)
+    with writing(desk.world.engine) as session:
+        session.execute(update(Betslip).values(changed_at=OLD))
+        assert close_stale(session, 10, now=clock.now(), retention_days=30) == 2
+    send(desk, announced("b"))
+    assert [frame["data"][0][1]["betslip_id"] for frame in ann.frames(2)] == ["a", "b"]
+
+
+def test_streams_go_on_when_a_game_is_added(desk: Desk, open_stream: Open) -> None:
+    ann = open_stream("ann", since=0)
+    ann.frames(1)
+    send(desk, announced("a"))
+    desk.world.provider(game="another", auth="none")
+    send(desk, closed("a"))
+    assert [frame["data"] for frame in ann.frames(2)] == [[announced("a")], [closed("a")]]
+
+
+def test_streams_go_on_after_an_outage_of_the_database(
+    desk: Desk, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, is_lost = Feed.next_frames, threading.Event()
+
+    def fail_while_lost(self: Feed, *arguments: Any, **named: Any) -> Any:
+        if is_lost.is_set():
+            raise OperationalError("SELECT", None, Exception("lost"))
+        return read(self, *arguments, **named)
+
+    monkeypatch.setattr(Feed, "next_frames", fail_while_lost)
+    ann = open_stream("ann", since=0)
+    ann.frames(1)
+    is_lost.set()
+    send(desk, announced("a"))
+    threading.Event().wait(0.2)
+    is_lost.clear()
+    assert [frame["seq"] for frame in ann.frames(1)] == [1]
+
+
+def test_open_stakes_in_other_currencies_count_at_their_cost(desk: Desk, open_stream: Open) -> None:
+    with writing(desk.world.engine) as session:
+        set_rate(session, source="GBP", target="EUR", rate="1.25", now=clock.now())
+    desk.world.place(bet("b1", "10.00", currency="GBP"))
+    assert money_in(open_stream("ann").frame()) == (["EUR", 87.5], ["EUR", 12.5])
 
 
 def _customer_id(desk: Desk, username: str) -> int:
