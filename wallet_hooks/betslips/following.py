@@ -1,7 +1,7 @@
 """Follow the platform's stream: take its messages from a WebSocket, and connect again whenever that is lost.
 
-A frame counts as taken once it is committed, and the next ones are read only then. The platform repeats what it sent
-before on a new connection; messages that come twice leave the same state.
+A frame counts as taken once it is committed, and the next ones are read only then. What the platform sends while no
+connection is open is lost unless it sends it again; messages that come twice leave the same state.
 """
 
 import random
@@ -16,7 +16,7 @@ from websockets.uri import parse_uri
 
 from wallet_hooks import clock
 from wallet_hooks.betslips.intake import PATH, Body, ParsedBody, is_stored, parse_body, store_bodies
-from wallet_hooks.database import Fault, fault_of
+from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of
 from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE, LOG
 from wallet_hooks.web.api import cause_of, log_defect
 from wallet_hooks.web.requests import new_request_id
@@ -129,8 +129,8 @@ class Follower:
                 store_bodies(self._engine, taken, self._scopes)
             except Exception as error:
                 fault = fault_of(error)
-                if fault is Fault.DUPLICATE and is_stored(self._engine, taken[0].body.id):
-                    return taken  # by an attempt that was committed, but whose answer was lost
+                if fault is Fault.DUPLICATE and self._is_committed(taken):
+                    return taken
                 if fault is Fault.OTHER:
                     return self._store_one_by_one(taken, error)
                 LOG.warning("betslip_frames_wait", fault=fault.value)
@@ -139,6 +139,13 @@ class Follower:
             self._stopping.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
         return []
+
+    def _is_committed(self, taken: list[ParsedBody]) -> bool:
+        """Return whether an attempt stored the frames whose answer was lost. False while that cannot be known."""
+        try:
+            return is_stored(self._engine, taken[0].body.id)
+        except DATABASE_ERRORS:
+            return False
 
     def _store_one_by_one(self, taken: list[ParsedBody], error: Exception) -> list[ParsedBody]:
         """Store each frame alone after a defect, so that only the one that causes it is left out."""
