@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.world import bet
+from tests.world import Item, bet
 from wallet_hooks.replay.fixture import Case
 from wallet_hooks.replay.running import independent_groups, interleave_groups
 
@@ -15,11 +15,13 @@ CALLS = st.lists(st.lists(st.integers(0, 6), max_size=3), max_size=25)
 def cases_of(calls: list[list[int]]) -> list[Case]:
     """Return one case per call; each call has a bet of each of its customers, or no bets."""
     return [
-        Case(
-            Path("x.jsonl"), line, {"request": {"body": {"bets": [bet(f"{line}-{user}", user=user) for user in users]}}}
-        )
+        Case(Path("x.jsonl"), line, {"request": {"path": "/bets", "body": {"bets": _bets(line, users)}}})
         for line, users in enumerate(calls)
     ]
+
+
+def _bets(line: int, users: list[int]) -> list[Item]:
+    return [bet(f"{line}-{user}", user=user) for user in users]
 
 
 @given(CALLS, st.integers())
