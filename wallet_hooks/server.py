@@ -42,7 +42,7 @@ bind = _settings.listen
 # SQLite has one writer at a time, so a second process would only wait for its lock.
 _default_workers = 1 if _settings.database_url.startswith("sqlite") else os.cpu_count() or 2
 workers = int(os.environ.get("WEB_CONCURRENCY", _default_workers))
-worker_class = "gthread"
+worker_class = "wallet_hooks.worker.EvenThreadWorker"
 # Each thread handles one request, so up to this many requests can share a commit (see group_commit.py).
 threads = 32
 keepalive = 30
@@ -102,8 +102,10 @@ def on_starting(server: Any) -> None:
     _merge_metrics(server)
 
 
-def child_exit(server: Any, _worker: Any) -> None:
-    """Merge the metrics of a worker that ended."""
+def child_exit(server: Any, worker: Any) -> None:
+    """Merge the metrics of a worker that ended, and forget its connections."""
+    if hasattr(worker, "release"):  # another worker class may be given on the command line
+        worker.release()
     _merge_metrics(server)
 
 
