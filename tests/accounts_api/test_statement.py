@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from tests.accounts_api.client import Client
 from tests.world import bet, refund, result
-from wallet_hooks.accounts_api.schemas import StatementLegacyDataSchema
+from wallet_hooks.accounts_api.results import StatementLegacyDataSchema
 from wallet_hooks.accounts_api.statement import Selection
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -13,7 +13,8 @@ from wallet_hooks.accounts_api import (
     applications,
     currency_rates,
     funds,
-    schemas,
+    parameters,
+    results,
     statement_items,
     subscription_operations,
     vendor_clients,
@@ -22,15 +23,9 @@ from wallet_hooks.accounts_api import (
 from wallet_hooks.accounts_api.access import Access, Headers, identify
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import UNKNOWN_OPERATION, AccountsError, ProtocolError
-from wallet_hooks.accounts_api.schemas import (
-    ApiBoolean,
-    ApiEnum,
-    ApiString,
-    Result,
-    list_field,
-    object_field,
-    read_parameters,
-)
+from wallet_hooks.accounts_api.field_types import STATUSES, ApiBoolean, ApiEnum, ApiString
+from wallet_hooks.accounts_api.parameters import read_parameters
+from wallet_hooks.accounts_api.results import Result, list_field, object_field
 from wallet_hooks.accounts_api.throttle import Throttle
 from wallet_hooks.database import Fault, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError
@@ -53,94 +48,94 @@ class Operation(NamedTuple):
     access: Access
 
 
-_STATUS = ApiEnum(schemas.STATUSES)
+_STATUS = ApiEnum(STATUSES)
 _OPERATIONS = (
     Operation(
-        "createDeveloperAppKeys", applications.create_developer_app_keys, schemas.AppNameParameters,
-        object_field(schemas.DeveloperAppSchema), access.CUSTOMER,
+        "createDeveloperAppKeys", applications.create_developer_app_keys, parameters.AppNameParameters,
+        object_field(results.DeveloperAppSchema), access.CUSTOMER,
     ),
     Operation(
-        "getDeveloperAppKeys", applications.get_developer_app_keys, schemas.NoParameters,
-        list_field(schemas.DeveloperAppSchema), access.CUSTOMER,
+        "getDeveloperAppKeys", applications.get_developer_app_keys, parameters.NoParameters,
+        list_field(results.DeveloperAppSchema), access.CUSTOMER,
     ),
     Operation(
-        "getAccountFunds", funds.get_account_funds, schemas.WalletParameters,
-        object_field(schemas.AccountFundsResponseSchema), access.READER_WITH_KEY,
+        "getAccountFunds", funds.get_account_funds, parameters.WalletParameters,
+        object_field(results.AccountFundsResponseSchema), access.READER_WITH_KEY,
     ),
     Operation(
-        "transferFunds", funds.transfer_funds, schemas.TransferParameters,
-        object_field(schemas.TransferResponseSchema), access.CUSTOMER_WITH_KEY,
+        "transferFunds", funds.transfer_funds, parameters.TransferParameters,
+        object_field(results.TransferResponseSchema), access.CUSTOMER_WITH_KEY,
     ),
     Operation(
-        "getAccountDetails", funds.get_account_details, schemas.NoParameters,
-        object_field(schemas.AccountDetailsResponseSchema), access.READER_WITH_KEY,
+        "getAccountDetails", funds.get_account_details, parameters.NoParameters,
+        object_field(results.AccountDetailsResponseSchema), access.READER_WITH_KEY,
     ),
     Operation(
-        "getVendorClientId", vendor_clients.get_vendor_client_id, schemas.NoParameters, ApiString(), access.CLIENT,
+        "getVendorClientId", vendor_clients.get_vendor_client_id, parameters.NoParameters, ApiString(), access.CLIENT,
     ),
     Operation(
         "getApplicationSubscriptionToken", subscription_operations.get_application_subscription_token,
-        schemas.SubscriptionTokenRequest, ApiString(), access.OWNER,
+        parameters.SubscriptionTokenRequest, ApiString(), access.OWNER,
     ),
     Operation(
         "activateApplicationSubscription", subscription_operations.activate_application_subscription,
-        schemas.SubscriptionTokenParameters, _STATUS, access.CLIENT,
+        parameters.SubscriptionTokenParameters, _STATUS, access.CLIENT,
     ),
     Operation(
         "cancelApplicationSubscription", subscription_operations.cancel_application_subscription,
-        schemas.SubscriptionTokenParameters, _STATUS, access.CLIENT,
+        parameters.SubscriptionTokenParameters, _STATUS, access.CLIENT,
     ),
     Operation(
         "updateApplicationSubscription", subscription_operations.update_application_subscription,
-        schemas.UpdateSubscriptionParameters, ApiString(), access.OWNER,
+        parameters.UpdateSubscriptionParameters, ApiString(), access.OWNER,
     ),
     Operation(
         "listApplicationSubscriptionTokens", subscription_operations.list_application_subscription_tokens,
-        schemas.SubscriptionStatusParameters, list_field(schemas.ApplicationSubscriptionSchema), access.OWNER,
+        parameters.SubscriptionStatusParameters, list_field(results.ApplicationSubscriptionSchema), access.OWNER,
     ),
     Operation(
         "listAccountSubscriptionTokens", subscription_operations.list_account_subscription_tokens,
-        schemas.NoParameters, list_field(schemas.AccountSubscriptionSchema), access.CUSTOMER,
+        parameters.NoParameters, list_field(results.AccountSubscriptionSchema), access.CUSTOMER,
     ),
     Operation(
         "getApplicationSubscriptionHistory", subscription_operations.get_application_subscription_history,
-        schemas.SubscriptionHistoryParameters, list_field(schemas.SubscriptionHistorySchema), access.OWNER_OR_CLIENT,
+        parameters.SubscriptionHistoryParameters, list_field(results.SubscriptionHistorySchema), access.OWNER_OR_CLIENT,
     ),
     Operation(
-        "getAccountStatement", statement_items.get_account_statement, schemas.StatementParameters,
-        object_field(schemas.AccountStatementReportSchema), access.READER_WITH_KEY,
+        "getAccountStatement", statement_items.get_account_statement, parameters.StatementParameters,
+        object_field(results.AccountStatementReportSchema), access.READER_WITH_KEY,
     ),
     Operation(
-        "listCurrencyRates", currency_rates.list_currency_rates, schemas.CurrencyParameters,
-        list_field(schemas.CurrencyRateSchema), access.READER_WITH_KEY,
+        "listCurrencyRates", currency_rates.list_currency_rates, parameters.CurrencyParameters,
+        list_field(results.CurrencyRateSchema), access.READER_WITH_KEY,
     ),
     Operation(
-        "getAuthorisationCode", vendor_operations.get_authorisation_code, schemas.VendorIdParameters,
-        object_field(schemas.AuthorisationResponseSchema), access.CUSTOMER,
+        "getAuthorisationCode", vendor_operations.get_authorisation_code, parameters.VendorIdParameters,
+        object_field(results.AuthorisationResponseSchema), access.CUSTOMER,
     ),
     Operation(
-        "token", vendor_operations.token, schemas.TokenParameters,
-        object_field(schemas.VendorAccessTokenInfoSchema), access.VENDOR,
+        "token", vendor_operations.token, parameters.TokenParameters,
+        object_field(results.VendorAccessTokenInfoSchema), access.VENDOR,
     ),
     Operation(
-        "getVendorDetails", vendor_operations.get_vendor_details, schemas.VendorIdParameters,
-        object_field(schemas.VendorDetailsSchema), access.CUSTOMER,
+        "getVendorDetails", vendor_operations.get_vendor_details, parameters.VendorIdParameters,
+        object_field(results.VendorDetailsSchema), access.CUSTOMER,
     ),
     Operation(
-        "revokeAccessToWebApp", vendor_operations.revoke_access_to_web_app, schemas.RevokeParameters,
+        "revokeAccessToWebApp", vendor_operations.revoke_access_to_web_app, parameters.RevokeParameters,
         _STATUS, access.CUSTOMER,
     ),
     Operation(
-        "listAuthorizedWebApps", vendor_operations.list_authorized_web_apps, schemas.NoParameters,
-        list_field(schemas.VendorDetailsSchema), access.CUSTOMER,
+        "listAuthorizedWebApps", vendor_operations.list_authorized_web_apps, parameters.NoParameters,
+        list_field(results.VendorDetailsSchema), access.CUSTOMER,
     ),
     Operation(
         "isAccountSubscribedToWebApp", vendor_operations.is_account_subscribed_to_web_app,
-        schemas.VendorIdParameters, ApiBoolean(), access.CUSTOMER,
+        parameters.VendorIdParameters, ApiBoolean(), access.CUSTOMER,
     ),
     Operation(
-        "getAffiliateRelation", vendor_clients.get_affiliate_relation, schemas.VendorClientIdsParameters,
-        list_field(schemas.AffiliateRelationSchema), access.OWNER,
+        "getAffiliateRelation", vendor_clients.get_affiliate_relation, parameters.VendorClientIdsParameters,
+        list_field(results.AffiliateRelationSchema), access.OWNER,
     ),
 )  # fmt: skip
 OPERATIONS_BY_NAME = {operation.name.lower(): operation for operation in _OPERATIONS}

@@ -13,7 +13,7 @@ from wallet_hooks import money
 from wallet_hooks.accounts_api import statement
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
-from wallet_hooks.accounts_api.schemas import instant_data
+from wallet_hooks.accounts_api.field_types import instant_data
 from wallet_hooks.accounts_api.statement import ItemRow, Selection
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.field_types import instant_data
 from wallet_hooks.accounts_api.models import Subscription
-from wallet_hooks.accounts_api.schemas import instant_data
 from wallet_hooks.web.fields import UNWANTED
 
 UNACTIVATED, ACTIVATED, CANCELLED, EXPIRED = "UNACTIVATED", "ACTIVATED", "CANCELLED", "EXPIRED"

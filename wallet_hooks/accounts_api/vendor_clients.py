@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.field_types import is_id
 from wallet_hooks.accounts_api.models import VendorClient
-from wallet_hooks.accounts_api.schemas import is_id
 from wallet_hooks.customers.models import CustomerProfile
 from wallet_hooks.database import reading, writing
 

@@ -11,17 +11,18 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.field_types import is_id
 from wallet_hooks.accounts_api.models import Application, AuthorisationCode, WebAppGrant, WebAppToken
-from wallet_hooks.accounts_api.schemas import is_id
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.identity.sessions import token_hash
 
 _ACCESS, _REFRESH = "access", "refresh"
+_IS_OPEN = WebAppGrant.revoked_at.is_(None)
 
 
 def create_code(session: Session, application_id: int, customer_id: int, *, now: datetime, life: timedelta) -> str:
     """Return a new authorisation code. The customer's expired codes are deleted, unless their grants still stand."""
-    standing = select(WebAppGrant.id).where(WebAppGrant.customer_id == customer_id, WebAppGrant.revoked_at.is_(None))
+    standing = select(WebAppGrant.id).where(WebAppGrant.customer_id == customer_id, _IS_OPEN)
     expired = (AuthorisationCode.customer_id == customer_id, AuthorisationCode.expires_at <= now)
     is_useless = or_(AuthorisationCode.grant_id.is_(None), AuthorisationCode.grant_id.not_in(standing))
     session.execute(delete(AuthorisationCode).where(*expired, is_useless))
@@ -99,7 +100,7 @@ def customer_of_access_token(session: Session, token: str, application_id: int, 
         .join(WebAppGrant, WebAppGrant.customer_id == Customer.id)
         .join(WebAppToken, WebAppToken.grant_id == WebAppGrant.id)
         .where(WebAppToken.token_hash == token_hash(token), WebAppToken.kind == _ACCESS)
-        .where(WebAppToken.expires_at > now, WebAppGrant.revoked_at.is_(None))
+        .where(WebAppToken.expires_at > now, _IS_OPEN)
         .where(WebAppGrant.application_id == application_id)
     )
     return session.scalar(query)
@@ -107,7 +108,7 @@ def customer_of_access_token(session: Session, token: str, application_id: int, 
 
 def revoke_grant(session: Session, grant_id: int, *, now: datetime) -> None:
     """Revoke a grant with all its tokens."""
-    open_grant = (WebAppGrant.id == grant_id, WebAppGrant.revoked_at.is_(None))
+    open_grant = (WebAppGrant.id == grant_id, _IS_OPEN)
     session.execute(update(WebAppGrant).where(*open_grant).values(revoked_at=now))
 
 
@@ -117,20 +118,18 @@ def revoke_access(session: Session, application_id: int, customer_id: int, *, no
     unused = (AuthorisationCode.application_id == application_id, AuthorisationCode.customer_id == customer_id)
     session.execute(delete(AuthorisationCode).where(*unused, AuthorisationCode.grant_id.is_(None)))
     mine = (WebAppGrant.application_id == application_id, WebAppGrant.customer_id == customer_id)
-    session.execute(update(WebAppGrant).where(*mine, WebAppGrant.revoked_at.is_(None)).values(revoked_at=now))
+    session.execute(update(WebAppGrant).where(*mine, _IS_OPEN).values(revoked_at=now))
 
 
 def has_access(session: Session, application_id: int, customer_id: int) -> bool:
     """Return whether a customer has given a vendor access that is not revoked."""
     mine = (WebAppGrant.application_id == application_id, WebAppGrant.customer_id == customer_id)
-    return bool(session.scalar(select(exists().where(*mine, WebAppGrant.revoked_at.is_(None)))))
+    return bool(session.scalar(select(exists().where(*mine, _IS_OPEN))))
 
 
 def vendors_with_access(session: Session, customer_id: int) -> list[Application]:
     """Return the vendors' applications that have access to a customer's account."""
-    granted = select(WebAppGrant.application_id).where(
-        WebAppGrant.customer_id == customer_id, WebAppGrant.revoked_at.is_(None)
-    )
+    granted = select(WebAppGrant.application_id).where(WebAppGrant.customer_id == customer_id, _IS_OPEN)
     return list(session.scalars(select(Application).where(Application.id.in_(granted)).order_by(Application.id)))
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from wallet_hooks.accounts_api.access import Access
 from wallet_hooks.accounts_api.errors import CODES
+from wallet_hooks.accounts_api.field_types import ApiDate, ApiDouble, ApiEnum, ApiInteger, ApiString, LongOrString
 from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, Operation
 from wallet_hooks.accounts_api.routes import REST_PATH
-from wallet_hooks.accounts_api.schemas import ApiDate, ApiDouble, ApiEnum, ApiInteger, ApiString, LongOrString
 from wallet_hooks.openapi.fields import Json
 
 SECURITY: dict[str, Json] = {

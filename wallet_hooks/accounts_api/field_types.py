@@ -1,0 +1,131 @@
+"""The simple types and enumerations of the source.
+
+Amounts are JSON numbers in major units, read and written exactly. Instants are `2026-11-25T09:00:00.000Z`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from wallet_hooks.web.fields import UNWANTED
+from wallet_hooks.web.strict_json import Number
+
+WALLETS = ("UK", "AUSTRALIAN")
+INCLUDE_ITEMS = ("ALL", "EXCHANGE", "POKER_ROOM", "DEPOSITS_WITHDRAWALS")
+GRANT_TYPES = ("AUTHORIZATION_CODE", "REFRESH_TOKEN")
+SUBSCRIPTION_STATUSES = ("ALL", "ACTIVATED", "UNACTIVATED", "CANCELLED", "EXPIRED")
+STATUSES = ("SUCCESS",)
+ITEM_CLASSES = ("UNKNOWN",)
+TOKEN_TYPES = ("BEARER",)
+AFFILIATE_STATUSES = ("INVALID_USER", "AFFILIATED", "NOT_AFFILIATED")
+
+_MAX_TEXT = 1000
+_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII | re.IGNORECASE
+)
+_INT_MAX = 2**31 - 1
+_LONG_MAX = 2**63 - 1
+WRONG_TYPE = "wrong type"
+INVALID_VALUE = "invalid value"
+
+
+class ApiString(fields.Field[str]):
+    """A string; control characters and more than 1,000 characters are INVALID_INPUT_DATA."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is not str:
+            raise ValidationError(WRONG_TYPE)
+        if len(value) > _MAX_TEXT or UNWANTED.search(value):
+            raise ValidationError(INVALID_VALUE)
+        return value
+
+
+class ClientReference(ApiString):
+    """A string of any length: the operation has an error code for those that it does not take."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is not str:
+            raise ValidationError(WRONG_TYPE)
+        return value
+
+
+class ApiInteger(fields.Field[int]):
+    """The source's int (32 bits) or, with `is_long`, its long (64 bits): a JSON number without a fraction."""
+
+    def __init__(self, *, is_long: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.maximum = _LONG_MAX if is_long else _INT_MAX
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if type(value) is not Number or not _INTEGER.fullmatch(value):
+            raise ValidationError(WRONG_TYPE)
+        number = int(value)
+        if not -self.maximum - 1 <= number <= self.maximum:
+            raise ValidationError(WRONG_TYPE)
+        return number
+
+
+class LongOrString(ApiInteger):
+    """An id that clients send as a number or as a string of digits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(is_long=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        return super()._deserialize(Number(value) if type(value) is str else value, attr, data, **kwargs)
+
+
+class ApiDouble(fields.Field[Number]):
+    """The source's double: a JSON number, kept as the text that was sent, so that it is read exactly."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Number:
+        if type(value) is not Number:
+            raise ValidationError(WRONG_TYPE)
+        return value
+
+
+class ApiDate(fields.Field[datetime]):
+    """An ISO 8601 instant; without an offset it is UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        if type(value) is not str or not _INSTANT.fullmatch(value):
+            raise ValidationError(WRONG_TYPE)
+        try:
+            instant = datetime.fromisoformat(value.upper())
+            return (instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValidationError(WRONG_TYPE) from None
+
+
+class ApiBoolean(fields.Boolean):
+    """A JSON boolean."""
+
+
+class ApiEnum(fields.Field[str]):
+    """One of the source's enumeration values, in its spelling."""
+
+    def __init__(self, values: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.values = values
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is not str or value not in self.values:
+            raise ValidationError(WRONG_TYPE)
+        return value
+
+
+# Parameters, in the order in which JSON-RPC takes them by position.
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text can be the number of a row: up to 18 digits."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def instant_data(instant: datetime) -> str:
+    """Return an instant for an answer: `2026-11-25T09:00:00.000Z`."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03}Z"
