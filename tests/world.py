@@ -126,6 +126,11 @@ class World:
         response = self.client.post(path, data=data, **kwargs)
         return Reply(response.status_code, response.get_json(silent=True))
 
+    def repeat(self, path: str, body: Any) -> Reply:
+        """Send a callback again while it gets 503, as a provider does."""
+        replies = (self.post(path, body) for _ in range(50))
+        return next(reply for reply in replies if reply.status != 503)
+
     def place(self, *bets: Item) -> Reply:
         return self.post("/bets", {"bets": list(bets)})
 

@@ -15,7 +15,7 @@ SLIP = "slip"
 
 
 def send(world: World, *messages: Any) -> None:
-    assert world.post("/betslips/messages", list(messages)) == OK
+    assert world.repeat("/betslips/messages", list(messages)) == OK
 
 
 def pmm(least: str = "5.00", most: str = "20.00", *, username: str = "u", currency: str = "EUR", **status: str) -> Any:
@@ -114,7 +114,7 @@ def test_prices_that_are_replaced_beside_a_hundred_bets_are_replaced_at_once(wor
         for number in range(first, first + 25):
             item = bet(f"b{number}", "45.00" if number % 2 else "55.00")
             item["bet"]["extra"] = {"betslip_id": SLIP}
-            outcomes.append(world.place(item))
+            outcomes.append(world.repeat("/bets", {"bets": [item]}))
 
     replacing = threading.Thread(target=replace_prices)
     replacing.start()

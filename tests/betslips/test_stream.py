@@ -70,7 +70,7 @@ def closed(name: str) -> list[Any]:
 
 
 def send(desk: Desk, *messages: Any, ts: float | None = None) -> None:
-    assert desk.world.post("/betslips/messages", {"ts": ts, "data": list(messages)}) == OK
+    assert desk.world.repeat("/betslips/messages", {"ts": ts, "data": list(messages)}) == OK
 
 
 def test_messages_are_sent_to_their_customer_as_they_were_sent(desk: Desk, open_stream: Open) -> None:
