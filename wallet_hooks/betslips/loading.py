@@ -13,7 +13,17 @@ from wallet_hooks.betslips.queries import PriceRow, instant, stored_states
 from wallet_hooks.betslips.state import BetslipState
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.usernames import folded
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, find_rows, insert_rows, pipeline, run, write
+from wallet_hooks.database.bulk import (
+    BulkStatement,
+    RowSet,
+    columns_of,
+    find_rows,
+    insert_rows,
+    pipeline,
+    run,
+    select_rows,
+    write,
+)
 from wallet_hooks.web.strict_json import read_json
 
 BetslipKey = tuple[int, str, str]
@@ -107,8 +117,7 @@ _CREATE = insert_rows(_created, Betslip, ignore_conflicts_on=_KeyRow._fields)
 _LOCK = BulkStatement(
     _keys,
     lambda _: (
-        select(*columns_of(Betslip, _LockedRow))
-        .select_from(_keys.join(Betslip, _keys.matches(Betslip)))
+        select_rows(_keys, Betslip, _LockedRow)
         .order_by(Betslip.brand_id, Betslip.game, Betslip.betslip_id)
         .with_for_update(of=Betslip)
     ),
@@ -124,21 +133,13 @@ _PRICES = BulkStatement(
 _ids = RowSet("requested", Betslip.brand_id, Betslip.betslip_id)
 _STREAMED = BulkStatement(
     _ids,
-    lambda _: (
-        select(*columns_of(Betslip, _StreamedRow))
-        .select_from(_ids.join(Betslip, _ids.matches(Betslip)))
-        .where(Betslip.is_streamed)
-    ),
+    lambda _: select_rows(_ids, Betslip, _StreamedRow).where(Betslip.is_streamed),
     row=_StreamedRow,
 )
 _betslips = RowSet("requested", BetslipMessage.betslip_id)
 _MESSAGES = BulkStatement(
     _betslips,
-    lambda _: (
-        select(*columns_of(BetslipMessage, _StoredMessage))
-        .select_from(_betslips.join(BetslipMessage, _betslips.matches(BetslipMessage)))
-        .order_by(BetslipMessage.id)
-    ),
+    lambda _: select_rows(_betslips, BetslipMessage, _StoredMessage).order_by(BetslipMessage.id),
     row=_StoredMessage,
 )
 _usernames = RowSet("requested", Customer.brand_id, Customer.username)

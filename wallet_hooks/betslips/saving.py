@@ -6,14 +6,24 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, true, update
+from sqlalchemy import Connection, delete, select
 
 from wallet_hooks.betslips.bounds import Bounds
 from wallet_hooks.betslips.loading import BetslipKey, LockedBetslip
 from wallet_hooks.betslips.messages import Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, CustomerSequence
 from wallet_hooks.betslips.queries import PriceRow
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, insert_rows, run, write
+from wallet_hooks.database.bulk import (
+    BulkStatement,
+    RowSet,
+    Writes,
+    insert_from,
+    insert_rows,
+    run,
+    select_rows,
+    update_rows,
+    write,
+)
 
 
 class Arrival(NamedTuple):
@@ -66,20 +76,13 @@ class _UnnumberedRow(NamedTuple):
 
 
 _changed = RowSet.of("changed", Betslip, _BetslipChange)
-_CHANGE: BulkStatement[Any] = BulkStatement(
-    _changed,
-    lambda _: (
-        update(Betslip)
-        .where(Betslip.id == _changed.c.id)
-        .values({name: _changed.c[name] for name in _changed.names if name != "id"})
-    ),
-)
+_CHANGE = update_rows(_changed, Betslip)
 _prices = RowSet.of("prices", BetslipPrice, PriceRow)
 _accounts = ("betslip_id", "bookie", "username")
 
 
 def _upsert_prices(dialect: Any) -> Any:
-    insert = dialect.insert(BetslipPrice).from_select(_prices.names, select(*_prices.c).where(true()))
+    insert = insert_from(dialect, _prices, BetslipPrice)
     new = {name: insert.excluded[name] for name in _prices.names if name not in _accounts}
     return insert.on_conflict_do_update(index_elements=_accounts, set_=new)
 
@@ -95,7 +98,7 @@ _counts = RowSet.of("counts", CustomerSequence, _CountRow)
 
 
 def _advance_sequences(dialect: Any) -> Any:
-    insert = dialect.insert(CustomerSequence).from_select(_counts.names, select(*_counts.c).where(true()))
+    insert = insert_from(dialect, _counts, CustomerSequence)
     total = CustomerSequence.seq + insert.excluded.seq
     advanced = insert.on_conflict_do_update(index_elements=["customer_id"], set_={"seq": total})
     return advanced.returning(CustomerSequence.customer_id, CustomerSequence.seq)
@@ -106,22 +109,14 @@ _unnumbered = RowSet("requested", BetslipMessage.betslip_id)
 _UNNUMBERED = BulkStatement(
     _unnumbered,
     lambda _: (
-        select(BetslipMessage.betslip_id, BetslipMessage.id)
-        .select_from(_unnumbered.join(BetslipMessage, _unnumbered.matches(BetslipMessage)))
+        select_rows(_unnumbered, BetslipMessage, _UnnumberedRow)
         .where(BetslipMessage.seq.is_(None))
         .order_by(BetslipMessage.id)
     ),
     row=_UnnumberedRow,
 )
 _numbered = RowSet.of("numbered", BetslipMessage, _NumberRow)
-_NUMBER: BulkStatement[Any] = BulkStatement(
-    _numbered,
-    lambda _: (
-        update(BetslipMessage)
-        .where(BetslipMessage.id == _numbered.c.id)
-        .values(customer_id=_numbered.c.customer_id, seq=_numbered.c.seq)
-    ),
-)
+_NUMBER = update_rows(_numbered, BetslipMessage)
 
 
 def save(

@@ -9,13 +9,12 @@ known, and a time limit binds, are the session's beginning and its last bet kept
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, find_rows
+from wallet_hooks.database.bulk import RowSet, Writes, find_rows, update_rows
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.policy import policy_of
@@ -55,14 +54,7 @@ class PlaySessionRow(NamedTuple):
 _requested = RowSet("requested", Customer.id)
 PLAY_SESSIONS = find_rows(_requested, Customer, PlaySession)
 _kept = RowSet.of("kept", Customer, PlaySessionRow)
-_KEEP_PLAY_SESSIONS: BulkStatement[Any] = BulkStatement(
-    _kept,
-    lambda _: (
-        update(Customer)
-        .where(Customer.id == _kept.c.id)
-        .values(session_began_at=_kept.c.session_began_at, session_bet_at=_kept.c.session_bet_at)
-    ),
-)
+_KEEP_PLAY_SESSIONS = update_rows(_kept, Customer)
 
 
 def play_session_of(customer: Customer) -> PlaySession:

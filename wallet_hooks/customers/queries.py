@@ -11,7 +11,7 @@ from wallet_hooks.customers.callers import managed_groups
 from wallet_hooks.customers.commission import Schedule
 from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.database import locked
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of
+from wallet_hooks.database.bulk import BulkStatement, RowSet, select_rows
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.sessions import Caller
@@ -43,10 +43,7 @@ _is_user = _users.matches(Customer)
 LOCK_CUSTOMERS = BulkStatement(
     _users,
     lambda _: (
-        select(*columns_of(Customer, CustomerFacts))
-        .select_from(_users.join(Customer, _is_user))
-        .order_by(Customer.id)
-        .with_for_update(of=Customer, key_share=True)
+        select_rows(_users, Customer, CustomerFacts).order_by(Customer.id).with_for_update(of=Customer, key_share=True)
     ),
     row=CustomerFacts,
 )

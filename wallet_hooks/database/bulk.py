@@ -35,6 +35,7 @@ from sqlalchemy import (
     column,
     select,
     true,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -164,20 +165,38 @@ def insert_rows(given: RowSet, model: Any, *, ignore_conflicts_on: Sequence[str]
     """Return an INSERT of the set's rows; it skips rows that conflict on the unique columns `ignore_conflicts_on`."""
 
     def build(dialect: Any) -> Any:
-        # Without WHERE, SQLite would read ON CONFLICT as part of the SELECT.
-        insert = dialect.insert(model).from_select(given.names, select(*given.c).where(true()))
+        insert = insert_from(dialect, given, model)
         return insert.on_conflict_do_nothing(index_elements=ignore_conflicts_on) if ignore_conflicts_on else insert
 
     return BulkStatement(given, build)
 
 
-def find_rows(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStatement[Row]:
-    """Return a SELECT of the model's rows, as `row`, that have the values of the set's columns."""
+def insert_from(dialect: Any, given: RowSet, model: Any) -> Any:
+    """Return an INSERT of the set's rows, to which the dialect's ON CONFLICT can be added."""
+    # Without WHERE, SQLite would read ON CONFLICT as part of the SELECT.
+    return dialect.insert(model).from_select(given.names, select(*given.c).where(true()))
+
+
+def update_rows(given: RowSet, model: Any, *, key: Sequence[str] = ("id",)) -> BulkStatement[Any]:
+    """Return an UPDATE of the rows with the values of the set's `key` columns, to the values of its other columns."""
     return BulkStatement(
         given,
-        lambda _: select(*columns_of(model, row)).select_from(given.join(model, given.matches(model))),
-        row=row,
+        lambda _: (
+            update(model)
+            .where(*(getattr(model, name) == given.c[name] for name in key))
+            .values({name: given.c[name] for name in given.names if name not in key})
+        ),
     )
+
+
+def find_rows(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStatement[Row]:
+    """Return a SELECT of the model's rows, as `row`, that have the values of the set's columns."""
+    return BulkStatement(given, lambda _: select_rows(given, model, row), row=row)
+
+
+def select_rows(given: RowSet, model: Any, row: Any) -> Select[Any]:
+    """Return the statement of `find_rows`, to which conditions, an order or locks can be added."""
+    return select(*columns_of(model, row)).select_from(given.join(model, given.matches(model)))
 
 
 class PendingRows(Generic[Row]):

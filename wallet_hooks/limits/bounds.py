@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
-
 from wallet_hooks.customers.play_sessions import PLAY_SESSIONS, PlaySession
 from wallet_hooks.customers.queries import CustomerFacts
-from wallet_hooks.database.bulk import BulkStatement, PendingRows, Pipeline, RowSet, columns_of
+from wallet_hooks.database.bulk import BulkStatement, PendingRows, Pipeline, RowSet, select_rows
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.limits.enforcement import LONGEST_WINDOW, Bounds, bounds_of, defaults_bind_bets
 from wallet_hooks.limits.models import PlayerLimit
@@ -27,8 +25,7 @@ _requested = RowSet("requested", PlayerLimit.customer_id)
 _LIVE_LIMITS = BulkStatement(
     _requested,
     lambda _: (
-        select(*columns_of(PlayerLimit, Limit))
-        .select_from(_requested.join(PlayerLimit, _requested.matches(PlayerLimit)))
+        select_rows(_requested, PlayerLimit, Limit)
         .where(PlayerLimit.status.in_([ACTIVE, PENDING]))
         .order_by(PlayerLimit.id)
     ),

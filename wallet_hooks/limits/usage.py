@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, true
+from sqlalchemy import select
 
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, columns_of
+from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, columns_of, insert_from
 from wallet_hooks.identity.policy import Policy
 from wallet_hooks.limits.models import LimitUsage
 
@@ -51,7 +51,7 @@ _added = RowSet.of("added", LimitUsage, UsageRow)
 
 
 def _add_usage(dialect: Any) -> Any:
-    insert = dialect.insert(LimitUsage).from_select(_added.names, select(*_added.c).where(true()))
+    insert = insert_from(dialect, _added, LimitUsage)
     return insert.on_conflict_do_update(
         index_elements=["customer_id", "day"],
         set_={name: getattr(LimitUsage, name) + insert.excluded[name] for name in DayUsage._fields},

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from wallet_hooks.customers.play_sessions import add_play_sessions
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, field_names, insert_rows
+from wallet_hooks.database.bulk import RowSet, Writes, field_names, insert_rows, update_rows
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import JournalWriter
@@ -47,14 +47,7 @@ class EarlyCancelRow(NamedTuple):
 _created = RowSet.of("created", Wager, WagerState)
 _CREATE_WAGERS = insert_rows(_created, Wager)
 _changed = RowSet.of("changed", Wager, WagerChange)
-_CHANGE_WAGERS: BulkStatement[Any] = BulkStatement(
-    _changed,
-    lambda _: (
-        update(Wager)
-        .where(*(getattr(Wager, name) == _changed.c[name] for name in BetKey._fields))
-        .values({name: _changed.c[name] for name in _changed.names if name not in BetKey._fields})
-    ),
-)
+_CHANGE_WAGERS = update_rows(_changed, Wager, key=BetKey._fields)
 _cancelled = RowSet.of("cancelled", EarlyCancel, EarlyCancelRow)
 _INSERT_EARLY_CANCELS = insert_rows(_cancelled, EarlyCancel, ignore_conflicts_on=("game", "client", "uid", "user_uid"))
 _values_of_created = attrgetter(*field_names(WagerState))
