@@ -7,6 +7,7 @@ from wallet_hooks.accounts_api.errors import CODES
 from wallet_hooks.accounts_api.field_types import ApiDate, ApiDouble, ApiEnum, ApiInteger, ApiString, LongOrString
 from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, Operation
 from wallet_hooks.accounts_api.routes import REST_PATH
+from wallet_hooks.openapi import responses
 from wallet_hooks.openapi.fields import Json
 
 SECURITY: dict[str, Json] = {
@@ -83,10 +84,10 @@ def _operation(operation: Operation, converter: Any) -> Json:
         "operationId": f"account_{operation.name}",
         "tags": ["account API"],
         "security": [{name: []} for name in _schemes(operation.access)],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": operation.parameters}}},
+        "requestBody": {"required": True, "content": responses.content(operation.parameters)},
         "responses": {
-            "200": {"description": "The result.", "content": {"application/json": {"schema": schema}}},
-            **{status: _error(description) for status, description in _ERRORS.items()},
+            "200": responses.response("The result.", schema),
+            **responses.described(_ERRORS.items(), {"$ref": "#/components/schemas/AccountsError"}),
         },
     }
 
@@ -94,11 +95,6 @@ def _operation(operation: Operation, converter: Any) -> Json:
 def _schemes(access: Access) -> list[str]:
     wanted = {"x-authentication": access.session, "x-application": access.key or access.owner}
     return [name for name, is_wanted in wanted.items() if is_wanted]
-
-
-def _error(description: str) -> Json:
-    schema = {"$ref": "#/components/schemas/AccountsError"}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
 def _integer(field: ApiInteger) -> Json:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wallet_hooks.betslips.intake import PATH
+from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM
 from wallet_hooks.betslips.routes import STREAM_PATH
 from wallet_hooks.betslips.schemas import MAX_MESSAGES, BetslipSchema, ClosedSchema, PmmSchema, StreamSchema
@@ -50,7 +50,7 @@ _STREAM_ERRORS = {
 
 def paths(converter: Any, authentications: tuple[str, ...]) -> dict[str, Json]:
     """Return the path items; `converter` is apispec's of marshmallow fields, `authentications` the callbacks'."""
-    return {PATH: {"post": _intake(converter, authentications)}, STREAM_PATH: {"get": _stream()}}
+    return {MESSAGES_PATH: {"post": _intake(converter, authentications)}, STREAM_PATH: {"get": _stream()}}
 
 
 def _intake(converter: Any, authentications: tuple[str, ...]) -> Json:
@@ -68,19 +68,16 @@ def _intake(converter: Any, authentications: tuple[str, ...]) -> Json:
         "operationId": "betslip_messages",
         "tags": ["callbacks"],
         "security": [{name: []} for name in authentications],
-        "requestBody": {"required": True, "content": _json({"anyOf": [message, messages, frame]})},
+        "requestBody": {"required": True, "content": responses.content({"anyOf": [message, messages, frame]})},
         "responses": {
-            "200": {"description": "All messages were taken.", "content": _json(_TAKEN)},
-            **{status: {"description": text, "content": _json(_REFUSED)} for status, text in _ERRORS.items()},
+            "200": responses.response("All messages were taken.", _TAKEN),
+            **responses.described(_ERRORS.items(), _REFUSED),
         },
     }
 
 
 def _stream() -> Json:
-    errors = {
-        status: {"description": text, "content": _json(responses.V1_ERROR_SCHEMA)}
-        for status, text in _STREAM_ERRORS.items()
-    }
+    errors = responses.described(_STREAM_ERRORS.items(), responses.V1_ERROR_SCHEMA)
     return {
         "summary": "Open a WebSocket that sends the customer's betslip messages, and its money when it moves.",
         "operationId": "stream",
@@ -92,7 +89,3 @@ def _stream() -> Json:
 
 def _pair(type_: Json, body: Json) -> Json:
     return {"type": "array", "prefixItems": [type_, body], "minItems": 2, "maxItems": 2}
-
-
-def _json(schema: Json) -> Json:
-    return {"application/json": {"schema": schema}}

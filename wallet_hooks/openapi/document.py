@@ -1,7 +1,7 @@
 """The OpenAPI document: all calls of all APIs, with parameters, bodies and responses."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -138,10 +138,12 @@ def _callback(path: str, schema: type, summary: str) -> Json:
         "operationId": path.strip("/").replace("/", "_"),
         "tags": ["callbacks"],
         "security": [{name: []} for name in _CALLBACK_AUTHENTICATIONS],
-        "requestBody": {"required": True, "content": _content(schema)},
+        "requestBody": {"required": True, "content": responses.content(schema)},
         "responses": {
-            "200": _response("Success, or a repetition of an earlier success.", schemas.CallbackAcceptedSchema),
-            **_responses(responses.callback_errors(path), schemas.CallbackErrorSchema),
+            "200": responses.response(
+                "Success, or a repetition of an earlier success.", schemas.CallbackAcceptedSchema
+            ),
+            **responses.described(responses.callback_errors(path), schemas.CallbackErrorSchema),
         },
     }
 
@@ -154,8 +156,8 @@ def _call(route: V1Route) -> Json:
         "tags": ["v1"],
         "parameters": _path_parameters(route.path),
         "responses": {
-            "200": _response(responses.DONE, responses.V1_DONE_SCHEMA),
-            **_responses(responses.v1_errors(route), responses.V1_ERROR_SCHEMA),
+            "200": responses.response(responses.DONE, responses.V1_DONE_SCHEMA),
+            **responses.described(responses.v1_errors(route), responses.V1_ERROR_SCHEMA),
         },
     }
     if not route.is_open:
@@ -166,7 +168,7 @@ def _call(route: V1Route) -> Json:
     if route.schema is not None and route.method == "GET":
         operation["parameters"].append({"in": "query", "schema": route.schema})
     elif route.schema is not None:
-        content = _content(route.schema)
+        content = responses.content(route.schema)
         content["application/x-www-form-urlencoded"] = content["application/json"]
         operation["requestBody"] = {"required": True, "content": content}
     return operation
@@ -182,12 +184,12 @@ def _limit_call(path: str, view: Any) -> Json:
         "security": [{"x-auth-token": []}],
         "responses": {
             **responses.LIMITS_SUCCESS[view],
-            **_responses(responses.LIMITS_ERRORS, responses.LIMITS_ERROR_SCHEMA),
-            "503": _response(responses.TRY_AGAIN, responses.LIMITS_TRY_AGAIN_SCHEMA),
+            **responses.described(responses.LIMITS_ERRORS, responses.LIMITS_ERROR_SCHEMA),
+            "503": responses.response(responses.TRY_AGAIN, responses.LIMITS_TRY_AGAIN_SCHEMA),
         },
     }
     if view in _LIMIT_BODIES:
-        operation["requestBody"] = {"required": True, "content": _content(_LIMIT_BODIES[view])}
+        operation["requestBody"] = {"required": True, "content": responses.content(_LIMIT_BODIES[view])}
     return operation
 
 
@@ -212,7 +214,7 @@ def _export() -> Json:
                 "description": "The report.",
                 "content": {finance.content_type(format_): {} for format_ in FORMATS},
             },
-            **_responses(responses.EXPORT_ERRORS, responses.EXPORT_ERROR_SCHEMA),
+            **responses.described(responses.EXPORT_ERRORS, responses.EXPORT_ERROR_SCHEMA),
         },
     }
 
@@ -233,25 +235,13 @@ def _path_parameters(path: str) -> list[Json]:
     ]
 
 
-def _content(schema: Any) -> Json:
-    return {"application/json": {"schema": schema}}
-
-
-def _response(description: str, schema: Any) -> Json:
-    return {"description": description, "content": _content(schema)}
-
-
-def _responses(described: Iterable[tuple[str, str]], schema: Any) -> Json:
-    return {status: _response(description, schema) for status, description in described}
-
-
 _PROBES: dict[str, Json] = {
-    "/healthz": _probe("healthz", "The process is alive.", _content(responses.PROBE_SCHEMA)),
+    "/healthz": _probe("healthz", "The process is alive.", responses.content(responses.PROBE_SCHEMA)),
     "/readyz": _probe(
         "readyz",
         "The database is reachable and its migrations are current.",
-        _content(responses.PROBE_SCHEMA),
-        {"503": _response("Not ready: `status` is the reason.", responses.PROBE_SCHEMA)},
+        responses.content(responses.PROBE_SCHEMA),
+        {"503": responses.response("Not ready: `status` is the reason.", responses.PROBE_SCHEMA)},
     ),
     "/metrics": _probe("metrics", "Metrics in Prometheus' text format.", {CONTENT_TYPE_LATEST: {}}),
 }

@@ -1,6 +1,6 @@
 """OpenAPI responses: the statuses of each call, their meanings, and the schemas of their bodies."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wallet_hooks.bookies import routes as bookies
@@ -43,6 +43,20 @@ V1_DONE_SCHEMA, V1_ERROR_SCHEMA, EXPORT_ERROR_SCHEMA, PROBE_SCHEMA = map(
     _reference, ("Done", "Error", "ExportError", "Probe")
 )
 LIMITS_ERROR_SCHEMA, LIMITS_TRY_AGAIN_SCHEMA = map(_reference, ("LimitsError", "LimitsTryAgain"))
+
+
+def content(schema: Any) -> Json:
+    """Return the content of a JSON body."""
+    return {"application/json": {"schema": schema}}
+
+
+def response(description: str, schema: Any) -> Json:
+    return {"description": description, "content": content(schema)}
+
+
+def described(descriptions: Iterable[tuple[str, str]], schema: Any) -> Json:
+    """Return responses with one schema, from pairs of status and description."""
+    return {status: response(description, schema) for status, description in descriptions}
 
 
 def callback_errors(path: str) -> Responses:
