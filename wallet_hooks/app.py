@@ -22,7 +22,7 @@ from wallet_hooks.openapi import routes as openapi
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
-from wallet_hooks.sportsbook.accounting import cost_of_open_bets_abroad
+from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
 from wallet_hooks.telemetry import start_logging
 from wallet_hooks.web import api
 from wallet_hooks.web.api import ApiContext
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
     intake = betslips.Intake(messages, settings).endpoint()
     app.register_blueprint(api.blueprint(betslips.BETSLIPS_API, [intake], settings, name="betslip_messages"))
-    feed = Feed(bounded, context.session_idle, cost_of_open_bets_abroad)
+    feed = Feed(bounded, context.session_idle, cost_of_open_stakes)
     opening = betslips.StreamOpening(context, Streams(feed, most=settings.streams)).endpoint()
     app.register_blueprint(api.blueprint(v1.V1, [opening], settings, name="stream"))
     app.register_blueprint(limits.blueprint(context))

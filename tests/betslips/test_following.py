@@ -68,6 +68,11 @@ def hold(platform: Platform) -> None:
     platform.stopping.wait()
 
 
+def send_five_frames(platform: Platform, connection: ServerConnection, _: int) -> None:
+    platform.send(connection, 0, 5)
+    hold(platform)
+
+
 def test_a_stream_that_drops_and_repeats_is_followed(world: World) -> None:
     """Each connection but the last is dropped after some frames, and repeats frames of the one before."""
 
@@ -103,11 +108,7 @@ def test_frames_wait_while_the_database_is_not_available(world: World, monkeypat
 
     monkeypatch.setattr(following, "store_bodies", fail_twice)
 
-    def script(platform: Platform, connection: ServerConnection, _: int) -> None:
-        platform.send(connection, 0, 5)
-        hold(platform)
-
-    with platform(script) as running, followed(world, running.url):
+    with platform(send_five_frames) as running, followed(world, running.url):
         wait_until(lambda: count(world) == 5)
         assert running.connections == 1
     assert len(attempts) >= 3
@@ -146,11 +147,7 @@ def test_a_frame_that_causes_a_defect_is_left_out_alone(world: World, monkeypatc
 
     monkeypatch.setattr(following, "store_bodies", fail_on_frame_2)
 
-    def script(platform: Platform, connection: ServerConnection, _: int) -> None:
-        platform.send(connection, 0, 5)
-        hold(platform)
-
-    with platform(script) as running, followed(world, running.url):
+    with platform(send_five_frames) as running, followed(world, running.url):
         wait_until(lambda: count(world) == 4)
 
 

@@ -16,7 +16,7 @@ from tests.desk import Desk
 from tests.world import OK, bet, result
 from wallet_hooks import clock
 from wallet_hooks.betslips import stream
-from wallet_hooks.betslips.feed import Feed, Subscription
+from wallet_hooks.betslips.feed import Feed, StreamPosition
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.service import close_stale, prune
 from wallet_hooks.betslips.stream import SESSION_ENDED, Streams
@@ -26,7 +26,7 @@ from wallet_hooks.errors import TryAgainError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger.service import set_rate
-from wallet_hooks.sportsbook.accounting import cost_of_open_bets_abroad
+from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
 
 Open = Callable[..., Peer]
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ def streams(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
     monkeypatch.setattr(stream, "_POLL_INTERVAL", 0.02)
     monkeypatch.setattr(stream, "_SESSION_CHECK_INTERVAL", 0.05)
     idle = timedelta(seconds=desk.world.settings.session_idle)
-    served = Streams(Feed(desk.world.engine, idle, cost_of_open_bets_abroad), most=30)
+    served = Streams(Feed(desk.world.engine, idle, cost_of_open_stakes), most=30)
     yield served
     served.stop()
 
@@ -52,7 +52,7 @@ def open_stream(desk: Desk, streams: Streams) -> Iterator[Open]:
             customer_id = session.scalars(select(Customer.id).where(Customer.username == username)).one()
         ours, theirs = socket.socketpair()
         hash_ = sessions.token_hash(desk.token(username) if token is None else token)
-        streams.serve(theirs, Subscription(customer_id, hash_, since))
+        streams.serve(theirs, StreamPosition(customer_id, hash_, since))
         peers.append(Peer(ours))
         return peers[-1]
 
@@ -248,7 +248,7 @@ def test_streams_are_bounded_and_close_when_the_process_ends(desk: Desk, streams
 
 
 def test_no_stream_is_opened_where_the_setting_is_0(desk: Desk) -> None:
-    none = Streams(Feed(desk.world.engine, timedelta(days=1), cost_of_open_bets_abroad), most=0)
+    none = Streams(Feed(desk.world.engine, timedelta(days=1), cost_of_open_stakes), most=0)
     with pytest.raises(TryAgainError):
         none.check_room(1)
 

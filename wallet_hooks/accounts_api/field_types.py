@@ -118,9 +118,6 @@ class ApiEnum(fields.Field[str]):
         return value
 
 
-# Parameters, in the order in which JSON-RPC takes them by position.
-
-
 def is_id(text: str) -> bool:
     """Return whether a text can be the number of a row: up to 18 digits."""
     return text.isascii() and text.isdigit() and len(text) <= 18

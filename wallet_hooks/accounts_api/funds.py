@@ -11,13 +11,11 @@ from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.cashier.transfers import transfer
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.profiles import profile_of
-from wallet_hooks.customers.queries import lock_customer
+from wallet_hooks.customers.queries import balances_of_customers, lock_customer
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.journal import AccountName
-from wallet_hooks.ledger.queries import balances_of
-from wallet_hooks.sportsbook.accounting import cost_of_open_bets_abroad
+from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
 
 
 class Funds(NamedTuple):
@@ -37,21 +35,12 @@ class Funds(NamedTuple):
 
 def funds_of(session: Session, customer: Customer) -> Funds:
     """Return a customer's money as the ledger has it."""
-    balances = balances_of(session, holder_ids=[customer.id])
-    exposure = balances.get(chart.open_stakes(customer.id, customer.currency), 0)
-    if any(balance and _is_stake_abroad(account, customer) for account, balance in balances.items()):
-        exposure -= cost_of_open_bets_abroad(session, customer)  # reads all bets, so only if there are such stakes
+    found = balances_of_customers(session, [customer])[customer.id]
     return Funds(
-        wallets={
-            wallet: -balances.get(chart.player(customer.id, customer.currency, wallet), 0) for wallet in chart.WALLETS
-        },
+        wallets={chart.BETTING_WALLET: found.balance, chart.SECOND_WALLET: found.second_wallet},
         credit_limit=customer.credit_limit,
-        exposure=exposure,
+        exposure=-cost_of_open_stakes(session, customer, found),
     )
-
-
-def _is_stake_abroad(account: AccountName, customer: Customer) -> bool:
-    return chart.is_open_stakes(account) and account.currency != customer.currency
 
 
 def get_account_funds(call: OperationCall) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The parameters of the operations, and how they are read."""
+"""The parameters of the operations, in the order in which JSON-RPC takes them by position, and how they are read."""
 
 from typing import Any
 

@@ -18,7 +18,6 @@ from wallet_hooks.accounts_api.field_types import (
     ApiString,
 )
 
-# Results.
 Result = fields.Field[Any]
 
 

@@ -5,11 +5,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any, NamedTuple
 
 from wallet_hooks import money
-from wallet_hooks.betslips.models import Betslip
+from wallet_hooks.betslips.models import Betslip, StakeBounds
 from wallet_hooks.database.bulk import BulkStatement, RowSet, find_rows
 
-# The smallest stake and the sum of the largest ones by currency, in minor units.
-Bounds = Mapping[str, tuple[int, int]]
 _NOISE, _EXACT = Decimal("1e-9"), Context(prec=60)
 WITHOUT_RATE = "betslip_without_rate"
 
@@ -21,14 +19,14 @@ class BetslipFacts(NamedTuple):
     game: str
     betslip_id: str
     is_open: bool
-    bounds: Bounds | None
+    bounds: StakeBounds | None
 
 
 _requested = RowSet("requested", Betslip.brand_id, Betslip.game, Betslip.betslip_id)
 BETSLIPS: BulkStatement[BetslipFacts] = find_rows(_requested, Betslip, BetslipFacts)
 
 
-def bounds_of_prices(price_list: Iterable[Any]) -> Bounds:
+def bounds_of_prices(price_list: Iterable[Any]) -> StakeBounds:
     """Return the bounds of a price list: every entry adds what its bookmaker takes at that price.
 
     A smallest stake is rounded up to the currency's scale, a largest one down.
@@ -45,7 +43,7 @@ def _minor(stake: Any, rounding: str) -> int:
     return money.parse_number(f"{Decimal(amount).quantize(_NOISE, context=_EXACT):f}", currency, rounding=rounding)
 
 
-def merged_bounds(of_accounts: Iterable[Bounds]) -> Bounds:
+def merged_bounds(of_accounts: Iterable[StakeBounds]) -> StakeBounds:
     """Return the smallest minimum and the sum of the maximums of several bounds."""
     merged: dict[str, tuple[int, int]] = {}
     for bounds in of_accounts:

@@ -13,20 +13,20 @@ from wallet_hooks import money
 from wallet_hooks.betslips.models import BetslipMessage, CustomerSequence
 from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import balances_of_customers
+from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers
 from wallet_hooks.database import reading
 from wallet_hooks.database.bulk import BulkStatement, RowSet, pipeline, run
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger.queries import HELD_ACCOUNTS
 
-# The cost of a customer's open stakes in other currencies, in minor units of its own.
-CostAbroad = Callable[[Session, Customer], int]
+# Returns a customer's open stakes, in minor units of its currency.
+OpenStakes = Callable[[Session, Customer, CustomerBalances], int]
 PAGE = 100
 _LAST = 2**63 - 1
 
 
 @dataclass(slots=True, eq=False)
-class Subscription:
+class StreamPosition:
     """A customer's stream: the session that it belongs to, and what was sent.
 
     `since` is the number after which the client wants messages, None for those to come. `seq` is the number of the
@@ -112,24 +112,24 @@ _LOGINS = BulkStatement(
 class Feed:
     """Reads what subscriptions send next. `idle` is how long a login session may be unused."""
 
-    def __init__(self, engine: Engine, idle: timedelta, cost_abroad: CostAbroad) -> None:
+    def __init__(self, engine: Engine, idle: timedelta, open_stakes: OpenStakes) -> None:
         self._engine = engine
         self._idle = idle
-        self._cost_abroad = cost_abroad
+        self._open_stakes = open_stakes
 
-    def begin(self, subscription: Subscription) -> None:
+    def begin(self, subscription: StreamPosition) -> None:
         """Set where a new subscription begins: after the number that its client gave, if there is a message with it."""
         own = CustomerSequence.customer_id == subscription.customer_id
         with reading(self._engine) as session:
             newest = session.scalar(select(CustomerSequence.seq).where(own)) or 0
         subscription.seq = newest if subscription.since is None else min(subscription.since, newest)
 
-    def next_frames(self, subscriptions: Sequence[Subscription], *, now: datetime) -> dict[Subscription, list[str]]:
+    def next_frames(self, subscriptions: Sequence[StreamPosition], *, now: datetime) -> dict[StreamPosition, list[str]]:
         """Return the frames that subscriptions send next, each in order, and advance the subscriptions past them.
 
         At most PAGE messages of betslips for each; then its balance, if that changed.
         """
-        frames: dict[Subscription, list[str]] = {}
+        frames: dict[StreamPosition, list[str]] = {}
         with reading(self._engine) as session:
             with pipeline(session.connection()) as reads:
                 messages = reads.add(
@@ -152,7 +152,7 @@ class Feed:
             frames.setdefault(subscription, []).append(frame)
         return frames
 
-    def ended(self, subscriptions: Sequence[Subscription], *, now: datetime) -> list[Subscription]:
+    def ended(self, subscriptions: Sequence[StreamPosition], *, now: datetime) -> list[StreamPosition]:
         """Return the subscriptions whose session has ended, or whose customer may not log in any more."""
         with reading(self._engine) as session:
             rows = run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in subscriptions}]))
@@ -166,8 +166,7 @@ class Feed:
         texts = {}
         for customer in customers:
             found, currency = balances[customer.id], customer.currency
-            abroad = self._cost_abroad(session, customer) if found.open_stakes_abroad else 0
-            amounts = {"balance": found.balance, "open_stake": found.open_stakes + abroad}
+            amounts = {"balance": found.balance, "open_stake": self._open_stakes(session, customer, found)}
             body = {name: [currency, money.as_decimal(minor, currency)] for name, minor in amounts.items()}
             texts[customer.id] = simplejson.dumps(body, use_decimal=True, separators=(",", ":"))
         return texts

@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.intake import PATH, Body, ParsedBody, is_stored, parse_body, store_bodies
+from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, ParsedBody, is_stored, parse_body, store_bodies
 from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of
 from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE, LOG
 from wallet_hooks.web.api import cause_of, log_defect
@@ -151,7 +151,7 @@ class Follower:
         """Store each frame alone after a defect, so that only the one that causes it is left out."""
         if len(taken) > 1:
             return [stored for one in taken for stored in self._store([one])]
-        log_defect(error, request_id=taken[0].body.id, path=PATH)
+        log_defect(error, request_id=taken[0].body.id, path=MESSAGES_PATH)
         FOLLOW_MESSAGES.labels("failed").inc(len(taken[0].messages))
         return []
 

@@ -18,7 +18,7 @@ from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.web.strict_json import read_json
 
-PATH = "/betslips/messages"
+MESSAGES_PATH = "/betslips/messages"
 _OK = {"status": "OK"}
 
 
@@ -74,7 +74,9 @@ def _delivery(taken: ParsedBody) -> DeliveryRow:
     body = taken.body
     duration = int((clock.monotonic() - body.started) * 1_000_000)
     answer = json.dumps(taken.answer)
-    return DeliveryRow(body.id, PATH, body.received_at, body.source, body.content, taken.status, answer, duration)
+    return DeliveryRow(
+        body.id, MESSAGES_PATH, body.received_at, body.source, body.content, taken.status, answer, duration
+    )
 
 
 def _refusal(bad: Sequence[BadMessage]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from wallet_hooks.betslips.bounds import Bounds, bounds_of_prices
+from wallet_hooks.betslips.bounds import bounds_of_prices
+from wallet_hooks.betslips.models import StakeBounds
 from wallet_hooks.web.strict_json import write_json
 
 BETSLIP, PMM, CLOSED = "betslip", "pmm", "betslip_closed"
@@ -25,7 +26,7 @@ class Message(NamedTuple):
     ts: Decimal | None
     body: str
     account: Account | None = None
-    bounds: Bounds | None = None
+    bounds: StakeBounds | None = None
     closes: bool = False
     customer: str | None = None
 

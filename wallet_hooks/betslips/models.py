@@ -3,6 +3,7 @@
 Bodies are JSON texts as they were sent; a `ts` is the frame's instant, as its JSON number.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
@@ -10,7 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
-StoredBounds = dict[str, tuple[int, int]]
+# The smallest stake and the sum of the largest ones by currency, in minor units.
+StakeBounds = Mapping[str, tuple[int, int]]
 
 
 class Betslip(Base):
@@ -45,7 +47,7 @@ class Betslip(Base):
     is_open: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    bounds: Mapped[StoredBounds | None] = mapped_column(JSON(none_as_null=True))
+    bounds: Mapped[StakeBounds | None] = mapped_column(JSON(none_as_null=True))
     announced_ts: Mapped[str | None] = mapped_column(String(40))
     announcement: Mapped[str | None] = mapped_column(Text)
     closed_ts: Mapped[str | None] = mapped_column(String(40))
@@ -64,7 +66,7 @@ class BetslipPrice(Base):
     username: Mapped[str] = mapped_column(Key(100), primary_key=True)
     ts: Mapped[str | None] = mapped_column(String(40))
     body: Mapped[str] = mapped_column(Text)
-    bounds: Mapped[StoredBounds] = mapped_column(JSON)
+    bounds: Mapped[StakeBounds] = mapped_column(JSON)
 
 
 class BetslipMessage(Base):

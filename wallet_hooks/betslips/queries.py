@@ -9,9 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.betslips.bounds import Bounds
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, SUCCESS, Message
-from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice
+from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, StakeBounds
 from wallet_hooks.betslips.state import BetslipState
 from wallet_hooks.database.bulk import columns_of
 from wallet_hooks.errors import NotFoundError
@@ -26,7 +25,7 @@ class PriceRow(NamedTuple):
     username: str
     ts: str | None
     body: str
-    bounds: Bounds
+    bounds: StakeBounds
 
 
 def find_betslips(session: Session, betslip_id: str) -> list[Betslip]:

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import Subscription
-from wallet_hooks.betslips.intake import PATH, Body, parse_body, store_bodies
+from wallet_hooks.betslips.feed import StreamPosition
+from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, parse_body, store_bodies
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.queries import betslip_data, state_of, states_of
 from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, StreamSchema
@@ -44,7 +44,7 @@ class Intake:
         self._directory = DirectoryCache(engine, clock.monotonic)
 
     def endpoint(self) -> Endpoint:
-        return Endpoint("POST", PATH, "betslip_messages", self.take)
+        return Endpoint("POST", MESSAGES_PATH, "betslip_messages", self.take)
 
     def take(self, request: ApiRequest) -> tuple[int, dict[str, Any]]:
         """Store the good messages of a request, for every brand and game of the caller; name the bad ones."""
@@ -79,7 +79,7 @@ class StreamOpening:
             raise UnauthenticatedError("token: the token of a login session is expected")
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)
         self._streams.check_room(caller.id)
-        subscription = Subscription(caller.id, token_hash(given["token"]), given.get("since"))
+        subscription = StreamPosition(caller.id, token_hash(given["token"]), given.get("since"))
         return Reply(101, "", headers=headers, on_sent=lambda: self._streams.serve(take_over(connection), subscription))
 
 

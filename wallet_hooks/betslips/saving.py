@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
-from wallet_hooks.betslips.bounds import Bounds
 from wallet_hooks.betslips.loading import BetslipKey, LockedBetslip
 from wallet_hooks.betslips.messages import Message
-from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, CustomerSequence
+from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, CustomerSequence, StakeBounds
 from wallet_hooks.betslips.queries import PriceRow
 from wallet_hooks.database.bulk import (
     BulkStatement,
@@ -40,7 +39,7 @@ class _BetslipChange(NamedTuple):
     is_streamed: bool
     is_open: bool
     changed_at: datetime
-    bounds: Bounds | None
+    bounds: StakeBounds | None
     announced_ts: str | None
     announcement: str | None
     closed_ts: str | None

@@ -58,7 +58,7 @@ class BetslipSchema(_MessageSchema):
     equivalent_bets = fields.Raw(allow_none=True)
 
 
-class Stake(Pair):
+class StakeBound(Pair):
     """A smallest or largest stake, with any number of decimals: bounds are rounded to the currency's (`bounds.py`)."""
 
     rounding = ROUND_FLOOR
@@ -71,8 +71,8 @@ class OfferSchema(Schema):
         unknown = INCLUDE
 
     price = Price(required=True)
-    min = Stake(required=True)
-    max = Stake(required=True)
+    min = StakeBound(required=True)
+    max = StakeBound(required=True)
 
 
 def _has_one_currency(offer: Mapping[str, Any]) -> None:

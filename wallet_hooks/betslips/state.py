@@ -7,8 +7,9 @@ the same in whatever order messages with different instants arrive.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from wallet_hooks.betslips.bounds import Bounds, merged_bounds
+from wallet_hooks.betslips.bounds import merged_bounds
 from wallet_hooks.betslips.messages import BETSLIP, PMM, Account, Message
+from wallet_hooks.betslips.models import StakeBounds
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class BetslipState:
         return self.closing is None
 
     @property
-    def bounds(self) -> Bounds | None:
+    def bounds(self) -> StakeBounds | None:
         """The bounds of the newest pmm messages; None without any."""
         return merged_bounds(message.bounds or {} for message in self.prices.values()) if self.prices else None
 

@@ -13,7 +13,7 @@ import threading
 from collections import Counter, deque
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import PAGE, Feed, Subscription
+from wallet_hooks.betslips.feed import PAGE, Feed, StreamPosition
 from wallet_hooks.database import DATABASE_ERRORS
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import LOG, STREAMS_CLOSED, STREAMS_OPENED
@@ -39,8 +39,8 @@ class Streams:
     def __init__(self, feed: Feed, *, most: int) -> None:
         self._feed = feed
         self._most = most
-        self._accepted: deque[tuple[socket.socket, Subscription]] = deque()
-        self._served: dict[WebSocket, Subscription] = {}
+        self._accepted: deque[tuple[socket.socket, StreamPosition]] = deque()
+        self._served: dict[WebSocket, StreamPosition] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
@@ -56,7 +56,7 @@ class Streams:
         if counts.total() >= most or counts[customer_id] >= _MAX_PER_CUSTOMER:
             raise TryAgainError("too many streams are open")
 
-    def serve(self, connection: socket.socket, subscription: Subscription) -> None:
+    def serve(self, connection: socket.socket, subscription: StreamPosition) -> None:
         """Serve a connection, whose handshake is done, from now on."""
         self._accepted.append((connection, subscription))
         with self._lock:

@@ -139,6 +139,7 @@ class CustomerBalances(NamedTuple):
     available: int
     open_stakes: int
     open_stakes_abroad: dict[str, int]
+    second_wallet: int
 
 
 def balances_of_customers(session: Session, customers: Sequence[Customer]) -> dict[int, CustomerBalances]:
@@ -154,5 +155,7 @@ def balances_of_customers(session: Session, customers: Sequence[Customer]) -> di
     for customer in customers:
         balance = -balances.get(chart.player(customer.id, customer.currency), 0)
         staked = -balances.get(chart.open_stakes(customer.id, customer.currency), 0)
-        found[customer.id] = CustomerBalances(balance, balance + customer.credit_limit, staked, abroad[customer.id])
+        second = -balances.get(chart.player(customer.id, customer.currency, chart.SECOND_WALLET), 0)
+        available = balance + customer.credit_limit
+        found[customer.id] = CustomerBalances(balance, available, staked, abroad[customer.id], second)
     return found

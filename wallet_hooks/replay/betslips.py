@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 from sqlalchemy import Select, Uuid, cast, func, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.betslips.messages import Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
 from wallet_hooks.betslips.schemas import MAX_MESSAGES, read_messages
@@ -22,7 +23,6 @@ from wallet_hooks.sportsbook.messages import PlaceBet
 from wallet_hooks.sportsbook.schemas import read_place_bets
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
-MESSAGES_PATH = "/betslips/messages"
 _FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Select, String, cast, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
+from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.identity.models import Brand, Provider
@@ -18,7 +19,7 @@ from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.rates import rates_into
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION
-from wallet_hooks.replay.betslips import MESSAGES_PATH, StoredMessages, find_bets_of_betslips
+from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
 from wallet_hooks.sportsbook.messages import PlaceBet

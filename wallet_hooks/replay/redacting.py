@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from wallet_hooks import money
+from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
 from wallet_hooks.replay.allow_list import Redact, each_listed, keep, listed
-from wallet_hooks.replay.betslips import MESSAGES_PATH
 from wallet_hooks.replay.bodies import body_member, decode_body, encode_body
 from wallet_hooks.replay.case_database import BRAND
 from wallet_hooks.replay.fixture import VERSION

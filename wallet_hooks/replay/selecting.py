@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.secrets import check_reference, read_secret
-from wallet_hooks.replay.betslips import MESSAGES_PATH
 from wallet_hooks.replay.fixture import Case, find_bets, read_sequences
 from wallet_hooks.replay.fixture import Sequence as Cases
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.commission import rate_on
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import balances_of_customers
+from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers
 from wallet_hooks.database.bulk import run
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
@@ -27,11 +27,10 @@ def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, 
     currency, today = customer.currency, brand.booking_day(now)
     yesterday = today - timedelta(days=1)
     standing = balances_of_customers(session, [customer])[customer.id]
-    abroad = cost_of_open_bets_abroad(session, customer) if standing.open_stakes_abroad else 0
     results = betting_results(session, customer, since=yesterday)
     amounts = [
         ("current_balance", "Current balance", standing.balance),
-        ("open_stakes", "Open stakes", standing.open_stakes + abroad),
+        ("open_stakes", "Open stakes", cost_of_open_stakes(session, customer, standing)),
         ("today_pl", "Today's P/L", results.get(today, 0)),
         ("yesterday_pl", "Yesterday's P/L", results.get(yesterday, 0)),
         ("credit_limit", "Agent credit limit", customer.credit_limit),
@@ -68,12 +67,14 @@ def _costs(session: Session, customer: Customer, stakes: set[str]) -> Iterator[t
         yield reference, sum(amount for account, amount in posted.lines if account == wallet)
 
 
-def cost_of_open_bets_abroad(session: Session, customer: Customer) -> int:
-    """Return the cost of open stakes in other currencies, in minor units of the customer's currency."""
+def cost_of_open_stakes(session: Session, customer: Customer, balances: CustomerBalances) -> int:
+    """Return open stakes in minor units of the customer's currency; those in other currencies count at their cost."""
+    if not balances.open_stakes_abroad:
+        return balances.open_stakes  # the costs are read from all bets of the customer
     query = select(func.sum(Wager.cost)).where(
         Wager.customer_id == customer.id, Wager.status == "open", Wager.currency != customer.currency
     )
-    return int(session.scalar(query) or 0)
+    return balances.open_stakes + int(session.scalar(query) or 0)
 
 
 def _entry(key: str, label: str, unit: str, value: Decimal) -> dict[str, Any]:

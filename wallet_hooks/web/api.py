@@ -61,7 +61,10 @@ class Problem(NamedTuple):
 
 @dataclass(slots=True)
 class Reply:
-    """An HTTP answer before it is sent. `code` is the refusal's, for the log; `on_sent` is called after the sending."""
+    """An HTTP answer before it is sent.
+
+    `code` is the refusal's, for the log; `on_sent` is called once the answer was sent, or its connection was lost.
+    """
 
     status: int
     body: str | Iterable[str] | Iterable[bytes]

@@ -18,7 +18,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Run the block when there is room. Raises TryAgainError if there is none, or not in time."""
+        """Run the block once fewer callers run. Raises TryAgainError if too many wait, or after the time-out."""
         if not self._admitted.acquire(blocking=False):
             raise TryAgainError(self._message)
         try:

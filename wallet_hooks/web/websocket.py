@@ -120,7 +120,10 @@ class WebSocket:
             self._queue([CloseConnection(code=code, reason=reason)], now=now)
 
     def receive(self, *, now: float) -> None:
-        """Read some of what has arrived and answer what the protocol asks for; the client's messages are ignored."""
+        """Read some of what has arrived, and answer what the protocol asks for; `flush` sends the answer.
+
+        Messages of the client are ignored.
+        """
         try:
             received = self.socket.recv(_CHUNK)
         except BlockingIOError:
@@ -168,7 +171,6 @@ class WebSocket:
                 elif self._protocol.state is ConnectionState.OPEN:
                     self.close_code, self.is_over = event.code, True
                     self._queue([CloseConnection(code=event.code)], now=now)
-        self.flush(now=now)
 
     def _queue(self, events: Iterable[Event], *, now: float) -> None:
         if not self._output:
