@@ -25,7 +25,7 @@ from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
 from wallet_hooks.telemetry import start_logging
 from wallet_hooks.web import api
-from wallet_hooks.web.api import ApiContext
+from wallet_hooks.web.api import GROUPED_API, ApiContext
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
@@ -51,8 +51,10 @@ def create_app(settings: Settings) -> Flask:
         "accounts": bounded,
         "messages": messages,
     }
-    endpoints = callbacks.Callbacks(engine, settings, countries).endpoints()
-    app.register_blueprint(api.blueprint(callbacks.CALLBACKS_API, endpoints, settings))
+    sportsbook = callbacks.Callbacks(engine, settings, countries)
+    app.register_blueprint(api.blueprint(callbacks.CALLBACKS_API, sportsbook.endpoints(), settings))
+    if not settings.test_clock:  # whose time is set by each request
+        app.extensions[GROUPED_API] = sportsbook.grouped()
     for name, routes in (
         ("customers", customers.ROUTES),
         ("bookies", bookies.ROUTES),

@@ -3,13 +3,15 @@
 Leader and followers, without a separate thread: a request becomes the leader if there is none. The leader takes all
 waiting requests, runs them in one database transaction, sets each one's answer and makes the first request that arrived
 meanwhile the next leader. A single request does not wait; under load, the next group gathers during a commit.
+
+A server that collects requests itself needs no queue: it runs those that have arrived as one group, see `run_together`.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
@@ -32,13 +34,14 @@ _RETRIED_FAULTS = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLO
 class _Waiter(Generic[Request, Answer]):
     """A request in the queue. Each has its own lock to wait on, because a shared one causes a lock convoy."""
 
-    __slots__ = ("answer", "deadline", "error", "is_leader", "request", "wake_up")
+    __slots__ = ("answer", "deadline", "error", "is_answered", "is_leader", "request", "wake_up")
 
     def __init__(self, request: Request, deadline: float) -> None:
         self.request = request
         self.deadline = deadline
         self.answer: Answer | None = None
-        self.error: BaseException | None = None
+        self.is_answered = False
+        self.error: Exception | None = None
         self.is_leader = False
         self.wake_up = threading.Lock()
         self.wake_up.acquire()
@@ -46,8 +49,8 @@ class _Waiter(Generic[Request, Answer]):
     def result(self) -> Answer:
         if self.error is not None:
             raise self.error
-        assert self.answer is not None, "a waiter is woken with an answer, with an error or as leader"
-        return self.answer
+        assert self.is_answered, "a waiter is woken with an answer, with an error or as leader"
+        return cast("Answer", self.answer)
 
 
 class GroupCommit(Generic[Request, Answer]):
@@ -80,7 +83,7 @@ class GroupCommit(Generic[Request, Answer]):
         Raises TryAgainError if nothing was done (after a lost connection: if the outcome is unknown), and the errors
         that `work` raises for this request.
         """
-        waiter: _Waiter[Request, Answer] = _Waiter(request, clock.monotonic() + self._queue_timeout)
+        waiter = self._waiter(request)
         with self._mutex:
             if len(self._queue) >= self._queue_size:
                 raise TryAgainError(f"queue full: {self._queue_size} requests wait already")
@@ -94,6 +97,19 @@ class GroupCommit(Generic[Request, Answer]):
         if waiter.is_leader:
             self._run_as_leader(waiter)
         return waiter.result()
+
+    def run_together(self, requests: Sequence[Request]) -> list[Answer | Exception]:
+        """Run requests as groups of their own, in the calling thread, and return each one's answer or error.
+
+        The errors are those of `submit`.
+        """
+        waiters = [self._waiter(request) for request in requests]
+        for first in range(0, len(waiters), self._largest_group):
+            self._run(waiters[first : first + self._largest_group])
+        return [cast("Answer", waiter.answer) if waiter.error is None else waiter.error for waiter in waiters]
+
+    def _waiter(self, request: Request) -> _Waiter[Request, Answer]:
+        return _Waiter(request, clock.monotonic() + self._queue_timeout)
 
     def _wait(self, waiter: _Waiter[Request, Answer]) -> None:
         if waiter.wake_up.acquire(timeout=self._queue_timeout):
@@ -114,7 +130,7 @@ class GroupCommit(Generic[Request, Answer]):
             self._run(group)
         finally:
             for waiter in group:
-                if waiter.answer is None and waiter.error is None:
+                if not waiter.is_answered and waiter.error is None:
                     waiter.error = TryAgainError("the request's group was interrupted")
                 if waiter is not own:
                     waiter.wake_up.release()
@@ -166,7 +182,7 @@ class GroupCommit(Generic[Request, Answer]):
                     raise
         DATABASE_SECONDS.observe(clock.monotonic() - started)
         for waiter, answer in zip(group, answers, strict=True):
-            waiter.answer = answer
+            waiter.answer, waiter.is_answered = answer, True
 
     def _fail(self, group: list[_Waiter[Request, Answer]], error: Exception, fault: Fault) -> None:
         is_defect = fault in (Fault.OTHER, Fault.OUT_OF_RANGE)

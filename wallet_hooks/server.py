@@ -42,7 +42,7 @@ bind = _settings.listen
 # SQLite has one writer at a time, so a second process would only wait for its lock.
 _default_workers = 1 if _settings.database_url.startswith("sqlite") else os.cpu_count() or 2
 workers = int(os.environ.get("WEB_CONCURRENCY", _default_workers))
-worker_class = "wallet_hooks.worker.EvenThreadWorker"
+worker_class = "wallet_hooks.worker.CallbackWorker"
 # Each thread handles one request, so up to this many requests can share a commit (see group_commit.py).
 threads = 32
 keepalive = 30

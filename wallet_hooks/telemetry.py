@@ -5,6 +5,9 @@ import json
 import logging
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +59,32 @@ class _UnbufferedOutput(io.FileIO):
 
     def write(self, line: Any) -> int:
         """Write a line; drop it on an error, because a committed request must still be answered."""
+        lines: list[bytes] | None = getattr(_collected, "lines", None)
+        if lines is not None:
+            _collected.output = self
+            lines.append(line)
+            return len(line)
         try:
             return super().write(line)
         except OSError:
             return 0
+
+
+# The `lines` of this thread that are written together, and the `output` that they belong to.
+_collected = threading.local()
+
+
+@contextmanager
+def written_together() -> Iterator[None]:
+    """Write the lines that this thread logs in the block in one system call, at its end."""
+    _collected.lines, _collected.output = [], None
+    try:
+        yield
+    finally:
+        lines, output = _collected.lines, _collected.output
+        _collected.lines = None
+        if output is not None:
+            output.write(b"".join(lines))
 
 
 def start_logging(level: str) -> None:

@@ -11,7 +11,7 @@ from wallet_hooks.customers.callers import managed_groups
 from wallet_hooks.customers.commission import Schedule
 from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.database import locked
-from wallet_hooks.database.bulk import BulkStatement, RowSet, select_rows
+from wallet_hooks.database.bulk import BulkStatement, RowSet, find_rows, select_rows
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.sessions import Caller
@@ -37,16 +37,34 @@ class CustomerFacts(NamedTuple):
     limited: bool = False
 
 
+class CustomerName(NamedTuple):
+    """The columns that name a customer at its providers."""
+
+    brand_id: int
+    uid: str
+
+
 _users = RowSet("requested", Customer.brand_id, Customer.uid)
 _is_user = _users.matches(Customer)
-# Rows are locked in id order, so that two groups cannot deadlock; balances are read after the lock.
-LOCK_CUSTOMERS = BulkStatement(
-    _users,
-    lambda _: (
-        select_rows(_users, Customer, CustomerFacts).order_by(Customer.id).with_for_update(of=Customer, key_share=True)
-    ),
-    row=CustomerFacts,
-)
+
+
+def _lock_customers(*, skip_locked: bool) -> BulkStatement[CustomerFacts]:
+    """Rows are locked in id order, so that two groups cannot deadlock; balances are read after the lock."""
+    return BulkStatement(
+        _users,
+        lambda _: (
+            select_rows(_users, Customer, CustomerFacts)
+            .order_by(Customer.id)
+            .with_for_update(of=Customer, key_share=True, skip_locked=skip_locked)
+        ),
+        row=CustomerFacts,
+    )
+
+
+LOCK_CUSTOMERS = _lock_customers(skip_locked=False)
+# Leaves out those that another transaction has locked.
+LOCK_FREE_CUSTOMERS = _lock_customers(skip_locked=True)
+KNOWN_CUSTOMERS = find_rows(_users, Customer, CustomerName)
 ACCOUNTS_OF_CUSTOMERS = BulkStatement(
     _users,
     lambda _: select(*HELD_COLUMNS).select_from(

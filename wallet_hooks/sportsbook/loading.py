@@ -3,15 +3,21 @@
 Customers are locked first, in id order; everything else is read after the locks, so that it is current.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from wallet_hooks.betslips.bounds import BETSLIPS, BetslipFacts
-from wallet_hooks.customers.queries import ACCOUNTS_OF_CUSTOMERS, LOCK_CUSTOMERS, CustomerFacts
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, find_rows, pipeline
+from wallet_hooks.customers.queries import (
+    ACCOUNTS_OF_CUSTOMERS,
+    KNOWN_CUSTOMERS,
+    LOCK_CUSTOMERS,
+    LOCK_FREE_CUSTOMERS,
+    CustomerFacts,
+)
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, find_rows, pipeline, run
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import service as ledger
@@ -55,9 +61,13 @@ EARLY_CANCELS = find_rows(_cancels, EarlyCancel, KnownEarlyCancel)
 
 
 class _Locked(NamedTuple):
-    """The rows read together with the locks: those that do not depend on the customers' ids."""
+    """The rows read together with the locks: those that do not depend on the customers' ids.
+
+    `unavailable` are the customers that another transaction has locked.
+    """
 
     customers: Mapping[tuple[int, str], CustomerFacts]
+    unavailable: Collection[tuple[int, str]]
     wagers: dict[BetKey, WagerState]
     early_cancels: set[UserBet]
     betslips: Mapping[tuple[int, str, str], BetslipFacts]
@@ -72,16 +82,17 @@ def load_state(
     *,
     now: datetime,
     locate: Locate = no_country,
+    wait: bool = True,
 ) -> BettingState:
     """Lock the customers of the requests, and read everything that the decisions need.
 
-    `brands` are by client name, `now` is UTC, `locate` turns an address into its country. The caller's transaction
-    holds the locks.
+    `brands` are by client name, `now` is UTC, `locate` turns an address into its country. Without `wait`, customers
+    that another transaction has locked are left out and `unavailable`. The caller's transaction holds the locks.
     """
     bets = [bet for request in requests for bet in request.bets]
     if not bets:
         return BettingState(now, brands, ledger.begin([], recorded_at=now))
-    locked = _lock(connection, bets, brands, now)
+    locked = _lock(connection, bets, brands, now, wait=wait)
     store_currencies(connection, _currencies(requests, locked.customers.values()))
     stakes = list(_bettors(requests, brands, locked.customers))
     pairs = _pairs(stakes) | _pairs_of_betslips(stakes, locked.betslips)
@@ -96,6 +107,7 @@ def load_state(
         brands=brands,
         journal=locked.journal,
         customers=locked.customers,
+        unavailable=locked.unavailable,
         wagers=locked.wagers,
         early_cancels=locked.early_cancels | _early_cancels(cancels.rows),
         rates=rates_of(pairs, rates.rows),
@@ -114,10 +126,12 @@ def _lock(
     bets: Sequence[PlaceBet | SettleBet | CancelBet],
     brands: Mapping[str, BrandFacts],
     now: datetime,
+    *,
+    wait: bool,
 ) -> _Locked:
     users = sorted({(brands[bet.key.client].id, bet.user_uid) for bet in bets if bet.key.client in brands})
     with pipeline(connection) as reads:
-        customers = reads.add(LOCK_CUSTOMERS(users))
+        customers = reads.add((LOCK_CUSTOMERS if wait else LOCK_FREE_CUSTOMERS)(users))
         held = reads.add(ACCOUNTS_OF_CUSTOMERS(users))
         wagers = reads.add(KNOWN_WAGERS(list(dict.fromkeys(bet.key for bet in bets))))
         cancels = reads.add(EARLY_CANCELS(_of_bets(bet for bet in bets if not isinstance(bet, SettleBet))))
@@ -126,8 +140,11 @@ def _lock(
         countries = reads.add(COUNTRY_RULES(sorted({(brand_id,) for brand_id, _ in users})))
     journal = ledger.begin(ids.rows, recorded_at=now)
     journal.held = held_accounts(held.rows)
+    found = {(row.brand_id, row.uid): row for row in customers.rows}
+    missing = [] if wait or len(found) == len(users) else [user for user in users if user not in found]
     return _Locked(
-        customers={(row.brand_id, row.uid): row for row in customers.rows},
+        customers=found,
+        unavailable={(row.brand_id, row.uid) for row in run(connection, KNOWN_CUSTOMERS(missing))},
         wagers={wager.key: wager for wager in wagers.rows},
         early_cancels=_early_cancels(cancels.rows),
         betslips={(row.brand_id, row.game, row.betslip_id): row for row in betslips.rows},

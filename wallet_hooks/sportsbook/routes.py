@@ -1,7 +1,7 @@
 """POST /bets, /winners and /bets/cancel: bodies become requests, outcomes become HTTP answers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, Decli
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, LOG, REFUSALS
 from wallet_hooks.web import api
-from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.api import Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError
 from wallet_hooks.web.source import read_address
@@ -44,41 +44,88 @@ _ROUTES = (
     CallbackRoute("/winners", read_settle_bets, needs_admin=True),
     CallbackRoute("/bets/cancel", read_cancel_bets, needs_admin=True),
 )
+_ROUTES_BY_PATH = {route.path: route for route in _ROUTES}
 
 
 class Callbacks:
-    """The three routes over one queue of group commits."""
+    """The three routes over one queue of group commits.
+
+    A callback with a customer that another transaction has locked does not hold up its group: it waits for the lock in
+    a queue beside it.
+    """
 
     def __init__(self, engine: Engine, settings: Settings, countries: Countries) -> None:
+        self._settings = settings
         self._directory = DirectoryCache(engine, clock.monotonic)
-        self._commits: GroupCommit[Callback, Answer] = GroupCommit(
-            engine,
-            lambda connection, callbacks: service.process_batch(
-                connection, callbacks, now=clock.now(), locate=lambda ip: countries.of(read_address(ip))
-            ),
-            queue_size=settings.queue_size,
-            queue_timeout=settings.request_timeout,
-        )
+
+        def commits(*, wait: bool) -> GroupCommit[Callback, Answer | None]:
+            return GroupCommit(
+                engine,
+                lambda connection, callbacks: service.process_batch(
+                    connection, callbacks, now=clock.now(), locate=lambda ip: countries.of(read_address(ip)), wait=wait
+                ),
+                queue_size=settings.queue_size,
+                queue_timeout=settings.request_timeout,
+            )
+
+        self._commits = commits(wait=False)
+        self._waiting_commits = commits(wait=True)
 
     def endpoints(self) -> list[Endpoint]:
         return [Endpoint("POST", route.path, route.path, partial(self._answer, route)) for route in _ROUTES]
 
+    def grouped(self) -> GroupedApi:
+        """Return the routes for a server that collects requests."""
+        endpoints = {endpoint.path: endpoint for endpoint in self.endpoints()}
+        return GroupedApi(
+            api=CALLBACKS_API,
+            settings=self._settings,
+            endpoints=endpoints,
+            answer=self._answer_group,
+            busy=answer_of(Declined("try_again")),
+        )
+
     def _answer(self, route: CallbackRoute, call: ApiRequest) -> Answer:
         try:
-            return self._commits.submit(self._callback(route, call))
+            callback = self._callback(route, call)
+            answer = self._commits.submit(callback)
+            if answer is None:
+                answer = self._waiting_commits.submit(callback)
         except Exception as error:
-            fault = fault_of(error)
-            if fault is Fault.OUT_OF_RANGE:
-                return answer_of(Rejected("invalid_request", {"_body": ["an amount is out of range"]}))
-            if fault is Fault.OTHER and not isinstance(error, TryAgainError):
+            result = _answer_to(error)
+            if isinstance(result, Exception):
                 raise
-            return answer_of(Declined("try_again"))
+            return result
+        assert answer is not None, "a group that waits for locks leaves no callback out"
+        return answer
+
+    def _answer_group(self, calls: Sequence[Call]) -> list[Answer | Exception | None]:
+        prepared = [self._prepare(call) for call in calls]
+        answers = iter(self._commits.run_together([one for one in prepared if isinstance(one, Callback)]))
+        results = [next(answers) if isinstance(one, Callback) else one for one in prepared]
+        return [_answer_to(result) if isinstance(result, Exception) else result for result in results]
+
+    def _prepare(self, call: Call) -> Callback | Exception:
+        try:
+            return self._callback(_ROUTES_BY_PATH[call.endpoint.path], call.request)
+        except Exception as error:
+            return error
 
     def _callback(self, route: CallbackRoute, call: ApiRequest) -> Callback:
         directory = self._directory.get()
         body, request = _read(route, call, directory)
         address = str(call.source.address or "")
         return Callback(call.id, route.path, request, directory.brands, address, body, call.now, call.started)
+
+
+def _answer_to(error: Exception) -> Answer | Exception:
+    """Return the answer to an error of the database; the error itself if it is a defect."""
+    fault = fault_of(error)
+    if fault is Fault.OUT_OF_RANGE:
+        return answer_of(Rejected("invalid_request", {"_body": ["an amount is out of range"]}))
+    if fault is Fault.OTHER and not isinstance(error, TryAgainError):
+        return error
+    return answer_of(Declined("try_again"))
 
 
 def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple[bytes, Request]:

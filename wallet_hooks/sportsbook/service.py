@@ -27,25 +27,49 @@ from wallet_hooks.sportsbook.state import BettingState
 
 
 def process_batch(
-    connection: Connection, callbacks: Sequence[Callback], *, now: datetime, locate: Locate = no_country
-) -> list[Answer]:
+    connection: Connection,
+    callbacks: Sequence[Callback],
+    *,
+    now: datetime,
+    locate: Locate = no_country,
+    wait: bool = True,
+) -> list[Answer | None]:
     """Decide and write a group of callbacks, in the order in which they arrived.
 
     The answers are stored in the same transaction, which the caller commits before it gives them. `now` is UTC;
-    `locate` turns an address into its country.
+    `locate` turns an address into its country. Without `wait`, a callback with a customer that another transaction has
+    locked is left out, and its answer is None: the others do not wait for it.
     """
     requests = [callback.request for callback in callbacks]
-    state = load_state(connection, requests, callbacks[-1].brands, now=now, locate=locate)
+    state = load_state(connection, requests, callbacks[-1].brands, now=now, locate=locate, wait=wait)
     answers = [_decide(callback, state) for callback in callbacks]
     finished = clock.monotonic()
-    durations = [int((finished - callback.started) * 1_000_000) for callback in callbacks]
-    save(connection, state, list(zip(callbacks, answers, durations, strict=True)))
+    save(
+        connection,
+        state,
+        [
+            (callback, answer, int((finished - callback.started) * 1_000_000))
+            for callback, answer in zip(callbacks, answers, strict=True)
+            if answer is not None
+        ],
+    )
     return answers
 
 
-def _decide(callback: Callback, state: BettingState) -> Answer:
+def _decide(callback: Callback, state: BettingState) -> Answer | None:
+    if state.unavailable and _names_any(callback.request, state):
+        return None
     state.delivery_id = callback.id
     return answer_of(_outcome(callback.request, state))
+
+
+def _names_any(request: Request, state: BettingState) -> bool:
+    """Return whether a bet of the request is of an unavailable customer."""
+    return any(
+        (state.brands[bet.key.client].id, bet.user_uid) in state.unavailable
+        for bet in request.bets
+        if bet.key.client in state.brands
+    )
 
 
 def _outcome(request: Request, state: BettingState) -> Outcome:

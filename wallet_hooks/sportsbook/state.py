@@ -3,7 +3,7 @@
 `load_state` reads it, the decisions update it request by request, `save` writes the changes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_CEILING
@@ -114,16 +114,18 @@ class Changes:
 class BettingState:
     """Everything that decisions read, complete once it is loaded. Amounts in minor units, `now` in UTC.
 
-    `brands` are by client name, `customers` by brand id and uid, `limits` by customer id, `country_rules` by brand id,
-    `countries` by the address that a bet came from, `rates` by source and target currency, `betslips` by
-    brand id, game and betslip id. `standing` has the
-    current settlements, by reference. `delivery_id` is that of the callback being decided; `reason` is given by staff.
+    `brands` are by client name, `customers` by brand id and uid; `unavailable` are customers, named alike, that
+    another transaction has locked, so that nothing can be decided for them. `limits` are by customer id,
+    `country_rules` by brand id, `countries` by the address that a bet came from, `rates` by source and target currency,
+    `betslips` by brand id, game and betslip id. `standing` has the current settlements, by
+    reference. `delivery_id` is that of the callback being decided; `reason` is given by staff.
     """
 
     now: datetime
     brands: Mapping[str, BrandFacts]
     journal: Journal
     customers: Mapping[tuple[int, str], CustomerFacts] = field(default_factory=dict)
+    unavailable: Collection[tuple[int, str]] = ()
     wagers: dict[BetKey, WagerState] = field(default_factory=dict)
     early_cancels: set[UserBet] = field(default_factory=set)
     rates: Mapping[tuple[str, str], str] = field(default_factory=dict)

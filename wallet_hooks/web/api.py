@@ -25,7 +25,7 @@ from wallet_hooks.database import Fault, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
-from wallet_hooks.telemetry import LOG
+from wallet_hooks.telemetry import LOG, written_together
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of
 from wallet_hooks.web.strict_json import InvalidJSONError
@@ -47,6 +47,8 @@ _STATUSES = {
     "not_implemented": 501,
     "try_again": 503,
 }
+# The application's extension that is its GroupedApi, for a server that collects requests.
+GROUPED_API = "wallet_hooks_grouped_api"
 _RETRY = {429: "1", 503: "1"}  # seconds
 
 
@@ -75,7 +77,10 @@ class Reply:
 
 
 class ApiRequest:
-    """A request of any API: its id, instant (UTC), source address, headers and body."""
+    """A request of any API: its id, source address, headers and body.
+
+    It arrived at `now` (UTC), which is `started` in monotonic seconds.
+    """
 
     def __init__(self, environ: Environ, settings: Settings) -> None:
         self.environ = environ
@@ -164,14 +169,66 @@ class Api:
         return reply
 
 
+class Call(NamedTuple):
+    """A request to an endpoint."""
+
+    endpoint: Endpoint
+    request: ApiRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupedApi:
+    """Endpoints whose requests a server may collect and answer together.
+
+    `endpoints` are by path. `answer` returns for each call what the endpoint's own `answer` returns, or its error, or
+    None for a call that has to be answered alone. `busy` is the result of a call that has waited too long.
+    """
+
+    api: Api
+    settings: Settings
+    endpoints: Mapping[str, Endpoint]
+    answer: Callable[[Sequence[Call]], Sequence[Any]]
+    busy: Any
+
+
 def answer(api: Api, endpoint: Endpoint, call: ApiRequest, path: Mapping[str, Any]) -> Reply:
     """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
     try:
-        reply = api.success(run_with_retries(lambda: endpoint.answer(call, **path)))
+        result = run_with_retries(lambda: endpoint.answer(call, **path))
     except Exception as error:
-        reply = _refusal(api, error, request_id=call.id, path=endpoint.path)
-    reply.headers["X-Request-Id"] = call.id
-    api.observe(call, endpoint, reply, clock.monotonic() - call.started)
+        result = error
+    return _reply(api, Call(endpoint, call), result)
+
+
+def answer_group(grouped: GroupedApi, calls: Sequence[Call]) -> list[Reply | None]:
+    """Answer calls that arrived together, each as `answer` does; None for one that has to be answered alone."""
+    try:
+        results = grouped.answer(calls)
+    except Exception as error:
+        results = [error] * len(calls)
+    with written_together():
+        return [
+            None if result is None else _reply(grouped.api, call, result)
+            for call, result in zip(calls, results, strict=True)
+        ]
+
+
+def refuse_busy(grouped: GroupedApi, call: Call) -> Reply:
+    """Answer a call that waits no longer, because the queue is full or its time is over."""
+    return _reply(grouped.api, call, grouped.busy)
+
+
+def _reply(api: Api, call: Call, result: Any) -> Reply:
+    """Return the reply to what an endpoint returned, or to its error; it is logged and counted here."""
+    request = call.request
+    try:
+        if isinstance(result, Exception):
+            raise result
+        reply = api.success(result)
+    except Exception as error:
+        reply = _refusal(api, error, request_id=request.id, path=call.endpoint.path)
+    reply.headers["X-Request-Id"] = request.id
+    api.observe(request, call.endpoint, reply, clock.monotonic() - request.started)
     return reply
 
 

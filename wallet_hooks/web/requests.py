@@ -56,6 +56,15 @@ def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSO
     """
     if chunked and "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
         return _read_chunked(environ, cap=cap, media_types=media_types)
+    length = body_length(environ, cap=cap, media_types=media_types)
+    body: bytes = environ["wsgi.input"].read(length)
+    if len(body) != length:
+        raise RejectedBodyError("length_required")
+    return body
+
+
+def body_length(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,)) -> int:
+    """Return the length of a body that is to be read, in bytes, at most `cap`. Raises RejectedBodyError."""
     stated = environ.get("CONTENT_LENGTH", "")
     if not _LENGTH.fullmatch(stated):
         raise RejectedBodyError("length_required")
@@ -64,10 +73,7 @@ def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSO
         raise RejectedBodyError("body_too_large")
     if media_type(environ) not in media_types:
         raise RejectedBodyError("not_json")
-    body: bytes = environ["wsgi.input"].read(length)
-    if len(body) != length:
-        raise RejectedBodyError("length_required")
-    return body
+    return length
 
 
 def _read_chunked(environ: Environ, *, cap: int, media_types: Collection[str]) -> bytes:

@@ -1,0 +1,104 @@
+"""A client's connection whose requests gunicorn's loop receives and answers, without blocking."""
+
+import socket
+from enum import Enum
+from typing import Any
+
+from gunicorn.workers.gthread import TConn
+
+from wallet_hooks import clock
+from wallet_hooks.web.arriving import SEGMENT, ArrivedUnreader, Arriving
+
+# Seconds from a request's first byte (or its connection's opening) in which it must have arrived, and in which a client
+# must take some of its answer.
+CLIENT_SECONDS = 20.0
+# Seconds and bytes that are read and discarded after the last answer; otherwise the client could lose it.
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 64 * 1024
+
+
+class State(Enum):
+    """What a connection waits for."""
+
+    REQUEST = "request"
+    ANSWER = "answer"  # from the application; what the client sends meanwhile is not read
+    CLIENT = "client"  # to take the rest of an answer
+    END = "end"  # of what the client still sends after its last answer
+    OVER = "over"  # nothing: the connection can be closed
+
+
+class LoopConnection(TConn):  # type: ignore[misc]
+    """A connection. `timeout` is the monotonic instant at which it is closed if it still waits for the client."""
+
+    def __init__(self, config: Any, connection: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(config, connection, client, server)
+        self.arriving = Arriving(config, client, server)
+        self.state = State.REQUEST
+        self.timeout = clock.monotonic() + CLIENT_SECONDS
+        self.closes = False  # after the answer
+        self.is_at_end = False  # the client has sent everything
+        self.events = 0  # that the loop waits for
+        self._output = b""
+        self._discarded = 0
+        self.data_ready = True  # so that a thread of the pool does not wait for data first
+
+    def init(self) -> None:
+        """Prepare the connection for a thread of the pool; called by gunicorn in that thread."""
+        if not self.initialized:
+            super().init()
+            self.parser.unreader = ArrivedUnreader(self.sock, self.arriving)
+        self.sock.settimeout(CLIENT_SECONDS)
+
+    def is_late(self, now: float) -> bool:
+        """Return whether the client has taken too long."""
+        return self.state is not State.ANSWER and self.timeout <= now
+
+    def await_request(self) -> None:
+        """Begin to wait for the next request; segments that the last one left are its beginning."""
+        self.sock.setblocking(False)
+        self.state = State.REQUEST
+        self.timeout = clock.monotonic() + self.cfg.keepalive
+
+    def receive(self) -> bool:
+        """Receive a segment; return whether there is one, or the client has closed (`is_at_end`)."""
+        try:
+            segment = self.sock.recv(SEGMENT)
+        except BlockingIOError:
+            return False
+        if not segment:
+            self.is_at_end = True
+        else:
+            if not self.arriving.size:
+                self.timeout = clock.monotonic() + CLIENT_SECONDS
+            self.arriving.add(segment)
+        return True
+
+    def send(self, answer: bytes = b"") -> None:
+        """Send an answer, or the rest of one, as far as the client takes it."""
+        self._output += answer
+        try:
+            sent = self.sock.send(self._output)
+        except BlockingIOError:
+            sent = 0
+        self._output = self._output[sent:]
+        if self._output:
+            self.state = State.CLIENT
+            self.timeout = clock.monotonic() + CLIENT_SECONDS
+        elif self.closes:
+            self.end()
+        else:
+            self.await_request()
+
+    def end(self) -> None:
+        """Close the sending side; what the client still sends is discarded."""
+        self.state = State.END
+        self.timeout = clock.monotonic() + _LINGER_SECONDS
+        self.sock.setblocking(False)
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def discard(self) -> None:
+        """Discard what the client sends."""
+        received = len(self.sock.recv(SEGMENT))
+        self._discarded += received
+        if received == 0 or self._discarded > _LINGER_BYTES:
+            self.state = State.OVER
