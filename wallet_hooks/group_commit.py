@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of, has_row_locks, shorten_lock_timeout
+from wallet_hooks.database.bulk import transaction
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
 
@@ -172,7 +173,7 @@ class GroupCommit(Generic[Request, Answer]):
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             started = clock.monotonic()
             try:
-                with self._engine.begin() as connection:
+                with transaction(self._engine) as connection:
                     if short_lock_wait:
                         shorten_lock_timeout(connection)
                     answers = self._work(connection, requests)

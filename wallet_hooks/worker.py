@@ -26,7 +26,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from wallet_hooks import clock
 from wallet_hooks.web import api
 from wallet_hooks.web.api import ApiRequest, Call, Endpoint, GroupedApi, Reply
-from wallet_hooks.web.arriving import Head
+from wallet_hooks.web.arriving import Head, HeadParser
 from wallet_hooks.web.connection_counts import ConnectionCounts
 from wallet_hooks.web.http_answers import render
 from wallet_hooks.web.loop_connection import LoopConnection, State
@@ -62,6 +62,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*arguments, **named)
         # Encrypted connections, and those that begin with another protocol, are received by threads.
         self._receives = not self.cfg.is_ssl and self.cfg.http2_cleartext == "off" and self.cfg.proxy_protocol == "off"
+        self._head_parser = HeadParser(self.cfg)
         self._grouped: GroupedApi | None = None
         self._connections: set[LoopConnection] = set()
         self._arrived: deque[Arrived] = deque()
@@ -70,11 +71,19 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._resume_at: float | None = None
         self._has_paused = False
         self._check_at = 0.0
+        self._notify_at = 0.0
 
     def init_process(self) -> None:
         """Run the worker, in its own process."""
         self._publish_count()
         super().init_process()
+
+    def notify(self) -> None:
+        """Tell the arbiter that the worker lives; once a second is enough, and each is a system call."""
+        now = clock.monotonic()
+        if now >= self._notify_at:
+            self._notify_at = now + 1
+            super().notify()
 
     def load_wsgi(self) -> None:
         """Load the application, and find its grouped API."""
@@ -143,7 +152,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
     def _accept(self, listener: Any) -> None:
         with suppress(BlockingIOError, ConnectionAbortedError):
             accepted, client = listener.accept()
-            connection = LoopConnection(self.cfg, accepted, client, listener.getsockname())
+            connection = LoopConnection(self._head_parser, self.cfg, accepted, client, listener.getsockname())
             self.nr_conns += 1
             self._connections.add(connection)
             self._watch(connection)
@@ -223,8 +232,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         grouped = self._grouped
         if grouped is None or head is None or not head.is_plain:
             return None
-        endpoint = grouped.endpoints.get(head.request.uri)
-        if endpoint is None or endpoint.method != head.request.method:
+        endpoint = grouped.endpoints.get(head.uri)
+        if endpoint is None or endpoint.method != head.method:
             return None
         try:
             body_length(head.environ, cap=grouped.settings.body_cap)

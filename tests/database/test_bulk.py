@@ -10,7 +10,7 @@ from sqlalchemy import Integer, String, column, literal, select, true
 
 from tests.world import World
 from wallet_hooks.database import writing
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, pipeline, run, write
+from wallet_hooks.database.bulk import BulkStatement, RowCountError, RowSet, Writes, pipeline, run, transaction, write
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.sportsbook.models import CouponEvent
 
@@ -130,16 +130,45 @@ _MAP = BulkStatement(
 )
 
 
-def test_a_batch_of_writes_counts_the_rows_that_each_returned(empty_world: World) -> None:
+def test_writes_that_change_the_expected_rows_are_kept(empty_world: World) -> None:
     with empty_world.engine.begin() as connection:
         writes = Writes()
-        first = writes.add(_MAP([("betflex", "1"), ("betflex", "2")]))
-        none = writes.add(_INSERT([]))
-        again = writes.add(_MAP([("other", "1")]))
+        writes.add(_MAP([("betflex", "1"), ("betflex", "2")]), expected=2)
+        writes.add(_INSERT([]), expected=5)
+        writes.add(_MAP([("other", "1")]))
         writes.run(connection)
-        assert (first.count, none.count, again.count) == (2, 0, 1)
     with empty_world.engine.begin() as connection:
         assert run(connection, _MAP([("betflex", "1"), ("betflex", "4")])) == [Mapped("4")]
+
+
+@pytest.mark.parametrize("is_last", [False, True], ids=["run", "run_last"])
+def test_a_write_that_changes_other_rows_than_expected_fails_the_transaction(empty_world: World, is_last: bool) -> None:
+    writes = Writes()
+    writes.add(_MAP([("betflex", "1")]))
+    writes.add(_MAP([("betflex", "2"), ("betflex", "3")]), expected=3)
+    run_writes = writes.run_last if is_last else writes.run
+    with pytest.raises(RowCountError, match="2 rows changed instead of 3"), transaction(empty_world.engine) as open_one:
+        run_writes(open_one)
+    with empty_world.engine.begin() as connection:
+        assert run(connection, _MAP([("betflex", "1")])) == [Mapped("1")]
+
+
+def test_last_writes_are_committed_with_their_transaction_only(empty_world: World) -> None:
+    def wrote(uid: str) -> Writes:
+        writes = Writes()
+        writes.add(_MAP([("betflex", uid)]))
+        return writes
+
+    with pytest.raises(ZeroDivisionError), transaction(empty_world.engine) as connection:
+        wrote("1").run_last(connection)
+        raise ZeroDivisionError
+    with transaction(empty_world.engine) as connection:
+        wrote("2").run_last(connection)
+        wrote("3").run_last(connection)
+    with empty_world.engine.begin() as connection:
+        wrote("4").run_last(connection)
+    with empty_world.engine.begin() as connection:
+        assert run(connection, _MAP([("betflex", uid) for uid in "1234"])) == [Mapped("1")]
 
 
 def test_an_error_in_one_call_rolls_back_the_transaction(world: World) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tests.world import OK, World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
-from wallet_hooks.database.bulk import run
+from wallet_hooks.database.bulk import RowCountError, run
 from wallet_hooks.ledger import chart, rules, service
 from wallet_hooks.ledger.journal import Posting, fingerprint
 from wallet_hooks.ledger.queries import HELD_ACCOUNTS, held_accounts
@@ -192,7 +192,7 @@ def test_a_day_closed_while_a_group_runs_is_seen_by_its_retry(world: World) -> N
 def test_a_balance_that_changed_after_it_was_read_is_not_written(world: World) -> None:
     """The writer checks versions, in case a caller did not lock the customer."""
     now = clock.now()
-    with pytest.raises(service.UnlockedBalanceError), writing(world.engine) as session:
+    with pytest.raises(RowCountError), writing(world.engine) as session:
         posting = Posting("deposit", "r", fingerprint(1), now, now.date(), rules.deposited(1, "opening", "EUR", 5))
         connection = session.connection()
         journal = service.prepare(connection, count=1, recorded_at=now)

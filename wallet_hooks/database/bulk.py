@@ -25,6 +25,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
+    Engine,
     Integer,
     LargeBinary,
     SmallInteger,
@@ -44,6 +45,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from wallet_hooks.database.array_literals import array_literal
+from wallet_hooks.database.pipelines import Statement, run_statements
 from wallet_hooks.database.tables import UTCDateTime, WideAmount, as_day, as_instant
 
 Row = TypeVar("Row")
@@ -131,6 +133,11 @@ class BulkStatement(Generic[Row]):
         module, dialect = _DIALECTS[dialect_name]
         statement = self._build(module)
         return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))  # type: ignore[attr-defined]
+
+    @cache  # noqa: B019
+    def encoded_sql(self) -> bytes:
+        """Return the statement for PostgreSQL, as it is sent."""
+        return self.sql("postgresql").encode()
 
     @cache  # noqa: B019
     def _readers(self, dialect_name: str) -> list[tuple[int, Callable[[Any], Any]]]:
@@ -222,9 +229,14 @@ class Pipeline:
     def run(self, connection: Connection) -> None:
         if not self._calls:
             return
-        driver = connection.connection.driver_connection
-        run = _run_on_postgresql if isinstance(driver, psycopg.Connection) else _run_on_sqlite
-        for (call, pending), rows in zip(self._calls, run(driver, [call for call, _ in self._calls]), strict=True):
+        calls = [call for call, _ in self._calls]
+        results: Sequence[Sequence[Any]]
+        if connection.dialect.name == "postgresql":
+            statements = [Statement(call.statement.encoded_sql(), _arrays(call)) for call in calls]
+            results = run_statements(connection, statements)
+        else:
+            results = _run_on_sqlite(connection.connection.driver_connection, calls)
+        for (call, pending), rows in zip(self._calls, results, strict=True):
             if call.statement.returns_rows:
                 pending.rows = call.statement.read(rows, connection.dialect.name)
 
@@ -247,40 +259,82 @@ def run(connection: Connection, call: BulkCall[Row]) -> list[Row]:
     return pending.rows
 
 
-class WriteResult:
-    """The number of rows that a write returned."""
-
-    def __init__(self) -> None:
-        self.count = 0
+class RowCountError(Exception):
+    """A write changed another number of rows than it must."""
 
 
 class Writes:
     """Writes that do not depend on each other's rows: on PostgreSQL they are sent as one statement."""
 
     def __init__(self) -> None:
-        self._calls: list[tuple[BulkCall[Any], WriteResult]] = []
+        self._calls: list[_Write] = []
 
-    def add(self, call: BulkCall[Any]) -> WriteResult:
-        """Add a write; a write without rows is not sent."""
-        written = WriteResult()
+    def add(self, call: BulkCall[Any], *, expected: int | None = None) -> None:
+        """Add a write; a write without rows is not sent. It must return `expected` rows, if that is given."""
         if call.rows:
-            self._calls.append((call, written))
-        return written
+            self._calls.append(_Write(call, expected))
 
     def run(self, connection: Connection) -> None:
+        """Run the writes. Raises RowCountError, if one returns another number of rows than expected."""
+        self._run(connection, commit=False)
+
+    def run_last(self, connection: Connection) -> None:
+        """Run the writes with the COMMIT of the `transaction` that the connection is in; outside one, run them now."""
+        last = connection.info.get(_LAST_WRITES)
+        if last is None:
+            self.run(connection)
+        else:
+            last.append(self)
+
+    def run_and_commit(self, connection: Connection) -> None:
+        """Run the writes and, on PostgreSQL, commit in the same round trip; the caller commits afterwards anyway."""
+        self._run(connection, commit=True)
+
+    def _run(self, connection: Connection, *, commit: bool) -> None:
         if not self._calls:
             return
         calls = [call for call, _ in self._calls]
-        driver = connection.connection.driver_connection
-        if isinstance(driver, psycopg.Connection):
+        if connection.dialect.name == "postgresql":
             parameters = [parameter for call in calls for parameter in _arrays(call)]
-            cursor = psycopg.RawCursor(driver)
-            counts = cursor.execute(_as_one(tuple(call.statement for call in calls)), parameters).fetchone()
-            assert counts is not None
+            checked = [(number, expected) for number, (_, expected) in enumerate(self._calls) if expected is not None]
+            sql = _as_one(tuple(call.statement for call in calls), tuple(number for number, _ in checked))
+            parameters += [str(expected).encode() for _, expected in checked]
+            try:
+                run_statements(connection, [Statement(sql, parameters)], commit=commit)
+            except psycopg.errors.InvalidTextRepresentation as error:
+                raise _row_count_error(error) from error
         else:
-            counts = tuple(map(len, _run_on_sqlite(driver, calls)))
-        for (_, written), count in zip(self._calls, counts, strict=True):
-            written.count = count
+            found = map(len, _run_on_sqlite(connection.connection.driver_connection, calls))
+            for (_, expected), count in zip(self._calls, found, strict=True):
+                if expected is not None and count != expected:
+                    raise RowCountError(_wrong_count(count, expected))
+
+
+class _Write(NamedTuple):
+    call: BulkCall[Any]
+    expected: int | None
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a database transaction: committed when the block ends, rolled back if it raises.
+
+    Its last writes (`Writes.run_last`) travel with the COMMIT.
+    """
+    with engine.begin() as connection:
+        last: list[Writes] = []
+        connection.info[_LAST_WRITES] = last
+        try:
+            yield connection
+        finally:
+            del connection.info[_LAST_WRITES]
+        for writes in last[:-1]:
+            writes.run(connection)
+        if last:
+            last[-1].run_and_commit(connection)
+
+
+_LAST_WRITES = "wallet_hooks_last_writes"
 
 
 def write(connection: Connection, call: BulkCall[Any]) -> None:
@@ -350,37 +404,47 @@ _DIALECTS: dict[str, tuple[Any, Dialect]] = {
 }
 
 
-def _run_on_postgresql(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[Any]]:
-    cursors = []
-    with driver.pipeline():
-        for call in calls:
-            cursor = psycopg.RawCursor(driver)
-            cursors.append(cursor.execute(call.statement.sql("postgresql").encode(), _arrays(call)))
-    return [
-        cursor.fetchall() if call.statement.returns_rows else [] for call, cursor in zip(calls, cursors, strict=True)
-    ]
-
-
 def _run_on_sqlite(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[Any]]:
     return [driver.execute(call.statement.sql("sqlite"), [_encode_json(call.rows)]).fetchall() for call in calls]
 
 
-def _arrays(call: BulkCall[Any]) -> list[str]:
+def _arrays(call: BulkCall[Any]) -> list[bytes]:
     kinds = call.statement.given.kinds
     columns = zip(*call.rows, strict=True) if call.rows else ((),) * len(kinds)
-    return list(map(array_literal, kinds, columns))
+    return [array_literal(kind, column).encode() for kind, column in zip(kinds, columns, strict=True)]
 
 
 @cache
-def _as_one(statements: tuple[BulkStatement[Any], ...]) -> bytes:
-    """Return one statement with the writes as common table expressions. Their triggers see all rows that it wrote."""
-    parts, counts, first = [], [], 0
+def _as_one(statements: tuple[BulkStatement[Any], ...], checked: tuple[int, ...]) -> bytes:
+    """Return one statement with the writes as common table expressions. Their triggers see all rows that it wrote.
+
+    The numbers of rows that those at the positions `checked` return must be the last parameters.
+    """
+    parts, first = [], 0
     for number, statement in enumerate(statements):
         text = _numbered_after(first, statement.sql("postgresql"))
         first += len(statement.given.kinds)
         parts.append(f"w{number} AS ({text})")
-        counts.append(f"(SELECT count(*) FROM w{number})" if statement.returns_rows else "0")
-    return f"WITH {', '.join(parts)} SELECT {', '.join(counts)}".encode()
+    checks = [
+        # Reading the message as a number fails, and so does the statement.
+        f"CASE (SELECT count(*) FROM w{number}) WHEN ${place}::bigint THEN 0 "
+        f"ELSE ((SELECT count(*) FROM w{number}) || '{_INSTEAD_OF}' || ${place}::bigint)::integer END"
+        for place, number in enumerate(checked, start=first + 1)
+    ]
+    return f"WITH {', '.join(parts)} SELECT {', '.join(checks) or '0'}".encode()
+
+
+_INSTEAD_OF = " rows changed instead of "
+
+
+def _wrong_count(found: int, expected: int) -> str:
+    return f"{found}{_INSTEAD_OF}{expected}"
+
+
+def _row_count_error(error: psycopg.Error) -> Exception:
+    """Return the error of a write with another number of rows than expected; another error as it is."""
+    message = str(error).partition('"')[2].partition('"')[0]
+    return RowCountError(message) if _INSTEAD_OF in message else error
 
 
 def _numbered_after(first: int, sql: str) -> str:

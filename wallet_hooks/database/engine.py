@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconfigured
+from wallet_hooks.database.pipelines import PREPARED, PreparedStatements
 from wallet_hooks.database.urls import default_options, postgresql_parameters, sqlite_url
 from wallet_hooks.settings import ConfigurationError, Settings
 
@@ -108,8 +109,9 @@ def _open_postgresql(
     # These detect a dead server within seconds; the operating system would take a quarter of an hour.
     connect_args: dict[str, Any] = {"connect_timeout": 2, "tcp_user_timeout": 3000}
     connect_args |= {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3}
-    # Only callbacks prepare statements, because GroupCommit retries them if a migration changed their result.
-    connect_args |= {"prepare_threshold": 1 if for_callbacks else None}
+    # Only the bulk statements of callbacks are prepared (`pipelines`), because GroupCommit retries them if a migration
+    # changed their result.
+    connect_args |= {"prepare_threshold": None}
     if for_callbacks:
         lock, statement = int(settings.lock_timeout * 1000), int(settings.statement_timeout * 1000)
         idle = max(statement * 4, 1000)
@@ -130,7 +132,7 @@ def _open_postgresql(
     )
     event.listen(engine, "rollback", _clear_cache)
     if for_callbacks:
-        event.listen(engine, "connect", _cache_json)
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
 
 
@@ -207,8 +209,9 @@ def _read_json(text: bytes) -> Any:
     return json.loads(text)
 
 
-def _cache_json(connection: Any, _record: object) -> None:
+def _prepare_postgresql(connection: Any, record: Any) -> None:
     set_json_loads(_read_json, connection)
+    record.info[PREPARED] = PreparedStatements()
 
 
 def _clear_cache(connection: Connection) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import connection_cache
-from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, WriteResult, Writes, insert_rows, pipeline, run
+from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, Writes, insert_rows, pipeline, run
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Journal, Posting, TransactionRow
@@ -110,10 +110,6 @@ _MOVE_BALANCES = BulkStatement(
 )
 
 
-class UnlockedBalanceError(Exception):
-    """A balance changed although it must have been locked: the caller did not lock it, so nothing may be written."""
-
-
 def reserve_ids(*, count: int) -> BulkCall[ReservedId]:
     """Return a call that reserves `count` transaction ids; `begin` takes its rows."""
     return _RESERVE_IDS([(number,) for number in range(1, count + 1)])
@@ -139,25 +135,22 @@ class JournalWriter:
         self._journal = journal
         self._dialect = connection.dialect.name
         self._house_ids = _resolve_accounts(connection, journal)
-        self._moved: WriteResult | None = None
 
     def add_to(self, writes: Writes) -> None:
-        """Add the journal's writes; their number does not depend on the journal's size."""
+        """Add the journal's writes; their number does not depend on the journal's size.
+
+        They fail unless every changed balance still has the version that was read: its customer must be locked.
+        """
         if not self._journal.transactions:
             return
         moved = sorted((held.id, held.balance, held.version, held.version_read) for held in self._journal.moved)
-        self._moved = writes.add(_MOVE_BALANCES(moved))
+        writes.add(_MOVE_BALANCES(moved), expected=len(moved))
         inserts = [_INSERT_TRANSACTIONS(self._journal.transactions), _INSERT_ENTRIES(self._entries())]
         if self._dialect == "sqlite":
             # A trigger on the transaction's row checks its entries and forbids more, so the row must come last.
             inserts.reverse()
         for call in inserts:
             writes.add(call)
-
-    def check(self) -> None:
-        """Raise UnlockedBalanceError unless every changed balance still had the version that was read."""
-        if self._moved is not None and self._moved.count != len(self._journal.moved):
-            raise UnlockedBalanceError
 
     def _entries(self) -> list[tuple[object, ...]]:
         """Return the entries in the order of EntryRow's fields."""
@@ -170,10 +163,9 @@ class JournalWriter:
 
 def save(connection: Connection, journal: Journal) -> None:
     """Store a journal atomically."""
-    writer, writes = JournalWriter(connection, journal), Writes()
-    writer.add_to(writes)
+    writes = Writes()
+    JournalWriter(connection, journal).add_to(writes)
     writes.run(connection)
-    writer.check()
 
 
 def _resolve_accounts(connection: Connection, journal: Journal) -> dict[Any, int]:

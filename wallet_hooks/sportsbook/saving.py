@@ -57,11 +57,10 @@ _values_of_changed = attrgetter(*WagerChange._fields)
 def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[Callback, Answer, int]] = ()) -> None:
     """Write the decisions' changes, and the callbacks with their answers and durations in microseconds.
 
-    Missing accounts are created first; everything else is one set of writes.
+    Missing accounts are created first; everything else is one set of writes, the last of the transaction.
     """
     changes, writes, now = state.changes, Writes(), state.now
-    saving = JournalWriter(connection, state.journal)
-    saving.add_to(writes)
+    JournalWriter(connection, state.journal).add_to(writes)
     writes.add(_CREATE_WAGERS([_values_of_created(wager) for wager in changes.created.values()]))
     changed = (wager for key, wager in changes.changed.items() if key not in changes.created)
     writes.add(_CHANGE_WAGERS([_values_of_changed(wager) for wager in changed]))
@@ -72,8 +71,7 @@ def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[
     bettors = (wager.customer_id for wager in changes.created.values() if wager.status != "refused")
     add_play_sessions(writes, play_sessions_to_store(state.limits, filter(None, bettors), now=now))
     add_deliveries(writes, [_delivery(*one) for one in callbacks])
-    writes.run(connection)
-    saving.check()
+    writes.run_last(connection)
 
 
 def _delivery(callback: Callback, answer: Answer, duration_us: int) -> tuple[DeliveryRow, list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 from gunicorn.workers.gthread import TConn
 
 from wallet_hooks import clock
-from wallet_hooks.web.arriving import SEGMENT, ArrivedUnreader, Arriving
+from wallet_hooks.web.arriving import SEGMENT, ArrivedUnreader, Arriving, HeadParser
 
 # Seconds from a request's first byte (or its connection's opening) in which it must have arrived, and in which a client
 # must take some of its answer.
@@ -30,9 +30,9 @@ class State(Enum):
 class LoopConnection(TConn):  # type: ignore[misc]
     """A connection. `timeout` is the monotonic instant at which it is closed if it still waits for the client."""
 
-    def __init__(self, config: Any, connection: socket.socket, client: Any, server: Any) -> None:
+    def __init__(self, parser: HeadParser, config: Any, connection: socket.socket, client: Any, server: Any) -> None:
         super().__init__(config, connection, client, server)
-        self.arriving = Arriving(config, client, server)
+        self.arriving = Arriving(parser, client, server)
         self.state = State.REQUEST
         self.timeout = clock.monotonic() + CLIENT_SECONDS
         self.closes = False  # after the answer

@@ -1,0 +1,169 @@
+"""Sends statements to PostgreSQL in one round trip, over the pipeline of libpq.
+
+psycopg's cursors do the same at several times the cost, which is most of what a small transaction costs this process.
+"""
+
+import secrets
+import select
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import errors, pq
+from psycopg.adapt import Transformer
+from sqlalchemy import Connection
+
+# Key of a connection's PreparedStatements among its facts. Where it is missing, statements are not prepared.
+PREPARED = "wallet_hooks_prepared"
+_UNUSABLE = ("0A000", "26000")  # the statement's result has changed; there is no such statement
+_COMMIT = b"COMMIT"
+
+
+class PreparedStatements:
+    """The names of a connection's prepared statements.
+
+    No two connections use the same name, and none is used twice: a pooler may give one client's server connection to
+    another client, and a statement that is forgotten here may still exist there.
+    """
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(8)
+        self._count = 0
+        self._names: dict[bytes, bytes] = {}
+
+    def name_of(self, sql: bytes) -> bytes | None:
+        """Return the name of a statement, or None if it must be prepared."""
+        return self._names.get(sql)
+
+    def add(self, sql: bytes) -> bytes:
+        """Return the name with which a statement is to be prepared."""
+        self._count += 1
+        name = self._names[sql] = f"wallet_hooks_{self._prefix}_{self._count}".encode()
+        return name
+
+    def forget(self) -> None:
+        """Have all statements prepared again."""
+        self._names.clear()
+
+
+class Statement(NamedTuple):
+    """A statement with its parameters as text, which its SQL numbers from $1."""
+
+    sql: bytes
+    parameters: Sequence[bytes] = ()
+
+
+def run_statements(
+    connection: Connection, statements: Sequence[Statement], *, commit: bool = False
+) -> list[list[tuple[Any, ...]]]:
+    """Run statements in the connection's transaction, which is begun if necessary; return each one's rows.
+
+    With `commit` the transaction is committed after the last one, in the same round trip; if a statement fails, it is
+    not. Raises psycopg's errors; the transaction must be rolled back then.
+    """
+    driver: Any = connection.connection.driver_connection
+    pgconn = driver.pgconn
+    all_statements = [*statements]
+    has_begun = pgconn.transaction_status != pq.TransactionStatus.IDLE or driver.autocommit
+    if not has_begun:
+        all_statements.insert(0, Statement(_begin_command(driver)))
+    if commit:
+        all_statements.append(Statement(_COMMIT))
+    pipeline = _Pipeline(pgconn, connection.info.get(PREPARED))
+    pgconn.enter_pipeline_mode()
+    try:
+        results = pipeline.run(all_statements)
+    finally:
+        if pgconn.status == pq.ConnStatus.OK:
+            pgconn.exit_pipeline_mode()
+    first = 0 if has_begun else 1
+    transformer: Any = Transformer(driver)
+    return [_rows(transformer, result) for result in results[first : first + len(statements)]]
+
+
+def _begin_command(driver: Any) -> bytes:
+    parts = ["BEGIN"]
+    if driver.isolation_level is not None:
+        parts.append(f"ISOLATION LEVEL {psycopg.IsolationLevel(driver.isolation_level).name.replace('_', ' ')}")
+    if driver.read_only is not None:
+        parts.append("READ ONLY" if driver.read_only else "READ WRITE")
+    return " ".join(parts).encode()
+
+
+def _rows(transformer: Any, result: Any) -> list[tuple[Any, ...]]:
+    if result.status != pq.ExecStatus.TUPLES_OK or not result.ntuples:
+        return []
+    transformer.set_pgresult(result)
+    rows: list[tuple[Any, ...]] = transformer.load_rows(0, result.ntuples, tuple)
+    return rows
+
+
+class _Pipeline:
+    """One use of a connection's pipeline."""
+
+    def __init__(self, pgconn: Any, prepared: PreparedStatements | None) -> None:
+        self._pgconn = pgconn
+        self._prepared = prepared
+        # Whether each result that is to come is of a statement, or only of its preparation.
+        self._expected: list[bool] = []
+
+    def run(self, statements: Sequence[Statement]) -> list[Any]:
+        """Send all statements, and return their results. Raises psycopg's error for the first one that failed."""
+        for statement in statements:
+            self._send(statement)
+        self._pgconn.pipeline_sync()
+        self._flush()
+        received, failed = self._receive()
+        if failed is not None:
+            raise self._error(failed)
+        return [result for result, is_wanted in zip(received, self._expected, strict=True) if is_wanted]
+
+    def _send(self, statement: Statement) -> None:
+        if self._prepared is None:
+            self._pgconn.send_query_params(statement.sql, statement.parameters)
+        else:
+            name = self._prepared.name_of(statement.sql)
+            if name is None:
+                name = self._prepared.add(statement.sql)
+                self._pgconn.send_prepare(name, statement.sql)
+                self._expected.append(False)
+            self._pgconn.send_query_prepared(name, statement.parameters)
+        self._expected.append(True)
+
+    def _flush(self) -> None:
+        """Send what is buffered; what the server sends meanwhile is read, or both sides would wait for each other."""
+        while self._pgconn.flush():
+            self._wait(select.POLLIN | select.POLLOUT)
+            self._pgconn.consume_input()
+
+    def _receive(self) -> tuple[list[Any], Any]:
+        """Return the results up to the end of the pipeline, and the first that is an error."""
+        received: list[Any] = []
+        failed = None
+        while True:
+            while self._pgconn.is_busy():
+                self._wait(select.POLLIN)
+                self._pgconn.consume_input()
+            result = self._pgconn.get_result()
+            if result is None:  # the end of one statement's results
+                if self._pgconn.status != pq.ConnStatus.OK:
+                    raise psycopg.OperationalError("the connection is lost")
+                continue
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                return received, failed
+            if failed is None and result.status == pq.ExecStatus.FATAL_ERROR:
+                failed = result
+            received.append(result)
+
+    def _wait(self, events: int) -> None:
+        poll = select.poll()
+        poll.register(self._pgconn.socket, events)
+        poll.poll()
+
+    def _error(self, failed: Any) -> psycopg.Error:
+        error = errors.error_from_result(failed)
+        if error.sqlstate is None:
+            return psycopg.OperationalError(str(error))
+        if self._prepared is not None and error.sqlstate in _UNUSABLE:
+            self._prepared.forget()
+        return error
