@@ -5,18 +5,16 @@ import json
 import logging
 import os
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, Metric, start_http_server
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from wallet_hooks import worker_metrics
+from wallet_hooks import clock, worker_metrics
 
 CALLBACKS = Counter("wallet_hooks_callbacks", "Callbacks answered.", ["path", "status"])
 CALLBACK_SECONDS = Histogram(
@@ -59,36 +57,26 @@ class _UnbufferedOutput(io.FileIO):
 
     def write(self, line: Any) -> int:
         """Write a line; drop it on an error, because a committed request must still be answered."""
-        lines: list[bytes] | None = getattr(_collected, "lines", None)
-        if lines is not None:
-            _collected.output = self
-            lines.append(line)
-            return len(line)
         try:
             return super().write(line)
         except OSError:
             return 0
 
 
-# The `lines` of this thread that are written together, and the `output` that they belong to.
-_collected = threading.local()
+class _Log(NamedTuple):
+    """Where and from which level on this process logs."""
+
+    output: _UnbufferedOutput
+    level: int
 
 
-@contextmanager
-def written_together() -> Iterator[None]:
-    """Write the lines that this thread logs in the block in one system call, at its end."""
-    _collected.lines, _collected.output = [], None
-    try:
-        yield
-    finally:
-        lines, output = _collected.lines, _collected.output
-        _collected.lines = None
-        if output is not None:
-            output.write(b"".join(lines))
+_log: _Log | None = None
 
 
 def start_logging(level: str) -> None:
     """Log JSON lines to standard output: event, level, timestamp (UTC) and the caller's fields."""
+    global _log  # noqa: PLW0603 - a process has one log
+    _log = _Log(_UnbufferedOutput(sys.stdout.fileno(), "wb", closefd=False), getattr(logging, level.upper()))
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -96,13 +84,24 @@ def start_logging(level: str) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_to_json),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.BytesLoggerFactory(file=_UnbufferedOutput(sys.stdout.fileno(), "wb", closefd=False)),
+        wrapper_class=structlog.make_filtering_bound_logger(_log.level),
+        logger_factory=structlog.BytesLoggerFactory(file=_log.output),
         cache_logger_on_first_use=True,
     )
 
 
 LOG: Any = structlog.get_logger()
+
+
+def log_together(event: str, entries: Iterable[dict[str, Any]]) -> None:
+    """Log an event for each of the entries, which are its fields: as `LOG.info` does, but all in one system call."""
+    if _log is None:
+        for entry in entries:
+            LOG.info(event, **entry)
+    elif _log.level <= logging.INFO:
+        timestamp = clock.wall_clock().isoformat().replace("+00:00", "Z")
+        end = {"event": event, "level": "info", "timestamp": timestamp}
+        _log.output.write(b"".join(_to_json(entry | end) + b"\n" for entry in entries))
 
 
 def log_errors_only() -> None:

@@ -281,8 +281,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
     def _answer_alone(self, arrived: Arrived) -> None:
         """Have a callback answered by a thread of the pool, because it has to wait."""
         assert self._grouped is not None
-        endpoint, request = arrived.call
-        running = self.tpool.submit(api.answer, self._grouped.api, endpoint, request, {})
+        running = self.tpool.submit(api.answer, self._grouped.api, arrived.call, {})
         running.add_done_callback(lambda done: self.method_queue.defer(self._send, arrived.connection, done.result()))
 
     def _refuse(self, arrived: Arrived) -> None:

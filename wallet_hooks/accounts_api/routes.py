@@ -1,5 +1,6 @@
 """The account API over HTTP: its two transports, and login."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint
@@ -13,15 +14,17 @@ from wallet_hooks.accounts_api.rest import FAULT_STATUSES, Rest
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import LOG
 from wallet_hooks.web import api
-from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Reply
+from wallet_hooks.web.api import AnsweredCall, Api, Endpoint
 
 JSON_RPC_PATH = "/exchange/account/json-rpc/v1"
 REST_PATH = "/exchange/account/rest"
 
 
-def _observe(call: ApiRequest, endpoint: Endpoint, reply: Reply, seconds: float) -> None:
-    ms = round(seconds * 1000, 3)
-    LOG.info("account_call", request_id=call.id, route=endpoint.path, status=reply.status, code=reply.code, ms=ms)
+def _observe(answered: Sequence[AnsweredCall]) -> None:
+    for one in answered:
+        (endpoint, request), reply = one.call, one.reply
+        outcome = {"status": reply.status, "code": reply.code, "ms": one.ms}
+        LOG.info("account_call", request_id=request.id, route=endpoint.path, **outcome)
 
 
 _STATUSES = {**FAULT_STATUSES, "busy": 503}

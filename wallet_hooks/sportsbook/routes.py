@@ -1,6 +1,7 @@
 """POST /bets, /winners and /bets/cancel: bodies become requests, outcomes become HTTP answers."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,9 +20,9 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import service
 from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, Declined, Rejected, Request, answer_of
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
-from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, LOG, REFUSALS
+from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, REFUSALS, log_together
 from wallet_hooks.web import api
-from wallet_hooks.web.api import Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
+from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError
 from wallet_hooks.web.source import read_address
@@ -168,13 +169,21 @@ def _failure(problem: Problem) -> Reply:
     return Reply(problem.status, json.dumps({"error": problem.code}))
 
 
-def _observe(call: ApiRequest, endpoint: Endpoint, reply: Reply, seconds: float) -> None:
-    CALLBACKS.labels(endpoint.path, str(reply.status)).inc()
-    CALLBACK_SECONDS.labels(endpoint.path).observe(seconds)
-    if reply.code is not None:
-        REFUSALS.labels(reply.code).inc()
-    ms = round(seconds * 1000, 3)
-    LOG.info("callback", request_id=call.id, path=endpoint.path, status=reply.status, code=reply.code, ms=ms)
+def _observe(answered: Sequence[AnsweredCall]) -> None:
+    counts = Counter((one.call.endpoint.path, one.reply.status, one.reply.code) for one in answered)
+    for (path, status, code), count in counts.items():
+        CALLBACKS.labels(path, str(status)).inc(count)
+        if code is not None:
+            REFUSALS.labels(code).inc(count)
+    for one in answered:
+        CALLBACK_SECONDS.labels(one.call.endpoint.path).observe(one.seconds)
+    log_together("callback", map(_log_entry, answered))
+
+
+def _log_entry(answered: AnsweredCall) -> dict[str, Any]:
+    (endpoint, request), reply = answered.call, answered.reply
+    entry = {"request_id": request.id, "path": endpoint.path, "status": reply.status}
+    return entry | {"code": reply.code, "ms": answered.ms}
 
 
 CALLBACKS_API = Api(name="sportsbook", prefix="/", success=_reply, failure=_failure, observe=_observe)

@@ -25,7 +25,7 @@ from wallet_hooks.database import Fault, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
-from wallet_hooks.telemetry import LOG, written_together
+from wallet_hooks.telemetry import LOG
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of
 from wallet_hooks.web.strict_json import InvalidJSONError
@@ -138,9 +138,31 @@ class Endpoint(NamedTuple):
     is_websocket: bool = False
 
 
-def _log(call: ApiRequest, endpoint: Endpoint, reply: Reply, seconds: float) -> None:
-    ms = round(seconds * 1000, 3)
-    LOG.info("call", request_id=call.id, method=endpoint.method, route=endpoint.path, status=reply.status, ms=ms)
+class Call(NamedTuple):
+    """A request to an endpoint."""
+
+    endpoint: Endpoint
+    request: ApiRequest
+
+
+class AnsweredCall(NamedTuple):
+    """A call with its reply, `seconds` after its arrival."""
+
+    call: Call
+    reply: Reply
+    seconds: float
+
+    @property
+    def ms(self) -> float:
+        """The milliseconds of the log line."""
+        return round(self.seconds * 1000, 3)
+
+
+def _log(answered: Sequence[AnsweredCall]) -> None:
+    for one in answered:
+        (endpoint, request), status = one.call, one.reply.status
+        names = {"request_id": request.id, "method": endpoint.method, "route": endpoint.path}
+        LOG.info("call", **names, status=status, ms=one.ms)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +170,7 @@ class Api:
     """An HTTP API. `success` and `failure` are its envelope.
 
     `prefix` begins the paths that belong to it. `names` are its own names of shared codes, `statuses` the statuses of
-    codes where they differ from the shared ones. `observe` logs and counts the answer.
+    codes where they differ from the shared ones. `observe` logs and counts answers.
     """
 
     name: str
@@ -157,7 +179,7 @@ class Api:
     failure: Callable[[Problem], Reply]
     statuses: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
-    observe: Callable[[ApiRequest, Endpoint, Reply, float], None] = _log
+    observe: Callable[[Sequence[AnsweredCall]], None] = _log
 
     def refuse(self, code: str, message: str = "", fields: Mapping[str, Any] | None = None) -> Reply:
         """Return a refusal in the API's envelope; `code` is a shared one or a domain error's."""
@@ -167,13 +189,6 @@ class Api:
         if reply.status in _RETRY:
             reply.headers["Retry-After"] = _RETRY[reply.status]
         return reply
-
-
-class Call(NamedTuple):
-    """A request to an endpoint."""
-
-    endpoint: Endpoint
-    request: ApiRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,13 +206,13 @@ class GroupedApi:
     busy: Any
 
 
-def answer(api: Api, endpoint: Endpoint, call: ApiRequest, path: Mapping[str, Any]) -> Reply:
+def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
     """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
     try:
-        result = run_with_retries(lambda: endpoint.answer(call, **path))
+        result = run_with_retries(lambda: call.endpoint.answer(call.request, **path))
     except Exception as error:
         result = error
-    return _reply(api, Call(endpoint, call), result)
+    return _replies(api, [call], [result])[0]
 
 
 def answer_group(grouped: GroupedApi, calls: Sequence[Call]) -> list[Reply | None]:
@@ -206,29 +221,34 @@ def answer_group(grouped: GroupedApi, calls: Sequence[Call]) -> list[Reply | Non
         results = grouped.answer(calls)
     except Exception as error:
         results = [error] * len(calls)
-    with written_together():
-        return [
-            None if result is None else _reply(grouped.api, call, result)
-            for call, result in zip(calls, results, strict=True)
-        ]
+    has_result = [result is not None for result in results]
+    answered = [call for call, has in zip(calls, has_result, strict=True) if has]
+    replies = iter(_replies(grouped.api, answered, [result for result in results if result is not None]))
+    return [next(replies) if has else None for has in has_result]
 
 
 def refuse_busy(grouped: GroupedApi, call: Call) -> Reply:
     """Answer a call that waits no longer, because the queue is full or its time is over."""
-    return _reply(grouped.api, call, grouped.busy)
+    return _replies(grouped.api, [call], [grouped.busy])[0]
+
+
+def _replies(api: Api, calls: Sequence[Call], results: Sequence[Any]) -> list[Reply]:
+    """Return the replies to what the endpoints returned, or to their errors; they are logged and counted here."""
+    replies = [_reply(api, call, result) for call, result in zip(calls, results, strict=True)]
+    now = clock.monotonic()
+    pairs = zip(calls, replies, strict=True)
+    api.observe([AnsweredCall(call, reply, now - call.request.started) for call, reply in pairs])
+    return replies
 
 
 def _reply(api: Api, call: Call, result: Any) -> Reply:
-    """Return the reply to what an endpoint returned, or to its error; it is logged and counted here."""
-    request = call.request
     try:
         if isinstance(result, Exception):
             raise result
         reply = api.success(result)
     except Exception as error:
-        reply = _refusal(api, error, request_id=request.id, path=call.endpoint.path)
-    reply.headers["X-Request-Id"] = request.id
-    api.observe(request, call.endpoint, reply, clock.monotonic() - request.started)
+        reply = _refusal(api, error, request_id=call.request.id, path=call.endpoint.path)
+    reply.headers["X-Request-Id"] = call.request.id
     return reply
 
 
@@ -276,7 +296,7 @@ def to_response(reply: Reply) -> Response:
 
 
 def _view(api: Api, endpoint: Endpoint, settings: Settings, **path: Any) -> Response:
-    return to_response(answer(api, endpoint, ApiRequest(request.environ, settings), path))
+    return to_response(answer(api, Call(endpoint, ApiRequest(request.environ, settings)), path))
 
 
 def cause_of(error: Exception) -> tuple[str, str, Mapping[str, Any] | None] | None:
