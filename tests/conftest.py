@@ -93,6 +93,13 @@ _TEMPLATES: dict[str, tuple[str | None, Callable[[str], None]]] = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run the service under gunicorn."""
+    for item in items:
+        if hasattr(getattr(item, "module", None), "served"):
+            item.add_marker(pytest.mark.served)
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[postgresql.Server]:
     with postgresql.running(in_memory=True) as server:

@@ -9,13 +9,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from tests.world import Reply
+
+# The environment variable with the worker class that tests run the service with.
+WORKER_CLASS = "WALLET_HOOKS_TEST_WORKER_CLASS"
 
 
 def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Reply:
@@ -37,21 +40,33 @@ def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None) 
 
 
 @contextmanager
-def served(database_url: str, directory: Path, *, workers: int = 1, **environment: str) -> Iterator[tuple[str, int]]:
+def served(
+    database_url: str,
+    directory: Path,
+    *,
+    workers: int = 1,
+    worker_class: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    **more_settings: str,
+) -> Iterator[tuple[str, int]]:
     """Run the service with its production settings on a free port. Yields its URL and the master's process id.
 
-    Its output is written to `server.log` in the directory.
+    Its output is written to `server.log` in the directory. Without `worker_class`, the environment's is used or, by
+    default, the service's own.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    settings = {
+    environment = {
         "WALLET_HOOKS_DATABASE_URL": database_url,
         "WALLET_HOOKS_LISTEN": f"127.0.0.1:{port}",
         "WEB_CONCURRENCY": str(workers),
     }
+    environment |= {**more_settings, **(settings or {})}
     command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", "wsgi:app"]
+    chosen = worker_class or os.environ.get(WORKER_CLASS)
+    command += ["-k", chosen] if chosen else []
     with (directory / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=os.environ | settings | environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
         try:
             _wait_until_up(f"http://127.0.0.1:{port}/readyz")
             yield f"http://127.0.0.1:{port}", process.pid

@@ -1,29 +1,41 @@
-"""Connections spread evenly over the workers of a service."""
+"""The worker class: connections spread evenly over workers, slow clients, and waiting callbacks beside each other."""
 
+import json
 import os
 import signal
 import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.service import served
+import pytest
+from sqlalchemy import text
+
+from tests.service import post, served
+from tests.wire import request, wire
+from tests.worker_classes import HASTY, PATIENT
+from tests.world import OK, World, bet
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import writing
+from wallet_hooks.worker import CallbackWorker
 
 _ESTABLISHED = "01"
+_OWN = f"{CallbackWorker.__module__}.{CallbackWorker.__name__}"
+ACCEPTED = (200, "keep-alive", b'{"status":"OK"}')
+BUSY = (503, "keep-alive", b'{"error":"try_again"}')
 
 
 @contextmanager
 def connected(url: str, count: int) -> Iterator[None]:
     """Hold as many connections that have each got an answer and stay open."""
-    parts = urlsplit(url)
     with ExitStack() as connections:
         for _ in range(count):
-            connection = connections.enter_context(socket.create_connection((parts.hostname, parts.port or 80), 10))
-            connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
-            assert b" 200 OK" in connection.recv(4096)
+            client = connections.enter_context(wire(url))
+            client.send(request("/healthz", method=b"GET", headers=b""))
+            assert client.answer().status == 200
         yield
 
 
@@ -38,37 +50,215 @@ def connections_of(master: int, url: str) -> dict[int, int]:
     inodes = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(port) and row[3] == _ESTABLISHED}
     counts = Counter(dict.fromkeys(workers_of(master), 0))
     for worker in counts:
-        counts[worker] = sum(os.readlink(file) in inodes for file in Path(f"/proc/{worker}/fd").iterdir())
+        for file in Path(f"/proc/{worker}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                counts[worker] += os.readlink(file) in inodes
     return dict(counts)
 
 
-def wait_until_all_accept(master: int, url: str) -> None:
-    """Wait until every worker has started."""
-    deadline = time.monotonic() + 20
+def wait_until_all_accept(master: int, url: str, *, workers: int) -> None:
+    """Wait until every worker accepts, and the connections that show it have ended."""
+    deadline = time.monotonic() + 60
     while True:
-        with connected(url, 24):
+        with connected(url, 4 * workers):
             counts = connections_of(master, url)
-        if len(counts) > 1 and all(counts.values()):
-            return
+        if len(counts) == workers and all(counts.values()):
+            break
         assert time.monotonic() < deadline, counts
-        time.sleep(0.1)
+    while any(connections_of(master, url).values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_connections_spread_evenly_over_workers(database_url: str, tmp_path: Path) -> None:
-    with served(database_url, tmp_path, workers=3) as (url, master):
-        wait_until_all_accept(master, url)
+    with served(database_url, tmp_path, workers=3, worker_class=PATIENT) as (url, master):
+        wait_until_all_accept(master, url, workers=3)
         with connected(url, 24):
-            counts = connections_of(master, url)
-        assert sum(counts.values()) == 24
-        assert max(counts.values()) - min(counts.values()) <= 2, counts
+            assert sorted(connections_of(master, url).values()) == [8, 8, 8]
 
 
 def test_a_worker_that_replaces_a_killed_one_gets_its_share(database_url: str, tmp_path: Path) -> None:
-    with served(database_url, tmp_path, workers=2) as (url, master):
-        wait_until_all_accept(master, url)
-        with connected(url, 6):
-            os.kill(workers_of(master)[0], signal.SIGKILL)
-            wait_until_all_accept(master, url)
-            with connected(url, 12):
-                counts = connections_of(master, url)
-            assert max(counts.values()) - min(counts.values()) <= 2, counts
+    with served(database_url, tmp_path, workers=2, worker_class=PATIENT) as (url, master):
+        wait_until_all_accept(master, url, workers=2)
+        os.kill(workers_of(master)[0], signal.SIGKILL)
+        wait_until_all_accept(master, url, workers=2)
+        with connected(url, 12):
+            assert sorted(connections_of(master, url).values()) == [6, 6]
+
+
+def placed(uid: int, user: int = 7) -> bytes:
+    return request(body=json.dumps({"bets": [bet(uid, "1.00", user=user)]}).encode())
+
+
+@pytest.fixture
+def settled_world(world: World) -> World:
+    """The world with a second customer, and without an application of its own."""
+    world.customer("8")
+    world.close_app()
+    return world
+
+
+def test_slow_clients_do_not_keep_others_waiting(settled_world: World, tmp_path: Path) -> None:
+    """More clients than the worker has threads have sent a part of a request, of each kind."""
+    whole = [placed(1), request("/v1/sessions/", b'{"username": "ann", "password": "x"}')]
+    with (
+        served(settled_world.settings.database_url, tmp_path, worker_class=_OWN) as (url, _),
+        ExitStack() as connections,
+    ):
+        for sent in whole:
+            for part in (b"", sent[:20], sent[:-5]):
+                for _ in range(40):
+                    connections.enter_context(wire(url)).send(part)
+        assert post(url, "/bets", {"bets": [bet(2)]}) == OK
+        assert post(url, "/v1/sessions/", {"username": "nobody", "password": "x"}).status == 401
+
+
+def test_a_client_that_does_not_send_its_request_is_disconnected(settled_world: World, tmp_path: Path) -> None:
+    with served(settled_world.settings.database_url, tmp_path, worker_class=HASTY) as (url, _):
+        for part in (b"", placed(1)[:20], placed(1)[:-5], request("/v1/sessions/", b"{}")[:-1]):
+            with wire(url) as client:
+                client.send(part)
+                assert client.is_closed(), part
+    assert settled_world.count("wager") == 0
+
+
+@contextmanager
+def locked_table(world: World) -> Iterator[None]:
+    """Keep every callback waiting: nothing can be stored."""
+    with writing(world.engine) as session:
+        if world.engine.dialect.name == "postgresql":
+            session.execute(text("LOCK TABLE delivery"))
+        else:
+            session.execute(text("SELECT 1"))  # SQLite's transaction has the lock of the whole file
+        yield
+
+
+WAITS = {
+    "WALLET_HOOKS_LOCK_TIMEOUT": "30",
+    "WALLET_HOOKS_STATEMENT_TIMEOUT": "40",
+    "WALLET_HOOKS_REQUEST_TIMEOUT": "40",
+}
+
+
+def test_other_requests_are_answered_while_the_database_works(settled_world: World, tmp_path: Path) -> None:
+    url_ = settled_world.settings.database_url
+    with served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, _), wire(url) as client:
+        with locked_table(settled_world), wire(url) as other:
+            client.send(placed(1))
+            for _ in range(3):
+                other.send(request("/healthz", method=b"GET", headers=b""))
+                assert other.answer()[:2] == (200, "keep-alive")
+        assert client.answer() == ACCEPTED
+
+
+def test_callbacks_that_wait_for_a_group_share_the_next(settled_world: World, tmp_path: Path) -> None:
+    url_ = settled_world.settings.database_url
+    with served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, _), ExitStack() as connections:
+        clients = [connections.enter_context(wire(url)) for _ in range(20)]
+        with locked_table(settled_world):
+            for number, client in enumerate(clients):
+                client.send(placed(number))
+            wait_for_arrival(url)
+        assert [client.answer() for client in clients] == [ACCEPTED] * 20
+        metrics = metrics_of(url)
+    assert metrics["wallet_hooks_group_size_count"] <= 3
+    assert metrics["wallet_hooks_group_size_sum"] == 20
+
+
+def wait_for_arrival(url: str) -> None:
+    """Return after what was sent before has arrived: the loop receives in the order of arrival, or nearly."""
+    with wire(url) as other:
+        for _ in range(3):
+            other.send(request("/healthz", method=b"GET", headers=b""))
+            assert other.answer().status == 200
+
+
+def metrics_of(url: str) -> dict[str, float]:
+    with wire(url) as client:
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        lines = client.rest().decode().splitlines()
+    pairs = (line.rpartition(" ") for line in lines if line.startswith("wallet_hooks_"))
+    return {name: float(value) for name, _, value in pairs}
+
+
+def test_a_full_queue_refuses_callbacks_at_once(settled_world: World, tmp_path: Path) -> None:
+    url_ = settled_world.settings.database_url
+    settings = WAITS | {"WALLET_HOOKS_QUEUE_SIZE": "2"}
+    with served(url_, tmp_path, worker_class=_OWN, settings=settings) as (url, _), ExitStack() as connections:
+        clients = [connections.enter_context(wire(url)) for _ in range(4)]
+        with locked_table(settled_world):
+            for number, client in enumerate(clients):
+                client.send(placed(number))
+                wait_for_arrival(url)
+            assert clients[3].answer() == BUSY
+        assert [client.answer() for client in clients[:3]] == [ACCEPTED] * 3
+    assert settled_world.count("wager") == 3
+
+
+def test_a_callback_that_waits_too_long_is_refused_and_not_run(settled_world: World, tmp_path: Path) -> None:
+    url_ = settled_world.settings.database_url
+    settings = WAITS | {"WALLET_HOOKS_REQUEST_TIMEOUT": "0.3"}
+    with (
+        served(url_, tmp_path, worker_class=_OWN, settings=settings) as (url, _),
+        wire(url) as first,
+        wire(url) as second,
+    ):
+        with locked_table(settled_world):
+            first.send(placed(1))
+            wait_for_arrival(url)
+            second.send(placed(2))
+            assert second.answer() == BUSY
+        assert first.answer() == ACCEPTED
+        second.send(placed(3))
+        assert second.answer() == ACCEPTED
+    assert settled_world.count("wager") == 2
+
+
+def test_a_locked_customer_waits_alone(settled_world: World, tmp_path: Path) -> None:
+    if settled_world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite locks its whole file")
+    url_ = settled_world.settings.database_url
+    with (
+        served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, _),
+        wire(url) as waiting,
+        wire(url) as other,
+    ):
+        with writing(settled_world.engine) as session:
+            customer_by_uid(session, client="acme", uid="7", lock=True)
+            waiting.send(placed(1, user=7))
+            for number in range(2, 12):
+                other.send(placed(number, user=8))
+                assert other.answer() == ACCEPTED
+        assert waiting.answer() == ACCEPTED
+    assert settled_world.balance("8") == "90.00"
+    assert settled_world.balance("7") == "99.00"
+
+
+def test_sigterm_lets_a_running_group_and_those_that_wait_finish(settled_world: World, tmp_path: Path) -> None:
+    url_ = settled_world.settings.database_url
+    with served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, master), ExitStack() as connections:
+        clients = [connections.enter_context(wire(url)) for _ in range(3)]
+        with locked_table(settled_world):
+            for number, client in enumerate(clients):
+                client.send(placed(number))
+                wait_for_arrival(url)
+            os.kill(master, signal.SIGTERM)
+            wait_until_refused(url)
+        assert [client.answer() for client in clients] == [(200, "close", b'{"status":"OK"}')] * 3
+        assert all(client.is_closed() for client in clients)
+    assert settled_world.count("wager") == 3
+
+
+def wait_until_refused(url: str) -> None:
+    """Wait until the service accepts no connections any more."""
+    parts = urlsplit(url)
+    for _ in range(500):
+        try:
+            with socket.create_connection((parts.hostname, parts.port or 80), 10) as connection:
+                connection.sendall(request("/healthz", method=b"GET", headers=b""))
+                if not connection.recv(1):
+                    return
+        except OSError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the service still accepts connections")

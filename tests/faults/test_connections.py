@@ -1,85 +1,14 @@
 """Connections over sockets: the answer announces closing, and unread input is never handled as a request."""
 
 import json
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.service import served
+from tests.wire import JSON, request, wire
 from tests.world import World, bet
-
-_JSON = b"Content-Type: application/json\r\n"
-
-
-class Answer(NamedTuple):
-    status: int
-    connection: str
-    body: bytes
-
-
-class Wire:
-    """A client of one connection that sends and receives raw bytes."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        assert parts.hostname
-        assert parts.port
-        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
-        self._received = b""
-
-    def send(self, *parts: bytes) -> None:
-        self._socket.sendall(b"".join(parts))
-
-    def answer(self) -> Answer:
-        """Return the next answer; it must have a Content-Length or no body."""
-        while b"\r\n\r\n" not in self._received:
-            self._receive()
-        head, _, self._received = self._received.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        length = int(headers.get("content-length", "0"))
-        while len(self._received) < length:
-            self._receive()
-        body, self._received = self._received[:length], self._received[length:]
-        return Answer(int(first.split()[1]), headers["connection"], body)
-
-    def skip_continue(self) -> None:
-        expected = b"HTTP/1.1 100 Continue\r\n\r\n"
-        while len(self._received) < len(expected):
-            self._receive()
-        assert self._received.startswith(expected)
-        self._received = self._received.removeprefix(expected)
-
-    def is_closed(self) -> bool:
-        """Return whether the server closes the connection without sending another byte."""
-        return self._received == b"" and self._socket.recv(1) == b""
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _receive(self) -> None:
-        received = self._socket.recv(65_536)
-        assert received, f"the connection ended after {self._received!r}"
-        self._received += received
-
-
-@contextmanager
-def wire(url: str) -> Iterator[Wire]:
-    connection = Wire(url)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def request(path: str = "/bets", body: bytes = b"", *, headers: bytes = _JSON, method: bytes = b"POST") -> bytes:
-    head = b"%s %s HTTP/1.1\r\nHost: test\r\n%sContent-Length: %d\r\n\r\n" % (method, path.encode(), headers, len(body))
-    return head + body
 
 
 def placed(uid: int) -> bytes:
@@ -98,7 +27,7 @@ BIG = OTHER + b" " * (200_000 - len(OTHER))  # a body that is itself a valid req
 TOO_BIG = OTHER + b" " * (400_000 - len(OTHER))
 
 
-CHUNKED = b"POST /bets HTTP/1.1\r\nHost: test\r\n%sTransfer-Encoding: chunked\r\n\r\n" % _JSON
+CHUNKED = b"POST /bets HTTP/1.1\r\nHost: test\r\n%sTransfer-Encoding: chunked\r\n\r\n" % JSON
 TEXT = b"Content-Type: text/plain\r\n"
 UNREAD = [
     (request(body=BIG, headers=TEXT), 415),
@@ -128,7 +57,7 @@ def test_a_connection_with_an_unread_body_is_closed_and_announced(url: str, worl
 
 def test_a_client_that_waits_for_100_continue_gets_the_answer(url: str) -> None:
     with wire(url) as client:
-        client.send(b"POST /bets HTTP/1.1\r\nHost: test\r\n%sExpect: 100-continue\r\n" % _JSON)
+        client.send(b"POST /bets HTTP/1.1\r\nHost: test\r\n%sExpect: 100-continue\r\n" % JSON)
         client.send(b"Content-Length: 9000000\r\n\r\n")
         client.skip_continue()
         assert client.answer()[:2] == (413, "close")
