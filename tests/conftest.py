@@ -7,15 +7,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
+from flask import Flask
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from tests import postgresql
 from tests.desk import Desk
+from tests.routing import CachedRule
 from tests.world import World
 from wallet_hooks import money
 from wallet_hooks.database import open_engine
 from wallet_hooks.database.migrating import upgrade
+from wallet_hooks.identity import passwords
 from wallet_hooks.settings import Settings
 
 hypothesis_settings.register_profile(
@@ -110,6 +114,22 @@ def postgresql_server() -> Iterator[postgresql.Server]:
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Templates:
     return Templates(tmp_path_factory.mktemp("templates"), request)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cached_routes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "url_rule_class", CachedRule)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def production_hasher() -> Iterator[PasswordHasher]:
+    """Make password hashing cheap, because it is slow by design. Yields the hasher that the service uses."""
+    hasher = passwords._hasher
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield hasher
 
 
 @pytest.fixture(autouse=True)

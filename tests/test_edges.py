@@ -10,12 +10,10 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from argon2 import PasswordHasher
 from werkzeug.test import TestResponse
 
 from tests.desk import Desk
 from tests.world import bet, refund, result
-from wallet_hooks.identity import passwords
 from wallet_hooks.openapi.document import specification
 
 # As JSON in a body.
@@ -127,12 +125,6 @@ BODIES |= {f"account_{name}": body for name, body in ACCOUNT_API.items()}
 NAMES = {"username": "bob", "group_id": "1", "payment_id": "1", "token": "0" * 32, "brand_id": "1007"}
 NAMES |= {"currency": "EUR", "report": "statement", "format": "csv", "betslip_id": "b1"}
 STATEMENT = {"from": "2026-01-01", "to": "2026-12-31", "brand": "acme", "uid": "8"}
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make password hashing cheap, because these tests hash hundreds of passwords."""
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class Operation(NamedTuple):

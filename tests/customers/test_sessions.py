@@ -6,6 +6,7 @@ from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
+from argon2 import PasswordHasher
 from freezegun import freeze_time
 from sqlalchemy import text
 
@@ -20,14 +21,13 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.identity.passwords import hash_password, is_password
 
-HASHED = hash_password(PASSWORD)
 OF_ANN = "/v1/customers/ann/"
 
 
 @pytest.fixture
 def ann(desk: Desk) -> Desk:
     """Ann has a password."""
-    set_columns(desk, password_hash=HASHED)
+    set_columns(desk, password_hash=hash_password(PASSWORD))
     return desk
 
 
@@ -216,13 +216,22 @@ def test_too_many_concurrent_logins_are_refused(ann: Desk) -> None:
     assert (reply.status, reply.body["code"]) == (429, "too_many_requests")
 
 
-def test_a_few_logins_wait_and_further_ones_are_refused() -> None:
+def test_a_login_takes_three_passes_over_64_mebibytes(ann: Desk, production_hasher: PasswordHasher) -> None:
+    hashed = production_hasher.hash(PASSWORD)
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=1$")
+    set_columns(ann, password_hash=hashed)
+    assert log_in(ann, password="wrong").status == 401
+    assert log_in(ann).status == 200
+
+
+def test_a_few_logins_wait_and_further_ones_are_refused(production_hasher: PasswordHasher) -> None:
+    hashed = production_hasher.hash(PASSWORD)
     with ThreadPoolExecutor(30) as pool:
-        outcomes = [pool.submit(is_password, "wrong", HASHED) for _ in range(30)]
+        outcomes = [pool.submit(is_password, "wrong", hashed) for _ in range(30)]
     errors = [outcome.exception() for outcome in outcomes]
     assert any(isinstance(error, TryAgainError) for error in errors)
     assert sum(error is None for error in errors) >= 8
-    assert is_password(PASSWORD, HASHED)
+    assert is_password(PASSWORD, hashed)
 
 
 def test_a_new_password_ends_the_sessions_and_the_old_one(ann: Desk) -> None:
