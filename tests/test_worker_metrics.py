@@ -149,6 +149,7 @@ def workers_of(master: int) -> list[int]:
     return [int(pid) for pid in found.split()]
 
 
+@pytest.mark.slow
 def test_metrics_survive_kill_9_of_workers(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="1000.00")
     directory = tmp_path / "metrics"

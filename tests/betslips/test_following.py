@@ -195,6 +195,7 @@ def test_a_killed_command_loses_nothing_that_it_took(world: World, tmp_path: Pat
     assert "secret" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_the_command_ends_while_it_waits_for_a_handshake(world: World, tmp_path: Path) -> None:
     with silent_platform() as (url, connections):
         command = Command(world.settings.database_url, url, tmp_path / "follow.log")

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from threading import Barrier
 
+import pytest
+
 from tests.service import post, served
 from tests.world import OK, Reply, World, bet, refund, result
 
@@ -90,6 +92,7 @@ def test_two_processes_agree_on_every_bet(world: World, tmp_path: Path) -> None:
     assert world.differences() == []
 
 
+@pytest.mark.slow
 def test_kill_9_of_a_worker_under_load_loses_nothing_and_repeats_nothing(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="10000.00")
     bodies = [{"bets": [bet(number, "1.00", user=8)]} for number in range(400)]
