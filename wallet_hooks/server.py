@@ -50,6 +50,8 @@ graceful_timeout = 20
 timeout = 30
 worker_connections = 1000
 limit_request_line = 4094
+# Headers that would change the path; gunicorn takes them from trusted addresses, and answers 500 to a wrong one.
+forwarder_headers = ""
 backlog = 2048
 # Workers are not controlled from outside, so there is no control socket.
 control_socket_disable = True

@@ -174,6 +174,9 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             step()
         except OSError:  # the client has left
             connection.state = State.OVER
+        except Exception:  # a defect: it ends this connection, not the worker with all others
+            self.log.exception("a connection failed")
+            connection.state = State.OVER
         if connection.state is State.OVER:
             self._drop(connection)
         else:

@@ -69,6 +69,9 @@ class HeadParser:
         unreader = IterUnreader(iter(segments))
         try:
             request = Request(self._config, unreader, client)
+            if request._expected_100_continue:
+                return None
+            _, environ = wsgi.create(request, None, client, server, self._config)
         except (NoMoreData, StopIteration):
             size = sum(map(len, segments))
             if size > _LONGEST_HEAD:
@@ -76,10 +79,7 @@ class HeadParser:
             raise IncompleteHeadError from None
         except ParseException:  # a thread of the pool meets it again, and answers it
             return None
-        if request._expected_100_continue:
-            return None
         rest = unreader.buf.getbuffer().nbytes + sum(map(len, unreader.iter or ()))
-        _, environ = wsgi.create(request, None, client, server, self._config)
         return Head(request, environ, sum(map(len, segments)) - rest)
 
 
