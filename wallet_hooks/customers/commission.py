@@ -17,7 +17,7 @@ _MAX_DECIMALS = 6
 
 def schedule_of(pairs: Iterable[Sequence[str]]) -> Schedule:
     """A schedule from `[["2026-03-01", "2.5"]]`, as `pairs_of` gives it."""
-    return tuple((date.fromisoformat(day), rate) for day, rate in pairs)
+    return tuple((date.fromisoformat(day), rate) for day, rate in pairs) if pairs else ()
 
 
 def pairs_of(schedule: Schedule) -> list[list[str]]:

@@ -42,10 +42,11 @@ class Trial:
         wager = _wager(bet, self.state, customer)
         wager.status, wager.cost, wager.home_currency, wager.rate = "open", cost, customer.currency, rate
         wager.commission_rate = self.state.commission_rate(customer, bet.key.client)
-        event = self.state.event_of(wager)
         self._taken[bet.key] = wager
         self._spent[customer.id] = self._spent.get(customer.id, 0) + cost
-        self._event_stakes[event] = self._event_stakes.get(event, 0) + cost
+        if customer.max_stake_per_event is not None:
+            event = self.state.event_of(wager)
+            self._event_stakes[event] = self._event_stakes.get(event, 0) + cost
 
     def keep(self) -> None:
         state = self.state
@@ -53,7 +54,8 @@ class Trial:
             state.create(wager)
             state.count_stake(wager)
             state.post(wager, Step("stake", "stake", wager.fingerprint), rules.staked(wager.as_stake()))
-            state.count_on_event(wager)
+        for event, cost in self._event_stakes.items():
+            state.event_stakes.add(event, cost)
 
 
 def place(request: PlaceBets, state: BettingState) -> Accepted | Declined:

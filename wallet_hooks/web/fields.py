@@ -36,7 +36,7 @@ class Text(fields.Field[str]):
             raise ValidationError("Not a string.")
         if not self.min_length <= len(value) <= self.max_length:
             raise ValidationError(f"Length must be between {self.min_length} and {self.max_length}.")
-        if UNWANTED.search(value):
+        if not value.isalnum() and UNWANTED.search(value):  # the first is faster, and true for most
             raise ValidationError("Control characters are not allowed.")
         return value
 
@@ -54,9 +54,11 @@ class Identifier(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if type(value) is Number:
-            if len(value) > self.max_length or not _DIGITS.fullmatch(value):
+            if len(value) > self.max_length or not (value.isdecimal() and value.isascii()):
                 raise ValidationError("Not an id.")
             return str(value)
+        if type(value) is str and 0 < len(value) <= self.max_length and value.isalnum():
+            return value
         text = super()._deserialize(value, attr, data, **kwargs)
         if text != text.strip() and not self.known:
             raise ValidationError("White space at the beginning or end is not allowed.")
