@@ -3,9 +3,11 @@
 Amounts are in minor units of the row's currency until a format converts them.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +18,10 @@ from wallet_hooks import money
 Columns = Mapping[str, str]
 Row = tuple[Any, ...]
 
+T = TypeVar("T")
+
 _BATCH = 10_000
+_CONVERTED_AT_A_TIME = 2
 _MINOR = pa.decimal128(38, 0)
 # A Parquet column has one scale; 8 decimals are enough for all currencies but the most precise that settings allow.
 SCALE = 8
@@ -51,6 +56,18 @@ def in_batches(columns: Columns, rows: Iterable[Row]) -> Iterator[pa.RecordBatch
 def rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
     """Yield the rows of a batch as Python objects."""
     return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def converted(batches: Iterable[pa.RecordBatch], convert: Callable[[pa.RecordBatch], T]) -> Iterator[T]:
+    """Yield each batch converted, in order; a few are converted at a time, because Arrow needs no interpreter lock."""
+    with ThreadPoolExecutor(_CONVERTED_AT_A_TIME) as threads:
+        running: deque[Future[T]] = deque()
+        for batch in batches:
+            running.append(threads.submit(convert, batch))
+            if len(running) > _CONVERTED_AT_A_TIME:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
 
 
 def as_texts(columns: Columns, batch: pa.RecordBatch) -> list[pa.Array]:

@@ -11,7 +11,7 @@ from wallet_hooks import clock
 from wallet_hooks.database import reading
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
-from wallet_hooks.finance.verification import ALL_CHECKS
+from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.verify import Difference, since
 
 
@@ -32,8 +32,8 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
         ) as progress,
     ):
         posted = None if day is None else since(session, day.date())
-        for check in ALL_CHECKS:
-            differences += check(session, posted)
+        for found in run_checks(session, posted):
+            differences += found
             progress.update(1)
     if as_json:
         click.echo(json.dumps([difference._asdict() for difference in differences]))

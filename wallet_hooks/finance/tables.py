@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xlsxwriter
 
-from wallet_hooks.finance.batches import EXACT, Columns, as_decimals, as_texts, schema_of
+from wallet_hooks.finance.batches import EXACT, Columns, as_decimals, as_texts, converted, schema_of
 
 Batches = Iterable[pa.RecordBatch]
 
@@ -29,14 +29,17 @@ _EXACT_DIGITS = Context(prec=15)  # significant digits that a spreadsheet keeps
 def write_csv(columns: Columns, batches: Batches, out: BinaryIO) -> None:
     """Write RFC 4180 CSV in UTF-8: decimal points, the currency's scale, ISO dates, formulas escaped."""
     out.write(f"{','.join(columns)}\r\n".encode())
-    for batch in batches:
-        texts = [
-            _escaped(text) if kind == "text" else text
-            for text, kind in zip(as_texts(columns, batch), columns.values(), strict=True)
-        ]
-        filled = [text.fill_null("") for text in texts]
-        lines = pc.binary_join_element_wise(*filled[:-1], pc.binary_join_element_wise(filled[-1], "\r\n", ""), ",")
-        out.write(pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "")[0].as_buffer())
+    out.writelines(converted(batches, lambda batch: _csv_lines(columns, batch)))
+
+
+def _csv_lines(columns: Columns, batch: pa.RecordBatch) -> pa.Buffer:
+    texts = [
+        _escaped(text) if kind == "text" else text
+        for text, kind in zip(as_texts(columns, batch), columns.values(), strict=True)
+    ]
+    filled = [text.fill_null("") for text in texts]
+    lines = pc.binary_join_element_wise(*filled[:-1], pc.binary_join_element_wise(filled[-1], "\r\n", ""), ",")
+    return pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "")[0].as_buffer()
 
 
 def _escaped(texts: pa.Array) -> pa.Array:

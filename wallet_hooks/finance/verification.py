@@ -4,6 +4,7 @@ Each check reads all history, or what was posted since a seal (`Since`), and ret
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from heapq import merge
 from itertools import groupby
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.database import has_row_locks, reading_beside
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
@@ -115,6 +117,21 @@ def check_usage(session: Session, posted: Since | None) -> list[Difference]:
 
 
 ALL_CHECKS = (*CHECKS, check_totals, check_seals, check_usage)
+
+
+def run_checks(session: Session, posted: Since | None) -> Iterator[list[Difference]]:
+    """Run all checks on the session's snapshot; yield the differences that each found.
+
+    On PostgreSQL the last one, which takes as long as all others, runs beside them.
+    """
+    *first, last = ALL_CHECKS
+    if not has_row_locks(session.get_bind().engine):
+        yield from (check(session, posted) for check in ALL_CHECKS)
+        return
+    with reading_beside(session) as other, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(last, other, posted)
+        yield from (check(session, posted) for check in first)
+        yield running.result()
 
 
 def _differences(customer_id: int, counts: Iterable[_Count]) -> Iterator[Difference]:
