@@ -62,6 +62,8 @@ class Recorder:
         self._started_at: datetime | None = None
         self._messages = StoredMessages(session, _deliveries(session, criteria))
         self._brands: set[str] = set()
+        self._facts: dict[str, dict[str, Any]] = {}  # of brands
+        self._with_country_rules: dict[str, bool] = {}
         self._rated: set[str] = set()
         self._secrets: list[set[str]] = []
         self._recorded: set[tuple[str, str]] = set()
@@ -112,8 +114,11 @@ class Recorder:
                 yield {"address": ip, "country": self._countries.of(address)}
 
     def _has_country_rules(self, client: str) -> bool:
-        brand = self._session.scalar(select(Brand).where(Brand.client == client))
-        return brand is not None and bool(brand.allowed_countries or brand.denied_countries)
+        if client not in self._with_country_rules:
+            brand = self._session.scalar(select(Brand).where(Brand.client == client))
+            has_rules = brand is not None and bool(brand.allowed_countries or brand.denied_countries)
+            self._with_country_rules[client] = has_rules
+        return self._with_country_rules[client]
 
     def _is_about_earlier_bet(self, bets: Sequence[dict[str, str]]) -> bool:
         keys = [(bet["game"], bet["brand"], bet["bet"]) for bet in bets]
@@ -167,6 +172,11 @@ class Recorder:
             yield {"brand": bet.key.client, "game": bet.key.game, **body_member(messages, "messages")}
 
     def _brand(self, brand: Brand) -> dict[str, Any]:
+        if brand.client not in self._facts:
+            self._facts[brand.client] = self._facts_of(brand)
+        return self._facts[brand.client]
+
+    def _facts_of(self, brand: Brand) -> dict[str, Any]:
         providers = self._session.scalars(select(Provider).where(Provider.brand_id == brand.id).order_by(Provider.game))
         return {
             "client": brand.client,
