@@ -1,26 +1,20 @@
 """Start PostgreSQL and the service with its production settings, put load on them, and print the measurements."""
 
 import argparse
-import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from statistics import median
 
 from marshmallow import ValidationError
 
 from tests import postgresql
 from tests.bench import accounts, betslips, finance, load, replay
+from tests.bench.callbacks import Table
 from tests.bench.fill import fill
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
+from tests.bench.serving import served
 from tests.web.hostile import BODIES
 from wallet_hooks import clock
 from wallet_hooks.customers.service import NewCustomer, create_customers
@@ -31,15 +25,14 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.schemas import read_place_bets
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
-PORT = 18_900
-PER_REQUEST = 100
 _STREAMS, _TURNS = 200, 3
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--seconds", type=int, default=10, help="duration of each load of single bets")
-    parser.add_argument("--requests", type=int, default=500, help=f"number of requests with {PER_REQUEST} bets each")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each situation of the table is measured")
+    parser.add_argument("--requests", type=int, default=500, help="number of requests with 100 bets each")
     parser.add_argument("--wagers", type=int, default=1_000_000, help="number of wagers in the full database")
     parser.add_argument("--callbacks", type=int, default=10_000, help="number of captured callbacks to replay")
     options = parser.parse_args()
@@ -47,11 +40,10 @@ def main() -> None:
         f"{os.cpu_count()} cores; load from {'wrk' if _has_wrk() else 'our own generator'}, {CONNECTIONS} connections"
     )
     _show_hostile()
-    with tempfile.TemporaryDirectory() as directory, postgresql.running() as server:
+    with postgresql.running() as server:
         server.set("max_wal_size", "8GB")
         server.set("checkpoint_timeout", "1h")
         _on_postgresql(server, options)
-        _on_sqlite(Path(directory), options)
 
 
 def _show_hostile() -> None:
@@ -71,20 +63,18 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
     _prepare(url)
     bare = _bare(options.seconds)
     _show("bare Flask route, same server", bare)
-    tpcb = _pgbench(server, options.seconds)
-    print(f"{'TPC-B, pgbench -M prepared -s 50':<44} {tpcb:>9,.0f} /s")
-    with _served(url, "wsgi:app") as address:
+    tpcb = Table(server, _prepare, seconds=options.seconds, requests=options.requests).show(options.rounds)
+    with served(url) as (address, _):
         load.single_bets(address, first=1, seconds=3)  # warm up plans, caches, connections
         empty = load.single_bets(address, first=10**7, seconds=options.seconds)
-        _show("single bets", empty)
+        _show("single bets on an empty database", empty)
         print(f"{'  against bare Flask':<44} {empty.per_second / bare.per_second:>9.2f}    (target: 0.50)")
-        print(f"{'  against TPC-B':<44} {empty.per_second / tpcb:>9.2f}    (target: 0.60)")
-        _show_batches("PostgreSQL", address, options.requests)
+        print(f"{'  against TPC-B':<44} {empty.per_second / tpcb:>9.2f}    (target: 1.00)")
         _show_betslips(address, options.requests)
         _show_streams(url, address, options.seconds)
     replay.show(url, empty, options.callbacks)
     fill(url, options.wagers)
-    with _served(url, "wsgi:app") as address:
+    with served(url) as (address, _):
         load.single_bets(address, first=2 * 10**8, seconds=3)
         full = load.single_bets(address, first=3 * 10**8, seconds=options.seconds)
         with finance.exporting(url):
@@ -104,31 +94,13 @@ def _show_accounts(url: str, options: argparse.Namespace) -> None:
     accounts.fill_statement(url, options.wagers)
     headers = accounts.credentials(url)
     last = options.wagers - 100
-    with _served(url, "wsgi:app", **accounts.ENVIRONMENT) as address:
+    with served(url, **accounts.ENVIRONMENT) as (address, _):
         _show("getAccountFunds", accounts.funds(address, headers, options.seconds))
         first_page = accounts.statement(address, headers, options.seconds, first=0)
         _show("statement page from item 0", first_page)
         last_page = accounts.statement(address, headers, options.seconds, first=last)
         _show(f"statement page from item {last:,}", last_page)
         print(f"{'  against item 0':<44} {last_page.per_second / first_page.per_second:>9.2f}    (target: 1.00)")
-
-
-def _on_sqlite(directory: Path, options: argparse.Namespace) -> None:
-    url = f"sqlite:///{directory / 'bench.db'}"
-    _prepare(url)
-    with _served(url, "wsgi:app") as address:
-        load.single_bets(address, first=1, seconds=2)
-        _show("single bets on SQLite", load.single_bets(address, first=10**7, seconds=options.seconds))
-        _show_batches("SQLite", address, options.requests)
-
-
-def _show_batches(engine: str, address: str, requests: int) -> None:
-    first = 5 * 10**7
-    for what, path, write in (("bets", "/bets", load.placed), ("settlements", "/winners", load.settled)):
-        bodies = [write(numbers) for numbers in load.chunks(first, requests, PER_REQUEST)]
-        measured = load.send(address, path, bodies, connections=8)
-        each = measured._replace(per_second=measured.per_second * PER_REQUEST)
-        _show(f"{what}, {PER_REQUEST} a request, {engine}", each)
 
 
 def _show_betslips(address: str, requests: int) -> None:
@@ -184,51 +156,13 @@ def _prepare(url: str) -> None:
 def _bare(seconds: int) -> Measured:
     with (
         tempfile.TemporaryDirectory() as directory,
-        _served(
-            f"sqlite:///{directory}/none.db", "tests.bench.bare:app", WEB_CONCURRENCY=str(os.cpu_count())
-        ) as address,
+        served(f"sqlite:///{directory}/none.db", "tests.bench.bare:app", WEB_CONCURRENCY=str(os.cpu_count())) as (
+            address,
+            _,
+        ),
     ):
         load.single_bets(address, first=1, seconds=2)
         return load.single_bets(address, first=1, seconds=seconds)
-
-
-def _pgbench(server: postgresql.Server, seconds: int) -> float:
-    server.create("tpcb")
-    pgbench = [str(server.binaries / "pgbench"), "-h", server.socket_dir, "-U", "postgres"]
-    subprocess.run([*pgbench, "-i", "-q", "-s", "50", "tpcb"], check=True, capture_output=True)
-    run = [*pgbench, "-M", "prepared", "-c", str(CONNECTIONS), "-j", "1", "-T", str(seconds), "tpcb"]
-    output = subprocess.run(run, check=True, capture_output=True, text=True).stdout
-    server.drop("tpcb")
-    line = next(line for line in output.splitlines() if line.startswith("tps"))
-    return float(line.split()[2])
-
-
-@contextmanager
-def _served(database_url: str, app: str, **environment: str) -> Iterator[str]:
-    """Run gunicorn with the production settings on PORT; yield its address."""
-    settings = {"WALLET_HOOKS_DATABASE_URL": database_url, "WALLET_HOOKS_LISTEN": f"127.0.0.1:{PORT}"}
-    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", app]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, env=os.environ | settings | environment, stdout=log, stderr=log)
-        try:
-            _wait_until_up(f"http://127.0.0.1:{PORT}/bets")
-            yield f"http://127.0.0.1:{PORT}"
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-def _wait_until_up(url: str) -> None:
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(url, json.dumps({}).encode(), timeout=5).close()
-            return
-        except urllib.error.HTTPError as error:
-            error.close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit("the service did not start")
 
 
 if __name__ == "__main__":

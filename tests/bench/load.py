@@ -19,12 +19,13 @@ CONNECTIONS = 32
 
 
 class Measured(NamedTuple):
-    """Requests per second, latencies in milliseconds, and the number of answers other than 200."""
+    """Requests per second, latencies in milliseconds, the number of answers other than 200, and of all answers."""
 
     per_second: float
     p50: float
     p99: float
     bad: int
+    count: int
 
 
 def single_bets(url: str, *, first: int, seconds: int, connections: int = CONNECTIONS) -> Measured:
@@ -73,7 +74,9 @@ def send(
                 exchange.start(body) if body else exchange.close()
     elapsed = time.perf_counter() - started
     taken.sort()
-    return Measured(len(taken) / elapsed, taken[len(taken) // 2] * 1e3, taken[len(taken) * 99 // 100] * 1e3, bad)
+    return Measured(
+        len(taken) / elapsed, taken[len(taken) // 2] * 1e3, taken[len(taken) * 99 // 100] * 1e3, bad, len(taken)
+    )
 
 
 class _Exchange:
@@ -123,7 +126,7 @@ def _wrk(url: str, first: int, seconds: int, connections: int) -> Measured:
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     line = next(line for line in output.splitlines() if line.startswith("RESULT"))
     requests, duration, bad, p50, p99 = map(int, line.split()[1:])
-    return Measured(requests / duration * 1e6, p50 / 1e3, p99 / 1e3, bad)
+    return Measured(requests / duration * 1e6, p50 / 1e3, p99 / 1e3, bad, requests)
 
 
 def _customer(number: int) -> int:
