@@ -38,10 +38,10 @@ class Figures(NamedTuple):
 
     per_second: float
     p99: float
+    bad: float  # answers other than 200
     service: float
     postgresql: float
     load: float
-    bad: int
 
 
 class Table:
@@ -103,14 +103,10 @@ class Table:
                 self._bets(service.address, self._numbers(10**6))
             before = self._times(service)
             measured = situation.send(service.address, self._numbers(10**6))
-            used = [after - first for after, first in zip(self._times(service), before, strict=True)]
-        bets = measured.count * situation.bets
-        return Figures(
-            measured.per_second * situation.bets,
-            measured.p99,
-            *(one / bets for one in used),
-            bad=measured.bad,
-        )
+            after = self._times(service)
+        bets = measured.answers * situation.bets
+        times = ((end - begin) / bets for begin, end in zip(before, after, strict=True))
+        return Figures(measured.per_second * situation.bets, measured.p99, measured.bad, *times)
 
     def _times(self, service: Service) -> tuple[float, float, float]:
         """Return the processor time of the service, of PostgreSQL and of this process."""
@@ -168,7 +164,7 @@ def _print(
         middle = Figures(*map(median, zip(*rounds, strict=True)))
         least_most = f"{min(rates):,.0f}–{max(rates):,.0f}"
         times = f"{middle.service:5.0f} {middle.postgresql:5.0f} {middle.load:5.0f}"
-        failures = f"   {sum(one.bad for one in rounds)} FAILED" if any(one.bad for one in rounds) else ""
+        failures = f"   {sum(one.bad for one in rounds):.0f} FAILED" if any(one.bad for one in rounds) else ""
         print(
             f"{situation.name:<34} {middle.per_second:>8,.0f}  {least_most:<15} {middle.per_second / base:>7.2f}"
             f" {middle.p99:>7.1f}   {times}{failures}",

@@ -25,7 +25,7 @@ class Measured(NamedTuple):
     p50: float
     p99: float
     bad: int
-    count: int
+    answers: int
 
 
 def single_bets(url: str, *, first: int, seconds: int, connections: int = CONNECTIONS) -> Measured:
@@ -74,9 +74,8 @@ def send(
                 exchange.start(body) if body else exchange.close()
     elapsed = time.perf_counter() - started
     taken.sort()
-    return Measured(
-        len(taken) / elapsed, taken[len(taken) // 2] * 1e3, taken[len(taken) * 99 // 100] * 1e3, bad, len(taken)
-    )
+    p50, p99 = (taken[len(taken) * percent // 100] * 1e3 for percent in (50, 99))
+    return Measured(len(taken) / elapsed, p50, p99, bad, len(taken))
 
 
 class _Exchange:
