@@ -40,6 +40,7 @@ _LARGEST_GROUP = 128
 _GATHER = 0.001
 # Largest body that the loop receives for the thread pool; a larger one is received by a thread.
 _BODY_CAP = 64 * 1024
+_BUFFER_CAP = 64 * 1024 * 1024  # bytes of all requests that are arriving, beyond those with small bodies
 
 _EVENTS = {
     State.REQUEST: selectors.EVENT_READ,
@@ -227,7 +228,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             return
         head, missing = arriving.head, arriving.missing
         endpoint = self._endpoint(head)
-        if head and missing > 0 and not is_at_end and (endpoint or head.body_size <= _BODY_CAP):
+        is_received_here = endpoint is not None or (head is not None and head.body_size <= _BODY_CAP)
+        if missing > 0 and not is_at_end and is_received_here and self._has_room_for(connection):
             return
         connection.state = State.ANSWER
         if endpoint and missing == 0:
@@ -235,6 +237,11 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         else:
             self._unwatch(connection)
             self.enqueue_req(connection)
+
+    def _has_room_for(self, connection: LoopConnection) -> bool:
+        """Return whether the loop may receive more of a request; otherwise a thread receives it, and others wait."""
+        size = connection.arriving.size
+        return size <= _BODY_CAP or sum(one.arriving.size for one in self._connections) <= _BUFFER_CAP
 
     # Callbacks.
 

@@ -1,5 +1,6 @@
 """Reads a request's id, source address and body, for every API."""
 
+import os
 import random
 import re
 from collections.abc import Collection
@@ -16,6 +17,11 @@ Environ = dict[str, Any]  # of WSGI
 TEST_CLOCK_HEADER = "X-Test-Clock"
 
 
+# Not the generator of `random` itself, which others may seed; ids must be unique, not secret.
+_generator = random.Random()  # noqa: S311
+os.register_at_fork(after_in_child=_generator.seed)
+
+
 class RejectedBodyError(Exception):
     """The body is rejected; `code` is `length_required` (411), `body_too_large` (413) or `not_json` (415)."""
 
@@ -26,7 +32,7 @@ class RejectedBodyError(Exception):
 
 def new_request_id(now: datetime) -> str:
     """Return a UUID of version 7 as 32 hex digits: unique, and ordered by time."""
-    bits = random.getrandbits(74)
+    bits = _generator.getrandbits(74)
     high = int(now.timestamp() * 1000) << 16 | 0x7000 | bits >> 62
     return f"{high:016x}{0x8 << 60 | bits & 0x3FFF_FFFF_FFFF_FFFF:016x}"
 
