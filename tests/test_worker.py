@@ -214,24 +214,21 @@ def test_a_callback_that_waits_too_long_is_refused_and_not_run(settled_world: Wo
     assert settled_world.count("wager") == 2
 
 
-def test_a_locked_customer_waits_alone(settled_world: World, tmp_path: Path) -> None:
+def test_callbacks_of_a_locked_customer_wait_beside_the_others(settled_world: World, tmp_path: Path) -> None:
     if settled_world.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks its whole file")
     url_ = settled_world.settings.database_url
-    with (
-        served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, _),
-        wire(url) as waiting,
-        wire(url) as other,
-    ):
+    with served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, _), ExitStack() as connections:
+        waiting = [connections.enter_context(wire(url)) for _ in range(5)]
+        other = connections.enter_context(wire(url))
         with writing(settled_world.engine) as session:
             customer_by_uid(session, client="acme", uid="7", lock=True)
-            waiting.send(placed(1, user=7))
-            for number in range(2, 12):
-                other.send(placed(number, user=8))
+            for number, client in enumerate(waiting):
+                client.send(placed(number, user=7))
+                other.send(placed(100 + number, user=8))
                 assert other.answer() == ACCEPTED
-        assert waiting.answer() == ACCEPTED
-    assert settled_world.balance("8") == "90.00"
-    assert settled_world.balance("7") == "99.00"
+        assert [client.answer() for client in waiting] == [ACCEPTED] * 5
+    assert (settled_world.balance("7"), settled_world.balance("8")) == ("95.00", "95.00")
 
 
 def test_sigterm_lets_a_running_group_and_those_that_wait_finish(settled_world: World, tmp_path: Path) -> None:

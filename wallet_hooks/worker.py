@@ -73,6 +73,10 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._arrived: deque[Arrived] = deque()
         self._group_thread = ThreadPoolExecutor(max_workers=1)
         self._is_group_running = False
+        # Callbacks whose customers another transaction has locked, and the thread that waits for the locks.
+        self._locked: deque[Arrived] = deque()
+        self._waiting_thread = ThreadPoolExecutor(max_workers=1)
+        self._is_waiting_group_running = False
         self._gather_until = 0.0
         self._expected = 0  # callbacks of the next group
         self._resume_at: float | None = None
@@ -125,10 +129,9 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         waits = [timeout]
         if self._resume_at is not None:
             waits.append(self._resume_at - clock.monotonic())
-        if self._arrived:
-            waits.append(self._patience())
-            if not self._is_group_running:
-                waits.append(self._gather_until - clock.monotonic())
+        waits += [self._patience(waiting[0]) for waiting in (self._arrived, self._locked) if waiting]
+        if self._arrived and not self._is_group_running:
+            waits.append(self._gather_until - clock.monotonic())
         super().wait_for_and_dispatch_events(max(min(waits), 0))
         self._start_group()
         self._publish_count()
@@ -137,8 +140,9 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
 
     def murder_keepalived(self) -> None:
         """Close connections whose clients are too slow, and refuse callbacks that have waited too long."""
-        while self._arrived and self._patience() <= 0:
-            self._refuse(self._arrived.popleft())
+        for waiting in (self._arrived, self._locked):
+            while waiting and self._patience(waiting[0]) <= 0:
+                self._refuse(waiting.popleft())
         now = clock.monotonic()
         if now >= self._check_at:
             self._check_at = now + 1
@@ -264,7 +268,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         call = Call(endpoint, ApiRequest(connection.arriving.take_request(), self._grouped.settings))
         self._arrived.append(Arrived(connection, call))
         self._count_request()
-        if len(self._arrived) > self._grouped.settings.queue_size:
+        if len(self._arrived) + len(self._locked) > self._grouped.settings.queue_size:
             self._refuse(self._arrived.pop())
 
     def _count_request(self) -> None:
@@ -274,10 +278,10 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
 
-    def _patience(self) -> float:
-        """Return the seconds that the oldest waiting callback still waits for its group."""
+    def _patience(self, arrived: Arrived) -> float:
+        """Return the seconds that a callback still waits for its group."""
         assert self._grouped is not None
-        return self._arrived[0].call.request.started + self._grouped.settings.request_timeout - clock.monotonic()
+        return arrived.call.request.started + self._grouped.settings.request_timeout - clock.monotonic()
 
     def _start_group(self) -> None:
         if not self._arrived or self._is_group_running:
@@ -286,9 +290,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             assert self._grouped is not None
             self._is_group_running = True
             group = [self._arrived.popleft() for _ in range(min(len(self._arrived), _LARGEST_GROUP))]
-            calls = [arrived.call for arrived in group]
-            running = self._group_thread.submit(api.answer_group, self._grouped, calls)
-            running.add_done_callback(lambda done: self.method_queue.defer(self._finish_group, group, done))
+            self._run(self._group_thread, group, self._finish_group, wait=False)
 
     def _finish_group(self, group: Sequence[Arrived], done: "Future[list[Reply | None]]") -> None:
         self._is_group_running = False
@@ -296,15 +298,37 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._gather_until = clock.monotonic() + _GATHER
         for arrived, reply in zip(group, done.result(), strict=True):
             if reply is None:
-                self._answer_alone(arrived)
+                self._locked.append(arrived)
             else:
                 self._send(arrived.connection, reply)
+        self._start_waiting_group()
 
-    def _answer_alone(self, arrived: Arrived) -> None:
-        """Have a callback answered by a thread of the pool, because it has to wait."""
+    def _start_waiting_group(self) -> None:
+        """Have the callbacks answered that were left out of their groups, in a thread that waits for the locks."""
+        if self._locked and not self._is_waiting_group_running:
+            self._is_waiting_group_running = True
+            group, self._locked = list(self._locked), deque()
+            self._run(self._waiting_thread, group, self._finish_waiting_group, wait=True)
+
+    def _finish_waiting_group(self, group: Sequence[Arrived], done: "Future[list[Reply | None]]") -> None:
+        self._is_waiting_group_running = False
+        for arrived, reply in zip(group, done.result(), strict=True):
+            assert reply is not None, "a group that waits for locks leaves no callback out"
+            self._send(arrived.connection, reply)
+        self._start_waiting_group()
+
+    def _run(
+        self,
+        thread: ThreadPoolExecutor,
+        group: Sequence[Arrived],
+        finish: "Callable[[Sequence[Arrived], Future[list[Reply | None]]], None]",
+        *,
+        wait: bool,
+    ) -> None:
         assert self._grouped is not None
-        running = self.tpool.submit(api.answer, self._grouped.api, arrived.call, {})
-        running.add_done_callback(lambda done: self.method_queue.defer(self._send, arrived.connection, done.result()))
+        calls = [arrived.call for arrived in group]
+        running = thread.submit(api.answer_group, self._grouped, calls, wait=wait)
+        running.add_done_callback(lambda done: self.method_queue.defer(finish, group, done))
 
     def _refuse(self, arrived: Arrived) -> None:
         assert self._grouped is not None

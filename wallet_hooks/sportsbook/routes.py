@@ -100,9 +100,10 @@ class Callbacks:
         assert answer is not None, "a group that waits for locks leaves no callback out"
         return answer
 
-    def _answer_group(self, calls: Sequence[Call]) -> list[Answer | Exception | None]:
+    def _answer_group(self, calls: Sequence[Call], wait: bool) -> list[Answer | Exception | None]:
         prepared = [self._prepare(call) for call in calls]
-        answers = iter(self._commits.run_together([one for one in prepared if isinstance(one, Callback)]))
+        commits = self._waiting_commits if wait else self._commits
+        answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))
         results = [next(answers) if isinstance(one, Callback) else one for one in prepared]
         return [_answer_to(result) if isinstance(result, Exception) else result for result in results]
 

@@ -195,14 +195,15 @@ class Api:
 class GroupedApi:
     """Endpoints whose requests a server may collect and answer together.
 
-    `endpoints` are by path. `answer` returns for each call what the endpoint's own `answer` returns, or its error, or
-    None for a call that has to be answered alone. `busy` is the result of a call that has waited too long.
+    `endpoints` are by path. `answer` takes calls, and whether they may wait for each other's and other transactions'
+    locks. It returns for each call what the endpoint's own `answer` returns, or its error, or None for a call that has
+    to wait. `busy` is the result of a call that has waited too long.
     """
 
     api: Api
     settings: Settings
     endpoints: Mapping[str, Endpoint]
-    answer: Callable[[Sequence[Call]], Sequence[Any]]
+    answer: Callable[[Sequence[Call], bool], Sequence[Any]]
     busy: Any
 
 
@@ -215,10 +216,10 @@ def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
     return _replies(api, [call], [result])[0]
 
 
-def answer_group(grouped: GroupedApi, calls: Sequence[Call]) -> list[Reply | None]:
-    """Answer calls that arrived together, each as `answer` does; None for one that has to be answered alone."""
+def answer_group(grouped: GroupedApi, calls: Sequence[Call], *, wait: bool) -> list[Reply | None]:
+    """Answer calls that arrived together, each as `answer` does; without `wait`, None for one that has to wait."""
     try:
-        results = grouped.answer(calls)
+        results = grouped.answer(calls, wait)
     except Exception as error:
         results = [error] * len(calls)
     has_result = [result is not None for result in results]
