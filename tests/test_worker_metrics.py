@@ -170,7 +170,7 @@ def test_metrics_survive_kill_9_of_workers(world: World, tmp_path: Path) -> None
             os.kill(victim, signal.SIGKILL)
             until(lambda: victim not in workers_of(master) and not list(directory.glob(f"*_{victim}.db")))  # noqa: B023
             assert taken(url) == number
-        running = {str(pid) for pid in workers_of(master)} | {"merged"}
+        running = {str(pid) for pid in [master, *workers_of(master)]} | {"merged"}
         assert {name.removesuffix(".db").rpartition("_")[2] for name in names(directory)} <= running
         assert not left.exists()
         assert "left_by_an_earlier_service 7.0" in scrape(url)
