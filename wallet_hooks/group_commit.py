@@ -24,6 +24,7 @@ from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, L
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
+LARGEST_GROUP = 128
 _MAX_ATTEMPTS = 4
 # Seconds that a follower sleeps when it becomes the leader, so that answered requests can finish and arriving ones can
 # join. A request that leads at once does not sleep.
@@ -67,7 +68,7 @@ class GroupCommit(Generic[Request, Answer]):
         *,
         queue_size: int,
         queue_timeout: float,
-        largest_group: int = 128,
+        largest_group: int = LARGEST_GROUP,
     ) -> None:
         self._engine = engine
         self._work = work
@@ -100,13 +101,13 @@ class GroupCommit(Generic[Request, Answer]):
         return waiter.result()
 
     def run_together(self, requests: Sequence[Request]) -> list[Answer | Exception]:
-        """Run requests as groups of their own, in the calling thread, and return each one's answer or error.
+        """Run requests as a group of their own, in the calling thread, and return each one's answer or error.
 
         The errors are those of `submit`.
         """
         waiters = [self._waiter(request) for request in requests]
-        for first in range(0, len(waiters), self._largest_group):
-            self._run(waiters[first : first + self._largest_group])
+        if waiters:
+            self._run(waiters)
         return [cast("Answer", waiter.answer) if waiter.error is None else waiter.error for waiter in waiters]
 
     def _waiter(self, request: Request) -> _Waiter[Request, Answer]:

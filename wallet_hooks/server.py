@@ -43,7 +43,7 @@ bind = _settings.listen
 _default_workers = 1 if _settings.database_url.startswith("sqlite") else os.cpu_count() or 2
 workers = int(os.environ.get("WEB_CONCURRENCY", _default_workers))
 worker_class = "wallet_hooks.worker.CallbackWorker"
-# Each thread handles one request, so up to this many requests can share a commit (see group_commit.py).
+# For all requests but the callbacks, which the worker's loop collects; under gthread for these, too.
 threads = 32
 keepalive = 30
 graceful_timeout = 20

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of
 from wallet_hooks.errors import TryAgainError
-from wallet_hooks.group_commit import GroupCommit
+from wallet_hooks.group_commit import LARGEST_GROUP, GroupCommit
 from wallet_hooks.identity.credentials import Denial, ReceivedCall, Scope, authenticate
 from wallet_hooks.identity.directory import Directory, DirectoryCache
 from wallet_hooks.settings import Settings
@@ -84,6 +84,7 @@ class Callbacks:
             endpoints=endpoints,
             answer=self._answer_group,
             busy=answer_of(Declined("try_again")),
+            largest_group=LARGEST_GROUP,
         )
 
     def _answer(self, route: CallbackRoute, call: ApiRequest) -> Answer:

@@ -205,6 +205,7 @@ class GroupedApi:
     endpoints: Mapping[str, Endpoint]
     answer: Callable[[Sequence[Call], bool], Sequence[Any]]
     busy: Any
+    largest_group: int
 
 
 def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
@@ -213,7 +214,7 @@ def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
         result = run_with_retries(lambda: call.endpoint.answer(call.request, **path))
     except Exception as error:
         result = error
-    return _replies(api, [call], [result])[0]
+    return _replies(api, [(call, result)])[0]
 
 
 def answer_group(grouped: GroupedApi, calls: Sequence[Call], *, wait: bool) -> list[Reply | None]:
@@ -222,24 +223,22 @@ def answer_group(grouped: GroupedApi, calls: Sequence[Call], *, wait: bool) -> l
         results = grouped.answer(calls, wait)
     except Exception as error:
         results = [error] * len(calls)
-    has_result = [result is not None for result in results]
-    answered = [call for call, has in zip(calls, has_result, strict=True) if has]
-    replies = iter(_replies(grouped.api, answered, [result for result in results if result is not None]))
-    return [next(replies) if has else None for has in has_result]
+    answered = [(call, result) for call, result in zip(calls, results, strict=True) if result is not None]
+    replies = iter(_replies(grouped.api, answered))
+    return [None if result is None else next(replies) for result in results]
 
 
 def refuse_busy(grouped: GroupedApi, call: Call) -> Reply:
     """Answer a call that waits no longer, because the queue is full or its time is over."""
-    return _replies(grouped.api, [call], [grouped.busy])[0]
+    return _replies(grouped.api, [(call, grouped.busy)])[0]
 
 
-def _replies(api: Api, calls: Sequence[Call], results: Sequence[Any]) -> list[Reply]:
+def _replies(api: Api, answered: Sequence[tuple[Call, Any]]) -> list[Reply]:
     """Return the replies to what the endpoints returned, or to their errors; they are logged and counted here."""
-    replies = [_reply(api, call, result) for call, result in zip(calls, results, strict=True)]
+    replies = [(call, _reply(api, call, result)) for call, result in answered]
     now = clock.monotonic()
-    pairs = zip(calls, replies, strict=True)
-    api.observe([AnsweredCall(call, reply, now - call.request.started) for call, reply in pairs])
-    return replies
+    api.observe([AnsweredCall(call, reply, now - call.request.started) for call, reply in replies])
+    return [reply for _, reply in replies]
 
 
 def _reply(api: Api, call: Call, result: Any) -> Reply:
@@ -325,7 +324,7 @@ def cause_of(error: Exception) -> tuple[str, str, Mapping[str, Any] | None] | No
     return "try_again", "", None
 
 
-def log_defect(error: Exception, *, request_id: str, path: str) -> None:
+def log_defect(error: BaseException, *, request_id: str, path: str) -> None:
     """Log a defect with its trace under the answer's request id.
 
     The message of a database error is left out: it may quote rows, and rows may hold secrets.

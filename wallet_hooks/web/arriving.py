@@ -7,14 +7,15 @@ that the pool sees what it would have seen if it had received them itself.
 import io
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader, SocketUnreader
 
-from wallet_hooks.web.requests import Environ
+from wallet_hooks.web.api import Endpoint, GroupedApi
+from wallet_hooks.web.requests import Environ, RejectedBodyError, body_length
 
 SEGMENT = SocketUnreader.__init__.__defaults__[0]  # bytes that gunicorn receives at once
 _LONGEST_HEAD = 64 * 1024
@@ -22,31 +23,28 @@ _LONGEST_KEPT, _MOST_KEPT = 2048, 1024
 _UNUSUAL = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE")
 
 
-class Head:
-    """The head of a request, as gunicorn's parser read it. Requests with the same head share one."""
+class Head(NamedTuple):
+    """The head of a request, as gunicorn's parser read it. Requests with the same head share one.
 
-    def __init__(self, request: Any, environ: Environ, size: int) -> None:
-        self.method: str = request.method
-        self.uri: str = request.uri
-        self.environ = environ
-        self.size = size  # in bytes
-        # A chunked body has no length; a request without a body has length 0.
-        self.body_size: int = getattr(request.body.reader, "length", 0)
-        # Nothing unusual: HTTP/1.1, a Content-Length, and a connection that stays open.
-        self.is_plain = (
-            request.version == (1, 1)
-            and not request.should_close()
-            and not environ["SCRIPT_NAME"]
-            and "CONTENT_LENGTH" in environ
-            and not any(name in environ for name in _UNUSUAL)
-        )
+    `size` is its length in bytes, `body_size` that of the body that it announces; 0 for a chunked one. `endpoint` is
+    the endpoint of a grouped API that is to read the body, None for any other request.
+    """
+
+    environ: Environ
+    size: int
+    body_size: int
+    endpoint: Endpoint | None
 
 
 class HeadParser:
-    """Parses heads with gunicorn's parser, and keeps the plain ones: a client repeats them from request to request."""
+    """Parses heads with gunicorn's parser, and keeps those of calls: a client repeats them from request to request.
 
-    def __init__(self, config: Any) -> None:
+    The calls are those to a grouped API whose heads have nothing unusual.
+    """
+
+    def __init__(self, config: Any, grouped: GroupedApi | None) -> None:
         self._config = config
+        self._grouped = grouped
         self._known: dict[tuple[bytes, Any], Head] = {}
 
     def parse(self, segments: Sequence[bytes], client: Any, server: Any) -> Head | None:
@@ -59,7 +57,7 @@ class HeadParser:
         head = self._known.get(key)
         if head is None:
             head = self._parse(segments, client, server)
-            if head is not None and head.is_plain and head.size == len(key[0]) <= _LONGEST_KEPT:
+            if head is not None and head.endpoint is not None and head.size == len(key[0]) <= _LONGEST_KEPT:
                 if len(self._known) >= _MOST_KEPT:
                     self._known.clear()
                 self._known[key] = head
@@ -80,7 +78,29 @@ class HeadParser:
         except ParseException:  # a thread of the pool meets it again, and answers it
             return None
         rest = unreader.buf.getbuffer().nbytes + sum(map(len, unreader.iter or ()))
-        return Head(request, environ, sum(map(len, segments)) - rest)
+        size, body_size = sum(map(len, segments)) - rest, getattr(request.body.reader, "length", 0)
+        return Head(environ, size, body_size, self._endpoint(request, environ))
+
+    def _endpoint(self, request: Any, environ: Environ) -> Endpoint | None:
+        endpoint = None if self._grouped is None else self._grouped.endpoints.get(request.uri)
+        if self._grouped is None or endpoint is None or not _is_plain(request, environ):
+            return None
+        try:
+            body_length(environ, cap=self._grouped.settings.body_cap)
+        except RejectedBodyError:
+            return None
+        return endpoint if endpoint.method == request.method else None
+
+
+def _is_plain(request: Any, environ: Environ) -> bool:
+    """Return whether a head has nothing unusual: HTTP/1.1, a Content-Length, and a connection that stays open."""
+    return (
+        request.version == (1, 1)
+        and not request.should_close()
+        and not environ["SCRIPT_NAME"]
+        and "CONTENT_LENGTH" in environ
+        and not any(name in environ for name in _UNUSUAL)
+    )
 
 
 class IncompleteHeadError(Exception):

@@ -1,0 +1,68 @@
+"""Groups of calls: a defect ends its own group, not the loop."""
+
+import queue
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from wallet_hooks.settings import Settings
+from wallet_hooks.web.api import AnsweredCall, Api, Endpoint, GroupedApi, Reply
+from wallet_hooks.web.call_groups import CallGroups
+
+ENDPOINT = Endpoint("POST", "/", "root", lambda _: None)
+
+
+def grouped(observe: Callable[[Sequence[AnsweredCall]], None]) -> GroupedApi:
+    """Return an API whose endpoint answers `done`."""
+    api = Api(
+        name="test",
+        prefix="/",
+        success=lambda result: Reply(200, result),
+        failure=lambda problem: Reply(problem.status, problem.code),
+        observe=observe,
+    )
+    return GroupedApi(
+        api=api,
+        settings=Settings(),
+        endpoints={"/": ENDPOINT},
+        answer=lambda calls, _wait: ["done"] * len(calls),
+        busy="busy",
+        largest_group=2,
+    )
+
+
+def run_calls(one: GroupedApi, count: int) -> list[str | None]:
+    """Add calls, and run the loop until all are answered. Returns the bodies of the replies; None without a reply."""
+    deferred: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    replies: list[Any] = []
+
+    def defer(act: Callable[..., None], *arguments: Any) -> None:
+        deferred.put(partial(act, *arguments))
+
+    groups = CallGroups(one, defer)
+    for _ in range(count):
+        groups.add(ENDPOINT, {"REMOTE_ADDR": "127.0.0.1"}, lambda reply: replies.append(reply and reply.body))
+    while len(replies) < count:
+        groups.start()
+        try:
+            deferred.get(timeout=0.01)()
+        except queue.Empty:
+            continue
+    return replies
+
+
+def test_calls_are_answered_in_groups_of_the_largest_size() -> None:
+    sizes: list[int] = []
+    assert run_calls(grouped(lambda answered: sizes.append(len(answered))), 5) == ["done"] * 5
+    assert sizes == [2, 2, 1]
+
+
+def test_a_defect_ends_its_own_group_without_replies() -> None:
+    sizes: list[int] = []
+
+    def observe(answered: Sequence[AnsweredCall]) -> None:
+        sizes.append(len(answered))
+        if len(sizes) == 2:
+            raise ZeroDivisionError
+
+    assert run_calls(grouped(observe), 5) == ["done", "done", None, None, "done"]
