@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, Metric, start_http_server
@@ -63,20 +63,13 @@ class _UnbufferedOutput(io.FileIO):
             return 0
 
 
-class _Log(NamedTuple):
-    """Where and from which level on this process logs."""
-
-    output: _UnbufferedOutput
-    level: int
-
-
-_log: _Log | None = None
+_output: _UnbufferedOutput | None = None
 
 
 def start_logging(level: str) -> None:
     """Log JSON lines to standard output: event, level, timestamp (UTC) and the caller's fields."""
-    global _log  # noqa: PLW0603 - a process has one log
-    _log = _Log(_UnbufferedOutput(sys.stdout.fileno(), "wb", closefd=False), getattr(logging, level.upper()))
+    global _output  # noqa: PLW0603 - a process has one log
+    _output = _UnbufferedOutput(sys.stdout.fileno(), "wb", closefd=False)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -84,8 +77,8 @@ def start_logging(level: str) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_to_json),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_log.level),
-        logger_factory=structlog.BytesLoggerFactory(file=_log.output),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.BytesLoggerFactory(file=_output),
         cache_logger_on_first_use=True,
     )
 
@@ -95,13 +88,13 @@ LOG: Any = structlog.get_logger()
 
 def log_together(event: str, entries: Iterable[dict[str, Any]]) -> None:
     """Log an event for each of the entries, which are its fields: as `LOG.info` does, but all in one system call."""
-    if _log is None:
+    if _output is None:
         for entry in entries:
             LOG.info(event, **entry)
-    elif _log.level <= logging.INFO:
+    elif LOG.is_enabled_for(logging.INFO):
         timestamp = clock.wall_clock().isoformat().replace("+00:00", "Z")
         end = {"event": event, "level": "info", "timestamp": timestamp}
-        _log.output.write(b"".join(_to_json(entry | end) + b"\n" for entry in entries))
+        _output.write(b"".join(_to_json(entry | end) + b"\n" for entry in entries))
 
 
 def log_errors_only() -> None:

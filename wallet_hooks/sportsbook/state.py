@@ -117,8 +117,8 @@ class BettingState:
     `brands` are by client name, `customers` by brand id and uid; `unavailable` are customers, named alike, that
     another transaction has locked, so that nothing can be decided for them. `limits` are by customer id,
     `country_rules` by brand id, `countries` by the address that a bet came from, `rates` by source and target currency,
-    `betslips` by brand id, game and betslip id. `standing` has the current settlements, by
-    reference. `delivery_id` is that of the callback being decided; `reason` is given by staff.
+    `betslips` by brand id, game and betslip id. `standing` has the current settlements, by reference. `delivery_id` is
+    that of the callback being decided; `reason` is given by staff.
     """
 
     now: datetime
