@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of, has_row_locks, shorten_lock_timeout
-from wallet_hooks.database.bulk import transaction
+from wallet_hooks.database.writes import transaction
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
 

@@ -10,7 +10,8 @@ from sqlalchemy import Integer, String, column, literal, select, true
 
 from tests.world import World
 from wallet_hooks.database import writing
-from wallet_hooks.database.bulk import BulkStatement, RowCountError, RowSet, Writes, pipeline, run, transaction, write
+from wallet_hooks.database.bulk import BulkStatement, RowSet, pipeline, run
+from wallet_hooks.database.writes import RowCountError, Writes, transaction, write
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.sportsbook.models import CouponEvent
 

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from tests.world import OK, World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
-from wallet_hooks.database.bulk import RowCountError, run
+from wallet_hooks.database.bulk import run
+from wallet_hooks.database.writes import RowCountError
 from wallet_hooks.ledger import chart, rules, service
 from wallet_hooks.ledger.journal import Posting, fingerprint
 from wallet_hooks.ledger.queries import HELD_ACCOUNTS, held_accounts

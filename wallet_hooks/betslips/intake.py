@@ -13,7 +13,7 @@ from wallet_hooks.betslips.messages import BadMessage, Message
 from wallet_hooks.betslips.schemas import MAX_MESSAGES, read_messages
 from wallet_hooks.betslips.service import store_messages
 from wallet_hooks.database import reading, run_with_retries, writing
-from wallet_hooks.database.bulk import Writes
+from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.web.strict_json import read_json

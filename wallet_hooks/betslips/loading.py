@@ -22,8 +22,8 @@ from wallet_hooks.database.bulk import (
     pipeline,
     run,
     select_rows,
-    write,
 )
+from wallet_hooks.database.writes import write
 from wallet_hooks.web.strict_json import read_json
 
 BetslipKey = tuple[int, str, str]

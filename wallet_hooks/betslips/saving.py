@@ -12,17 +12,8 @@ from wallet_hooks.betslips.loading import BetslipKey, LockedBetslip
 from wallet_hooks.betslips.messages import Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, CustomerSequence, StakeBounds
 from wallet_hooks.betslips.queries import PriceRow
-from wallet_hooks.database.bulk import (
-    BulkStatement,
-    RowSet,
-    Writes,
-    insert_from,
-    insert_rows,
-    run,
-    select_rows,
-    update_rows,
-    write,
-)
+from wallet_hooks.database.bulk import BulkStatement, RowSet, insert_from, insert_rows, run, select_rows, update_rows
+from wallet_hooks.database.writes import Writes, write
 
 
 class Arrival(NamedTuple):

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database.bulk import RowSet, Writes, find_rows, update_rows
+from wallet_hooks.database.bulk import RowSet, find_rows, update_rows
+from wallet_hooks.database.writes import Writes
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.policy import policy_of

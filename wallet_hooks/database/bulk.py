@@ -2,11 +2,10 @@
 
 A statement is written once with SQLAlchemy Core and compiled once per dialect. PostgreSQL gets each column of a set as
 one array, SQLite the set as one JSON document; the types come from the tables' columns. This is the path that takes
-bets: statements are prepared once, reads are sent together in a pipeline, and writes are combined into one statement.
+bets: statements are prepared once, reads are sent together in a pipeline, and writes (`writes`) as one statement.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -15,7 +14,6 @@ from functools import cache
 from itertools import starmap
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import psycopg
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -25,7 +23,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
-    Engine,
     Integer,
     LargeBinary,
     SmallInteger,
@@ -232,10 +229,10 @@ class Pipeline:
         calls = [call for call, _ in self._calls]
         results: Sequence[Sequence[Any]]
         if connection.dialect.name == "postgresql":
-            statements = [Statement(call.statement.encoded_sql(), _arrays(call)) for call in calls]
+            statements = [Statement(call.statement.encoded_sql(), arrays_of(call)) for call in calls]
             results = run_statements(connection, statements)
         else:
-            results = _run_on_sqlite(connection.connection.driver_connection, calls)
+            results = run_on_sqlite(connection.connection.driver_connection, calls)
         for (call, pending), rows in zip(self._calls, results, strict=True):
             if call.statement.returns_rows:
                 pending.rows = call.statement.read(rows, connection.dialect.name)
@@ -257,91 +254,6 @@ def run(connection: Connection, call: BulkCall[Row]) -> list[Row]:
     with pipeline(connection) as calls:
         pending = calls.add(call)
     return pending.rows
-
-
-class RowCountError(Exception):
-    """A write changed another number of rows than it must."""
-
-
-class Writes:
-    """Writes that do not depend on each other's rows: on PostgreSQL they are sent as one statement."""
-
-    def __init__(self) -> None:
-        self._calls: list[_Write] = []
-
-    def add(self, call: BulkCall[Any], *, expected: int | None = None) -> None:
-        """Add a write; a write without rows is not sent. It must return `expected` rows, if that is given."""
-        if call.rows:
-            self._calls.append(_Write(call, expected))
-
-    def run(self, connection: Connection) -> None:
-        """Run the writes. Raises RowCountError, if one returns another number of rows than expected."""
-        self._run(connection, commit=False)
-
-    def run_last(self, connection: Connection) -> None:
-        """Run the writes with the COMMIT of the `transaction` that the connection is in; outside one, run them now."""
-        last = connection.info.get(_LAST_WRITES)
-        if last is None:
-            self.run(connection)
-        else:
-            last.append(self)
-
-    def run_and_commit(self, connection: Connection) -> None:
-        """Run the writes and, on PostgreSQL, commit in the same round trip; the caller commits afterwards anyway."""
-        self._run(connection, commit=True)
-
-    def _run(self, connection: Connection, *, commit: bool) -> None:
-        if not self._calls:
-            return
-        calls = [call for call, _ in self._calls]
-        if connection.dialect.name == "postgresql":
-            parameters = [parameter for call in calls for parameter in _arrays(call)]
-            checked = [(number, expected) for number, (_, expected) in enumerate(self._calls) if expected is not None]
-            sql = _as_one(tuple(call.statement for call in calls), tuple(number for number, _ in checked))
-            parameters += [str(expected).encode() for _, expected in checked]
-            try:
-                run_statements(connection, [Statement(sql, parameters)], commit=commit)
-            except psycopg.errors.InvalidTextRepresentation as error:
-                raise _row_count_error(error) from error
-        else:
-            found = map(len, _run_on_sqlite(connection.connection.driver_connection, calls))
-            for (_, expected), count in zip(self._calls, found, strict=True):
-                if expected is not None and count != expected:
-                    raise RowCountError(_wrong_count(count, expected))
-
-
-class _Write(NamedTuple):
-    call: BulkCall[Any]
-    expected: int | None
-
-
-@contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """Open a database transaction: committed when the block ends, rolled back if it raises.
-
-    Its last writes (`Writes.run_last`) travel with the COMMIT.
-    """
-    with engine.begin() as connection:
-        last: list[Writes] = []
-        connection.info[_LAST_WRITES] = last
-        try:
-            yield connection
-        finally:
-            del connection.info[_LAST_WRITES]
-        for writes in last[:-1]:
-            writes.run(connection)
-        if last:
-            last[-1].run_and_commit(connection)
-
-
-_LAST_WRITES = "wallet_hooks_last_writes"
-
-
-def write(connection: Connection, call: BulkCall[Any]) -> None:
-    """Run one write."""
-    writes = Writes()
-    writes.add(call)
-    writes.run(connection)
 
 
 def _kind(type_: TypeEngine[Any]) -> str:
@@ -404,52 +316,16 @@ _DIALECTS: dict[str, tuple[Any, Dialect]] = {
 }
 
 
-def _run_on_sqlite(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[Any]]:
+def run_on_sqlite(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[Any]]:
+    """Run calls one after the other, and return the rows of each, which for SQLite are plain tuples."""
     return [driver.execute(call.statement.sql("sqlite"), [_encode_json(call.rows)]).fetchall() for call in calls]
 
 
-def _arrays(call: BulkCall[Any]) -> list[bytes]:
+def arrays_of(call: BulkCall[Any]) -> list[bytes]:
+    """Return a call's parameters for PostgreSQL, one array a column, as they are sent."""
     kinds = call.statement.given.kinds
     columns = zip(*call.rows, strict=True) if call.rows else ((),) * len(kinds)
     return [array_literal(kind, column).encode() for kind, column in zip(kinds, columns, strict=True)]
-
-
-@cache
-def _as_one(statements: tuple[BulkStatement[Any], ...], checked: tuple[int, ...]) -> bytes:
-    """Return one statement with the writes as common table expressions. Their triggers see all rows that it wrote.
-
-    The numbers of rows that those at the positions `checked` return must be the last parameters.
-    """
-    parts, first = [], 0
-    for number, statement in enumerate(statements):
-        text = _numbered_after(first, statement.sql("postgresql"))
-        first += len(statement.given.kinds)
-        parts.append(f"w{number} AS ({text})")
-    checks = [
-        # Reading the message as a number fails, and so does the statement.
-        f"CASE (SELECT count(*) FROM w{number}) WHEN ${place}::bigint THEN 0 "
-        f"ELSE ((SELECT count(*) FROM w{number}) || '{_INSTEAD_OF}' || ${place}::bigint)::integer END"
-        for place, number in enumerate(checked, start=first + 1)
-    ]
-    return f"WITH {', '.join(parts)} SELECT {', '.join(checks) or '0'}".encode()
-
-
-_INSTEAD_OF = " rows changed instead of "
-
-
-def _wrong_count(found: int, expected: int) -> str:
-    return f"{found}{_INSTEAD_OF}{expected}"
-
-
-def _row_count_error(error: psycopg.Error) -> Exception:
-    """Return the error of a write with another number of rows than expected; another error as it is."""
-    message = str(error).partition('"')[2].partition('"')[0]
-    return RowCountError(message) if _INSTEAD_OF in message else error
-
-
-def _numbered_after(first: int, sql: str) -> str:
-    """Return the SQL with parameter numbers shifted by `first`, the number of parameters before it."""
-    return re.sub(r"\$(\d+)", lambda match: f"${int(match[1]) + first}", sql)
 
 
 def _json_value(value: object) -> str:

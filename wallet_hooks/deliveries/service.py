@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.bulk import RowSet, Writes, insert_rows
+from wallet_hooks.database.bulk import RowSet, insert_rows
+from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, insert_rows
+from wallet_hooks.database.bulk import BulkStatement, RowSet, insert_rows
+from wallet_hooks.database.writes import Writes
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.exceptions.models import CallbackException
 

@@ -19,7 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import connection_cache
-from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, Writes, insert_rows, pipeline, run
+from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, insert_rows, pipeline, run
+from wallet_hooks.database.writes import Writes
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Journal, Posting, TransactionRow

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.bulk import Writes
+from wallet_hooks.database.writes import Writes
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.limits.service import CurrentLimits, Player, usage_of
 from wallet_hooks.limits.usage import DayUsage, Usage

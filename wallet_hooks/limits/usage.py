@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from wallet_hooks.database.bulk import BulkStatement, RowSet, Writes, columns_of, insert_from
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, insert_from
+from wallet_hooks.database.writes import Writes
 from wallet_hooks.identity.policy import Policy
 from wallet_hooks.limits.models import LimitUsage
 

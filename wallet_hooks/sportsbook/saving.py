@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from wallet_hooks.customers.play_sessions import add_play_sessions
-from wallet_hooks.database.bulk import RowSet, Writes, field_names, insert_rows, update_rows
+from wallet_hooks.database.bulk import RowSet, field_names, insert_rows, update_rows
+from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import JournalWriter
