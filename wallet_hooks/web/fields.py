@@ -54,11 +54,9 @@ class Identifier(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if type(value) is Number:
-            if len(value) > self.max_length or not (value.isdecimal() and value.isascii()):
+            if len(value) > self.max_length or not _DIGITS.fullmatch(value):
                 raise ValidationError("Not an id.")
             return str(value)
-        if type(value) is str and 0 < len(value) <= self.max_length and value.isalnum():
-            return value
         text = super()._deserialize(value, attr, data, **kwargs)
         if text != text.strip() and not self.known:
             raise ValidationError("White space at the beginning or end is not allowed.")
