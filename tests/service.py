@@ -44,25 +44,26 @@ def served(
     database_url: str,
     directory: Path,
     *,
-    workers: int = 1,
+    app: str = "wsgi:app",
+    workers: int | None = 1,
     worker_class: str | None = None,
     settings: Mapping[str, str] | None = None,
     **more_settings: str,
 ) -> Iterator[tuple[str, int]]:
     """Run the service with its production settings on a free port. Yields its URL and the master's process id.
 
-    Its output is written to `server.log` in the directory. Without `worker_class`, the environment's is used or, by
-    default, the service's own.
+    Its output is written to `server.log` in the directory. Without `workers`, there are as many as by default. Without
+    `worker_class`, the environment's is used or, by default, the service's own.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {
         "WALLET_HOOKS_DATABASE_URL": database_url,
         "WALLET_HOOKS_LISTEN": f"127.0.0.1:{port}",
-        "WEB_CONCURRENCY": str(workers),
     }
+    environment |= {} if workers is None else {"WEB_CONCURRENCY": str(workers)}
     environment |= {**more_settings, **(settings or {})}
-    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", "wsgi:app"]
+    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", app]
     chosen = worker_class or os.environ.get(WORKER_CLASS)
     command += ["-k", chosen] if chosen else []
     with (directory / "server.log").open("wb") as log:
@@ -73,6 +74,11 @@ def served(
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0, "SIGTERM must end the service with status 0"
+
+
+def workers_of(master: int) -> list[int]:
+    """Return the process ids of a service's workers."""
+    return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
 
 def _wait_until_up(url: str) -> None:

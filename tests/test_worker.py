@@ -14,16 +14,14 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
-from tests.service import post, served
+from tests.service import post, served, workers_of
 from tests.wire import request, wire
-from tests.worker_classes import HASTY, PATIENT
+from tests.worker_classes import HASTY, OWN, PATIENT
 from tests.world import OK, World, bet
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
-from wallet_hooks.worker import CallbackWorker
 
 _ESTABLISHED = "01"
-_OWN = f"{CallbackWorker.__module__}.{CallbackWorker.__name__}"
 ACCEPTED = (200, "keep-alive", b'{"status":"OK"}')
 BUSY = (503, "keep-alive", b'{"error":"try_again"}')
 
@@ -37,10 +35,6 @@ def connected(url: str, count: int) -> Iterator[None]:
             client.send(request("/healthz", method=b"GET", headers=b""))
             assert client.answer().status == 200
         yield
-
-
-def workers_of(master: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
 
 def connections_of(master: int, url: str) -> dict[int, int]:
@@ -102,7 +96,7 @@ def test_slow_clients_do_not_keep_others_waiting(settled_world: World, tmp_path:
     """More clients than the worker has threads have sent a part of a request, of each kind."""
     whole = [placed(1), request("/v1/sessions/", b'{"username": "ann", "password": "x"}')]
     with (
-        served(settled_world.settings.database_url, tmp_path, worker_class=_OWN) as (url, _),
+        served(settled_world.settings.database_url, tmp_path, worker_class=OWN) as (url, _),
         ExitStack() as connections,
     ):
         for sent in whole:
@@ -133,16 +127,17 @@ def locked_table(world: World) -> Iterator[None]:
         yield
 
 
-WAITS = {
-    "WALLET_HOOKS_LOCK_TIMEOUT": "30",
-    "WALLET_HOOKS_STATEMENT_TIMEOUT": "40",
-    "WALLET_HOOKS_REQUEST_TIMEOUT": "40",
-}
+@contextmanager
+def waiting_service(world: World, directory: Path, **settings: str) -> Iterator[tuple[str, int]]:
+    """Run the service with such time-outs that callbacks wait for as long as a test locks what they need."""
+    seconds = {"LOCK_TIMEOUT": "30", "STATEMENT_TIMEOUT": "40", "REQUEST_TIMEOUT": "40"}
+    waits = {f"WALLET_HOOKS_{name}": value for name, value in seconds.items()}
+    with served(world.settings.database_url, directory, worker_class=OWN, settings=waits | settings) as found:
+        yield found
 
 
 def test_other_requests_are_answered_while_the_database_works(settled_world: World, tmp_path: Path) -> None:
-    url_ = settled_world.settings.database_url
-    with served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, _), wire(url) as client:
+    with waiting_service(settled_world, tmp_path) as (url, _), wire(url) as client:
         with locked_table(settled_world), wire(url) as other:
             client.send(placed(1))
             for _ in range(3):
@@ -152,8 +147,7 @@ def test_other_requests_are_answered_while_the_database_works(settled_world: Wor
 
 
 def test_callbacks_that_wait_for_a_group_share_the_next(settled_world: World, tmp_path: Path) -> None:
-    url_ = settled_world.settings.database_url
-    with served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, _), ExitStack() as connections:
+    with waiting_service(settled_world, tmp_path) as (url, _), ExitStack() as connections:
         clients = [connections.enter_context(wire(url)) for _ in range(20)]
         with locked_table(settled_world):
             for number, client in enumerate(clients):
@@ -182,9 +176,7 @@ def metrics_of(url: str) -> dict[str, float]:
 
 
 def test_a_full_queue_refuses_callbacks_at_once(settled_world: World, tmp_path: Path) -> None:
-    url_ = settled_world.settings.database_url
-    settings = WAITS | {"WALLET_HOOKS_QUEUE_SIZE": "2"}
-    with served(url_, tmp_path, worker_class=_OWN, settings=settings) as (url, _), ExitStack() as connections:
+    with waiting_service(settled_world, tmp_path, WALLET_HOOKS_QUEUE_SIZE="2") as (url, _), ExitStack() as connections:
         clients = [connections.enter_context(wire(url)) for _ in range(4)]
         with locked_table(settled_world):
             for number, client in enumerate(clients):
@@ -196,10 +188,8 @@ def test_a_full_queue_refuses_callbacks_at_once(settled_world: World, tmp_path: 
 
 
 def test_a_callback_that_waits_too_long_is_refused_and_not_run(settled_world: World, tmp_path: Path) -> None:
-    url_ = settled_world.settings.database_url
-    settings = WAITS | {"WALLET_HOOKS_REQUEST_TIMEOUT": "0.3"}
     with (
-        served(url_, tmp_path, worker_class=_OWN, settings=settings) as (url, _),
+        waiting_service(settled_world, tmp_path, WALLET_HOOKS_REQUEST_TIMEOUT="0.3") as (url, _),
         wire(url) as first,
         wire(url) as second,
     ):
@@ -217,8 +207,7 @@ def test_a_callback_that_waits_too_long_is_refused_and_not_run(settled_world: Wo
 def test_callbacks_of_a_locked_customer_wait_beside_the_others(settled_world: World, tmp_path: Path) -> None:
     if settled_world.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks its whole file")
-    url_ = settled_world.settings.database_url
-    with served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, _), ExitStack() as connections:
+    with waiting_service(settled_world, tmp_path) as (url, _), ExitStack() as connections:
         waiting = [connections.enter_context(wire(url)) for _ in range(5)]
         other = connections.enter_context(wire(url))
         with writing(settled_world.engine) as session:
@@ -232,8 +221,7 @@ def test_callbacks_of_a_locked_customer_wait_beside_the_others(settled_world: Wo
 
 
 def test_sigterm_lets_a_running_group_and_those_that_wait_finish(settled_world: World, tmp_path: Path) -> None:
-    url_ = settled_world.settings.database_url
-    with served(url_, tmp_path, worker_class=_OWN, settings=WAITS) as (url, master), ExitStack() as connections:
+    with waiting_service(settled_world, tmp_path) as (url, master), ExitStack() as connections:
         clients = [connections.enter_context(wire(url)) for _ in range(3)]
         with locked_table(settled_world):
             for number, client in enumerate(clients):

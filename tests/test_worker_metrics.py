@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
-from tests.service import post, served
+from tests.service import post, served, workers_of
 from tests.world import OK, World, bet
 from wallet_hooks import worker_metrics
 from wallet_hooks.worker_metrics import claim, collect, merge_ended, remove_abandoned
@@ -142,11 +142,6 @@ def until(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("the condition was not met within 30 seconds")
-
-
-def workers_of(master: int) -> list[int]:
-    found = subprocess.run(["pgrep", "-P", str(master)], capture_output=True, text=True).stdout
-    return [int(pid) for pid in found.split()]
 
 
 @pytest.mark.slow

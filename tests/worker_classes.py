@@ -6,6 +6,7 @@ from wallet_hooks import worker
 from wallet_hooks.web import loop_connection
 from wallet_hooks.worker import CallbackWorker
 
+OWN = f"{CallbackWorker.__module__}.{CallbackWorker.__name__}"
 PATIENT = "tests.worker_classes.PatientWorker"
 HASTY = "tests.worker_classes.HastyWorker"
 

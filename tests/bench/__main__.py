@@ -94,7 +94,7 @@ def _show_accounts(url: str, options: argparse.Namespace) -> None:
     accounts.fill_statement(url, options.wagers)
     headers = accounts.credentials(url)
     last = options.wagers - 100
-    with served(url, **accounts.ENVIRONMENT) as (address, _):
+    with served(url, settings=accounts.ENVIRONMENT) as (address, _):
         _show("getAccountFunds", accounts.funds(address, headers, options.seconds))
         first_page = accounts.statement(address, headers, options.seconds, first=0)
         _show("statement page from item 0", first_page)
@@ -156,7 +156,9 @@ def _prepare(url: str) -> None:
 def _bare(seconds: int) -> Measured:
     with (
         tempfile.TemporaryDirectory() as directory,
-        served(f"sqlite:///{directory}/none.db", "tests.bench.bare:app", WEB_CONCURRENCY=str(os.cpu_count())) as (
+        served(
+            f"sqlite:///{directory}/none.db", "tests.bench.bare:app", settings={"WEB_CONCURRENCY": str(os.cpu_count())}
+        ) as (
             address,
             _,
         ),

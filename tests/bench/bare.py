@@ -5,6 +5,11 @@ from flask import Flask, request
 app = Flask(__name__)
 
 
+@app.get("/readyz")
+def ready() -> str:
+    return ""
+
+
 @app.post("/bets")
 def bets() -> dict[str, str]:
     request.get_data()

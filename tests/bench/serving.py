@@ -1,20 +1,15 @@
-"""Runs the service with its production settings, and counts the processor time of processes."""
+"""Runs the service for a load, and counts the processor time of processes."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-PORT = 18_900
+from tests import service
+from tests.service import workers_of
+
 _TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")  # microseconds
 
 
@@ -27,33 +22,20 @@ class Service(NamedTuple):
 
 @contextmanager
 def served(
-    database_url: str, app: str = "wsgi:app", *, worker_class: str | None = None, **environment: str
+    database_url: str,
+    app: str = "wsgi:app",
+    *,
+    workers: int | None = None,
+    worker_class: str | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
-    """Run gunicorn on PORT, with the service's own worker class unless another one is given."""
-    settings = {"WALLET_HOOKS_DATABASE_URL": database_url, "WALLET_HOOKS_LISTEN": f"127.0.0.1:{PORT}"}
-    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", app]
-    command += ["-k", worker_class] if worker_class else []
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, env=os.environ | settings | environment, stdout=log, stderr=log)
-        try:
-            _wait_until_up(f"http://127.0.0.1:{PORT}/bets")
-            yield Service(f"http://127.0.0.1:{PORT}", process.pid)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-def _wait_until_up(url: str) -> None:
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(url, json.dumps({}).encode(), timeout=5).close()
-            return
-        except urllib.error.HTTPError as error:
-            error.close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit("the service did not start")
+    """Run the service, or another application with its settings; by default with as many workers as it has then."""
+    with tempfile.TemporaryDirectory() as scratch:
+        running = service.served(
+            database_url, Path(scratch), app=app, workers=workers, worker_class=worker_class, settings=settings
+        )
+        with running as found:
+            yield Service(*found)
 
 
 def processor_time(pid: int) -> float:
@@ -62,6 +44,5 @@ def processor_time(pid: int) -> float:
     with suppress(FileNotFoundError):  # it has ended meanwhile
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total = sum(map(int, fields[11:15])) * _TICK
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        total += sum(processor_time(int(child)) for child in children)
+        total += sum(map(processor_time, workers_of(pid)))
     return total

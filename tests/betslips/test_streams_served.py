@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.betslips.streaming import connected, money_in, next_frame
 from tests.desk import Desk
-from tests.service import post, served
+from tests.service import post, served, workers_of
 from tests.world import OK, bet
 
 HANDSHAKE = {
@@ -114,5 +114,5 @@ def test_what_is_no_handshake_gets_an_error(
 
 def _kill_workers(master: int) -> None:
     """Kill all workers of a service; the master starts others."""
-    for child in Path(f"/proc/{master}/task/{master}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
+    for worker in workers_of(master):
+        os.kill(worker, signal.SIGKILL)

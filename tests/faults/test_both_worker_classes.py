@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from tests.conftest import Templates
 from tests.service import served
 from tests.wire import request, wire
-from wallet_hooks.worker import CallbackWorker
+from tests.worker_classes import OWN
 
-_CLASSES = (f"{CallbackWorker.__module__}.{CallbackWorker.__name__}", "gthread")
 # The order of methods in an Allow header depends on the hash seed.
 _SETTINGS = {"PYTHONHASHSEED": "0", "WALLET_HOOKS_BODY_CAP": "12000"}
 Send = Callable[[Sequence[bytes], float], bytes]
@@ -132,8 +131,8 @@ def senders(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> I
     directories = [tmp_path_factory.mktemp(name) for name in ("own", "gthread")]
     urls = [templates.copy("sqlite", "world", directory / "world.db")[0] for directory in directories]
     with (
-        served(urls[0], directories[0], worker_class=_CLASSES[0], settings=_SETTINGS) as (own, _),
-        served(urls[1], directories[1], worker_class=_CLASSES[1], settings=_SETTINGS) as (other, _),
+        served(urls[0], directories[0], worker_class=OWN, settings=_SETTINGS) as (own, _),
+        served(urls[1], directories[1], worker_class="gthread", settings=_SETTINGS) as (other, _),
     ):
         yield sender(own), sender(other)
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from threading import Barrier
 
 import pytest
 
-from tests.service import post, served
+from tests.service import post, served, workers_of
 from tests.world import OK, Reply, World, bet, refund, result
 
 THREADS = 30
@@ -101,8 +100,7 @@ def test_kill_9_of_a_worker_under_load_loses_nothing_and_repeats_nothing(world: 
             replies = pool.map(lambda body: post(url, "/bets", body), bodies)
             for _ in range(3):
                 time.sleep(0.15)
-                found = subprocess.run(["pgrep", "-P", str(master)], capture_output=True, text=True).stdout.split()
-                os.kill(int(found[0]), signal.SIGKILL)
+                os.kill(workers_of(master)[0], signal.SIGKILL)
             assert all(reply == OK for reply in replies)
         with ThreadPoolExecutor(16) as pool:
             assert all(reply == OK for reply in pool.map(lambda body: post(url, "/bets", body), bodies))
