@@ -67,3 +67,17 @@ def test_a_form_is_accepted_in_every_spelling_of_its_media_type(desk: Desk) -> N
         assert desk.world.client.post("/v1/groups/", **sent).status_code == 200
     sent = {"data": "name=other", "content_type": f"{_FORM}; charset=latin1", "headers": headers}
     assert desk.world.client.post("/v1/groups/", **sent).status_code == 415
+
+
+class SlowInput:
+    """The input of a client that stops sending in the middle of its body."""
+
+    def read(self, _size: int) -> bytes:
+        raise TimeoutError
+
+
+@pytest.mark.parametrize(("api", "status"), [("callbacks", 411), ("customers", 411), ("limits", 400)])
+def test_a_body_that_does_not_arrive_is_refused(desk: Desk, api: str, status: int) -> None:
+    path, body, headers = _valid_call(desk, api)
+    response = desk.world.client.post(path, json=body, headers=headers, environ_overrides={"wsgi.input": SlowInput()})
+    assert response.status_code == status

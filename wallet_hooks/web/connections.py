@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from wallet_hooks import clock
 
-_LINGER_SECONDS = 2.0
+LINGER_SECONDS = 2.0
 _CHUNK = 64 * 1024
 
 
@@ -54,7 +54,7 @@ def discard_input(connection: socket.socket) -> None:
 
     Closing while the client sends would reset the connection, and the client could lose the answer.
     """
-    deadline = clock.monotonic() + _LINGER_SECONDS
+    deadline = clock.monotonic() + LINGER_SECONDS
     with suppress(OSError):  # the client has closed, or the time is over
         connection.shutdown(socket.SHUT_WR)
         while (remaining := deadline - clock.monotonic()) > 0:

@@ -8,13 +8,12 @@ from gunicorn.workers.gthread import TConn
 
 from wallet_hooks import clock
 from wallet_hooks.web.arriving import SEGMENT, ArrivedUnreader, Arriving, HeadParser
+from wallet_hooks.web.connections import LINGER_SECONDS
 
 # Seconds from a request's first byte (or its connection's opening) in which it must have arrived, and in which a client
 # must take some of its answer.
 CLIENT_SECONDS = 20.0
-# Seconds and bytes that are read and discarded after the last answer; otherwise the client could lose it.
-_LINGER_SECONDS = 2.0
-_LINGER_BYTES = 64 * 1024
+_LINGER_BYTES = 64 * 1024  # that are read and discarded after the last answer
 
 
 class State(Enum):
@@ -92,7 +91,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
     def end(self) -> None:
         """Close the sending side; what the client still sends is discarded."""
         self.state = State.END
-        self.timeout = clock.monotonic() + _LINGER_SECONDS
+        self.timeout = clock.monotonic() + LINGER_SECONDS
         self.sock.setblocking(False)
         self.sock.shutdown(socket.SHUT_WR)
 

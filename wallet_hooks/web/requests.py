@@ -63,7 +63,7 @@ def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSO
     if chunked and "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
         return _read_chunked(environ, cap=cap, media_types=media_types)
     length = body_length(environ, cap=cap, media_types=media_types)
-    body: bytes = environ["wsgi.input"].read(length)
+    body = _read(environ, length)
     if len(body) != length:
         raise RejectedBodyError("length_required")
     return body
@@ -85,12 +85,18 @@ def body_length(environ: Environ, *, cap: int, media_types: Collection[str] = (J
 def _read_chunked(environ: Environ, *, cap: int, media_types: Collection[str]) -> bytes:
     if media_type(environ) not in media_types:
         raise RejectedBodyError("not_json")
-    try:
-        body: bytes = environ["wsgi.input"].read(cap + 1)
-    except OSError:  # a chunk is malformed, or the connection was closed
-        raise RejectedBodyError("length_required") from None
+    body = _read(environ, cap + 1)
     if len(body) > cap:
         raise RejectedBodyError("body_too_large")
+    return body
+
+
+def _read(environ: Environ, size: int) -> bytes:
+    """Return the body or its first bytes."""
+    try:
+        body: bytes = environ["wsgi.input"].read(size)
+    except OSError:  # a chunk is malformed, the client was too slow, or the connection was closed
+        raise RejectedBodyError("length_required") from None
     return body
 
 
