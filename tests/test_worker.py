@@ -21,7 +21,7 @@ from tests.world import OK, World, bet
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 
-_ESTABLISHED = "01"
+_ESTABLISHED, _LISTENING = "01", "0A"
 ACCEPTED = (200, "keep-alive", b'{"status":"OK"}')
 BUSY = (503, "keep-alive", b'{"error":"try_again"}')
 
@@ -37,11 +37,15 @@ def connected(url: str, count: int) -> Iterator[None]:
         yield
 
 
-def connections_of(master: int, url: str) -> dict[int, int]:
-    """Return the number of established connections to the service's port by worker."""
+def connections_of(master: int, url: str, *, with_closing: bool = False) -> dict[int, int]:
+    """Return the number of established connections to the service's port by worker.
+
+    With those that the client has closed, if asked for: the worker has not noticed it yet.
+    """
     port = f":{urlsplit(url).port:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inodes = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(port) and row[3] == _ESTABLISHED}
+    own = [row for row in rows if row[1].endswith(port) and row[3] != _LISTENING]
+    inodes = {f"socket:[{row[9]}]" for row in own if with_closing or row[3] == _ESTABLISHED}
     counts = Counter(dict.fromkeys(workers_of(master), 0))
     for worker in counts:
         for file in Path(f"/proc/{worker}/fd").iterdir():
@@ -59,7 +63,7 @@ def wait_until_all_accept(master: int, url: str, *, workers: int) -> None:
         if len(counts) == workers and all(counts.values()):
             break
         assert time.monotonic() < deadline, counts
-    while any(connections_of(master, url).values()):
+    while any(connections_of(master, url, with_closing=True).values()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

@@ -94,6 +94,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._accept(listener)
         else:
             super().accept(listener)
+        self._publish_count()  # at once: the others decide by it
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Enable or disable accepting; it stays disabled while a connection is left to another worker."""
