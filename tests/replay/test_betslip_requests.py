@@ -15,7 +15,8 @@ from tests.test_commands import Shell
 from tests.world import OK, World, bet, error
 from wallet_hooks.database import writing
 from wallet_hooks.replay.fixture import read_sequences
-from wallet_hooks.replay.running import RunOptions, independent_groups, run_sequences
+from wallet_hooks.replay.groups import independent_groups
+from wallet_hooks.replay.running import RunOptions, run_sequences
 from wallet_hooks.replay.signing import signature_headers
 
 UNUSED: dict[str, Any] = {"sign": {}, "at": datetime.now(UTC), "wall": datetime.now(UTC)}

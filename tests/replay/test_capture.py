@@ -18,9 +18,12 @@ from tests.world import World, bet, refund, result
 from wallet_hooks.database import reading
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
+from wallet_hooks.replay import processes
 from wallet_hooks.replay.case_database import temporary_database_factory
-from wallet_hooks.replay.fixture import Sequence, read_cases, read_sequences
-from wallet_hooks.replay.running import RunOptions, independent_groups, run_sequences
+from wallet_hooks.replay.fixture import CaseSequence, read_cases, read_sequences
+from wallet_hooks.replay.groups import independent_groups, split
+from wallet_hooks.replay.processes import run_in_processes
+from wallet_hooks.replay.running import RunOptions, run_sequences
 
 CUSTOMERS = 8
 CALLS = 240
@@ -114,7 +117,7 @@ def test_customers_may_be_interleaved_but_the_order_within_a_customer_matters(ca
         shuffled = list(run_sequences(read_sequences([path]), new_database, RunOptions(shuffle=3, second_pass=False)))
         assert all(case_result.passed for case_result in shuffled)
         assert [case_result.case.line for case_result in shuffled] != [case.line for case in cases]
-        reversed_ = [Sequence(path, [case._replace(document={**case.document}) for case in reversed(cases)])]
+        reversed_ = [CaseSequence(path, [case._replace(document={**case.document}) for case in reversed(cases)])]
         assert not all(
             case_result.passed for case_result in run_sequences(reversed_, new_database, RunOptions(second_pass=False))
         )
@@ -126,6 +129,24 @@ def test_customers_may_run_in_parallel(capture: tuple[World, Path]) -> None:
     with temporary_database_factory() as new_database:
         results = list(run_sequences(read_sequences([path]), new_database, options))
     assert [(case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed] == []
+
+
+def test_a_capture_runs_in_several_processes_in_parts_that_share_no_customer(
+    capture: tuple[World, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, path = capture
+    monkeypatch.setattr(processes, "CASES_PER_PART", 30)
+    (whole,) = read_sequences([path])
+    parts = split(whole, 30)
+    assert len(parts) > 2
+    results = list(run_in_processes([whole], RunOptions(), processes=2))
+    assert [(one.case.where, one.mismatches) for one in results if not one.passed] == []
+    assert sorted(one.case.line for one in results) == [case.line for case in whole.cases]
+
+    wrong = whole.cases[-1]
+    whole.cases[-1] = wrong._replace(document=wrong.document | {"expect": {"status": 418}})
+    results = list(run_in_processes([whole], RunOptions(), processes=2))
+    assert [one.case.line for one in results if not one.passed] == [wrong.line]
 
 
 def test_a_capture_of_either_engine_runs_on_postgresql(

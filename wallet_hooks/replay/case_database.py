@@ -234,13 +234,22 @@ def database_factory(
 
 
 @contextmanager
-def temporary_database_factory() -> Iterator[DatabaseFactory]:
-    """Yield a factory of case databases in a temporary SQLite file. The migrations run once."""
+def temporary_template() -> Iterator[Path]:
+    """Yield the SQLite file of an empty database, to be copied; its directory is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="wallet-hooks-replay-") as directory:
         template = Path(directory) / "template.db"
         _migrate(template)
-        with copied_database_factory(template, Path(directory) / "case.db") as new_database:
-            yield new_database
+        yield template
+
+
+@contextmanager
+def temporary_database_factory() -> Iterator[DatabaseFactory]:
+    """Yield a factory of case databases in a temporary SQLite file. The migrations run once."""
+    with (
+        temporary_template() as template,
+        copied_database_factory(template, template.with_name("case.db")) as new_database,
+    ):
+        yield new_database
 
 
 @contextmanager

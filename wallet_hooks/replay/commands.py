@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from wallet_hooks import money
 from wallet_hooks.replay import reports
 from wallet_hooks.replay.capture_commands import record, redact
 from wallet_hooks.replay.converting import as_curl, as_har
 from wallet_hooks.replay.fixture import Case, FixtureError, find_bets, read_cases
 from wallet_hooks.replay.linting import find_secrets
+from wallet_hooks.replay.processes import prepare_process
 from wallet_hooks.replay.run_commands import accept, run
 from wallet_hooks.replay.selecting import (
     EXIT_BAD_USAGE,
@@ -26,7 +26,6 @@ from wallet_hooks.replay.selecting import (
     select_cases,
 )
 from wallet_hooks.replay.targets import ClockError, InProcess, UnreachableError
-from wallet_hooks.telemetry import log_errors_only
 
 
 class _ReplayGroup(click.Group):
@@ -44,8 +43,7 @@ class _ReplayGroup(click.Group):
 @click.group(cls=_ReplayGroup)
 def replay() -> None:
     """Run fixtures of callbacks against a service, and record fixtures from stored callbacks."""
-    money.set_stored_reader(dict)  # cases run on their own databases, which hold their own currencies
-    log_errors_only()  # a log line per callback would hide the reports of failed cases
+    prepare_process()
 
 
 @replay.command("list")

@@ -5,16 +5,16 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
+from jsonschema_rs import Draft202012Validator, ValidationError
 
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.replay.bodies import decode_body, encode_body, reject_constant, reject_duplicate_keys
@@ -73,22 +73,38 @@ class Case(NamedTuple):
         return tags
 
 
-class Sequence(NamedTuple):
-    """Cases that share one database, in order: all cases of a capture, or a single case."""
+class CaseSequence(NamedTuple):
+    """Cases that share one database, in order: all cases of a capture, a part of them, or a single case.
+
+    Of a part of a capture, `given` has preconditions of other parts that its cases need too, and `begins` is the
+    capture's first instant.
+    """
 
     path: Path
     cases: list[Case]
+    given: Mapping[str, Sequence[Any]] = MappingProxyType({})
+    begins: datetime | None = None
+
+    def given_of(self, name: str) -> list[Any]:
+        """Return the preconditions of one kind, of the sequence and of all its cases."""
+        return [*self.given.get(name, ()), *(one for case in self.cases for one in case.given.get(name, ()))]
+
+    def first_instant(self) -> datetime | None:
+        """Return when the sequence begins, None if neither it nor its cases say so."""
+        requests = (request.get("at") for case in self.cases for request in case.given.get("requests", ()))
+        instants = (self.begins, *(case.at for case in self.cases), *map(read_instant, requests))
+        return min((instant for instant in instants if instant is not None), default=None)
 
 
-def read_sequences(paths: Iterable[Path]) -> Iterator[Sequence]:
+def read_sequences(paths: Iterable[Path]) -> Iterator[CaseSequence]:
     """Yield the cases of files and, sorted by path, of all fixtures below directories. Raises FixtureError."""
     for path in paths:
         for file in _find_files(path):
             cases = list(read_cases(file))
             if is_capture(file):
-                yield Sequence(file, cases)
+                yield CaseSequence(file, cases)
             else:
-                yield from (Sequence(file, [case]) for case in cases)
+                yield from (CaseSequence(file, [case]) for case in cases)
 
 
 def read_cases(path: Path) -> Iterator[Case]:
@@ -225,9 +241,10 @@ def _read(path: Path, line: int, text: str) -> Case:
         raise FixtureError(
             f"{path}:{_line_of(text, line, ['v'])}", f"unknown version {document['v']!r}; expected {VERSION}"
         )
-    error_ = best_match(_validator().iter_errors(document))
-    if error_ is not None:
-        raise FixtureError(f"{path}:{_line_of(text, line, error_.absolute_path)}", _describe_error(error_))
+    # The errors of the outermost value say best what is wrong; those of its members follow from them.
+    errors = sorted(_validator().iter_errors(document), key=lambda error: len(error.instance_path))
+    if errors:
+        raise FixtureError(f"{path}:{_line_of(text, line, errors[0].instance_path)}", _describe_error(errors[0]))
     _check_values(path, line, text, document)
     return Case(path, line, document)
 
@@ -258,7 +275,7 @@ def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) ->
 
 
 def _describe_error(error: ValidationError) -> str:
-    path = ".".join(map(str, error.absolute_path))
+    path = ".".join(map(str, error.instance_path))
     message = error.message
     if len(message) > 2 * _MAX_VALUE_SHOWN:
         message = f"{message[:_MAX_VALUE_SHOWN]} … {message[-_MAX_VALUE_SHOWN:]}"

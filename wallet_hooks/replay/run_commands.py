@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +15,14 @@ from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.ledger import currencies
 from wallet_hooks.replay import reports
 from wallet_hooks.replay.case_database import DatabaseFactory, SigningKey, database_factory, temporary_database_factory
-from wallet_hooks.replay.fixture import Sequence as Cases
-from wallet_hooks.replay.fixture import read_cases, write_cases
+from wallet_hooks.replay.fixture import CaseSequence, read_cases, write_cases
+from wallet_hooks.replay.processes import CASES_PER_PART, run_in_processes
 from wallet_hooks.replay.running import CaseResult, RunOptions, run_sequences, run_without_database
 from wallet_hooks.replay.selecting import EXIT_DIFFERENT, FILTER, OUTPUT, PATHS, read_secret_option, select_cases
 from wallet_hooks.replay.targets import InProcess, Remote
 from wallet_hooks.settings import Settings
 
+_LONG_RUN = 2 * CASES_PER_PART  # cases; such a run shows its progress, and uses all processors
 _SPEEDS = {"max": None, "1x": 1.0, "10x": 10.0}
 
 
@@ -94,12 +95,14 @@ def run(
         )
     results: list[CaseResult] = []
     try:
-        for result in _run(sequences, options, target, database):
-            results.append(result)
-            if not result.passed:
-                click.echo("\n".join(reports.describe_failure(result, target or InProcess.address)))
-                if fail_fast:
-                    break
+        running = _run(sequences, options, target, database, one_process=fail_fast)
+        with _progress(running, _count(sequences)) as progress:
+            for result in progress:
+                results.append(result)
+                if not result.passed:
+                    click.echo("\n".join(reports.describe_failure(result, target or InProcess.address)))
+                    if fail_fast:
+                        break
     finally:
         _write_reports(results, target or InProcess.address, junit, json_file, html)
     failed = sum(not result.passed for result in results)
@@ -109,9 +112,28 @@ def run(
     sys.exit(EXIT_DIFFERENT if failed else 0)
 
 
+def _count(sequences: Sequence[CaseSequence]) -> int:
+    return sum(len(sequence.cases) for sequence in sequences)
+
+
+def _progress(results: Iterator[CaseResult], count: int) -> AbstractContextManager[Iterable[CaseResult]]:
+    """Show a progress bar of a long run on a terminal. Other output is the same with and without it."""
+    hidden = count < _LONG_RUN or not sys.stderr.isatty()
+    return click.progressbar(results, length=count, label="cases", file=sys.stderr, hidden=hidden)
+
+
 def _run(
-    sequences: Sequence[Cases], options: RunOptions, target: str | None, database: str | None
+    sequences: Sequence[CaseSequence],
+    options: RunOptions,
+    target: str | None,
+    database: str | None,
+    *,
+    one_process: bool,
 ) -> Iterator[CaseResult]:
+    in_order = one_process or options.parallel > 1 or options.speed is not None or options.shuffle is not None
+    if target is None and database is None and not in_order and _count(sequences) >= _LONG_RUN:
+        yield from run_in_processes(sequences, options)
+        return
     remote = Remote(_url(target), connections=options.parallel) if target else None
     with _database_factory(target, database) as new_database, closing(remote) if remote else nullcontext():
         if new_database is not None:

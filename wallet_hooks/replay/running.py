@@ -14,11 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from wallet_hooks import clock
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.money import MoneyError
-from wallet_hooks.replay import fixture
-from wallet_hooks.replay.betslips import find_betslip_ids, without_details
+from wallet_hooks.replay.betslips import without_details
 from wallet_hooks.replay.bodies import encode_body
 from wallet_hooks.replay.case_database import BRAND, CaseDatabase, DatabaseFactory, SigningKey
-from wallet_hooks.replay.fixture import Case, find_bets
+from wallet_hooks.replay.fixture import Case, CaseSequence, find_bets, read_instant
+from wallet_hooks.replay.groups import independent_groups, interleave_groups
 from wallet_hooks.replay.signing import signature_headers
 from wallet_hooks.replay.targets import InProcess, Target, TargetRequest, TargetResponse
 
@@ -73,11 +73,11 @@ class CaseRunner:
         self._options = options
         self._sent: list[TargetRequest] = []
 
-    def run(self, cases: Sequence[Case]) -> Iterator[CaseResult]:
+    def run(self, sequence: CaseSequence) -> Iterator[CaseResult]:
         """Yield a result per case. Mismatches of the second pass and of ledger invariants are added to the last."""
         last: CaseResult | None = None
-        failures = self._prepare(cases)
-        for result in self._run_all(cases):
+        failures = self._prepare(sequence)
+        for result in self._run_all(sequence.cases):
             result.mismatches = failures + result.mismatches
             failures = []
             if last is not None:
@@ -121,20 +121,17 @@ class CaseRunner:
         result.seconds = clock.monotonic() - started
         return result
 
-    def _prepare(self, cases: Sequence[Case]) -> list[Mismatch]:
+    def _prepare(self, sequence: CaseSequence) -> list[Mismatch]:
         """Load the preconditions of all cases but betslip messages and requests, whose order among the cases matters.
 
         Return what failed, to be reported with the first case.
         """
         if self._database is None:
             return []
-        instants = [at for case in cases for at in (case.at, *map(_time_of, case.given.get("requests", ()))) if at]
-        given = {
-            name: _without_duplicates(one for case in cases for one in case.given.get(name, ()))
-            for name in ("brands", "customers", "limits", "rates", "countries")
-        }
+        names = ("brands", "customers", "limits", "rates", "countries")
+        given = {name: _without_duplicates(sequence.given_of(name)) for name in names}
         try:
-            self._database.prepare(given, now=min(instants, default=clock.wall_clock()))
+            self._database.prepare(given, now=sequence.first_instant() or clock.wall_clock())
         except _INVALID_GIVEN as error:
             return [Mismatch("given", "valid preconditions", str(error).partition("\n")[0])]
         return []
@@ -142,7 +139,7 @@ class CaseRunner:
     def _send_given_requests(self, case: Case, result: CaseResult) -> None:
         """Send the requests among the preconditions, and compare their statuses."""
         for number, request in enumerate(case.given.get("requests", [])):
-            response = self._send(request, _time_of(request) or case.at)
+            response = self._send(request, read_instant(request.get("at")) or case.at)
             expected = request.get("status", 200)
             if response.status != expected:
                 actual = {"status": response.status, "body": _parse_body(response)}
@@ -218,7 +215,7 @@ class CaseRunner:
 
 
 def run_sequences(
-    sequences: Iterable[fixture.Sequence],
+    sequences: Iterable[CaseSequence],
     new_database: DatabaseFactory,
     options: RunOptions,
     *,
@@ -232,69 +229,20 @@ def run_sequences(
         for sequence in order:
             with new_database() as database:
                 target = remote or InProcess(database.engine, database.callbacks, database.settings, database.countries)
-                yield from CaseRunner(target, database, options).run(sequence.cases)
+                yield from CaseRunner(target, database, options).run(sequence)
 
 
 def run_without_database(
-    sequences: Iterable[fixture.Sequence], options: RunOptions, remote: Target
+    sequences: Iterable[CaseSequence], options: RunOptions, remote: Target
 ) -> Iterator[CaseResult]:
     """Run against a target whose database is not accessible. Preconditions are assumed to exist there."""
     for sequence in sequences:
-        yield from CaseRunner(remote, None, options).run(sequence.cases)
-
-
-def independent_groups(cases: Iterable[Case]) -> list[list[Case]]:
-    """Split cases into groups that have no customer, bet or betslip in common, each in its original order.
-
-    Different groups may run in any order, or concurrently.
-    """
-    parents: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while (parent := parents.setdefault(name, name)) != name:
-            parents[name] = name = parents[parent]
-        return name
-
-    named = [(case, sorted(_named_in(case)) or [case.where]) for case in cases]
-    for _, names in named:
-        for name in names[1:]:
-            parents[root(name)] = root(names[0])
-    groups: dict[str, list[Case]] = {}
-    for case, names in named:
-        groups.setdefault(root(names[0]), []).append(case)
-    return list(groups.values())
-
-
-def _named_in(case: Case) -> set[str]:
-    """Return the customers, bets and betslips that a case's requests name. Messages name betslips without a brand."""
-    requests = [case.request, *case.given.get("requests", ())]
-    bets = [bet for request in requests for bet in find_bets(request)]
-    return {
-        *(f"user {bet['brand']} {bet['user']}" for bet in bets),
-        *(f"bet {bet['game']} {bet['brand']} {bet['bet']}" for bet in bets),
-        *(f"betslip {id_}" for request in requests for id_ in find_betslip_ids(request)),
-    }
-
-
-def interleave_groups(cases: Sequence[Case], seed: int | None) -> Sequence[Case]:
-    """Return the cases unchanged without a seed, else their independent groups interleaved at random."""
-    if seed is None or len(cases) == 1:
-        return cases
-    rng = random.Random(seed)  # noqa: S311 - an order, not a secret
-    groups = independent_groups(cases)
-    order = [number for number, group in enumerate(groups) for _ in group]
-    rng.shuffle(order)
-    iterators = [iter(group) for group in groups]
-    return [next(iterators[number]) for number in order]
+        yield from CaseRunner(remote, None, options).run(sequence)
 
 
 def _without_duplicates(items: Iterable[Any]) -> list[Any]:
     """Remove duplicates: lines of a capture may repeat a brand."""
     return list({json.dumps(item, sort_keys=True): item for item in items}.values())
-
-
-def _time_of(request: Mapping[str, Any]) -> datetime | None:
-    return fixture.read_instant(request.get("at"))
 
 
 def _parse_body(response: TargetResponse) -> Any:

@@ -11,8 +11,7 @@ import click
 from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.secrets import check_reference, read_secret
-from wallet_hooks.replay.fixture import Case, find_bets, read_sequences
-from wallet_hooks.replay.fixture import Sequence as Cases
+from wallet_hooks.replay.fixture import Case, CaseSequence, find_bets, read_sequences
 
 EXIT_DIFFERENT, EXIT_BAD_USAGE, EXIT_UNREACHABLE, EXIT_NOTHING = 1, 2, 3, 5
 PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
@@ -27,7 +26,7 @@ OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def select_cases(paths: Sequence[Path], filters: Sequence[str]) -> list[Cases]:
+def select_cases(paths: Sequence[Path], filters: Sequence[str]) -> list[CaseSequence]:
     """Return the cases that match all filters. Exits with status 5 if none does: an empty run is not a success."""
     accepts = [_parse_filter(text) for text in filters]
     found = [

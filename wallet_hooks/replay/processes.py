@@ -1,0 +1,67 @@
+"""Runs cases in several processes, each part of them on a temporary database of its own."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from wallet_hooks import money
+from wallet_hooks.replay.case_database import copied_database_factory, temporary_template
+from wallet_hooks.replay.fixture import CaseSequence
+from wallet_hooks.replay.groups import split
+from wallet_hooks.replay.running import CaseResult, RunOptions, run_sequences
+from wallet_hooks.telemetry import log_errors_only
+
+CASES_PER_PART = 500  # they take about two seconds
+
+
+class _Part(NamedTuple):
+    """Sequences that one process runs one after the other, on copies of a template database."""
+
+    sequences: list[CaseSequence]
+    options: RunOptions
+    template: Path
+
+
+def run_in_processes(
+    sequences: Sequence[CaseSequence], options: RunOptions, *, processes: int | None = None
+) -> Iterator[CaseResult]:
+    """Yield the results of sequences, part by part; by default with a process for each processor.
+
+    Captures are split into parts that have no customer, bet or betslip in common. The ledger's invariants and the
+    second pass are checked in each part.
+    """
+    with temporary_template() as template:
+        parts = [_Part(part, options, template) for part in _parts(sequences)]
+        workers = min(len(parts), processes or os.cpu_count() or 1)
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=prepare_process) as pool:
+            for results in pool.map(_run, parts):
+                yield from results
+
+
+def prepare_process() -> None:
+    """Prepare this process for cases: they have currencies of their own, and a log line each would hide the reports."""
+    money.set_stored_reader(dict)
+    log_errors_only()
+
+
+def _run(part: _Part) -> list[CaseResult]:
+    with (
+        TemporaryDirectory(prefix="wallet-hooks-replay-") as directory,
+        copied_database_factory(part.template, Path(directory) / "case.db") as new_database,
+    ):
+        return list(run_sequences(part.sequences, new_database, part.options))
+
+
+def _parts(sequences: Sequence[CaseSequence]) -> list[list[CaseSequence]]:
+    """Return the sequences in parts of about the same number of cases."""
+    parts: list[list[CaseSequence]] = [[]]
+    for sequence in (one for whole in sequences for one in split(whole, CASES_PER_PART)):
+        if sum(len(one.cases) for one in parts[-1]) >= CASES_PER_PART:
+            parts.append([])
+        parts[-1].append(sequence)
+    return parts
