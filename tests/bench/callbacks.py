@@ -30,7 +30,8 @@ class Situation(NamedTuple):
     send: Callable[[str, int], Measured]
     bets: int = 1  # a request
     worker_class: str | None = None
-    on_sqlite: bool = False
+    database: str = "new"  # or "full", or "SQLite"
+    is_warm: bool = True  # the service has answered requests before
 
 
 class Figures(NamedTuple):
@@ -45,12 +46,13 @@ class Figures(NamedTuple):
 
 
 class Table:
-    """Measures the situations on databases that `prepare` has filled with customers."""
+    """Measures the situations on databases that `prepare` has filled with customers, and on one full of wagers."""
 
     def __init__(
-        self, server: postgresql.Server, prepare: Callable[[str], None], *, seconds: int, requests: int
+        self, server: postgresql.Server, prepare: Callable[[str], None], full: str, *, seconds: int, requests: int
     ) -> None:
         self._server = server
+        self._full = full
         self._prepare = prepare
         self._seconds = seconds
         self._requests = requests
@@ -78,9 +80,11 @@ class Table:
         return [
             Situation("one bet, 32 connections", self._single),
             Situation("one bet, 256 connections", self._many_connections),
+            Situation("one bet, on the full database", self._single, database="full"),
+            Situation("one bet, first second of a service", self._first_second, is_warm=False),
             Situation("one bet, 32 connections, gthread", self._single, worker_class="gthread"),
             Situation("one bet, all of one customer", self._hot),
-            Situation("one bet, 32 connections, SQLite", self._single, on_sqlite=True),
+            Situation("one bet, 32 connections, SQLite", self._single, database="SQLite"),
             Situation("100 bets a request", self._bets, bets=PER_REQUEST),
             Situation("100 bets a request, gthread", self._bets, bets=PER_REQUEST, worker_class="gthread"),
             Situation("100 settlements a request", self._settlements, bets=PER_REQUEST),
@@ -88,8 +92,8 @@ class Table:
 
     @contextmanager
     def _database(self, url: str, situation: Situation) -> Iterator[str]:
-        if not situation.on_sqlite:
-            yield url
+        if situation.database != "SQLite":
+            yield self._full if situation.database == "full" else url
             return
         with tempfile.TemporaryDirectory() as directory:
             own = f"sqlite:///{directory}/bench.db"
@@ -98,7 +102,8 @@ class Table:
 
     def _measure(self, url: str, situation: Situation) -> Figures:
         with served(url, worker_class=situation.worker_class) as service:
-            load.single_bets(service.address, first=self._numbers(10**6), seconds=1)  # connections, caches, plans
+            if situation.is_warm:  # connections, caches, plans
+                load.single_bets(service.address, first=self._numbers(10**6), seconds=1)
             if situation.send == self._settlements:
                 self._bets(service.address, self._numbers(10**6))
             before = self._times(service)
@@ -120,6 +125,9 @@ class Table:
 
     def _single(self, address: str, first: int) -> Measured:
         return load.single_bets(address, first=first, seconds=self._seconds)
+
+    def _first_second(self, address: str, first: int) -> Measured:
+        return load.single_bets(address, first=first, seconds=1)
 
     def _many_connections(self, address: str, first: int) -> Measured:
         return load.single_bets(address, first=first, seconds=self._seconds, connections=256)
