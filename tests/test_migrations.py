@@ -14,6 +14,7 @@ import wallet_hooks.accounts_api.models
 import wallet_hooks.betslips.models
 import wallet_hooks.bookies.models
 import wallet_hooks.cashier.models
+import wallet_hooks.console.models
 import wallet_hooks.customers.models
 import wallet_hooks.deliveries.models
 import wallet_hooks.exceptions.models

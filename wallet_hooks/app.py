@@ -11,6 +11,7 @@ from wallet_hooks.betslips.feed import Feed
 from wallet_hooks.betslips.stream import Streams
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
+from wallet_hooks.console import routes as console
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.database import open_engine
 from wallet_hooks.errors import RefusedError
@@ -71,14 +72,25 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(limits.blueprint(context))
     for blueprint in accounts.blueprints(bounded, settings):
         app.register_blueprint(blueprint)
-    app.register_blueprint(finance.blueprint(context.engine, reports, _account_codes(settings), settings))
+    codes = _account_codes(settings)
+    app.register_blueprint(finance.blueprint(context.engine, reports, codes, settings))
+    app.register_blueprint(console.blueprint(context.engine, reports, settings, codes, countries))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
         app.after_request(_report_clock)
     api.register_error_handlers(
-        app, [v1.V1, limits.LIMITS, *accounts.APIS, betslips.BETSLIPS_API, finance.FINANCE, callbacks.CALLBACKS_API]
+        app,
+        [
+            v1.V1,
+            limits.LIMITS,
+            *accounts.APIS,
+            betslips.BETSLIPS_API,
+            finance.FINANCE,
+            console.CONSOLE,
+            callbacks.CALLBACKS_API,
+        ],
     )
     currencies.initialize(engine, settings)  # last, because it leaves a connection open
     return app

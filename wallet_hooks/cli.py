@@ -35,6 +35,7 @@ _COMMANDS = {
     **dict.fromkeys(("verify", "close", "reopen"), "finance.commands"),
     **dict.fromkeys(("export", "reconcile"), "finance.report_commands"),
     "replay": "replay.commands",
+    "staff": "console.commands",
     "db": "database.commands",
     "demo": "demo",
 }

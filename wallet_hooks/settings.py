@@ -31,6 +31,8 @@ class Settings:
     statement_timeout: float = 0.5
     retention_days: int = 400
     session_idle: float = 86_400
+    console_idle: float = 1800
+    console_directory: str | None = None
     jwt_leeway: float = 30
     geoip_file: str | None = None
     account_codes_file: str | None = None
@@ -67,6 +69,8 @@ class Settings:
             "statement_timeout": env.float("STATEMENT_TIMEOUT", cls.statement_timeout, validate=Range(0.01, 60)),
             "retention_days": env.int("RETENTION_DAYS", cls.retention_days, validate=Range(1, 36_500)),
             "session_idle": env.float("SESSION_IDLE", cls.session_idle, validate=Range(1, 31_536_000)),
+            "console_idle": env.float("CONSOLE_IDLE", cls.console_idle, validate=Range(60, 43_200)),
+            "console_directory": env.str("CONSOLE_DIRECTORY", None),
             "jwt_leeway": env.float("JWT_LEEWAY", cls.jwt_leeway, validate=Range(0, 120)),
             "geoip_file": env.str("GEOIP_FILE", None),
             "account_codes_file": env.str("ACCOUNT_CODES_FILE", None),

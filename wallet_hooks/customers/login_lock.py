@@ -5,6 +5,7 @@ Open sessions and bets continue, so that an attacker who knows a username cannot
 """
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from wallet_hooks.customers.models import Customer
 
@@ -13,31 +14,40 @@ FIRST_LOCK = timedelta(minutes=15)
 LONGEST_LOCK = timedelta(days=1)
 
 
-def is_login_locked(customer: Customer, *, now: datetime) -> bool:
+class PasswordOwner(Protocol):
+    """A row with a password: a customer, or a member of staff."""
+
+    password_hash: str | None
+    failed_logins: int
+    login_locks: int
+    login_locked_until: datetime | None
+
+
+def is_login_locked(owner: PasswordOwner, *, now: datetime) -> bool:
     """Whether wrong passwords lock the login at an instant (UTC)."""
-    return customer.login_locked_until is not None and now < customer.login_locked_until
+    return owner.login_locked_until is not None and now < owner.login_locked_until
 
 
-def count_failure(customer: Customer, *, now: datetime) -> None:
+def count_failure(owner: PasswordOwner, *, now: datetime) -> None:
     """Count a login that failed; the fifth one locks the login, for twice as long each time until one succeeds.
 
-    Failures during a lock do not extend it. The caller holds the customer's lock.
+    Failures during a lock do not extend it. The caller holds the row's lock.
     """
-    if not is_login_locked(customer, now=now) and customer.login_locked_until is not None:
-        customer.login_locked_until, customer.failed_logins = None, 0
-    customer.failed_logins += 1
+    if not is_login_locked(owner, now=now) and owner.login_locked_until is not None:
+        owner.login_locked_until, owner.failed_logins = None, 0
+    owner.failed_logins += 1
     # Without a password there is nothing to guess.
-    is_guessable = customer.password_hash is not None
-    if is_guessable and customer.login_locked_until is None and customer.failed_logins >= MAX_FAILURES:
-        doublings = min(customer.login_locks, 10)
-        customer.login_locked_until = now + min(FIRST_LOCK * 2**doublings, LONGEST_LOCK)
-        customer.login_locks += 1
+    is_guessable = owner.password_hash is not None
+    if is_guessable and owner.login_locked_until is None and owner.failed_logins >= MAX_FAILURES:
+        doublings = min(owner.login_locks, 10)
+        owner.login_locked_until = now + min(FIRST_LOCK * 2**doublings, LONGEST_LOCK)
+        owner.login_locks += 1
 
 
-def unlock_login(customer: Customer) -> None:
+def unlock_login(owner: PasswordOwner) -> None:
     """Reset the failures and their locks."""
-    customer.failed_logins = customer.login_locks = 0
-    customer.login_locked_until = None
+    owner.failed_logins = owner.login_locks = 0
+    owner.login_locked_until = None
 
 
 def lock_reason(customer: Customer, *, now: datetime) -> str | None:

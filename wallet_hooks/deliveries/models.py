@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, Integer, LargeBinary, SmallInteger, String, Text
+from sqlalchemy import Index, Integer, LargeBinary, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Key, UTCDateTime
@@ -17,7 +17,17 @@ class Delivery(Base):
     """
 
     __tablename__ = "delivery"
-    __table_args__ = (Index(None, "received_at", postgresql_using="brin"),)
+    __table_args__ = (
+        Index(None, "received_at", postgresql_using="brin"),
+        # For searches by outcome; most are 200, and need no index.
+        Index(
+            "ix_delivery_refused",
+            "status",
+            "id",
+            postgresql_where=text("status <> 200"),
+            sqlite_where=text("status <> 200"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     path: Mapped[str] = mapped_column(String(64))

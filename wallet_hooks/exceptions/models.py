@@ -1,9 +1,9 @@
-"""The table of exceptions. Instants are UTC."""
+"""Tables of exceptions and of comments on them. Instants are UTC."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
@@ -21,6 +21,12 @@ class CallbackException(Base):
         UniqueConstraint("game", "client", "bet_uid", "kind", "subject"),
         Index("uq_callback_exception_payment_id_kind", "payment_id", "kind", unique=True),
         CheckConstraint("(bet_uid IS NULL) <> (payment_id IS NULL)", name="about"),
+        Index(
+            "ix_callback_exception_open",
+            "id",
+            postgresql_where=text("resolved_at IS NULL"),
+            sqlite_where=text("resolved_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity64, primary_key=True)
@@ -34,3 +40,16 @@ class CallbackException(Base):
     raised_at: Mapped[datetime] = mapped_column(UTCDateTime)
     resolved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str | None] = mapped_column(Text)
+
+
+class ExceptionComment(Base):
+    """What a member of staff wrote about an exception."""
+
+    __tablename__ = "exception_comment"
+    __table_args__ = (Index(None, "exception_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Identity64, primary_key=True)
+    exception_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("callback_exception.id"))
+    written_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    written_by: Mapped[str] = mapped_column(Key())
+    text: Mapped[str] = mapped_column(Text)

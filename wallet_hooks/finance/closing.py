@@ -19,9 +19,18 @@ from wallet_hooks.ledger.verify import CHECKS, since
 _ONE_DAY = timedelta(days=1)
 _MAX_NAME_LENGTH = 100
 Progress = Callable[[str], None]
+# Called in the database transaction that closes or reopens, to record who did it.
+Recording = Callable[[Session], None]
 
 
-def close(engine: Engine, through: date, *, now: datetime, progress: Progress = lambda _: None) -> list[SealedDay]:
+def close(
+    engine: Engine,
+    through: date,
+    *,
+    now: datetime,
+    progress: Progress = lambda _: None,
+    record: Recording = lambda _: None,
+) -> list[SealedDay]:
     """Check the ledger's rules, then seal and lock each open day through `through`. Return the sealed days.
 
     Checks and hashes are computed before the closing database transaction. That transaction waits for the postings in
@@ -48,10 +57,13 @@ def close(engine: Engine, through: date, *, now: datetime, progress: Progress = 
         for one in sealed:
             session.add(Period(day=one.day, closed_at=now))
             session.add(_seal_row(one, now))
+        record(session)
     return sealed
 
 
-def reopen(engine: Engine, day: date, *, reason: str, by: str, now: datetime) -> int:
+def reopen(
+    engine: Engine, day: date, *, reason: str, by: str, now: datetime, record: Recording = lambda _: None
+) -> int:
     """Open a closed day and all closed days after it. Return how many. Their seals stay, marked as reopened.
 
     Raises RefusedError: `not_closed`, `reason_required`, or `bad_value` for `by`.
@@ -68,6 +80,7 @@ def reopen(engine: Engine, day: date, *, reason: str, by: str, now: datetime) ->
         for seal in seals:
             seal.reopened_at, seal.reopened_by, seal.reopen_reason = now, by, reason
         session.execute(delete(Period).where(Period.day >= day))
+        record(session)
     return len(seals)
 
 

@@ -8,9 +8,10 @@ import click
 from sqlalchemy import Engine
 
 from wallet_hooks import clock
-from wallet_hooks.database import reading
+from wallet_hooks.database import reading, writing
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
+from wallet_hooks.finance.models import Verification
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.verify import Difference, since
 
@@ -35,6 +36,9 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
         for found in run_checks(session, posted):
             differences += found
             progress.update(1)
+    with writing(engine) as session:
+        since_day = None if day is None else day.date()
+        session.add(Verification(run_at=clock.now(), since=since_day, differences=len(differences)))
     if as_json:
         click.echo(json.dumps([difference._asdict() for difference in differences]))
     else:

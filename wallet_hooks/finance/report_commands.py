@@ -21,10 +21,10 @@ from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes, read_codes
-from wallet_hooks.finance.models import Reconciliation
 from wallet_hooks.finance.pages import write_html
 from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, BadReportError, Break, MatchScope, read_report
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
+from wallet_hooks.finance.reconciliation_runs import keep_first, store_run
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
@@ -191,6 +191,7 @@ def reconcile(
         raise click.UsageError(f"--output: {output.name}; accepted suffixes are .{', .'.join(_BREAK_FORMATS)}")
     scope = MatchScope(game, first.date(), last.date(), timedelta(minutes=minutes))
     counted: Counter[str] = Counter()
+    kept: list[Break] = []
     with (
         _bad_reports_exit_2(),
         reporting_engine(engine) as reports,
@@ -198,26 +199,16 @@ def reconcile(
         progress_bar("reconcile", "lines") as progress,
     ):
         lines = with_progress(read_report(file, mapping, brand=brand), progress)
-        breaks = reconcile_report(session, lines, scope, counted)
+        breaks = keep_first(reconcile_report(session, lines, scope, counted), kept)
         if output is not None:
             _write_breaks(breaks, output, f"{game}: {file.name} from {scope.first} to {scope.last}")
         else:
             _echo_breaks(breaks, as_json=as_json)
-    count = counted.pop("lines", 0)
     with writing(engine) as session, file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-        session.add(
-            Reconciliation(
-                provider=game,
-                file=file.name[:255],
-                sha256=digest,
-                first=first.date(),
-                last=last.date(),
-                lines=count,
-                breaks=dict(counted),
-                run_at=clock.now(),
-            )
-        )
+        run = store_run(session, scope, file.name, digest, counted, kept, now=clock.now())
+        count = run.lines
+    del counted["lines"]
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
     click.echo(f"{count} lines: {kinds or 'no breaks'}", err=True)
     if counted:

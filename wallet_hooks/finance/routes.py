@@ -90,7 +90,7 @@ def _export(reports: Engine, request: ApiRequest, report: str, format_: str, cod
     except BaseException:
         file.close()
         raise
-    response = Reply(200, _Chunks(file), content_type=content_type(format_))
+    response = Reply(200, FileChunks(file), content_type=content_type(format_))
     response.headers["Content-Length"] = str(size)
     response.headers["Content-Disposition"] = f'attachment; filename="{report}.{format_}"'
     response.headers["X-Export-Manifest"] = json.dumps(manifest)
@@ -148,7 +148,7 @@ def _read_flag(request: ApiRequest, name: str) -> bool:
     return text == "true"
 
 
-class _Chunks:
+class FileChunks:
     """Yields a file's content in chunks. The file is closed after the last, or by the server if it stops earlier."""
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -20,7 +20,8 @@ class Policy(NamedTuple):
     `cooldown` is how long a loosening is pending; with `wait_period_end` also until the running window ends, with
     `confirm_required` until the player confirms it. `week_start` is a weekday, Monday is 0. `caps` and `defaults` are
     minor units by (type, currency), defaults with their frame; with `defaults_apply` they limit players who set no
-    limit. `session_gap` is the time without bets and calls after which the next login begins a new play session.
+    limit. `session_gap` is the time without bets and calls after which the next login begins a new play session. With
+    `resettle_approval` a resettlement in the console takes two members of staff.
     """
 
     cooldown: timedelta = timedelta(hours=24)
@@ -36,6 +37,7 @@ class Policy(NamedTuple):
     defaults_apply: bool = False
     session_gap: timedelta = timedelta(minutes=60)
     betslip_required: bool = False
+    resettle_approval: bool = False
 
     def caps_in(self, currency: str) -> dict[str, int]:
         """Return the caps in a currency (minor units), by type."""
@@ -74,7 +76,14 @@ _DURATION = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _CHOICES = {"window": ("calendar", "anniversary"), "attribution": ("placement", "cash")}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_FLAGS = ("confirm_required", "wait_period_end", "swap_delete_enabled", "defaults_apply", "betslip_required")
+_FLAGS = (
+    "confirm_required",
+    "wait_period_end",
+    "swap_delete_enabled",
+    "defaults_apply",
+    "betslip_required",
+    "resettle_approval",
+)
 _AMOUNTS = ("caps", "defaults")
 
 

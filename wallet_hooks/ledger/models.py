@@ -86,6 +86,14 @@ class Entry(Base):
             postgresql_where=text("version IS NOT NULL"),
             sqlite_where=text("version IS NOT NULL"),
         ),
+        # A customer's entries are found by version, those of a house account by transaction.
+        Index(
+            "ix_ledger_entry_house",
+            "account_id",
+            "transaction_id",
+            postgresql_where=text("version IS NULL"),
+            sqlite_where=text("version IS NULL"),
+        ),
         CheckConstraint("(balance_after IS NULL) = (version IS NULL)", name="held"),
     )
 

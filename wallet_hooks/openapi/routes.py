@@ -1,4 +1,4 @@
-"""Serves the OpenAPI document: `/openapi.json` as JSON, `/docs` as HTML."""
+"""Serves the OpenAPI document (`/openapi.json` as JSON, `/docs` as HTML), and `/`, which says what this is."""
 
 from flask import Blueprint, Response, jsonify, render_template
 
@@ -14,9 +14,17 @@ def blueprint() -> Blueprint:
 
     @documents.get("/docs")
     def docs() -> Response:
-        response = Response(render_template("docs.html", spec=specification()))
-        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+        return _page(render_template("docs.html", spec=specification()))
+
+    @documents.get("/")
+    def start() -> Response:
+        return _page(render_template("start.html"))
 
     return documents
+
+
+def _page(html: str) -> Response:
+    response = Response(html)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

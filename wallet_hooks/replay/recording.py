@@ -1,10 +1,11 @@
 """Record fixtures from stored deliveries, with the preconditions that they need."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Select, String, cast, func, or_, select, text
 from sqlalchemy.orm import Session
@@ -37,12 +38,16 @@ _REJECTED_UNREAD: dict[int, dict[str, str | None]] = {
 
 
 class CaptureFilter(NamedTuple):
-    """Criteria for deliveries: received from `first` until before `last` (UTC), about a bet, answered with a status."""
+    """Criteria for deliveries: received from `first` until before `last` (UTC), about a bet, answered with a status.
+
+    `ids` are those of the only deliveries to record.
+    """
 
     first: datetime | None = None
     last: datetime | None = None
     bet: str | None = None
     status: int | None = None
+    ids: Collection[UUID] | None = None
 
 
 class Recorder:
@@ -292,6 +297,8 @@ def _deliveries(session: Session, criteria: CaptureFilter) -> Select[Any]:
         query = query.where(Delivery.received_at < criteria.last)
     if criteria.status is not None:
         query = query.where(Delivery.status == criteria.status)
+    if criteria.ids is not None:
+        query = query.where(Delivery.id.in_(criteria.ids))
     if criteria.bet is not None:
         stored = cast(DeliveryBet.bet, String)
         matches = (stored == criteria.bet) | stored.endswith(f":{criteria.bet}", autoescape=True)

@@ -29,6 +29,13 @@ class Wager(Base):
             postgresql_where=text("cost IS NOT NULL"),
             sqlite_where=text("cost IS NOT NULL"),
         ),
+        Index(
+            "ix_wager_refused",
+            "customer_id",
+            "placed_at",
+            postgresql_where=text("refusal IS NOT NULL"),
+            sqlite_where=text("refusal IS NOT NULL"),
+        ),
         Index(None, "placed_at", postgresql_using="brin"),
         {"postgresql_with": {"fillfactor": "80"}},
     )

@@ -1,0 +1,171 @@
+"""What staff does in the console: it is done as the command does it, and recorded."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from freezegun import freeze_time
+
+from tests.console.staff import Browser, add_staff, csrf_token, deliveries, signed_in
+from tests.test_commands import Shell
+from tests.world import World, bet, result
+from wallet_hooks.replay.fixture import read_cases
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def settled(world: World) -> World:
+    """A world with bet 9, settled with 25.00, so that the balance is 115.00."""
+    world.place(bet())
+    world.settle(result())
+    return world
+
+
+def actions(world: World) -> list[tuple[str, str, str]]:
+    rows = json.loads(Shell(world.settings.database_url).ok("staff", "actions", "--json"))
+    return [(row["username"], row["action"], row["subject"]) for row in rows if not row["action"].startswith("sign_in")]
+
+
+def test_an_exception_is_commented_and_resolved_once(world: World) -> None:
+    world.settle(result(77))
+    browser = signed_in(world, "finance")
+    page = "/console/exceptions/1"
+    assert "Asked the provider" in browser.submit(page, f"{page}/comment", comment="Asked the provider").text
+    assert "resolved" in browser.submit(page, f"{page}/resolve", reason="their test bet").text
+    (row,) = world.exceptions()
+    assert (row["reason"], row["resolved_at"] is not None) == ("their test bet", True)
+    token = csrf_token(browser.page(page))
+    again = browser.client.post(f"{page}/resolve", data={"csrf_token": token, "reason": "again"})
+    assert again.status_code == 400
+    assert "is resolved already" in again.text
+    assert actions(world) == [("finance", "comment", "exception 1"), ("finance", "resolve", "exception 1")]
+    for form in ({}, {"reason": " "}, {"reason": "x" * 1001}, {"reason": "a\0"}):
+        assert browser.client.post(f"{page}/resolve", data={"csrf_token": token, **form}).status_code == 400
+
+
+def test_resettling_posts_a_new_settlement(settled: World) -> None:
+    browser = signed_in(settled, "operations")
+    page = "/console/wagers/acme/betflex/9"
+    done = browser.submit(page, f"{page}/resettle", payout="30.00", reason="wrong odds")
+    assert done.status_code == 200
+    assert "The wager is settled again." in done.text
+    assert settled.balance() == "120.00"
+    assert actions(settled) == [("operations", "resettle", "betflex:acme:9")]
+    assert settled.differences() == []
+    for form in ({"payout": "-1", "reason": "x"}, {"payout": "1.001", "reason": "x"}, {"payout": "1", "reason": ""}):
+        assert browser.submit(page, f"{page}/resettle", **form).status_code == 400
+    assert settled.balance() == "120.00"
+
+
+def test_a_second_person_approves_where_the_policy_asks_for_it(settled: World, tmp_path: Path) -> None:
+    rules = tmp_path / "policy.json"
+    rules.write_text('{"resettle_approval": true}')
+    Shell(settled.settings.database_url).ok("brand", "policy", "--client", "acme", str(rules))
+    first, second = signed_in(settled, "operations"), signed_in(settled, "finance")
+    page = "/console/wagers/acme/betflex/9"
+    asked = first.submit(page, f"{page}/resettle", payout="30.00", reason="wrong odds")
+    assert "waits for a second person" in asked.text
+    assert settled.balance() == "115.00"
+    assert first.submit(page, f"{page}/decide", request="1", decision="approved").status_code == 403
+    assert first.submit(page, f"{page}/decide", request="2", decision="approved").status_code == 404
+    assert second.submit(page, f"{page}/decide", request="1", decision="maybe").status_code == 400
+    assert settled.balance() == "115.00"
+    assert second.submit(page, f"{page}/decide", request="1", decision="approved").status_code == 200
+    assert settled.balance() == "120.00"
+    assert second.submit(page, f"{page}/decide", request="1", decision="approved").status_code == 400
+    assert [action for _, action, _ in actions(settled)] == ["resettlement_requested", "resettlement_approved"]
+
+
+def test_days_are_closed_and_reopened_with_a_reason(world: World) -> None:
+    add_staff(world, "finance")
+    with freeze_time(START) as clock:
+        world.place(bet())
+        clock.move_to(START + timedelta(days=1))
+        browser = Browser(world)
+        browser.sign_in("finance")
+        assert "closed and sealed" in browser.submit("/console/ledger", "/console/ledger/close", day="2026-11-20").text
+        refused = browser.submit("/console/ledger", "/console/ledger/close", day="2026-11-21")
+        assert refused.status_code == 400
+        no_reason = browser.submit("/console/ledger", "/console/ledger/reopen", day="2026-11-20")
+        assert no_reason.status_code == 400
+        page = browser.submit("/console/ledger", "/console/ledger/reopen", day="2026-11-20", reason="late file").text
+    assert "by finance: late file" in page
+    assert actions(world) == [("finance", "close", "2026-11-20"), ("finance", "reopen", "2026-11-20")]
+
+
+def test_a_fixture_of_a_delivery_replays(settled: World, tmp_path: Path) -> None:
+    browser = signed_in(settled, "qa")
+    for path in deliveries(browser.page("/console/deliveries")):
+        file = tmp_path / "case.json"
+        file.write_bytes(browser.get(f"{path}/fixture").data)
+        (case,) = read_cases(file)
+        assert case.expect["status"] == 200
+        Shell("sqlite:///unused.db").ok("replay", "run", str(file))
+
+
+def test_a_replay_shows_what_would_be_answered_now(world: World) -> None:
+    world.place(bet(1, "1000.00"))
+    browser = signed_in(world, "qa")
+    (path,) = deliveries(browser.page("/console/deliveries"))
+    assert "would answer the same: 402" in browser.submit(path, f"{path}/replay").text
+    world.change_customer(credit_limit=2000_00)
+    changed = browser.submit(path, f"{path}/replay").text
+    assert "would answer differently" in changed
+    assert "<del>- 402</del>" in changed
+    assert "<ins>+ 200</ins>" in changed
+    assert world.count("wager") == 1
+    assert world.balance() == "100.00", "the replay happens elsewhere"
+    assert {action for _, action, _ in actions(world)} == {"replay"}
+
+
+def test_an_export_runs_with_progress_and_is_its_owners(settled: World, tmp_path: Path) -> None:
+    settled.configure(console_directory=str(tmp_path / "exports"))
+    browser, other = signed_in(settled, "finance"), signed_in(settled, "qa")
+    today = datetime.now(UTC).date().isoformat()
+    form = {"from": "2020-01-01", "to": today, "format": "csv"}
+    preview = f"/console/reports/journal?from={today}"
+    started = browser.submit(preview, "/console/reports/journal/export", **form)
+    path = started.request.path
+    for _ in range(100):
+        if "Done" in (page := browser.page(path)):
+            break
+        time.sleep(0.05)
+    assert "Done: 8 rows." in page, page
+    content = browser.get(f"{path}/journal.csv").text
+    manifest = json.loads(browser.get(f"{path}/journal.csv.manifest.json").text)
+    file = tmp_path / "journal.csv"
+    Shell(settled.settings.database_url).ok("export", "journal", "--to", today, "-o", str(file))
+    assert content.encode() == file.read_bytes()
+    assert manifest["rows"] == 8
+    assert other.get(path).status_code == 404
+    assert other.get(f"{path}/journal.csv").status_code == 404
+    assert browser.get(f"{path}/state.json").status_code == 400
+    for bad in ({"format": "pdf"}, {"format": "xero", "bom": "yes"}, {"from": "x"}):
+        answer = browser.submit(
+            f"/console/reports/journal?from={today}", "/console/reports/journal/export", **form | bad
+        )
+        assert answer.status_code == 400
+
+
+def test_a_report_is_uploaded_and_each_break_leads_to_its_wager(settled: World) -> None:
+    browser = signed_in(settled, "finance")
+    today = datetime.now(UTC).date().isoformat()
+    report = b"brand,bet,currency,stake,payout,status\nacme,9,EUR,10.00,20.00,won\nacme,404,EUR,1.00,,open\n"
+    form = {"provider": "betflex", "from": today, "to": today, "file": (BytesIO(report), "report.csv")}
+    page = browser.submit("/console/reconciliation", "/console/reconciliation", **form).text
+    assert "Amount</a>: 1" in page
+    assert "Missing here</a>: 1" in page
+    assert "/console/wagers/acme/betflex/9" in page
+    assert "/console/wagers/acme/betflex/404" not in page
+    assert "Missing here" not in browser.page("/console/reconciliation/1", kind="amount").partition("<tbody")[2]
+    assert actions(settled) == [("finance", "reconcile", "run 1")]
+    for name, content in (("report.csv", b"brand,bet\n"), ("report.exe", report), ("report.xlsx", report), ("", b"")):
+        bad = browser.submit(
+            "/console/reconciliation", "/console/reconciliation", **form | {"file": (BytesIO(content), name)}
+        )
+        assert bad.status_code == 400, name
+    assert settled.count("reconciliation") == 1

@@ -1,0 +1,36 @@
+"""The audit trail: what staff did, to what, when and from where. It only grows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.console.models import StaffAction
+from wallet_hooks.console.paging import READ, Listed, take_page
+from wallet_hooks.web.api import ApiRequest
+
+
+def record(
+    session: Session, action: str, subject: str, details: Mapping[str, Any], *, by: str, request: ApiRequest
+) -> None:
+    """Add an action to the trail, in the transaction that does it. `details` are JSON."""
+    session.add(
+        StaffAction(
+            at=request.now,
+            username=by,
+            action=action,
+            subject=subject,
+            details=dict(details),
+            source=str(request.source.address or ""),
+            request_id=request.id,
+        )
+    )
+
+
+def actions(session: Session, *, before: int | None = None) -> Listed[StaffAction]:
+    """Return a page of actions, newest first."""
+    query = select(StaffAction).order_by(StaffAction.id.desc()).limit(READ)
+    if before is not None:
+        query = query.where(StaffAction.id < before)
+    return take_page(session.scalars(query), lambda action: action.id)

@@ -1,0 +1,155 @@
+"""Pages of stored callbacks: search, one with all that it did, its fixture, and its replay."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.console.delivery_search import (
+    SEARCHED_BETS,
+    DeliveryCriteria,
+    find_deliveries,
+    is_caused_by,
+    keys_of_bet,
+    keys_of_customer,
+    statuses_of,
+)
+from wallet_hooks.console.rendering import Html
+from wallet_hooks.console.replaying import case_of, replay
+from wallet_hooks.console.statistics import outcome_of
+from wallet_hooks.console.visits import Visit
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import reading, writing
+from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.ledger.queries import transactions_with
+from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.web.api import Reply
+
+_FIELDS = ("bet", "brand", "customer", "outcome", "from", "to")
+_LARGEST_SHOWN = 256 * 1024  # bytes of a body
+
+
+def search(visit: Visit) -> Html:
+    """List callbacks, newest first, by bet, customer, outcome and time."""
+    given = {name: visit.query(name) for name in _FIELDS}
+    before = _read_id(visit.query("after")) if visit.query("after") else None
+    with reading(visit.engine) as session:
+        found = find_deliveries(session, _criteria(session, given), before=before)
+    shown = {name: value for name, value in given.items() if value}
+    return Html("deliveries.html", {"given": given, "shown": shown, "found": found, "searched_bets": SEARCHED_BETS})
+
+
+def show(visit: Visit, id_: str) -> Html:
+    """Show one callback: request, answer, the bets that it names with their transactions, and its repetitions."""
+    with reading(visit.engine) as session:
+        delivery = _delivery(session, id_)
+        bets = _bets(session, delivery)
+        values = {
+            "delivery": delivery,
+            "outcome_name": outcome_of(delivery.status),
+            "body": _shown_body(delivery.body),
+            "answer": _indented(delivery.answer),
+            "bets": [(key, session.get(Wager, tuple(key))) for key in bets],
+            "transactions": _transactions(session, bets, delivery),
+            "others": _others(session, bets, delivery),
+        }
+    return Html("delivery.html", values)
+
+
+def fixture(visit: Visit, id_: str) -> Reply:
+    """Download a callback as a fixture: with its preconditions, and the earlier callbacks about the same bets."""
+    with reading(visit.engine) as session:
+        delivery = _delivery(session, id_)
+        case = case_of(session, delivery, visit.console.countries)
+    headers = {"Content-Disposition": f'attachment; filename="{case["name"]}.json"', "Cache-Control": "no-store"}
+    return Reply(200, json.dumps(case, indent=2, ensure_ascii=False) + "\n", headers=headers)
+
+
+def replay_now(visit: Visit, id_: str) -> Html:
+    """Send a callback to the present code on a temporary database with its preconditions, and show the difference."""
+    with reading(visit.engine) as session:
+        delivery = _delivery(session, id_)
+        case = case_of(session, delivery, visit.console.countries)
+    with writing(visit.engine) as session:
+        visit.record(session, "replay", delivery.id.hex)
+    return Html("replayed.html", {"delivery": delivery, "result": replay(case)})
+
+
+def _criteria(session: Session, given: dict[str, str]) -> DeliveryCriteria:
+    bets: list[str] | None = None
+    if given["bet"]:
+        bets = keys_of_bet(session, given["bet"])
+    if given["brand"] or given["customer"]:
+        customer, brand = customer_by_uid(session, client=given["brand"], uid=given["customer"])
+        keys = keys_of_customer(session, customer, brand)
+        bets = keys if bets is None else [key for key in bets if key in set(keys)]
+    first, last = _read_time("from", given["from"]), _read_time("to", given["to"])
+    return DeliveryCriteria(bets, statuses_of(given["outcome"]), first, last)
+
+
+def _read_time(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise RefusedError("bad_time", f"{name}: {text[:40]!r}; a time such as 2026-11-21T12:00 is expected") from None
+
+
+def _read_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFoundError(f"no delivery {text[:40]!r}") from None
+
+
+def _delivery(session: Session, id_: str) -> Delivery:
+    found = session.get(Delivery, _read_id(id_))
+    if found is None:
+        raise NotFoundError(f"no delivery {id_[:40]!r}; it may have been deleted after its retention")
+    return found
+
+
+def _bets(session: Session, delivery: Delivery) -> list[BetKey]:
+    query = select(DeliveryBet.bet).where(DeliveryBet.delivery_id == delivery.id).order_by(DeliveryBet.bet)
+    return [BetKey(*bet.split(":", 2)) for bet in session.scalars(query)]
+
+
+def _transactions(session: Session, bets: Sequence[BetKey], delivery: Delivery) -> list[dict[str, Any]]:
+    """Return the transactions that a callback posted: those of its bets that were recorded with it."""
+    references = []
+    for key in bets:
+        wager = session.get(Wager, tuple(key))
+        references += [f"{key.reference}:stake", f"{key.reference}:cancel"]
+        for number in range(1, (wager.settlements if wager else 0) + 1):
+            references += [f"{key.reference}:settlement:{number}", f"{key.reference}:reversal:{number}"]
+    found = transactions_with(session, references=references)
+    return [one for one in found if is_caused_by(one["transaction"], delivery)]
+
+
+def _others(session: Session, bets: Sequence[BetKey], delivery: Delivery) -> Sequence[Any]:
+    """Return the newest other callbacks about the same bets."""
+    if not bets:
+        return []
+    found = find_deliveries(session, DeliveryCriteria([str(key) for key in bets]), before=None)
+    return [row for row in found.rows if row.id != delivery.id]
+
+
+def _shown_body(body: bytes) -> str:
+    """Return a body as text: indented if it is JSON; bytes that are not UTF-8 are escaped."""
+    text = body[:_LARGEST_SHOWN].decode("utf-8", "backslashreplace")
+    return text if len(body) > _LARGEST_SHOWN else _indented(text)
+
+
+def _indented(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text, parse_float=str, parse_int=str), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text

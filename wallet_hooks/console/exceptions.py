@@ -1,0 +1,59 @@
+"""Pages of exceptions: the list, and one with its comments and its resolution."""
+
+from sqlalchemy import select
+
+from wallet_hooks.console.paging import READ, take_page
+from wallet_hooks.console.rendering import Html, redirect
+from wallet_hooks.console.texts import number
+from wallet_hooks.console.visits import Visit
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import NotFoundError
+from wallet_hooks.exceptions.models import CallbackException, ExceptionComment
+from wallet_hooks.exceptions.service import resolve_exception
+from wallet_hooks.web.api import Reply
+
+
+def show_list(visit: Visit) -> Html:
+    """List exceptions, oldest first: those that are open, or all."""
+    include_resolved = visit.query("all") == "yes"
+    query = select(CallbackException).order_by(CallbackException.id).limit(READ)
+    if not include_resolved:
+        query = query.where(CallbackException.resolved_at.is_(None))
+    if after := visit.query("after"):
+        query = query.where(CallbackException.id > number(after, "page"))
+    with reading(visit.engine) as session:
+        found = take_page(session.scalars(query), lambda row: row.id)
+    return Html("exceptions.html", {"found": found, "include_resolved": include_resolved})
+
+
+def show(visit: Visit, id_: str) -> Html:
+    """Show an exception with its comments."""
+    with reading(visit.engine) as session:
+        row = session.get(CallbackException, number(id_, "exception"))
+        if row is None:
+            raise NotFoundError(f"no exception {id_}")
+        own = ExceptionComment.exception_id == row.id
+        comments = list(session.scalars(select(ExceptionComment).where(own).order_by(ExceptionComment.id)))
+    return Html("exception.html", {"row": row, "comments": comments})
+
+
+def comment(visit: Visit, id_: str) -> Reply:
+    """Add a comment to an exception."""
+    text = visit.required("comment")
+    with writing(visit.engine) as session:
+        row = session.get(CallbackException, number(id_, "exception"))
+        if row is None:
+            raise NotFoundError(f"no exception {id_}")
+        written = {"written_at": visit.request.now, "written_by": visit.member.username}
+        session.add(ExceptionComment(exception_id=row.id, text=text, **written))
+        visit.record(session, "comment", f"exception {row.id}", comment=text)
+    return redirect(f"/console/exceptions/{row.id}", done="commented")
+
+
+def resolve(visit: Visit, id_: str) -> Reply:
+    """Resolve an exception."""
+    reason = visit.required("reason")
+    with writing(visit.engine) as session:
+        resolve_exception(session, number(id_, "exception"), reason=reason, now=visit.request.now)
+        visit.record(session, "resolve", f"exception {number(id_, 'exception')}", reason=reason)
+    return redirect(f"/console/exceptions/{number(id_, 'exception')}", done="resolved")

@@ -1,0 +1,135 @@
+"""Exports that run in the background, with progress, in a directory that all worker processes share.
+
+Each export has a directory: `state.json` (who, what, rows so far, its end), the file, and its manifest. It is deleted
+an hour after its last change.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from wallet_hooks import clock
+from wallet_hooks.database import DATABASE_ERRORS
+from wallet_hooks.errors import NotFoundError, TryAgainError, WalletHooksError
+from wallet_hooks.files import replace_atomically
+from wallet_hooks.finance import exports
+from wallet_hooks.finance.exports import Options
+from wallet_hooks.finance.report_request import ReportRequest
+from wallet_hooks.settings import Settings
+from wallet_hooks.telemetry import LOG
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_KEPT_SECONDS = 3600
+_LOST_SECONDS = 60  # a running export writes its state more often
+_RUNNING = threading.BoundedSemaphore(2)
+_STATE_SECONDS = 0.5
+
+
+@dataclass
+class Export:
+    """An export's state: its owner, file name and format, rows so far; then its manifest, or why it failed."""
+
+    id: str
+    owner: str
+    file: str
+    format: str
+    rows: int = 0
+    manifest: Mapping[str, Any] | None = None
+    error: str | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.manifest is not None or self.error is not None
+
+
+class Exports:
+    """The exports of the console. Several machines need a shared directory (WALLET_HOOKS_CONSOLE_DIRECTORY)."""
+
+    def __init__(self, settings: Settings) -> None:
+        default = Path(tempfile.gettempdir()) / f"wallet-hooks-console-{os.getuid()}"
+        self._directory = Path(settings.console_directory) if settings.console_directory else default
+
+    def start(
+        self, engine: Engine, report: str, format_: str, request: ReportRequest, options: Options, *, owner: str
+    ) -> str:
+        """Start an export and return its id. Raises RefusedError for bad parameters, TryAgainError if two run here."""
+        exports.check(report, format_, request, options)
+        if not _RUNNING.acquire(blocking=False):
+            raise TryAgainError("Two exports are running in this process. Try again when one is done.")
+        try:
+            self._prune()
+            export = Export(secrets.token_hex(16), owner, f"{report}.{format_}", format_)
+            self._path(export.id).mkdir(mode=0o700)
+            self._write(export)
+            work = (engine, report, format_, request, options, export)
+            threading.Thread(target=self._run, args=work, name="console-export", daemon=True).start()
+        except BaseException:
+            _RUNNING.release()
+            raise
+        return export.id
+
+    def find(self, id_: str, *, owner: str) -> Export:
+        """Return an export of a member of staff. Raises NotFoundError."""
+        path = self._path(id_) / "state.json" if _ID.fullmatch(id_) else None
+        try:
+            found = Export(**json.loads(path.read_text("utf-8"))) if path else None
+            age = clock.wall_clock().timestamp() - path.stat().st_mtime if path else 0
+        except OSError:
+            found = None
+        if found is None or found.owner != owner:
+            raise NotFoundError("no such export; it is deleted an hour after it is done")
+        if not found.is_done and age > _LOST_SECONDS:
+            found.error = "The process that wrote this export has ended. Start it again."
+        return found
+
+    def file(self, export: Export) -> Path:
+        """Return the path of a finished export's file."""
+        return self._path(export.id) / export.file
+
+    def _run(
+        self, engine: Engine, report: str, format_: str, request: ReportRequest, options: Options, export: Export
+    ) -> None:
+        written = clock.monotonic()
+
+        def progress(rows: int) -> None:
+            nonlocal written
+            export.rows += rows
+            if clock.monotonic() - written >= _STATE_SECONDS:
+                written = clock.monotonic()
+                self._write(export)
+
+        try:
+            export.manifest = exports.write_file(engine, report, format_, request, self.file(export), options, progress)
+            export.rows = export.manifest["rows"]
+        except WalletHooksError as error:
+            export.error = str(error)
+        except (OSError, *DATABASE_ERRORS) as error:
+            export.error = "The export failed, because the disk or the database failed. Start it again."
+            LOG.error("export_failed", report=report, error=type(error).__name__)
+        finally:
+            _RUNNING.release()
+            self._write(export)
+
+    def _write(self, export: Export) -> None:
+        with replace_atomically(self._path(export.id) / "state.json") as out:
+            out.write(json.dumps(asdict(export)).encode())
+
+    def _path(self, id_: str) -> Path:
+        return self._directory / id_
+
+    def _prune(self) -> None:
+        """Make the directory, and delete exports that are too old."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self._directory.iterdir():
+            if _ID.fullmatch(path.name) and clock.wall_clock().timestamp() - path.stat().st_mtime > _KEPT_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,165 @@
+"""Pages of the ledger: accounts, trial balance, entries, transactions, closed days and their seals."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.console.delivery_search import bet_of_reference, is_caused_by
+from wallet_hooks.console.paging import READ, Listed, take_page
+from wallet_hooks.console.rendering import Html, redirect
+from wallet_hooks.console.texts import number
+from wallet_hooks.console.visits import Visit
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.database import reading
+from wallet_hooks.deliveries.models import Delivery
+from wallet_hooks.deliveries.queries import deliveries_of
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.finance import closing, exports
+from wallet_hooks.finance.report_request import ReportRequest, check_period
+from wallet_hooks.finance.reports import report_named
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
+from wallet_hooks.ledger.queries import transactions_with
+from wallet_hooks.ledger.sealing import newest_seal
+from wallet_hooks.web.api import Reply
+
+
+def show(visit: Visit) -> Html:
+    """Show the house accounts, and the closed days with their seals, newest first."""
+    query = select(Seal).order_by(Seal.id.desc()).limit(READ)
+    if after := visit.query("after"):
+        query = query.where(Seal.id < number(after, "page"))
+    with reading(visit.engine) as session:
+        house = select(Account).where(Account.holder_id.is_(None)).order_by(Account.name, Account.currency)
+        newest = newest_seal(session)
+        values = {
+            "accounts": list(session.scalars(house)),
+            "seals": take_page(session.scalars(query), lambda seal: seal.id),
+            "newest": newest,
+            "yesterday": exports.newest_day(visit.engine, visit.request.now) - timedelta(days=1),
+        }
+    return Html("ledger.html", values)
+
+
+def trial_balance(visit: Visit) -> Html:
+    """Show opening balance, debits, credits and closing balance of each account; customers summed by wallet."""
+    first, last = read_period(visit)
+    report = report_named("trial-balance")
+    with reading(visit.reports) as session:
+        request = ReportRequest(first, last, None, visit.request.now)
+        rows = [row for batch in report.batches(session, request) for row in batch.to_pylist()]
+    amounts = ("opening", "debit", "credit", "closing")
+    shown = [row | {name: money.format_amount(int(row[name]), row["currency"]) for name in amounts} for row in rows]
+    return Html("trial_balance.html", {"rows": shown, "totals": _totals(rows), "first": first, "last": last})
+
+
+def account(visit: Visit, id_: str) -> Html:
+    """Show an account's entries, newest first."""
+    with reading(visit.engine) as session:
+        found = session.get(Account, number(id_, "account"))
+        if found is None:
+            raise NotFoundError(f"no account {id_}")
+        holder = None
+        if found.holder_id is not None:
+            owner = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
+            holder = session.execute(owner.where(Customer.id == found.holder_id)).one_or_none()
+        entries = _entries(session, found, visit.query("after"))
+    return Html("account.html", {"account": found, "holder": holder, "found": entries})
+
+
+def transaction(visit: Visit, id_: str) -> Html:
+    """Show a transaction: its entries, what it reverses, and the callback that posted it."""
+    with reading(visit.engine) as session:
+        found = session.get(Transaction, number(id_, "transaction"))
+        if found is None:
+            raise NotFoundError(f"no transaction {id_}")
+        (posted,) = transactions_with(session, references=[found.reference])
+        names = [entry["account"] for entry in posted["entries"]]
+        accounts = session.execute(select(Account.name, Account.currency, Account.id).where(Account.name.in_(names)))
+        values = {
+            "transaction": found,
+            "entries": posted["entries"],
+            "account_ids": {(name, currency): account_id for name, currency, account_id in accounts},
+            "bet": bet_of_reference(found.reference),
+            "delivery": _cause(session, found),
+        }
+    return Html("transaction.html", values)
+
+
+def close(visit: Visit) -> Reply:
+    """Close the books through a day."""
+    day = read_day("day", visit.required("day", most=10))
+    closing.close(
+        visit.engine, day, now=visit.request.now, record=lambda session: visit.record(session, "close", day.isoformat())
+    )
+    return redirect("/console/ledger", done="closed")
+
+
+def reopen(visit: Visit) -> Reply:
+    """Open a closed day, and every closed day after it."""
+    day, reason = read_day("day", visit.required("day", most=10)), visit.required("reason")
+
+    def record(session: Session) -> None:
+        visit.record(session, "reopen", day.isoformat(), reason=reason)
+
+    closing.reopen(visit.engine, day, reason=reason, by=visit.member.username, now=visit.request.now, record=record)
+    return redirect("/console/ledger", done="reopened")
+
+
+def read_period(visit: Visit) -> tuple[date, date]:
+    """Return the days of the parameters `from` and `to`; by default the newest day. Raises RefusedError."""
+    newest = exports.newest_day(visit.reports, visit.request.now)
+    first, last = (read_day(name, visit.query(name)) if visit.query(name) else newest for name in ("from", "to"))
+    check_period(first, last)
+    return first, last
+
+
+def read_day(name: str, text: str) -> date:
+    """Return a day. Raises RefusedError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RefusedError("bad_period", f"{name}: {text[:40]!r}; a date such as 2026-11-21 is expected") from None
+
+
+def _totals(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return debits and credits by currency, which are equal if the ledger is sound."""
+    sums: dict[str, list[int]] = {}
+    for row in rows:
+        of_currency = sums.setdefault(row["currency"], [0, 0])
+        of_currency[0] += int(row["debit"])
+        of_currency[1] += int(row["credit"])
+    return [
+        (currency, money.format_amount(debit, currency), money.format_amount(credit, currency))
+        for currency, (debit, credit) in sorted(sums.items())
+    ]
+
+
+def _entries(session: Session, found: Account, after: str) -> Listed[Any]:
+    """Return a page of entries: a customer's by version, those of a house account by transaction."""
+    query = select(Entry, Transaction).join(Transaction, Transaction.id == Entry.transaction_id)
+    query = query.where(Entry.account_id == found.id).limit(READ)
+    if found.holder_id is not None:
+        query = query.where(Entry.version.is_not(None)).order_by(Entry.version.desc())
+        if after:
+            query = query.where(Entry.version < number(after, "page"))
+        return take_page(session.execute(query), lambda row: row.Entry.version)
+    query = query.where(Entry.version.is_(None)).order_by(Entry.transaction_id.desc(), Entry.line.desc())
+    if after:
+        transaction_id, _, line = after.partition("-")
+        key = (number(transaction_id, "page"), number(line, "page"))
+        query = query.where(tuple_(Entry.transaction_id, Entry.line) < key)
+    return take_page(session.execute(query), lambda row: f"{row.Entry.transaction_id}-{row.Entry.line}")
+
+
+def _cause(session: Session, found: Transaction) -> Delivery | None:
+    """Return the callback that posted a transaction; None for one that staff or a payment posted."""
+    bet = bet_of_reference(found.reference)
+    if bet is None:
+        return None
+    deliveries = deliveries_of(session, bet=str(bet))
+    return next((delivery for delivery in deliveries if is_caused_by(found, delivery)), None)

@@ -1,0 +1,91 @@
+"""The first page: is the ledger sound, what do the callbacks do, and what needs a person."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.console.charts import Series, bar_chart
+from wallet_hooks.console.limits import limits_near_their_end
+from wallet_hooks.console.rendering import Html
+from wallet_hooks.console.statistics import OUTCOMES, SPANS, Statistics, callback_statistics
+from wallet_hooks.console.visits import Visit
+from wallet_hooks.database import reading
+from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+from wallet_hooks.errors import NotFoundError
+from wallet_hooks.exceptions.models import CallbackException
+from wallet_hooks.finance.models import Verification
+from wallet_hooks.identity.models import Brand, Provider
+from wallet_hooks.ledger.queries import open_stakes
+from wallet_hooks.ledger.sealing import newest_seal
+
+# Providers are found in the newest deliveries, because a delivery may name bets of several.
+_SEARCHED_DELIVERIES = 2000
+
+
+class LastDelivery(NamedTuple):
+    """A provider's game for a brand, and when its last callback came; None if none of the newest is its own."""
+
+    brand: str
+    game: str
+    received_at: datetime | None
+
+
+def show(visit: Visit) -> Html:
+    """Show the state of the service."""
+    span = SPANS.get(visit.query("over") or "hour")
+    if span is None:
+        raise NotFoundError("The page shows the last hour or the last day.")
+    with reading(visit.reports) as session:
+        statistics = callback_statistics(session, span, now=visit.request.now)
+        values: dict[str, Any] = {
+            "span": span,
+            "spans": SPANS,
+            "statistics": statistics,
+            "outcomes": OUTCOMES,
+            "picture": _chart(statistics, span.name),
+            "verification": session.scalar(select(Verification).order_by(Verification.id.desc()).limit(1)),
+            "seal": newest_seal(session),
+            "open_stakes": [
+                (currency, money.format_amount(minor, currency))
+                for currency, minor in sorted(open_stakes(session).items())
+            ],
+            "providers": _last_deliveries(session),
+            "searched": _SEARCHED_DELIVERIES,
+            "open_exceptions": _open_exceptions(session),
+            "near_limits": limits_near_their_end(session, now=visit.request.now),
+        }
+    return Html("overview.html", values)
+
+
+def _chart(statistics: Statistics, span: str) -> Any:
+    labels = [f"{bar.begins:%H:%M}" for bar in statistics.bars]
+    series = [
+        Series(name, f"outcome-{name}", [bar.counts[n] for bar in statistics.bars]) for n, name in enumerate(OUTCOMES)
+    ]
+    counted = ", ".join(f"{statistics.totals[name]:,} {name}" for name in OUTCOMES)
+    return bar_chart(labels, series, title=f"Callbacks, {span}", sentence=f"{counted}.")
+
+
+def _open_exceptions(session: Session) -> list[tuple[str, int]]:
+    query = select(CallbackException.kind, func.count()).where(CallbackException.resolved_at.is_(None))
+    return [(kind, count) for kind, count in session.execute(query.group_by(CallbackException.kind).order_by("kind"))]
+
+
+def _last_deliveries(session: Session) -> list[LastDelivery]:
+    newest = select(Delivery.id, Delivery.received_at).order_by(Delivery.id.desc()).limit(_SEARCHED_DELIVERIES)
+    times = {row.id: row.received_at for row in session.execute(newest)}
+    last: dict[tuple[str, str], datetime] = {}
+    if times:
+        oldest = min(times)
+        named = select(DeliveryBet.bet, DeliveryBet.delivery_id).where(DeliveryBet.delivery_id >= oldest)
+        for bet, delivery_id in session.execute(named):
+            game, client, _ = bet.split(":", 2)
+            at = times.get(delivery_id)
+            if at is not None:
+                last[client, game] = max(at, last.get((client, game), at))
+    providers = select(Brand.client, Provider.game).join(Provider, Provider.brand_id == Brand.id)
+    rows = session.execute(providers.order_by(Brand.client, Provider.game))
+    return [LastDelivery(client, game, last.get((client, game))) for client, game in rows]

@@ -1,0 +1,109 @@
+"""Pages of reconciliations: upload of a provider's report, runs, and the breaks of each."""
+
+import hashlib
+import json
+from collections import Counter, deque
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from wallet_hooks.console.ledger import read_day
+from wallet_hooks.console.paging import READ, take_page
+from wallet_hooks.console.rendering import Html, redirect
+from wallet_hooks.console.texts import number
+from wallet_hooks.console.uploads import Upload
+from wallet_hooks.console.visits import Visit
+from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
+from wallet_hooks.finance.reconciliation import COLUMNS, Break, MatchScope, read_report, reconcile
+from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_first, store_run
+from wallet_hooks.identity.models import Provider
+from wallet_hooks.web.api import Reply
+from wallet_hooks.web.concurrency import ConcurrencyLimit
+
+_DEFAULT_CUT_OFF = "60"
+_limit = ConcurrencyLimit("reconciliations", running=1, admitted=2)
+
+
+def show_list(visit: Visit) -> Html:
+    """Show the form and the runs, newest first."""
+    query = select(Reconciliation).order_by(Reconciliation.id.desc()).limit(READ)
+    if after := visit.query("after"):
+        query = query.where(Reconciliation.id < number(after, "page"))
+    with reading(visit.engine) as session:
+        values = {
+            "found": take_page(session.scalars(query), lambda run: run.id),
+            "games": sorted(set(session.scalars(select(Provider.game)))),
+            "columns": COLUMNS,
+        }
+    return Html("reconciliations.html", values)
+
+
+def show(visit: Visit, id_: str) -> Html:
+    """Show a run with its breaks, of all kinds or of one."""
+    kind = visit.query("kind")
+    with reading(visit.engine) as session:
+        run = session.get(Reconciliation, number(id_, "run"))
+        if run is None:
+            raise NotFoundError(f"no run {id_}")
+        query = select(ReconciliationBreak).where(ReconciliationBreak.reconciliation_id == run.id)
+        if kind:
+            query = query.where(ReconciliationBreak.kind == kind)
+        if after := visit.query("after"):
+            query = query.where(ReconciliationBreak.number > number(after, "page"))
+        found = take_page(
+            session.scalars(query.order_by(ReconciliationBreak.number).limit(READ)), lambda one: one.number
+        )
+    values = {"run": run, "found": found, "kind": kind, "shown": {"kind": kind} if kind else {}}
+    return Html("reconciliation.html", values | {"most": MAX_STORED_BREAKS})
+
+
+def upload(visit: Visit) -> Reply:
+    """Match an uploaded report with our wagers, and store the run."""
+    sent = visit.upload
+    assert sent is not None, "the page takes a file"
+    with _limit.slot():
+        scope = MatchScope(
+            _required(sent, "provider"),
+            read_day("from", _required(sent, "from")),
+            read_day("to", _required(sent, "to")),
+            timedelta(minutes=_minutes(sent.fields.get("cut_off", "") or _DEFAULT_CUT_OFF)),
+        )
+        mapping = _mapping(sent.fields.get("columns", "").strip())
+        counted: Counter[str] = Counter()
+        kept: list[Break] = []
+        with reading(visit.reports) as session:
+            lines = read_report(sent.path, mapping, brand=sent.fields.get("brand", "").strip() or None)
+            deque(keep_first(reconcile(session, lines, scope, counted), kept), maxlen=0)
+        with sent.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with writing(visit.engine) as session:
+            run = store_run(session, scope, sent.name, digest, counted, kept, now=visit.request.now)
+            visit.record(session, "reconcile", f"run {run.id}", provider=scope.game, file=sent.name, sha256=digest)
+            id_ = run.id
+    return redirect(f"/console/reconciliation/{id_}", done="reconciled")
+
+
+def _required(sent: Upload, name: str) -> str:
+    value = sent.fields.get(name, "").strip()
+    if not 0 < len(value) <= 64:
+        raise RefusedError("bad_field", f"{name}: {len(value)} characters; 1 to 64 are accepted")
+    return value
+
+
+def _minutes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or int(text) > 1440:
+        raise RefusedError("bad_field", "cut_off: a number of minutes from 0 to 1440 is expected")
+    return int(text)
+
+
+def _mapping(text: str) -> dict[str, str]:
+    """Return the report's names of our columns, given as JSON. Raises RefusedError."""
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not set(found) <= set(COLUMNS):
+        raise RefusedError("bad_columns", f"columns: a JSON object with keys among {', '.join(COLUMNS)} is expected")
+    return {column: str(name) for column, name in found.items()}

@@ -1,0 +1,101 @@
+"""Replays one stored callback in a process of its own, because a replay sets the clock of its process."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+from wallet_hooks.errors import RefusedError, TryAgainError
+from wallet_hooks.replay.fixture import write_cases
+from wallet_hooks.replay.recording import CaptureFilter, Recorder
+from wallet_hooks.replay.reports import difference
+from wallet_hooks.replay.running import Mismatch
+from wallet_hooks.web.concurrency import ConcurrencyLimit
+from wallet_hooks.web.countries import Countries
+
+_TIMEOUT = 60  # seconds
+_EARLIER = 50
+_COMMAND = (sys.executable, "-c", "from wallet_hooks.cli import main; main()", "replay", "run")
+_limit = ConcurrencyLimit("replays", running=1, admitted=3)
+
+
+class Difference(NamedTuple):
+    """What differs, and the lines of the difference: `-` is what was answered, `+` what would be answered now."""
+
+    what: str
+    lines: Sequence[str]
+
+
+class Replayed(NamedTuple):
+    """The result of a replay: the answer now, and its differences from the stored one."""
+
+    status: int | None
+    body: str
+    differences: Sequence[Difference]
+
+
+def case_of(session: Session, delivery: Delivery, countries: Countries) -> dict[str, Any]:
+    """Return a callback as a case, with its preconditions; earlier callbacks about the same bets are among them.
+
+    Raises RefusedError (`not_replayable`) for one that cannot be sent again, such as one without a stored credential.
+    """
+    earlier = _earlier_about_the_same(session, delivery)
+    criteria = CaptureFilter(ids=[*earlier, delivery.id])
+    lines = list(Recorder(session, criteria, countries).lines())
+    if not lines or lines[-1]["name"] != delivery.id.hex:
+        raise RefusedError(
+            "not_replayable",
+            "This callback cannot be replayed: the role or address that it lacked is not stored, or an earlier callback"
+            " about its bets was deleted after its retention.",
+        )
+    case: dict[str, Any] = lines[-1]
+    given: dict[str, list[Any]] = {}
+    for line in lines:
+        for name, items in line.get("given", {}).items():
+            given.setdefault(name, []).extend(items)
+    if len(lines) > 1:
+        given["requests"] = [
+            line["request"] | {"at": line["at"], "status": line["expect"]["status"]} for line in lines[:-1]
+        ]
+    return case | {"given": given}
+
+
+def replay(case: dict[str, Any]) -> Replayed:
+    """Run a case on a temporary database, with the clock set to its time.
+
+    Raises TryAgainError if several run already, or it takes longer than a minute.
+    """
+    with _limit.slot(), tempfile.TemporaryDirectory(prefix="wallet-hooks-console-") as directory:
+        path, report = Path(directory) / "case.json", Path(directory) / "report.json"
+        write_cases(path, [case])
+        # Its own empty database, so that a mistake here cannot reach the real one.
+        environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": f"sqlite:///{directory}/unused.db"}
+        try:
+            ran = subprocess.run(  # noqa: S603 - our own command
+                [*_COMMAND, str(path), "--json", str(report)],
+                env=environment, capture_output=True, timeout=_TIMEOUT, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise TryAgainError("the replay took longer than a minute") from None
+        if not report.exists():
+            raise RefusedError("not_replayable", ran.stderr.decode("utf-8", "replace").strip()[-500:] or "no report")
+        (result,) = json.loads(report.read_text("utf-8"))["cases"]
+    found = [Mismatch(one["what"], one["expected"], one["actual"]) for one in result["mismatches"]]
+    actual = result["actual"]
+    body = json.dumps(actual.get("body"), indent=2, ensure_ascii=False)
+    return Replayed(actual.get("status"), body, [Difference(one.what, difference(one)) for one in found])
+
+
+def _earlier_about_the_same(session: Session, delivery: Delivery) -> list[Any]:
+    """Return the ids of the first callbacks before one that name any of its bets."""
+    bets = select(DeliveryBet.bet).where(DeliveryBet.delivery_id == delivery.id)
+    query = select(DeliveryBet.delivery_id).where(DeliveryBet.bet.in_(bets), DeliveryBet.delivery_id < delivery.id)
+    return list(session.scalars(query.distinct().order_by(DeliveryBet.delivery_id).limit(_EARLIER)))

@@ -1,0 +1,154 @@
+"""The console's addresses: which page or action each is, and which permission it needs."""
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+from flask import Blueprint
+from sqlalchemy import Engine
+
+from wallet_hooks.console import (
+    customers,
+    deliveries,
+    exceptions,
+    ledger,
+    overview,
+    reconciliation,
+    reports,
+    sign_in,
+    uploads,
+    wagers,
+)
+from wallet_hooks.console.exporting import Exports
+from wallet_hooks.console.rendering import Html, redirect, render, static_file
+from wallet_hooks.console.texts import checked, read_form
+from wallet_hooks.console.visits import DECIDE, RECONCILE, REPLAY, SEE, Console, Visit, check_csrf, visit_of
+from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from wallet_hooks.finance.general_ledger import AccountCodes
+from wallet_hooks.settings import Settings
+from wallet_hooks.web import api
+from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.countries import Countries
+
+PREFIX = "/console"
+_MESSAGES = {
+    400: "This request is not valid.",
+    403: "Your role may not do this.",
+    404: "There is no such page.",
+    405: "This address does not take that.",
+    413: "This is too large.",
+    500: "This is a defect. It was logged with the number in the header X-Request-Id.",
+    503: "The database is busy or not available. Try again.",
+}
+
+
+class Page(NamedTuple):
+    """A page (GET) or an action (POST): its view, and the permission that it needs."""
+
+    method: str
+    path: str
+    view: Callable[..., Html | Reply]
+    permission: str = SEE
+    takes_file: bool = False
+
+
+_PAGES = (
+    Page("GET", "/", overview.show),
+    Page("GET", "/deliveries", deliveries.search),
+    Page("GET", "/deliveries/<id_>", deliveries.show),
+    Page("GET", "/deliveries/<id_>/fixture", deliveries.fixture),
+    Page("POST", "/deliveries/<id_>/replay", deliveries.replay_now, REPLAY),
+    Page("GET", "/customers", customers.search),
+    Page("GET", "/customers/<client>/<uid>", customers.show),
+    Page("GET", "/wagers/<client>/<game>/<path:uid>", wagers.show),
+    Page("POST", "/wagers/<client>/<game>/<path:uid>/resettle", wagers.resettle, DECIDE),
+    Page("POST", "/wagers/<client>/<game>/<path:uid>/decide", wagers.decide, DECIDE),
+    Page("GET", "/ledger", ledger.show),
+    Page("GET", "/ledger/trial-balance", ledger.trial_balance),
+    Page("GET", "/ledger/accounts/<id_>", ledger.account),
+    Page("GET", "/ledger/transactions/<id_>", ledger.transaction),
+    Page("POST", "/ledger/close", ledger.close, DECIDE),
+    Page("POST", "/ledger/reopen", ledger.reopen, DECIDE),
+    Page("GET", "/reports", reports.show_list),
+    Page("GET", "/reports/open-stakes-by-age", reports.open_stakes),
+    Page("GET", "/reports/<report>", reports.show),
+    Page("POST", "/reports/<report>/export", reports.export),
+    Page("GET", "/exports/<id_>", reports.show_export),
+    Page("GET", "/exports/<id_>/<file>", reports.download),
+    Page("GET", "/reconciliation", reconciliation.show_list, RECONCILE),
+    Page("POST", "/reconciliation", reconciliation.upload, RECONCILE, takes_file=True),
+    Page("GET", "/reconciliation/<id_>", reconciliation.show, RECONCILE),
+    Page("GET", "/exceptions", exceptions.show_list),
+    Page("GET", "/exceptions/<id_>", exceptions.show),
+    Page("POST", "/exceptions/<id_>/comment", exceptions.comment, DECIDE),
+    Page("POST", "/exceptions/<id_>/resolve", exceptions.resolve, DECIDE),
+    Page("GET", "/actions", sign_in.show_actions),
+    Page("POST", "/logout", sign_in.log_out),
+)
+
+
+def blueprint(
+    engine: Engine, reports_engine: Engine, settings: Settings, codes: AccountCodes, countries: Countries
+) -> Blueprint:
+    """Return the console. `reports_engine` is the database for reports, which may be a replica."""
+    console = Console(
+        engine=engine, reports=reports_engine, settings=settings, codes=codes, countries=countries,
+        exports=Exports(settings),
+    )  # fmt: skip
+    return api.blueprint(CONSOLE, _endpoints(console), settings)
+
+
+def _endpoints(console: Console) -> Iterable[Endpoint]:
+    for page in _PAGES:
+        name = f"{page.view.__module__.rpartition('.')[2]}_{page.view.__name__}"
+        yield Endpoint(page.method, PREFIX + page.path, name, _answer_of(console, page))
+    yield Endpoint("GET", f"{PREFIX}/login", "login", sign_in.show_login)
+    yield Endpoint("POST", f"{PREFIX}/login", "log_in", lambda request: sign_in.log_in(console, request))
+    yield Endpoint("GET", f"{PREFIX}/static/<path:file>", "static", _static)
+
+
+def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
+    def answer(request: ApiRequest, **path: str) -> Reply:
+        try:
+            visit = visit_of(console, request)
+        except UnauthenticatedError:
+            if page.method == "GET":
+                return redirect(f"{PREFIX}/login", next=request.environ.get("PATH_INFO", ""))
+            return redirect(f"{PREFIX}/login")
+        if not visit.may(page.permission):
+            raise ForbiddenError(f"The role {visit.member.role} may not do this.")
+        found = _view(page, visit, {name: checked(value) for name, value in path.items()})
+        return render(found, visit) if isinstance(found, Html) else found
+
+    return answer
+
+
+def _view(page: Page, visit: Visit, path: dict[str, str]) -> Html | Reply:
+    """Return what the view returns; the form of an action is received and checked before."""
+    if page.method == "GET":
+        return page.view(visit, **path)
+    with uploads.received(visit.request) if page.takes_file else nullcontext() as upload:
+        visit.upload = upload
+        visit.form = read_form(visit.request) if upload is None else upload.fields
+        check_csrf(visit)
+        return page.view(visit, **path)
+
+
+def _static(_: ApiRequest, file: str) -> Reply:
+    found = static_file(file)
+    if found is None:
+        raise NotFoundError("no such file")
+    return found
+
+
+def _failure(problem: Problem) -> Reply:
+    message = problem.message or _MESSAGES.get(problem.status, "This request was refused.")
+    return render(Html("problem.html", {"message": message, "status": problem.status}, problem.status))
+
+
+def _unwrapped(reply: Any) -> Reply:
+    assert isinstance(reply, Reply)
+    return reply
+
+
+CONSOLE = Api(name="console", prefix=PREFIX, success=_unwrapped, failure=_failure)

@@ -1,0 +1,158 @@
+"""Members of staff: their accounts, sign-in and sessions."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import pyotp
+from sqlalchemy import Engine, delete, select, update
+from sqlalchemy.orm import Session
+
+from wallet_hooks.console import audit
+from wallet_hooks.console.models import Staff, StaffSession
+from wallet_hooks.customers.login_lock import count_failure, is_login_locked, unlock_login
+from wallet_hooks.database import locked, reading, writing
+from wallet_hooks.errors import ConflictError, NotFoundError, UnauthenticatedError
+from wallet_hooks.identity.passwords import is_password
+from wallet_hooks.identity.sessions import new_token, token_hash
+from wallet_hooks.web.api import ApiRequest
+
+ROLES = ("finance", "operations", "qa")
+LONGEST_SESSION = timedelta(hours=12)
+_TOUCH_INTERVAL = timedelta(seconds=60)
+_CODE_SECONDS = 30
+_ISSUER = "wallet-hooks"
+
+
+class Member(NamedTuple):
+    """A signed-in member of staff."""
+
+    id: int
+    username: str
+    role: str
+
+
+def add(session: Session, *, username: str, role: str, password_hash: str, now: datetime) -> Staff:
+    """Add a member of staff with one of `ROLES`. Raises ConflictError for a username that is in use."""
+    if session.scalar(select(Staff.id).where(Staff.username == username)) is not None:
+        raise ConflictError(f"username {username!r} is in use")
+    made = Staff(
+        username=username,
+        role=role,
+        password_hash=password_hash,
+        active=True,
+        created_at=now,
+        failed_logins=0,
+        login_locks=0,
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def by_username(session: Session, username: str) -> Staff:
+    """Return a member of staff, locked. Raises NotFoundError."""
+    found = session.scalar(locked(select(Staff).where(Staff.username == username), Staff))
+    if found is None:
+        raise NotFoundError(f"no member of staff {username!r}")
+    return found
+
+
+def require_code(member: Staff) -> str:
+    """Require one-time codes of a member of staff from now on; return the address that sets up an authenticator."""
+    member.totp_secret, member.totp_step = pyotp.random_base32(), None
+    return pyotp.TOTP(member.totp_secret).provisioning_uri(name=member.username, issuer_name=_ISSUER)
+
+
+def end_sessions(session: Session, staff_id: int) -> None:
+    """End every session of a member of staff."""
+    session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
+
+
+def sign_in(engine: Engine, *, username: str, password: str, code: str, request: ApiRequest) -> str:
+    """Begin a session and return its token.
+
+    Raises UnauthenticatedError, the same for every reason, so that it reveals neither usernames nor whether a guessed
+    password was right; TryAgainError when too many logins wait.
+    """
+    with reading(engine) as session:
+        found = session.execute(select(Staff.id, Staff.password_hash).where(Staff.username == username)).one_or_none()
+    # Checked between two transactions, because it is slow; the row is read again afterwards.
+    is_right = is_password(password, found.password_hash if found else None)
+    token = None
+    with writing(engine) as session:
+        if found is not None:
+            member = session.scalars(locked(select(Staff).where(Staff.id == found.id), Staff)).one()
+            is_right = is_right and member.password_hash == found.password_hash
+            if _admit(member, code, is_right=is_right, now=request.now):
+                token = _start(session, member, now=request.now)
+            action = "sign_in" if token else "sign_in_refused"
+            audit.record(session, action, username, {}, by=username, request=request)
+    if token is None:
+        raise UnauthenticatedError(
+            "Username, password or code is wrong, or the account is closed or locked for a while."
+        )
+    return token
+
+
+def find_member(engine: Engine, token: str, *, now: datetime, idle: timedelta) -> Member:
+    """Return the member of staff with this session, and record its use at most once a minute.
+
+    Raises UnauthenticatedError if there is none, or it was idle for too long.
+    """
+    own = StaffSession.token_hash == token_hash(token)
+    query = select(Staff, StaffSession).join(StaffSession, StaffSession.staff_id == Staff.id)
+    with reading(engine) as session:
+        row = session.execute(query.where(own)).one_or_none()
+    if row is None:
+        raise UnauthenticatedError("not signed in")
+    member, login = row
+    is_over = now - login.used_at >= idle or now - login.created_at >= LONGEST_SESSION
+    if is_over or not member.active:
+        raise UnauthenticatedError("the session has ended")
+    if now - login.used_at >= min(_TOUCH_INTERVAL, idle / 10):
+        with writing(engine) as session:
+            session.execute(update(StaffSession).where(own, StaffSession.used_at < now).values(used_at=now))
+    return Member(member.id, member.username, member.role)
+
+
+def sign_out(engine: Engine, token: str) -> None:
+    """End a session."""
+    with writing(engine) as session:
+        session.execute(delete(StaffSession).where(StaffSession.token_hash == token_hash(token)))
+
+
+def _admit(member: Staff, code: str, *, is_right: bool, now: datetime) -> bool:
+    """Count a failure, or accept the sign-in; under the row's lock, so that parallel guesses are all counted."""
+    if not is_right or is_login_locked(member, now=now) or not _is_code(member, code, now=now):
+        count_failure(member, now=now)
+        return False
+    if not member.active:
+        return False
+    unlock_login(member)
+    return True
+
+
+def _is_code(member: Staff, code: str, *, now: datetime) -> bool:
+    """Return whether a one-time code is right, which is then used up; True where none is required.
+
+    The code before and the one after are accepted too, because clocks differ.
+    """
+    if member.totp_secret is None:
+        return True
+    current = int(now.timestamp()) // _CODE_SECONDS
+    totp = pyotp.TOTP(member.totp_secret)
+    for step in (current - 1, current, current + 1):
+        is_unused = member.totp_step is None or step > member.totp_step
+        if is_unused and pyotp.utils.strings_equal(totp.at(step * _CODE_SECONDS), code):
+            member.totp_step = step
+            return True
+    return False
+
+
+def _start(session: Session, member: Staff, *, now: datetime) -> str:
+    """Start a session; the member's sessions that are too old to be used are deleted."""
+    too_old = StaffSession.created_at <= now - LONGEST_SESSION
+    session.execute(delete(StaffSession).where(StaffSession.staff_id == member.id, too_old))
+    token = new_token()
+    session.add(StaffSession(token_hash=token_hash(token), staff_id=member.id, created_at=now, used_at=now))
+    return token

@@ -1,0 +1,38 @@
+"""Texts from forms, parameters and paths."""
+
+from urllib.parse import parse_qsl
+
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.web.api import ApiRequest
+from wallet_hooks.web.requests import FORM
+
+_FORM_CAP = 64 * 1024
+_MAX_FIELDS = 100
+
+
+def read_form(request: ApiRequest) -> dict[str, str]:
+    """Return the fields of a URL-encoded form. Raises RejectedBodyError, RefusedError."""
+    body = request.body(cap=_FORM_CAP, media_types=(FORM,))
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+    except ValueError:
+        raise RefusedError("bad_form", "the form is not URL-encoded UTF-8, or has too many fields") from None
+    return {name: checked(value) for name, value in pairs}
+
+
+def checked(text: str) -> str:
+    """Return a text that the database can store. Raises RefusedError for a zero character or half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeError:
+        raise RefusedError("bad_text", "the text is not valid Unicode") from None
+    if "\0" in text:
+        raise RefusedError("bad_text", "the text has a zero character")
+    return text
+
+
+def number(text: str, what: str) -> int:
+    """Return a row's number from a path or parameter. Raises NotFoundError if it cannot be one."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:20]) < 2**63 or len(text) > 19:
+        raise NotFoundError(f"no {what} {text[:40]!r}")
+    return int(text)

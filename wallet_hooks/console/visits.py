@@ -1,0 +1,122 @@
+"""A visit: a request of a member of staff, with what its page works with. Checks the session, the role and the form."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from werkzeug.http import parse_cookie
+
+from wallet_hooks.console import audit, staff
+from wallet_hooks.console.exporting import Exports
+from wallet_hooks.console.staff import Member
+from wallet_hooks.console.texts import checked
+from wallet_hooks.console.uploads import Upload
+from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
+from wallet_hooks.finance.general_ledger import AccountCodes
+from wallet_hooks.settings import Settings
+from wallet_hooks.web.api import ApiRequest
+from wallet_hooks.web.countries import Countries
+
+COOKIE = "wallet_hooks_console"
+SEE, REPLAY, RECONCILE, DECIDE = "see", "replay", "reconcile", "decide"
+PERMISSIONS: Mapping[str, frozenset[str]] = {
+    "operations": frozenset({SEE, REPLAY, RECONCILE, DECIDE}),
+    "finance": frozenset({SEE, RECONCILE, DECIDE}),
+    "qa": frozenset({SEE, REPLAY}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """What the pages work with. `reports` is the database for reports, which may be a replica."""
+
+    engine: Engine
+    reports: Engine
+    settings: Settings
+    codes: AccountCodes
+    countries: Countries
+    exports: Exports
+
+    @property
+    def idle(self) -> timedelta:
+        """How long a session may be unused."""
+        return timedelta(seconds=self.settings.console_idle)
+
+
+@dataclass
+class Visit:
+    """A request of a signed-in member of staff. `form` has the fields that were sent, `upload` the file."""
+
+    console: Console
+    request: ApiRequest
+    token: str
+    member: Member
+    form: Mapping[str, str] = field(default_factory=dict)
+    upload: Upload | None = None
+
+    @property
+    def engine(self) -> Engine:
+        return self.console.engine
+
+    @property
+    def reports(self) -> Engine:
+        return self.console.reports
+
+    @property
+    def csrf_token(self) -> str:
+        """The token that each form of the session sends; pages of other sites cannot know it."""
+        return csrf_token(self.token)
+
+    def may(self, permission: str) -> bool:
+        return permission in PERMISSIONS[self.member.role]
+
+    def query(self, name: str) -> str:
+        """Return a parameter after the path, without white space around it; empty if it is absent."""
+        return checked(self.request.query.get(name, "")).strip()
+
+    def required(self, name: str, *, most: int = 1000) -> str:
+        """Return a required field of the form. Raises RefusedError if it is absent, empty or too long."""
+        value = self.form.get(name, "").strip()
+        if not 0 < len(value) <= most:
+            raise RefusedError("bad_field", f"{name}: {len(value)} characters; 1 to {most} are accepted")
+        return value
+
+    def record(self, session: Session, action: str, subject: str, **details: object) -> None:
+        """Add an action of this member to the audit trail."""
+        audit.record(session, action, subject, details, by=self.member.username, request=self.request)
+
+
+def visit_of(console: Console, request: ApiRequest) -> Visit:
+    """Return the visit of a signed-in member of staff. Raises UnauthenticatedError."""
+    token = session_token(request)
+    if not token:
+        raise UnauthenticatedError("not signed in")
+    return Visit(console, request, token, staff.find_member(console.engine, token, now=request.now, idle=console.idle))
+
+
+def session_token(request: ApiRequest) -> str:
+    """Return the token of the request's cookie; empty without one."""
+    return parse_cookie(request.headers.get("Cookie")).get(COOKIE, "")
+
+
+def csrf_token(token: str) -> str:
+    return hmac.new(token.encode(errors="replace"), b"csrf", sha256).hexdigest()
+
+
+def check_csrf(visit: Visit) -> None:
+    """Raise ForbiddenError unless the form has the session's token."""
+    if not hmac.compare_digest(visit.form.get("csrf_token", "").encode(), visit.csrf_token.encode()):
+        raise ForbiddenError("The form has no valid token. Open the page again, and send the form from there.")
+
+
+def check_same_site(request: ApiRequest) -> None:
+    """Raise ForbiddenError if a page of another site sent the form, as far as the browser tells."""
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    host = request.headers.get("Host", "")
+    if (origin is not None and urlsplit(origin).netloc != host) or site not in (None, "same-origin", "none"):
+        raise ForbiddenError("The form was sent by another site.")

@@ -1,0 +1,166 @@
+"""The page of a wager: its life as a timeline, and its resettlement."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.console.delivery_search import is_caused_by
+from wallet_hooks.console.models import ResettleRequest
+from wallet_hooks.console.rendering import Html, redirect
+from wallet_hooks.console.texts import number
+from wallet_hooks.console.visits import Visit
+from wallet_hooks.database import locked, reading, writing
+from wallet_hooks.deliveries.models import Delivery
+from wallet_hooks.deliveries.queries import deliveries_of
+from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError
+from wallet_hooks.exceptions.models import CallbackException
+from wallet_hooks.identity.directory import brand_facts, read_directory
+from wallet_hooks.identity.policy import policy_of
+from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.ledger.queries import transactions_with
+from wallet_hooks.sportsbook import corrections
+from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.sportsbook.queries import history, wager_by_key
+from wallet_hooks.web.api import Reply
+
+
+class Step(NamedTuple):
+    """A step of a wager's life: a callback, or a transaction that staff posted; with what it posted."""
+
+    at: datetime
+    delivery: Delivery | None
+    transactions: list[dict[str, Any]]
+
+
+def show(visit: Visit, client: str, game: str, uid: str) -> Html:
+    """Show a wager: its facts, each step with its transaction and callback, exceptions and resettlements."""
+    key = BetKey(game, client, uid)
+    with reading(visit.engine) as session:
+        wager = wager_by_key(session, key)
+        values = {
+            "wager": wager,
+            "facts": history(session, wager),
+            "steps": _steps(session, wager, key),
+            "exceptions": _exceptions(session, key),
+            "requests": _requests(session, key),
+            "needs_approval": _needs_approval(session, client),
+        }
+    return Html("wager.html", values)
+
+
+def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
+    """Replace a wager's settlement, or ask for it where the brand's policy wants a second person."""
+    key = BetKey(game, client, uid)
+    payout, reason = visit.required("payout", most=40), visit.required("reason")
+    result = visit.form.get("result", "").strip() or None
+    brands = read_directory(visit.engine).brands
+    with writing(visit.engine) as session:
+        wager = wager_by_key(session, key)
+        minor = money.parse_amount(payout, wager.currency or "")
+        if _needs_approval(session, client):
+            if wager.status != "settled":
+                raise RefusedError("not_settled", f"The wager is {wager.status}, not settled.")
+            _request(session, visit, key, payout, result, reason)
+            done = "resettlement_requested"
+        else:
+            now = visit.request.now
+            corrections.resettle(
+                session.connection(), key, payout=minor, result=result, reason=reason, brands=brands, now=now
+            )
+            visit.record(session, "resettle", str(key), payout=payout, result=result, reason=reason)
+            done = "resettled"
+    return redirect(_address(visit), done=done)
+
+
+def decide(visit: Visit, client: str, game: str, uid: str) -> Reply:
+    """Approve or reject a resettlement that another member of staff requested."""
+    key = BetKey(game, client, uid)
+    decision = visit.form.get("decision", "")
+    if decision not in ("approved", "rejected"):
+        raise RefusedError("bad_decision", "decision: approved or rejected is expected")
+    brands = read_directory(visit.engine).brands
+    now = visit.request.now
+    with writing(visit.engine) as session:
+        request = _open_request(session, key, number(visit.form.get("request", ""), "request"))
+        if request.requested_by == visit.member.username and decision == "approved":
+            raise ForbiddenError("Whoever requested a resettlement cannot approve it.")
+        request.decision, request.decided_by, request.decided_at = decision, visit.member.username, now
+        session.flush()
+        if decision == "approved":
+            minor = money.parse_amount(request.payout, wager_by_key(session, key).currency or "")
+            corrections.resettle(
+                session.connection(), key, payout=minor, result=request.result, reason=request.reason, brands=brands,
+                now=now,
+            )  # fmt: skip
+        visit.record(session, f"resettlement_{decision}", str(key), request=request.id, payout=request.payout)
+    return redirect(_address(visit), done=f"resettlement_{decision}")
+
+
+def _address(visit: Visit) -> str:
+    """Return the wager's address: its actions are below it."""
+    raw = str(visit.request.environ.get("RAW_URI") or visit.request.environ["PATH_INFO"])
+    return raw.partition("?")[0].rpartition("/")[0]
+
+
+def _steps(session: Session, wager: Wager, key: BetKey) -> list[Step]:
+    """Return the callbacks about a wager, each with what it posted, and what else was posted, in order of time."""
+    references = [f"{key.reference}:{step}" for step in ("stake", "cancel")]
+    for settlement in range(1, wager.settlements + 1):
+        references += [f"{key.reference}:settlement:{settlement}", f"{key.reference}:reversal:{settlement}"]
+    rest = transactions_with(session, references=references)
+    steps = []
+    for delivery in deliveries_of(session, bet=str(key)):
+        own = [one for one in rest if is_caused_by(one["transaction"], delivery)]
+        rest = [one for one in rest if one not in own]
+        steps.append(Step(delivery.received_at, delivery, own))
+    steps += [Step(_at(one), None, [one]) for one in rest]
+    return sorted(steps, key=lambda step: step.at)
+
+
+def _at(one: dict[str, Any]) -> datetime:
+    recorded_at: datetime = one["transaction"].recorded_at
+    return recorded_at
+
+
+def _exceptions(session: Session, key: BetKey) -> list[CallbackException]:
+    own = (CallbackException.game == key.game, CallbackException.client == key.client)
+    query = select(CallbackException).where(*own, CallbackException.bet_uid == key.uid)
+    return list(session.scalars(query.order_by(CallbackException.id)))
+
+
+def _requests(session: Session, key: BetKey) -> list[ResettleRequest]:
+    own = (ResettleRequest.game == key.game, ResettleRequest.client == key.client, ResettleRequest.uid == key.uid)
+    return list(session.scalars(select(ResettleRequest).where(*own).order_by(ResettleRequest.id)))
+
+
+def _request(session: Session, visit: Visit, key: BetKey, payout: str, result: str | None, reason: str) -> None:
+    session.add(
+        ResettleRequest(
+            **key._asdict(),
+            payout=payout,
+            result=result,
+            reason=reason,
+            requested_by=visit.member.username,
+            requested_at=visit.request.now,
+        )
+    )
+    visit.record(session, "resettlement_requested", str(key), payout=payout, result=result, reason=reason)
+
+
+def _open_request(session: Session, key: BetKey, id_: int) -> ResettleRequest:
+    """Return a request of the wager, locked. Raises NotFoundError, RefusedError if it was decided already."""
+    query = select(ResettleRequest).where(ResettleRequest.id == id_)
+    found = session.scalar(locked(query, ResettleRequest))
+    if found is None or (found.game, found.client, found.uid) != tuple(key):
+        raise NotFoundError(f"no request {id_} for this wager")
+    if found.decision is not None:
+        raise RefusedError("decided", f"The request was {found.decision} by {found.decided_by} already.")
+    return found
+
+
+def _needs_approval(session: Session, client: str) -> bool:
+    return policy_of(brand_facts(brand_by_client(session, client)).policy).resettle_approval

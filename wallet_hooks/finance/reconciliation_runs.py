@@ -1,0 +1,58 @@
+"""Stored runs of reconciliations, with their breaks."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
+from wallet_hooks.finance.reconciliation import Break, MatchScope
+
+# Breaks that are stored of a run; all are counted. More of them mean that the wrong file was matched.
+MAX_STORED_BREAKS = 10_000
+
+
+def keep_first(breaks: Iterable[Break], kept: list[Break]) -> Iterator[Break]:
+    """Yield the breaks, and add the first ones, which `store_run` stores, to `kept`."""
+    for one in breaks:
+        if len(kept) < MAX_STORED_BREAKS:
+            kept.append(one)
+        yield one
+
+
+def store_run(
+    session: Session,
+    scope: MatchScope,
+    file: str,
+    sha256: str,
+    counted: Counter[str],
+    kept: Sequence[Break],
+    *,
+    now: datetime,
+) -> Reconciliation:
+    """Store a run: the report's file name and hash, the numbers that `reconcile` counted, and its first breaks."""
+    run = Reconciliation(
+        provider=scope.game,
+        file=file[:255],
+        sha256=sha256,
+        first=scope.first,
+        last=scope.last,
+        lines=counted["lines"],
+        breaks={kind: number for kind, number in counted.items() if kind != "lines"},
+        run_at=now,
+    )
+    session.add(run)
+    session.flush()
+    rows = [
+        {"reconciliation_id": run.id, "number": number, **_storable(one)} for number, one in enumerate(kept, start=1)
+    ]
+    if rows:
+        session.execute(insert(ReconciliationBreak), rows)
+    return run
+
+
+def _storable(one: Break) -> dict[str, object]:
+    """Return a break without zero characters, which PostgreSQL cannot store."""
+    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in one._asdict().items()}
