@@ -13,16 +13,18 @@ from wallet_hooks.console.rendering import Html
 from wallet_hooks.console.statistics import OUTCOMES, SPANS, Statistics, callback_statistics
 from wallet_hooks.console.visits import Visit
 from wallet_hooks.database import reading
-from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.finance.models import Verification
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.ledger.sealing import newest_seal
+from wallet_hooks.replay.bodies import body_member
+from wallet_hooks.replay.fixture import find_bets
 
-# Providers are found in the newest deliveries, because a delivery may name bets of several.
-_SEARCHED_DELIVERIES = 2000
+# Providers are found in the bodies of the newest deliveries: a delivery may name bets of several.
+_SEARCHED_DELIVERIES = 200
 
 
 class LastDelivery(NamedTuple):
@@ -75,17 +77,11 @@ def _open_exceptions(session: Session) -> list[tuple[str, int]]:
 
 
 def _last_deliveries(session: Session) -> list[LastDelivery]:
-    newest = select(Delivery.id, Delivery.received_at).order_by(Delivery.id.desc()).limit(_SEARCHED_DELIVERIES)
-    times = {row.id: row.received_at for row in session.execute(newest)}
+    newest = select(Delivery.received_at, Delivery.body).order_by(Delivery.id.desc()).limit(_SEARCHED_DELIVERIES)
     last: dict[tuple[str, str], datetime] = {}
-    if times:
-        oldest = min(times)
-        named = select(DeliveryBet.bet, DeliveryBet.delivery_id).where(DeliveryBet.delivery_id >= oldest)
-        for bet, delivery_id in session.execute(named):
-            game, client, _ = bet.split(":", 2)
-            at = times.get(delivery_id)
-            if at is not None:
-                last[client, game] = max(at, last.get((client, game), at))
+    for received_at, body in session.execute(newest):
+        for bet in find_bets(body_member(body)):
+            last.setdefault((bet["brand"], bet["game"]), received_at)
     providers = select(Brand.client, Provider.game).join(Provider, Provider.brand_id == Brand.id)
     rows = session.execute(providers.order_by(Brand.client, Provider.game))
     return [LastDelivery(client, game, last.get((client, game))) for client, game in rows]
