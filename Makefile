@@ -1,7 +1,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench check venv lock
+.PHONY: run test test-browser bench check venv lock
 
 run: venv
 	$(BIN)/wallet-hooks db upgrade
@@ -10,6 +10,10 @@ run: venv
 
 test: venv
 	$(BIN)/pytest -n auto --dist worksteal
+
+# Needs Chromium, such as Debian's package.
+test-browser: venv
+	$(BIN)/pytest -m browser tests/browser
 
 bench: venv
 	$(BIN)/python -m tests.bench $(BENCH)
