@@ -1,7 +1,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-browser bench check venv lock
+.PHONY: run test test-browser screenshots bench check venv lock
 
 run: venv
 	$(BIN)/wallet-hooks db upgrade
@@ -14,6 +14,9 @@ test: venv
 # Needs Chromium, such as Debian's package.
 test-browser: venv
 	$(BIN)/pytest -m browser tests/browser
+
+screenshots: venv
+	$(BIN)/python -m tests.browser.screenshots
 
 bench: venv
 	$(BIN)/python -m tests.bench $(BENCH)

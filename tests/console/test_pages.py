@@ -89,6 +89,7 @@ def test_a_delivery_shows_request_answer_postings_and_repetitions(busy_world: Wo
     first, second, _ = deliveries(page)
     shown = browser.page(first)
     assert "&#34;amount&#34;: &#34;10.00&#34;" in shown
+    assert "&#34;uid&#34;: 501" in shown, "numbers stay numbers"
     assert "players:" in shown
     assert "10.00" in shown
     assert shown.count("/console/ledger/transactions/") == 2, "one transaction with two entries"

@@ -27,6 +27,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.ledger.queries import transactions_with
+from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.api import Reply
@@ -53,8 +54,8 @@ def show(visit: Visit, id_: str) -> Html:
         values = {
             "delivery": delivery,
             "outcome_name": outcome_of(delivery.status),
-            "body": _shown_body(delivery.body),
-            "answer": _indented(delivery.answer),
+            "body": _shown(delivery.body),
+            "answer": _shown(delivery.answer.encode()),
             "bets": [(key, session.get(Wager, tuple(key))) for key in bets],
             "transactions": _transactions(session, bets, delivery),
             "others": _others(session, bets, delivery),
@@ -142,14 +143,10 @@ def _others(session: Session, bets: Sequence[BetKey], delivery: Delivery) -> Seq
     return [row for row in found.rows if row.id != delivery.id]
 
 
-def _shown_body(body: bytes) -> str:
-    """Return a body as text: indented if it is JSON; bytes that are not UTF-8 are escaped."""
+def _shown(body: bytes) -> str:
+    """Return a body as text: indented if it is JSON that stays equal; bytes that are not UTF-8 are escaped."""
+    document = body_member(body).get("body") if len(body) <= _LARGEST_SHOWN else None
+    if document is not None:
+        return json.dumps(document, indent=2, ensure_ascii=False)
     text = body[:_LARGEST_SHOWN].decode("utf-8", "backslashreplace")
-    return text if len(body) > _LARGEST_SHOWN else _indented(text)
-
-
-def _indented(text: str) -> str:
-    try:
-        return json.dumps(json.loads(text, parse_float=str, parse_int=str), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text
+    return f"{text}…" if len(body) > _LARGEST_SHOWN else text
