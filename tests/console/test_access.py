@@ -71,10 +71,15 @@ def test_every_action_needs_the_token_of_its_session(world: World) -> None:
     browser, other = signed_in(world, "operations"), signed_in(world, "finance")
     foreign = csrf_token(other.page("/console/ledger"))
     for page in _PAGES:
-        if page.method == "POST" and not page.takes_file:
-            for form in ({}, {"csrf_token": ""}, {"csrf_token": foreign}, {"csrf_token": "é"}):
-                response = browser.client.post(_path(page.path), data={"reason": "x", "day": "2026-01-01", **form})
-                assert response.status_code == 403, page
+        if page.method != "POST":
+            continue
+        for form in ({}, {"csrf_token": ""}, {"csrf_token": foreign}, {"csrf_token": "é"}):
+            for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+                sent = {"reason": "x", "day": "2026-01-01", **form}
+                response = browser.client.post(_path(page.path), data=sent, content_type=kind)
+                assert response.status_code == 403, (page, kind)
+        assert browser.client.post(_path(page.path)).status_code == 403, page
+        assert browser.client.post(_path(page.path), json={}).status_code == 403, page
     assert world.exceptions()[0]["resolved_at"] is None
     assert browser.get("/console/").status_code == 200, "still signed in"
 

@@ -1,7 +1,7 @@
 """The console's addresses: which page or action each is, and which permission it needs."""
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 from flask import Blueprint
@@ -127,10 +127,11 @@ def _view(page: Page, visit: Visit, path: dict[str, str]) -> Html | Reply:
     """Return what the view returns; the form of an action is received and checked before."""
     if page.method == "GET":
         return page.view(visit, **path)
-    with uploads.received(visit.request) if page.takes_file else nullcontext() as upload:
-        visit.upload = upload
-        visit.form = read_form(visit.request) if upload is None else upload.fields
-        check_csrf(visit)
+    if not page.takes_file:
+        visit.form = read_form(visit.request)
+        check_csrf(visit, visit.form)
+        return page.view(visit, **path)
+    with uploads.received(visit.request, partial(check_csrf, visit)) as visit.upload:
         return page.view(visit, **path)
 
 

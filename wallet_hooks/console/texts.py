@@ -4,14 +4,16 @@ from urllib.parse import parse_qsl
 
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.web.api import ApiRequest
-from wallet_hooks.web.requests import FORM
+from wallet_hooks.web.requests import FORM, media_type
 
 _FORM_CAP = 64 * 1024
 _MAX_FIELDS = 100
 
 
 def read_form(request: ApiRequest) -> dict[str, str]:
-    """Return the fields of a URL-encoded form. Raises RejectedBodyError, RefusedError."""
+    """Return the fields of a URL-encoded form; none of another body. Raises RejectedBodyError, RefusedError."""
+    if media_type(request.environ) != FORM:
+        return {}
     body = request.body(cap=_FORM_CAP, media_types=(FORM,))
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")

@@ -1,7 +1,7 @@
 """Forms with a file. The file is on disk while the request is answered, because it may be large."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -12,7 +12,7 @@ from werkzeug.formparser import FormDataParser
 from wallet_hooks.console.texts import checked
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.web.api import ApiRequest
-from wallet_hooks.web.requests import RejectedBodyError, body_length
+from wallet_hooks.web.requests import RejectedBodyError, body_length, media_type
 
 _MULTIPART = "multipart/form-data"
 _CAP = 256 * 1024 * 1024
@@ -30,8 +30,13 @@ class Upload(NamedTuple):
 
 
 @contextmanager
-def received(request: ApiRequest) -> Iterator[Upload]:
-    """Receive a form with one file, which is deleted afterwards. Raises RejectedBodyError, RefusedError."""
+def received(request: ApiRequest, check: Callable[[Mapping[str, str]], None]) -> Iterator[Upload]:
+    """Receive a form with one file, which is deleted afterwards. Raises RejectedBodyError, RefusedError.
+
+    `check` is called with the fields, before anything else is checked; with none for a body that is not such a form.
+    """
+    if media_type(request.environ) != _MULTIPART:
+        check({})
     body_length(request.environ, cap=_CAP, media_types=(_MULTIPART,))
     with tempfile.TemporaryDirectory(prefix="wallet-hooks-upload-") as directory, ExitStack() as opened:
         path = Path(directory) / "upload"
@@ -49,6 +54,7 @@ def received(request: ApiRequest) -> Iterator[Upload]:
             raise RejectedBodyError("body_too_large") from None
         except (ValueError, OSError):
             raise RefusedError("bad_form", "the form is malformed, or did not arrive whole") from None
+        check(fields)
         sent = files.get("file")
         if len(files) != 1 or sent is None or not sent.filename:
             raise RefusedError("bad_form", "file: one file is expected")

@@ -108,9 +108,9 @@ def csrf_token(token: str) -> str:
     return hmac.new(token.encode(errors="replace"), b"csrf", sha256).hexdigest()
 
 
-def check_csrf(visit: Visit) -> None:
+def check_csrf(visit: Visit, form: Mapping[str, str]) -> None:
     """Raise ForbiddenError unless the form has the session's token."""
-    if not hmac.compare_digest(visit.form.get("csrf_token", "").encode(), visit.csrf_token.encode()):
+    if not hmac.compare_digest(form.get("csrf_token", "").encode(errors="replace"), visit.csrf_token.encode()):
         raise ForbiddenError("The form has no valid token. Open the page again, and send the form from there.")
 
 
