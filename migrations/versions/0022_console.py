@@ -26,6 +26,8 @@ def upgrade() -> None:
         sa.Column("game", Key(), nullable=False),
         sa.Column("client", Key(), nullable=False),
         sa.Column("uid", Key(), nullable=False),
+        sa.Column("settlement", sa.BigInteger(), nullable=False),
+        sa.Column("payout_before", sa.String(40), nullable=False),
         sa.Column("payout", sa.String(40), nullable=False),
         sa.Column("result", sa.Text()),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -37,6 +39,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resettle_request")),
     )
     op.create_index(op.f("ix_resettle_request_game_client_uid"), "resettle_request", ["game", "client", "uid"])
+    is_open = sa.text("decision IS NULL")
+    op.create_index(
+        "uq_resettle_request_open",
+        "resettle_request",
+        ["game", "client", "uid"],
+        unique=True,
+        postgresql_where=is_open,
+        sqlite_where=is_open,
+    )
+    op.add_column("callback_exception", sa.Column("resolved_by", Key()))
     op.create_table(
         "exception_comment",
         sa.Column("id", Identity64, nullable=False),
@@ -71,6 +83,7 @@ def upgrade() -> None:
         sa.Column("run_at", UTCDateTime(), nullable=False),
         sa.Column("since", sa.Date()),
         sa.Column("differences", sa.Integer(), nullable=False),
+        sa.Column("last_id", sa.BigInteger()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verification")),
     )
     for name, (table, columns, condition) in _INDEXES.items():
@@ -83,6 +96,7 @@ def downgrade() -> None:
         op.drop_index(name, table)
     for table in ("verification", "reconciliation_break", "exception_comment", "resettle_request"):
         op.drop_table(table)
+    op.drop_column("callback_exception", "resolved_by")
     if not _is_sqlite():
         op.execute("DROP TRIGGER staff_action_is_kept ON staff_action")
     for table in ("staff_action", "staff_session", "staff"):

@@ -44,7 +44,7 @@ def main() -> None:
                 if name == "console-delivery":
                     page.locator("tbody th a").first.click()
                     page.get_by_role("button", name="What would we answer now?").click()
-                    page.get_by_text("would answer").wait_for(timeout=60_000)
+                    page.get_by_text("would be answered").wait_for(timeout=60_000)
                 page.screenshot(path=IMAGES / f"{name}.png")
         browser.close()
 

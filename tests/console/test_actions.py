@@ -111,10 +111,10 @@ def test_a_replay_shows_what_would_be_answered_now(world: World) -> None:
     world.place(bet(1, "1000.00"))
     browser = signed_in(world, "qa")
     (path,) = deliveries(browser.page("/console/deliveries"))
-    assert "would answer the same: 402" in browser.submit(path, f"{path}/replay").text
+    assert "would be answered the same now: 402" in browser.submit(path, f"{path}/replay").text
     world.change_customer(credit_limit=2000_00)
     changed = browser.submit(path, f"{path}/replay").text
-    assert "would answer differently" in changed
+    assert "would be answered differently now" in changed
     assert "<del>- 402</del>" in changed
     assert "<ins>+ 200</ins>" in changed
     assert world.count("wager") == 1

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -18,6 +18,7 @@ from wallet_hooks.console.delivery_search import (
     keys_of_customer,
     statuses_of,
 )
+from wallet_hooks.console.paging import Listed
 from wallet_hooks.console.rendering import Html
 from wallet_hooks.console.replaying import case_of, replay
 from wallet_hooks.console.statistics import outcome_of
@@ -26,8 +27,10 @@ from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.replay.bodies import body_member
+from wallet_hooks.replay.fixture import find_bets
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.api import Reply
@@ -36,14 +39,30 @@ _FIELDS = ("bet", "brand", "customer", "outcome", "from", "to")
 _LARGEST_SHOWN = 256 * 1024  # bytes of a body
 
 
+class NamedBet(NamedTuple):
+    """A bet that a callback names: its customer there, its wager if it was placed, and its error in the answer."""
+
+    key: BetKey
+    user: str
+    wager: Wager | None
+    error: str | None
+
+
 def search(visit: Visit) -> Html:
-    """List callbacks, newest first, by bet, customer, outcome and time."""
+    """List callbacks, newest first, by bet, customer, outcome and time. What cannot be searched for is said there."""
     given = {name: visit.query(name) for name in _FIELDS}
     before = _read_id(visit.query("after")) if visit.query("after") else None
+    found: Listed[Any] = Listed([], None)
+    problem = None
     with reading(visit.engine) as session:
-        found = find_deliveries(session, _criteria(session, given), before=before)
+        try:
+            found = find_deliveries(session, _criteria(session, given), before=before)
+        except (NotFoundError, RefusedError) as error:
+            problem = str(error)
+        brands = list(session.scalars(select(Brand.client).order_by(Brand.client)))
     shown = {name: value for name, value in given.items() if value}
-    return Html("deliveries.html", {"given": given, "shown": shown, "found": found, "searched_bets": SEARCHED_BETS})
+    values = {"given": given, "shown": shown, "found": found, "brands": brands, "problem": problem}
+    return Html("deliveries.html", values | {"searched_bets": SEARCHED_BETS}, 200 if problem is None else 400)
 
 
 def show(visit: Visit, id_: str) -> Html:
@@ -56,7 +75,7 @@ def show(visit: Visit, id_: str) -> Html:
             "outcome_name": outcome_of(delivery.status),
             "body": _shown(delivery.body),
             "answer": _shown(delivery.answer.encode()),
-            "bets": [(key, session.get(Wager, tuple(key))) for key in bets],
+            "bets": _named_bets(session, delivery),
             "transactions": _transactions(session, bets, delivery),
             "others": _others(session, bets, delivery),
         }
@@ -67,7 +86,9 @@ def fixture(visit: Visit, id_: str) -> Reply:
     """Download a callback as a fixture: with its preconditions, and the earlier callbacks about the same bets."""
     with reading(visit.engine) as session:
         delivery = _delivery(session, id_)
-        case = case_of(session, delivery, visit.console.countries)
+        case = case_of(session, delivery, visit.console.countries).document
+    with writing(visit.engine) as session:
+        visit.record(session, "download_fixture", str(delivery.id))
     headers = {"Content-Disposition": f'attachment; filename="{case["name"]}.json"', "Cache-Control": "no-store"}
     return Reply(200, json.dumps(case, indent=2, ensure_ascii=False) + "\n", headers=headers)
 
@@ -78,15 +99,18 @@ def replay_now(visit: Visit, id_: str) -> Html:
         delivery = _delivery(session, id_)
         case = case_of(session, delivery, visit.console.countries)
     with writing(visit.engine) as session:
-        visit.record(session, "replay", delivery.id.hex)
-    return Html("replayed.html", {"delivery": delivery, "result": replay(case)})
+        visit.record(session, "replay", str(delivery.id))
+    values = {"delivery": delivery, "result": replay(case.document), "is_complete": case.is_complete}
+    return Html("replayed.html", values)
 
 
 def _criteria(session: Session, given: dict[str, str]) -> DeliveryCriteria:
     bets: list[str] | None = None
     if given["bet"]:
         bets = keys_of_bet(session, given["bet"])
-    if given["brand"] or given["customer"]:
+    if bool(given["brand"]) != bool(given["customer"]):
+        raise RefusedError("bad_customer", "A customer is found by its brand and its id: give both.")
+    if given["customer"]:
         customer, brand = customer_by_uid(session, client=given["brand"], uid=given["customer"])
         keys = keys_of_customer(session, customer, brand)
         bets = keys if bets is None else [key for key in bets if key in set(keys)]
@@ -121,6 +145,20 @@ def _delivery(session: Session, id_: str) -> Delivery:
 def _bets(session: Session, delivery: Delivery) -> list[BetKey]:
     query = select(DeliveryBet.bet).where(DeliveryBet.delivery_id == delivery.id).order_by(DeliveryBet.bet)
     return [BetKey(*bet.split(":", 2)) for bet in session.scalars(query)]
+
+
+def _named_bets(session: Session, delivery: Delivery) -> list[NamedBet]:
+    """Return the bets that the request names, each with its customer, its wager, and what the answer says of it."""
+    answer = body_member(delivery.answer.encode()).get("body")
+    errors = answer.get("bets", ()) if isinstance(answer, dict) else ()
+    said = {one["uid"]: one["error"] for one in errors if isinstance(one, dict) and "uid" in one and "error" in one}
+    found = []
+    for bet in find_bets(body_member(delivery.body)):
+        key = BetKey(bet["game"], bet["brand"], bet["bet"])
+        is_storable = "\0" not in str(key)
+        wager = session.get(Wager, tuple(key)) if is_storable else None
+        found.append(NamedBet(key, bet["user"], wager, said.get(key.uid)))
+    return found
 
 
 def _transactions(session: Session, bets: Sequence[BetKey], delivery: Delivery) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.sportsbook.messages import BetKey
-from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 
 # Of a customer, the callbacks about its newest bets are found: this many that were taken, and that many refused.
 SEARCHED_BETS = 200
@@ -76,7 +76,7 @@ def keys_of_bet(session: Session, bet: str) -> list[str]:
 
 
 def keys_of_customer(session: Session, customer: Customer, brand: Brand) -> list[str]:
-    """Return the keys of a customer's newest bets, those that were taken and those that were refused."""
+    """Return the keys of a customer's newest bets: taken, refused, and cancelled before they came."""
     stakes = chart.open_stakes(customer.id, customer.currency)
     account = select(Account.id).where(Account.holder_id == customer.id, Account.name == stakes.name)
     entries = (
@@ -92,9 +92,13 @@ def keys_of_customer(session: Session, customer: Customer, brand: Brand) -> list
         .order_by(Wager.placed_at.desc())
         .limit(SEARCHED_BETS)
     )
+    cancelled = select(EarlyCancel.game, EarlyCancel.client, EarlyCancel.uid).where(
+        EarlyCancel.client == brand.client, EarlyCancel.user_uid == customer.uid
+    )
     taken = (bet_of_reference(reference) for reference in session.scalars(entries))
     keys = [str(key) for key in taken if key is not None]
-    keys += [str(BetKey(*row)) for row in session.execute(refused)]
+    for query in (refused, cancelled.order_by(EarlyCancel.cancelled_at.desc()).limit(SEARCHED_BETS)):
+        keys += [str(BetKey(*row)) for row in session.execute(query)]
     return list(dict.fromkeys(keys))
 
 

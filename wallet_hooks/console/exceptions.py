@@ -54,6 +54,8 @@ def resolve(visit: Visit, id_: str) -> Reply:
     """Resolve an exception."""
     reason = visit.required("reason")
     with writing(visit.engine) as session:
-        resolve_exception(session, number(id_, "exception"), reason=reason, now=visit.request.now)
+        resolve_exception(
+            session, number(id_, "exception"), reason=reason, now=visit.request.now, by=visit.member.username
+        )
         visit.record(session, "resolve", f"exception {number(id_, 'exception')}", reason=reason)
     return redirect(f"/console/exceptions/{number(id_, 'exception')}", done="resolved")

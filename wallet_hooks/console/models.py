@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
@@ -65,16 +65,30 @@ class StaffAction(Base):
 class ResettleRequest(Base):
     """A resettlement that waits for a second member of staff, or was decided by one.
 
-    `payout` is a decimal string in the wager's currency. `decision` is approved or rejected.
+    It replaces the wager's settlement number `settlement`. `payout_before` and `payout` are decimal strings in the
+    wager's currency. `decision` is approved or rejected; a wager has at most one request without.
     """
 
     __tablename__ = "resettle_request"
-    __table_args__ = (Index(None, "game", "client", "uid"),)
+    __table_args__ = (
+        Index(None, "game", "client", "uid"),
+        Index(
+            "uq_resettle_request_open",
+            "game",
+            "client",
+            "uid",
+            unique=True,
+            postgresql_where=text("decision IS NULL"),
+            sqlite_where=text("decision IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Identity64, primary_key=True)
     game: Mapped[str] = mapped_column(Key())
     client: Mapped[str] = mapped_column(Key())
     uid: Mapped[str] = mapped_column(Key())
+    settlement: Mapped[int] = mapped_column(BigInteger)
+    payout_before: Mapped[str] = mapped_column(String(40))
     payout: Mapped[str] = mapped_column(String(40))
     result: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)

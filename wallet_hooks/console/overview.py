@@ -12,12 +12,14 @@ from wallet_hooks.console.limits import limits_near_their_end
 from wallet_hooks.console.rendering import Html
 from wallet_hooks.console.statistics import OUTCOMES, SPANS, Statistics, callback_statistics
 from wallet_hooks.console.visits import Visit
+from wallet_hooks.console.wagers import open_requests
 from wallet_hooks.database import reading
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.finance.models import Verification
 from wallet_hooks.identity.models import Brand, Provider
+from wallet_hooks.ledger.models import Transaction
 from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.ledger.sealing import newest_seal
 from wallet_hooks.replay.bodies import body_member
@@ -53,10 +55,13 @@ def show(visit: Visit) -> Html:
             "open_stakes": [
                 (currency, money.format_amount(minor, currency))
                 for currency, minor in sorted(open_stakes(session).items())
+                if minor
             ],
             "providers": _last_deliveries(session),
             "searched": _SEARCHED_DELIVERIES,
             "open_exceptions": _open_exceptions(session),
+            "requests": open_requests(session),
+            "newest_transaction": session.scalar(select(func.max(Transaction.id))),
             "near_limits": limits_near_their_end(session, now=visit.request.now),
         }
     return Html("overview.html", values)

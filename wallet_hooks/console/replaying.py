@@ -6,15 +6,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from wallet_hooks.console.delivery_search import SEARCHED_BETS, keys_of_customer
+from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
-from wallet_hooks.errors import RefusedError, TryAgainError
-from wallet_hooks.replay.fixture import write_cases
+from wallet_hooks.errors import NotFoundError, RefusedError, TryAgainError
+from wallet_hooks.replay.bodies import body_member
+from wallet_hooks.replay.fixture import find_bets, write_cases
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.reports import difference
 from wallet_hooks.replay.running import Mismatch
@@ -22,7 +27,9 @@ from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.countries import Countries
 
 _TIMEOUT = 60  # seconds
-_EARLIER = 50
+_EARLIER = 500
+# Refusals that depend on the customer's other bets.
+_LIMIT_CODES = ("bet_limit_exceeded", "loss_limit_exceeded", "event_stake_exceeded", "session_time_exceeded")
 _COMMAND = (sys.executable, "-c", "from wallet_hooks.cli import main; main()", "replay", "run")
 _limit = ConcurrencyLimit("replays", running=1, admitted=3)
 
@@ -42,20 +49,28 @@ class Replayed(NamedTuple):
     differences: Sequence[Difference]
 
 
-def case_of(session: Session, delivery: Delivery, countries: Countries) -> dict[str, Any]:
-    """Return a callback as a case, with its preconditions; earlier callbacks about the same bets are among them.
+class RecordedCase(NamedTuple):
+    """A callback as a case. It is not complete if more earlier bets than are in it may have decided the answer."""
 
-    Raises RefusedError (`not_replayable`) for one that cannot be sent again, such as one without a stored credential.
+    document: dict[str, Any]
+    is_complete: bool
+
+
+def case_of(session: Session, delivery: Delivery, countries: Countries) -> RecordedCase:
+    """Return a callback as a case, with its preconditions.
+
+    Earlier callbacks about the same bets are among them, and where a limit refused it, those about the customers'
+    newest bets. Raises RefusedError (`not_replayable`) for one that cannot be sent again, such as one without a stored
+    credential.
     """
-    earlier = _earlier_about_the_same(session, delivery)
-    criteria = CaptureFilter(ids=[*earlier, delivery.id])
-    lines = list(Recorder(session, criteria, countries).lines())
-    if not lines or lines[-1]["name"] != delivery.id.hex:
-        raise RefusedError(
-            "not_replayable",
-            "This callback cannot be replayed: the role or address that it lacked is not stored, or an earlier callback"
-            " about its bets was deleted after its retention.",
-        )
+    earlier = _earlier_about(session, delivery, _bets_of(session, delivery))
+    lines = _record(session, delivery, earlier, countries)
+    is_complete = True
+    if lines[-1]["expect"]["body"].get("error") in _LIMIT_CODES:
+        keys = _bets_of_customers(session, delivery)
+        others = _earlier_about(session, delivery, keys)
+        is_complete = len(keys) < SEARCHED_BETS and len(others) < _EARLIER
+        lines = _record(session, delivery, sorted({*earlier, *others}), countries)
     case: dict[str, Any] = lines[-1]
     given: dict[str, list[Any]] = {}
     for line in lines:
@@ -65,7 +80,19 @@ def case_of(session: Session, delivery: Delivery, countries: Countries) -> dict[
         given["requests"] = [
             line["request"] | {"at": line["at"], "status": line["expect"]["status"]} for line in lines[:-1]
         ]
-    return case | {"given": given}
+    return RecordedCase(case | {"given": given}, is_complete)
+
+
+def _record(session: Session, delivery: Delivery, earlier: Sequence[UUID], countries: Countries) -> list[Any]:
+    """Return the lines of a capture that ends with the delivery. Raises RefusedError (`not_replayable`)."""
+    lines = list(Recorder(session, CaptureFilter(ids=[*earlier, delivery.id]), countries).lines())
+    if not lines or lines[-1]["name"] != delivery.id.hex:
+        raise RefusedError(
+            "not_replayable",
+            "This callback cannot be replayed: the role or address that it lacked is not stored, or an earlier callback"
+            " about its bets was deleted after its retention.",
+        )
+    return lines
 
 
 def replay(case: dict[str, Any]) -> Replayed:
@@ -94,8 +121,22 @@ def replay(case: dict[str, Any]) -> Replayed:
     return Replayed(actual.get("status"), body, [Difference(one.what, difference(one)) for one in found])
 
 
-def _earlier_about_the_same(session: Session, delivery: Delivery) -> list[Any]:
-    """Return the ids of the first callbacks before one that name any of its bets."""
-    bets = select(DeliveryBet.bet).where(DeliveryBet.delivery_id == delivery.id)
+def _bets_of(session: Session, delivery: Delivery) -> list[str]:
+    return list(session.scalars(select(DeliveryBet.bet).where(DeliveryBet.delivery_id == delivery.id)))
+
+
+def _bets_of_customers(session: Session, delivery: Delivery) -> list[str]:
+    """Return the keys of the newest bets of the customers that a callback names."""
+    customers = {(bet["brand"], bet["user"]) for bet in find_bets(body_member(delivery.body))}
+    keys = []
+    for client, uid in sorted(customers):
+        with suppress(NotFoundError):
+            keys += keys_of_customer(session, *customer_by_uid(session, client=client, uid=uid))
+    return keys
+
+
+def _earlier_about(session: Session, delivery: Delivery, bets: Sequence[str]) -> list[UUID]:
+    """Return the ids of the newest callbacks before one that name any of the bets, oldest first."""
     query = select(DeliveryBet.delivery_id).where(DeliveryBet.bet.in_(bets), DeliveryBet.delivery_id < delivery.id)
-    return list(session.scalars(query.distinct().order_by(DeliveryBet.delivery_id).limit(_EARLIER)))
+    ids = session.scalars(query.distinct().order_by(DeliveryBet.delivery_id.desc()).limit(_EARLIER))
+    return sorted(ids)

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from flask import Blueprint
+from flask import Blueprint, request
 from sqlalchemy import Engine
 
 from wallet_hooks.console import (
@@ -113,7 +114,9 @@ def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
             visit = visit_of(console, request)
         except UnauthenticatedError:
             if page.method == "GET":
-                return redirect(f"{PREFIX}/login", next=request.environ.get("PATH_INFO", ""))
+                query = request.environ.get("QUERY_STRING", "")
+                path_ = request.environ.get("PATH_INFO", "")
+                return redirect(f"{PREFIX}/login", next=f"{path_}?{query}" if query else path_)
             return redirect(f"{PREFIX}/login")
         if not visit.may(page.permission):
             raise ForbiddenError(f"The role {visit.member.role} may not do this.")
@@ -144,7 +147,16 @@ def _static(_: ApiRequest, file: str) -> Reply:
 
 def _failure(problem: Problem) -> Reply:
     message = problem.message or _MESSAGES.get(problem.status, "This request was refused.")
-    return render(Html("problem.html", {"message": message, "status": problem.status}, problem.status))
+    values = {"message": message, "status": problem.status, "back": _page_before()}
+    return render(Html("problem.html", values, problem.status))
+
+
+def _page_before() -> str | None:
+    """Return the address of the console's page that the request came from, if the browser tells."""
+    parts = urlsplit(request.headers.get("Referer", ""))
+    if parts.netloc != request.host or not parts.path.startswith(f"{PREFIX}/") or request.method == "GET":
+        return None
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _unwrapped(reply: Any) -> Reply:

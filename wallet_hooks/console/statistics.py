@@ -38,11 +38,14 @@ class Bar(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """Callbacks of a span. `p95_ms` is the answer time that 95 of 100 callbacks stay within; None without callbacks."""
+    """Callbacks of a span. `reasons` are status, code and number of callbacks.
+
+    `p95_ms` is the answer time that 95 of 100 callbacks stay within; None without callbacks.
+    """
 
     bars: Sequence[Bar]
     totals: dict[str, int]
-    reasons: Sequence[tuple[str, int]]
+    reasons: Sequence[tuple[int, str, int]]
     p95_ms: float | None
 
 
@@ -61,16 +64,17 @@ def callback_statistics(session: Session, span: Span, *, now: datetime) -> Stati
     first = last - span.length + span.step
     counted = _counts(session, span, first)
     bars = {first + n * span.step: dict.fromkeys(OUTCOMES, 0) for n in range(span.length // span.step)}
-    reasons: dict[str, int] = {}
+    reasons: dict[tuple[int, str], int] = {}
     for minute, status, reason, count in counted:
         bar = bars.get(_floor(minute, span.step))
         if bar is not None:
             bar[outcome_of(status)] += count
         if status != 200:
-            reasons[reason or str(status)] = reasons.get(reason or str(status), 0) + count
+            key = (status, reason or str(status))
+            reasons[key] = reasons.get(key, 0) + count
     totals = {name: sum(bar[name] for bar in bars.values()) for name in OUTCOMES}
     shown = [Bar(begins, tuple(bar.values())) for begins, bar in bars.items()]
-    frequent = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
+    frequent = [(*key, count) for key, count in sorted(reasons.items(), key=lambda one: (-one[1], one[0]))]
     return Statistics(shown, totals, frequent, _p95(session, first, sum(totals.values())))
 
 

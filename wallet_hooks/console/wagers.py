@@ -1,5 +1,6 @@
 """The page of a wager: its life as a timeline, and its resettlement."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -58,20 +59,22 @@ def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
     payout, reason = visit.required("payout", most=40), visit.required("reason")
     result = visit.form.get("result", "").strip() or None
     brands = read_directory(visit.engine).brands
+    name = visit.member.username
     with writing(visit.engine) as session:
         wager = wager_by_key(session, key)
-        minor = money.parse_amount(payout, wager.currency or "")
+        currency = wager.currency or ""
+        minor = money.parse_amount(payout, currency)
+        facts = {"payout": money.format_amount(minor, currency), "result": result, "reason": reason}
+        facts["payout_before"] = money.format_amount(wager.payout or 0, currency)
         if _needs_approval(session, client):
-            if wager.status != "settled":
-                raise RefusedError("not_settled", f"The wager is {wager.status}, not settled.")
-            _request(session, visit, key, payout, result, reason)
+            _request(session, visit, wager, facts)
             done = "resettlement_requested"
         else:
-            now = visit.request.now
             corrections.resettle(
-                session.connection(), key, payout=minor, result=result, reason=reason, brands=brands, now=now
-            )
-            visit.record(session, "resettle", str(key), payout=payout, result=result, reason=reason)
+                session.connection(), key, payout=minor, result=result, reason=f"{reason} (resettled by {name})",
+                brands=brands, now=visit.request.now,
+            )  # fmt: skip
+            visit.record(session, "resettle", str(key), **facts)
             done = "resettled"
     return redirect(_address(visit), done=done)
 
@@ -83,21 +86,30 @@ def decide(visit: Visit, client: str, game: str, uid: str) -> Reply:
     if decision not in ("approved", "rejected"):
         raise RefusedError("bad_decision", "decision: approved or rejected is expected")
     brands = read_directory(visit.engine).brands
-    now = visit.request.now
+    now, name = visit.request.now, visit.member.username
     with writing(visit.engine) as session:
         request = _open_request(session, key, number(visit.form.get("request", ""), "request"))
-        if request.requested_by == visit.member.username and decision == "approved":
+        asked = request.requested_by
+        if asked == name and decision == "approved":
             raise ForbiddenError("Whoever requested a resettlement cannot approve it.")
-        request.decision, request.decided_by, request.decided_at = decision, visit.member.username, now
+        request.decision, request.decided_by, request.decided_at = decision, name, now
         session.flush()
         if decision == "approved":
             minor = money.parse_amount(request.payout, wager_by_key(session, key).currency or "")
+            reason = f"{request.reason} (requested by {asked}, approved by {name})"
             corrections.resettle(
-                session.connection(), key, payout=minor, result=request.result, reason=request.reason, brands=brands,
-                now=now,
+                session.connection(), key, payout=minor, result=request.result, reason=reason, brands=brands, now=now,
+                settlement=request.settlement,
             )  # fmt: skip
-        visit.record(session, f"resettlement_{decision}", str(key), request=request.id, payout=request.payout)
+        facts = {"payout": request.payout, "payout_before": request.payout_before, "reason": request.reason}
+        visit.record(session, f"resettlement_{decision}", str(key), **facts, requested_by=asked)
     return redirect(_address(visit), done=f"resettlement_{decision}")
+
+
+def open_requests(session: Session) -> list[ResettleRequest]:
+    """Return the resettlements that wait for a second person, oldest first."""
+    query = select(ResettleRequest).where(ResettleRequest.decision.is_(None)).order_by(ResettleRequest.id)
+    return list(session.scalars(query))
 
 
 def _address(visit: Visit) -> str:
@@ -137,18 +149,23 @@ def _requests(session: Session, key: BetKey) -> list[ResettleRequest]:
     return list(session.scalars(select(ResettleRequest).where(*own).order_by(ResettleRequest.id)))
 
 
-def _request(session: Session, visit: Visit, key: BetKey, payout: str, result: str | None, reason: str) -> None:
+def _request(session: Session, visit: Visit, wager: Wager, facts: Mapping[str, str | None]) -> None:
+    """Store a request to replace the wager's present settlement. Raises RefusedError."""
+    key = BetKey(wager.game, wager.client, wager.uid)
+    if wager.status != "settled":
+        raise RefusedError("not_settled", f"The wager is {wager.status}, not settled.")
+    if any(request.decision is None for request in _requests(session, key)):
+        raise RefusedError("already_requested", "A resettlement of this wager waits for a decision already.")
     session.add(
         ResettleRequest(
             **key._asdict(),
-            payout=payout,
-            result=result,
-            reason=reason,
+            **facts,
+            settlement=wager.settlements,
             requested_by=visit.member.username,
             requested_at=visit.request.now,
         )
     )
-    visit.record(session, "resettlement_requested", str(key), payout=payout, result=result, reason=reason)
+    visit.record(session, "resettlement_requested", str(key), **facts)
 
 
 def _open_request(session: Session, key: BetKey, id_: int) -> ResettleRequest:

@@ -13,7 +13,8 @@ class CallbackException(Base):
     """An exception about a bet or a payment, which staff must look at.
 
     About a bet: `game`, `bet_uid` and the delivery that raised it, unique for each `kind` and `subject`. About a
-    payment: `payment_id`, and the payment's reference as `subject`. `client` is the brand in both.
+    payment: `payment_id`, and the payment's reference as `subject`. `client` is the brand in both. `resolved_by` is the
+    member of staff who resolved it in the console.
     """
 
     __tablename__ = "callback_exception"
@@ -40,6 +41,7 @@ class CallbackException(Base):
     raised_at: Mapped[datetime] = mapped_column(UTCDateTime)
     resolved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str | None] = mapped_column(Text)
+    resolved_by: Mapped[str | None] = mapped_column(Key())
 
 
 class ExceptionComment(Base):

@@ -95,11 +95,11 @@ def exception_row(row: CallbackException) -> dict[str, Any]:
     }
 
 
-def resolve_exception(session: Session, id_: int, *, reason: str, now: datetime) -> None:
+def resolve_exception(session: Session, id_: int, *, reason: str, now: datetime, by: str | None = None) -> None:
     """Resolve an exception. Raises NotFoundError, or RefusedError (`resolved`) if it was resolved before."""
     row = session.scalar(select(CallbackException).where(CallbackException.id == id_).with_for_update())
     if row is None:
         raise NotFoundError(f"no exception {id_}")
     if row.resolved_at is not None:
         raise RefusedError("resolved", f"exception {id_} is resolved already: {row.reason}")
-    row.resolved_at, row.reason = now, reason
+    row.resolved_at, row.reason, row.resolved_by = now, reason, by

@@ -5,7 +5,7 @@ import sys
 from datetime import datetime
 
 import click
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
@@ -13,6 +13,7 @@ from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.models import Verification
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
+from wallet_hooks.ledger.models import Transaction
 from wallet_hooks.ledger.verify import Difference, since
 
 
@@ -33,12 +34,14 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
         ) as progress,
     ):
         posted = None if day is None else since(session, day.date())
+        last_id = session.scalar(select(func.max(Transaction.id)))
         for found in run_checks(session, posted):
             differences += found
             progress.update(1)
     with writing(engine) as session:
         since_day = None if day is None else day.date()
-        session.add(Verification(run_at=clock.now(), since=since_day, differences=len(differences)))
+        run = Verification(run_at=clock.now(), since=since_day, differences=len(differences), last_id=last_id)
+        session.add(run)
     if as_json:
         click.echo(json.dumps([difference._asdict() for difference in differences]))
     else:

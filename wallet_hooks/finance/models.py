@@ -40,7 +40,10 @@ class ReconciliationBreak(Base):
 
 
 class Verification(Base):
-    """A run of `verify`: over all history, or what was posted after the closed day `since`."""
+    """A run of `verify`: over all history, or what was posted after the closed day `since`.
+
+    `last_id` is the newest transaction that it read.
+    """
 
     __tablename__ = "verification"
 
@@ -48,3 +51,4 @@ class Verification(Base):
     run_at: Mapped[datetime] = mapped_column(UTCDateTime)
     since: Mapped[date | None] = mapped_column(Date)
     differences: Mapped[int] = mapped_column(Integer)
+    last_id: Mapped[int | None] = mapped_column(BigInteger)

@@ -19,7 +19,7 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.rates import rates_into
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import ACTIVE, SESSION
+from wallet_hooks.limits.rules import ACTIVE, REPLACED, SESSION
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
@@ -54,9 +54,9 @@ class Recorder:
     """Turns stored deliveries into the lines of a capture.
 
     A line has the preconditions of customers that no earlier line names; balances are those before the first delivery
-    of the capture. A bet has the earlier messages of its betslip that are in no line. Left out and counted are
-    deliveries about bets that were placed before the capture, and those that were answered with 403: the role or
-    address that they lacked is not stored.
+    of the capture, limits those after its last one. A bet has the earlier messages of its betslip that are in no line.
+    Left out and counted are deliveries about bets that were placed before the capture, and those that were answered
+    with 403: the role or address that they lacked is not stored.
     """
 
     def __init__(self, session: Session, criteria: CaptureFilter, countries: Countries) -> None:
@@ -65,6 +65,7 @@ class Recorder:
         self._countries = countries
         self._located: set[str] = set()
         self._started_at: datetime | None = None
+        self._last_at: datetime | None = None
         self._messages = StoredMessages(session, _deliveries(session, criteria))
         self._brands: set[str] = set()
         self._facts: dict[str, dict[str, Any]] = {}  # of brands
@@ -75,9 +76,9 @@ class Recorder:
         self.left_out = 0
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        deliveries = self._session.scalars(
-            _deliveries(self._session, self._criteria).execution_options(yield_per=_BATCH)
-        )
+        query = _deliveries(self._session, self._criteria)
+        self._last_at = self._session.scalar(query.order_by(None).with_only_columns(func.max(Delivery.received_at)))
+        deliveries = self._session.scalars(query.execution_options(yield_per=_BATCH))
         for delivery in deliveries:
             if self._started_at is None:
                 self._started_at = delivery.received_at
@@ -260,10 +261,16 @@ class Recorder:
         return len({tuple(row) for row in self._session.execute(query)} & self._recorded)
 
     def _limits(self, customer: Customer, client: str) -> Iterator[dict[str, Any]]:
-        query = select(PlayerLimit).where(PlayerLimit.customer_id == customer.id, PlayerLimit.status == ACTIVE)
+        """Yield the limits on a customer that were in force at the end of the capture."""
+        query = select(PlayerLimit).where(
+            PlayerLimit.customer_id == customer.id,
+            PlayerLimit.status.in_([ACTIVE, REPLACED]),
+            PlayerLimit.amount.is_not(None),
+            func.coalesce(PlayerLimit.swapped_at, PlayerLimit.effective_at) <= self._last_at,
+            or_(PlayerLimit.ended_at.is_(None), PlayerLimit.ended_at > self._last_at),
+        )
         for limit in self._session.scalars(query.order_by(PlayerLimit.id)):
-            if limit.amount is None:
-                continue
+            assert limit.amount is not None, "the query selects limits with an amount"
             facts: dict[str, Any] = {"brand": client, "uid": customer.uid, "type": limit.type}
             if limit.frame == SESSION:
                 yield facts | {"amount": str(limit.amount)}

@@ -23,11 +23,13 @@ def resettle(
     reason: str,
     brands: Mapping[str, BrandFacts],
     now: datetime,
+    settlement: int | None = None,
 ) -> None:
     """Replace a wager's settlement; `payout` in minor units of its currency.
 
-    The reason is stored with the transactions. Raises NotFoundError for an unknown wager, RefusedError where it was not
-    settled or the brand's policy refuses.
+    The reason is stored with the transactions. `settlement` is the number of the settlement to replace, by default the
+    newest. Raises NotFoundError for an unknown wager, RefusedError where it was not settled, was settled again since
+    (`outdated`), or the brand's policy refuses.
     """
     found = run(connection, KNOWN_WAGERS([key]))
     if not found:
@@ -39,6 +41,8 @@ def resettle(
     state = load_state(connection, [SettleBets((bet,))], brands, now=now)
     state.reason = reason
     wager = state.wagers[key]
+    if settlement is not None and wager.settlements != settlement:
+        raise RefusedError("outdated", "the wager was settled again meanwhile")
     if outcome_of(payout, result, wager) == wager.outcome:
         return
     if (code := settle_again(wager, payout, result, state)) is not None:

@@ -2,3 +2,5 @@
 htmx.config.includeIndicatorStyles = false;
 htmx.config.allowEval = false;
 htmx.config.selfRequestsOnly = true;
+// Refusals are shown, like any other page.
+htmx.config.responseHandling = [{ code: "204", swap: false }, { code: "...", swap: true }];
