@@ -107,7 +107,7 @@ def test_all_works_without_javascript(chromium: Browser, address: str) -> None:
         while page.get_by_role("link", name="Look again").count():
             page.get_by_role("link", name="Look again").click()
         with page.expect_download() as download:
-            page.get_by_role("link", name="journal.csv", exact=True).click()
+            page.get_by_role("link", name="journal_2020-01-01_2099-12-31.csv", exact=True).click()
         assert download.value.path().read_text().startswith("transaction,line,booked_on")
 
 
@@ -128,7 +128,9 @@ def test_with_javascript_rows_are_added_and_a_replay_is_shown_in_place(chromium:
         page = visitor.open("/console/reports/journal?from=2020-01-01&to=2099-12-31")
         page.get_by_label("Format").select_option("parquet")
         page.get_by_role("button", name="Export").click()
-        expect(page.get_by_role("link", name="journal.parquet", exact=True)).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("link", name="journal_2020-01-01_2099-12-31.parquet", exact=True)).to_be_visible(
+            timeout=30_000
+        )
         assert visitor.complaints == []
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -80,6 +81,50 @@ def test_a_second_person_approves_where_the_policy_asks_for_it(settled: World, t
     assert [action for _, action, _ in actions(settled)] == ["resettlement_requested", "resettlement_approved"]
 
 
+def test_an_approval_is_refused_once_the_wager_was_settled_again(settled: World, tmp_path: Path) -> None:
+    rules = tmp_path / "policy.json"
+    rules.write_text('{"resettle_approval": true}')
+    Shell(settled.settings.database_url).ok("brand", "policy", "--client", "acme", str(rules))
+    first, second = signed_in(settled, "operations"), signed_in(settled, "finance")
+    page = "/console/wagers/acme/betflex/9"
+    first.submit(page, f"{page}/resettle", payout="30", reason="wrong odds")
+    assert "From 25.00 to 30.00 EUR" in second.page(page)
+    assert "/console/wagers/acme/betflex/9" in second.page("/console/"), "the overview lists what waits"
+    again = second.submit(page, f"{page}/resettle", payout="31", reason="other")
+    assert again.status_code == 400
+    assert "waits for a decision already" in again.text
+    settled.settle(result(payout="27.00"))
+    refused = second.submit(page, f"{page}/decide", request="1", decision="approved")
+    assert refused.status_code == 400
+    assert "settled again meanwhile" in refused.text
+    assert settled.balance() == "117.00"
+    assert second.submit(page, f"{page}/decide", request="1", decision="rejected").status_code == 200
+
+
+def test_an_approval_is_done_once_by_many_at_once(settled: World, tmp_path: Path) -> None:
+    rules = tmp_path / "policy.json"
+    rules.write_text('{"resettle_approval": true}')
+    Shell(settled.settings.database_url).ok("brand", "policy", "--client", "acme", str(rules))
+    first, second = signed_in(settled, "operations"), signed_in(settled, "finance")
+    page = "/console/wagers/acme/betflex/9"
+    first.submit(page, f"{page}/resettle", payout="30.00", reason="wrong odds")
+    token = csrf_token(second.page(page))
+    cookie = second.client.get_cookie("wallet_hooks_console", path="/console")
+    assert cookie is not None
+
+    def approve(_: int) -> int:
+        client = settled.app.test_client()
+        client.set_cookie("wallet_hooks_console", cookie.value, path="/console")
+        form = {"csrf_token": token, "request": "1", "decision": "approved"}
+        return client.post(f"{page}/decide", data=form).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(approve, range(8)))
+    assert statuses == [303] + 7 * [400]
+    assert settled.balance() == "120.00"
+    assert settled.differences() == []
+
+
 def test_days_are_closed_and_reopened_with_a_reason(world: World) -> None:
     add_staff(world, "finance")
     with freeze_time(START) as clock:
@@ -122,6 +167,43 @@ def test_a_replay_shows_what_would_be_answered_now(world: World) -> None:
     assert {action for _, action, _ in actions(world)} == {"replay"}
 
 
+def test_what_a_limit_refused_is_replayed_with_the_customers_other_bets(world: World, tmp_path: Path) -> None:
+    limit = ("--type", "bet", "--frame", "day", "--amount", "15.00", "--reason", "asked")
+    Shell(world.settings.database_url).ok("limit", "set", "--brand", "acme", "--uid", "7", *limit)
+    world.place(bet(1, "10.00"))
+    assert world.place(bet(2, "10.00")).status == 402
+    browser = signed_in(world, "qa")
+    (path,) = deliveries(browser.page("/console/deliveries", outcome="refused"))
+    assert "would be answered the same now: 402" in browser.submit(path, f"{path}/replay").text
+    file = tmp_path / "case.json"
+    file.write_bytes(browser.get(f"{path}/fixture").data)
+    Shell("sqlite:///unused.db").ok("replay", "run", str(file))
+    assert ("qa", "download_fixture", path.rpartition("/")[2]) in actions(world)
+
+
+def test_a_limit_that_was_set_later_is_not_a_precondition(world: World) -> None:
+    world.place(bet(1, "10.00"))
+    limit = ("--type", "bet", "--frame", "day", "--amount", "5.00", "--reason", "asked")
+    Shell(world.settings.database_url).ok("limit", "set", "--brand", "acme", "--uid", "7", *limit)
+    browser = signed_in(world, "qa")
+    (path,) = deliveries(browser.page("/console/deliveries"))
+    assert "would be answered the same now: 200" in browser.submit(path, f"{path}/replay").text
+
+
+def test_what_cannot_be_replayed_says_why_and_leads_back(world: World) -> None:
+    world.brand("other", id_=1008)
+    assert world.place(bet(1, client="other")).status == 403
+    browser = signed_in(world, "qa")
+    (path,) = deliveries(browser.page("/console/deliveries"))
+    assert "other 7" in browser.page(path), "the bets of a rejected request are shown"
+    token = csrf_token(browser.page(path))
+    headers = {"Referer": f"http://localhost{path}"}
+    answer = browser.client.post(f"{path}/replay", data={"csrf_token": token}, headers=headers)
+    assert answer.status_code == 400
+    assert "cannot be replayed" in answer.text
+    assert f'<a href="{path}">Back</a>' in answer.text
+
+
 def test_an_export_runs_with_progress_and_is_its_owners(settled: World, tmp_path: Path) -> None:
     settled.configure(console_directory=str(tmp_path / "exports"))
     browser, other = signed_in(settled, "finance"), signed_in(settled, "qa")
@@ -135,14 +217,14 @@ def test_an_export_runs_with_progress_and_is_its_owners(settled: World, tmp_path
             break
         time.sleep(0.05)
     assert "Done: 8 rows." in page, page
-    content = browser.get(f"{path}/journal.csv").text
-    manifest = json.loads(browser.get(f"{path}/journal.csv.manifest.json").text)
+    content = browser.get(f"{path}/journal_2020-01-01_{today}.csv").text
+    manifest = json.loads(browser.get(f"{path}/journal_2020-01-01_{today}.csv.manifest.json").text)
     file = tmp_path / "journal.csv"
     Shell(settled.settings.database_url).ok("export", "journal", "--to", today, "-o", str(file))
     assert content.encode() == file.read_bytes()
     assert manifest["rows"] == 8
     assert other.get(path).status_code == 404
-    assert other.get(f"{path}/journal.csv").status_code == 404
+    assert other.get(f"{path}/journal_2020-01-01_{today}.csv").status_code == 404
     assert browser.get(f"{path}/state.json").status_code == 400
     for bad in ({"format": "pdf"}, {"format": "xero", "bom": "yes"}, {"from": "x"}):
         answer = browser.submit(
@@ -163,6 +245,12 @@ def test_a_report_is_uploaded_and_each_break_leads_to_its_wager(settled: World) 
     assert "/console/wagers/acme/betflex/404" not in page
     assert "Missing here" not in browser.page("/console/reconciliation/1", kind="amount").partition("<tbody")[2]
     assert actions(settled) == [("finance", "reconcile", "run 1")]
+    breaks = browser.get("/console/reconciliation/1/breaks.csv")
+    assert breaks.text.splitlines()[0] == "kind,brand,bet,line,theirs,ours"
+    assert len(breaks.text.splitlines()) == 3
+    assert '<a href="/console/reconciliation/1">run 1</a>' in browser.page("/console/actions", what="reconcile")
+    assert "<tbody" in browser.page("/console/actions", who="nobody")
+    assert "run 1" not in browser.page("/console/actions", who="nobody")
     for name, content in (("report.csv", b"brand,bet\n"), ("report.exe", report), ("report.xlsx", report), ("", b"")):
         bad = browser.submit(
             "/console/reconciliation", "/console/reconciliation", **form | {"file": (BytesIO(content), name)}

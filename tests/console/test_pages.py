@@ -114,6 +114,41 @@ def test_deliveries_are_found_by_customer_and_time(busy_world: World) -> None:
     assert everything.count('<th scope="row"><a href="/console/deliveries/') == 9
 
 
+def test_a_bet_that_was_cancelled_before_it_came_is_found_by_its_customer(world: World) -> None:
+    world.cancel(refund("early"))
+    assert world.place(bet("early")).status == 402
+    browser = signed_in(world, "qa")
+    found = deliveries(browser.page("/console/deliveries", brand="acme", customer="7"))
+    assert len(found) == 2
+    shown = browser.page(found[1])
+    assert "bet_cancelled" in shown
+    assert "acme 7" in shown
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"customer": "7"}, "give both"),
+        ({"brand": "acme"}, "give both"),
+        ({"brand": "acme", "customer": "nobody"}, "no customer"),
+        ({"outcome": "green"}, "unknown"),
+        ({"from": "soon"}, "a time such as"),
+    ],
+)
+def test_a_search_that_cannot_be_done_keeps_its_form(world: World, query: dict[str, str], message: str) -> None:
+    response = signed_in(world, "qa").get("/console/deliveries", **query)
+    assert response.status_code == 400
+    assert message in response.text
+    for name, value in query.items():
+        if name in ("customer", "from"):
+            assert f'value="{value}"' in response.text
+
+
+def test_a_link_with_parameters_survives_the_sign_in(world: World) -> None:
+    response = world.client.get("/console/deliveries?bet=9")
+    assert response.headers["Location"] == "/console/login?next=%2Fconsole%2Fdeliveries%3Fbet%3D9"
+
+
 def test_lists_continue_page_by_page_without_gaps(world: World) -> None:
     world.deposit("10000.00")
     for number in range(120):

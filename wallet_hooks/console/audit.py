@@ -10,6 +10,11 @@ from wallet_hooks.console.models import StaffAction
 from wallet_hooks.console.paging import READ, Listed, take_page
 from wallet_hooks.web.api import ApiRequest
 
+KINDS = (
+    "close", "comment", "download_fixture", "export", "reconcile", "reopen", "replay", "resettle",
+    "resettlement_approved", "resettlement_rejected", "resettlement_requested", "resolve", "sign_in", "sign_in_refused",
+)  # fmt: skip
+
 
 def record(
     session: Session, action: str, subject: str, details: Mapping[str, Any], *, by: str, request: ApiRequest
@@ -28,9 +33,13 @@ def record(
     )
 
 
-def actions(session: Session, *, before: int | None = None) -> Listed[StaffAction]:
-    """Return a page of actions, newest first."""
+def actions(session: Session, *, who: str, what: str, before: int | None = None) -> Listed[StaffAction]:
+    """Return a page of actions, newest first: of one member of staff and of one kind, or (empty) of all."""
     query = select(StaffAction).order_by(StaffAction.id.desc()).limit(READ)
     if before is not None:
         query = query.where(StaffAction.id < before)
+    if who:
+        query = query.where(StaffAction.username == who)
+    if what:
+        query = query.where(StaffAction.action == what)
     return take_page(session.scalars(query), lambda action: action.id)

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 720, 220, 64, 24, 8
 _INNER = _HEIGHT - _BOTTOM - _TOP
+_ALL_LABELLED = 6
 _GAP = 0.1  # on each side of a bar, as a share of its place
 
 
@@ -31,16 +32,17 @@ class _Scale(NamedTuple):
 def bar_chart(labels: Sequence[str], series: Sequence[Series], *, title: str, sentence: str) -> Markup:
     """Return bars: positive values are stacked upwards from zero, negative ones downwards.
 
-    `labels` name the bars; the first, middle and last are shown.
+    `labels` name the bars; of many, the first, middle and last are shown.
     """
     stacks = [[one.values[n] for one in series] for n in range(len(labels))]
     high = max((sum(value for value in stack if value > 0) for stack in stacks), default=0)
     low = min((sum(value for value in stack if value < 0) for stack in stacks), default=0)
     scale = _Scale(low, high if high > low else low + 1)
     width = (_WIDTH - _LEFT) / max(1, len(labels))
-    parts = [_line(scale, value) for value in ((low, 0, high) if low else (0, scale.high / 2, scale.high))]
+    parts = [_line(scale, value) for value in ((low, 0, high) if low else (0, _middle(scale.high), scale.high))]
     parts += [_bar(scale, stack, series, _LEFT + n * width, width) for n, stack in enumerate(stacks)]
-    parts += [_label(labels, n, width) for n in sorted({0, len(labels) // 2, len(labels) - 1}) if labels]
+    labelled = range(len(labels)) if len(labels) <= _ALL_LABELLED else (0, len(labels) // 2, len(labels) - 1)
+    parts += [_label(labels, n, width) for n in labelled]
     svg = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
     return svg.format(_WIDTH, _HEIGHT, f"{title}. {sentence}", Markup().join(parts))
 
@@ -70,6 +72,11 @@ def _label(labels: Sequence[str], n: int, width: float) -> Markup:
     anchor, place = ("start", _GAP) if n == 0 else ("end", 1 - _GAP) if n == len(labels) - 1 else ("middle", 0.5)
     text = Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>')
     return text.format(_LEFT + (n + place) * width, _HEIGHT - 6, anchor, labels[n])
+
+
+def _middle(high: float) -> float:
+    """Return about half of a value; of a whole number a whole number."""
+    return high // 2 if high == int(high) else high / 2
 
 
 def _short(value: float) -> str:

@@ -62,7 +62,11 @@ def show(visit: Visit, client: str, uid: str) -> Html:
             "facts": customer_facts(session, customer, brand),
             "exposure": money.format_amount(funds.exposure, customer.currency),
             "wallets": [(name, money.format_amount(minor, customer.currency)) for name, minor in funds.wallets.items()],
+            "accounts": list(
+                session.scalars(select(Account).where(Account.holder_id == customer.id).order_by(Account.id))
+            ),
             "credit": credit_limit_changes(session, customer)[-PAGE:],
+            "limit_rows": {row.id: row for row in _live_limits(session, customer)},
             "used_limits": list(used_limits(current.in_force(), player, usage, now=now)),
             "time_limits": [limit for limit in current.in_force() if limit.frame == SESSION],
             "pending": [limit for limit in current.limits if limit.status == PENDING],
@@ -114,6 +118,16 @@ def _item(entry: Entry, transaction: Transaction) -> dict[str, Any]:
         "amount": money.format_amount(-entry.amount, entry.currency),
         "balance": money.format_amount(-(entry.balance_after or 0), entry.currency),
     }
+
+
+def _accounts(session: Session, customer: Customer) -> list[Account]:
+    query = select(Account).where(Account.holder_id == customer.id)
+    return list(session.scalars(query.order_by(Account.name, Account.currency)))
+
+
+def _live_limits(session: Session, customer: Customer) -> list[PlayerLimit]:
+    query = select(PlayerLimit).where(PlayerLimit.customer_id == customer.id, PlayerLimit.ended_at.is_(None))
+    return list(session.scalars(query))
 
 
 def _past_limits(session: Session, customer: Customer) -> list[PlayerLimit]:

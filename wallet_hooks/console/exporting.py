@@ -24,6 +24,7 @@ from wallet_hooks.errors import NotFoundError, TryAgainError, WalletHooksError
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import Options
+from wallet_hooks.finance.general_ledger import LEDGERS
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import LOG
@@ -68,7 +69,7 @@ class Exports:
             raise TryAgainError("Two exports are running in this process. Try again when one is done.")
         try:
             self._prune()
-            export = Export(secrets.token_hex(16), owner, f"{report}.{format_}", format_)
+            export = Export(secrets.token_hex(16), owner, _file_name(report, format_, request), format_)
             self._path(export.id).mkdir(mode=0o700)
             self._write(export)
             work = (engine, report, format_, request, options, export)
@@ -133,3 +134,9 @@ class Exports:
         for path in self._directory.iterdir():
             if _ID.fullmatch(path.name) and clock.wall_clock().timestamp() - path.stat().st_mtime > _KEPT_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _file_name(report: str, format_: str, request: ReportRequest) -> str:
+    """Return a name with the period; files for general ledgers are CSV, and have the ledger's name."""
+    name = f"{report}_{request.first}_{request.last}"
+    return f"{name}_{format_}.csv" if format_ in LEDGERS else f"{name}.{format_}"

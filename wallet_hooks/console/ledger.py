@@ -52,9 +52,13 @@ def trial_balance(visit: Visit) -> Html:
     with reading(visit.reports) as session:
         request = ReportRequest(first, last, None, visit.request.now)
         rows = [row for batch in report.batches(session, request) for row in batch.to_pylist()]
+        house = select(Account).where(Account.holder_id.is_(None))
+        ids = {(one.name, one.currency): one.id for one in session.scalars(house)}
     amounts = ("opening", "debit", "credit", "closing")
     shown = [row | {name: money.format_amount(int(row[name]), row["currency"]) for name in amounts} for row in rows]
-    return Html("trial_balance.html", {"rows": shown, "totals": _totals(rows), "first": first, "last": last})
+    return Html(
+        "trial_balance.html", {"rows": shown, "ids": ids, "totals": _totals(rows), "first": first, "last": last}
+    )
 
 
 def account(visit: Visit, id_: str) -> Html:

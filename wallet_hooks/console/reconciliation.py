@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter, deque
 from datetime import timedelta
+from io import BytesIO
 
 from sqlalchemy import select
 
@@ -15,9 +16,12 @@ from wallet_hooks.console.uploads import Upload
 from wallet_hooks.console.visits import Visit
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
-from wallet_hooks.finance.reconciliation import COLUMNS, Break, MatchScope, read_report, reconcile
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, Break, MatchScope, read_report, reconcile
 from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_first, store_run
+from wallet_hooks.finance.routes import content_type
+from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity.models import Provider
 from wallet_hooks.web.api import Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
@@ -57,6 +61,21 @@ def show(visit: Visit, id_: str) -> Html:
         )
     values = {"run": run, "found": found, "kind": kind, "shown": {"kind": kind} if kind else {}}
     return Html("reconciliation.html", values | {"most": MAX_STORED_BREAKS})
+
+
+def download(visit: Visit, id_: str) -> Reply:
+    """Download the stored breaks of a run as CSV."""
+    with reading(visit.engine) as session:
+        run = session.get(Reconciliation, number(id_, "run"))
+        if run is None:
+            raise NotFoundError(f"no run {id_}")
+        own = select(ReconciliationBreak).where(ReconciliationBreak.reconciliation_id == run.id)
+        breaks = session.scalars(own.order_by(ReconciliationBreak.number))
+        rows = (tuple(getattr(one, name) for name in BREAK_COLUMNS) for one in breaks)
+        out = BytesIO()
+        WRITERS["csv"](BREAK_COLUMNS, in_batches(BREAK_COLUMNS, rows), out)
+    headers = {"Content-Disposition": f'attachment; filename="breaks-{run.id}.csv"', "Cache-Control": "no-store"}
+    return Reply(200, [out.getvalue()], content_type("csv"), headers)
 
 
 def upload(visit: Visit) -> Reply:

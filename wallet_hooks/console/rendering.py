@@ -116,6 +116,8 @@ def _amount(minor: int | None, currency: str | None) -> str:
 
 def _words(name: str) -> str:
     """Show a code such as `insufficient_funds` as words."""
+    if name == "ggr":
+        return "GGR"
     return name.replace("_", " ").replace("-", " ").capitalize()
 
 

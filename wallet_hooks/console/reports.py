@@ -14,7 +14,7 @@ from wallet_hooks.console.exporting import Export
 from wallet_hooks.console.ledger import read_day
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.visits import Visit
-from wallet_hooks.database import reading
+from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import FORMATS, Options
@@ -45,6 +45,7 @@ def show(visit: Visit, report: str) -> Html:
         "report": report,
         "found": found,
         "given": given | {"from": request.first.isoformat(), "to": request.last.isoformat()},
+        "takes_currency": report == "journal",
         "formats": [name for name in FORMATS if name in WRITERS or report == "journal"],
         "rows": None,
         "charts": [],
@@ -67,7 +68,12 @@ def export(visit: Visit, report: str) -> Reply:
     request = _request(visit, given, needs_customer=found.needs_customer)
     options = Options(visit.form.get("bom") == "yes", visit.console.codes)
     format_ = visit.form.get("format", "")
+    if currency := visit.form.get("currency", "").strip():
+        request = request._replace(currency=currency)
     id_ = visit.console.exports.start(visit.reports, report, format_, request, options, owner=visit.member.username)
+    with writing(visit.engine) as session:
+        period = {"from": request.first.isoformat(), "to": request.last.isoformat()}
+        visit.record(session, "export", report, format=format_, **period, uid=given["uid"] or None)
     return redirect(f"/console/exports/{id_}")
 
 
@@ -97,7 +103,7 @@ def open_stakes(visit: Visit) -> Html:
     for currency in sorted({row["currency"] for row in ages}):
         rows = [row for row in ages if row["currency"] == currency]
         total = money.format_amount(sum(row["minor"] for row in rows), currency)
-        sentence = f"{total} {currency} are staked in {sum(row['bets'] for row in rows):,} open bets."
+        sentence = f"{total} {currency} are staked; open bets: {sum(row['bets'] for row in rows):,}."
         values = [row["minor"] / 10 ** money.decimals(currency) for row in rows]
         title = f"Open stakes by age, {currency}"
         series = [Series("stakes", "series-1", values)]

@@ -79,6 +79,7 @@ _PAGES = (
     Page("GET", "/reconciliation", reconciliation.show_list, RECONCILE),
     Page("POST", "/reconciliation", reconciliation.upload, RECONCILE, takes_file=True),
     Page("GET", "/reconciliation/<id_>", reconciliation.show, RECONCILE),
+    Page("GET", "/reconciliation/<id_>/breaks.csv", reconciliation.download, RECONCILE),
     Page("GET", "/exceptions", exceptions.show_list),
     Page("GET", "/exceptions/<id_>", exceptions.show),
     Page("POST", "/exceptions/<id_>/comment", exceptions.comment, DECIDE),

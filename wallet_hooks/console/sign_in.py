@@ -1,8 +1,9 @@
 """Signing in and out, and the audit trail."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from wallet_hooks.console import audit, staff
+from wallet_hooks.console.models import StaffAction
 from wallet_hooks.console.rendering import Html, redirect, render
 from wallet_hooks.console.texts import number, read_form
 from wallet_hooks.console.visits import COOKIE, Console, Visit, check_same_site
@@ -48,10 +49,27 @@ def log_out(visit: Visit) -> Reply:
 
 def show_actions(visit: Visit) -> Html:
     """Show what staff did, newest first."""
+    given = {"who": visit.query("who"), "what": visit.query("what")}
     after = visit.query("after")
     with reading(visit.engine) as session:
-        found = audit.actions(session, before=number(after, "page") if after else None)
-    return Html("actions.html", {"found": found})
+        found = audit.actions(session, **given, before=number(after, "page") if after else None)
+    values = {"found": found, "given": given, "kinds": audit.KINDS, "address_of": _address_of}
+    return Html("actions.html", values | {"shown": {name: value for name, value in given.items() if value}})
+
+
+def _address_of(action: StaffAction) -> str | None:
+    """Return the page of what an action was done to, None if it has none."""
+    kind, _, id_ = action.subject.partition(" ")
+    if kind == "exception":
+        return f"/console/exceptions/{id_}"
+    if kind == "run":
+        return f"/console/reconciliation/{id_}"
+    if action.action in ("replay", "download_fixture"):
+        return f"/console/deliveries/{action.subject}"
+    if action.action.startswith("resettle") and action.subject.count(":") >= 2:
+        game, client, uid = (quote(part, safe="") for part in action.subject.split(":", 2))
+        return f"/console/wagers/{client}/{game}/{uid}"
+    return None
 
 
 def _inside(path: str) -> str:
