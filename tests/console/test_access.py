@@ -1,5 +1,6 @@
 """Who may sign in, what each role sees and does, and what protects a session."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pyotp
@@ -13,7 +14,7 @@ from tests.test_commands import Shell
 from tests.world import World, bet, result
 from wallet_hooks.console.routes import _PAGES
 from wallet_hooks.console.visits import PERMISSIONS
-from wallet_hooks.database import writing
+from wallet_hooks.database import reading, writing
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _FILLED = {
@@ -119,6 +120,31 @@ def test_five_wrong_passwords_lock_the_account_for_a_while(world: World) -> None
         assert browser.sign_in("qa").status_code == 200
 
 
+def test_guesses_during_a_lock_do_not_fill_the_audit_trail(world: World) -> None:
+    add_staff(world, "qa")
+    for _ in range(12):
+        Browser(world).sign_in("qa", "wrong-pass-1")
+    assert world.count("staff_action") == 5
+
+
+def test_parallel_guesses_are_all_counted_and_a_code_is_used_once(world: World) -> None:
+    printed = Shell(world.settings.database_url).ok(
+        "staff", "add", "--username", "tina", "--role", "qa", "--password-stdin", "--totp", stdin=f"{PASSWORD}\n"
+    )
+    totp = pyotp.parse_uri(printed.splitlines()[1])
+    assert isinstance(totp, pyotp.TOTP)
+    code = totp.now()
+    world.app  # noqa: B018 - started once, before the threads
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(lambda _: Browser(world).sign_in("tina", code=code).status_code, range(4)))
+    assert sorted(statuses) == [200, 401, 401, 401]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: Browser(world).sign_in("tina", "wrong-pass-1").status_code, range(4)))
+    with reading(world.engine) as session:
+        failures, locked_until = session.execute(text("SELECT failed_logins, login_locked_until FROM staff")).one()
+    assert (failures, locked_until is not None) == (7, True)
+
+
 def test_a_session_ends_when_idle_and_after_half_a_day(world: World) -> None:
     add_staff(world, "qa")
     with freeze_time(START) as clock:
@@ -165,6 +191,7 @@ def test_the_cookie_is_for_this_service_alone(world: World) -> None:
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "null"},
+        {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
     ],
 )
 def test_another_site_cannot_sign_its_visitor_in(world: World, headers: dict[str, str]) -> None:

@@ -257,3 +257,14 @@ def test_a_report_is_uploaded_and_each_break_leads_to_its_wager(settled: World) 
         )
         assert bad.status_code == 400, name
     assert settled.count("reconciliation") == 1
+
+
+def test_a_foreign_directory_for_exports_is_refused(settled: World, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "exports").symlink_to(tmp_path / "theirs")
+    settled.configure(console_directory=str(tmp_path / "exports"))
+    form = {"from": "2026-01-01", "to": "2026-01-02", "format": "csv"}
+    browser = signed_in(settled, "finance")
+    answer = browser.submit("/console/reports/journal?from=2026-01-01", "/console/reports/journal/export", **form)
+    assert answer.status_code == 400
+    assert list((tmp_path / "theirs").iterdir()) == []

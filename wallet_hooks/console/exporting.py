@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import DATABASE_ERRORS
-from wallet_hooks.errors import NotFoundError, TryAgainError, WalletHooksError
+from wallet_hooks.errors import NotFoundError, RefusedError, TryAgainError, WalletHooksError
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import Options
@@ -129,8 +129,10 @@ class Exports:
         return self._directory / id_
 
     def _prune(self) -> None:
-        """Make the directory, and delete exports that are too old."""
+        """Make the directory, and delete exports that are too old. Raises RefusedError for another user's directory."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._directory.is_symlink() or self._directory.stat().st_uid != os.getuid():
+            raise RefusedError("bad_directory", "The directory for exports is not the service's own.")
         for path in self._directory.iterdir():
             if _ID.fullmatch(path.name) and clock.wall_clock().timestamp() - path.stat().st_mtime > _KEPT_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.console import audit
 from wallet_hooks.console.models import Staff, StaffSession
+from wallet_hooks.customers.login import count_unknown
 from wallet_hooks.customers.login_lock import count_failure, is_login_locked, unlock_login
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import ConflictError, NotFoundError, UnauthenticatedError
@@ -80,13 +81,17 @@ def sign_in(engine: Engine, *, username: str, password: str, code: str, request:
     is_right = is_password(password, found.password_hash if found else None)
     token = None
     with writing(engine) as session:
-        if found is not None:
+        if found is None:
+            count_unknown(session, request.now.date())
+        else:
             member = session.scalars(locked(select(Staff).where(Staff.id == found.id), Staff)).one()
             is_right = is_right and member.password_hash == found.password_hash
+            was_locked = is_login_locked(member, now=request.now)
             if _admit(member, code, is_right=is_right, now=request.now):
                 token = _start(session, member, now=request.now)
-            action = "sign_in" if token else "sign_in_refused"
-            audit.record(session, action, username, {}, by=username, request=request)
+            if token or not was_locked:  # guesses during a lock would fill the trail
+                action = "sign_in" if token else "sign_in_refused"
+                audit.record(session, action, username, {}, by=username, request=request)
     if token is None:
         raise UnauthenticatedError(
             "Username, password or code is wrong, or the account is closed or locked for a while."

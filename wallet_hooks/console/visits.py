@@ -116,7 +116,10 @@ def check_csrf(visit: Visit, form: Mapping[str, str]) -> None:
 
 def check_same_site(request: ApiRequest) -> None:
     """Raise ForbiddenError if a page of another site sent the form, as far as the browser tells."""
-    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    host = request.headers.get("Host", "")
-    if (origin is not None and urlsplit(origin).netloc != host) or site not in (None, "same-origin", "none"):
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        is_ours = site in ("same-origin", "none")
+    else:  # an old browser, or a program
+        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("Host")
+    if not is_ours:
         raise ForbiddenError("The form was sent by another site.")
