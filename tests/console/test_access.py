@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.console.staff import PASSWORD, Browser, add_staff, csrf_token, signed_in
 from tests.test_commands import Shell
 from tests.world import World, bet, result
-from wallet_hooks.console.routes import _PAGES
+from wallet_hooks.console.routes import PAGES
 from wallet_hooks.console.visits import PERMISSIONS
 from wallet_hooks.database import reading, writing
 
@@ -34,7 +34,7 @@ def _path(path: str) -> str:
 
 
 def test_who_is_not_signed_in_lands_on_the_login_page(world: World) -> None:
-    for page in _PAGES:
+    for page in PAGES:
         response = world.client.open(_path(page.path), method=page.method, data={"reason": "x"})
         assert response.status_code == 303, page
         assert response.headers["Location"].startswith("/console/login")
@@ -44,7 +44,7 @@ def test_who_is_not_signed_in_lands_on_the_login_page(world: World) -> None:
 @pytest.mark.parametrize("role", ["operations", "finance", "qa"])
 def test_each_role_may_do_exactly_its_part(world: World, role: str) -> None:
     browser = signed_in(world, role)
-    for page in _PAGES:
+    for page in PAGES:
         if page.path == "/logout":
             continue
         response = browser.client.open(_path(page.path), method=page.method)
@@ -58,7 +58,7 @@ def test_permissions_are_those_that_the_roles_are_promised() -> None:
     assert PERMISSIONS["operations"] == {"see", "replay", "reconcile", "decide"}
     assert PERMISSIONS["finance"] == PERMISSIONS["operations"] - {"replay"}
     assert PERMISSIONS["qa"] == {"see", "replay"}
-    needed = {(page.method, page.path): page.permission for page in _PAGES}
+    needed = {(page.method, page.path): page.permission for page in PAGES}
     assert needed["GET", "/reconciliation"] == needed["POST", "/reconciliation"] == "reconcile"
     assert needed["POST", "/deliveries/<id_>/replay"] == "replay"
     for path in ("/ledger/close", "/ledger/reopen", "/exceptions/<id_>/resolve"):
@@ -71,7 +71,7 @@ def test_every_action_needs_the_token_of_its_session(world: World) -> None:
     world.settle(result(77))
     browser, other = signed_in(world, "operations"), signed_in(world, "finance")
     foreign = csrf_token(other.page("/console/ledger"))
-    for page in _PAGES:
+    for page in PAGES:
         if page.method != "POST":
             continue
         for form in ({}, {"csrf_token": ""}, {"csrf_token": foreign}, {"csrf_token": "é"}):

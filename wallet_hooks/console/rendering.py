@@ -131,7 +131,7 @@ def _static_url(name: str) -> str:
 
 def _read_static() -> dict[str, bytes]:
     directory = files("wallet_hooks.console").joinpath("static")
-    names = ("console.css", "console.js", "vendor/htmx.min.js", "vendor/pico.min.css")
+    names = ("console.css", "vendor/htmx.min.js", "vendor/pico.min.css")
     return {name: directory.joinpath(name).read_bytes() for name in names}
 
 

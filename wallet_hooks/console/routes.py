@@ -53,7 +53,7 @@ class Page(NamedTuple):
     takes_file: bool = False
 
 
-_PAGES = (
+PAGES = (
     Page("GET", "/", overview.show),
     Page("GET", "/deliveries", deliveries.search),
     Page("GET", "/deliveries/<id_>", deliveries.show),
@@ -101,7 +101,7 @@ def blueprint(
 
 
 def _endpoints(console: Console) -> Iterable[Endpoint]:
-    for page in _PAGES:
+    for page in PAGES:
         name = f"{page.view.__module__.rpartition('.')[2]}_{page.view.__name__}"
         yield Endpoint(page.method, PREFIX + page.path, name, _answer_of(console, page))
     yield Endpoint("GET", f"{PREFIX}/login", "login", sign_in.show_login)
