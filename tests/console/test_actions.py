@@ -1,14 +1,17 @@
 """What staff does in the console: it is done as the command does it, and recorded."""
 
 import json
+import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from freezegun import freeze_time
+from openpyxl import Workbook
 
 from tests.console.staff import Browser, add_staff, csrf_token, deliveries, signed_in
 from tests.test_commands import Shell
@@ -268,3 +271,26 @@ def test_a_foreign_directory_for_exports_is_refused(settled: World, tmp_path: Pa
     answer = browser.submit("/console/reports/journal?from=2026-01-01", "/console/reports/journal/export", **form)
     assert answer.status_code == 400
     assert list((tmp_path / "theirs").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_report_that_unpacks_to_more_than_the_memory_is_refused(settled: World) -> None:
+    bomb = BytesIO()
+    book = Workbook()
+    book.active.append(["brand", "bet", "currency", "stake"])
+    book.save(bomb)
+    packed = BytesIO()
+    with ZipFile(bomb) as plain, ZipFile(packed, "w", ZIP_DEFLATED) as swollen:
+        for name in plain.namelist():
+            content = plain.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                content = content.replace(b"</row>", b"<c/>" * 30_000_000 + b"</row>")
+            swollen.writestr(name, content)
+    assert packed.tell() < 1_000_000
+    packed.seek(0)
+    browser = signed_in(settled, "finance")
+    form = {"provider": "betflex", "from": "2026-11-20", "to": "2026-11-20", "file": (packed, "bomb.xlsx")}
+    answer = browser.submit("/console/reconciliation", "/console/reconciliation", **form)
+    assert answer.status_code == 400
+    assert "too large" in answer.text
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 1024**2, "kibibytes: not in this process"

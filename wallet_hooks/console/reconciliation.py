@@ -11,6 +11,7 @@ from sqlalchemy import select
 from wallet_hooks.console.ledger import read_day
 from wallet_hooks.console.paging import READ, take_page
 from wallet_hooks.console.rendering import Html, redirect
+from wallet_hooks.console.report_reading import read_report_apart
 from wallet_hooks.console.texts import number
 from wallet_hooks.console.uploads import Upload
 from wallet_hooks.console.visits import Visit
@@ -18,7 +19,8 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, Break, MatchScope, read_report, reconcile
+from wallet_hooks.finance.provider_report import COLUMNS
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope, reconcile
 from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_first, store_run
 from wallet_hooks.finance.routes import content_type
 from wallet_hooks.finance.tables import WRITERS
@@ -93,7 +95,7 @@ def upload(visit: Visit) -> Reply:
         counted: Counter[str] = Counter()
         kept: list[Break] = []
         with reading(visit.reports) as session:
-            lines = read_report(sent.path, mapping, brand=sent.fields.get("brand", "").strip() or None)
+            lines = read_report_apart(sent.path, mapping, brand=sent.fields.get("brand", "").strip() or None)
             deque(keep_first(reconcile(session, lines, scope, counted), kept), maxlen=0)
         with sent.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

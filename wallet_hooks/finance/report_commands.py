@@ -22,7 +22,8 @@ from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.pages import write_html
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, COLUMNS, BadReportError, Break, MatchScope, read_report
+from wallet_hooks.finance.provider_report import COLUMNS, BadReportError, read_report
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reconciliation_runs import keep_first, store_run
 from wallet_hooks.finance.report_request import ReportRequest
