@@ -254,6 +254,11 @@ def test_a_report_is_uploaded_and_each_break_leads_to_its_wager(settled: World) 
     assert '<a href="/console/reconciliation/1">run 1</a>' in browser.page("/console/actions", what="reconcile")
     assert "<tbody" in browser.page("/console/actions", who="nobody")
     assert "run 1" not in browser.page("/console/actions", who="nobody")
+    for field in ("brand", "columns"):
+        wrong = form | {"file": (BytesIO(report), "report.csv"), field: "é" * 25_000}
+        long = browser.submit("/console/reconciliation", "/console/reconciliation", **wrong)
+        assert long.status_code == 400, field
+    assert "run 1" not in signed_in(settled, "qa").page("/console/actions")
     for name, content in (("report.csv", b"brand,bet\n"), ("report.exe", report), ("report.xlsx", report), ("", b"")):
         bad = browser.submit(
             "/console/reconciliation", "/console/reconciliation", **form | {"file": (BytesIO(content), name)}
@@ -271,6 +276,34 @@ def test_a_foreign_directory_for_exports_is_refused(settled: World, tmp_path: Pa
     answer = browser.submit("/console/reports/journal?from=2026-01-01", "/console/reports/journal/export", **form)
     assert answer.status_code == 400
     assert list((tmp_path / "theirs").iterdir()) == []
+
+
+def test_a_report_of_megabytes_is_taken(settled: World) -> None:
+    lines = b"".join(b"acme,%d,EUR,10.00,,open\n" % number for number in range(60_000))
+    report = BytesIO(b"brand,bet,currency,stake,payout,status\n" + lines)
+    browser = signed_in(settled, "finance")
+    form = {"provider": "betflex", "from": "2026-11-20", "to": "2026-11-20", "file": (report, "report.csv")}
+    answer = browser.submit("/console/reconciliation", "/console/reconciliation", **form)
+    assert answer.status_code == 200
+    assert "<dd>60,000</dd>" in answer.text
+    assert settled.count("reconciliation_break") == 10_000
+
+
+def test_a_sheet_with_a_row_far_away_is_refused_at_once(settled: World) -> None:
+    plain, sent = BytesIO(), BytesIO()
+    book = Workbook()
+    book.active.append(["brand", "bet", "currency", "stake"])
+    book.save(plain)
+    with ZipFile(plain) as source, ZipFile(sent, "w") as target:
+        for name in source.namelist():
+            far = b'<row r="99999999999999"><c><v>1</v></c></row></sheetData>'
+            target.writestr(name, source.read(name).replace(b"</sheetData>", far))
+    sent.seek(0)
+    browser = signed_in(settled, "finance")
+    form = {"provider": "betflex", "from": "2026-11-20", "to": "2026-11-20", "file": (sent, "far.xlsx")}
+    answer = browser.submit("/console/reconciliation", "/console/reconciliation", **form)
+    assert answer.status_code == 400
+    assert "1048576 rows" in answer.text
 
 
 @pytest.mark.slow

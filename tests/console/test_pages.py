@@ -251,3 +251,35 @@ def test_values_are_escaped(world: World) -> None:
     page = browser.page("/console/deliveries")
     (first,) = deliveries(page)
     assert "<script>alert" not in page + browser.page(first)
+
+
+@pytest.mark.parametrize("character", ["\\ud800", "\\u0000"])
+def test_a_delivery_with_an_id_that_cannot_be_stored_is_shown_and_recorded(
+    world: World, character: str, tmp_path: Path
+) -> None:
+    body = json.dumps({"bets": [bet("BAD", user="BAD", client="BAD"), bet("BAD"), bet(1, user="BAD")]})
+    assert world.post("/bets", body.replace("BAD", character).encode()).status == 400
+    world.place(bet(2))
+    browser = signed_in(world, "qa")
+    for path in deliveries(browser.page("/console/deliveries")):
+        assert browser.get(path).status_code == 200
+        assert browser.get(f"{path}/fixture").status_code == 200
+    assert browser.get("/console/").status_code == 200
+    Shell(world.settings.database_url).ok("replay", "record", "-o", str(tmp_path / "capture.jsonl"))
+
+
+def test_broken_addresses_in_headers_are_no_defects(world: World) -> None:
+    client = world.client
+    assert client.get("/console/login?next=//[").status_code == 200
+    assert client.post("/console/login", data={"username": "x"}, headers={"Origin": "http://["}).status_code == 403
+    browser = signed_in(world, "operations")
+    assert browser.client.get("/console/zzz", headers={"Referer": "http://["}).status_code == 404
+    refused = browser.client.post("/console/ledger/close", headers={"Referer": "http://["})
+    assert refused.status_code == 403
+
+
+def test_a_customer_whose_id_has_a_slash_has_a_page(world: World) -> None:
+    world.customer("a/b")
+    browser = signed_in(world, "qa")
+    assert "/console/customers/acme/a%2Fb" in browser.page("/console/customers")
+    assert "Customer a/b" in browser.page("/console/customers/acme/a%2Fb")

@@ -1,6 +1,6 @@
 """The audit trail: what staff did, to what, when and from where. It only grows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -33,11 +33,17 @@ def record(
     )
 
 
-def actions(session: Session, *, who: str, what: str, before: int | None = None) -> Listed[StaffAction]:
-    """Return a page of actions, newest first: of one member of staff and of one kind, or (empty) of all."""
+def actions(
+    session: Session, *, who: str, what: str, hidden: Collection[str], before: int | None = None
+) -> Listed[StaffAction]:
+    """Return a page of actions, newest first: of one member of staff and of one kind, or (empty) of all.
+
+    Actions of the kinds `hidden` are left out.
+    """
     query = select(StaffAction).order_by(StaffAction.id.desc()).limit(READ)
     if before is not None:
         query = query.where(StaffAction.id < before)
+    query = query.where(StaffAction.action.not_in(hidden))
     if who:
         query = query.where(StaffAction.username == who)
     if what:

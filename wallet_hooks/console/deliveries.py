@@ -30,7 +30,7 @@ from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.replay.bodies import body_member
-from wallet_hooks.replay.fixture import find_bets
+from wallet_hooks.replay.fixture import find_bets, is_storable
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.api import Reply
@@ -153,10 +153,11 @@ def _named_bets(session: Session, delivery: Delivery) -> list[NamedBet]:
     errors = answer.get("bets", ()) if isinstance(answer, dict) else ()
     said = {one["uid"]: one["error"] for one in errors if isinstance(one, dict) and "uid" in one and "error" in one}
     found = []
-    for bet in find_bets(body_member(delivery.body)):
+    for named in find_bets(body_member(delivery.body)):
+        # Half of a surrogate pair cannot be shown; it is escaped.
+        bet = {name: text.encode(errors="backslashreplace").decode() for name, text in named.items()}
         key = BetKey(bet["game"], bet["brand"], bet["bet"])
-        is_storable = "\0" not in str(key)
-        wager = session.get(Wager, tuple(key)) if is_storable else None
+        wager = session.get(Wager, tuple(key)) if is_storable(str(key)) else None
         found.append(NamedBet(key, bet["user"], wager, said.get(key.uid)))
     return found
 

@@ -29,6 +29,7 @@ from wallet_hooks.web.api import Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 
 _DEFAULT_CUT_OFF = "60"
+_LONGEST_MAPPING = 1000  # characters
 _limit = ConcurrencyLimit("reconciliations", running=1, admitted=2)
 
 
@@ -91,11 +92,12 @@ def upload(visit: Visit) -> Reply:
             read_day("to", _required(sent, "to")),
             timedelta(minutes=_minutes(sent.fields.get("cut_off", "") or _DEFAULT_CUT_OFF)),
         )
+        brand = _required(sent, "brand") if sent.fields.get("brand", "").strip() else None
         mapping = _mapping(sent.fields.get("columns", "").strip())
         counted: Counter[str] = Counter()
         kept: list[Break] = []
         with reading(visit.reports) as session:
-            lines = read_report_apart(sent.path, mapping, brand=sent.fields.get("brand", "").strip() or None)
+            lines = read_report_apart(sent.path, mapping, brand=brand)
             deque(keep_first(reconcile(session, lines, scope, counted), kept), maxlen=0)
         with sent.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -122,7 +124,7 @@ def _minutes(text: str) -> int:
 def _mapping(text: str) -> dict[str, str]:
     """Return the report's names of our columns, given as JSON. Raises RefusedError."""
     try:
-        found = json.loads(text) if text else {}
+        found = json.loads(text or "{}") if len(text) <= _LONGEST_MAPPING else None
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not set(found) <= set(COLUMNS):

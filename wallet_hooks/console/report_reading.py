@@ -3,8 +3,10 @@
 A small XLSX file can unpack to more than the machine's memory, and the process that serves it takes bets as well.
 """
 
+import ctypes
 import json
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,13 +16,14 @@ from pathlib import Path
 from wallet_hooks.finance.provider_report import BadReportError, ReportLine, read_report
 
 _MEMORY = 2 * 1024**3  # bytes, of which most are libraries' reservations
-_SECONDS = 300  # of processor time
+_SECONDS = 120  # of processor time
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _BAD_REPORT = 2  # exit status
 _COMMAND = (sys.executable, "-c", "from wallet_hooks.console.report_reading import main; main()")
 
 
 def read_report_apart(path: Path, mapping: Mapping[str, str], *, brand: str | None) -> Iterator[ReportLine]:
-    """Yield what `read_report` yields, from another process. Raises BadReportError, for one that is too large as well."""
+    """Yield what `read_report` yields, from another process. Raises BadReportError, also for a report too large."""
     arguments = [str(path), json.dumps(dict(mapping)), json.dumps(brand)]
     with (
         tempfile.TemporaryFile() as errors,
@@ -42,6 +45,8 @@ def read_report_apart(path: Path, mapping: Mapping[str, str], *, brand: str | No
 
 def main() -> None:
     """Print the lines of a report as JSON; exit with status 2 and a message for a bad one."""
+    if sys.platform == "linux":  # end with the service
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     path, mapping, brand = sys.argv[1:]

@@ -60,7 +60,7 @@ PAGES = (
     Page("GET", "/deliveries/<id_>/fixture", deliveries.fixture),
     Page("POST", "/deliveries/<id_>/replay", deliveries.replay_now, REPLAY),
     Page("GET", "/customers", customers.search),
-    Page("GET", "/customers/<client>/<uid>", customers.show),
+    Page("GET", "/customers/<client>/<path:uid>", customers.show),
     Page("GET", "/wagers/<client>/<game>/<path:uid>", wagers.show),
     Page("POST", "/wagers/<client>/<game>/<path:uid>/resettle", wagers.resettle, DECIDE),
     Page("POST", "/wagers/<client>/<game>/<path:uid>/decide", wagers.decide, DECIDE),
@@ -154,7 +154,10 @@ def _failure(problem: Problem) -> Reply:
 
 def _page_before() -> str | None:
     """Return the address of the console's page that the request came from, if the browser tells."""
-    parts = urlsplit(request.headers.get("Referer", ""))
+    try:
+        parts = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:
+        return None
     if parts.netloc != request.host or not parts.path.startswith(f"{PREFIX}/") or request.method == "GET":
         return None
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
@@ -165,4 +168,4 @@ def _unwrapped(reply: Any) -> Reply:
     return reply
 
 
-CONSOLE = Api(name="console", prefix=PREFIX, success=_unwrapped, failure=_failure)
+CONSOLE = Api(name="console", prefix=PREFIX, success=_unwrapped, failure=_failure, statuses={"busy": 503})

@@ -1,12 +1,12 @@
 """Signing in and out, and the audit trail."""
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from wallet_hooks.console import audit, staff
 from wallet_hooks.console.models import StaffAction
 from wallet_hooks.console.rendering import Html, redirect, render
 from wallet_hooks.console.texts import number, read_form
-from wallet_hooks.console.visits import COOKIE, Console, Visit, check_same_site
+from wallet_hooks.console.visits import COOKIE, RECONCILE, Console, Visit, check_same_site
 from wallet_hooks.database import reading
 from wallet_hooks.errors import UnauthenticatedError
 from wallet_hooks.web.api import ApiRequest, Reply
@@ -52,7 +52,8 @@ def show_actions(visit: Visit) -> Html:
     given = {"who": visit.query("who"), "what": visit.query("what")}
     after = visit.query("after")
     with reading(visit.engine) as session:
-        found = audit.actions(session, **given, before=number(after, "page") if after else None)
+        hidden = () if visit.may(RECONCILE) else ("reconcile",)
+        found = audit.actions(session, **given, hidden=hidden, before=number(after, "page") if after else None)
     values = {"found": found, "given": given, "kinds": audit.KINDS, "address_of": _address_of}
     return Html("actions.html", values | {"shown": {name: value for name, value in given.items() if value}})
 
@@ -74,9 +75,8 @@ def _address_of(action: StaffAction) -> str | None:
 
 def _inside(path: str) -> str:
     """Return a path of the console to go to after signing in; the first page for anything else."""
-    parts = urlsplit(path)
-    is_inside = not parts.scheme and not parts.netloc and path.isprintable()
-    return path if is_inside and path.startswith(_HOME) and "\\" not in path else _HOME
+    is_inside = path.startswith(_HOME) and path.isprintable() and "\\" not in path and ".." not in path
+    return path if is_inside else _HOME
 
 
 def _cookie(request: ApiRequest, token: str, more: str = "") -> str:

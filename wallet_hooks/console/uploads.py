@@ -16,7 +16,8 @@ from wallet_hooks.web.requests import RejectedBodyError, body_length, media_type
 
 _MULTIPART = "multipart/form-data"
 _CAP = 256 * 1024 * 1024
-_FIELDS_CAP = 64 * 1024
+# Of all fields; werkzeug counts a piece of the file that it has not written yet, too.
+_FIELDS_CAP = 1024 * 1024
 _MAX_PARTS = 20
 _SUFFIXES = (".csv", ".xlsx")
 

@@ -120,6 +120,14 @@ def check_same_site(request: ApiRequest) -> None:
     if site is not None:
         is_ours = site in ("same-origin", "none")
     else:  # an old browser, or a program
-        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("Host")
+        is_ours = origin is None or _host_of(origin) == request.headers.get("Host")
     if not is_ours:
         raise ForbiddenError("The form was sent by another site.")
+
+
+def _host_of(address: str) -> str | None:
+    """Return host and port of an address; None if it is not one."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return None

@@ -2,10 +2,12 @@
 
 import csv
 from collections.abc import Iterator, Mapping
+from lzma import LZMAError
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
+from zlib import error as ZlibError  # noqa: N812
 
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
@@ -16,6 +18,11 @@ COLUMNS = ("brand", "bet", "currency", "stake", "payout", "status")
 _BET_COLUMNS = ("brand", "bet")
 _DIGITS = 15  # significant digits that a spreadsheet keeps
 _INEXACT = 10**_DIGITS
+_MAX_ROWS = 1_048_576  # that a sheet can have
+_UNREADABLE = (
+    BadZipFile, InvalidFileException, ParseError, LookupError, ValueError, TypeError, EOFError, RuntimeError, ZlibError,
+    LZMAError,
+)  # fmt: skip
 
 
 class ReportLine(NamedTuple):
@@ -100,12 +107,25 @@ def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[object]]]:
             sheet.reset_dimensions()  # some writers store wrong dimensions, and openpyxl would skip rows
             width = 0
             for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+                if number > _MAX_ROWS:
+                    raise BadReportError(f"{path.name}: more than {_MAX_ROWS} rows")
                 row = list(values)
                 while row and row[-1] in (None, ""):
                     row.pop()
                 width = width or len(row)
                 yield number, row + [None] * (width - len(row))
-    except (BadZipFile, InvalidFileException, ParseError, LookupError, ValueError, TypeError, EOFError) as error:
+    except (
+        BadZipFile,
+        InvalidFileException,
+        ParseError,
+        LookupError,
+        ValueError,
+        TypeError,
+        EOFError,
+        RuntimeError,
+        ZlibError,
+        LZMAError,
+    ) as error:
         raise BadReportError(f"{path.name}: not a readable XLSX workbook ({type(error).__name__})") from None
 
 

@@ -12,6 +12,7 @@ from wallet_hooks.finance.reconciliation import Break, MatchScope
 
 # Breaks that are stored of a run; all are counted. More of them mean that the wrong file was matched.
 MAX_STORED_BREAKS = 10_000
+_LONGEST_TEXT = 500  # characters
 
 
 def keep_first(breaks: Iterable[Break], kept: list[Break]) -> Iterator[Break]:
@@ -54,5 +55,8 @@ def store_run(
 
 
 def _storable(one: Break) -> dict[str, object]:
-    """Return a break without zero characters, which PostgreSQL cannot store."""
-    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in one._asdict().items()}
+    """Return a break as it is stored: without zero characters, which PostgreSQL cannot store, and not too long."""
+    return {
+        name: value.replace("\0", "")[:_LONGEST_TEXT] if isinstance(value, str) else value
+        for name, value in one._asdict().items()
+    }

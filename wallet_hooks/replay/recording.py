@@ -22,7 +22,7 @@ from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, REPLACED, SESSION
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member
-from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
+from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, is_storable
 from wallet_hooks.sportsbook.messages import PlaceBet
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.countries import Countries
@@ -120,6 +120,8 @@ class Recorder:
                 yield {"address": ip, "country": self._countries.of(address)}
 
     def _has_country_rules(self, client: str) -> bool:
+        if not is_storable(client):
+            return False
         if client not in self._with_country_rules:
             brand = self._session.scalar(select(Brand).where(Brand.client == client))
             has_rules = brand is not None and bool(brand.allowed_countries or brand.denied_countries)
@@ -127,7 +129,7 @@ class Recorder:
         return self._with_country_rules[client]
 
     def _is_about_earlier_bet(self, bets: Sequence[dict[str, str]]) -> bool:
-        keys = [(bet["game"], bet["brand"], bet["bet"]) for bet in bets]
+        keys = [(bet["game"], bet["brand"], bet["bet"]) for bet in bets if is_storable("".join(bet.values()))]
         return any(
             (wager := self._session.get(Wager, key)) is not None
             and wager.placed_at < (self._started_at or wager.placed_at)
@@ -137,7 +139,8 @@ class Recorder:
     def _given(self, delivery: Delivery, request: dict[str, Any], sender: str | None) -> dict[str, Any]:
         """Return the preconditions of a delivery that earlier lines do not have; `sender` is the brand of messages."""
         given: dict[str, list[dict[str, Any]]] = {"brands": [], "customers": [], "limits": [], "rates": []}
-        for client, uid in dict.fromkeys((bet["brand"], bet["user"]) for bet in find_bets(request)):
+        bets = [bet for bet in find_bets(request) if is_storable("".join(bet.values()))]
+        for client, uid in dict.fromkeys((bet["brand"], bet["user"]) for bet in bets):
             if (client, uid) not in self._recorded:
                 self._recorded.add((client, uid))
                 self._add_customer(given, client, uid)
