@@ -29,6 +29,15 @@ def settled(world: World) -> World:
     return world
 
 
+@pytest.fixture
+def two_persons(settled: World, tmp_path: Path) -> World:
+    """The world with a settled bet, where a resettlement takes two members of staff."""
+    rules = tmp_path / "policy.json"
+    rules.write_text('{"resettle_approval": true}')
+    Shell(settled.settings.database_url).ok("brand", "policy", "--client", "acme", str(rules))
+    return settled
+
+
 def actions(world: World) -> list[tuple[str, str, str]]:
     rows = json.loads(Shell(world.settings.database_url).ok("staff", "actions", "--json"))
     return [(row["username"], row["action"], row["subject"]) for row in rows if not row["action"].startswith("sign_in")]
@@ -65,30 +74,24 @@ def test_resettling_posts_a_new_settlement(settled: World) -> None:
     assert settled.balance() == "120.00"
 
 
-def test_a_second_person_approves_where_the_policy_asks_for_it(settled: World, tmp_path: Path) -> None:
-    rules = tmp_path / "policy.json"
-    rules.write_text('{"resettle_approval": true}')
-    Shell(settled.settings.database_url).ok("brand", "policy", "--client", "acme", str(rules))
-    first, second = signed_in(settled, "operations"), signed_in(settled, "finance")
+def test_a_second_person_approves_where_the_policy_asks_for_it(two_persons: World) -> None:
+    first, second = signed_in(two_persons, "operations"), signed_in(two_persons, "finance")
     page = "/console/wagers/acme/betflex/9"
     asked = first.submit(page, f"{page}/resettle", payout="30.00", reason="wrong odds")
     assert "waits for a second person" in asked.text
-    assert settled.balance() == "115.00"
+    assert two_persons.balance() == "115.00"
     assert first.submit(page, f"{page}/decide", request="1", decision="approved").status_code == 403
     assert first.submit(page, f"{page}/decide", request="2", decision="approved").status_code == 404
     assert second.submit(page, f"{page}/decide", request="1", decision="maybe").status_code == 400
-    assert settled.balance() == "115.00"
+    assert two_persons.balance() == "115.00"
     assert second.submit(page, f"{page}/decide", request="1", decision="approved").status_code == 200
-    assert settled.balance() == "120.00"
+    assert two_persons.balance() == "120.00"
     assert second.submit(page, f"{page}/decide", request="1", decision="approved").status_code == 400
-    assert [action for _, action, _ in actions(settled)] == ["resettlement_requested", "resettlement_approved"]
+    assert [action for _, action, _ in actions(two_persons)] == ["resettlement_requested", "resettlement_approved"]
 
 
-def test_an_approval_is_refused_once_the_wager_was_settled_again(settled: World, tmp_path: Path) -> None:
-    rules = tmp_path / "policy.json"
-    rules.write_text('{"resettle_approval": true}')
-    Shell(settled.settings.database_url).ok("brand", "policy", "--client", "acme", str(rules))
-    first, second = signed_in(settled, "operations"), signed_in(settled, "finance")
+def test_an_approval_is_refused_once_the_wager_was_settled_again(two_persons: World) -> None:
+    first, second = signed_in(two_persons, "operations"), signed_in(two_persons, "finance")
     page = "/console/wagers/acme/betflex/9"
     first.submit(page, f"{page}/resettle", payout="30", reason="wrong odds")
     assert "From 25.00 to 30.00 EUR" in second.page(page)
@@ -96,19 +99,16 @@ def test_an_approval_is_refused_once_the_wager_was_settled_again(settled: World,
     again = second.submit(page, f"{page}/resettle", payout="31", reason="other")
     assert again.status_code == 400
     assert "waits for a decision already" in again.text
-    settled.settle(result(payout="27.00"))
+    two_persons.settle(result(payout="27.00"))
     refused = second.submit(page, f"{page}/decide", request="1", decision="approved")
     assert refused.status_code == 400
     assert "settled again meanwhile" in refused.text
-    assert settled.balance() == "117.00"
+    assert two_persons.balance() == "117.00"
     assert second.submit(page, f"{page}/decide", request="1", decision="rejected").status_code == 200
 
 
-def test_an_approval_is_done_once_by_many_at_once(settled: World, tmp_path: Path) -> None:
-    rules = tmp_path / "policy.json"
-    rules.write_text('{"resettle_approval": true}')
-    Shell(settled.settings.database_url).ok("brand", "policy", "--client", "acme", str(rules))
-    first, second = signed_in(settled, "operations"), signed_in(settled, "finance")
+def test_an_approval_is_done_once_by_many_at_once(two_persons: World) -> None:
+    first, second = signed_in(two_persons, "operations"), signed_in(two_persons, "finance")
     page = "/console/wagers/acme/betflex/9"
     first.submit(page, f"{page}/resettle", payout="30.00", reason="wrong odds")
     token = csrf_token(second.page(page))
@@ -116,7 +116,7 @@ def test_an_approval_is_done_once_by_many_at_once(settled: World, tmp_path: Path
     assert cookie is not None
 
     def approve(_: int) -> int:
-        client = settled.app.test_client()
+        client = two_persons.app.test_client()
         client.set_cookie("wallet_hooks_console", cookie.value, path="/console")
         form = {"csrf_token": token, "request": "1", "decision": "approved"}
         return client.post(f"{page}/decide", data=form).status_code
@@ -124,8 +124,8 @@ def test_an_approval_is_done_once_by_many_at_once(settled: World, tmp_path: Path
     with ThreadPoolExecutor(8) as pool:
         statuses = sorted(pool.map(approve, range(8)))
     assert statuses == [303] + 7 * [400]
-    assert settled.balance() == "120.00"
-    assert settled.differences() == []
+    assert two_persons.balance() == "120.00"
+    assert two_persons.differences() == []
 
 
 def test_days_are_closed_and_reopened_with_a_reason(world: World) -> None:

@@ -62,9 +62,7 @@ def show(visit: Visit, client: str, uid: str) -> Html:
             "facts": customer_facts(session, customer, brand),
             "exposure": money.format_amount(funds.exposure, customer.currency),
             "wallets": [(name, money.format_amount(minor, customer.currency)) for name, minor in funds.wallets.items()],
-            "accounts": list(
-                session.scalars(select(Account).where(Account.holder_id == customer.id).order_by(Account.id))
-            ),
+            "accounts": _accounts(session, customer),
             "credit": credit_limit_changes(session, customer)[-PAGE:],
             "limit_rows": {row.id: row for row in _live_limits(session, customer)},
             "used_limits": list(used_limits(current.in_force(), player, usage, now=now)),
@@ -122,7 +120,7 @@ def _item(entry: Entry, transaction: Transaction) -> dict[str, Any]:
 
 def _accounts(session: Session, customer: Customer) -> list[Account]:
     query = select(Account).where(Account.holder_id == customer.id)
-    return list(session.scalars(query.order_by(Account.name, Account.currency)))
+    return list(session.scalars(query.order_by(Account.id)))
 
 
 def _live_limits(session: Session, customer: Customer) -> list[PlayerLimit]:

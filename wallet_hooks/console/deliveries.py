@@ -167,9 +167,7 @@ def _transactions(session: Session, bets: Sequence[BetKey], delivery: Delivery) 
     references = []
     for key in bets:
         wager = session.get(Wager, tuple(key))
-        references += [f"{key.reference}:stake", f"{key.reference}:cancel"]
-        for number in range(1, (wager.settlements if wager else 0) + 1):
-            references += [f"{key.reference}:settlement:{number}", f"{key.reference}:reversal:{number}"]
+        references += key.references(wager.settlements if wager else 0)
     found = transactions_with(session, references=references)
     return [one for one in found if is_caused_by(one["transaction"], delivery)]
 

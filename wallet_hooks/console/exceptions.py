@@ -4,10 +4,9 @@ from sqlalchemy import select
 
 from wallet_hooks.console.paging import READ, take_page
 from wallet_hooks.console.rendering import Html, redirect
-from wallet_hooks.console.texts import number
+from wallet_hooks.console.texts import number, row_of
 from wallet_hooks.console.visits import Visit
 from wallet_hooks.database import reading, writing
-from wallet_hooks.errors import NotFoundError
 from wallet_hooks.exceptions.models import CallbackException, ExceptionComment
 from wallet_hooks.exceptions.service import resolve_exception
 from wallet_hooks.web.api import Reply
@@ -29,9 +28,7 @@ def show_list(visit: Visit) -> Html:
 def show(visit: Visit, id_: str) -> Html:
     """Show an exception with its comments."""
     with reading(visit.engine) as session:
-        row = session.get(CallbackException, number(id_, "exception"))
-        if row is None:
-            raise NotFoundError(f"no exception {id_}")
+        row = row_of(session, CallbackException, id_, "exception")
         own = ExceptionComment.exception_id == row.id
         comments = list(session.scalars(select(ExceptionComment).where(own).order_by(ExceptionComment.id)))
     return Html("exception.html", {"row": row, "comments": comments})
@@ -41,9 +38,7 @@ def comment(visit: Visit, id_: str) -> Reply:
     """Add a comment to an exception."""
     text = visit.required("comment")
     with writing(visit.engine) as session:
-        row = session.get(CallbackException, number(id_, "exception"))
-        if row is None:
-            raise NotFoundError(f"no exception {id_}")
+        row = row_of(session, CallbackException, id_, "exception")
         written = {"written_at": visit.request.now, "written_by": visit.member.username}
         session.add(ExceptionComment(exception_id=row.id, text=text, **written))
         visit.record(session, "comment", f"exception {row.id}", comment=text)
@@ -52,10 +47,8 @@ def comment(visit: Visit, id_: str) -> Reply:
 
 def resolve(visit: Visit, id_: str) -> Reply:
     """Resolve an exception."""
-    reason = visit.required("reason")
+    reason, exception_id = visit.required("reason"), number(id_, "exception")
     with writing(visit.engine) as session:
-        resolve_exception(
-            session, number(id_, "exception"), reason=reason, now=visit.request.now, by=visit.member.username
-        )
-        visit.record(session, "resolve", f"exception {number(id_, 'exception')}", reason=reason)
-    return redirect(f"/console/exceptions/{number(id_, 'exception')}", done="resolved")
+        resolve_exception(session, exception_id, reason=reason, now=visit.request.now, by=visit.member.username)
+        visit.record(session, "resolve", f"exception {exception_id}", reason=reason)
+    return redirect(f"/console/exceptions/{exception_id}", done="resolved")

@@ -11,15 +11,14 @@ from wallet_hooks import money
 from wallet_hooks.console.delivery_search import bet_of_reference, is_caused_by
 from wallet_hooks.console.paging import READ, Listed, take_page
 from wallet_hooks.console.rendering import Html, redirect
-from wallet_hooks.console.texts import number
+from wallet_hooks.console.texts import number, row_of
 from wallet_hooks.console.visits import Visit
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.queries import deliveries_of
-from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.finance import closing, exports
-from wallet_hooks.finance.report_request import ReportRequest, check_period
+from wallet_hooks.finance.report_request import ReportRequest, check_period, read_day
 from wallet_hooks.finance.reports import report_named
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
@@ -47,7 +46,7 @@ def show(visit: Visit) -> Html:
 
 def trial_balance(visit: Visit) -> Html:
     """Show opening balance, debits, credits and closing balance of each account; customers summed by wallet."""
-    first, last = read_period(visit)
+    first, last = _read_period(visit)
     report = report_named("trial-balance")
     with reading(visit.reports) as session:
         request = ReportRequest(first, last, None, visit.request.now)
@@ -64,9 +63,7 @@ def trial_balance(visit: Visit) -> Html:
 def account(visit: Visit, id_: str) -> Html:
     """Show an account's entries, newest first."""
     with reading(visit.engine) as session:
-        found = session.get(Account, number(id_, "account"))
-        if found is None:
-            raise NotFoundError(f"no account {id_}")
+        found = row_of(session, Account, id_, "account")
         holder = None
         if found.holder_id is not None:
             owner = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
@@ -78,9 +75,7 @@ def account(visit: Visit, id_: str) -> Html:
 def transaction(visit: Visit, id_: str) -> Html:
     """Show a transaction: its entries, what it reverses, and the callback that posted it."""
     with reading(visit.engine) as session:
-        found = session.get(Transaction, number(id_, "transaction"))
-        if found is None:
-            raise NotFoundError(f"no transaction {id_}")
+        found = row_of(session, Transaction, id_, "transaction")
         (posted,) = transactions_with(session, references=[found.reference])
         names = [entry["account"] for entry in posted["entries"]]
         accounts = session.execute(select(Account.name, Account.currency, Account.id).where(Account.name.in_(names)))
@@ -114,20 +109,12 @@ def reopen(visit: Visit) -> Reply:
     return redirect("/console/ledger", done="reopened")
 
 
-def read_period(visit: Visit) -> tuple[date, date]:
+def _read_period(visit: Visit) -> tuple[date, date]:
     """Return the days of the parameters `from` and `to`; by default the newest day. Raises RefusedError."""
     newest = exports.newest_day(visit.reports, visit.request.now)
     first, last = (read_day(name, visit.query(name)) if visit.query(name) else newest for name in ("from", "to"))
     check_period(first, last)
     return first, last
-
-
-def read_day(name: str, text: str) -> date:
-    """Return a day. Raises RefusedError."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise RefusedError("bad_period", f"{name}: {text[:40]!r}; a date such as 2026-11-21 is expected") from None
 
 
 def _totals(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:

@@ -8,20 +8,19 @@ from io import BytesIO
 
 from sqlalchemy import select
 
-from wallet_hooks.console.ledger import read_day
 from wallet_hooks.console.paging import READ, take_page
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.report_reading import read_report_apart
-from wallet_hooks.console.texts import number
-from wallet_hooks.console.uploads import Upload
+from wallet_hooks.console.texts import number, row_of
 from wallet_hooks.console.visits import Visit
 from wallet_hooks.database import reading, writing
-from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
 from wallet_hooks.finance.provider_report import COLUMNS
 from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope, reconcile
 from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_first, store_run
+from wallet_hooks.finance.report_request import read_day
 from wallet_hooks.finance.routes import content_type
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity.models import Provider
@@ -29,7 +28,7 @@ from wallet_hooks.web.api import Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 
 _DEFAULT_CUT_OFF = "60"
-_LONGEST_MAPPING = 1000  # characters
+_LONGEST_FIELD, _LONGEST_MAPPING = 64, 1000  # characters
 _limit = ConcurrencyLimit("reconciliations", running=1, admitted=2)
 
 
@@ -51,9 +50,7 @@ def show(visit: Visit, id_: str) -> Html:
     """Show a run with its breaks, of all kinds or of one."""
     kind = visit.query("kind")
     with reading(visit.engine) as session:
-        run = session.get(Reconciliation, number(id_, "run"))
-        if run is None:
-            raise NotFoundError(f"no run {id_}")
+        run = row_of(session, Reconciliation, id_, "run")
         query = select(ReconciliationBreak).where(ReconciliationBreak.reconciliation_id == run.id)
         if kind:
             query = query.where(ReconciliationBreak.kind == kind)
@@ -69,9 +66,7 @@ def show(visit: Visit, id_: str) -> Html:
 def download(visit: Visit, id_: str) -> Reply:
     """Download the stored breaks of a run as CSV."""
     with reading(visit.engine) as session:
-        run = session.get(Reconciliation, number(id_, "run"))
-        if run is None:
-            raise NotFoundError(f"no run {id_}")
+        run = row_of(session, Reconciliation, id_, "run")
         own = select(ReconciliationBreak).where(ReconciliationBreak.reconciliation_id == run.id)
         breaks = session.scalars(own.order_by(ReconciliationBreak.number))
         rows = (tuple(getattr(one, name) for name in BREAK_COLUMNS) for one in breaks)
@@ -87,13 +82,13 @@ def upload(visit: Visit) -> Reply:
     assert sent is not None, "the page takes a file"
     with _limit.slot():
         scope = MatchScope(
-            _required(sent, "provider"),
-            read_day("from", _required(sent, "from")),
-            read_day("to", _required(sent, "to")),
-            timedelta(minutes=_minutes(sent.fields.get("cut_off", "") or _DEFAULT_CUT_OFF)),
+            visit.required("provider", most=_LONGEST_FIELD),
+            read_day("from", visit.required("from", most=_LONGEST_FIELD)),
+            read_day("to", visit.required("to", most=_LONGEST_FIELD)),
+            timedelta(minutes=_minutes(visit.form.get("cut_off", "") or _DEFAULT_CUT_OFF)),
         )
-        brand = _required(sent, "brand") if sent.fields.get("brand", "").strip() else None
-        mapping = _mapping(sent.fields.get("columns", "").strip())
+        brand = visit.required("brand", most=_LONGEST_FIELD) if visit.form.get("brand", "").strip() else None
+        mapping = _mapping(visit.form.get("columns", "").strip())
         counted: Counter[str] = Counter()
         kept: list[Break] = []
         with reading(visit.reports) as session:
@@ -106,13 +101,6 @@ def upload(visit: Visit) -> Reply:
             visit.record(session, "reconcile", f"run {run.id}", provider=scope.game, file=sent.name, sha256=digest)
             id_ = run.id
     return redirect(f"/console/reconciliation/{id_}", done="reconciled")
-
-
-def _required(sent: Upload, name: str) -> str:
-    value = sent.fields.get(name, "").strip()
-    if not 0 < len(value) <= 64:
-        raise RefusedError("bad_field", f"{name}: {len(value)} characters; 1 to 64 are accepted")
-    return value
 
 
 def _minutes(text: str) -> int:

@@ -34,7 +34,7 @@ _COMMAND = (sys.executable, "-c", "from wallet_hooks.cli import main; main()", "
 _limit = ConcurrencyLimit("replays", running=1, admitted=3)
 
 
-class Difference(NamedTuple):
+class AnswerDifference(NamedTuple):
     """What differs, and the lines of the difference: `-` is what was answered, `+` what would be answered now."""
 
     what: str
@@ -46,7 +46,7 @@ class Replayed(NamedTuple):
 
     status: int | None
     body: str
-    differences: Sequence[Difference]
+    differences: Sequence[AnswerDifference]
 
 
 class RecordedCase(NamedTuple):
@@ -118,7 +118,7 @@ def replay(case: dict[str, Any]) -> Replayed:
     found = [Mismatch(one["what"], one["expected"], one["actual"]) for one in result["mismatches"]]
     actual = result["actual"]
     body = json.dumps(actual.get("body"), indent=2, ensure_ascii=False)
-    return Replayed(actual.get("status"), body, [Difference(one.what, difference(one)) for one in found])
+    return Replayed(actual.get("status"), body, [AnswerDifference(one.what, difference(one)) for one in found])
 
 
 def _bets_of(session: Session, delivery: Delivery) -> list[str]:

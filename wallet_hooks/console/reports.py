@@ -11,14 +11,13 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.console.charts import Series, bar_chart
 from wallet_hooks.console.exporting import Export
-from wallet_hooks.console.ledger import read_day
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.visits import Visit
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import FORMATS, Options
-from wallet_hooks.finance.report_request import ReportRequest, check_period
+from wallet_hooks.finance.report_request import ReportRequest, check_period, read_day
 from wallet_hooks.finance.reports import REPORTS, report_named
 from wallet_hooks.finance.routes import FileChunks, content_type
 from wallet_hooks.finance.tables import WRITERS

@@ -135,7 +135,8 @@ def _view(page: Page, visit: Visit, path: dict[str, str]) -> Html | Reply:
         visit.form = read_form(visit.request)
         check_csrf(visit, visit.form)
         return page.view(visit, **path)
-    with uploads.received(visit.request, partial(check_csrf, visit)) as visit.upload:
+    with uploads.received(visit.request, partial(check_csrf, visit)) as upload:
+        visit.form, visit.upload = upload.fields, upload
         return page.view(visit, **path)
 
 

@@ -1,11 +1,16 @@
-"""Texts from forms, parameters and paths."""
+"""Texts from forms, parameters and paths, and the rows that paths name."""
 
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
+from sqlalchemy.orm import Session
+
+from wallet_hooks.database import Base
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.web.api import ApiRequest
 from wallet_hooks.web.requests import FORM, media_type
 
+Row = TypeVar("Row", bound=Base)
 _FORM_CAP = 64 * 1024
 _MAX_FIELDS = 100
 
@@ -38,3 +43,11 @@ def number(text: str, what: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:20]) < 2**63 or len(text) > 19:
         raise NotFoundError(f"no {what} {text[:40]!r}")
     return int(text)
+
+
+def row_of(session: Session, model: type[Row], text: str, what: str) -> Row:
+    """Return the row whose number a path has. Raises NotFoundError."""
+    found = session.get(model, number(text, what))
+    if found is None:
+        raise NotFoundError(f"no {what} {text}")
+    return found

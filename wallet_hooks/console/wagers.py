@@ -29,7 +29,7 @@ from wallet_hooks.sportsbook.queries import history, wager_by_key
 from wallet_hooks.web.api import Reply
 
 
-class Step(NamedTuple):
+class TimelineStep(NamedTuple):
     """A step of a wager's life: a callback, or a transaction that staff posted; with what it posted."""
 
     at: datetime
@@ -118,18 +118,15 @@ def _address(visit: Visit) -> str:
     return raw.partition("?")[0].rpartition("/")[0]
 
 
-def _steps(session: Session, wager: Wager, key: BetKey) -> list[Step]:
+def _steps(session: Session, wager: Wager, key: BetKey) -> list[TimelineStep]:
     """Return the callbacks about a wager, each with what it posted, and what else was posted, in order of time."""
-    references = [f"{key.reference}:{step}" for step in ("stake", "cancel")]
-    for settlement in range(1, wager.settlements + 1):
-        references += [f"{key.reference}:settlement:{settlement}", f"{key.reference}:reversal:{settlement}"]
-    rest = transactions_with(session, references=references)
+    rest = transactions_with(session, references=key.references(wager.settlements))
     steps = []
     for delivery in deliveries_of(session, bet=str(key)):
         own = [one for one in rest if is_caused_by(one["transaction"], delivery)]
         rest = [one for one in rest if one not in own]
-        steps.append(Step(delivery.received_at, delivery, own))
-    steps += [Step(_at(one), None, [one]) for one in rest]
+        steps.append(TimelineStep(delivery.received_at, delivery, own))
+    steps += [TimelineStep(_at(one), None, [one]) for one in rest]
     return sorted(steps, key=lambda step: step.at)
 
 

@@ -48,3 +48,11 @@ def check_period(first: date, last: date) -> None:
         raise RefusedError(
             "bad_period", f"the period {first} to {last}: years {_FIRST_YEAR} to {_LAST_YEAR} are accepted"
         )
+
+
+def read_day(name: str, text: str) -> date:
+    """Return the day of a parameter. Raises RefusedError (`bad_period`)."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RefusedError("bad_period", f"{name}: {text!r}; a date such as 2026-11-21 is expected") from None

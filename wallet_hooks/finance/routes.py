@@ -19,7 +19,7 @@ from wallet_hooks.errors import (
 from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import Options
 from wallet_hooks.finance.general_ledger import AccountCodes
-from wallet_hooks.finance.report_request import ReportRequest, StatementPage
+from wallet_hooks.finance.report_request import ReportRequest, StatementPage, read_day
 from wallet_hooks.identity.api_tokens import token_holder
 from wallet_hooks.settings import Settings
 from wallet_hooks.web import api
@@ -124,12 +124,7 @@ def _read_request(reports: Engine, request: ApiRequest) -> ReportRequest:
 
 def _read_day(request: ApiRequest, name: str) -> date | None:
     text = request.query.get(name)
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise RefusedError("bad_period", f"{name}: {text!r}; a date such as 2026-11-21 is expected") from None
+    return None if text is None else read_day(name, text)
 
 
 def _read_number(request: ApiRequest, name: str) -> int | None:

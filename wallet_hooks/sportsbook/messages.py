@@ -50,6 +50,13 @@ class BetKey(NamedTuple):
         """The beginning of the ledger references of this bet."""
         return f"{self.game}:{self.client}:wager:{self.uid}"
 
+    def references(self, settlements: int) -> list[str]:
+        """Return the ledger references of all steps of this bet, which was settled that many times."""
+        steps = ["stake", "cancel"]
+        for number in range(1, settlements + 1):
+            steps += [f"settlement:{number}", f"reversal:{number}"]
+        return [f"{self.reference}:{step}" for step in steps]
+
 
 class PlaceBet(NamedTuple):
     """A stake to take. `amount` is None where the currency is unknown, and `amount_sent` is what was sent for it."""

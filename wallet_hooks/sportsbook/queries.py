@@ -39,10 +39,7 @@ def history(session: Session, wager: Wager) -> dict[str, Any]:
     Amounts are decimal strings, instants ISO 8601 in UTC.
     """
     key = BetKey(wager.game, wager.client, wager.uid)
-    steps = ["stake", "cancel"]
-    for number in range(1, wager.settlements + 1):
-        steps += [f"settlement:{number}", f"reversal:{number}"]
-    found = transactions_with(session, references=[f"{key.reference}:{step}" for step in steps])
+    found = transactions_with(session, references=key.references(wager.settlements))
     raised = select(CallbackException).where(
         CallbackException.game == key.game, CallbackException.client == key.client, CallbackException.bet_uid == key.uid
     )
