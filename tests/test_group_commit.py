@@ -3,9 +3,10 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -72,9 +73,17 @@ def gathered(commits: GroupCommit[int, int], work: Work, numbers: Sequence[int])
     return answers
 
 
+def commits_of(
+    engine: Engine, work: Callable[[Connection, Sequence[int]], Sequence[int]], **options: Any
+) -> GroupCommit[int, int]:
+    return GroupCommit(
+        engine, work, find_answers=lambda _, numbers: [None] * len(numbers), **{"group_timeout": 5, **options}
+    )
+
+
 def test_requests_that_wait_during_a_commit_share_the_next(engine: Engine) -> None:
     work = Work()
-    answers = gathered(GroupCommit(engine, work, queue_size=100, queue_timeout=10), work, range(1, 31))
+    answers = gathered(commits_of(engine, work, queue_size=100, queue_timeout=10), work, range(1, 31))
     assert answers == {number: number * 2 for number in range(1, 31)}
     assert [len(group) for group in work.groups] == [1, 29]
     assert stored(engine) == set(range(1, 31))
@@ -83,12 +92,12 @@ def test_requests_that_wait_during_a_commit_share_the_next(engine: Engine) -> No
 def test_a_single_request_does_not_wait(engine: Engine) -> None:
     work = Work()
     work.go_on.set()
-    assert GroupCommit(engine, work, queue_size=1, queue_timeout=10).submit(5) == 10
+    assert commits_of(engine, work, queue_size=1, queue_timeout=10).submit(5) == 10
 
 
 def test_a_failing_request_does_not_fail_others_of_its_group(engine: Engine) -> None:
     work = Work()
-    answers = gathered(GroupCommit(engine, work, queue_size=100, queue_timeout=10), work, [1, 2, -3, 4])
+    answers = gathered(commits_of(engine, work, queue_size=100, queue_timeout=10), work, [1, 2, -3, 4])
     assert isinstance(answers.pop(-3), ValueError)
     assert answers == {1: 2, 2: 4, 4: 8}
     assert stored(engine) == {1, 2, 4}
@@ -96,7 +105,7 @@ def test_a_failing_request_does_not_fail_others_of_its_group(engine: Engine) -> 
 
 def test_a_full_queue_rejects_requests(engine: Engine) -> None:
     work = Work()
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=3, queue_timeout=10)
+    commits = commits_of(engine, work, queue_size=3, queue_timeout=10)
     answers = {}
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(commits.submit, 1)
@@ -114,7 +123,7 @@ def test_a_full_queue_rejects_requests(engine: Engine) -> None:
 
 def test_a_request_that_times_out_in_the_queue_writes_nothing(engine: Engine) -> None:
     work = Work()
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, queue_timeout=0.1)
+    commits = commits_of(engine, work, queue_size=100, queue_timeout=0.1)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(commits.submit, 1)
         assert work.started.wait(10)
@@ -126,28 +135,66 @@ def test_a_request_that_times_out_in_the_queue_writes_nothing(engine: Engine) ->
     assert commits.submit(3) == 6
 
 
-def test_a_lost_connection_fails_the_group_and_the_next_one_works(engine: Engine) -> None:
+def lost() -> OperationalError:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return OperationalError("INSERT", {}, full)
+
+
+def test_a_group_whose_connection_is_lost_is_run_once_more(engine: Engine) -> None:
+    calls = []
+
+    def work(connection: Connection, numbers: Sequence[int]) -> list[int]:
+        calls.append(list(numbers))
+        if len(calls) <= 3:
+            raise lost()
+        return [0 for _ in numbers]
+
+    commits = commits_of(engine, work, queue_size=100, queue_timeout=10)
+    with pytest.raises(TryAgainError, match="lost"):
+        commits.submit(1)
+    assert commits.submit(2) == 0
+    assert calls == [[1], [1], [2], [2]]
+
+
+def test_a_group_that_has_no_time_left_is_not_run_again(engine: Engine) -> None:
+    calls = []
+
+    def work(connection: Connection, numbers: Sequence[int]) -> list[int]:
+        calls.append(list(numbers))
+        time.sleep(0.05)
+        raise lost()
+
+    with pytest.raises(TryAgainError, match="lost"):
+        commits_of(engine, work, queue_size=100, queue_timeout=10, group_timeout=0.01).submit(1)
+    assert calls == [[1]]
+
+
+def test_answers_that_were_committed_before_the_connection_was_lost_are_given(engine: Engine) -> None:
     calls = []
 
     def work(connection: Connection, numbers: Sequence[int]) -> list[int]:
         calls.append(list(numbers))
         if len(calls) == 1:
-            full = sqlite3.OperationalError("database or disk is full")
-            full.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise OperationalError("INSERT", {}, full)
-        return [0 for _ in numbers]
+            raise lost()
+        return [number * 2 for number in numbers]
 
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, queue_timeout=10)
-    with pytest.raises(TryAgainError, match="lost"):
-        commits.submit(1)
-    assert commits.submit(2) == 0
-    assert calls == [[1], [2]]
+    commits = GroupCommit(
+        engine,
+        work,
+        find_answers=lambda _, numbers: [7 if number == 1 else None for number in numbers],
+        queue_size=100,
+        queue_timeout=10,
+        group_timeout=5,
+    )
+    assert commits.run_together([1, 5]) == [7, 10]
+    assert calls == [[1, 5], [5]]
 
 
 def test_an_answer_is_given_only_after_its_commit(engine: Engine) -> None:
     work = Work()
     work.go_on.set()
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=100, queue_timeout=10)
+    commits = commits_of(engine, work, queue_size=100, queue_timeout=10)
 
     def submit_and_look(number: int) -> bool:
         commits.submit(number)
@@ -166,7 +213,7 @@ def test_many_requests_with_a_short_timeout_are_all_answered(engine: Engine) -> 
             connection.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
         return [number * 2 for number in numbers]
 
-    commits: GroupCommit[int, int] = GroupCommit(engine, work, queue_size=1000, queue_timeout=0.003, largest_group=3)
+    commits = commits_of(engine, work, queue_size=1000, queue_timeout=0.003, largest_group=3)
     answered: set[int] = set()
 
     def submit(number: int) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of, has_row_locks, shorten_lock_timeout
+from wallet_hooks.database.deadlines import answer_within, seconds_left
 from wallet_hooks.database.writes import transaction
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
@@ -29,8 +30,11 @@ _MAX_ATTEMPTS = 4
 # Seconds that a follower sleeps when it becomes the leader, so that answered requests can finish and arriving ones can
 # join. A request that leads at once does not sleep.
 _GATHER_SECONDS = 0.0005
-# Faults after which a retry of the same work can succeed, because it reads newer data.
-_RETRIED_FAULTS = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLOSED_PERIOD)
+# Faults after which a retry of the same work can succeed, because it reads newer data, or has another connection.
+_RETRIED_FAULTS = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLOSED_PERIOD, Fault.LOST)
+# Faults that a transaction may have which was committed, or whose work another attempt has committed: of a connection
+# that is lost with the answer to COMMIT, the outcome is unknown.
+_PERHAPS_DONE = (Fault.DUPLICATE, Fault.LOST)
 
 
 class _Waiter(Generic[Request, Answer]):
@@ -58,7 +62,9 @@ class _Waiter(Generic[Request, Answer]):
 class GroupCommit(Generic[Request, Answer]):
     """Runs `work(connection, requests)`, which returns one answer per request, in few database transactions.
 
-    `queue_timeout` is in seconds: a request that has not started by then leaves the queue, and nothing is written.
+    `find_answers(connection, requests)` returns, for each request, the answer that an earlier attempt has committed, or
+    None; if one was committed, `work` must fail with a duplicate key. `queue_timeout` is in seconds: a request that has
+    not started by then leaves the queue, and nothing is written. A group gives up after `group_timeout` seconds.
     """
 
     def __init__(
@@ -66,14 +72,18 @@ class GroupCommit(Generic[Request, Answer]):
         engine: Engine,
         work: Callable[[Connection, Sequence[Request]], Sequence[Answer]],
         *,
+        find_answers: Callable[[Connection, Sequence[Request]], Sequence[Answer | None]],
         queue_size: int,
         queue_timeout: float,
+        group_timeout: float,
         largest_group: int = LARGEST_GROUP,
     ) -> None:
         self._engine = engine
         self._work = work
+        self._find_answers = find_answers
         self._queue_size = queue_size
         self._queue_timeout = queue_timeout
+        self._group_timeout = group_timeout
         self._largest_group = largest_group
         self._mutex = threading.Lock()
         self._queue: deque[_Waiter[Request, Answer]] = deque()
@@ -82,8 +92,8 @@ class GroupCommit(Generic[Request, Answer]):
     def submit(self, request: Request) -> Answer:
         """Run a request and return its answer, after the commit.
 
-        Raises TryAgainError if nothing was done (after a lost connection: if the outcome is unknown), and the errors
-        that `work` raises for this request.
+        Raises TryAgainError if it is not known to be done: nothing was done, or the connection was lost and the
+        database could not be asked in time whether it had committed. Raises the errors of `work` for this request.
         """
         waiter = self._waiter(request)
         with self._mutex:
@@ -120,9 +130,8 @@ class GroupCommit(Generic[Request, Answer]):
             if waiter in self._queue and not waiter.is_leader:
                 self._queue.remove(waiter)
                 raise TryAgainError("timed out in the queue")
-        # Its group is running, and ends within the database's timeouts unless the database hangs.
-        if not waiter.wake_up.acquire(timeout=max(1.0, self._queue_timeout)):
-            raise TryAgainError("the database did not answer in time")
+        # Its group is running, and ends in time.
+        waiter.wake_up.acquire()
 
     def _run_as_leader(self, own: _Waiter[Request, Answer]) -> None:
         with self._mutex:
@@ -147,14 +156,15 @@ class GroupCommit(Generic[Request, Answer]):
 
     def _run(self, group: list[_Waiter[Request, Answer]]) -> None:
         GROUP_SIZE.observe(len(group))
-        try:
-            self._commit(group)
-        except Exception as error:
-            fault = fault_of(error)
-            if len(group) == 1 or fault is Fault.LOST or (fault is Fault.LATE and not has_row_locks(self._engine)):
-                self._fail(group, error, fault)
-            else:
-                self._run_one_by_one(group, fault)
+        with answer_within(self._group_timeout):
+            try:
+                self._commit(group)
+            except Exception as error:
+                fault = fault_of(error)
+                if len(group) == 1 or fault is Fault.LOST or (fault is Fault.LATE and not has_row_locks(self._engine)):
+                    self._fail(group, error, fault)
+                else:
+                    self._run_one_by_one(group, fault)
 
     def _run_one_by_one(self, group: list[_Waiter[Request, Answer]], fault: Fault) -> None:
         """Run each request alone, so that a bad request fails only itself; requests past their deadline are not run."""
@@ -171,20 +181,35 @@ class GroupCommit(Generic[Request, Answer]):
     def _commit(self, group: list[_Waiter[Request, Answer]], *, short_lock_wait: bool = False) -> None:
         """Run and commit a group. `short_lock_wait`: do not wait long for locks, after a time-out before."""
         requests = [waiter.request for waiter in group]
-        for attempt in range(1, _MAX_ATTEMPTS + 1):
+        work, attempts_left = self._work, _MAX_ATTEMPTS
+        while True:
             started = clock.monotonic()
+            attempts_left -= 1
             try:
                 with transaction(self._engine) as connection:
                     if short_lock_wait:
                         shorten_lock_timeout(connection)
-                    answers = self._work(connection, requests)
+                    answers = work(connection, requests)
                 break
             except Exception as error:
-                if attempt == _MAX_ATTEMPTS or fault_of(error) not in _RETRIED_FAULTS:
+                fault = fault_of(error)
+                if not attempts_left or fault not in _RETRIED_FAULTS or seconds_left() <= 0:
                     raise
+                if fault is Fault.LOST:
+                    self._engine.dispose()  # the pool's other connections are lost as well
+                    attempts_left = 1
+                if fault in _PERHAPS_DONE:
+                    work = self._work_if_not_done
         DATABASE_SECONDS.observe(clock.monotonic() - started)
         for waiter, answer in zip(group, answers, strict=True):
             waiter.answer, waiter.is_answered = answer, True
+
+    def _work_if_not_done(self, connection: Connection, requests: Sequence[Request]) -> list[Answer]:
+        """Return the answers that were committed, and work for the other requests."""
+        found = self._find_answers(connection, requests)
+        missing = [request for request, answer in zip(requests, found, strict=True) if answer is None]
+        answers = iter(self._work(connection, missing) if missing else ())
+        return [next(answers) if answer is None else answer for answer in found]
 
     def _fail(self, group: list[_Waiter[Request, Answer]], error: Exception, fault: Fault) -> None:
         is_defect = fault in (Fault.OTHER, Fault.OUT_OF_RANGE)

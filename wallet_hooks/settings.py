@@ -11,6 +11,9 @@ _ADDRESS = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 _CURRENCY = re.compile(r"(?P<code>[A-Z]{3,6})=(?P<decimals>[0-8])", re.ASCII)
 _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
+# Seconds that an answer of PostgreSQL may take beyond the time-outs that PostgreSQL itself observes: the way to it.
+NETWORK_SECONDS = 1.0
+
 
 class ConfigurationError(Exception):
     """A setting is invalid or missing; the message is one line for the operator."""
@@ -29,6 +32,7 @@ class Settings:
     request_timeout: float = 0.8
     lock_timeout: float = 0.3
     statement_timeout: float = 0.5
+    prepared_statements: bool = True
     retention_days: int = 400
     session_idle: float = 86_400
     console_idle: float = 1800
@@ -53,6 +57,11 @@ class Settings:
     debug: bool = False
     test_clock: bool = False
 
+    @property
+    def answer_timeout(self) -> float:
+        """Seconds in which PostgreSQL must have answered a callback, however far away it is."""
+        return self.lock_timeout + self.statement_timeout + NETWORK_SECONDS
+
     @classmethod
     def from_env(cls) -> Self:
         """Return the environment's settings. Raises ConfigurationError: one line that names every invalid setting."""
@@ -67,6 +76,7 @@ class Settings:
             "request_timeout": env.float("REQUEST_TIMEOUT", cls.request_timeout, validate=Range(0.05, 60)),
             "lock_timeout": env.float("LOCK_TIMEOUT", cls.lock_timeout, validate=Range(0.01, 60)),
             "statement_timeout": env.float("STATEMENT_TIMEOUT", cls.statement_timeout, validate=Range(0.01, 60)),
+            "prepared_statements": env.bool("PREPARED_STATEMENTS", cls.prepared_statements),
             "retention_days": env.int("RETENTION_DAYS", cls.retention_days, validate=Range(1, 36_500)),
             "session_idle": env.float("SESSION_IDLE", cls.session_idle, validate=Range(1, 31_536_000)),
             "console_idle": env.float("CONSOLE_IDLE", cls.console_idle, validate=Range(60, 43_200)),

@@ -1,22 +1,25 @@
 """A gunicorn worker class: gunicorn's gthread, whose loop receives requests itself and answers callbacks in groups.
 
 gthread gives every connection to a thread, which waits for the request, parses it and runs the application. For a bet,
-seven tenths of the time are threads that wait for each other. This class differs in three points:
+seven tenths of the time are threads that wait for each other. This class differs in these points:
 
 - The loop receives requests, and judges their heads with gunicorn's own parser. A connection takes a thread only when
   its request has arrived, so that slow clients cost the others nothing.
 - Plain requests to the application's GroupedApi (the callbacks) that have arrived are answered together, in one
   database transaction, by a thread beside the loop: the loop goes on while the database works. All other requests go
   to the thread pool, as in gthread, and so does every request whose head is unusual.
-- A worker that has more connections than another leaves new ones to it for a moment.
+- A worker that has more connections than another leaves new ones to it for a moment. A worker that has as many as it
+  may have closes those that have waited longest for their clients.
+- A worker that stops first accepts the connections that the kernel holds for it, and then closes its listening
+  sockets: requests that have arrived are answered, and later clients are refused at once, not reset afterwards.
 
 The application stays a WSGI application: under gthread, or any other server, it gives the same answers.
 """
 
 import selectors
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
+from heapq import nsmallest
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -29,6 +32,7 @@ from wallet_hooks.web.connection_counts import ConnectionCounts
 from wallet_hooks.web.http_answers import render
 from wallet_hooks.web.loop_connection import LoopConnection, State
 
+_STOP_IDLE = 0.5  # seconds in which a kept connection may still send a request, once the worker stops
 _PAUSE = 0.002  # seconds that a new connection is left to a worker with fewer ones
 # Largest body that the loop receives for the thread pool; a larger one is received by a thread.
 _BODY_CAP = 64 * 1024
@@ -56,6 +60,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._groups: CallGroups | None = None
         self._resume_at: float | None = None
         self._has_paused = False
+        self._has_stopped = False  # accepting
         self._check_at = 0.0
         self._notify_at = 0.0
 
@@ -85,21 +90,31 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: Any) -> None:
         """Accept a connection, unless another worker has fewer and this is the first attempt."""
+        if self._has_stopped:
+            return
         if not self._has_paused and _counts.others_have_fewer(self.age, self.nr_conns):
             self._resume_at = clock.monotonic() + _PAUSE
             self.set_accept_enabled(False)
             return
         self._has_paused = False
-        if self._receives:
-            self._accept(listener)
-        else:
-            super().accept(listener)
+        self._accept(listener)
         self._publish_count()  # at once: the others decide by it
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Enable or disable accepting; it stays disabled while a connection is left to another worker."""
+        """Enable or disable accepting; it stays disabled while a connection is left to another worker.
+
+        gunicorn disables it when the worker begins to stop.
+        """
         if not (enabled and self._resume_at is not None):
             super().set_accept_enabled(enabled)
+        if not self.alive and not self._has_stopped:
+            self._has_stopped = True
+            self._stop_accepting()
+
+    def is_parent_alive(self) -> bool:
+        """Return whether the arbiter lives; without it the worker stops as it does after SIGTERM."""
+        self.alive = self.alive and bool(super().is_parent_alive())
+        return self.alive
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Handle what is ready, then start a group of the callbacks that have arrived."""
@@ -108,6 +123,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             waits.append(self._resume_at - clock.monotonic())
         if self._groups is not None:
             waits += self._groups.seconds()
+        if not self.alive:
+            waits.append(_STOP_IDLE / 5)
         super().wait_for_and_dispatch_events(max(min(waits), 0))
         if self._groups is not None:
             self._groups.start()
@@ -121,9 +138,12 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._groups.refuse_late()
         now = clock.monotonic()
         if now >= self._check_at:
-            self._check_at = now + 1
+            self._check_at = now + (1 if self.alive else _STOP_IDLE / 5)
             for connection in [one for one in self._connections if one.is_late(now)]:
-                self._drop(connection)
+                if connection.is_stopping and connection.state is State.REQUEST:
+                    self._handle(connection, connection.end)
+                else:
+                    self._drop(connection)
         super().murder_keepalived()
 
     def finish_request(self, conn: Any, fs: Any) -> None:
@@ -136,13 +156,38 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
 
     # A connection's life in the loop.
 
-    def _accept(self, listener: Any) -> None:
-        with suppress(BlockingIOError, ConnectionAbortedError):
+    def _accept(self, listener: Any) -> bool:
+        """Accept a connection; return whether there was one."""
+        before = self.nr_conns
+        if not self._receives:
+            super().accept(listener)
+            return bool(self.nr_conns > before)
+        try:
             accepted, client = listener.accept()
-            connection = LoopConnection(self._head_parser, self.cfg, accepted, client, listener.getsockname())
-            self.nr_conns += 1
-            self._connections.add(connection)
-            self._watch(connection)
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
+        connection = LoopConnection(self._head_parser, self.cfg, accepted, client, listener.getsockname())
+        self.nr_conns += 1
+        self._connections.add(connection)
+        self._watch(connection)
+        if self.nr_conns >= self.worker_connections:
+            self._drop_longest_waiting()
+        return True
+
+    def _drop_longest_waiting(self) -> None:
+        """Make room: connections that wait for their clients may not keep others out."""
+        waiting = [one for one in self._connections if one.state is State.REQUEST]
+        for connection in nsmallest(self.worker_connections // 16 + 1, waiting, key=lambda one: one.timeout):
+            self._drop(connection)
+
+    def _stop_accepting(self) -> None:
+        for listener in self.sockets:
+            while self._accept(listener):
+                pass
+            listener.close()
+        at_latest = clock.monotonic() + _STOP_IDLE
+        for connection in self._connections:
+            connection.stop_waiting(at_latest)
 
     def _on_ready(self, connection: LoopConnection, _socket: Any) -> None:
         match connection.state:

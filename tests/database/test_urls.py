@@ -197,7 +197,6 @@ def test_the_adbc_connection_has_the_session_s_parameters(primary: postgresql.Se
     ):
         assert part in conninfo
     assert "connect_timeout=7" in conninfo
-    assert "timezone=UTC" in conninfo
     assert "/nowhere" not in conninfo
 
 

@@ -27,6 +27,7 @@ def grouped(observe: Callable[[Sequence[AnsweredCall]], None]) -> GroupedApi:
         endpoints={"/": ENDPOINT},
         answer=lambda calls, _wait: ["done"] * len(calls),
         busy="busy",
+        refresh=lambda: None,
         largest_group=2,
     )
 

@@ -1,29 +1,43 @@
 """Creates engines and runs database transactions, on PostgreSQL and SQLite."""
 
 import json
+import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
+from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
 from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from wallet_hooks.database.deadlines import connect
 from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconfigured
-from wallet_hooks.database.pipelines import PREPARED, PreparedStatements
-from wallet_hooks.database.urls import default_options, postgresql_parameters, sqlite_url
-from wallet_hooks.settings import ConfigurationError, Settings
+from wallet_hooks.database.pipelines import (
+    PREPARED,
+    TRANSACTION_SETTINGS,
+    PreparedStatements,
+    run_statements,
+    settings_statement,
+)
+from wallet_hooks.database.timelines import require_newest
+from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
+from wallet_hooks.settings import NETWORK_SECONDS, ConfigurationError, Settings
 
 # Statements of callbacks must never scan a table. PostgreSQL caches plans that it made while tables were empty; with
 # these settings it uses the indexes from the first day. Reports use a separate engine.
-_CALLBACK_PLANS = (
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_material=off"
-    " -c jit=off -c plan_cache_mode=force_generic_plan"
-)
+_CALLBACK_PLANS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 
 _MAX_ATTEMPTS = 3
 _CACHE_KEY = "wallet_hooks_cache"
@@ -44,7 +58,13 @@ def open_engine(
     try:
         if url.startswith("sqlite:"):
             return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else timeout or 10.0)
-        return _open_postgresql(postgresql_parameters(url), settings, for_callbacks=for_callbacks, timeout=timeout)
+        return _open_postgresql(
+            postgresql_parameters(url),
+            settings,
+            for_callbacks=for_callbacks,
+            for_reports=for_reports,
+            timeout=timeout,
+        )
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
 
@@ -102,38 +122,78 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _open_postgresql(
-    parameters: dict[str, str], settings: Settings, *, for_callbacks: bool, timeout: float | None
+    parameters: dict[str, str], settings: Settings, *, for_callbacks: bool, for_reports: bool, timeout: float | None
 ) -> Engine:
-    """Return an engine with the URL's libpq parameters; the URL's options are kept, before those that are set here."""
-    options = f"{parameters.get('options', default_options())} -c timezone=UTC -c client_encoding=UTF8"
+    """Return an engine with the URL's libpq parameters."""
     # These detect a dead server within seconds; the operating system would take a quarter of an hour.
-    connect_args: dict[str, Any] = {"connect_timeout": 2, "tcp_user_timeout": 3000}
+    connect_args: dict[str, Any] = {"connect_timeout": 2, "tcp_user_timeout": 3000, "client_encoding": "UTF8"}
     connect_args |= {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3}
     # Only the bulk statements of callbacks are prepared (`pipelines`), because GroupCommit retries them if a migration
     # changed their result.
     connect_args |= {"prepare_threshold": None}
-    if for_callbacks:
-        lock, statement = int(settings.lock_timeout * 1000), int(settings.statement_timeout * 1000)
-        idle = max(statement * 4, 1000)
-        options += f" {_CALLBACK_PLANS} -c lock_timeout={lock} -c statement_timeout={statement}"
-        options += f" -c idle_in_transaction_session_timeout={idle}"
-    elif timeout is not None:
-        milliseconds = int(timeout * 1000)
-        options += f" -c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
+    lock, statement = (settings.lock_timeout, settings.statement_timeout) if for_callbacks else (timeout, timeout)
     engine = create_engine(
         "postgresql+psycopg://",
-        connect_args=connect_args | parameters | {"options": options.strip()},
+        connect_args=connect_args | parameters,
         pool_size=4,
         pool_use_lifo=True,  # the connection used last has the warmest caches
         max_overflow=4,
         pool_timeout=settings.statement_timeout if for_callbacks else _POOL_TIMEOUT,
         pool_pre_ping=not for_callbacks,
         hide_parameters=True,  # errors are logged, and parameters may be secrets
+        use_native_hstore=False,  # saves a search for its type with each connection
     )
-    event.listen(engine, "rollback", _clear_cache)
+    longest_wait = math.inf if lock is None or statement is None else lock + statement + NETWORK_SECONDS
+    event.listen(
+        engine,
+        "do_connect",
+        lambda _dialect, _record, arguments, named: connect(arguments, named, longest_wait=longest_wait),
+    )
+    event.listen(engine, "connect", partial(_prepare_postgresql, check_timeline=not for_reports))
     if for_callbacks:
-        event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "connect", partial(_prepare_for_callbacks, prepared=settings.prepared_statements))
+    if lock is not None and statement is not None:
+        bound = _time_outs(lock, statement) | (_CALLBACK_PLANS if for_callbacks else {})
+        event.listen(engine, "connect", partial(_set_in_transactions, bound))
+        event.listen(engine, "before_cursor_execute", _begin_postgresql)
+    event.listen(engine, "rollback", _clear_cache)
     return engine
+
+
+def _time_outs(lock: float, statement: float) -> dict[str, str]:
+    idle = max(statement * 4, 1.0)
+    seconds = {
+        "lock_timeout": lock,
+        "statement_timeout": statement,
+        "idle_in_transaction_session_timeout": idle,
+    }
+    return {name: f"{int(value * 1000)}ms" for name, value in seconds.items()}
+
+
+def _prepare_postgresql(connection: Any, _record: object, *, check_timeline: bool) -> None:
+    """Set what belongs to a session. A pooler keeps the time zone for its client, and drops other settings."""
+    connection.autocommit = True
+    connection.execute("SET TIME ZONE 'UTC'")
+    if check_timeline:
+        require_newest(connection)
+    connection.autocommit = False
+
+
+def _prepare_for_callbacks(connection: Any, record: Any, *, prepared: bool) -> None:
+    set_json_loads(_read_json, connection)
+    if prepared:
+        record.info[PREPARED] = PreparedStatements()
+
+
+def _set_in_transactions(settings: Mapping[str, str], _connection: object, record: Any) -> None:
+    record.info[TRANSACTION_SETTINGS] = settings_statement(settings)
+
+
+def _begin_postgresql(connection: Connection, *_arguments: object) -> None:
+    """Begin a transaction with its settings before a cursor begins it without them."""
+    driver: Any = connection.connection.driver_connection
+    if driver.pgconn.transaction_status == TransactionStatus.IDLE and not driver.autocommit:
+        run_statements(connection, ())
 
 
 @contextmanager
@@ -207,11 +267,6 @@ def connection_cache(connection: Connection) -> dict[str, Any]:
 def _read_json(text: bytes) -> Any:
     """Parse JSON with a cache: JSON columns that callbacks read have few different values, and no code mutates them."""
     return json.loads(text)
-
-
-def _prepare_postgresql(connection: Any, record: Any) -> None:
-    set_json_loads(_read_json, connection)
-    record.info[PREPARED] = PreparedStatements()
 
 
 def _clear_cache(connection: Connection) -> None:

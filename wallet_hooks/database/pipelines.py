@@ -3,9 +3,10 @@
 psycopg's cursors do the same at several times the cost, which is most of what a small transaction costs this process.
 """
 
+import math
 import secrets
 import select
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -13,9 +14,14 @@ from psycopg import errors, pq
 from psycopg.adapt import Transformer
 from sqlalchemy import Connection
 
+from wallet_hooks import clock
+from wallet_hooks.database.deadlines import BoundedConnection
+
 # Key of a connection's PreparedStatements among its facts. Where it is missing, statements are not prepared.
 PREPARED = "wallet_hooks_prepared"
-_UNUSABLE = ("0A000", "26000")  # the statement's result has changed; there is no such statement
+# Key of the statement that sets what holds for one transaction: a Statement. Where it is missing, nothing is set.
+TRANSACTION_SETTINGS = "wallet_hooks_transaction_settings"
+_UNUSABLE = ("0A000", "26000", "42P05")  # its result has changed; it does not exist; its name does
 _COMMIT = b"COMMIT"
 
 
@@ -53,32 +59,42 @@ class Statement(NamedTuple):
     parameters: Sequence[bytes] = ()
 
 
+def settings_statement(settings: Mapping[str, str]) -> Statement:
+    """Return the statement that sets server settings until the end of the transaction.
+
+    They are not given when a session begins, because a pooler would drop them there.
+    """
+    calls = (f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+    return Statement(f"SELECT {', '.join(calls)}".encode())
+
+
 def run_statements(
     connection: Connection, statements: Sequence[Statement], *, commit: bool = False
 ) -> list[list[tuple[Any, ...]]]:
     """Run statements in the connection's transaction, which is begun if necessary; return each one's rows.
+
+    A transaction that is begun here gets the connection's TRANSACTION_SETTINGS in the same round trip.
 
     With `commit` the transaction is committed after the last one, in the same round trip; if a statement fails, it is
     not. Raises psycopg's errors; the transaction must be rolled back then.
     """
     driver: Any = connection.connection.driver_connection
     pgconn = driver.pgconn
-    all_statements = [*statements]
-    has_begun = pgconn.transaction_status != pq.TransactionStatus.IDLE or driver.autocommit
-    if not has_begun:
-        all_statements.insert(0, Statement(_begin_command(driver)))
-    if commit:
-        all_statements.append(Statement(_COMMIT))
-    pipeline = _Pipeline(pgconn, connection.info.get(PREPARED))
+    before: list[Statement] = []
+    if pgconn.transaction_status == pq.TransactionStatus.IDLE and not driver.autocommit:
+        before.append(Statement(_begin_command(driver)))
+        if (settings := connection.info.get(TRANSACTION_SETTINGS)) is not None:
+            before.append(settings)
+    after = [Statement(_COMMIT)] if commit else []
+    pipeline = _Pipeline(driver, connection.info.get(PREPARED))
     pgconn.enter_pipeline_mode()
     try:
-        results = pipeline.run(all_statements)
+        results = pipeline.run([*before, *statements, *after])
     finally:
         if pgconn.status == pq.ConnStatus.OK:
             pgconn.exit_pipeline_mode()
-    first = 0 if has_begun else 1
     transformer: Any = Transformer(driver)
-    return [_rows(transformer, result) for result in results[first : first + len(statements)]]
+    return [_rows(transformer, result) for result in results[len(before) : len(before) + len(statements)]]
 
 
 def _begin_command(driver: Any) -> bytes:
@@ -101,14 +117,17 @@ def _rows(transformer: Any, result: Any) -> list[tuple[Any, ...]]:
 class _Pipeline:
     """One use of a connection's pipeline."""
 
-    def __init__(self, pgconn: Any, prepared: PreparedStatements | None) -> None:
-        self._pgconn = pgconn
+    def __init__(self, driver: BoundedConnection, prepared: PreparedStatements | None) -> None:
+        self._driver = driver
+        self._pgconn: Any = driver.pgconn
+        self._wait_until = math.inf
         self._prepared = prepared
         # Whether each result that is to come is of a statement, or only of its preparation.
         self._expected: list[bool] = []
 
     def run(self, statements: Sequence[Statement]) -> list[Any]:
         """Send all statements, and return their results. Raises psycopg's error for the first one that failed."""
+        self._wait_until = clock.monotonic() + self._driver.seconds_to_wait()
         for statement in statements:
             self._send(statement)
         self._pgconn.pipeline_sync()
@@ -158,7 +177,9 @@ class _Pipeline:
     def _wait(self, events: int) -> None:
         poll = select.poll()
         poll.register(self._pgconn.socket, events)
-        poll.poll()
+        seconds = self._wait_until - clock.monotonic()
+        if not poll.poll(None if math.isinf(seconds) else max(seconds, 0) * 1000):
+            raise self._driver.lose()
 
     def _error(self, failed: Any) -> psycopg.Error:
         error = errors.error_from_result(failed)

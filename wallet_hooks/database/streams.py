@@ -36,6 +36,7 @@ def _from_postgresql(session: Session, statement: str, schema: pa.Schema) -> Ite
     with dbapi.connect(_conninfo(session)) as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        cursor.execute("SET LOCAL TIME ZONE 'UTC'")
         cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES)})
         cursor.execute(statement)
         yield from (batch.rename_columns(schema.names).cast(schema) for batch in _prefetch(cursor.fetch_record_batch()))

@@ -8,7 +8,6 @@ hosts in SQLAlchemy's form (`postgresql:///db?host=h1:5432&host=h2:5433` or
 from typing import Any, cast
 
 import psycopg
-from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo, timeout_from_conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -55,12 +54,6 @@ def _in_libpq_form(url: str) -> dict[str, Any]:
         return dict(conninfo_to_dict(f"postgresql://{url.partition('://')[2]}"))
     except psycopg.ProgrammingError:  # its message quotes the URL with the password
         raise ConfigurationError("not a database URL") from None
-
-
-def default_options() -> str:
-    """Return the server options (`-c name=value`) from PGOPTIONS or a service file."""
-    values = (default.val for default in pq.Conninfo.get_defaults() if default.keyword == b"options")
-    return (next(values, None) or b"").decode()
 
 
 def sqlite_url(url: str) -> URL:

@@ -1,11 +1,29 @@
 """Queries for stored callbacks."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from wallet_hooks.database.bulk import RowSet, find_rows
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+
+
+class StoredAnswer(NamedTuple):
+    """The answer to a callback. `id` is 32 hex digits."""
+
+    id: str
+    status: int
+    answer: str
+
+
+class _Id(NamedTuple):
+    id: str
+
+
+_ids = RowSet.of("requested", Delivery, _Id)
+STORED_ANSWERS = find_rows(_ids, Delivery, StoredAnswer)
 
 
 def deliveries_of(session: Session, *, bet: str) -> Sequence[Delivery]:

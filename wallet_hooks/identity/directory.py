@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -12,11 +13,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import reading, run_with_retries
+from wallet_hooks.database import DATABASE_ERRORS, reading, run_with_retries
+from wallet_hooks.errors import TryAgainError
 from wallet_hooks.identity.days import first_instant
 from wallet_hooks.identity.models import Brand, Provider
 
 _FIRST_WAIT = 2.0  # seconds
+_RETRY_AFTER = 0.1  # seconds
 _LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 CORRECTIONS = ("debt", "refuse")
 _ONE_DAY = timedelta(days=1)
@@ -121,25 +124,45 @@ class DirectoryCache:
         self._monotonic = monotonic
         self._lifetime = lifetime
         self._lock = threading.Lock()
-        self._read_at = float("-inf")
+        self._read_at = self._failed_at = float("-inf")
         self._directory = Directory({}, ())
 
     def get(self) -> Directory:
-        """Return the directory. Raises the database's error if it is stale and cannot be read.
+        """Return the directory. Raises the database's error, or TryAgainError, if it is stale and cannot be read.
 
         One caller refreshes a stale directory, the others use the old one meanwhile: they must not wait for a database
         that does not respond. Before the first read they wait for it; after the time-out they get an empty directory,
         which authenticates nobody.
         """
         wait = 0 if self._directory.brands else _FIRST_WAIT
-        if self._is_stale() and self._lock.acquire(timeout=wait):
+        if self._age() > self._lifetime and self._lock.acquire(timeout=wait):
             try:
-                if self._is_stale():
-                    self._directory = run_with_retries(lambda: read_directory(self._engine))
-                    self._read_at = self._monotonic()
+                if self._age() > self._lifetime:
+                    self._read()
             finally:
                 self._lock.release()
         return self._directory
 
-    def _is_stale(self) -> bool:
-        return self._monotonic() - self._read_at > self._lifetime
+    def refresh(self) -> None:
+        """Read the directory again, unless another thread does. A database error is left to the next `get`."""
+        if self._lock.acquire(blocking=False):
+            try:
+                with suppress(*DATABASE_ERRORS, TryAgainError):
+                    self._read()
+            finally:
+                self._lock.release()
+
+    def _read(self) -> None:
+        """Read the directory, but not at once again after an error: each of the calls that wait would repeat it."""
+        now = self._monotonic()
+        if now - self._failed_at < _RETRY_AFTER:
+            raise TryAgainError("the brands and providers could not be read")
+        try:
+            self._directory = run_with_retries(lambda: read_directory(self._engine))
+        except DATABASE_ERRORS:
+            self._failed_at = self._monotonic()
+            raise
+        self._read_at = now
+
+    def _age(self) -> float:
+        return self._monotonic() - self._read_at

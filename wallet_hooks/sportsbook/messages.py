@@ -169,6 +169,11 @@ class Answer(NamedTuple):
     body: str
 
 
+def stored_answer(status: int, body: str) -> Answer:
+    """Return an answer from what is stored of it."""
+    return Answer(json.loads(body).get("error"), status, body)
+
+
 def answer_of(outcome: Outcome) -> Answer:
     """Return the answer in the form of the provider's documentation."""
     if isinstance(outcome, Accepted):

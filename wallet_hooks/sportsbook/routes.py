@@ -65,8 +65,10 @@ class Callbacks:
                 lambda connection, callbacks: service.process_batch(
                     connection, callbacks, now=clock.now(), locate=lambda ip: countries.of(read_address(ip)), wait=wait
                 ),
+                find_answers=service.find_answers,
                 queue_size=settings.queue_size,
                 queue_timeout=settings.request_timeout,
+                group_timeout=settings.answer_timeout,
             )
 
         self._commits = commits(wait=False)
@@ -84,6 +86,7 @@ class Callbacks:
             endpoints=endpoints,
             answer=self._answer_group,
             busy=answer_of(Declined("try_again")),
+            refresh=self._directory.refresh,
             largest_group=LARGEST_GROUP,
         )
 

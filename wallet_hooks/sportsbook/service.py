@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from wallet_hooks import clock
+from wallet_hooks.database.bulk import run
+from wallet_hooks.deliveries.queries import STORED_ANSWERS
 from wallet_hooks.sportsbook.cancelling import cancel
 from wallet_hooks.sportsbook.loading import Locate, load_state, no_country
 from wallet_hooks.sportsbook.messages import (
@@ -19,6 +21,7 @@ from wallet_hooks.sportsbook.messages import (
     Request,
     SettleBets,
     answer_of,
+    stored_answer,
 )
 from wallet_hooks.sportsbook.placing import place
 from wallet_hooks.sportsbook.saving import save
@@ -54,6 +57,13 @@ def process_batch(
         ],
     )
     return answers
+
+
+def find_answers(connection: Connection, callbacks: Sequence[Callback]) -> list[Answer | None]:
+    """Return the answer to each callback that is stored, which means that its work was committed; None for others."""
+    stored = {row.id: row for row in run(connection, STORED_ANSWERS([(callback.id,) for callback in callbacks]))}
+    found = map(stored.get, (callback.id for callback in callbacks))
+    return [None if row is None else stored_answer(row.status, row.answer) for row in found]
 
 
 def _decide(callback: Callback, state: BettingState) -> Answer | None:

@@ -1,6 +1,6 @@
 """Collects calls to a GroupedApi, and has them answered in groups by two threads beside a server's loop.
 
-The server's loop calls everything here; only the answering itself runs in the threads.
+The server's loop calls everything here; only the answering itself, and reading what is cached, run in threads.
 """
 
 from collections import deque
@@ -17,6 +17,7 @@ from wallet_hooks.web.requests import Environ
 # waited beside it: clients answer with their next request. Otherwise two halves of the clients would take turns, and a
 # bet in a group of half the size costs nearly twice as much.
 _GATHER = 0.001
+_REFRESH = 0.5  # seconds after which what is cached for all calls is read again
 
 
 # Is given the reply to a call; None means that there is none, because a defect prevented it.
@@ -42,6 +43,9 @@ class CallGroups:
         self._grouped = grouped
         self._calls = _Lane(grouped, defer, self._finish, wait=False)
         self._locked_calls = _Lane(grouped, defer, self._finish_locked, wait=True)
+        self._refreshing: Future[None] | None = None
+        self._refresher = ThreadPoolExecutor(max_workers=1)
+        self._refresh_at = 0.0
         self._expected = 0  # calls of the next group
         self._gather_until = 0.0
 
@@ -54,8 +58,12 @@ class CallGroups:
 
     def start(self) -> None:
         """Start a group, if none is running and its calls have gathered."""
-        if len(self._calls.queue) >= self._expected or clock.monotonic() >= self._gather_until:
+        now = clock.monotonic()
+        if len(self._calls.queue) >= self._expected or now >= self._gather_until:
             self._calls.start()
+        if now >= self._refresh_at and self._calls.is_running and (self._refreshing is None or self._refreshing.done()):
+            self._refresh_at = now + _REFRESH
+            self._refreshing = self._refresher.submit(self._grouped.refresh)
 
     def refuse_late(self) -> None:
         """Refuse the calls that have waited too long for their groups."""

@@ -35,6 +35,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
         self.state = State.REQUEST
         self.timeout = clock.monotonic() + CLIENT_SECONDS
         self.closes = False  # after the answer
+        self.is_stopping = False  # the worker, and the client has sent nothing of a request
         self.is_at_end = False  # the client has sent everything
         self.events = 0  # that the loop waits for
         self._output = b""
@@ -58,6 +59,12 @@ class LoopConnection(TConn):  # type: ignore[misc]
         self.state = State.REQUEST
         self.timeout = clock.monotonic() + self.cfg.keepalive
 
+    def stop_waiting(self, at_latest: float) -> None:
+        """Wait for the first byte of a request until a monotonic instant only."""
+        if self.state is State.REQUEST and not self.arriving.size:
+            self.is_stopping = True
+            self.timeout = min(self.timeout, at_latest)
+
     def receive(self) -> bool:
         """Receive a segment; return whether there is one, or the client has closed (`is_at_end`)."""
         try:
@@ -67,6 +74,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
         if not segment:
             self.is_at_end = True
         else:
+            self.is_stopping = False
             if not self.arriving.size:
                 self.timeout = clock.monotonic() + CLIENT_SECONDS
             self.arriving.add(segment)

@@ -1,0 +1,43 @@
+"""Refuses a primary that was replaced: one with an older timeline than a connection of this service has seen.
+
+When a standby is promoted, PostgreSQL begins a new timeline. An old primary that returns without being demoted still
+has the old one; what is written to it is lost later. The highest timeline is kept in memory that the workers of a
+service share, so it lasts until the service is restarted.
+"""
+
+import mmap
+import struct
+from typing import Any
+
+import psycopg
+
+_SEEN = struct.Struct("QI")  # the identifier of the cluster, which its copies share, and its timeline
+_seen = mmap.mmap(-1, _SEEN.size)  # created before workers are forked
+
+# A standby has no timeline of its own here: 0. Both functions are for everyone, but some services that are compatible
+# with PostgreSQL lack them.
+_READ = """
+SELECT (pg_control_system()).system_identifier, CASE WHEN pg_is_in_recovery() THEN 0
+       ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END
+"""
+
+
+class ReplacedPrimaryError(psycopg.OperationalError):
+    """The server is an old primary that another server has replaced."""
+
+
+def require_newest(connection: Any) -> None:
+    """Raise ReplacedPrimaryError if the server's timeline is older than one that was seen; remember it otherwise.
+
+    `connection` is psycopg's, in autocommit mode.
+    """
+    try:
+        cluster, timeline = connection.execute(_READ).fetchone()
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFunction):
+        return
+    known_cluster, known = _SEEN.unpack(_seen[:])
+    cluster %= 2**64
+    if cluster == known_cluster and timeline < known and timeline:
+        raise ReplacedPrimaryError(f"the server was replaced: timeline {timeline}, and {known} was seen")
+    if cluster != known_cluster or timeline > known:
+        _seen[:] = _SEEN.pack(cluster, timeline)
