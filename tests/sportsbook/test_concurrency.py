@@ -1,5 +1,6 @@
 """Rules 2, 4, 6 and 12 with real threads, and with two worker processes that share a database."""
 
+import json
 import os
 import signal
 import time
@@ -9,11 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
 from tests.service import post, served, workers_of
 from tests.world import OK, Reply, World, bet, refund, result
+from wallet_hooks import clock
+from wallet_hooks.database.writes import transaction
+from wallet_hooks.identity.directory import Directory, read_directory
+from wallet_hooks.sportsbook.messages import Answer, Callback
+from wallet_hooks.sportsbook.schemas import read_place_bets
+from wallet_hooks.sportsbook.service import find_answers, process_batch
+from wallet_hooks.web.requests import new_request_id
+from wallet_hooks.web.strict_json import read_json
 
 THREADS = 30
 
@@ -106,3 +116,23 @@ def test_kill_9_of_a_worker_under_load_loses_nothing_and_repeats_nothing(world: 
             assert all(reply == OK for reply in pool.map(lambda body: post(url, "/bets", body), bodies))
     assert (world.balance("8"), world.count("wager")) == ("9600.00", 400)
     assert world.differences() == []
+
+
+def test_a_callback_that_was_committed_before_is_answered_as_it_was(world: World) -> None:
+    """As after a connection that was lost with the answer to its COMMIT; meanwhile the answer would be another one."""
+    directory = read_directory(world.engine)
+    refused = callback_of(directory, bet(1, "100.01"))
+    taken = callback_of(directory, bet(2, "10.00"))
+    with transaction(world.callbacks_engine) as connection:
+        first = process_batch(connection, [refused, taken], now=clock.now())
+    world.deposit("50.00")
+    with transaction(world.callbacks_engine) as connection:
+        assert find_answers(connection, [taken, refused, callback_of(directory, bet(3))]) == [*reversed(first), None]
+    assert [answer.status for answer in first if answer] == [402, 200]
+    assert first[1] == Answer(None, 200, '{"status":"OK"}')
+
+
+def callback_of(directory: Directory, item: dict[str, Any]) -> Callback:
+    request = read_place_bets(read_json(json.dumps({"bets": [item]}).encode()))
+    now = clock.now()
+    return Callback(new_request_id(now), "/bets", request, directory.brands, "127.0.0.1", b"{}", now, clock.monotonic())

@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from itertools import starmap
+from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import (
@@ -280,6 +281,8 @@ def field_names(row: Any) -> list[str]:
 def _reader(type_: TypeEngine[Any], dialect_name: str) -> Callable[[Any], Any] | None:
     if isinstance(type_, WideAmount):
         return int
+    if isinstance(type_, Uuid) and dialect_name == "postgresql":
+        return attrgetter("hex")
     plain = type_.impl if isinstance(type_, TypeDecorator) else type_
     reader: Callable[[Any], Any] | None = None
     if dialect_name == "sqlite":  # it returns only numbers, text and bytes

@@ -1,0 +1,119 @@
+"""The network between the service and PostgreSQL fails: every answer comes in time and is true."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests import postgresql
+from tests.faults.network import Network, network
+from tests.service import served
+from tests.world import World, bet
+
+# Seconds in which a callback is answered whatever the database does: 0.8 in the queue and 1.8 in a group, by default.
+ANSWERED = 3.0
+CLIENTS = 16
+
+
+class Sent(NamedTuple):
+    status: int
+    seconds: float
+
+
+def send(url: str, uid: int, *, user: int = 7) -> Sent:
+    """Send one bet of 0.10, once."""
+    body = json.dumps({"bets": [bet(uid, "0.10", user=user)]}).encode()
+    return fetch(urllib.request.Request(f"{url}/bets", body, {"Content-Type": "application/json"}))
+
+
+def fetch(request: urllib.request.Request | str) -> Sent:
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            status = response.status
+            response.read()
+    except urllib.error.HTTPError as error:
+        status = error.code
+        error.close()
+    return Sent(status, time.monotonic() - began)
+
+
+@pytest.fixture
+def engine_name() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+def between(world: World, postgresql_server: postgresql.Server) -> Iterator[Network]:
+    world.close_app()
+    with network(f"{postgresql_server.socket_dir}/.s.PGSQL.5432") as one:
+        yield one
+
+
+@pytest.fixture
+def url(world: World, between: Network, tmp_path: Path) -> Iterator[str]:
+    database = world.settings.database_url.partition("?")[0].rpartition("/")[2]
+    with served(between.url(database), tmp_path) as (url, _):
+        yield url
+
+
+def test_a_silent_database_delays_no_answer_beyond_the_time_outs(url: str, between: Network, world: World) -> None:
+    assert send(url, 0).status == 200
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        with between.silent():
+            sent = list(clients.map(lambda uid: send(url, uid), range(1, 4 * CLIENTS)))
+            ready = fetch(f"{url}/readyz")
+        assert {one.status for one in sent} == {503}
+        assert max(one.seconds for one in sent) < ANSWERED
+        assert (ready.status, ready.seconds < ANSWERED) == (503, True)
+        repeated = [send_until_answered(url, uid) for uid in range(1, 4 * CLIENTS)]
+    assert set(repeated) == {200}
+    assert fetch(f"{url}/readyz").status == 200
+    assert world.balance() == "93.60"
+    assert world.differences() == []
+
+
+def send_until_answered(url: str, uid: int) -> int:
+    for _ in range(100):
+        if (status := send(url, uid).status) != 503:
+            return status
+        time.sleep(0.05)
+    raise AssertionError("the service did not return")
+
+
+def test_bets_whose_commit_is_answered_by_nobody_are_answered_as_they_stand(
+    url: str, between: Network, world: World
+) -> None:
+    assert send(url, 0).status == 200
+    statuses = []
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        for first in range(1, 40, 13):
+            between.commits_to_lose = 1
+            statuses += [one.status for one in clients.map(lambda uid: send(url, uid), range(first, first + 13))]
+    assert between.commits_to_lose == 0
+    assert statuses == [200] * 39
+    assert world.count("wager") == 40
+    assert world.balance() == "96.00"
+
+
+def test_nothing_is_refused_because_the_database_is_far_away(url: str, between: Network) -> None:
+    between.delay = 0.1  # each way
+    fetch(f"{url}/readyz")
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        sent = list(clients.map(lambda uid: send(url, uid), range(6 * CLIENTS)))
+    assert {one.status for one in sent} == {200}
+
+
+def test_a_cut_network_is_found_again(url: str, between: Network, world: World) -> None:
+    assert send(url, 0).status == 200
+    with between.cut():
+        assert send(url, 1).status == 503
+        assert fetch(f"{url}/readyz").status == 503
+    assert send_until_answered(url, 1) == 200
+    assert world.count("wager") == 2
