@@ -32,7 +32,7 @@ from wallet_hooks.web.connection_counts import ConnectionCounts
 from wallet_hooks.web.http_answers import render
 from wallet_hooks.web.loop_connection import LoopConnection, State
 
-_STOP_IDLE = 0.5  # seconds in which a kept connection may still send a request, once the worker stops
+_STOP_IDLE = 1.0  # seconds in which a kept connection may still send a request, once the worker stops
 _PAUSE = 0.002  # seconds that a new connection is left to a worker with fewer ones
 # Largest body that the loop receives for the thread pool; a larger one is received by a thread.
 _BODY_CAP = 64 * 1024

@@ -1,0 +1,134 @@
+"""The service is stopped or reloaded while clients send: what has arrived is answered, and nobody is reset."""
+
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.service import served, workers_of
+from tests.wire import wire
+from tests.world import World, bet
+
+OWN = "wallet_hooks.worker.CallbackWorker"
+CLIENTS = 12
+
+
+class Client(threading.Thread):
+    """Sends bets of 0.01 one after the other, on a connection that it keeps or, if `is_new`, on a new one for each.
+
+    It counts how requests ended: by status, `refused` if the connection was not opened, or `lost: …` if a request was sent
+    and not answered. It ends when a connection is refused, or on `stop`.
+    """
+
+    def __init__(self, url: str, number: int) -> None:
+        super().__init__(daemon=True)
+        self.address = urlsplit(url)
+        self.number = number
+        self.is_new = number % 2 == 0
+        self.ends: Counter[int | str] = Counter()
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection(self.address.hostname or "", self.address.port, timeout=30)
+        uid = self.number * 1_000_000
+        while not self.stop.is_set():
+            uid += 1
+            if connection.sock is None:
+                try:
+                    connection.connect()
+                except OSError:
+                    self.ends["refused"] += 1
+                    return
+            self.ends[self.send(connection, uid)] += 1
+            if self.is_new:
+                connection.close()
+        connection.close()
+
+    def send(self, connection: http.client.HTTPConnection, uid: int) -> int | str:
+        """Send a bet; the connection is closed afterwards if the answer says so."""
+        body = json.dumps({"bets": [bet(uid, "0.01")]})
+        try:
+            connection.request("POST", "/bets", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            return f"lost: {error!r}"
+        return answer.status
+
+
+@contextmanager
+def sending(url: str) -> Iterator[list[Client]]:
+    clients = [Client(url, number) for number in range(1, CLIENTS + 1)]
+    for client in clients:
+        client.start()
+    while not all(client.ends for client in clients):
+        time.sleep(0.01)
+    yield clients
+    for client in clients:
+        client.stop.set()
+        client.join(30)
+
+
+def ends(clients: list[Client]) -> Counter[int | str]:
+    return sum((client.ends for client in clients), Counter())
+
+
+@pytest.fixture
+def rich_world(world: World) -> World:
+    world.deposit("100000.00")
+    world.close_app()
+    return world
+
+
+def test_sigterm_answers_what_has_arrived_and_refuses_the_rest(rich_world: World, tmp_path: Path) -> None:
+    with served(rich_world.settings.database_url, tmp_path, workers=2, worker_class=OWN) as (url, master):
+        with ExitStack() as idle, sending(url) as clients:
+            for _ in range(20):
+                idle.enter_context(wire(url))
+            os.kill(master, signal.SIGTERM)
+            for client in clients:
+                client.join(10)
+                assert not client.is_alive(), "a client still connects"
+        found = ends(clients)
+    assert set(found) == {200, "refused"}
+    assert rich_world.count("wager") == found[200]
+
+
+def test_idle_connections_do_not_delay_the_stop(rich_world: World, tmp_path: Path) -> None:
+    with served(rich_world.settings.database_url, tmp_path, worker_class=OWN) as (url, master), wire(url) as idle:
+        (worker,) = workers_of(master)
+        os.kill(master, signal.SIGTERM)
+        began = time.monotonic()
+        assert idle.is_closed()
+        while Path(f"/proc/{worker}").exists() and time.monotonic() < began + 30:
+            time.sleep(0.02)
+        assert time.monotonic() - began < 10, "gunicorn's graceful time-out is 20 seconds"
+
+
+def test_reloading_loses_no_request(rich_world: World, tmp_path: Path) -> None:
+    with served(rich_world.settings.database_url, tmp_path, workers=2, worker_class=OWN) as (url, master):
+        with sending(url) as clients:
+            for _ in range(2):
+                before = set(workers_of(master))
+                os.kill(master, signal.SIGHUP)
+                wait_for_others(master, before)
+        found = ends(clients)
+    assert set(found) == {200}
+    assert rich_world.count("wager") == found[200]
+
+
+def wait_for_others(master: int, before: set[int]) -> None:
+    deadline = time.monotonic() + 30
+    while len(now := set(workers_of(master))) != 2 or now & before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
