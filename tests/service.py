@@ -21,22 +21,22 @@ from tests.world import Reply
 WORKER_CLASS = "WALLET_HOOKS_TEST_WORKER_CLASS"
 
 
-def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Reply:
+def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None, *, attempts: int = 200) -> Reply:
     """Send a request over a socket; retry 503 and lost connections, as a provider does."""
     data = json.dumps(body).encode()
-    for _ in range(200):
+    for attempt in range(1, attempts + 1):
         request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"} | (headers or {}))
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
                 return Reply(response.status, json.load(response))
         except urllib.error.HTTPError as refused:
             reply = Reply(refused.code, json.load(refused))
-            if reply.status != 503:
+            if reply.status != 503 or attempt == attempts:
                 return reply
         except (OSError, HTTPException):
             pass  # after a lost connection the outcome is unknown
         time.sleep(0.02)
-    raise AssertionError(f"no final answer from {path} after 200 attempts")
+    raise AssertionError(f"no final answer from {path} after {attempts} attempts")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import time
@@ -118,6 +119,22 @@ def test_a_client_that_does_not_send_its_request_is_disconnected(settled_world: 
                 client.send(part)
                 assert client.is_closed(), part
     assert settled_world.count("wager") == 0
+
+
+def test_more_idle_connections_than_a_worker_may_have_keep_nobody_out(settled_world: World, tmp_path: Path) -> None:
+    """Those that have waited longest are closed; one that waits for its answer is not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    with (
+        served(settled_world.settings.database_url, tmp_path, worker_class=OWN) as (url, _),
+        ExitStack() as connections,
+    ):
+        first = connections.enter_context(wire(url))
+        first.send(placed(1)[:-5])
+        for _ in range(2600):
+            connections.enter_context(wire(url))
+        assert first.is_closed()
+        assert post(url, "/bets", {"bets": [bet(2)]}) == OK
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
+_CALL_TIMEOUT = 2.0  # seconds for each lock and statement of a customer's call
 _INTAKE_TIMEOUT = 1.0  # seconds for each lock and statement of an array of betslip messages
 
 
@@ -42,13 +43,15 @@ def create_app(settings: Settings) -> Flask:
     engine = open_engine(settings, for_callbacks=True)
     reports = open_engine(settings, for_reports=True)
     countries = Countries(settings.geoip_file)
-    context = ApiContext(engine=open_engine(settings), settings=settings, countries=countries)
+    staff = open_engine(settings)
+    context = ApiContext(engine=open_engine(settings, timeout=_CALL_TIMEOUT), settings=settings, countries=countries)
     bounded = open_engine(settings, timeout=settings.accounts_timeout)
     messages = open_engine(settings, timeout=_INTAKE_TIMEOUT)
     app.extensions["wallet_hooks"] = {
         "engine": engine,
         "reports": reports,
         "api": context.engine,
+        "staff": staff,
         "accounts": bounded,
         "messages": messages,
     }
@@ -73,8 +76,8 @@ def create_app(settings: Settings) -> Flask:
     for blueprint in accounts.blueprints(bounded, settings):
         app.register_blueprint(blueprint)
     codes = _account_codes(settings)
-    app.register_blueprint(finance.blueprint(context.engine, reports, codes, settings))
-    app.register_blueprint(console.blueprint(context.engine, reports, settings, codes, countries))
+    app.register_blueprint(finance.blueprint(staff, reports, codes, settings))
+    app.register_blueprint(console.blueprint(staff, reports, settings, codes, countries))
     app.register_blueprint(probes.blueprint(engine, reports))
     app.register_blueprint(openapi.blueprint())
     if settings.debug and settings.test_clock:

@@ -184,4 +184,5 @@ V1 = Api(
         "session_expired": "unauthenticated",
     },
     statuses={"busy": 429, "bookie_unavailable": 502},
+    is_limited=True,
 )

@@ -25,8 +25,8 @@ CLIENTS = 12
 class Client(threading.Thread):
     """Sends bets of 0.01 one after the other, on a connection that it keeps or, if `is_new`, on a new one for each.
 
-    It counts how requests ended: by status, `refused` if the connection was not opened, or `lost: …` if a request was sent
-    and not answered. It ends when a connection is refused, or on `stop`.
+    It counts how requests ended: by status, `refused` if the connection was not opened, or `lost: …` if a request was
+    sent and not answered. It ends when a connection is refused, or on `stop`.
     """
 
     def __init__(self, url: str, number: int) -> None:

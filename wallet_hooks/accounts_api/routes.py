@@ -35,6 +35,7 @@ JSON_RPC_API = Api(
     failure=json_rpc.failure,
     statuses=_STATUSES,
     observe=_observe,
+    is_limited=True,
 )
 REST_API = Api(
     name="accounts-rest",
@@ -43,6 +44,7 @@ REST_API = Api(
     failure=rest.failure,
     statuses=_STATUSES,
     observe=_observe,
+    is_limited=True,
 )
 LOGIN_API = Api(name="accounts-login", prefix="/api/", success=login.success, failure=login.failure, observe=_observe)
 APIS = (JSON_RPC_API, REST_API, LOGIN_API)

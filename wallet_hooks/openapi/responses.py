@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wallet_hooks.bookies import routes as bookies
-from wallet_hooks.customers import routes as customers
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.openapi.fields import Json
 from wallet_hooks.v1 import V1Route
@@ -91,20 +90,11 @@ def v1_errors(route: V1Route) -> Responses:
         yield _NO_LENGTH
         yield _TOO_LARGE
         yield "415", "The body is neither JSON nor a form, in UTF-8."
-    if route.view in _CONCURRENCY_LIMITED:
-        yield "429", "Too many concurrent calls. Retry after the seconds in Retry-After."
+    yield "429", "Too many concurrent calls. Retry after the seconds in Retry-After."
     if route.view is bookies.kick_balance:
         yield "502", "The bookmaker did not return a valid balance; the last known balance stays."
     yield "503", TRY_AGAIN
 
-
-# Password hashing and calls to bookmakers have concurrency limits.
-_CONCURRENCY_LIMITED = (
-    customers.begin_session,
-    customers.create_customer,
-    customers.patch_customer,
-    bookies.kick_balance,
-)
 
 LIMITS_ERRORS = (
     ("400", '`{"errMsg":"invalid input - …","code":…}`: nothing was done.'),

@@ -7,6 +7,7 @@ paths are the same for all and live here.
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -26,6 +27,7 @@ from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import LOG
+from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of
 from wallet_hooks.web.strict_json import InvalidJSONError
@@ -47,6 +49,8 @@ _STATUSES = {
     "not_implemented": 501,
     "try_again": 503,
 }
+# Leaves a quarter of the threads to other requests, while the database makes these wait.
+_calls = ConcurrencyLimit("requests", running=12, admitted=24)
 # The application's extension that is its GroupedApi, for a server that collects requests.
 GROUPED_API = "wallet_hooks_grouped_api"
 _RETRY = {429: "1", 503: "1"}  # seconds
@@ -170,7 +174,8 @@ class Api:
     """An HTTP API. `success` and `failure` are its envelope.
 
     `prefix` begins the paths that belong to it. `names` are its own names of shared codes, `statuses` the statuses of
-    codes where they differ from the shared ones. `observe` logs and counts answers.
+    codes where they differ from the shared ones. `observe` logs and counts answers. The requests of all APIs with
+    `is_limited` share a part of the server's threads.
     """
 
     name: str
@@ -180,6 +185,7 @@ class Api:
     statuses: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     observe: Callable[[Sequence[AnsweredCall]], None] = _log
+    is_limited: bool = False
 
     def refuse(self, code: str, message: str = "", fields: Mapping[str, Any] | None = None) -> Reply:
         """Return a refusal in the API's envelope; `code` is a shared one or a domain error's."""
@@ -213,7 +219,8 @@ class GroupedApi:
 def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
     """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
     try:
-        result = run_with_retries(lambda: call.endpoint.answer(call.request, **path))
+        with _calls.slot() if api.is_limited else nullcontext():
+            result = run_with_retries(lambda: call.endpoint.answer(call.request, **path))
     except Exception as error:
         result = error
     return _replies(api, [(call, result)])[0]
