@@ -40,4 +40,5 @@ def test_deposits_that_wait_for_a_locked_customer_leave_threads_to_bets(
             statuses = [callers.submit(deposit, number) for number in range(DEPOSITS)]
             for number in range(30):
                 assert post(url, "/bets", {"bets": [bet(number, "0.10", user=8)]}, attempts=1) == OK
+            assert {status.result() for status in statuses if status.done()} == {429}, "the bets came first"
         assert {status.result() for status in statuses} <= {200, 429, 503}

@@ -1,0 +1,98 @@
+"""The service works through PgBouncer in transaction mode, with its prepared statements and without."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests import postgresql
+from tests.faults.pgbouncer import PROGRAM, Pooler, can_prepare, pgbouncer
+from tests.faults.test_network import fetch, send
+from tests.service import served
+from tests.test_commands import Shell
+from tests.world import World
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import open_engine, writing
+from wallet_hooks.settings import Settings
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")
+BETS = 200
+
+
+@pytest.fixture
+def engine_name() -> str:
+    return "postgresql"
+
+
+@pytest.fixture(params=[0, 100], ids=["unprepared", "prepared"])
+def prepared(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def pooler(prepared: int, world: World, postgresql_server: postgresql.Server) -> Iterator[Pooler]:
+    world.close_app()
+    if prepared and not can_prepare():
+        pytest.skip("this version of PgBouncer has no max_prepared_statements")
+    with pgbouncer(postgresql_server.socket_dir, prepared=prepared) as one:
+        yield one
+
+
+@pytest.fixture
+def pooled_url(pooler: Pooler, world: World) -> str:
+    return pooler.url(world.settings.database_url.partition("?")[0].rpartition("/")[2])
+
+
+@pytest.fixture
+def url(pooled_url: str, prepared: int, tmp_path: Path) -> Iterator[str]:
+    settings = {"WALLET_HOOKS_PREPARED_STATEMENTS": str(bool(prepared))}
+    with served(pooled_url, tmp_path, workers=2, settings=settings) as (url, _):
+        yield url
+
+
+def test_bets_of_many_clients_are_taken(url: str, world: World) -> None:
+    with ThreadPoolExecutor(32) as clients:
+        statuses = [one.status for one in clients.map(lambda uid: send(url, uid), range(BETS))]
+    assert statuses == [200] * BETS
+    assert world.balance() == "80.00"
+    assert fetch(f"{url}/readyz").status == 200
+    assert world.differences() == []
+
+
+def test_the_time_outs_hold(url: str, world: World) -> None:
+    assert send(url, 1).status == 200
+    with writing(world.engine) as session:
+        customer_by_uid(session, client="acme", uid="7", lock=True)
+        sent = send(url, 2)
+    assert sent.status == 503
+    assert sent.seconds < 2, "the time-out for locks is 0.3 seconds"
+    assert send(url, 2).status == 200
+
+
+def test_what_one_transaction_sets_is_not_seen_by_the_next(pooled_url: str) -> None:
+    engine = open_engine(Settings(database_url=pooled_url), for_callbacks=True)
+    plain = open_engine(Settings(database_url=pooled_url))
+    for _ in range(3):
+        with engine.begin() as connection:
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "300ms"
+            assert connection.exec_driver_sql("SHOW enable_seqscan").scalar() == "off"
+        with plain.begin() as connection:
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "0"
+            assert connection.exec_driver_sql("SHOW enable_seqscan").scalar() == "on"
+            assert connection.exec_driver_sql("SHOW timezone").scalar() == "UTC"
+    engine.dispose()
+    plain.dispose()
+
+
+def test_commands_and_exports_work(pooled_url: str, url: str, tmp_path: Path) -> None:
+    assert send(url, 1).status == 200
+    shell = Shell(pooled_url)
+    exported = tmp_path / "journal.parquet"
+    for command in (
+        ["verify"],
+        ["export", "journal", "--format", "parquet", "-o", str(exported)],
+        ["customer", "show", "--brand", "acme", "--uid", "7"],
+        ["db", "upgrade"],
+    ):
+        assert shell.run(*command).returncode == 0, command
