@@ -20,7 +20,7 @@ def run() -> None:
     if engine is None:
         settings = Settings.from_env()
         currencies.configure(settings)
-        engine = open_engine(settings)
+        engine = open_engine(settings, for_migrations=True)
     waiting = context.config.attributes.get("waiting", lambda: None)
     with engine.connect() as connection, exclusive_migration(connection, waiting):
         if connection.dialect.name == "postgresql":

@@ -48,7 +48,7 @@ class Server:
         self._connection.close()
 
 
-def _memory() -> str | None:
+def memory() -> str | None:
     """Return Linux's in-memory file system if it has space; tests copy hundreds of databases."""
     return _SHARED_MEMORY if Path(_SHARED_MEMORY).is_dir() and disk_usage(_SHARED_MEMORY).free > 2**30 else None
 
@@ -60,7 +60,7 @@ def running(*, in_memory: bool = False) -> Iterator[Server]:
     The directory is not inside pytest's: pytest makes its base directory private to its user, but a server that root
     starts runs as another user.
     """
-    place = _memory() if in_memory else None
+    place = memory() if in_memory else None
     with (
         tempfile.TemporaryDirectory(prefix="wallet-hooks-postgresql-", dir=place) as directory,
         warnings.catch_warnings(),

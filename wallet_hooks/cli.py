@@ -63,8 +63,9 @@ def cli(context: click.Context) -> None:
     """The operator's side of a sportsbook. Settings are environment variables WALLET_HOOKS_…"""
     settings = Settings.from_env()
     currencies.configure(settings)
-    engine = context.with_resource(_EngineScope(open_engine(settings)))
-    if context.invoked_subcommand != "db":
+    is_migrating = context.invoked_subcommand == "db"
+    engine = context.with_resource(_EngineScope(open_engine(settings, for_migrations=is_migrating)))
+    if not is_migrating:
         require_current_schema(engine)
     currencies.register_on_first_use(engine)
     money.set_stored_reader(currencies.stored_reader(engine))

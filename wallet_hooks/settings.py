@@ -25,6 +25,7 @@ class Settings:
 
     database_url: str = "sqlite:///wallet_hooks.db"
     reporting_database_url: str | None = None
+    migration_database_url: str | None = None
     listen: str = "127.0.0.1:8000"
     proxy_hops: int = 0
     body_cap: int = 1024 * 1024
@@ -69,6 +70,7 @@ class Settings:
         values: dict[str, Any] = {
             "database_url": env.str("DATABASE_URL", cls.database_url, validate=_is_database_url),
             "reporting_database_url": env.str("REPORTING_DATABASE_URL", None, validate=_is_database_url),
+            "migration_database_url": env.str("MIGRATION_DATABASE_URL", None, validate=_is_database_url),
             "listen": env.str("LISTEN", cls.listen, validate=_is_listen),
             "proxy_hops": env.int("PROXY_HOPS", cls.proxy_hops, validate=Range(0, 10)),
             "body_cap": env.int("BODY_CAP", cls.body_cap, validate=Range(1024, 64 * 1024 * 1024)),

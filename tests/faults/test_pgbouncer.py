@@ -85,6 +85,13 @@ def test_what_one_transaction_sets_is_not_seen_by_the_next(pooled_url: str) -> N
     plain.dispose()
 
 
+def test_migrations_have_a_way_of_their_own(pooled_url: str, world: World) -> None:
+    ran = Shell(pooled_url).run("db", "upgrade", WALLET_HOOKS_MIGRATION_DATABASE_URL="postgresql://127.0.0.1:1/nowhere")
+    assert (ran.returncode, "127.0.0.1" in ran.stderr) == (1, True)
+    ran = Shell(pooled_url).run("db", "upgrade", WALLET_HOOKS_MIGRATION_DATABASE_URL=world.settings.database_url)
+    assert (ran.returncode, ran.stdout) == (0, "migrated\n")
+
+
 def test_commands_and_exports_work(pooled_url: str, url: str, tmp_path: Path) -> None:
     assert send(url, 1).status == 200
     shell = Shell(pooled_url)

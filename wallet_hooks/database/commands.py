@@ -16,7 +16,7 @@ def db() -> None:
 @click.argument("revision", default="head")
 @click.pass_obj
 def db_upgrade(engine: Engine, revision: str) -> None:
-    """Migrate the database that WALLET_HOOKS_DATABASE_URL names."""
+    """Migrate the database that WALLET_HOOKS_MIGRATION_DATABASE_URL names, otherwise WALLET_HOOKS_DATABASE_URL."""
     try:
         upgrade(engine, revision, waiting=_report_waiting)
     except CommandError as error:

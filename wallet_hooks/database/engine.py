@@ -47,14 +47,20 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
 def open_engine(
-    settings: Settings, *, for_callbacks: bool = False, for_reports: bool = False, timeout: float | None = None
+    settings: Settings,
+    *,
+    for_callbacks: bool = False,
+    for_reports: bool = False,
+    for_migrations: bool = False,
+    timeout: float | None = None,
 ) -> Engine:
     """Return an engine for the database in the settings. Raises ConfigurationError if the URL is invalid.
 
     `for_callbacks` sets the lock and statement timeouts and the planner settings of callbacks; `for_reports` selects
-    the reporting replica, if the settings name one. `timeout` (seconds) bounds each lock and statement.
+    the reporting replica, if the settings name one, and `for_migrations` the way that does not lead through a pooler,
+    because migrations need a session of their own. `timeout` (seconds) bounds each lock and statement.
     """
-    name, url = _named_url(settings, for_reports=for_reports)
+    name, url = _named_url(settings, for_reports=for_reports, for_migrations=for_migrations)
     try:
         if url.startswith("sqlite:"):
             return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else timeout or 10.0)
@@ -80,13 +86,15 @@ def check_databases(settings: Settings) -> None:
             engine.connect().close()
         except SQLAlchemyError as error:
             if is_misconfigured(error):
-                name, _ = _named_url(settings, for_reports=for_reports)
+                name, _ = _named_url(settings, for_reports=for_reports, for_migrations=False)
                 raise ConfigurationError(f"{name}: {first_line(error)}") from None
         finally:
             engine.dispose()
 
 
-def _named_url(settings: Settings, *, for_reports: bool) -> tuple[str, str]:
+def _named_url(settings: Settings, *, for_reports: bool, for_migrations: bool) -> tuple[str, str]:
+    if for_migrations and settings.migration_database_url is not None:
+        return "WALLET_HOOKS_MIGRATION_DATABASE_URL", settings.migration_database_url
     if for_reports and settings.reporting_database_url is not None:
         return "WALLET_HOOKS_REPORTING_DATABASE_URL", settings.reporting_database_url
     return "WALLET_HOOKS_DATABASE_URL", settings.database_url

@@ -83,19 +83,24 @@ class Directory:
 
 
 def read_directory(engine: Engine) -> Directory:
+    """Read all brands and providers, in one statement: the database may be far away."""
     with reading(engine) as session:
-        brands = {brand.client: brand_facts(brand) for brand in session.scalars(select(Brand))}
-        providers = tuple(
+        rows = session.execute(select(Brand, Provider).outerjoin(Provider, Provider.brand_id == Brand.id)).all()
+    brands = {brand.client: brand for brand, _ in rows}
+    return Directory(
+        brands={client: brand_facts(brand) for client, brand in brands.items()},
+        providers=tuple(
             ProviderFacts(
                 game=provider.game,
-                client=provider.brand.client,
+                client=brand.client,
                 auth=provider.auth,
                 secrets=tuple(provider.secrets),
                 allow=tuple(ip_network(network) for network in provider.allow),
             )
-            for provider in session.scalars(select(Provider))
-        )
-    return Directory(brands=brands, providers=providers)
+            for brand, provider in rows
+            if provider is not None
+        ),
+    )
 
 
 def brand_facts(brand: Brand) -> BrandFacts:

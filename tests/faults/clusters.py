@@ -1,0 +1,126 @@
+"""PostgreSQL servers that a test starts, kills, copies and promotes: a primary and its synchronous standby."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests import postgresql
+
+_SETTINGS = """
+listen_addresses = ''
+unix_socket_directories = '{directory}'
+port = 5432
+fsync = off
+wal_level = replica
+hot_standby = on
+max_wal_senders = 4
+wal_receiver_timeout = 2s
+wal_retrieve_retry_interval = 200ms
+"""
+
+
+class Node:
+    """A server with its own directory, which is also where its socket is."""
+
+    def __init__(self, binaries: Path, directory: Path) -> None:
+        self._binaries = binaries
+        self.directory = directory
+        self._data = directory / "data"
+
+    def create(self) -> None:
+        self._run("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
+        self._configure()
+
+    def copy_from(self, primary: "Node", *, name: str) -> None:
+        """Become a standby of a running primary, which knows it by the name."""
+        source = f"host={primary.directory} user=postgres application_name={name}"
+        self._run("pg_basebackup", "-D", str(self._data), "-d", source, "-R", "-c", "fast", "--no-sync")
+        self._configure()
+
+    def start(self) -> None:
+        self._control("start", "-w")
+
+    def stop(self) -> None:
+        self._control("stop", "-m", "immediate", "-w")
+
+    def kill(self) -> None:
+        """Kill the server and all its processes, as a failing machine does."""
+        server = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for process in (server, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        while any(_is_running(process) for process in (server, *map(int, children))):
+            time.sleep(0.01)
+        # As after a restart of the machine: a killed process that nobody waits for would keep the server from starting.
+        (self._data / "postmaster.pid").unlink()
+        (self.directory / ".s.PGSQL.5432.lock").unlink()
+
+    def promote(self) -> None:
+        self._control("promote", "-w")
+
+    def execute(self, statement: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
+        parameters = {"host": str(self.directory), "user": "postgres", "dbname": database}
+        with psycopg.connect(autocommit=True, **parameters) as connection:  # type: ignore[arg-type]
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    @property
+    def socket(self) -> str:
+        return f"{self.directory}/.s.PGSQL.5432"
+
+    def _configure(self) -> None:
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS.format(directory=self.directory))
+
+    def _control(self, *arguments: str) -> None:
+        self._run("pg_ctl", "-D", str(self._data), "-l", str(self.directory / "server.log"), *arguments)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        # PostgreSQL refuses to run as root.
+        user = self.directory.owner() if os.getuid() == 0 else None
+        environment = os.environ | {"LC_ALL": "C"}
+        with tempfile.TemporaryFile() as output:
+            ended = subprocess.run(
+                [str(self._binaries / program), *arguments],
+                user=user, env=environment, cwd=self.directory, stdout=output, stderr=output, check=False,
+            )  # fmt: skip
+            output.seek(0)
+            assert ended.returncode == 0, output.read().decode()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextmanager
+def nodes(server: postgresql.Server, count: int) -> Iterator[list[Node]]:
+    """Prepare directories for servers with the program files of a running one; stop and remove them afterwards."""
+    place = Path(tempfile.mkdtemp(prefix="wallet-hooks-nodes-", dir=postgresql.memory()))
+    place.chmod(0o755)
+    owner = Path(server.socket_dir).owner()
+    made = []
+    try:
+        for number in range(count):
+            directory = place / f"node{number}"
+            directory.mkdir(mode=0o755)
+            shutil.chown(directory, owner)
+            made.append(Node(server.binaries, directory))
+        yield made
+    finally:
+        for node in made:
+            with contextlib.suppress(AssertionError, OSError):
+                node.stop()
+        shutil.rmtree(place, ignore_errors=True)

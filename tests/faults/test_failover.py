@@ -1,0 +1,115 @@
+"""The primary is lost and its synchronous standby promoted: nothing acknowledged is lost, service returns by itself."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import postgresql
+from tests.conftest import _fill_world, _migrate
+from tests.faults.clusters import Node, nodes
+from tests.faults.network import Network, network
+from tests.faults.test_network import fetch, send, send_until_answered
+from tests.service import served
+from tests.world import World
+
+
+@pytest.fixture
+def pair(postgresql_server: postgresql.Server) -> Iterator[tuple[Node, Node]]:
+    """A primary with the world, and its synchronous standby."""
+    with nodes(postgresql_server, 2) as (primary, standby):
+        primary.create()
+        primary.start()
+        url = f"postgresql://postgres@/postgres?host={primary.directory}"
+        _migrate(url)
+        _fill_world(url)
+        standby.copy_from(primary, name="second")
+        standby.start()
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'second'")
+        primary.execute("SELECT pg_reload_conf()")
+        yield primary, standby
+
+
+class Bettor(threading.Thread):
+    """Sends bets of 0.10, each until it is answered; `answered` are those that were acknowledged."""
+
+    def __init__(self, url: str, first: int) -> None:
+        super().__init__(daemon=True)
+        self.url = url
+        self.first = first
+        self.answered: list[int] = []
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        uid = self.first
+        while not self.stop.is_set():
+            uid += 1
+            if send_until_answered(self.url, uid) == 200:
+                self.answered.append(uid)
+
+
+def test_a_promoted_standby_has_every_acknowledged_bet(pair: tuple[Node, Node], tmp_path: Path) -> None:
+    primary, standby = pair
+    url = (
+        f"postgresql://postgres@/postgres?host={primary.directory}&host={standby.directory}"
+        "&target_session_attrs=read-write"
+    )
+    with served(url, tmp_path, workers=2) as (service, _):
+        bettors = [Bettor(service, number * 1000) for number in range(1, 5)]
+        for bettor in bettors:
+            bettor.start()
+        while not all(len(bettor.answered) > 5 for bettor in bettors):
+            time.sleep(0.01)
+        primary.kill()
+        standby.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        standby.promote()
+        promoted_at = time.monotonic()
+        before = [len(bettor.answered) for bettor in bettors]
+        while not all(len(bettor.answered) > count + 5 for bettor, count in zip(bettors, before, strict=True)):
+            assert time.monotonic() < promoted_at + 10, "service must be back by itself"
+            time.sleep(0.01)
+        for bettor in bettors:
+            bettor.stop.set()
+        for bettor in bettors:
+            bettor.join(30)
+    kept = {str(row[0]) for row in standby.execute("SELECT uid FROM wager")}
+    assert kept == {str(uid) for bettor in bettors for uid in bettor.answered}
+    world = World(f"postgresql://postgres@/postgres?host={standby.directory}")
+    assert world.differences() == []
+    world.close()
+
+
+@pytest.fixture
+def between(pair: tuple[Node, Node]) -> Iterator[Network]:
+    with network(pair[0].socket) as one:
+        yield one
+
+
+def test_an_old_primary_that_comes_back_takes_nothing(
+    pair: tuple[Node, Node], between: Network, tmp_path: Path
+) -> None:
+    """As when an address moves to the new primary and, by mistake, back to the old one, which accepts writes."""
+    primary, standby = pair
+    with served(between.url("postgres"), tmp_path, workers=2) as (service, _):
+        assert send(service, 1).status == 200
+        primary.kill()
+        standby.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        standby.promote()
+        between.serve_from(standby.socket)
+        assert send_until_answered(service, 2) == 200
+        primary.start()
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        primary.execute("SELECT pg_reload_conf()")
+        between.serve_from(primary.socket)
+        with between.cut():
+            fetch(f"{service}/readyz")
+        for uid in range(3, 23):
+            assert send(service, uid).status == 503
+        assert fetch(f"{service}/readyz").status == 503
+        between.serve_from(standby.socket)
+        assert send_until_answered(service, 3) == 200
+        assert fetch(f"{service}/readyz").status == 200
+    assert primary.execute("SELECT uid FROM wager") == [("1",)]
+    assert standby.execute("SELECT uid FROM wager ORDER BY uid") == [("1",), ("2",), ("3",)]
