@@ -88,6 +88,7 @@ class Network:
             server.connect(self._server_socket)
         except OSError:
             client.close()
+            server.close()
             return
         link = _Link(client, server)
         self._links.add(link)
