@@ -9,7 +9,7 @@ from wallet_hooks.openapi.fields import Json
 from wallet_hooks.v1 import V1Route
 
 Responses = Iterator[tuple[str, str]]
-TRY_AGAIN = "Transient fault: nothing was done. Retry after the seconds in Retry-After."
+TRY_AGAIN = "Transient fault: not known to be done. Retry after the seconds in Retry-After."
 _NO_LENGTH = ("411", "The request has no Content-Length.")
 _TOO_LARGE = ("413", "The body is too large.")
 _TEXT: Json = {"type": "string"}
