@@ -1,7 +1,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-browser screenshots bench check venv lock
+.PHONY: run test test-browser screenshots soak bench check venv lock
 
 run: venv
 	$(BIN)/wallet-hooks db upgrade
@@ -17,6 +17,10 @@ test-browser: venv
 
 screenshots: venv
 	$(BIN)/python -m tests.browser.screenshots
+
+# Lets everything fail that can, while clients send, and checks what they were answered. SOAK="--seconds 3600" goes on.
+soak: venv
+	$(BIN)/python -m tests.faults.history $(SOAK)
 
 bench: venv
 	$(BIN)/python -m tests.bench $(BENCH)

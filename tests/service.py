@@ -39,6 +39,13 @@ def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None, 
     raise AssertionError(f"no final answer from {path} after {attempts} attempts")
 
 
+def command(app: str, worker_class: str | None = None) -> list[str]:
+    """Return the command that runs the service; by default with the environment's worker class or the service's own."""
+    chosen = worker_class or os.environ.get(WORKER_CLASS)
+    gunicorn = str(Path(sys.executable).with_name("gunicorn"))
+    return [gunicorn, "-c", "python:wallet_hooks.server", app, *(["-k", chosen] if chosen else [])]
+
+
 @contextmanager
 def served(
     database_url: str,
@@ -63,11 +70,8 @@ def served(
     }
     environment |= {} if workers is None else {"WEB_CONCURRENCY": str(workers)}
     environment |= {**more_settings, **(settings or {})}
-    command = [str(Path(sys.executable).with_name("gunicorn")), "-c", "python:wallet_hooks.server", app]
-    chosen = worker_class or os.environ.get(WORKER_CLASS)
-    command += ["-k", chosen] if chosen else []
     with (directory / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command(app, worker_class), env=os.environ | environment, stdout=log, stderr=log)
         try:
             _wait_until_up(f"http://127.0.0.1:{port}/readyz")
             yield f"http://127.0.0.1:{port}", process.pid

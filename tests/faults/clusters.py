@@ -19,10 +19,11 @@ _SETTINGS = """
 listen_addresses = ''
 unix_socket_directories = '{directory}'
 port = 5432
-fsync = off
+fsync = {fsync}
 wal_level = replica
 hot_standby = on
 max_wal_senders = 4
+max_connections = 60
 wal_receiver_timeout = 2s
 wal_retrieve_retry_interval = 200ms
 """
@@ -36,15 +37,16 @@ class Node:
         self.directory = directory
         self._data = directory / "data"
 
-    def create(self) -> None:
+    def create(self, *, durable: bool = False) -> None:
+        """Create an empty server; unless it is `durable` it loses what it has when its machine is lost."""
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
-        self._configure()
+        self._configure("on" if durable else "off")
 
     def copy_from(self, primary: "Node", *, name: str) -> None:
         """Become a standby of a running primary, which knows it by the name."""
         source = f"host={primary.directory} user=postgres application_name={name}"
         self._run("pg_basebackup", "-D", str(self._data), "-d", source, "-R", "-c", "fast", "--no-sync")
-        self._configure()
+        self._configure("off")
 
     def start(self) -> None:
         self._control("start", "-w")
@@ -78,9 +80,9 @@ class Node:
     def socket(self) -> str:
         return f"{self.directory}/.s.PGSQL.5432"
 
-    def _configure(self) -> None:
+    def _configure(self, fsync: str) -> None:
         with (self._data / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS.format(directory=self.directory))
+            settings.write(_SETTINGS.format(directory=self.directory, fsync=fsync))
 
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self.directory / "server.log"), *arguments)

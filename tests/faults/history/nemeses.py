@@ -1,0 +1,179 @@
+"""What is done to the service, its database and the network between them while clients send."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from sqlalchemy import text
+
+from tests.faults.clusters import Node
+from tests.faults.history.instances import Instance
+from tests.faults.network import Network
+from tests.world import World
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import writing
+
+_WORKER_STARTS = 2.0  # seconds in which a new worker serves
+
+
+class Target(NamedTuple):
+    """What a nemesis works on. On SQLite there is neither a server nor a network.
+
+    `clock` is the file with the seconds by which the services' clocks are shifted.
+    """
+
+    instances: Sequence[Instance]
+    world: World
+    clock: Path
+    server: Node | None = None
+    network: Network | None = None
+
+
+class Nemesis(NamedTuple):
+    """`strike` does the harm and ends it. `needs` names the attributes of the target that must be there."""
+
+    name: str
+    strike: Callable[[Target], None]
+    needs: tuple[str, ...] = ()
+
+    def can_strike(self, target: Target) -> bool:
+        return all(getattr(target, name) is not None for name in self.needs)
+
+
+def _worker_killed(target: Target) -> None:
+    target.instances[0].kill_worker()
+    time.sleep(_WORKER_STARTS)
+
+
+def _instance_killed(target: Target) -> None:
+    target.instances[1].kill()
+    time.sleep(0.5)
+    target.instances[1].start()
+
+
+def _rolling_restart(target: Target) -> None:
+    for instance in target.instances:
+        instance.stop()
+        instance.start()
+
+
+def _reloaded(target: Target) -> None:
+    for instance in target.instances:
+        instance.reload()
+    time.sleep(_WORKER_STARTS)
+
+
+def _database_killed(target: Target) -> None:
+    assert target.server is not None
+    target.server.kill()
+    time.sleep(0.5)
+    target.server.start()
+
+
+def _cut(target: Target) -> None:
+    assert target.network is not None
+    with target.network.cut():
+        time.sleep(1)
+
+
+def _silent(target: Target) -> None:
+    assert target.network is not None
+    with target.network.silent():
+        time.sleep(4)
+
+
+def _slow(target: Target) -> None:
+    assert target.network is not None
+    target.network.delay = 0.1
+    time.sleep(4)
+    target.network.delay = 0
+
+
+def _commits_lost(target: Target) -> None:
+    assert target.network is not None
+    for _ in range(10):
+        target.network.commits_to_lose = 1
+        time.sleep(0.2)
+    target.network.commits_to_lose = 0
+
+
+def _connections_used_up(target: Target) -> None:
+    """Take every connection that the server has, those of the services too."""
+    assert target.server is not None
+    place: dict[str, Any] = {"host": str(target.server.directory), "user": "postgres", "dbname": "postgres"}
+    with contextlib.ExitStack() as stack:
+        taken: list[psycopg.Connection[Any]] = []
+        for _ in range(2):
+            with contextlib.suppress(psycopg.OperationalError):
+                while True:
+                    taken.append(stack.enter_context(psycopg.connect(autocommit=True, **place)))
+            others = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND pid <> ALL(%s)"
+            )
+            taken[0].execute(others, [[one.info.backend_pid for one in taken]])
+        time.sleep(2)
+
+
+def _row_locked(target: Target) -> None:
+    with writing(target.world.engine) as session:
+        customer_by_uid(session, client="acme", uid="7", lock=True)
+        time.sleep(2)
+
+
+def _table_locked(target: Target) -> None:
+    with writing(target.world.engine) as session:
+        session.execute(text("LOCK TABLE delivery"))
+        time.sleep(2)
+
+
+def _disk_full(target: Target) -> None:
+    """Fill the file system of the server, and free it again."""
+    assert target.server is not None
+    filler = target.server.directory / "filler"
+    with filler.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(2**20))
+            file.flush()
+    time.sleep(2)
+    filler.unlink()
+    _ensure_running(target.server)
+
+
+def _ensure_running(server: Node) -> None:
+    """Start the server, if it has stopped because it could not write its log (WAL)."""
+    for _ in range(50):
+        with contextlib.suppress(psycopg.OperationalError):
+            server.execute("CREATE TABLE IF NOT EXISTS probe (one integer)")
+            return
+        with contextlib.suppress(AssertionError):
+            server.start()
+        time.sleep(0.2)
+    raise AssertionError("the server does not run")
+
+
+def _clock_set(target: Target) -> None:
+    for offset in ("-3600", "86400", "0"):
+        target.clock.write_text(offset)
+        time.sleep(1.5)
+
+
+NEMESES = (
+    Nemesis("nothing", lambda _: time.sleep(2)),
+    Nemesis("a worker killed", _worker_killed),
+    Nemesis("an instance killed", _instance_killed),
+    Nemesis("instances stopped (SIGTERM) and started in turn", _rolling_restart),
+    Nemesis("instances reloaded (SIGHUP)", _reloaded),
+    Nemesis("the database killed", _database_killed, ("server",)),
+    Nemesis("the network to the database cut", _cut, ("network",)),
+    Nemesis("the network to the database silent for 4 s", _silent, ("network",)),
+    Nemesis("200 ms to the database and back", _slow, ("network",)),
+    Nemesis("connections lost after COMMIT", _commits_lost, ("network",)),
+    Nemesis("all connections of the database used up", _connections_used_up, ("server",)),
+    Nemesis("a customer's row locked for 2 s", _row_locked),
+    Nemesis("a table locked for 2 s", _table_locked, ("server",)),
+    Nemesis("the database's disk full", _disk_full, ("server",)),
+    Nemesis("clocks an hour back and a day forward", _clock_set),
+)
