@@ -31,7 +31,7 @@ def test_10_every_callback_is_stored_as_it_came(world: World) -> None:
     for body in bodies:
         world.post("/bets", body)
     with reading(world.engine) as session:
-        stored = session.query(Delivery).order_by(Delivery.id).all()
+        stored = session.query(Delivery).order_by(Delivery.received_at).all()
         assert [delivery.body for delivery in stored] == bodies
         assert {delivery.status for delivery in stored} == {400}
         assert all(delivery.duration_us > 0 and delivery.source == "127.0.0.1" for delivery in stored)
