@@ -1,7 +1,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-browser screenshots soak bench check venv lock
+.PHONY: run test test-browser screenshots soak bench check audit release venv lock
 
 run: venv
 	$(BIN)/wallet-hooks db upgrade
@@ -31,6 +31,14 @@ check: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/test_migrations.py tests/test_lock.py
+
+# Fails where a package could not be checked, too.
+audit: venv
+	$(BIN)/pip-audit --strict --disable-pip --requirement requirements.lock || \
+		{ echo "audit: not checked, or vulnerable: see above" >&2; exit 1; }
+
+release: venv
+	.ci/release
 
 venv: $(VENV)/.installed
 

@@ -1,0 +1,147 @@
+"""What is in deploy/: each file is read by the tool that it is for, and what it names of the service exists."""
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import kubernetes_validate
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from wallet_hooks import telemetry
+from wallet_hooks.cli import cli
+from wallet_hooks.settings import Settings
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+# Of the probes, not of the registry.
+OTHER_METRICS = {"wallet_hooks_open_stakes_minor_units"}
+SETTINGS = {f"WALLET_HOOKS_{field.name.upper()}" for field in fields(Settings)}
+
+
+def metrics() -> set[str]:
+    """Return the names of all time series of the service."""
+    assert telemetry.CALLBACKS  # registers them
+    names = set()
+    for metric in REGISTRY.collect():
+        suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(metric.type, ("",))
+        names |= {metric.name + suffix for suffix in suffixes}
+    return names | OTHER_METRICS
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_settings_and_metrics_that_are_named_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert set(re.findall(r"WALLET_HOOKS_[A-Z_]+", text)) <= SETTINGS
+    named = set(re.findall(r"\bwallet_hooks_[a-z_]+(?=[{\[)\s])", text)) if path.suffix in {".yml", ".json"} else set()
+    assert named <= metrics()
+
+
+def test_every_metric_of_the_callbacks_is_on_the_dashboard() -> None:
+    dashboard = (DEPLOY / "grafana/dashboard.json").read_text(encoding="utf-8")
+    for name in ("callbacks", "callback_seconds", "refusals", "group_size", "database_seconds", "group_faults"):
+        assert f"wallet_hooks_{name}" in dashboard
+    panels = json.loads(dashboard)["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
+    assert len(places) == len(panels)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_manifests_are_valid_for_kubernetes(path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        kubernetes_validate.validate(manifest, "1.33", strict=True)
+        for container in _containers(manifest):
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            _check_command(container.get("command", []))
+
+
+def _containers(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "containers" in manifest:
+        yield from [*manifest["containers"], *manifest.get("initContainers", [])]
+    for value in manifest.values():
+        if isinstance(value, dict):
+            yield from _containers(value)
+
+
+def _check_command(words: list[str]) -> None:
+    """Check that a command of ours exists; the words of other programs are theirs."""
+    if words[:1] == ["wallet-hooks"]:
+        command: click.Command = cli
+        for word in words[1:]:
+            assert isinstance(command, click.Group)
+            found = command.get_command(click.Context(cli), word)
+            assert found is not None, word
+            command = found
+
+
+def test_the_compose_file_runs_commands_that_exist() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for service in services.values():
+        _check_command(service.get("command", []))
+        assert set(service.get("depends_on", {})) <= set(services)
+    assert services["wallet-hooks"]["read_only"] is True
+    for mount in (mount for service in services.values() for mount in service.get("volumes", [])):
+        source = mount.partition(":")[0]
+        assert not source.startswith(".") or (DEPLOY / source).exists()
+
+
+def run(*command: str) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_prometheus_accepts_its_configuration_and_the_alerts() -> None:
+    run("promtool", "check", "config", str(DEPLOY / "prometheus/prometheus.yml"))
+
+
+def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
+    """With a certificate of our own, and paths that a test may write."""
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    for old in re.findall(r"/etc/nginx/\S+?(?=;)|/var/log/nginx/\S+", text):
+        text = text.replace(old, str(tmp_path / Path(old).name))
+    if shutil.which("openssl"):
+        key, certificate = tmp_path / "wallet.example.key", tmp_path / "wallet.example.crt"
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=wallet.example",
+            "-keyout", str(key), "-out", str(certificate))  # fmt: skip
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\n{text}\n}}\n")
+    run("nginx", "-t", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log"))
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    """With programs that exist: it refuses a unit whose program is not installed."""
+    units = []
+    for unit in sorted(DEPLOY.glob("*.service")):
+        text = unit.read_text(encoding="utf-8").replace("/opt/wallet-hooks/bin/gunicorn", "/bin/true")
+        units.append(tmp_path / unit.name)
+        units[-1].write_text(text.replace("/opt/wallet-hooks/bin/wallet-hooks", "/bin/true"))
+    run("systemd-analyze", "verify", "--recursive-errors=no", *map(str, units))
+
+
+def test_the_pooler_pools_by_transaction() -> None:
+    parser = configparser.ConfigParser()
+    parser.read(DEPLOY / "pgbouncer.ini")
+    assert parser["pgbouncer"]["pool_mode"] == "transaction"
+    assert int(parser["pgbouncer"]["max_prepared_statements"]) > 0
+
+
+def test_the_image_takes_only_what_the_package_needs() -> None:
+    root = DEPLOY.parent
+    copied = re.findall(r"^COPY (?!--from)(.+)$", (DEPLOY / "Containerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    kept = [line for line in (root / ".containerignore").read_text(encoding="utf-8").split() if line[0] == "!"]
+    allowed = {line.removeprefix("!").removesuffix("/**") for line in kept}
+    for source in (word for line in copied for word in line.split()[:-1]):
+        assert (root / source).exists()
+        assert source in allowed
