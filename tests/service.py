@@ -54,13 +54,15 @@ def served(
     app: str = "wsgi:app",
     workers: int | None = 1,
     worker_class: str | None = None,
+    code: Path | None = None,
     settings: Mapping[str, str] | None = None,
     **more_settings: str,
 ) -> Iterator[tuple[str, int]]:
     """Run the service with its production settings on a free port. Yields its URL and the master's process id.
 
     Its output is written to `server.log` in the directory. Without `workers`, there are as many as by default. Without
-    `worker_class`, the environment's is used or, by default, the service's own.
+    `worker_class`, the environment's is used or, by default, the service's own. `code` is the directory of another
+    release.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -70,8 +72,11 @@ def served(
     }
     environment |= {} if workers is None else {"WEB_CONCURRENCY": str(workers)}
     environment |= {**more_settings, **(settings or {})}
+    environment |= {} if code is None else {"PYTHONPATH": str(code)}
     with (directory / "server.log").open("wb") as log:
-        process = subprocess.Popen(command(app, worker_class), env=os.environ | environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command(app, worker_class), env=os.environ | environment, stdout=log, stderr=log, cwd=code
+        )
         try:
             _wait_until_up(f"http://127.0.0.1:{port}/readyz")
             yield f"http://127.0.0.1:{port}", process.pid

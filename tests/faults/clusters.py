@@ -48,6 +48,28 @@ class Node:
         self._run("pg_basebackup", "-D", str(self._data), "-d", source, "-R", "-c", "fast", "--no-sync")
         self._configure("off")
 
+    def archive_to(self, directory: Path) -> None:
+        """Keep the log (WAL) in a directory, as a server does that is backed up."""
+        directory.mkdir()
+        shutil.chown(directory, self.directory.owner())
+        self._set(f"archive_mode = on\narchive_command = 'cp %p {directory}/%f'\n")
+
+    def back_up(self, primary: "Node") -> None:
+        """Take a base backup of a running server."""
+        source = f"host={primary.directory} user=postgres"
+        self._run("pg_basebackup", "-D", str(self._data), "-d", source, "-c", "fast", "--no-sync")
+
+    def restore(self, *, archive: Path, moment: str) -> None:
+        """Start from the base backup with the archived log, up to a moment."""
+        self._set(f"restore_command = 'cp {archive}/%f %p'\nrecovery_target_time = '{moment}'\n")
+        self._set("recovery_target_action = promote\narchive_mode = off\n")
+        self._configure("off")
+        (self._data / "recovery.signal").touch()
+        shutil.chown(self._data / "recovery.signal", self.directory.owner())
+        self.start()
+        while self.execute("SELECT pg_is_in_recovery()") != [(False,)]:
+            time.sleep(0.05)
+
     def start(self) -> None:
         self._control("start", "-w")
 
@@ -77,12 +99,19 @@ class Node:
             return cursor.fetchall() if cursor.description else []
 
     @property
+    def url(self) -> str:
+        return f"postgresql://postgres@/postgres?host={self.directory}"
+
+    @property
     def socket(self) -> str:
         return f"{self.directory}/.s.PGSQL.5432"
 
     def _configure(self, fsync: str) -> None:
+        self._set(_SETTINGS.format(directory=self.directory, fsync=fsync))
+
+    def _set(self, lines: str) -> None:
         with (self._data / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS.format(directory=self.directory, fsync=fsync))
+            settings.write(lines)
 
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self.directory / "server.log"), *arguments)

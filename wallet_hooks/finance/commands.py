@@ -3,12 +3,14 @@
 import json
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import click
 from sqlalchemy import Engine, func, select
 
 from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
+from wallet_hooks.finance.anchors import check_against, read_manifest
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.models import Verification
@@ -21,10 +23,19 @@ from wallet_hooks.ledger.verify import Difference, since
 @click.option(
     "--since", "day", type=click.DateTime(["%Y-%m-%d"]), help="Check only what was posted after this closed day."
 )
+@click.option(
+    "--against",
+    "manifests",
+    multiple=True,
+    metavar="MANIFEST",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Check also that nothing is missing which an export had: its FILE.manifest.json; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
+def verify(engine: Engine, day: datetime | None, manifests: tuple[Path, ...], as_json: bool) -> None:
     """Check the ledger's rules over all history. Exits with status 1 after printing the first differences, if any."""
+    anchors = [read_manifest(path) for path in manifests]
     differences: list[Difference] = []
     terminal = sys.stderr
     with (
@@ -38,6 +49,8 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
         for found in run_checks(session, posted):
             differences += found
             progress.update(1)
+        for anchor in anchors:
+            differences += check_against(session, anchor)
     with writing(engine) as session:
         since_day = None if day is None else day.date()
         run = Verification(run_at=clock.now(), since=since_day, differences=len(differences), last_id=last_id)
@@ -47,7 +60,8 @@ def verify(engine: Engine, day: datetime | None, as_json: bool) -> None:
     else:
         for difference in differences:
             click.echo(f"{difference.rule}: {difference.where}: {difference.what}")
-        click.echo("the ledger is broken" if differences else f"{len(ALL_CHECKS)} rules hold")
+        known = f", and nothing is missing of {len(anchors)} exports" if anchors else ""
+        click.echo("the ledger is broken" if differences else f"{len(ALL_CHECKS)} rules hold{known}")
     if differences:
         raise SystemExit(1)
 

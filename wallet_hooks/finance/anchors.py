@@ -1,0 +1,87 @@
+"""Compares the ledger with the manifest of an export that was kept elsewhere, as after a restore from a backup."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from operator import lt, ne
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks import money
+from wallet_hooks.errors import RefusedError
+from wallet_hooks.ledger.models import Entry, Seal, Transaction
+from wallet_hooks.ledger.verify import Difference
+
+_RULE = "nothing is missing that an export had"
+# The formats of a journal that have a row for each entry.
+_ROW_PER_ENTRY = ("csv", "jsonl", "xlsx", "parquet")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return a manifest that `export` wrote. Raises RefusedError (`invalid_manifest`) if the file is none."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        date.fromisoformat(manifest["period"]["from"])
+        date.fromisoformat(manifest["period"]["to"])
+        if not isinstance(manifest["rows"], int) or not isinstance(manifest["ledger"]["last_transaction"], int | None):
+            raise TypeError("rows, last_transaction: not integers")
+        return dict(manifest)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError("invalid_manifest", f"{path.name} is not the manifest of an export: {error!r}") from None
+
+
+def check_against(session: Session, manifest: Mapping[str, Any]) -> list[Difference]:
+    """Return what the ledger lacks of what it had when the manifest was written.
+
+    The ledger may have grown since. A journal is counted and summed again, as far as it went then.
+    """
+    checks = (_missing_transaction, _missing_seal, _other_journal)
+    return [difference for check in checks for difference in check(session, manifest)]
+
+
+def _missing_transaction(session: Session, manifest: Mapping[str, Any]) -> Iterator[Difference]:
+    last = manifest["ledger"]["last_transaction"]
+    if last is not None and session.get(Transaction, last) is None:
+        newest = session.scalar(select(func.max(Transaction.id)))
+        yield Difference(_RULE, f"transaction {last}", f"missing; the newest one is {newest}")
+
+
+def _missing_seal(session: Session, manifest: Mapping[str, Any]) -> Iterator[Difference]:
+    """A day that was reopened since keeps its old seal on record."""
+    sealed = manifest["ledger"].get("newest_seal")
+    if sealed is None:
+        return
+    day = date.fromisoformat(sealed["day"])
+    hashes = list(session.scalars(select(Seal.hash).where(Seal.day == day)))
+    if sealed["hash"] not in hashes:
+        found = f"sealed with {', '.join(hashes)}" if hashes else "not sealed"
+        yield Difference(_RULE, f"day {day}", f"{found}, and was sealed with {sealed['hash']}")
+
+
+def _other_journal(session: Session, manifest: Mapping[str, Any]) -> Iterator[Difference]:
+    """Count and sum a journal again, as far as its ids went.
+
+    In a period that was open then, transactions with lower ids may have been committed since.
+    """
+    if manifest["report"] != "journal" or manifest["format"] not in _ROW_PER_ENTRY:
+        return
+    first, last = (date.fromisoformat(manifest["period"][name]) for name in ("from", "to"))
+    query = (
+        select(Entry.currency, func.count(), func.sum(case((Entry.amount > 0, Entry.amount), else_=0)))
+        .join(Transaction, Transaction.id == Entry.transaction_id)
+        .where(Transaction.booked_on.between(first, last), Transaction.id <= manifest["ledger"]["last_transaction"])
+        .group_by(Entry.currency)
+    )
+    found = {currency: (count, int(debit)) for currency, count, debit in session.execute(query)}
+    differs = ne if manifest["ledger"]["period_is_closed"] else lt
+    rows = sum(count for count, _ in found.values())
+    if differs(rows, manifest["rows"]):
+        yield Difference(_RULE, f"journal of {first} to {last}", f"{rows} entries, and had {manifest['rows']}")
+    for currency, totals in manifest["totals"].items():
+        debit, had = found.get(currency, (0, 0))[1], money.parse_amount(totals["debit"], currency)
+        if differs(debit, had):
+            where = f"journal of {first} to {last}, {currency}"
+            yield Difference(_RULE, where, f"debits of {debit}, and had {had} minor units")
