@@ -4,7 +4,8 @@ import argparse
 import os
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from statistics import median
 
 from marshmallow import ValidationError
@@ -15,6 +16,7 @@ from tests.bench.callbacks import Table
 from tests.bench.fill import fill
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
 from tests.bench.serving import served
+from tests.bench.slow_clients import COUNT, slow_clients
 from tests.web.hostile import BODIES
 from wallet_hooks import clock
 from wallet_hooks.customers.service import NewCustomer, create_customers
@@ -76,6 +78,7 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
         print(f"{'  against bare Flask':<44} {single.per_second / bare.per_second:>9.2f}    (target: 0.50)")
         _show_betslips(address, options.requests)
         _show_streams(url, address, options.seconds)
+        _show_slow_clients(address, options.seconds)
     replay.show(url, single, options.callbacks)
     _show_beside_exports(full_url, options.seconds)
     finance.show(full_url, tpcb)
@@ -89,18 +92,34 @@ def _new_database(server: postgresql.Server, name: str) -> str:
 
 
 def _show_beside_exports(url: str, seconds: int) -> None:
-    """Compare single bets without and beside running exports, in turns, because single runs differ more."""
-    ratios = []
     with served(url) as (address, _):
         load.single_bets(address, first=10**9, seconds=3)
-        for turn in range(_TURNS):
-            first = 10**9 + (turn + 1) * 2 * 10**7
-            without = load.single_bets(address, first=first, seconds=seconds)
-            with finance.exporting(url):
-                beside = load.single_bets(address, first=first + 10**7, seconds=seconds)
-            ratios.append(beside.p99 / without.p99)
-    _show("single bets while the journal is exported", beside)
-    print(f"{f'  p99 against no export, median of {_TURNS} turns':<44} {median(ratios):>9.2f}    (target: 1.20)")
+        pairs = _in_turns(address, seconds, first=10**9 + 2 * 10**7, beside=lambda: finance.exporting(url))
+    _show_p99("the journal is exported", "no export", pairs, target=1.2)
+
+
+def _show_slow_clients(address: str, seconds: int) -> None:
+    pairs = _in_turns(address, seconds, first=9 * 10**8, beside=lambda: slow_clients(address))
+    _show_p99(f"{COUNT:,} clients are slow or idle", "none", pairs, target=1.5)
+
+
+def _show_p99(what: str, other: str, pairs: list[tuple[Measured, Measured]], *, target: float) -> None:
+    _show(f"single bets while {what}", pairs[-1][1])
+    ratio = median(beside.p99 / without.p99 for without, beside in pairs)
+    print(f"{f'  p99 against {other}, median of {_TURNS} turns':<44} {ratio:>9.2f}    (target: {target:.2f})")
+
+
+def _in_turns(
+    address: str, seconds: int, *, first: int, beside: Callable[[], AbstractContextManager[None]]
+) -> list[tuple[Measured, Measured]]:
+    """Measure single bets without and beside something, in turns, because single runs differ by more than that."""
+    pairs = []
+    for turn in range(_TURNS):
+        start = first + turn * 2 * 10**7
+        without = load.single_bets(address, first=start, seconds=seconds)
+        with beside():
+            pairs.append((without, load.single_bets(address, first=start + 10**7, seconds=seconds)))
+    return pairs
 
 
 def _show_accounts(url: str, options: argparse.Namespace) -> None:
@@ -126,16 +145,10 @@ def _show_betslips(address: str, requests: int) -> None:
 
 
 def _show_streams(url: str, address: str, seconds: int) -> None:
-    """Compare single bets without and with idle streams, in turns, because single runs differ by more than that."""
-    ratios = []
-    for turn in range(_TURNS):
-        first = 6 * 10**8 + turn * 2 * 10**7
-        without = load.single_bets(address, first=first, seconds=seconds)
-        with betslips.idle_streams(url, address, _STREAMS):
-            beside = load.single_bets(address, first=first + 10**7, seconds=seconds)
-        ratios.append(beside.per_second / without.per_second)
-    _show(f"single bets beside {_STREAMS} idle streams", beside)
-    print(f"{f'  against none, median of {_TURNS} turns':<44} {median(ratios):>9.2f}    (target: 0.95)")
+    pairs = _in_turns(address, seconds, first=6 * 10**8, beside=lambda: betslips.idle_streams(url, address, _STREAMS))
+    _show(f"single bets beside {_STREAMS} idle streams", pairs[-1][1])
+    ratio = median(beside.per_second / without.per_second for without, beside in pairs)
+    print(f"{f'  against none, median of {_TURNS} turns':<44} {ratio:>9.2f}    (target: 0.95)")
 
 
 def _show(what: str, measured: Measured) -> None:
