@@ -98,15 +98,15 @@ class Network:
 
     def _pass_on(self, found: "tuple[_Link, socket.socket]") -> None:
         link, end = found
-        with suppress(OSError):
+        try:
             received = end.recv(_CHUNK)
-            if self.commits_to_lose and end is link.server and _COMMITTED in received:
-                self.commits_to_lose -= 1
-                received = b""
-            link.pending.append((time.monotonic(), end, received))
-            if received:
-                return
-        with suppress(KeyError):
+        except OSError:  # reset, as by a process that was killed
+            received = b""
+        if self.commits_to_lose and end is link.server and _COMMITTED in received:
+            self.commits_to_lose -= 1
+            received = b""
+        link.pending.append((time.monotonic(), end, received))
+        if not received:
             self._selector.unregister(end)
 
     def _drop(self, link: "_Link") -> None:

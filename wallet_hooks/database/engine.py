@@ -169,11 +169,11 @@ def _open_postgresql(
 
 
 def _time_outs(lock: float, statement: float) -> dict[str, str]:
-    idle = max(statement * 4, 1.0)
     seconds = {
         "lock_timeout": lock,
         "statement_timeout": statement,
-        "idle_in_transaction_session_timeout": idle,
+        # Frees the locks of a service that has vanished with its machine.
+        "idle_in_transaction_session_timeout": max(statement, NETWORK_SECONDS) + NETWORK_SECONDS,
     }
     return {name: f"{int(value * 1000)}ms" for name, value in seconds.items()}
 
