@@ -122,18 +122,20 @@ def test_a_client_that_does_not_send_its_request_is_disconnected(settled_world: 
 
 
 def test_more_idle_connections_than_a_worker_may_have_keep_nobody_out(settled_world: World, tmp_path: Path) -> None:
-    """Those that have waited longest are closed; one that waits for its answer is not."""
+    """Those that have sent nothing are closed, the oldest first; one whose request is arriving is not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
     with (
         served(settled_world.settings.database_url, tmp_path, worker_class=OWN) as (url, _),
         ExitStack() as connections,
     ):
-        first = connections.enter_context(wire(url))
-        first.send(placed(1)[:-5])
+        oldest, arriving = (connections.enter_context(wire(url)) for _ in range(2))
+        arriving.send(placed(1)[:-5])
         for _ in range(2600):
             connections.enter_context(wire(url))
-        assert first.is_closed()
+        assert oldest.is_closed()
+        arriving.send(placed(1)[-5:])
+        assert arriving.answer() == ACCEPTED
         assert post(url, "/bets", {"bets": [bet(2)]}) == OK
 
 

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of, has_row_locks, shorten_lock_timeout
+from wallet_hooks.database.connecting import replace_connections
 from wallet_hooks.database.deadlines import answer_within, seconds_left
-from wallet_hooks.database.writes import transaction
+from wallet_hooks.database.writes import await_standby, transaction
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
 
@@ -32,8 +33,8 @@ _MAX_ATTEMPTS = 4
 _GATHER_SECONDS = 0.0005
 # Faults after which a retry of the same work can succeed, because it reads newer data, or has another connection.
 _RETRIED_FAULTS = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLOSED_PERIOD, Fault.LOST)
-# Faults that a transaction may have which was committed, or whose work another attempt has committed: of a connection
-# that is lost with the answer to COMMIT, the outcome is unknown.
+# After these faults the work may be committed already: it is looked up before it is done again. A connection may have
+# been lost with the answer to COMMIT.
 _PERHAPS_DONE = (Fault.DUPLICATE, Fault.LOST)
 
 
@@ -170,7 +171,7 @@ class GroupCommit(Generic[Request, Answer]):
         """Run each request alone, so that a bad request fails only itself; requests past their deadline are not run."""
         GROUP_FAULTS.labels(fault.value).inc()
         for waiter in group:
-            if clock.monotonic() > waiter.deadline:
+            if clock.monotonic() > waiter.deadline or seconds_left() <= 0:
                 waiter.error = TryAgainError("timed out in the queue")
                 continue
             try:
@@ -185,18 +186,21 @@ class GroupCommit(Generic[Request, Answer]):
         while True:
             started = clock.monotonic()
             attempts_left -= 1
+            is_connected = False
             try:
                 with transaction(self._engine) as connection:
+                    is_connected = True
                     if short_lock_wait:
                         shorten_lock_timeout(connection)
                     answers = work(connection, requests)
                 break
             except Exception as error:
                 fault = fault_of(error)
+                if fault is Fault.LOST and is_connected:
+                    replace_connections(self._engine)  # the pool's other connections are probably lost as well
                 if not attempts_left or fault not in _RETRIED_FAULTS or seconds_left() <= 0:
                     raise
                 if fault is Fault.LOST:
-                    self._engine.dispose()  # the pool's other connections are lost as well
                     attempts_left = 1
                 if fault in _PERHAPS_DONE:
                     work = self._work_if_not_done
@@ -207,6 +211,8 @@ class GroupCommit(Generic[Request, Answer]):
     def _work_if_not_done(self, connection: Connection, requests: Sequence[Request]) -> list[Answer]:
         """Return the answers that were committed, and work for the other requests."""
         found = self._find_answers(connection, requests)
+        if any(answer is not None for answer in found):
+            await_standby(connection)
         missing = [request for request, answer in zip(requests, found, strict=True) if answer is None]
         answers = iter(self._work(connection, missing) if missing else ())
         return [next(answers) if answer is None else answer for answer in found]
@@ -215,7 +221,5 @@ class GroupCommit(Generic[Request, Answer]):
         is_defect = fault in (Fault.OTHER, Fault.OUT_OF_RANGE)
         for waiter in group:
             waiter.error = error if is_defect else TryAgainError(fault.value)
-        if fault is Fault.LOST:
-            self._engine.dispose()  # the pool's other connections are lost as well
         GROUP_FAULTS.labels(fault.value).inc()
         LOG.warning("group_failed", fault=fault.value, requests=len(group), error=type(error).__name__)

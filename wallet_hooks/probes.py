@@ -7,14 +7,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import money
 from wallet_hooks.database import reading, run_with_retries
+from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.database.schema import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
 from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.telemetry import exposition
 
+_METRICS_TIMEOUT = 5.0  # seconds
 
-def blueprint(engine: Engine, reports: Engine) -> Blueprint:
-    """Return the probes. `engine` is that of the callbacks; `reports` is for sums over many rows."""
+
+def blueprint(engine: Engine, reports: Engine, *, timeout: float) -> Blueprint:
+    """Return the probes. `engine` is that of the callbacks; `reports` is for sums over many rows.
+
+    `/readyz` waits for the database for `timeout` seconds, `/metrics` for five.
+    """
     probes = Blueprint("probes", __name__)
 
     @probes.get("/healthz")
@@ -23,12 +29,15 @@ def blueprint(engine: Engine, reports: Engine) -> Blueprint:
 
     @probes.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        problem = _readiness_problem(engine)
+        with answer_within(timeout):
+            problem = _readiness_problem(engine)
         return jsonify(status="ok" if problem is None else problem), 200 if problem is None else 503
 
     @probes.get("/metrics")
     def metrics() -> Response:
-        return Response(exposition() + _open_stakes(reports), content_type=CONTENT_TYPE_LATEST)
+        with answer_within(_METRICS_TIMEOUT):
+            stakes = _open_stakes(reports)
+        return Response(exposition() + stakes, content_type=CONTENT_TYPE_LATEST)
 
     return probes
 

@@ -9,7 +9,7 @@ seven tenths of the time are threads that wait for each other. This class differ
   database transaction, by a thread beside the loop: the loop goes on while the database works. All other requests go
   to the thread pool, as in gthread, and so does every request whose head is unusual.
 - A worker that has more connections than another leaves new ones to it for a moment. A worker that has as many as it
-  may have closes those that have waited longest for their clients.
+  may have closes some that wait for their clients: first those that have sent nothing.
 - A worker that stops first accepts the connections that the kernel holds for it, and then closes its listening
   sockets: requests that have arrived are answered, and later clients are refused at once, not reset afterwards.
 
@@ -140,7 +140,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if now >= self._check_at:
             self._check_at = now + (1 if self.alive else _STOP_IDLE / 5)
             for connection in [one for one in self._connections if one.is_late(now)]:
-                if connection.is_stopping and connection.state is State.REQUEST:
+                if connection.ends_when_idle and connection.state is State.REQUEST:
                     self._handle(connection, connection.end)
                 else:
                     self._drop(connection)
@@ -170,14 +170,15 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns += 1
         self._connections.add(connection)
         self._watch(connection)
-        if self.nr_conns >= self.worker_connections:
-            self._drop_longest_waiting()
+        if self.nr_conns >= self.worker_connections and self.alive:
+            self._make_room(connection)
         return True
 
-    def _drop_longest_waiting(self) -> None:
-        """Make room: connections that wait for their clients may not keep others out."""
-        waiting = [one for one in self._connections if one.state is State.REQUEST]
-        for connection in nsmallest(self.worker_connections // 16 + 1, waiting, key=lambda one: one.timeout):
+    def _make_room(self, newest: LoopConnection) -> None:
+        """Close connections that wait for their clients: first those that have sent nothing, the oldest first."""
+        waiting = [one for one in self._connections if one.state is State.REQUEST and one is not newest]
+        count = self.worker_connections // 16 + 1
+        for connection in nsmallest(count, waiting, key=lambda one: (one.arriving.size > 0, one.waits_since)):
             self._drop(connection)
 
     def _stop_accepting(self) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,15 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests import postgresql
 from tests.faults.network import Network, network
 from tests.service import served
 from tests.world import World, bet
+from wallet_hooks.database import open_engine, timelines
+from wallet_hooks.database.connecting import replace_connections
+from wallet_hooks.settings import Settings
 
 # Seconds in which a callback is answered whatever the database does: 0.8 in the queue and 1.8 in a group, by default.
 ANSWERED = 3.0
@@ -123,3 +128,46 @@ def test_a_cut_network_is_found_again(url: str, between: Network, world: World) 
         assert fetch(f"{url}/readyz").status == 503
     assert send_until_answered(url, 1) == 200
     assert world.count("wager") == 2
+
+
+def test_a_silent_first_host_does_not_hide_the_second(between: Network, world: World, tmp_path: Path) -> None:
+    """As when the old primary's machine is off: connecting to it takes longer than a callback may wait."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        database = world.settings.database_url.partition("?")[0].rpartition("/")[2]
+        hosts = f"host=127.0.0.1:{port}&host=127.0.0.1:{between.port}"
+        with served(f"postgresql://postgres@/{database}?{hosts}", tmp_path) as (url, _):
+            assert send_until_answered(url, 1) == 200
+            with between.cut():
+                assert send(url, 2).seconds < ANSWERED
+            assert send_until_answered(url, 2) == 200
+            with ThreadPoolExecutor(CLIENTS) as clients:
+                assert {one.status for one in clients.map(lambda uid: send(url, uid), range(3, 30))} == {200}
+    assert world.count("wager") == 29
+
+
+def test_a_connection_that_was_lost_has_the_others_replaced(between: Network, world: World) -> None:
+    database = world.settings.database_url.partition("?")[0].rpartition("/")[2]
+    engine = open_engine(Settings(database_url=between.url(database)), for_callbacks=True)
+    with engine.connect() as first, engine.connect() as second:
+        before = {one.connection.driver_connection for one in (first, second)}
+    replace_connections(engine)
+    with engine.connect() as first, engine.connect() as second:
+        after = {one.connection.driver_connection for one in (first, second)}
+    assert not before & after
+    engine.dispose()
+
+
+def test_an_open_connection_to_a_replaced_primary_is_not_used_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker has connected to the new primary meanwhile."""
+    seen = bytearray(timelines._seen[:])
+    monkeypatch.setattr(timelines, "_seen", seen)
+    engine = open_engine(world.settings, for_callbacks=True)
+    engine.connect().close()
+    cluster, timeline = timelines._SEEN.unpack(seen)
+    seen[:] = timelines._SEEN.pack(cluster, timeline + 1)
+    with pytest.raises(OperationalError, match="the server was replaced"):
+        engine.connect()
+    engine.dispose()

@@ -7,9 +7,7 @@ this side, too, and the connection counts as lost then.
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,8 +20,8 @@ _answer_by: ContextVar[float] = ContextVar("answer_by", default=math.inf)
 
 @contextmanager
 def answer_within(seconds: float) -> Iterator[None]:
-    """Bound all waits for PostgreSQL in the block together."""
-    token = _answer_by.set(clock.monotonic() + seconds)
+    """Bound all waits for PostgreSQL in the block together; an enclosing bound holds, too."""
+    token = _answer_by.set(min(clock.monotonic() + seconds, _answer_by.get()))
     try:
         yield
     finally:
@@ -38,10 +36,11 @@ def seconds_left() -> float:
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection whose waits are bounded; the one that takes too long closes it.
 
-    `longest_wait` is in seconds.
+    `longest_wait` is in seconds. It was opened at `opened_at`, in monotonic seconds.
     """
 
     longest_wait: float = math.inf
+    opened_at: float = 0.0
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for the server as psycopg does. Raises OperationalError if it does not answer in time."""
@@ -61,28 +60,3 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Close the connection, and return the error to raise."""
         self.pgconn.finish()
         return psycopg.OperationalError("the database did not answer in time")
-
-
-def connect(arguments: tuple[Any, ...], parameters: dict[str, Any], *, longest_wait: float) -> BoundedConnection:
-    """Connect to one of the parameters' hosts. Raises psycopg's OperationalError, after `longest_wait` at the latest.
-
-    libpq bounds the attempt for each host, but not their sum.
-    """
-    seconds = min(longest_wait, seconds_left())
-    if math.isinf(seconds):
-        return BoundedConnection.connect(*arguments, **parameters)
-    attempts = ThreadPoolExecutor(1)
-    attempt = attempts.submit(BoundedConnection.connect, *arguments, **parameters)
-    attempts.shutdown(wait=False)
-    try:
-        connection = attempt.result(max(seconds, 0))
-    except FutureTimeoutError:
-        attempt.add_done_callback(_close)
-        raise psycopg.OperationalError("connecting to the database took too long") from None
-    connection.longest_wait = longest_wait
-    return connection
-
-
-def _close(attempt: "Future[BoundedConnection]") -> None:
-    with suppress(psycopg.Error):
-        attempt.result().close()

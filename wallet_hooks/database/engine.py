@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.deadlines import connect
+from wallet_hooks.database.connecting import use_connector
 from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconfigured
 from wallet_hooks.database.pipelines import (
     PREPARED,
@@ -57,8 +57,8 @@ def open_engine(
     """Return an engine for the database in the settings. Raises ConfigurationError if the URL is invalid.
 
     `for_callbacks` sets the lock and statement timeouts and the planner settings of callbacks; `for_reports` selects
-    the reporting replica, if the settings name one, and `for_migrations` the way that does not lead through a pooler,
-    because migrations need a session of their own. `timeout` (seconds) bounds each lock and statement.
+    the reporting replica, if the settings name one, and `for_migrations` a direct connection, because migrations
+    need a session of their own, which a pooler does not give. `timeout` (seconds) bounds each lock and statement.
     """
     name, url = _named_url(settings, for_reports=for_reports, for_migrations=for_migrations)
     try:
@@ -152,12 +152,7 @@ def _open_postgresql(
         use_native_hstore=False,  # saves a search for its type with each connection
     )
     longest_wait = math.inf if lock is None or statement is None else lock + statement + NETWORK_SECONDS
-    event.listen(
-        engine,
-        "do_connect",
-        lambda _dialect, _record, arguments, named: connect(arguments, named, longest_wait=longest_wait),
-    )
-    event.listen(engine, "connect", partial(_prepare_postgresql, check_timeline=not for_reports))
+    use_connector(engine, longest_wait, partial(_prepare_postgresql, check_timeline=not for_reports))
     if for_callbacks:
         event.listen(engine, "connect", partial(_prepare_for_callbacks, prepared=settings.prepared_statements))
     if lock is not None and statement is not None:
@@ -178,12 +173,12 @@ def _time_outs(lock: float, statement: float) -> dict[str, str]:
     return {name: f"{int(value * 1000)}ms" for name, value in seconds.items()}
 
 
-def _prepare_postgresql(connection: Any, _record: object, *, check_timeline: bool) -> None:
+def _prepare_postgresql(connection: Any, record: Any, *, check_timeline: bool) -> None:
     """Set what belongs to a session. A pooler keeps the time zone for its client, and drops other settings."""
     connection.autocommit = True
     connection.execute("SET TIME ZONE 'UTC'")
     if check_timeline:
-        require_newest(connection)
+        require_newest(connection, record.info)
     connection.autocommit = False
 
 

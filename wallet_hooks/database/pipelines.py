@@ -21,7 +21,7 @@ from wallet_hooks.database.deadlines import BoundedConnection
 PREPARED = "wallet_hooks_prepared"
 # Key of the statement that sets what holds for one transaction: a Statement. Where it is missing, nothing is set.
 TRANSACTION_SETTINGS = "wallet_hooks_transaction_settings"
-_UNUSABLE = ("0A000", "26000", "42P05")  # its result has changed; it does not exist; its name does
+_UNUSABLE = ("0A000", "26000", "42P05")  # its result has changed; it does not exist; its name is taken
 _COMMIT = b"COMMIT"
 
 

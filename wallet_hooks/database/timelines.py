@@ -13,6 +13,7 @@ import psycopg
 
 _SEEN = struct.Struct("QI")  # the identifier of the cluster, which its copies share, and its timeline
 _seen = mmap.mmap(-1, _SEEN.size)  # created before workers are forked
+_KEY = "wallet_hooks_timeline"  # of a connection's cluster and timeline, among its facts
 
 # A standby has no timeline of its own here: 0. Both functions are for everyone, but some services that are compatible
 # with PostgreSQL lack them.
@@ -26,18 +27,26 @@ class ReplacedPrimaryError(psycopg.OperationalError):
     """The server is an old primary that another server has replaced."""
 
 
-def require_newest(connection: Any) -> None:
+def require_newest(connection: Any, facts: dict[Any, Any]) -> None:
     """Raise ReplacedPrimaryError if the server's timeline is older than one that was seen; remember it otherwise.
 
-    `connection` is psycopg's, in autocommit mode.
+    `connection` is psycopg's, in autocommit mode; its timeline is kept in its `facts`, for `is_replaced`.
     """
     try:
         cluster, timeline = connection.execute(_READ).fetchone()
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFunction):
         return
+    facts[_KEY] = found = cluster % 2**64, timeline
+    if is_replaced(facts):
+        raise ReplacedPrimaryError(f"the server was replaced: timeline {timeline}, and a newer one was seen")
+    if timeline:
+        _seen[:] = _SEEN.pack(*found)
+
+
+def is_replaced(facts: dict[Any, Any]) -> bool:
+    """Return whether a connection is to a primary that has been replaced since it was opened, as far as is known."""
+    if _KEY not in facts:
+        return False
+    cluster, timeline = facts[_KEY]
     known_cluster, known = _SEEN.unpack(_seen[:])
-    cluster %= 2**64
-    if cluster == known_cluster and timeline < known and timeline:
-        raise ReplacedPrimaryError(f"the server was replaced: timeline {timeline}, and {known} was seen")
-    if cluster != known_cluster or timeline > known:
-        _seen[:] = _SEEN.pack(cluster, timeline)
+    return bool(cluster == known_cluster and 0 < timeline < known)

@@ -84,15 +84,25 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """
     with engine.begin() as connection:
         last: list[Writes] = []
-        connection.info[_LAST_WRITES] = last
+        facts = connection.info  # of a connection that is lost meanwhile, they cannot be asked for
+        facts[_LAST_WRITES] = last
         try:
             yield connection
         finally:
-            del connection.info[_LAST_WRITES]
+            facts.pop(_LAST_WRITES, None)
         for writes in last[:-1]:
             writes.run(connection)
         if last:
             last[-1].run_and_commit(connection)
+
+
+def await_standby(connection: Connection) -> None:
+    """Make the COMMIT of a transaction that only reads wait for a synchronous standby, as those before it had to.
+
+    What it has read may be visible and not replicated: a COMMIT whose wait was ended by force is.
+    """
+    if connection.dialect.name == "postgresql":
+        run_statements(connection, [Statement(b"SELECT pg_logical_emit_message(true, 'wallet_hooks', '')")])
 
 
 def write(connection: Connection, call: BulkCall[Any]) -> None:

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import DATABASE_ERRORS, reading, run_with_retries
+from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, reading, run_with_retries
+from wallet_hooks.database.deadlines import seconds_left
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.identity.days import first_instant
 from wallet_hooks.identity.models import Brand, Provider
@@ -122,7 +123,10 @@ def brand_by_id(session: Session, brand_id: int) -> BrandFacts:
 
 
 class DirectoryCache:
-    """A cached directory, at most `lifetime` seconds old: it changes rarely, and every callback needs it."""
+    """A cached directory: it changes rarely, and every callback needs it.
+
+    It is at most `lifetime` seconds old, or as long as it takes to read it again while others use it.
+    """
 
     def __init__(self, engine: Engine, monotonic: Callable[[], float], *, lifetime: float = 1.0) -> None:
         self._engine = engine
@@ -163,11 +167,19 @@ class DirectoryCache:
         if now - self._failed_at < _RETRY_AFTER:
             raise TryAgainError("the brands and providers could not be read")
         try:
-            self._directory = run_with_retries(lambda: read_directory(self._engine))
+            self._directory = self._read_from_open_or_new_connection()
         except DATABASE_ERRORS:
             self._failed_at = self._monotonic()
             raise
         self._read_at = now
+
+    def _read_from_open_or_new_connection(self) -> Directory:
+        try:
+            return run_with_retries(lambda: read_directory(self._engine))
+        except DATABASE_ERRORS as error:
+            if fault_of(error) is not Fault.LOST or seconds_left() <= 0:
+                raise
+        return read_directory(self._engine)
 
     def _age(self) -> float:
         return self._monotonic() - self._read_at

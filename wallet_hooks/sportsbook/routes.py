@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of
+from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.group_commit import LARGEST_GROUP, GroupCommit
 from wallet_hooks.identity.credentials import Denial, ReceivedCall, Scope, authenticate
@@ -92,7 +93,8 @@ class Callbacks:
 
     def _answer(self, route: CallbackRoute, call: ApiRequest) -> Answer:
         try:
-            callback = self._callback(route, call)
+            with answer_within(self._settings.answer_timeout):
+                callback = self._callback(route, call)
             answer = self._commits.submit(callback)
             if answer is None:
                 answer = self._waiting_commits.submit(callback)
@@ -105,9 +107,10 @@ class Callbacks:
         return answer
 
     def _answer_group(self, calls: Sequence[Call], wait: bool) -> list[Answer | Exception | None]:
-        prepared = [self._prepare(call) for call in calls]
-        commits = self._waiting_commits if wait else self._commits
-        answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))
+        with answer_within(self._settings.answer_timeout):
+            prepared = [self._prepare(call) for call in calls]
+            commits = self._waiting_commits if wait else self._commits
+            answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))
         results = [next(answers) if isinstance(one, Callback) else one for one in prepared]
         return [_answer_to(result) if isinstance(result, Exception) else result for result in results]
 

@@ -50,7 +50,7 @@ _STATUSES = {
     "try_again": 503,
 }
 # Leaves a quarter of the threads to other requests, while the database makes these wait.
-_calls = ConcurrencyLimit("requests", running=12, admitted=24)
+_calls = ConcurrencyLimit("requests", running=16, admitted=24, timeout=1.0)
 # The application's extension that is its GroupedApi, for a server that collects requests.
 GROUPED_API = "wallet_hooks_grouped_api"
 _RETRY = {429: "1", 503: "1"}  # seconds

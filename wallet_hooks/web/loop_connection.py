@@ -33,9 +33,10 @@ class LoopConnection(TConn):  # type: ignore[misc]
         super().__init__(config, connection, client, server)
         self.arriving = Arriving(parser, client, server)
         self.state = State.REQUEST
-        self.timeout = clock.monotonic() + CLIENT_SECONDS
+        self.waits_since = clock.monotonic()  # for a request
+        self.timeout = self.waits_since + CLIENT_SECONDS
         self.closes = False  # after the answer
-        self.is_stopping = False  # the worker, and the client has sent nothing of a request
+        self.ends_when_idle = False  # because the worker stops
         self.is_at_end = False  # the client has sent everything
         self.events = 0  # that the loop waits for
         self._output = b""
@@ -57,12 +58,14 @@ class LoopConnection(TConn):  # type: ignore[misc]
         """Begin to wait for the next request; segments that the last one left are its beginning."""
         self.sock.setblocking(False)
         self.state = State.REQUEST
-        self.timeout = clock.monotonic() + self.cfg.keepalive
+        self.waits_since = clock.monotonic()
+        self.timeout = self.waits_since + self.cfg.keepalive
 
     def stop_waiting(self, at_latest: float) -> None:
-        """Wait for the first byte of a request until a monotonic instant only."""
+        """Close the connection after its answer, or at a monotonic instant if no request has begun by then."""
+        self.closes = True
         if self.state is State.REQUEST and not self.arriving.size:
-            self.is_stopping = True
+            self.ends_when_idle = True
             self.timeout = min(self.timeout, at_latest)
 
     def receive(self) -> bool:
@@ -74,7 +77,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
         if not segment:
             self.is_at_end = True
         else:
-            self.is_stopping = False
+            self.ends_when_idle = False
             if not self.arriving.size:
                 self.timeout = clock.monotonic() + CLIENT_SECONDS
             self.arriving.add(segment)

@@ -1,0 +1,110 @@
+"""Opens an engine's connections to PostgreSQL, and replaces those that are not to be used any more."""
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DisconnectionError
+
+from wallet_hooks import clock
+from wallet_hooks.database import timelines
+from wallet_hooks.database.deadlines import BoundedConnection, seconds_left
+
+_Attempt = Future[BoundedConnection]
+_KEPT_SECONDS = 5.0  # for which a connection is kept that nobody waited for
+
+
+class Connector:
+    """Opens connections in threads, because libpq bounds the attempt for each host but not their sum.
+
+    An attempt that its caller no longer waits for goes on, for two seconds a host at most, and its connection is given
+    to the next caller: a caller may have less time than the hosts before the right one take.
+    """
+
+    def __init__(self, longest_wait: float) -> None:
+        self._longest_wait = longest_wait
+        self._abandoned: deque[_Attempt] = deque()
+        self._valid_from = -math.inf
+
+    def connect(
+        self, _dialect: object, _record: object, arguments: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> BoundedConnection:
+        """Return an open connection, as SQLAlchemy's `do_connect`. Raises psycopg's OperationalError, in time."""
+        until = clock.monotonic() + min(self._longest_wait, seconds_left())
+        while (attempt := self._take_abandoned()) is not None:
+            try:
+                return self._wait_for(attempt, until)
+            except psycopg.OperationalError:
+                if clock.monotonic() >= until:
+                    raise
+        return self._wait_for(self._start(arguments, parameters), until)
+
+    def replace_open(self) -> None:
+        """Have all connections that are open now replaced before their next use, because one of them was lost."""
+        self._valid_from = clock.monotonic()
+
+    def check(self, connection: BoundedConnection, record: Any, _proxy: object) -> None:
+        """Raise DisconnectionError for a connection that must be replaced, as SQLAlchemy's `checkout`."""
+        if connection.opened_at < self._valid_from or timelines.is_replaced(record.info):
+            raise DisconnectionError
+
+    def _start(self, arguments: tuple[Any, ...], parameters: dict[str, Any]) -> _Attempt:
+        def attempt() -> BoundedConnection:
+            connection = BoundedConnection.connect(*arguments, **parameters)
+            connection.opened_at = clock.monotonic()
+            connection.longest_wait = self._longest_wait
+            return connection
+
+        thread = ThreadPoolExecutor(1)
+        started = thread.submit(attempt)
+        thread.shutdown(wait=False)
+        return started
+
+    def _wait_for(self, attempt: _Attempt, until: float) -> BoundedConnection:
+        seconds = until - clock.monotonic()
+        try:
+            return attempt.result(None if math.isinf(seconds) else max(seconds, 0))
+        except FutureTimeoutError:
+            self._abandoned.append(attempt)
+            raise psycopg.OperationalError("connecting to the database took too long") from None
+
+    def _take_abandoned(self) -> _Attempt | None:
+        """Return an attempt that goes on, or its connection; one that nobody wanted for long is closed."""
+        while self._abandoned:
+            attempt = self._abandoned.popleft()
+            if not attempt.done():
+                return attempt
+            if attempt.exception() is None:
+                if attempt.result().opened_at > max(clock.monotonic() - _KEPT_SECONDS, self._valid_from):
+                    return attempt
+                attempt.result().close()
+        return None
+
+
+_connectors: "WeakKeyDictionary[Engine, Connector]" = WeakKeyDictionary()
+_mutex = threading.Lock()
+
+
+def use_connector(engine: Engine, longest_wait: float, *also: Callable[..., None]) -> None:
+    """Have an engine open its connections with a Connector. `also` are called with each new one and its record."""
+    connector = Connector(longest_wait)
+    with _mutex:
+        _connectors[engine] = connector
+    event.listen(engine, "do_connect", connector.connect)
+    for prepare in also:
+        event.listen(engine, "connect", prepare)
+    event.listen(engine, "checkout", connector.check)
+
+
+def replace_connections(engine: Engine) -> None:
+    """Have the engine's open connections replaced before their next use, because one of them was lost."""
+    connector = _connectors.get(engine)
+    if connector is not None:
+        connector.replace_open()
