@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of, has_row_locks, shorten_lock_timeout
 from wallet_hooks.database.connecting import replace_connections
-from wallet_hooks.database.deadlines import answer_within, seconds_left
+from wallet_hooks.database.deadlines import answer_within, is_too_late, seconds_left
 from wallet_hooks.database.writes import await_standby, transaction
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
@@ -196,7 +196,7 @@ class GroupCommit(Generic[Request, Answer]):
                 break
             except Exception as error:
                 fault = fault_of(error)
-                if fault is Fault.LOST and is_connected:
+                if fault is Fault.LOST and is_connected and not is_too_late(error):
                     replace_connections(self._engine)  # the pool's other connections are probably lost as well
                 if not attempts_left or fault not in _RETRIED_FAULTS or seconds_left() <= 0:
                     raise

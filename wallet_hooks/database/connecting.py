@@ -1,7 +1,6 @@
 """Opens an engine's connections to PostgreSQL, and replaces those that are not to be used any more."""
 
 import math
-import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DisconnectionError
 from wallet_hooks import clock
 from wallet_hooks.database import timelines
 from wallet_hooks.database.deadlines import BoundedConnection, seconds_left
+from wallet_hooks.settings import NETWORK_SECONDS
 
 _Attempt = Future[BoundedConnection]
 _KEPT_SECONDS = 5.0  # for which a connection is kept that nobody waited for
@@ -28,8 +28,9 @@ class Connector:
     to the next caller: a caller may have less time than the hosts before the right one take.
     """
 
-    def __init__(self, longest_wait: float) -> None:
+    def __init__(self, longest_wait: float, prepare: Callable[[BoundedConnection], None]) -> None:
         self._longest_wait = longest_wait
+        self._prepare = prepare
         self._abandoned: deque[_Attempt] = deque()
         self._valid_from = -math.inf
 
@@ -50,9 +51,9 @@ class Connector:
         """Have all connections that are open now replaced before their next use, because one of them was lost."""
         self._valid_from = clock.monotonic()
 
-    def check(self, connection: BoundedConnection, record: Any, _proxy: object) -> None:
+    def check(self, connection: BoundedConnection, _record: object, _proxy: object) -> None:
         """Raise DisconnectionError for a connection that must be replaced, as SQLAlchemy's `checkout`."""
-        if connection.opened_at < self._valid_from or timelines.is_replaced(record.info):
+        if connection.opened_at < self._valid_from or timelines.is_replaced(connection):
             raise DisconnectionError
 
     def _start(self, arguments: tuple[Any, ...], parameters: dict[str, Any]) -> _Attempt:
@@ -60,6 +61,7 @@ class Connector:
             connection = BoundedConnection.connect(*arguments, **parameters)
             connection.opened_at = clock.monotonic()
             connection.longest_wait = self._longest_wait
+            self._prepare(connection)
             return connection
 
         thread = ThreadPoolExecutor(1)
@@ -70,10 +72,14 @@ class Connector:
     def _wait_for(self, attempt: _Attempt, until: float) -> BoundedConnection:
         seconds = until - clock.monotonic()
         try:
-            return attempt.result(None if math.isinf(seconds) else max(seconds, 0))
+            connection = attempt.result(None if math.isinf(seconds) else max(seconds, 0))
         except FutureTimeoutError:
+            connection = None
+        # A caller without time for an answer would have to close the connection in the middle of its work.
+        if connection is None or seconds_left() < NETWORK_SECONDS:
             self._abandoned.append(attempt)
-            raise psycopg.OperationalError("connecting to the database took too long") from None
+            raise psycopg.OperationalError("connecting to the database took too long")
+        return connection
 
     def _take_abandoned(self) -> _Attempt | None:
         """Return an attempt that goes on, or its connection; one that nobody wanted for long is closed."""
@@ -89,17 +95,12 @@ class Connector:
 
 
 _connectors: "WeakKeyDictionary[Engine, Connector]" = WeakKeyDictionary()
-_mutex = threading.Lock()
 
 
-def use_connector(engine: Engine, longest_wait: float, *also: Callable[..., None]) -> None:
-    """Have an engine open its connections with a Connector. `also` are called with each new one and its record."""
-    connector = Connector(longest_wait)
-    with _mutex:
-        _connectors[engine] = connector
+def use_connector(engine: Engine, longest_wait: float, prepare: Callable[[BoundedConnection], None]) -> None:
+    """Have an engine open its connections with a Connector, which prepares each new one."""
+    connector = _connectors[engine] = Connector(longest_wait, prepare)
     event.listen(engine, "do_connect", connector.connect)
-    for prepare in also:
-        event.listen(engine, "connect", prepare)
     event.listen(engine, "checkout", connector.check)
 
 

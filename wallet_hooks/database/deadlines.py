@@ -33,6 +33,15 @@ def seconds_left() -> float:
     return _answer_by.get() - clock.monotonic()
 
 
+class TooLateError(psycopg.OperationalError):
+    """PostgreSQL did not answer in time; other connections to it may be good."""
+
+
+def is_too_late(error: BaseException) -> bool:
+    """Return whether an error of psycopg, or of SQLAlchemy about one, is a TooLateError."""
+    return isinstance(getattr(error, "orig", error), TooLateError)
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection whose waits are bounded; the one that takes too long closes it.
 
@@ -41,6 +50,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     longest_wait: float = math.inf
     opened_at: float = 0.0
+    timeline: tuple[int, int] | None = None  # see `timelines`
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for the server as psycopg does. Raises OperationalError if it does not answer in time."""
@@ -56,7 +66,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Return how long a wait that begins now may take."""
         return max(min(self.longest_wait, seconds_left()), 0)
 
-    def lose(self) -> psycopg.OperationalError:
+    def lose(self) -> TooLateError:
         """Close the connection, and return the error to raise."""
         self.pgconn.finish()
-        return psycopg.OperationalError("the database did not answer in time")
+        return TooLateError("the database did not answer in time")

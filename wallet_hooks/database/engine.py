@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.connecting import use_connector
+from wallet_hooks.database.deadlines import BoundedConnection
 from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconfigured
 from wallet_hooks.database.pipelines import (
     PREPARED,
@@ -173,12 +174,12 @@ def _time_outs(lock: float, statement: float) -> dict[str, str]:
     return {name: f"{int(value * 1000)}ms" for name, value in seconds.items()}
 
 
-def _prepare_postgresql(connection: Any, record: Any, *, check_timeline: bool) -> None:
+def _prepare_postgresql(connection: BoundedConnection, *, check_timeline: bool) -> None:
     """Set what belongs to a session. A pooler keeps the time zone for its client, and drops other settings."""
     connection.autocommit = True
     connection.execute("SET TIME ZONE 'UTC'")
     if check_timeline:
-        require_newest(connection, record.info)
+        require_newest(connection)
     connection.autocommit = False
 
 

@@ -7,13 +7,13 @@ service share, so it lasts until the service is restarted.
 
 import mmap
 import struct
-from typing import Any
 
 import psycopg
 
+from wallet_hooks.database.deadlines import BoundedConnection
+
 _SEEN = struct.Struct("QI")  # the identifier of the cluster, which its copies share, and its timeline
 _seen = mmap.mmap(-1, _SEEN.size)  # created before workers are forked
-_KEY = "wallet_hooks_timeline"  # of a connection's cluster and timeline, among its facts
 
 # A standby has no timeline of its own here: 0. Both functions are for everyone, but some services that are compatible
 # with PostgreSQL lack them.
@@ -27,26 +27,27 @@ class ReplacedPrimaryError(psycopg.OperationalError):
     """The server is an old primary that another server has replaced."""
 
 
-def require_newest(connection: Any, facts: dict[Any, Any]) -> None:
+def require_newest(connection: BoundedConnection) -> None:
     """Raise ReplacedPrimaryError if the server's timeline is older than one that was seen; remember it otherwise.
 
-    `connection` is psycopg's, in autocommit mode; its timeline is kept in its `facts`, for `is_replaced`.
+    The connection is in autocommit mode.
     """
     try:
-        cluster, timeline = connection.execute(_READ).fetchone()
+        cluster, timeline = connection.execute(_READ).fetchone() or (0, 0)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFunction):
         return
-    facts[_KEY] = found = cluster % 2**64, timeline
-    if is_replaced(facts):
+    connection.timeline = found = cluster % 2**64, timeline
+    if is_replaced(connection):
+        connection.close()
         raise ReplacedPrimaryError(f"the server was replaced: timeline {timeline}, and a newer one was seen")
     if timeline:
         _seen[:] = _SEEN.pack(*found)
 
 
-def is_replaced(facts: dict[Any, Any]) -> bool:
+def is_replaced(connection: BoundedConnection) -> bool:
     """Return whether a connection is to a primary that has been replaced since it was opened, as far as is known."""
-    if _KEY not in facts:
+    if connection.timeline is None:
         return False
-    cluster, timeline = facts[_KEY]
+    cluster, timeline = connection.timeline
     known_cluster, known = _SEEN.unpack(_seen[:])
     return bool(cluster == known_cluster and 0 < timeline < known)

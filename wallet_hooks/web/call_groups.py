@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from wallet_hooks import clock
+from wallet_hooks.telemetry import LOG
 from wallet_hooks.web import api
 from wallet_hooks.web.api import ApiRequest, Call, Endpoint, GroupedApi, Reply
 from wallet_hooks.web.requests import Environ
@@ -62,6 +63,8 @@ class CallGroups:
         if len(self._calls.queue) >= self._expected or now >= self._gather_until:
             self._calls.start()
         if now >= self._refresh_at and self._calls.is_running and (self._refreshing is None or self._refreshing.done()):
+            if self._refreshing is not None and (defect := self._refreshing.exception()) is not None:
+                LOG.error("refresh_failed", exc_info=defect)
             self._refresh_at = now + _REFRESH
             self._refreshing = self._refresher.submit(self._grouped.refresh)
 
