@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests import postgresql
+from tests.conftest import _migrate
 from tests.faults.clusters import Node, nodes
 from tests.faults.history.checker import problems
 from tests.faults.history.clients import Client
@@ -23,9 +24,6 @@ from tests.faults.history.operations import Attempt
 from tests.faults.history.players import Players, create_players
 from tests.faults.network import network
 from tests.world import World
-from wallet_hooks.database import open_engine
-from wallet_hooks.database.migrating import upgrade
-from wallet_hooks.settings import Settings
 
 CLIENTS = 8
 _CALM = 0.5  # seconds before and after a strike
@@ -149,9 +147,3 @@ def _mount(directory: Path) -> bool:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", str(directory)], check=False).returncode == 0
     os.chown(directory, owner.st_uid, owner.st_gid)
     return mounted
-
-
-def _migrate(url: str) -> None:
-    engine = open_engine(Settings(database_url=url))
-    upgrade(engine)
-    engine.dispose()
