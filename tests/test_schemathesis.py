@@ -1,16 +1,23 @@
 """Schemathesis: every operation of /openapi.json, with valid credentials and generated values."""
 
 from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import deepcopy
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from tests.conftest import Templates
 from tests.desk import Desk
+from tests.world import World
 from wallet_hooks.openapi.document import specification
 
 pytestmark = pytest.mark.slow
@@ -67,3 +74,58 @@ def test_every_answer_conforms_to_the_document(case: Any, callers: list[Caller])
     for caller in callers:
         response = caller.call(case)
         case.validate_response(response, checks=CHECKS)
+
+
+linked = schemathesis.openapi.from_dict(document())
+linked.config.generation.update(modes=[GenerationMode.POSITIVE])
+
+
+class Scenario(linked.as_state_machine()):  # type: ignore[misc]
+    """Calls that take what others answered, by the document's links, each scenario on a database of its own.
+
+    Otherwise answers would depend on earlier scenarios, and hypothesis could not repeat one.
+    """
+
+    open_caller: Callable[[], AbstractContextManager[Caller]]
+
+    def setup(self) -> None:
+        self._stack = ExitStack()
+        self._caller = self._stack.enter_context(type(self).open_caller())
+        self._answered: set[str] = set()  # values of answers, which links take
+
+    def teardown(self) -> None:
+        self._stack.close()
+
+    def before_call(self, case: Any) -> None:
+        """Name what exists where no link says what to name, so that more is answered than 404."""
+        for name, value in (case.path_parameters or {}).items():
+            if str(value) not in self._answered:
+                case.path_parameters[name] = NAMES.get(name, value)
+        if isinstance(case.body, dict) and "group_id" in case.body:
+            case.body["group_id"] = NAMES["group_id"]
+
+    def call(self, case: Any, **_kwargs: Any) -> Any:
+        response = self._caller.call(case)
+        data = response.json().get("data") if response.status_code == 200 else None
+        self._answered |= {str(value) for value in (data.values() if isinstance(data, dict) else [data])}
+        return response
+
+    def validate_response(self, response: Any, case: Any, additional_checks: Any = None, **_kwargs: Any) -> None:
+        case.validate_response(response, checks=CHECKS)
+
+
+def test_calls_that_follow_links_conform_to_the_document(
+    templates: Templates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_SECRET", SECRET)
+    numbers = count()
+
+    @contextmanager
+    def open_caller() -> Iterator[Caller]:
+        url, _ = templates.copy("sqlite", "desk", tmp_path / f"{next(numbers)}.db")
+        world = World(url)
+        yield Caller(Desk(world))
+        world.close()
+
+    Scenario.open_caller = staticmethod(open_caller)
+    Scenario.run(settings=settings(max_examples=60, stateful_step_count=6, suppress_health_check=list(HealthCheck)))

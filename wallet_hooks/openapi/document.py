@@ -22,6 +22,7 @@ from wallet_hooks.limits.schemas import CalculateSchema
 from wallet_hooks.openapi import account_api, responses
 from wallet_hooks.openapi.betslips import paths as betslip_paths
 from wallet_hooks.openapi.fields import DATE, MAX_INTEGER, Json, describe_field
+from wallet_hooks.openapi.links import links_of
 from wallet_hooks.sportsbook import customer_routes, schemas
 from wallet_hooks.v1 import V1Route
 
@@ -156,7 +157,7 @@ def _call(route: V1Route) -> Json:
         "tags": ["v1"],
         "parameters": _path_parameters(route.path),
         "responses": {
-            "200": responses.response(responses.DONE, responses.V1_DONE_SCHEMA),
+            "200": responses.response(responses.DONE, responses.V1_DONE_SCHEMA) | links_of(route.view),
             **responses.described(responses.v1_errors(route), responses.V1_ERROR_SCHEMA),
         },
     }

@@ -33,11 +33,15 @@ class Target(NamedTuple):
 
 
 class Nemesis(NamedTuple):
-    """`strike` does the harm and ends it. `needs` names the attributes of the target that must be there."""
+    """`strike` does the harm and ends it. `needs` names the attributes of the target that must be there.
+
+    It keeps the service from taking bets for `seconds`; a few more pass until new workers are there.
+    """
 
     name: str
     strike: Callable[[Target], None]
     needs: tuple[str, ...] = ()
+    seconds: float = 0
 
     def can_strike(self, target: Target) -> bool:
         return all(getattr(target, name) is not None for name in self.needs)
@@ -82,7 +86,7 @@ def _cut(target: Target) -> None:
 def _silent(target: Target) -> None:
     assert target.network is not None
     with target.network.silent():
-        time.sleep(4)
+        time.sleep(20)
 
 
 def _slow(target: Target) -> None:
@@ -168,7 +172,7 @@ NEMESES = (
     Nemesis("instances reloaded (SIGHUP)", _reloaded),
     Nemesis("the database killed", _database_killed, ("server",)),
     Nemesis("the network to the database cut", _cut, ("network",)),
-    Nemesis("the network to the database silent for 4 s", _silent, ("network",)),
+    Nemesis("the network to the database silent for 20 s", _silent, ("network",), seconds=20),
     Nemesis("200 ms to the database and back", _slow, ("network",)),
     Nemesis("connections lost after COMMIT", _commits_lost, ("network",)),
     Nemesis("all connections of the database used up", _connections_used_up, ("server",)),
