@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests import postgresql
 from tests.faults.network import Network, network
-from tests.service import served
+from tests.service import WORKER_CLASS, served
 from tests.world import World, bet
 from wallet_hooks.database import open_engine, timelines
 from wallet_hooks.database.connecting import replace_connections
@@ -109,6 +110,8 @@ def test_bets_whose_commit_is_answered_by_nobody_are_answered_as_they_stand(
 
 
 def test_nothing_is_refused_because_the_database_is_far_away(url: str, between: Network) -> None:
+    if "gthread" in os.environ.get(WORKER_CLASS, ""):
+        pytest.skip("gthread reads brands and providers before a callback, not beside the callbacks")
     for uid in range(100, 200):  # as in a service that has been running, with its connections open
         assert send(url, uid).status == 200
         time.sleep(0.01)
