@@ -74,13 +74,15 @@ class Templates:
         self._made.add((engine_name, template))
 
 
-def _migrate(url: str) -> None:
+def migrate(url: str) -> None:
+    """Migrate an empty database."""
     engine = open_engine(Settings(database_url=url))
     upgrade(engine)
     engine.dispose()
 
 
-def _fill_world(url: str) -> None:
+def fill_world(url: str) -> None:
+    """Fill a migrated database as the fixture `world` describes."""
     world = World(url)
     world.brand()
     world.provider()
@@ -96,8 +98,8 @@ def _fill_desk(url: str) -> None:
 
 # Per template: the template that it is copied from, and the function that fills it.
 _TEMPLATES: dict[str, tuple[str | None, Callable[[str], None]]] = {
-    "migrated": (None, _migrate),
-    "world": ("migrated", _fill_world),
+    "migrated": (None, migrate),
+    "world": ("migrated", fill_world),
     "desk": ("world", _fill_desk),
 }
 

@@ -24,6 +24,10 @@ class Server:
         self.socket_dir = uri.partition("host=")[2]
         self._connection = psycopg.connect(uri, autocommit=True)  # connecting takes as long as dropping a database
 
+    @property
+    def socket(self) -> str:
+        return f"{self.socket_dir}/.s.PGSQL.5432"
+
     def url(self, database: str) -> str:
         """Return the value of WALLET_HOOKS_DATABASE_URL for a database."""
         return f"postgresql://postgres@/{database}?host={quote(self.socket_dir, safe='/')}"

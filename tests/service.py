@@ -10,10 +10,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.client import HTTPException
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.world import Reply
 
@@ -39,11 +40,30 @@ def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None, 
     raise AssertionError(f"no final answer from {path} after {attempts} attempts")
 
 
+def status_of(
+    url: str, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None, *, timeout: float = 30
+) -> int:
+    """Send a request once, and return the status of its answer. `body` is sent as JSON."""
+    parts = urlsplit(url)
+    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)) as connection:
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
+        answer = connection.getresponse()
+        answer.read()
+    return answer.status
+
+
 def command(app: str, worker_class: str | None = None) -> list[str]:
     """Return the command that runs the service; by default with the environment's worker class or the service's own."""
     chosen = worker_class or os.environ.get(WORKER_CLASS)
     gunicorn = str(Path(sys.executable).with_name("gunicorn"))
     return [gunicorn, "-c", "python:wallet_hooks.server", app, *(["-k", chosen] if chosen else [])]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 @contextmanager
@@ -64,8 +84,7 @@ def served(
     `worker_class`, the environment's is used or, by default, the service's own. `code` is the directory of another
     release.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         "WALLET_HOOKS_DATABASE_URL": database_url,
         "WALLET_HOOKS_LISTEN": f"127.0.0.1:{port}",
@@ -78,7 +97,7 @@ def served(
             command(app, worker_class), env=os.environ | environment, stdout=log, stderr=log, cwd=code
         )
         try:
-            _wait_until_up(f"http://127.0.0.1:{port}/readyz")
+            wait_until_ready(f"http://127.0.0.1:{port}")
             yield f"http://127.0.0.1:{port}", process.pid
         finally:
             process.send_signal(signal.SIGTERM)
@@ -90,10 +109,10 @@ def workers_of(master: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
 
-def _wait_until_up(url: str) -> None:
-    for _ in range(200):
+def wait_until_ready(url: str, *, attempts: int = 200) -> None:
+    for _ in range(attempts):
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5):
                 return
         except OSError:
             time.sleep(0.05)

@@ -1,18 +1,15 @@
 """Secrets that a run uses are in no log, export, capture or listing, whatever fails."""
 
 import base64
-import http.client
-import json
 import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
 from tests.desk import Desk
-from tests.service import served, workers_of
+from tests.service import served, status_of, workers_of
 from tests.test_commands import Shell
 from tests.world import bet, result
 from wallet_hooks.database import writing
@@ -22,14 +19,7 @@ MARK = "n0t-f0r-y0u"  # is in every secret
 
 
 def call(url: str, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> int:
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-    data = None if body is None else json.dumps(body)
-    connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    return answer.status
+    return status_of(f"{url}{path}", method, body, headers)
 
 
 def use_secrets(url: str) -> None:

@@ -53,6 +53,11 @@ class World:
         return self.app.test_client()
 
     @property
+    def database(self) -> str:
+        """The name of the database, on PostgreSQL."""
+        return self.settings.database_url.partition("?")[0].rpartition("/")[2]
+
+    @property
     def callbacks_engine(self) -> Engine:
         engine = self.app.extensions["wallet_hooks"]["engine"]
         assert isinstance(engine, Engine)

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.service import free_port
+
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 
 _CAN_PREPARE = (1, 21)  # its first version that knows the prepared statements of its clients
@@ -44,8 +46,7 @@ def can_prepare() -> bool:
 def pgbouncer(server_directory: str, *, prepared: int) -> Iterator["Pooler"]:
     """Run it in transaction mode; `prepared` is its `max_prepared_statements`, 0 for none."""
     assert PROGRAM is not None
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="wallet-hooks-pgbouncer-") as directory:
         Path(directory).chmod(0o755)
         configuration = Path(directory) / "pgbouncer.ini"

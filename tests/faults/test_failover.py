@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import postgresql
-from tests.conftest import _fill_world, _migrate
+from tests.conftest import fill_world, migrate
 from tests.faults.clusters import Node, nodes
 from tests.faults.network import Network, network
 from tests.faults.test_network import fetch, send, send_until_answered
@@ -22,9 +22,8 @@ def pair(postgresql_server: postgresql.Server) -> Iterator[tuple[Node, Node]]:
     with nodes(postgresql_server, 2) as (primary, standby):
         primary.create()
         primary.start()
-        url = f"postgresql://postgres@/postgres?host={primary.directory}"
-        _migrate(url)
-        _fill_world(url)
+        migrate(primary.url)
+        fill_world(primary.url)
         standby.copy_from(primary, name="second")
         standby.start()
         primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'second'")
@@ -52,10 +51,7 @@ class Bettor(threading.Thread):
 
 def test_a_promoted_standby_has_every_acknowledged_bet(pair: tuple[Node, Node], tmp_path: Path) -> None:
     primary, standby = pair
-    url = (
-        f"postgresql://postgres@/postgres?host={primary.directory}&host={standby.directory}"
-        "&target_session_attrs=read-write"
-    )
+    url = f"{primary.url}&host={standby.directory}&target_session_attrs=read-write"
     with served(url, tmp_path, workers=2) as (service, _):
         bettors = [Bettor(service, number * 1000) for number in range(1, 5)]
         for bettor in bettors:
@@ -76,7 +72,7 @@ def test_a_promoted_standby_has_every_acknowledged_bet(pair: tuple[Node, Node], 
             bettor.join(30)
     kept = {str(row[0]) for row in standby.execute("SELECT uid FROM wager")}
     assert kept == {str(uid) for bettor in bettors for uid in bettor.answered}
-    world = World(f"postgresql://postgres@/postgres?host={standby.directory}")
+    world = World(standby.url)
     assert world.differences() == []
     world.close()
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.desk import Desk
 from tests.service import post, served
+from tests.worker_classes import OWN
 from tests.world import OK, bet
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
@@ -19,7 +20,7 @@ def engine_name() -> str:
     return "postgresql"  # SQLite locks its whole file
 
 
-@pytest.mark.parametrize("worker_class", ["wallet_hooks.worker.CallbackWorker", "gthread"])
+@pytest.mark.parametrize("worker_class", [OWN, "gthread"])
 def test_deposits_that_wait_for_a_locked_customer_leave_threads_to_bets(
     desk: Desk, tmp_path: Path, worker_class: str
 ) -> None:

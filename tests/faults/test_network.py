@@ -1,25 +1,24 @@
 """The network between the service and PostgreSQL fails: every answer comes in time and is true."""
 
-import http.client
-import json
 import os
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests import postgresql
 from tests.faults.network import Network, network
-from tests.service import WORKER_CLASS, served
+from tests.service import WORKER_CLASS, served, status_of
 from tests.world import World, bet
 from wallet_hooks.database import open_engine, timelines
-from wallet_hooks.database.connecting import replace_connections
+from wallet_hooks.database.connecting import Connector, replace_connections
+from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.settings import Settings
 
 # Seconds in which a callback is answered whatever the database does: 0.8 in the queue and 1.8 in a group, by default.
@@ -34,21 +33,13 @@ class Sent(NamedTuple):
 
 def send(url: str, uid: int, *, user: int = 7) -> Sent:
     """Send one bet of 0.10, once."""
-    return fetch(f"{url}/bets", json.dumps({"bets": [bet(uid, "0.10", user=user)]}))
+    return fetch(f"{url}/bets", {"bets": [bet(uid, "0.10", user=user)]})
 
 
-def fetch(url: str, body: str | None = None) -> Sent:
+def fetch(url: str, body: Any = None) -> Sent:
     began = time.monotonic()
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-    try:
-        method = "GET" if body is None else "POST"
-        connection.request(method, parts.path, body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        answer.read()
-    finally:
-        connection.close()
-    return Sent(answer.status, time.monotonic() - began)
+    status = status_of(url, "GET" if body is None else "POST", body)
+    return Sent(status, time.monotonic() - began)
 
 
 @pytest.fixture
@@ -59,14 +50,13 @@ def engine_name() -> str:
 @pytest.fixture
 def between(world: World, postgresql_server: postgresql.Server) -> Iterator[Network]:
     world.close_app()
-    with network(f"{postgresql_server.socket_dir}/.s.PGSQL.5432") as one:
+    with network(postgresql_server.socket) as one:
         yield one
 
 
 @pytest.fixture
 def url(world: World, between: Network, tmp_path: Path) -> Iterator[str]:
-    database = world.settings.database_url.partition("?")[0].rpartition("/")[2]
-    with served(between.url(database), tmp_path) as (url, _):
+    with served(between.url(world.database), tmp_path) as (url, _):
         yield url
 
 
@@ -137,9 +127,8 @@ def test_a_silent_first_host_does_not_hide_the_second(between: Network, world: W
     """As when the old primary's machine is off: connecting to it takes longer than a callback may wait."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        database = world.settings.database_url.partition("?")[0].rpartition("/")[2]
         hosts = f"host=127.0.0.1:{port}&host=127.0.0.1:{between.port}"
-        with served(f"postgresql://postgres@/{database}?{hosts}", tmp_path) as (url, _):
+        with served(f"postgresql://postgres@/{world.database}?{hosts}", tmp_path) as (url, _):
             assert send_until_answered(url, 1) == 200
             with between.cut():
                 assert send(url, 2).seconds < ANSWERED
@@ -149,9 +138,21 @@ def test_a_silent_first_host_does_not_hide_the_second(between: Network, world: W
     assert world.count("wager") == 29
 
 
+def test_a_caller_without_time_leaves_a_new_connection_to_the_next(between: Network, world: World) -> None:
+    """It asks once for the connection that was opened for an earlier caller, not until its time is over."""
+    engine = open_engine(Settings(database_url=between.url(world.database)), for_callbacks=True)
+    with mock.patch.object(Connector, "_wait_for", autospec=True, side_effect=Connector._wait_for) as waits:
+        for _ in range(2):
+            with answer_within(0.5), pytest.raises(OperationalError, match="took too long"):
+                engine.connect()
+        engine.connect().close()
+    assert waits.call_count == 3
+    assert len({id(call.args[1]) for call in waits.call_args_list}) == 1, "one attempt"
+    engine.dispose()
+
+
 def test_a_connection_that_was_lost_has_the_others_replaced(between: Network, world: World) -> None:
-    database = world.settings.database_url.partition("?")[0].rpartition("/")[2]
-    engine = open_engine(Settings(database_url=between.url(database)), for_callbacks=True)
+    engine = open_engine(Settings(database_url=between.url(world.database)), for_callbacks=True)
     with engine.connect() as first, engine.connect() as second:
         before = {one.connection.driver_connection for one in (first, second)}
     replace_connections(engine)

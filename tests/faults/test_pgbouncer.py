@@ -41,7 +41,7 @@ def pooler(prepared: int, world: World, postgresql_server: postgresql.Server) ->
 
 @pytest.fixture
 def pooled_url(pooler: Pooler, world: World) -> str:
-    return pooler.url(world.settings.database_url.partition("?")[0].rpartition("/")[2])
+    return pooler.url(world.database)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import postgresql
-from tests.conftest import _fill_world, _migrate
+from tests.conftest import fill_world, migrate
 from tests.faults.clusters import Node, nodes
 from tests.test_commands import Shell
 from tests.world import OK, World, bet
@@ -24,9 +24,8 @@ def server(postgresql_server: postgresql.Server) -> Iterator[tuple[Node, Node]]:
         node.create()
         node.archive_to(node.directory / "archive")
         node.start()
-        url = node.url
-        _migrate(url)
-        _fill_world(url)
+        migrate(node.url)
+        fill_world(node.url)
         yield node, restored
 
 
@@ -64,8 +63,8 @@ def test_postgresql_is_restored_to_a_moment(server: tuple[Node, Node], tmp_path:
 def test_sqlite_is_backed_up_while_it_is_used(tmp_path: Path) -> None:
     file, copy = tmp_path / "wallet.db", tmp_path / "backup.db"
     url = f"sqlite:///{file}"
-    _migrate(url)
-    _fill_world(url)
+    migrate(url)
+    fill_world(url)
     world = World(url)
     assert world.place(bet(1)) == OK
     early = export(Shell(url), tmp_path / "early.csv")

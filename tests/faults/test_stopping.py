@@ -16,9 +16,9 @@ import pytest
 
 from tests.service import served, workers_of
 from tests.wire import wire
+from tests.worker_classes import OWN
 from tests.world import World, bet
 
-OWN = "wallet_hooks.worker.CallbackWorker"
 CLIENTS = 12
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DisconnectionError
 
 from wallet_hooks import clock
 from wallet_hooks.database import timelines
-from wallet_hooks.database.deadlines import BoundedConnection, seconds_left
+from wallet_hooks.database.deadlines import BoundedConnection, TooLateError, seconds_left
 from wallet_hooks.settings import NETWORK_SECONDS
 
 _Attempt = Future[BoundedConnection]
@@ -42,9 +42,10 @@ class Connector:
         while (attempt := self._take_abandoned()) is not None:
             try:
                 return self._wait_for(attempt, until)
+            except TooLateError:
+                raise
             except psycopg.OperationalError:
-                if clock.monotonic() >= until:
-                    raise
+                continue  # that attempt has failed; it is not kept
         return self._wait_for(self._start(arguments, parameters), until)
 
     def replace_open(self) -> None:
@@ -78,7 +79,7 @@ class Connector:
         # A caller without time for an answer would have to close the connection in the middle of its work.
         if connection is None or seconds_left() < NETWORK_SECONDS:
             self._abandoned.append(attempt)
-            raise psycopg.OperationalError("connecting to the database took too long")
+            raise TooLateError("connecting to the database took too long")
         return connection
 
     def _take_abandoned(self) -> _Attempt | None:

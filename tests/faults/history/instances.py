@@ -1,24 +1,19 @@
 """Instances of the service that a nemesis stops, kills and starts again, as a supervisor would."""
 
-import contextlib
 import os
 import signal
-import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.service import command, workers_of
+from tests.service import command, free_port, wait_until_ready, workers_of
 
 
 class Instance:
     """One instance, on a port that it keeps. Its output is written to `directory`."""
 
     def __init__(self, environment: Mapping[str, str], directory: Path, name: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._environment = {**os.environ, **environment, "WALLET_HOOKS_LISTEN": f"127.0.0.1:{self._port}"}
         self._log = directory / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -41,11 +36,7 @@ class Instance:
         app = "tests.faults.history.shifted_clock:app"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command(app), env=self._environment, stdout=log, stderr=log)
-        for _ in range(400):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/readyz", timeout=5):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"{self._log} says why the service did not start")
+        wait_until_ready(self.url, attempts=400)
 
     def reload(self) -> None:
         os.kill(self.master, signal.SIGHUP)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests import postgresql
-from tests.conftest import _migrate
+from tests.conftest import migrate
 from tests.faults.clusters import Node, nodes
 from tests.faults.history.checker import problems
 from tests.faults.history.clients import Client
@@ -107,10 +107,10 @@ def running(engine: str) -> Iterator[Run]:
         if engine == "postgresql":
             server = stack.enter_context(_server())
             between = stack.enter_context(network(server.socket))
-            direct, url = f"postgresql://postgres@/postgres?host={server.directory}", between.url("postgres")
+            direct, url = server.url, between.url("postgres")
         else:
             direct = url = f"sqlite:///{directory}/history.db"
-        _migrate(direct)
+        migrate(direct)
         world = World(direct)
         stack.callback(world.close)
         players = create_players(world)
