@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import money
-from wallet_hooks.database import reading, run_with_retries
+from wallet_hooks.database import read_with_retries, reading
 from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.database.schema import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
@@ -45,7 +45,7 @@ def blueprint(engine: Engine, reports: Engine, *, timeout: float) -> Blueprint:
 def _readiness_problem(engine: Engine) -> str | None:
     """Return why the service is not ready, or None."""
     try:
-        revision, stored = run_with_retries(lambda: _read_state(engine))
+        revision, stored = read_with_retries(lambda: _read_state(engine))
     except SQLAlchemyError:
         return "database unreachable"
     if (problem := schema_problem(revision)) is not None:

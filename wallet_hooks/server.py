@@ -33,8 +33,8 @@ def _checked_settings() -> Settings:
     return settings
 
 
-def _largest_number_of_files() -> int:
-    """Raise the limit of open files, each connection being one, as far as the system allows; return it."""
+def _raise_limit_of_files() -> int:
+    """Raise the limit of open files, each connection being one, as far as the system allows. Return the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return most if most != resource.RLIM_INFINITY else 2**20
@@ -56,7 +56,7 @@ threads = 32
 keepalive = 30
 graceful_timeout = 20
 timeout = 30
-worker_connections = min(2500, _largest_number_of_files() // 2)
+worker_connections = min(2500, _raise_limit_of_files() // 2)
 limit_request_line = 4094
 # Headers that would change the path; gunicorn takes them from trusted addresses, and answers 500 to a wrong one.
 forwarder_headers = ""

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from environs import Env, EnvError, ValidationError
 from marshmallow.validate import OneOf, Range
@@ -13,6 +13,18 @@ _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 # Seconds that an answer of PostgreSQL may take beyond the time-outs that PostgreSQL itself observes: the way to it.
 NETWORK_SECONDS = 1.0
+
+
+class Bounds(NamedTuple):
+    """Seconds that PostgreSQL may wait for a lock, and take for a statement."""
+
+    lock: float
+    statement: float
+
+    @property
+    def answer(self) -> float:
+        """Seconds in which PostgreSQL must have answered, however far away it is."""
+        return self.lock + self.statement + NETWORK_SECONDS
 
 
 class ConfigurationError(Exception):
@@ -59,9 +71,9 @@ class Settings:
     test_clock: bool = False
 
     @property
-    def answer_timeout(self) -> float:
-        """Seconds in which PostgreSQL must have answered a callback, however far away it is."""
-        return self.lock_timeout + self.statement_timeout + NETWORK_SECONDS
+    def callback_bounds(self) -> Bounds:
+        """The bounds of a callback's locks, statements and answer."""
+        return Bounds(self.lock_timeout, self.statement_timeout)
 
     @classmethod
     def from_env(cls) -> Self:

@@ -140,7 +140,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if now >= self._check_at:
             self._check_at = now + (1 if self.alive else _STOP_IDLE / 5)
             for connection in [one for one in self._connections if one.is_late(now)]:
-                if connection.ends_when_idle and connection.state is State.REQUEST:
+                if connection.is_idle and not self.alive:
                     self._handle(connection, connection.end)
                 else:
                     self._drop(connection)
@@ -178,7 +178,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         """Close connections that wait for their clients: first those that have sent nothing, the oldest first."""
         waiting = [one for one in self._connections if one.state is State.REQUEST and one is not newest]
         count = self.worker_connections // 16 + 1
-        for connection in nsmallest(count, waiting, key=lambda one: (one.arriving.size > 0, one.waits_since)):
+        for connection in nsmallest(count, waiting, key=lambda one: (not one.is_idle, one.waits_since)):
             self._drop(connection)
 
     def _stop_accepting(self) -> None:

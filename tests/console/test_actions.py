@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -278,12 +279,16 @@ def test_a_foreign_directory_for_exports_is_refused(settled: World, tmp_path: Pa
     assert list((tmp_path / "theirs").iterdir()) == []
 
 
+def uploaded(world: World, report: BytesIO, name: str) -> Any:
+    """Upload a provider's report of one day; return the answer."""
+    form = {"provider": "betflex", "from": "2026-11-20", "to": "2026-11-20", "file": (report, name)}
+    return signed_in(world, "finance").submit("/console/reconciliation", "/console/reconciliation", **form)
+
+
 def test_a_report_of_megabytes_is_taken(settled: World) -> None:
     lines = b"".join(b"acme,%d,EUR,10.00,,open\n" % number for number in range(60_000))
     report = BytesIO(b"brand,bet,currency,stake,payout,status\n" + lines)
-    browser = signed_in(settled, "finance")
-    form = {"provider": "betflex", "from": "2026-11-20", "to": "2026-11-20", "file": (report, "report.csv")}
-    answer = browser.submit("/console/reconciliation", "/console/reconciliation", **form)
+    answer = uploaded(settled, report, "report.csv")
     assert answer.status_code == 200
     assert "<dd>60,000</dd>" in answer.text
     assert settled.count("reconciliation_break") == 10_000
@@ -299,9 +304,7 @@ def test_a_sheet_with_a_row_far_away_is_refused_at_once(settled: World) -> None:
             far = b'<row r="99999999999999"><c><v>1</v></c></row></sheetData>'
             target.writestr(name, source.read(name).replace(b"</sheetData>", far))
     sent.seek(0)
-    browser = signed_in(settled, "finance")
-    form = {"provider": "betflex", "from": "2026-11-20", "to": "2026-11-20", "file": (sent, "far.xlsx")}
-    answer = browser.submit("/console/reconciliation", "/console/reconciliation", **form)
+    answer = uploaded(settled, sent, "far.xlsx")
     assert answer.status_code == 400
     assert "1048576 rows" in answer.text
 
@@ -321,9 +324,7 @@ def test_a_report_that_unpacks_to_more_than_the_memory_is_refused(settled: World
             swollen.writestr(name, content)
     assert packed.tell() < 1_000_000
     packed.seek(0)
-    browser = signed_in(settled, "finance")
-    form = {"provider": "betflex", "from": "2026-11-20", "to": "2026-11-20", "file": (packed, "bomb.xlsx")}
-    answer = browser.submit("/console/reconciliation", "/console/reconciliation", **form)
+    answer = uploaded(settled, packed, "bomb.xlsx")
     assert answer.status_code == 400
     assert "too large" in answer.text
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 1024**2, "kibibytes: not in this process"

@@ -42,11 +42,12 @@ class Node:
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
         self._configure("on" if durable else "off")
 
-    def copy_from(self, primary: "Node", *, name: str) -> None:
-        """Become a standby of a running primary, which knows it by the name."""
+    def copy_from(self, primary: "Node", *, name: str, durable: bool = False) -> None:
+        """Become a standby of a running primary, which knows it by the name; what the node had before is removed."""
+        shutil.rmtree(self._data, ignore_errors=True)
         source = f"host={primary.directory} user=postgres application_name={name}"
         self._run("pg_basebackup", "-D", str(self._data), "-d", source, "-R", "-c", "fast", "--no-sync")
-        self._configure("off")
+        self._configure("on" if durable else "off")
 
     def archive_to(self, directory: Path) -> None:
         """Keep the log (WAL) in a directory, as a server does that is backed up."""

@@ -27,13 +27,12 @@ def _observe(answered: Sequence[AnsweredCall]) -> None:
         LOG.info("account_call", request_id=request.id, route=endpoint.path, **outcome)
 
 
-_STATUSES = {**FAULT_STATUSES, "busy": 503}
 JSON_RPC_API = Api(
     name="accounts-json-rpc",
     prefix="/exchange/account/json-rpc",
     success=json_rpc.success,
     failure=json_rpc.failure,
-    statuses=_STATUSES,
+    statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
 )
@@ -42,7 +41,7 @@ REST_API = Api(
     prefix="/exchange/",
     success=rest.success,
     failure=rest.failure,
-    statuses=_STATUSES,
+    statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
 )

@@ -129,5 +129,4 @@ BETSLIPS_API = Api(
     success=_success,
     failure=_failure,
     names={"busy": "try_again"},
-    statuses={"busy": 503},
 )

@@ -169,4 +169,4 @@ def _unwrapped(reply: Any) -> Reply:
     return reply
 
 
-CONSOLE = Api(name="console", prefix=PREFIX, success=_unwrapped, failure=_failure, statuses={"busy": 503})
+CONSOLE = Api(name="console", prefix=PREFIX, success=_unwrapped, failure=_failure)

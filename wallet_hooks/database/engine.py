@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, TypeVar
@@ -16,18 +16,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.connecting import use_connector
-from wallet_hooks.database.deadlines import BoundedConnection
-from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconfigured
+from wallet_hooks.database.deadlines import BoundedConnection, seconds_left
+from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
 from wallet_hooks.database.pipelines import (
     PREPARED,
     TRANSACTION_SETTINGS,
     PreparedStatements,
+    Statement,
     run_statements,
     settings_statement,
 )
 from wallet_hooks.database.timelines import require_newest
 from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
-from wallet_hooks.settings import NETWORK_SECONDS, ConfigurationError, Settings
+from wallet_hooks.settings import NETWORK_SECONDS, Bounds, ConfigurationError, Settings
 
 # Statements of callbacks must never scan a table. PostgreSQL caches plans that it made while tables were empty; with
 # these settings it uses the indexes from the first day. Reports use a separate engine.
@@ -140,7 +141,7 @@ def _open_postgresql(
     # Only the bulk statements of callbacks are prepared (`pipelines`), because GroupCommit retries them if a migration
     # changed their result.
     connect_args |= {"prepare_threshold": None}
-    lock, statement = (settings.lock_timeout, settings.statement_timeout) if for_callbacks else (timeout, timeout)
+    bounds = _bounds(settings, for_callbacks=for_callbacks, timeout=timeout)
     engine = create_engine(
         "postgresql+psycopg://",
         connect_args=connect_args | parameters,
@@ -152,24 +153,30 @@ def _open_postgresql(
         hide_parameters=True,  # errors are logged, and parameters may be secrets
         use_native_hstore=False,  # saves a search for its type with each connection
     )
-    longest_wait = math.inf if lock is None or statement is None else lock + statement + NETWORK_SECONDS
+    longest_wait = math.inf if bounds is None else bounds.answer
     use_connector(engine, longest_wait, partial(_prepare_postgresql, check_timeline=not for_reports))
     if for_callbacks:
         event.listen(engine, "connect", partial(_prepare_for_callbacks, prepared=settings.prepared_statements))
-    if lock is not None and statement is not None:
-        bound = _time_outs(lock, statement) | (_CALLBACK_PLANS if for_callbacks else {})
-        event.listen(engine, "connect", partial(_set_in_transactions, bound))
+    if bounds is not None:
+        set_bounds = settings_statement(_time_outs(bounds) | (_CALLBACK_PLANS if for_callbacks else {}))
+        event.listen(engine, "connect", partial(_set_in_transactions, set_bounds))
         event.listen(engine, "before_cursor_execute", _begin_postgresql)
     event.listen(engine, "rollback", _clear_cache)
     return engine
 
 
-def _time_outs(lock: float, statement: float) -> dict[str, str]:
+def _bounds(settings: Settings, *, for_callbacks: bool, timeout: float | None) -> Bounds | None:
+    if for_callbacks:
+        return settings.callback_bounds
+    return None if timeout is None else Bounds(timeout, timeout)
+
+
+def _time_outs(bounds: Bounds) -> dict[str, str]:
     seconds = {
-        "lock_timeout": lock,
-        "statement_timeout": statement,
+        "lock_timeout": bounds.lock,
+        "statement_timeout": bounds.statement,
         # Frees the locks of a service that has vanished with its machine.
-        "idle_in_transaction_session_timeout": max(statement, NETWORK_SECONDS) + NETWORK_SECONDS,
+        "idle_in_transaction_session_timeout": max(bounds.statement, NETWORK_SECONDS) + NETWORK_SECONDS,
     }
     return {name: f"{int(value * 1000)}ms" for name, value in seconds.items()}
 
@@ -189,8 +196,8 @@ def _prepare_for_callbacks(connection: Any, record: Any, *, prepared: bool) -> N
         record.info[PREPARED] = PreparedStatements()
 
 
-def _set_in_transactions(settings: Mapping[str, str], _connection: object, record: Any) -> None:
-    record.info[TRANSACTION_SETTINGS] = settings_statement(settings)
+def _set_in_transactions(statement: Statement, _connection: object, record: Any) -> None:
+    record.info[TRANSACTION_SETTINGS] = statement
 
 
 def _begin_postgresql(connection: Connection, *_arguments: object) -> None:
@@ -220,6 +227,19 @@ def run_with_retries(act: Callable[[], T]) -> T:
                 raise
             time.sleep(0.01)
     return act()
+
+
+def read_with_retries(read: Callable[[], T]) -> T:
+    """Run a function that only reads as `run_with_retries` does; if a connection is lost, run it once more on another.
+
+    An open connection may have been lost before. Raises the error of the last attempt.
+    """
+    try:
+        return run_with_retries(read)
+    except DATABASE_ERRORS as error:
+        if fault_of(error) is not Fault.LOST or seconds_left() <= 0:
+            raise
+    return run_with_retries(read)
 
 
 def run_in_batches(engine: Engine, change: Callable[[Session, int], int], *, size: int = 1000) -> int:

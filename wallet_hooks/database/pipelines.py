@@ -120,14 +120,13 @@ class _Pipeline:
     def __init__(self, driver: BoundedConnection, prepared: PreparedStatements | None) -> None:
         self._driver = driver
         self._pgconn: Any = driver.pgconn
-        self._wait_until = math.inf
+        self._wait_until = clock.monotonic() + driver.seconds_to_wait()
         self._prepared = prepared
         # Whether each result that is to come is of a statement, or only of its preparation.
         self._expected: list[bool] = []
 
     def run(self, statements: Sequence[Statement]) -> list[Any]:
         """Send all statements, and return their results. Raises psycopg's error for the first one that failed."""
-        self._wait_until = clock.monotonic() + self._driver.seconds_to_wait()
         for statement in statements:
             self._send(statement)
         self._pgconn.pipeline_sync()

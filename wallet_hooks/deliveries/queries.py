@@ -18,11 +18,7 @@ class StoredAnswer(NamedTuple):
     answer: str
 
 
-class _Id(NamedTuple):
-    id: str
-
-
-_ids = RowSet.of("requested", Delivery, _Id)
+_ids = RowSet("requested", Delivery.id)
 STORED_ANSWERS = find_rows(_ids, Delivery, StoredAnswer)
 
 

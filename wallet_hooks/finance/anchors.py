@@ -12,12 +12,11 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.ledger.models import Entry, Seal, Transaction
 from wallet_hooks.ledger.verify import Difference
 
 _RULE = "nothing is missing that an export had"
-# The formats of a journal that have a row for each entry.
-_ROW_PER_ENTRY = ("csv", "jsonl", "xlsx", "parquet")
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -62,11 +61,11 @@ def _missing_seal(session: Session, manifest: Mapping[str, Any]) -> Iterator[Dif
 
 
 def _other_journal(session: Session, manifest: Mapping[str, Any]) -> Iterator[Difference]:
-    """Count and sum a journal again, as far as its ids went.
+    """Count and sum a journal with a row for each entry again, as far as its ids went.
 
     In a period that was open then, transactions with lower ids may have been committed since.
     """
-    if manifest["report"] != "journal" or manifest["format"] not in _ROW_PER_ENTRY:
+    if manifest["report"] != "journal" or manifest["format"] not in WRITERS:
         return
     first, last = (date.fromisoformat(manifest["period"][name]) for name in ("from", "to"))
     query = (

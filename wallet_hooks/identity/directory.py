@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, reading, run_with_retries
-from wallet_hooks.database.deadlines import seconds_left
+from wallet_hooks.database import DATABASE_ERRORS, read_with_retries, reading
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.identity.days import first_instant
 from wallet_hooks.identity.models import Brand, Provider
@@ -167,19 +166,11 @@ class DirectoryCache:
         if now - self._failed_at < _RETRY_AFTER:
             raise TryAgainError("the brands and providers could not be read")
         try:
-            self._directory = self._read_from_open_or_new_connection()
+            self._directory = read_with_retries(lambda: read_directory(self._engine))
         except DATABASE_ERRORS:
             self._failed_at = self._monotonic()
             raise
         self._read_at = now
-
-    def _read_from_open_or_new_connection(self) -> Directory:
-        try:
-            return run_with_retries(lambda: read_directory(self._engine))
-        except DATABASE_ERRORS as error:
-            if fault_of(error) is not Fault.LOST or seconds_left() <= 0:
-                raise
-        return read_directory(self._engine)
 
     def _age(self) -> float:
         return self._monotonic() - self._read_at

@@ -217,6 +217,6 @@ LIMITS = Api(
     failure=_failure,
     names={"unauthenticated": "invalid_token", "busy": "try_again"},
     statuses=dict.fromkeys(("length_required", "body_too_large", "not_json"), 400)
-    | {"unknown_version": 404, "conflict": 503, "busy": 503},
+    | {"unknown_version": 404, "conflict": 503},
     is_limited=True,
 )

@@ -6,29 +6,35 @@ from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.openapi.fields import Json
 
-_USERNAME = "$request.path.username"
+
+def _links(parameters: dict[str, str], *views: Any) -> dict[str, Json]:
+    """Return links to calls that take the same values."""
+    return {view.__name__: {"operationId": view.__name__, "parameters": parameters} for view in views}
 
 
-def _link(view: Any, **parameters: str) -> dict[str, Json]:
-    return {view.__name__: {"operationId": view.__name__, "parameters": parameters}}
-
-
-_SESSION, _CREATED, _PAYMENT = (
-    {"token": "$response.body#/data"},
-    {"username": "$response.body#/data/username"},
-    {"username": _USERNAME, "payment_id": "$response.body#/data/id"},
-)
 _LINKS: dict[Any, dict[str, Json]] = {
-    customers.begin_session: _link(customers.show_session, **_SESSION) | _link(customers.end_session, **_SESSION),
-    customers.create_customer: {
-        **_link(customers.show_customer, **_CREATED),
-        **_link(customers.patch_customer, **_CREATED),
-        **_link(customers.show_credit_limit_history, **_CREATED),
-        **_link(cashier.deposit, **_CREATED),
-        **_link(cashier.withdraw, **_CREATED),
-    },
-    customers.create_group: _link(customers.add_group_manager, group_id="$response.body#/data/id"),
-    cashier.deposit: _link(cashier.confirm_deposit, **_PAYMENT) | _link(cashier.fail_deposit, **_PAYMENT),
+    customers.begin_session: _links(
+        {"token": "$response.body#/data"},
+        customers.show_session,
+        customers.end_session,
+    ),
+    customers.create_customer: _links(
+        {"username": "$response.body#/data/username"},
+        customers.show_customer,
+        customers.patch_customer,
+        customers.show_credit_limit_history,
+        cashier.deposit,
+        cashier.withdraw,
+    ),
+    customers.create_group: _links(
+        {"group_id": "$response.body#/data/id"},
+        customers.add_group_manager,
+    ),
+    cashier.deposit: _links(
+        {"username": "$request.path.username", "payment_id": "$response.body#/data/id"},
+        cashier.confirm_deposit,
+        cashier.fail_deposit,
+    ),
 }
 
 

@@ -69,7 +69,7 @@ class Callbacks:
                 find_answers=service.find_answers,
                 queue_size=settings.queue_size,
                 queue_timeout=settings.request_timeout,
-                group_timeout=settings.answer_timeout,
+                group_timeout=settings.callback_bounds.answer,
             )
 
         self._commits = commits(wait=False)
@@ -93,7 +93,7 @@ class Callbacks:
 
     def _answer(self, route: CallbackRoute, call: ApiRequest) -> Answer:
         try:
-            with answer_within(self._settings.answer_timeout):
+            with answer_within(self._settings.callback_bounds.answer):
                 callback = self._callback(route, call)
             answer = self._commits.submit(callback)
             if answer is None:
@@ -107,7 +107,7 @@ class Callbacks:
         return answer
 
     def _answer_group(self, calls: Sequence[Call], wait: bool) -> list[Answer | Exception | None]:
-        with answer_within(self._settings.answer_timeout):
+        with answer_within(self._settings.callback_bounds.answer):
             prepared = [self._prepare(call) for call in calls]
             commits = self._waiting_commits if wait else self._commits
             answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))

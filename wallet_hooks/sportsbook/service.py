@@ -61,9 +61,9 @@ def process_batch(
 
 def find_answers(connection: Connection, callbacks: Sequence[Callback]) -> list[Answer | None]:
     """Return the answer to each callback that is stored, which means that its work was committed; None for others."""
-    stored = {row.id: row for row in run(connection, STORED_ANSWERS([(callback.id,) for callback in callbacks]))}
-    found = map(stored.get, (callback.id for callback in callbacks))
-    return [None if row is None else stored_answer(row.status, row.answer) for row in found]
+    rows = run(connection, STORED_ANSWERS([(callback.id,) for callback in callbacks]))
+    stored = {row.id: stored_answer(row.status, row.answer) for row in rows}
+    return [stored.get(callback.id) for callback in callbacks]
 
 
 def _decide(callback: Callback, state: BettingState) -> Answer | None:

@@ -47,6 +47,7 @@ _STATUSES = {
     "upgrade_required": 426,
     "internal_error": 500,
     "not_implemented": 501,
+    "busy": 503,
     "try_again": 503,
 }
 # Leaves a quarter of the threads to other requests, while the database makes these wait.

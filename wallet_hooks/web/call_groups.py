@@ -28,7 +28,7 @@ Defer = Callable[..., None]
 
 
 class WaitingCall(NamedTuple):
-    """A call that waits for its group, and who is told the reply."""
+    """A call that waits for its group, and the function that gets its reply."""
 
     call: Call
     tell: Tell
@@ -62,11 +62,10 @@ class CallGroups:
         now = clock.monotonic()
         if len(self._calls.queue) >= self._expected or now >= self._gather_until:
             self._calls.start()
-        if now >= self._refresh_at and self._calls.is_running and (self._refreshing is None or self._refreshing.done()):
-            if self._refreshing is not None and (defect := self._refreshing.exception()) is not None:
-                LOG.error("refresh_failed", exc_info=defect)
+        if self._calls.is_running and now >= self._refresh_at and (self._refreshing is None or self._refreshing.done()):
             self._refresh_at = now + _REFRESH
             self._refreshing = self._refresher.submit(self._grouped.refresh)
+            self._refreshing.add_done_callback(_log_defect)
 
     def refuse_late(self) -> None:
         """Refuse the calls that have waited too long for their groups."""
@@ -106,6 +105,11 @@ class CallGroups:
         for waiting, reply in answered:
             waiting.tell(reply)
         self._locked_calls.start()
+
+
+def _log_defect(refreshing: "Future[None]") -> None:
+    if (defect := refreshing.exception()) is not None:
+        LOG.error("refresh_failed", exc_info=defect)
 
 
 class _Lane:

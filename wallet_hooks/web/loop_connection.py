@@ -36,7 +36,6 @@ class LoopConnection(TConn):  # type: ignore[misc]
         self.waits_since = clock.monotonic()  # for a request
         self.timeout = self.waits_since + CLIENT_SECONDS
         self.closes = False  # after the answer
-        self.ends_when_idle = False  # because the worker stops
         self.is_at_end = False  # the client has sent everything
         self.events = 0  # that the loop waits for
         self._output = b""
@@ -49,6 +48,11 @@ class LoopConnection(TConn):  # type: ignore[misc]
             super().init()
             self.parser.unreader = ArrivedUnreader(self.sock, self.arriving)
         self.sock.settimeout(CLIENT_SECONDS)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection waits for a request of which nothing has arrived."""
+        return self.state is State.REQUEST and not self.arriving.size
 
     def is_late(self, now: float) -> bool:
         """Return whether the client has taken too long."""
@@ -64,8 +68,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
     def stop_waiting(self, at_latest: float) -> None:
         """Close the connection after its answer, or at a monotonic instant if no request has begun by then."""
         self.closes = True
-        if self.state is State.REQUEST and not self.arriving.size:
-            self.ends_when_idle = True
+        if self.is_idle:
             self.timeout = min(self.timeout, at_latest)
 
     def receive(self) -> bool:
@@ -77,7 +80,6 @@ class LoopConnection(TConn):  # type: ignore[misc]
         if not segment:
             self.is_at_end = True
         else:
-            self.ends_when_idle = False
             if not self.arriving.size:
                 self.timeout = clock.monotonic() + CLIENT_SECONDS
             self.arriving.add(segment)

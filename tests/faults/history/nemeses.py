@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from tests.faults.clusters import Node
 from tests.faults.history.instances import Instance
+from tests.faults.history.servers import Servers
 from tests.faults.network import Network
 from tests.world import World
 from wallet_hooks.customers.queries import customer_by_uid
@@ -20,15 +21,17 @@ _WORKER_STARTS = 2.0  # seconds in which a new worker serves
 
 
 class Target(NamedTuple):
-    """What a nemesis works on. On SQLite there is neither a server nor a network.
+    """What a nemesis works on. On SQLite there are neither servers nor a network.
 
-    `clock` is the file with the seconds by which the services' clocks are shifted.
+    `clock` is the file with the seconds by which the services' clocks are shifted. `disks` are the directories of the
+    database, if they are small file systems of their own.
     """
 
     instances: Sequence[Instance]
     world: World
     clock: Path
-    server: Node | None = None
+    disks: Sequence[Path] = ()
+    servers: Servers | None = None
     network: Network | None = None
 
 
@@ -44,7 +47,7 @@ class Nemesis(NamedTuple):
     seconds: float = 0
 
     def can_strike(self, target: Target) -> bool:
-        return all(getattr(target, name) is not None for name in self.needs)
+        return all(getattr(target, name) for name in self.needs)
 
 
 def _worker_killed(target: Target) -> None:
@@ -71,10 +74,19 @@ def _reloaded(target: Target) -> None:
 
 
 def _database_killed(target: Target) -> None:
-    assert target.server is not None
-    target.server.kill()
+    assert target.servers is not None
+    target.servers.primary.kill()
     time.sleep(0.5)
-    target.server.start()
+    target.servers.primary.start()
+
+
+def _primary_lost(target: Target) -> None:
+    assert target.servers is not None
+    assert target.network is not None
+    target.servers.add_standby()
+    time.sleep(1)
+    target.servers.lose_primary(target.network)
+    time.sleep(2)
 
 
 def _cut(target: Target) -> None:
@@ -106,8 +118,8 @@ def _commits_lost(target: Target) -> None:
 
 def _connections_used_up(target: Target) -> None:
     """Take every connection that the server has, those of the services too."""
-    assert target.server is not None
-    place: dict[str, Any] = {"host": str(target.server.directory), "user": "postgres", "dbname": "postgres"}
+    assert target.servers is not None
+    place: dict[str, Any] = {"host": str(target.servers.primary.directory), "user": "postgres", "dbname": "postgres"}
     with contextlib.ExitStack() as stack:
         taken: list[psycopg.Connection[Any]] = []
         for _ in range(2):
@@ -134,16 +146,22 @@ def _table_locked(target: Target) -> None:
 
 
 def _disk_full(target: Target) -> None:
-    """Fill the file system of the server, and free it again."""
-    assert target.server is not None
-    filler = target.server.directory / "filler"
-    with filler.open("wb") as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(2**20))
-            file.flush()
+    """Fill the file systems of the database, and free them again."""
+    fillers = [directory / "filler" for directory in target.disks]
+    for filler in fillers:
+        _fill_disk(filler)
     time.sleep(2)
-    filler.unlink()
-    _ensure_running(target.server)
+    for filler in fillers:
+        filler.unlink()
+    if target.servers is not None:
+        _ensure_running(target.servers.primary)
+
+
+def _fill_disk(filler: Path) -> None:
+    """Write until not a page is left; what a database has reserved for itself stays."""
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
 
 
 def _ensure_running(server: Node) -> None:
@@ -170,14 +188,15 @@ NEMESES = (
     Nemesis("an instance killed", _instance_killed),
     Nemesis("instances stopped (SIGTERM) and started in turn", _rolling_restart),
     Nemesis("instances reloaded (SIGHUP)", _reloaded),
-    Nemesis("the database killed", _database_killed, ("server",)),
+    Nemesis("the database killed", _database_killed, ("servers",)),
+    Nemesis("the primary lost, its standby promoted", _primary_lost, ("servers", "network")),
     Nemesis("the network to the database cut", _cut, ("network",)),
     Nemesis("the network to the database silent for 20 s", _silent, ("network",), seconds=20),
     Nemesis("200 ms to the database and back", _slow, ("network",)),
     Nemesis("connections lost after COMMIT", _commits_lost, ("network",)),
-    Nemesis("all connections of the database used up", _connections_used_up, ("server",)),
+    Nemesis("all connections of the database used up", _connections_used_up, ("servers",)),
     Nemesis("a customer's row locked for 2 s", _row_locked),
-    Nemesis("a table locked for 2 s", _table_locked, ("server",)),
-    Nemesis("the database's disk full", _disk_full, ("server",)),
+    Nemesis("a table locked for 2 s", _table_locked, ("servers",)),
+    Nemesis("the database's disk full", _disk_full, ("disks",)),
     Nemesis("clocks an hour back and a day forward", _clock_set),
 )

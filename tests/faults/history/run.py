@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tests import postgresql
 from tests.conftest import migrate
-from tests.faults.clusters import Node, nodes
+from tests.faults.clusters import nodes
 from tests.faults.history.checker import problems
 from tests.faults.history.clients import Client
 from tests.faults.history.instances import Instance
@@ -22,6 +22,7 @@ from tests.faults.history.ledger import read_ledger
 from tests.faults.history.nemeses import NEMESES, Nemesis, Target
 from tests.faults.history.operations import Attempt
 from tests.faults.history.players import Players, create_players
+from tests.faults.history.servers import Servers
 from tests.faults.network import network
 from tests.world import World
 
@@ -103,13 +104,14 @@ def running(engine: str) -> Iterator[Run]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wallet-hooks-history-")))
         clock = directory / "clock"
         clock.write_text("0")
-        server, between = None, None
+        servers, between = None, None
         if engine == "postgresql":
-            server = stack.enter_context(_server())
-            between = stack.enter_context(network(server.socket))
-            direct, url = server.url, between.url("postgres")
+            disks, servers = stack.enter_context(_servers())
+            between = stack.enter_context(network(servers.primary.socket))
+            direct, url = servers.url, between.url("postgres")
         else:
-            direct = url = f"sqlite:///{directory}/history.db"
+            disks = stack.enter_context(_small_disks(directory / "database"))
+            direct = url = f"sqlite:///{directory}/database/history.db"
         migrate(direct)
         world = World(direct)
         stack.callback(world.close)
@@ -122,28 +124,43 @@ def running(engine: str) -> Iterator[Run]:
         for instance in instances:
             instance.start()
             stack.callback(instance.stop)
-        yield Run(Target(instances, world, clock, server, between), players)
+        yield Run(Target(instances, world, clock, disks, servers, between), players)
 
 
 @contextmanager
-def _server() -> Iterator[Node]:
-    """Start a server with `fsync`, on a small file system of its own if this process may mount one."""
-    with postgresql.running() as running_server, nodes(running_server, 1) as (node,):
-        is_mounted = _mount(node.directory)
+def _servers() -> Iterator[tuple[Sequence[Path], Servers]]:
+    """Start a server with `fsync`, with another node for its standby."""
+    with (
+        postgresql.running() as running_server,
+        nodes(running_server, 2) as (node, spare),
+        _small_disks(node.directory, spare.directory) as disks,
+    ):
         node.create(durable=True)
         node.start()
+        servers = Servers(node, spare)
         try:
-            yield node
+            yield disks, servers
         finally:
-            node.stop()
-            if is_mounted:
-                subprocess.run(["umount", str(node.directory)], check=True)
+            servers.primary.stop()
+
+
+@contextmanager
+def _small_disks(*directories: Path) -> Iterator[Sequence[Path]]:
+    """Make each directory a small file system of its own; yield none of them unless this process may do so."""
+    with ExitStack() as stack:
+        for directory in directories:
+            directory.mkdir(exist_ok=True)
+            if os.getuid() != 0 or not _mount(directory):
+                yield ()
+                return
+            stack.callback(subprocess.run, ["umount", str(directory)], check=True)
+        yield directories
 
 
 def _mount(directory: Path) -> bool:
-    if os.getuid() != 0 or shutil.which("mount") is None:
-        return False
     owner, size = directory.stat(), f"size={_DISK}m"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", str(directory)], check=False).returncode == 0
+    command = ["mount", "-t", "tmpfs", "-o", size, "none", str(directory)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode != 0:
+        return False
     os.chown(directory, owner.st_uid, owner.st_gid)
-    return mounted
+    return True
