@@ -17,8 +17,8 @@ from sqlalchemy import text
 
 from tests.service import post, served, workers_of
 from tests.wire import request, wire
-from tests.worker_classes import HASTY, OWN, PATIENT
-from tests.world import OK, World, bet
+from tests.worker_classes import HASTY, NARROW, OWN, PATIENT
+from tests.world import OK, World, bet, result
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 
@@ -119,6 +119,28 @@ def test_a_client_that_does_not_send_its_request_is_disconnected(settled_world: 
                 client.send(part)
                 assert client.is_closed(), part
     assert settled_world.count("wager") == 0
+
+
+def test_answers_that_nobody_reads_hold_nobody_up_and_are_given_up(settled_world: World, tmp_path: Path) -> None:
+    """Clients ask for long answers, ten of the loop and more than there are threads of a thread, and read nothing."""
+    unknown = json.dumps({"pools": [result(f"{uid:0>64}") for uid in range(150)]}).encode()
+    failing = request("/winners", unknown)
+    described = request("/openapi.json", method=b"GET", headers=b"")
+    with (
+        served(settled_world.settings.database_url, tmp_path, worker_class=NARROW) as (url, _),
+        ExitStack() as connections,
+    ):
+        assert post(url, "/bets", {"bets": [bet(1)]}) == OK
+        greedy = []
+        for sent, count in ((failing, 10), (described, 40)):
+            for _ in range(count):
+                client = connections.enter_context(wire(url, buffer=1))
+                client.send(sent)
+                greedy.append(client)
+        assert post(url, "/bets", {"bets": [bet(2)]}) == OK
+        assert post(url, "/v1/sessions/", {"username": "nobody", "password": "x"}).status == 401
+        time.sleep(3)  # the worker looks for late clients every second
+        assert all(client.is_cut() for client in greedy)
 
 
 def test_more_idle_connections_than_a_worker_may_have_keep_nobody_out(settled_world: World, tmp_path: Path) -> None:

@@ -16,13 +16,17 @@ class Answer(NamedTuple):
 
 
 class Wire:
-    """A connection."""
+    """A connection; `buffer` are the bytes of answers that the system receives before they are read."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, buffer: int | None = None) -> None:
         parts = urlsplit(url)
         assert parts.hostname
         assert parts.port
-        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=30)
+        self._socket = socket.socket()
+        self._socket.settimeout(30)
+        if buffer is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self._socket.connect((parts.hostname, parts.port))
         self._received = b""
 
     def send(self, *parts: bytes) -> None:
@@ -62,6 +66,14 @@ class Wire:
         """Return whether the server closes the connection without sending another byte."""
         return self._received == b"" and self._socket.recv(1) == b""
 
+    def is_cut(self) -> bool:
+        """Return whether the connection ends before its answer does."""
+        try:
+            self.answer()
+        except (AssertionError, ConnectionResetError):
+            return True
+        return False
+
     def close(self) -> None:
         self._socket.close()
 
@@ -72,8 +84,8 @@ class Wire:
 
 
 @contextmanager
-def wire(url: str) -> Iterator[Wire]:
-    connection = Wire(url)
+def wire(url: str, *, buffer: int | None = None) -> Iterator[Wire]:
+    connection = Wire(url, buffer=buffer)
     try:
         yield connection
     finally:

@@ -1,5 +1,6 @@
 """Worker classes with other times than the service's, so that tests need not wait, or not hurry."""
 
+import socket
 from typing import Any
 
 from wallet_hooks import worker
@@ -9,6 +10,7 @@ from wallet_hooks.worker import CallbackWorker
 OWN = f"{CallbackWorker.__module__}.{CallbackWorker.__name__}"
 PATIENT = "tests.worker_classes.PatientWorker"
 HASTY = "tests.worker_classes.HastyWorker"
+NARROW = "tests.worker_classes.NarrowWorker"
 
 
 class PatientWorker(CallbackWorker):
@@ -25,3 +27,12 @@ class HastyWorker(CallbackWorker):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         loop_connection.CLIENT_SECONDS = 0.2
+
+
+class NarrowWorker(HastyWorker):
+    """Has the system hold few bytes of an answer that the client does not read."""
+
+    def init_process(self) -> None:
+        for listener in self.sockets:
+            listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        super().init_process()
