@@ -1,37 +1,91 @@
-"""Alembic's environment: online only, one process at a time, in one database transaction.
+"""Alembic's environment: online only, one process at a time, each schema in one database transaction.
 
 Lock and statement timeouts protect a running service.
 """
 
-from alembic import context
-from sqlalchemy import Engine, text
+from importlib import import_module
+from pathlib import Path
 
+from alembic import context
+from sqlalchemy import Connection, text
+
+import wallet_hooks
 from wallet_hooks.database import Base, open_engine
-from wallet_hooks.database.migrating import exclusive_migration
+from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas
+from wallet_hooks.database.layout import layout_problem, stored_layout
+from wallet_hooks.database.migrating import Migration, exclusive_migration
+from wallet_hooks.database.schema_contents import Scope, brand_schemas, keep_own_tables, keep_shared_tables
 from wallet_hooks.ledger import currencies
-from wallet_hooks.settings import Settings
+from wallet_hooks.settings import ConfigurationError, Settings
 
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "300s"
 
 
 def run() -> None:
-    engine: Engine | None = context.config.attributes.get("engine")
-    if engine is None:
+    for file in Path(wallet_hooks.__file__).parent.glob("*/models.py"):
+        import_module(f"wallet_hooks.{file.parent.name}.models")
+    migration: Migration | None = context.config.attributes.get("migration")
+    if migration is None:  # Alembic's own command line
         settings = Settings.from_env()
         currencies.configure(settings)
-        engine = open_engine(settings, for_migrations=True)
-    waiting = context.config.attributes.get("waiting", lambda: None)
-    with engine.connect() as connection, exclusive_migration(connection, waiting):
+        migration = Migration(engine=open_engine(settings, for_migrations=True))
+    if migration.new_schema is not None:
+        create(*migration.new_schema)
+        return
+    with migration.engine.connect() as connection, exclusive_migration(connection, migration.waiting):
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
             connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
             connection.commit()
-        # Alembic assumes that SQLite cannot roll back schema changes, but it can: a run is atomic on both engines.
-        context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True)
-        with context.begin_transaction():
-            context.run_migrations()
+        migrate_all(connection, migration)
+
+
+def create(connection: Connection, schema: str) -> None:
+    """Create a brand's schema in the connection's transaction."""
+    connection.execute(text(f"CREATE SCHEMA {schema}"))
+    connection.execute(text(f"SET LOCAL search_path = {schema}"))
+    migrate(connection, Scope.ALL, schema=schema)
+    connection.execute(text(choose_schema(None)))
+
+
+def migrate_all(connection: Connection, migration: Migration) -> None:
+    """Migrate the shared tables and then each brand's schema; undo in the opposite order."""
+    with connection.begin():
+        if (problem := layout_problem(connection)) is not None:
+            raise ConfigurationError(problem)
+        is_spread = bool(stored_layout(connection))
+        schemas = brand_schemas(connection) if is_spread else []
+    passes: list[tuple[Scope, str | None]] = [
+        (Scope.SHARED if is_spread else Scope.ALL, None),
+        *((Scope.OWN, schema) for schema in schemas),
+    ]
+    for number, (scope, schema) in enumerate(reversed(passes) if migration.is_downgrade else passes):
+        if schema is not None:
+            migration.progress(schema, number, len(schemas))
+            connection.execute(text(f"SET search_path = {schema}, public"))
+            connection.commit()
+        migrate(connection, scope, schema=schema)
         connection.commit()
+
+
+def migrate(connection: Connection, scope: Scope, *, schema: str | None) -> None:
+    """Migrate one schema; None is `public`, or the only one."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        version_table_schema=schema,
+        # Alembic assumes that SQLite cannot roll back schema changes, but it can: a run is atomic on both engines.
+        transactional_ddl=True,
+        scope=scope,
+        brand_schemas=has_brand_schemas(connection.engine),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+        if schema is not None:
+            keep_own_tables(connection, schema)
+        elif stored_layout(connection):
+            keep_shared_tables(connection)
 
 
 run()

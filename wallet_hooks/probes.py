@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from wallet_hooks import money
 from wallet_hooks.database import read_with_retries, reading
 from wallet_hooks.database.deadlines import answer_within
+from wallet_hooks.database.layout import layout_problem
 from wallet_hooks.database.schema import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
 from wallet_hooks.ledger.queries import open_stakes
@@ -45,11 +46,13 @@ def blueprint(engine: Engine, reports: Engine, *, timeout: float) -> Blueprint:
 def _readiness_problem(engine: Engine) -> str | None:
     """Return why the service is not ready, or None."""
     try:
-        revision, stored = read_with_retries(lambda: _read_state(engine))
+        revision, layout, stored = read_with_retries(lambda: _read_state(engine))
     except SQLAlchemyError:
         return "database unreachable"
     if (problem := schema_problem(revision)) is not None:
         return problem
+    if layout is not None:
+        return layout
     try:
         money.register_stored(stored)
     except money.CurrencyMismatchError as error:
@@ -57,12 +60,14 @@ def _readiness_problem(engine: Engine) -> str | None:
     return None
 
 
-def _read_state(engine: Engine) -> tuple[str | None, dict[str, int]]:
-    """Return the migration revision of the database, and the stored currencies with their decimals."""
+def _read_state(engine: Engine) -> tuple[str | None, str | None, dict[str, int]]:
+    """Return the database's migration, what is wrong with its layout, and its currencies with their decimals."""
     with reading(engine) as session:
         revision = current_revision(session)
     with reading(engine) as session:
-        return revision, stored_currencies(session.connection())
+        stored = stored_currencies(session.connection())
+    with reading(engine) as session:
+        return revision, layout_problem(session.connection()), stored
 
 
 def _open_stakes(engine: Engine) -> bytes:

@@ -38,6 +38,7 @@ class Settings:
     database_url: str = "sqlite:///wallet_hooks.db"
     reporting_database_url: str | None = None
     migration_database_url: str | None = None
+    brand_schemas: bool = False
     listen: str = "127.0.0.1:8000"
     proxy_hops: int = 0
     body_cap: int = 1024 * 1024
@@ -83,6 +84,7 @@ class Settings:
             "database_url": env.str("DATABASE_URL", cls.database_url, validate=_is_database_url),
             "reporting_database_url": env.str("REPORTING_DATABASE_URL", None, validate=_is_database_url),
             "migration_database_url": env.str("MIGRATION_DATABASE_URL", None, validate=_is_database_url),
+            "brand_schemas": env.bool("BRAND_SCHEMAS", cls.brand_schemas),
             "listen": env.str("LISTEN", cls.listen, validate=_is_listen),
             "proxy_hops": env.int("PROXY_HOPS", cls.proxy_hops, validate=Range(0, 10)),
             "body_cap": env.int("BODY_CAP", cls.body_cap, validate=Range(1024, 64 * 1024 * 1024)),

@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+from wallet_hooks.database import Base, Identity64, Key, Shared, UTCDateTime
 
 
-class Application(Base):
+class Application(Shared, Base):
     """A developer's application; one with a `secret_hash` is a vendor, whose public id is the application's id.
 
     `folded_name` is the name regardless of case, which is unique over all developers.
@@ -27,7 +27,7 @@ class Application(Base):
     redirect_url: Mapped[str | None] = mapped_column(String(500))
 
 
-class ApplicationVersion(Base):
+class ApplicationVersion(Shared, Base):
     """A version of an application with its key, which callers send as X-Application."""
 
     __tablename__ = "application_version"
@@ -41,7 +41,7 @@ class ApplicationVersion(Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True)
 
 
-class Subscription(Base):
+class Subscription(Shared, Base):
     """A subscription to an application: its token is handed out by the owner and activated by one customer.
 
     `expires_at` is a midnight (UTC), None for an open-ended one. The status follows from the instants.
@@ -65,7 +65,7 @@ class Subscription(Base):
     cancelled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
-class VendorClient(Base):
+class VendorClient(Shared, Base):
     """A customer's random id as one application owner knows it, so that owners cannot combine what they know."""
 
     __tablename__ = "vendor_client"
@@ -76,7 +76,7 @@ class VendorClient(Base):
     customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customer.id"))
 
 
-class WebAppGrant(Base):
+class WebAppGrant(Shared, Base):
     """A customer's permission for a vendor's web application; all tokens that follow from one code belong to it."""
 
     __tablename__ = "web_app_grant"
@@ -89,7 +89,7 @@ class WebAppGrant(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
-class AuthorisationCode(Base):
+class AuthorisationCode(Shared, Base):
     """An authorisation code, stored as a hash; `grant_id` is the grant that its use gave."""
 
     __tablename__ = "authorisation_code"
@@ -102,7 +102,7 @@ class AuthorisationCode(Base):
     grant_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("web_app_grant.id"))
 
 
-class WebAppToken(Base):
+class WebAppToken(Shared, Base):
     """An access or refresh token of a grant, stored as a hash. A refresh token does not expire; it is used once."""
 
     __tablename__ = "web_app_token"

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+from wallet_hooks.database import Base, Identity64, Key, Shared, UTCDateTime
 
 
-class Bookie(Base):
+class Bookie(Shared, Base):
     """A bookmaker and how to reach its API. `secret` is a reference (`env:NAME`, `file:PATH`), or None."""
 
     __tablename__ = "bookie"

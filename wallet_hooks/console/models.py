@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+from wallet_hooks.database import Base, Identity64, Key, Shared, UTCDateTime
 
 
-class Staff(Base):
+class Staff(Shared, Base):
     """A member of staff with one role. `totp_secret` is set where a one-time code is required besides the password.
 
     `totp_step` is the last accepted step of the one-time code, which is not accepted again. For the columns about
@@ -32,7 +32,7 @@ class Staff(Base):
     login_locked_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
-class StaffSession(Base):
+class StaffSession(Shared, Base):
     """A login to the console. Only the hash of its token is stored."""
 
     __tablename__ = "staff_session"
@@ -44,7 +44,7 @@ class StaffSession(Base):
     used_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
-class StaffAction(Base):
+class StaffAction(Shared, Base):
     """Something that a member of staff did, for the audit trail. Rows are never changed or deleted.
 
     `subject` is what it was done to, such as a wager's key; `details` are the facts that were given.

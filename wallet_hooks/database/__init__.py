@@ -1,5 +1,6 @@
 """Engines, database transactions, classified faults and column types. Bulk statements are in `bulk.py`."""
 
+from wallet_hooks.database.brand_schemas import brand_engine, has_brand_schemas
 from wallet_hooks.database.engine import (
     check_databases,
     connection_cache,
@@ -16,7 +17,7 @@ from wallet_hooks.database.engine import (
     writing,
 )
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
-from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime, WideAmount
+from wallet_hooks.database.tables import Base, Identity64, Key, Shared, SharedAndOwn, UTCDateTime, WideAmount
 
 __all__ = [
     "DATABASE_ERRORS",
@@ -24,12 +25,16 @@ __all__ = [
     "Fault",
     "Identity64",
     "Key",
+    "Shared",
+    "SharedAndOwn",
     "UTCDateTime",
     "WideAmount",
+    "brand_engine",
     "check_databases",
     "connection_cache",
     "fault_of",
     "first_line",
+    "has_brand_schemas",
     "has_row_locks",
     "is_misconfigured",
     "locked",

@@ -18,7 +18,7 @@ def db() -> None:
 def db_upgrade(engine: Engine, revision: str) -> None:
     """Migrate the database that WALLET_HOOKS_MIGRATION_DATABASE_URL names, otherwise WALLET_HOOKS_DATABASE_URL."""
     try:
-        upgrade(engine, revision, waiting=_report_waiting)
+        upgrade(engine, revision, waiting=_report_waiting, progress=_report_schema)
     except CommandError as error:
         raise click.ClickException(str(error)) from None
     click.echo("migrated")
@@ -31,7 +31,7 @@ def db_upgrade(engine: Engine, revision: str) -> None:
 def db_downgrade(engine: Engine, revision: str) -> None:
     """Undo migrations down to REVISION (base: all)."""
     try:
-        downgrade(engine, revision, waiting=_report_waiting)
+        downgrade(engine, revision, waiting=_report_waiting, progress=_report_schema)
     except CommandError as error:
         raise click.ClickException(str(error)) from None
     click.echo("undone")
@@ -39,3 +39,7 @@ def db_downgrade(engine: Engine, revision: str) -> None:
 
 def _report_waiting() -> None:
     click.echo("waiting for another process to finish migrating", err=True)
+
+
+def _report_schema(schema: str, number: int, count: int) -> None:
+    click.echo(f"{schema} ({number} of {count})", err=True)

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from sqlalchemy import Engine, event
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from wallet_hooks import clock
@@ -95,18 +95,19 @@ class Connector:
         return None
 
 
-_connectors: "WeakKeyDictionary[Engine, Connector]" = WeakKeyDictionary()
+# By what an engine and those that `execution_options` derives from it have in common.
+_connectors: "WeakKeyDictionary[Dialect, Connector]" = WeakKeyDictionary()
 
 
 def use_connector(engine: Engine, longest_wait: float, prepare: Callable[[BoundedConnection], None]) -> None:
     """Have an engine open its connections with a Connector, which prepares each new one."""
-    connector = _connectors[engine] = Connector(longest_wait, prepare)
+    connector = _connectors[engine.dialect] = Connector(longest_wait, prepare)
     event.listen(engine, "do_connect", connector.connect)
     event.listen(engine, "checkout", connector.check)
 
 
 def replace_connections(engine: Engine) -> None:
     """Have the engine's open connections replaced before their next use, because one of them was lost."""
-    connector = _connectors.get(engine)
+    connector = _connectors.get(engine.dialect)
     if connector is not None:
         connector.replace_open()

@@ -15,9 +15,11 @@ from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from wallet_hooks.database.brand_schemas import HAS_BRAND_SCHEMAS, current_schema
 from wallet_hooks.database.connecting import use_connector
 from wallet_hooks.database.deadlines import BoundedConnection, seconds_left
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
+from wallet_hooks.database.layout import layout_problem
 from wallet_hooks.database.pipelines import (
     PREPARED,
     TRANSACTION_SETTINGS,
@@ -65,6 +67,8 @@ def open_engine(
     name, url = _named_url(settings, for_reports=for_reports, for_migrations=for_migrations)
     try:
         if url.startswith("sqlite:"):
+            if settings.brand_schemas:
+                raise ConfigurationError("WALLET_HOOKS_BRAND_SCHEMAS needs PostgreSQL: SQLite has no schemas")
             return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else timeout or 10.0)
         return _open_postgresql(
             postgresql_parameters(url),
@@ -80,12 +84,17 @@ def open_engine(
 def check_databases(settings: Settings) -> None:
     """Raise ConfigurationError if a URL is invalid, or if a server rejects it (no such database, wrong password).
 
+    Also if WALLET_HOOKS_BRAND_SCHEMAS contradicts the database.
+
     A server that cannot be reached is not an error: the service starts and waits for it.
     """
     for for_reports in (False, True) if settings.reporting_database_url else (False,):
         engine = open_engine(settings, for_callbacks=not for_reports, for_reports=for_reports)
         try:
-            engine.connect().close()
+            with engine.connect() as connection:
+                problem = layout_problem(connection)
+            if problem is not None:
+                raise ConfigurationError(problem)
         except SQLAlchemyError as error:
             if is_misconfigured(error):
                 name, _ = _named_url(settings, for_reports=for_reports, for_migrations=False)
@@ -152,6 +161,7 @@ def _open_postgresql(
         pool_pre_ping=not for_callbacks,
         hide_parameters=True,  # errors are logged, and parameters may be secrets
         use_native_hstore=False,  # saves a search for its type with each connection
+        execution_options={HAS_BRAND_SCHEMAS: settings.brand_schemas},
     )
     longest_wait = math.inf if bounds is None else bounds.answer
     use_connector(engine, longest_wait, partial(_prepare_postgresql, check_timeline=not for_reports))
@@ -160,6 +170,7 @@ def _open_postgresql(
     if bounds is not None:
         set_bounds = settings_statement(_time_outs(bounds) | (_CALLBACK_PLANS if for_callbacks else {}))
         event.listen(engine, "connect", partial(_set_in_transactions, set_bounds))
+    if bounds is not None or settings.brand_schemas:
         event.listen(engine, "before_cursor_execute", _begin_postgresql)
     event.listen(engine, "rollback", _clear_cache)
     return engine
@@ -281,10 +292,11 @@ def shorten_lock_timeout(connection: Connection) -> None:
 def connection_cache(connection: Connection) -> dict[str, Any]:
     """Return the connection's cache, for facts of the database that never change, such as ids of house accounts.
 
-    A rollback on the connection clears it, so rows of an uncommitted database transaction may be cached too.
+    Each brand's schema has its own. A rollback on the connection clears it, so rows of an uncommitted database
+    transaction may be cached too.
     """
-    cache: dict[str, Any] = connection.info.setdefault(_CACHE_KEY, {})
-    return cache
+    caches: dict[str | None, dict[str, Any]] = connection.info.setdefault(_CACHE_KEY, {})
+    return caches.setdefault(current_schema(connection), {})
 
 
 @lru_cache(maxsize=4096)

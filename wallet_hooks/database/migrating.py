@@ -1,8 +1,9 @@
-"""Runs Alembic migrations, one process at a time."""
+"""Runs Alembic migrations, one process at a time, on all schemas of a database."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 from alembic import command
@@ -10,6 +11,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 
 from wallet_hooks import clock
+from wallet_hooks.database.brand_schemas import schema_of
 from wallet_hooks.database.schema import MIGRATIONS
 from wallet_hooks.errors import TryAgainError
 
@@ -18,17 +20,41 @@ _LOCK = 0x77616C6C65743031  # "wallet01"
 _LOCK_TIMEOUT = 600.0  # seconds
 
 
-def upgrade(engine: Engine, revision: str = "head", *, waiting: Callable[[], None] = lambda: None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """What Alembic's environment (migrations/env.py) is run for.
+
+    `progress` is called before each brand's schema, with its name, its number from 1, and the number of schemas.
+    `new_schema` is the one schema to create, on a connection that is in a transaction.
+    """
+
+    engine: Engine
+    waiting: Callable[[], None] = lambda: None
+    progress: Callable[[str, int, int], None] = lambda *_: None
+    is_downgrade: bool = False
+    new_schema: tuple[Connection, str] | None = None
+
+
+def upgrade(engine: Engine, revision: str = "head", **reports: Any) -> None:
     """Run the migrations up to `revision`. If another process is migrating, call `waiting` once and wait for it.
 
-    Raises TryAgainError if that takes longer than ten minutes.
+    `reports` are `waiting` and `progress` (see Migration). A run that was interrupted goes on where it stopped. Raises
+    TryAgainError if the other process takes longer than ten minutes, ConfigurationError if the setting for brand
+    schemas contradicts the database.
     """
-    command.upgrade(_config(engine, waiting), revision)
+    command.upgrade(_config(Migration(engine=engine, **reports)), revision)
 
 
-def downgrade(engine: Engine, revision: str, *, waiting: Callable[[], None] = lambda: None) -> None:
-    """Undo migrations down to `revision` (`base`: all) and delete their data. Waits as `upgrade` does."""
-    command.downgrade(_config(engine, waiting), revision)
+def downgrade(engine: Engine, revision: str, **reports: Any) -> None:
+    """Undo migrations down to `revision` (`base`: all) and delete their data. Waits and reports as `upgrade` does."""
+    command.downgrade(_config(Migration(engine=engine, is_downgrade=True, **reports)), revision)
+
+
+def create_brand_schema(connection: Connection, brand_id: int) -> None:
+    """Create a brand's schema with all its tables, in the connection's transaction; waits for a running migration."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    migration = Migration(engine=connection.engine, new_schema=(connection, schema_of(brand_id)))
+    command.upgrade(_config(migration), "head")
 
 
 @contextmanager
@@ -64,8 +90,8 @@ def exclusive_migration(connection: Connection, waiting: Callable[[], None]) -> 
         connection.commit()
 
 
-def _config(engine: Engine, waiting: Callable[[], None]) -> Config:
+def _config(migration: Migration) -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes |= {"engine": engine, "waiting": waiting}
+    config.attributes["migration"] = migration
     return config

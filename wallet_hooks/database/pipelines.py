@@ -15,6 +15,7 @@ from psycopg.adapt import Transformer
 from sqlalchemy import Connection
 
 from wallet_hooks import clock
+from wallet_hooks.database.brand_schemas import choose_schema, current_schema
 from wallet_hooks.database.deadlines import BoundedConnection
 
 # Key of a connection's PreparedStatements among its facts. Where it is missing, statements are not prepared.
@@ -35,16 +36,19 @@ class PreparedStatements:
     def __init__(self) -> None:
         self._prefix = secrets.token_hex(8)
         self._count = 0
-        self._names: dict[bytes, bytes] = {}
+        self._names: dict[tuple[str | None, bytes], bytes] = {}
 
-    def name_of(self, sql: bytes) -> bytes | None:
-        """Return the name of a statement, or None if it must be prepared."""
-        return self._names.get(sql)
+    def name_of(self, schema: str | None, sql: bytes) -> bytes | None:
+        """Return the name of a statement, or None if it must be prepared.
 
-    def add(self, sql: bytes) -> bytes:
+        PostgreSQL would plan it again each time that the schema changes, so each schema has its own.
+        """
+        return self._names.get((schema, sql))
+
+    def add(self, schema: str | None, sql: bytes) -> bytes:
         """Return the name with which a statement is to be prepared."""
         self._count += 1
-        name = self._names[sql] = f"wallet_hooks_{self._prefix}_{self._count}".encode()
+        name = self._names[schema, sql] = f"wallet_hooks_{self._prefix}_{self._count}".encode()
         return name
 
     def forget(self) -> None:
@@ -73,7 +77,8 @@ def run_statements(
 ) -> list[list[tuple[Any, ...]]]:
     """Run statements in the connection's transaction, which is begun if necessary; return each one's rows.
 
-    A transaction that is begun here gets the connection's TRANSACTION_SETTINGS in the same round trip.
+    A transaction that is begun here gets the brand's schema and the connection's TRANSACTION_SETTINGS in the same round
+    trip.
 
     With `commit` the transaction is committed after the last one, in the same round trip; if a statement fails, it is
     not. Raises psycopg's errors; the transaction must be rolled back then.
@@ -83,10 +88,12 @@ def run_statements(
     before: list[Statement] = []
     if pgconn.transaction_status == pq.TransactionStatus.IDLE and not driver.autocommit:
         before.append(Statement(_begin_command(driver)))
+        if (schema := current_schema(connection)) is not None:
+            before.append(Statement(choose_schema(schema).encode()))
         if (settings := connection.info.get(TRANSACTION_SETTINGS)) is not None:
             before.append(settings)
     after = [Statement(_COMMIT)] if commit else []
-    pipeline = _Pipeline(driver, connection.info.get(PREPARED))
+    pipeline = _Pipeline(driver, connection.info.get(PREPARED), current_schema(connection))
     pgconn.enter_pipeline_mode()
     try:
         results = pipeline.run([*before, *statements, *after])
@@ -117,11 +124,12 @@ def _rows(transformer: Any, result: Any) -> list[tuple[Any, ...]]:
 class _Pipeline:
     """One use of a connection's pipeline."""
 
-    def __init__(self, driver: BoundedConnection, prepared: PreparedStatements | None) -> None:
+    def __init__(self, driver: BoundedConnection, prepared: PreparedStatements | None, schema: str | None) -> None:
         self._driver = driver
         self._pgconn: Any = driver.pgconn
         self._wait_until = clock.monotonic() + driver.seconds_to_wait()
         self._prepared = prepared
+        self._schema = schema
         # Whether each result that is to come is of a statement, or only of its preparation.
         self._expected: list[bool] = []
 
@@ -140,9 +148,9 @@ class _Pipeline:
         if self._prepared is None:
             self._pgconn.send_query_params(statement.sql, statement.parameters)
         else:
-            name = self._prepared.name_of(statement.sql)
+            name = self._prepared.name_of(self._schema, statement.sql)
             if name is None:
-                name = self._prepared.add(statement.sql)
+                name = self._prepared.add(self._schema, statement.sql)
                 self._pgconn.send_prepare(name, statement.sql)
                 self._expected.append(False)
             self._pgconn.send_query_prepared(name, statement.parameters)

@@ -21,6 +21,17 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
+class Shared:
+    """Marks the model of a table that all brands share, also where each brand has a schema (see `brand_schemas`).
+
+    It holds what is looked up before the brand is known. All other tables are the brands' own.
+    """
+
+
+class SharedAndOwn:
+    """Marks the model of a table that is shared, and that each brand has as well where it has a schema."""
+
+
 def Key(length: int = 64) -> String:  # noqa: N802 - used as a type
     """Return a text type compared by bytes: cheaper in an index than a locale's order, and equal on both engines."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")

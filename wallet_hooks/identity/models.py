@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, Date, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
+from wallet_hooks.database import Base, Identity64, Key, Shared, UTCDateTime
 
 
-class Brand(Base):
+class Brand(Shared, Base):
     """A brand of the operator.
 
     `client` is its name in callbacks (docs/protocols/callbacks.md), `id` its number in the limits gateway
@@ -29,7 +29,7 @@ class Brand(Base):
     denied_countries: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
 
 
-class Provider(Base):
+class Provider(Shared, Base):
     """A provider's game for one brand: authentication method, secrets, and allowed source networks.
 
     `secrets` are references (`env:NAME`, `file:PATH`), never the secrets themselves.
@@ -48,7 +48,7 @@ class Provider(Base):
     brand: Mapped[Brand] = relationship()
 
 
-class LoginSession(Base):
+class LoginSession(Shared, Base):
     """A customer's login. Only the hash of its token is stored.
 
     Ended logins are retained for a while, because a login soon afterwards continues the same play session.
@@ -65,7 +65,21 @@ class LoginSession(Base):
     ended: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
 
 
-class UnknownLogin(Base):
+class Username(Shared, Base):
+    """A customer's username with its brand, where each brand has a schema; `folded` is the name regardless of case.
+
+    It is looked up before the brand is known. The ids of customers are unique over all brands.
+    """
+
+    __tablename__ = "username"
+    __table_args__ = (UniqueConstraint("folded"),)
+
+    customer_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    brand_id: Mapped[int] = mapped_column(ForeignKey("brand.id"))
+    folded: Mapped[str] = mapped_column(Key())
+
+
+class UnknownLogin(Shared, Base):
     """Failed logins with unknown usernames, counted per day (UTC)."""
 
     __tablename__ = "unknown_login"
@@ -74,7 +88,7 @@ class UnknownLogin(Base):
     failures: Mapped[int] = mapped_column(BigInteger)
 
 
-class ApiToken(Base):
+class ApiToken(Shared, Base):
     """An API token of a machine caller: one role, for one brand or (`brand_id` None) for all."""
 
     __tablename__ = "api_token"

@@ -10,11 +10,11 @@ from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import or_, select
+from sqlalchemy import Connection, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.database import locked
+from wallet_hooks.database import has_brand_schemas, locked
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.countries import check_countries
 from wallet_hooks.identity.models import Brand, Provider
@@ -52,7 +52,15 @@ def add_brand(
     session.add(brand)
     session.flush()
     store_currencies(session.connection(), [currency])
+    if has_brand_schemas(session.get_bind().engine):
+        _create_schema(session.connection(), brand.id)
     return brand
+
+
+def _create_schema(connection: Connection, brand_id: int) -> None:
+    from wallet_hooks.database.migrating import create_brand_schema  # noqa: PLC0415 - imports Alembic, which is slow
+
+    create_brand_schema(connection, brand_id)
 
 
 def add_provider(

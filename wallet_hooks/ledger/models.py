@@ -16,10 +16,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wallet_hooks.database.tables import Base, Identity64, Key, UTCDateTime
+from wallet_hooks.database.tables import Base, Identity64, Key, Shared, UTCDateTime
 
 
-class StoredCurrency(Base):
+class StoredCurrency(Shared, Base):
     """A currency in use, with the number of decimals that its amounts were written with. Rows are never changed."""
 
     __tablename__ = "ledger_currency"
@@ -115,7 +115,7 @@ class Period(Base):
     closed_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
-class ExchangeRate(Base):
+class ExchangeRate(Shared, Base):
     """The price of one unit of `source` in units of `target`; the newest row applies."""
 
     __tablename__ = "exchange_rate"

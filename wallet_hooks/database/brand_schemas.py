@@ -1,0 +1,43 @@
+"""The schemas of brands, in a database in which each brand has its own (docs/scale.md).
+
+Statements name no schema: the search path of a transaction chooses it. `brand_engine` returns the engine whose
+transactions see the brand's tables and the shared ones, which are in the schema `public`. In any other database all
+tables are together, and it returns the engine itself.
+"""
+
+from sqlalchemy import Connection, Engine
+
+# Execution option of an engine whose database has brand schemas.
+HAS_BRAND_SCHEMAS = "wallet_hooks_has_brand_schemas"
+_SCHEMA = "wallet_hooks_schema"  # execution option: the schema that transactions see before `public`
+
+
+def schema_of(brand_id: int) -> str:
+    """Return the name of a brand's schema."""
+    return f"brand_{brand_id}"
+
+
+def has_brand_schemas(engine: Engine) -> bool:
+    """Return whether each brand has its own schema in the engine's database."""
+    return bool(engine.get_execution_options().get(HAS_BRAND_SCHEMAS))
+
+
+def brand_engine(engine: Engine, brand_id: int) -> Engine:
+    """Return an engine, on the same connections, whose transactions see the brand's tables."""
+    if not has_brand_schemas(engine):
+        return engine
+    return engine.execution_options(**{_SCHEMA: schema_of(brand_id)})
+
+
+def current_schema(connection: Connection) -> str | None:
+    """Return the brand schema that the connection's transactions see; None if they see `public` alone."""
+    schema: str | None = connection.get_execution_options().get(_SCHEMA)
+    return schema
+
+
+def choose_schema(schema: str | None) -> str:
+    """Return the statement that chooses the schema of the running transaction.
+
+    It is no query: some commands must come before the first query of a transaction.
+    """
+    return "SET LOCAL search_path = public" if schema is None else f"SET LOCAL search_path = {schema}, public"

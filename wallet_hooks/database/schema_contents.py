@@ -1,0 +1,107 @@
+"""Which tables a schema has, where each brand has its own: `public` the shared ones, a brand's schema the others.
+
+Migrations create all tables in every schema; what does not belong there is removed at the end, in their transaction.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+from alembic import op
+from sqlalchemy import Connection, text
+
+from wallet_hooks.database.brand_schemas import choose_schema, schema_of
+from wallet_hooks.database.tables import Base, Shared, SharedAndOwn
+
+
+class Scope(Enum):
+    """The tables that a run of migrations changes."""
+
+    ALL = "all"  # those of a database without brand schemas, or of a new schema
+    SHARED = "shared"
+    OWN = "own"  # of a brand
+
+
+def changes_shared_tables() -> bool:
+    """Return whether the running migration is to change the tables that all brands share."""
+    return _scope() is not Scope.OWN
+
+
+def changes_own_tables() -> bool:
+    """Return whether the running migration is to change the brands' own tables."""
+    return _scope() is not Scope.SHARED
+
+
+def _scope() -> Scope:
+    scope: Scope = op.get_context().opts["scope"]
+    return scope
+
+
+def brand_schemas(connection: Connection) -> list[str]:
+    """Return the schemas of all brands, in the order of their ids."""
+    return [schema_of(id_) for id_ in connection.scalars(text("SELECT id FROM public.brand ORDER BY id"))]
+
+
+def keep_shared_tables(connection: Connection) -> None:
+    """Remove the brands' own tables from `public`. Their sequences stay: ids are unique over all brands."""
+    own = sorted(_names() - _names(Shared) - _names(SharedAndOwn))
+    for sequence, table, _ in _sequences(connection, "public"):
+        if table in own:
+            connection.execute(text(f"ALTER SEQUENCE public.{sequence} OWNED BY NONE"))
+    for table in own:
+        connection.execute(text(f"DROP TABLE IF EXISTS public.{table} CASCADE"))
+
+
+def keep_own_tables(connection: Connection, schema: str) -> None:
+    """Remove the shared tables and the sequences from a brand's schema; what refers to them uses those in `public`."""
+    shared = sorted(_names(Shared))
+    references = _references(connection, schema, shared)
+    for sequence, table, column in _sequences(connection, schema):
+        if table is not None and table not in shared:
+            default = f"nextval('public.{sequence}')"
+            connection.execute(text(f"ALTER TABLE {schema}.{table} ALTER {column} SET DEFAULT {default}"))
+        if table not in shared:
+            connection.execute(text(f"DROP SEQUENCE {schema}.{sequence}"))
+    for table in shared:
+        connection.execute(text(f"DROP TABLE IF EXISTS {schema}.{table} CASCADE"))
+    connection.execute(text(choose_schema(schema)))
+    for table, name, definition in references:
+        connection.execute(text(f"ALTER TABLE {schema}.{table} ADD CONSTRAINT {name} {definition}"))
+
+
+def _names(mark: type[Any] = object) -> set[str]:
+    """Return the names of the tables of all models, or of those with a mark."""
+    return {
+        mapper.local_table.name  # type: ignore[attr-defined]
+        for mapper in Base.registry.mappers
+        if issubclass(mapper.class_, mark)
+    }
+
+
+def _sequences(connection: Connection, schema: str) -> Sequence[Any]:
+    """Return the schema's sequences, each with the table and column that it gives ids; not those of identities."""
+    query = text("""
+        SELECT sequence.relname, owner.relname, owning.attname FROM pg_class sequence
+        LEFT JOIN pg_depend owned ON owned.classid = 'pg_class'::regclass AND owned.objid = sequence.oid
+            AND owned.refclassid = 'pg_class'::regclass AND owned.deptype IN ('a', 'i')
+        LEFT JOIN pg_class owner ON owner.oid = owned.refobjid
+        LEFT JOIN pg_attribute owning ON owning.attrelid = owned.refobjid AND owning.attnum = owned.refobjsubid
+        WHERE sequence.relkind = 'S' AND sequence.relnamespace = CAST(:schema AS regnamespace)
+            AND owned.deptype IS DISTINCT FROM 'i'
+        ORDER BY 1
+    """)
+    return connection.execute(query, {"schema": schema}).all()
+
+
+def _references(connection: Connection, schema: str, shared: list[str]) -> Sequence[Any]:
+    """Return the foreign keys of a brand's tables that refer to shared ones: table, name and definition."""
+    query = text("""
+        SELECT source.relname, con.conname, pg_get_constraintdef(con.oid) FROM pg_constraint con
+        JOIN pg_class source ON source.oid = con.conrelid
+        JOIN pg_class target ON target.oid = con.confrelid
+        WHERE con.contype = 'f' AND con.connamespace = CAST(:schema AS regnamespace)
+            AND target.relnamespace = con.connamespace
+            AND target.relname = ANY(:shared) AND source.relname <> ALL(:shared)
+        ORDER BY 1, 2
+    """)
+    return connection.execute(query, {"schema": schema, "shared": shared}).all()
