@@ -5,6 +5,9 @@ transactions see the brand's tables and the shared ones, which are in the schema
 tables are together, and it returns the engine itself.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Connection, Engine
 
 # Execution option of an engine whose database has brand schemas.
@@ -27,6 +30,16 @@ def brand_engine(engine: Engine, brand_id: int) -> Engine:
     if not has_brand_schemas(engine):
         return engine
     return engine.execution_options(**{_SCHEMA: schema_of(brand_id)})
+
+
+@contextmanager
+def seeing_brand(connection: Connection, brand_id: int) -> Iterator[None]:
+    """Have the block's part of a transaction see a brand's tables. The connection is of the engine without a brand."""
+    for schema in (schema_of(brand_id), None):
+        connection.execution_options(**{_SCHEMA: schema})
+        connection.exec_driver_sql(choose_schema(schema))
+        if schema is not None:
+            yield
 
 
 def current_schema(connection: Connection) -> str | None:

@@ -12,7 +12,7 @@ from wallet_hooks.ledger.journal import fingerprint
 from wallet_hooks.limits.enforcement import stake_refusal
 from wallet_hooks.sportsbook.coupons import EventKey
 from wallet_hooks.sportsbook.messages import Accepted, BetKey, Declined, PlaceBet, PlaceBets
-from wallet_hooks.sportsbook.state import BettingState, Step, UserBet, WagerState
+from wallet_hooks.sportsbook.state import BettingState, StateOf, Step, UserBet, WagerState
 
 
 class Trial:
@@ -58,14 +58,16 @@ class Trial:
             state.event_stakes.add(event, cost)
 
 
-def place(request: PlaceBets, state: BettingState) -> Accepted | Declined:
+def place(request: PlaceBets, state_of: StateOf) -> Accepted | Declined:
     """Take every bet of the request or none.
 
-    The first refusal decides and is recorded with its bet. Accepted stakes are taken out of `state`, so that the next
-    request of the group sees the new balances.
+    The first refusal decides and is recorded with its bet. Accepted stakes are taken out of the state of their brand,
+    so that the next request of the group sees the new balances.
     """
-    trial = Trial(state)
+    trials: dict[int, Trial] = {}
     for bet in request.bets:
+        state = state_of(bet.key.client)
+        trial = trials.setdefault(id(state), Trial(state))
         known = trial.wager(bet.key)
         if known is not None:
             refusal = _known_before(bet, known)
@@ -77,7 +79,8 @@ def place(request: PlaceBets, state: BettingState) -> Accepted | Declined:
             return Declined(refusal)
         if refusal is not None:
             return Declined(refusal, ((bet.key.uid, refusal),) if len(request.bets) > 1 else ())
-    trial.keep()
+    for trial in trials.values():
+        trial.keep()
     return Accepted()
 
 

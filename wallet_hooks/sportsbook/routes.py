@@ -14,11 +14,11 @@ from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of
 from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.errors import TryAgainError
-from wallet_hooks.group_commit import LARGEST_GROUP, GroupCommit
+from wallet_hooks.group_commit import LARGEST_GROUP
 from wallet_hooks.identity.credentials import Denial, ReceivedCall, Scope, authenticate
 from wallet_hooks.identity.directory import Directory, DirectoryCache
 from wallet_hooks.settings import Settings
-from wallet_hooks.sportsbook import service
+from wallet_hooks.sportsbook.commits import CallbackCommits
 from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, Declined, Rejected, Request, answer_of
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, REFUSALS, log_together
@@ -50,7 +50,7 @@ _ROUTES_BY_PATH = {route.path: route for route in _ROUTES}
 
 
 class Callbacks:
-    """The three routes over one queue of group commits.
+    """The three routes over the queues of group commits.
 
     A callback with a customer that another transaction has locked does not hold up its group: it waits for the lock in
     a queue beside it.
@@ -60,20 +60,11 @@ class Callbacks:
         self._settings = settings
         self._directory = DirectoryCache(engine, clock.monotonic)
 
-        def commits(*, wait: bool) -> GroupCommit[Callback, Answer | None]:
-            return GroupCommit(
-                engine,
-                lambda connection, callbacks: service.process_batch(
-                    connection, callbacks, now=clock.now(), locate=lambda ip: countries.of(read_address(ip)), wait=wait
-                ),
-                find_answers=service.find_answers,
-                queue_size=settings.queue_size,
-                queue_timeout=settings.request_timeout,
-                group_timeout=settings.callback_bounds.answer,
-            )
+        def locate(ip: str | None) -> str | None:
+            return countries.of(read_address(ip))
 
-        self._commits = commits(wait=False)
-        self._waiting_commits = commits(wait=True)
+        self._commits = CallbackCommits(engine, settings, locate, wait=False)
+        self._waiting_commits = CallbackCommits(engine, settings, locate, wait=True)
 
     def endpoints(self) -> list[Endpoint]:
         return [Endpoint("POST", route.path, route.path, partial(self._answer, route)) for route in _ROUTES]

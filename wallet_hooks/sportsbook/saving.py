@@ -60,6 +60,13 @@ def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[
 
     Missing accounts are created first; everything else is one set of writes, the last of the transaction.
     """
+    writes = changes_of(connection, state)
+    add_deliveries(writes, [_delivery(*one) for one in callbacks])
+    writes.run_last(connection)
+
+
+def changes_of(connection: Connection, state: BettingState) -> Writes:
+    """Return the writes of the decisions' changes; missing accounts are created here."""
     changes, writes, now = state.changes, Writes(), state.now
     JournalWriter(connection, state.journal).add_to(writes)
     writes.add(_CREATE_WAGERS([_values_of_created(wager) for wager in changes.created.values()]))
@@ -71,6 +78,12 @@ def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[
     state.usage.add_to(writes)
     bettors = (wager.customer_id for wager in changes.created.values() if wager.status != "refused")
     add_play_sessions(writes, play_sessions_to_store(state.limits, filter(None, bettors), now=now))
+    return writes
+
+
+def save_deliveries(connection: Connection, callbacks: Sequence[tuple[Callback, Answer, int]]) -> None:
+    """Write callbacks with their answers and durations in microseconds, as the last writes of the transaction."""
+    writes = Writes()
     add_deliveries(writes, [_delivery(*one) for one in callbacks])
     writes.run_last(connection)
 

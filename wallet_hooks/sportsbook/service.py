@@ -26,7 +26,7 @@ from wallet_hooks.sportsbook.messages import (
 from wallet_hooks.sportsbook.placing import place
 from wallet_hooks.sportsbook.saving import save
 from wallet_hooks.sportsbook.settling import settle
-from wallet_hooks.sportsbook.state import BettingState
+from wallet_hooks.sportsbook.state import BettingState, StateOf
 
 
 def process_batch(
@@ -45,17 +45,8 @@ def process_batch(
     """
     requests = [callback.request for callback in callbacks]
     state = load_state(connection, requests, callbacks[-1].brands, now=now, locate=locate, wait=wait)
-    answers = [_decide(callback, state) for callback in callbacks]
-    finished = clock.monotonic()
-    save(
-        connection,
-        state,
-        [
-            (callback, answer, int((finished - callback.started) * 1_000_000))
-            for callback, answer in zip(callbacks, answers, strict=True)
-            if answer is not None
-        ],
-    )
+    answers = [decide(callback, lambda _: state) for callback in callbacks]
+    save(connection, state, answered(callbacks, answers))
     return answers
 
 
@@ -66,11 +57,25 @@ def find_answers(connection: Connection, callbacks: Sequence[Callback]) -> list[
     return [stored.get(callback.id) for callback in callbacks]
 
 
-def _decide(callback: Callback, state: BettingState) -> Answer | None:
-    if state.unavailable and _names_any(callback.request, state):
-        return None
-    state.delivery_id = callback.id
-    return answer_of(_outcome(callback.request, state))
+def decide(callback: Callback, state_of: StateOf) -> Answer | None:
+    """Return the answer to a callback; None if a customer of it is unavailable."""
+    request = callback.request
+    states = {id(state): state for state in (state_of(bet.key.client) for bet in request.bets)}.values()
+    for state in states:
+        if state.unavailable and _names_any(request, state):
+            return None
+        state.delivery_id = callback.id
+    return answer_of(_outcome(request, state_of))
+
+
+def answered(callbacks: Sequence[Callback], answers: Sequence[Answer | None]) -> list[tuple[Callback, Answer, int]]:
+    """Return the callbacks that have an answer, each with it and its duration in microseconds."""
+    finished = clock.monotonic()
+    return [
+        (callback, answer, int((finished - callback.started) * 1_000_000))
+        for callback, answer in zip(callbacks, answers, strict=True)
+        if answer is not None
+    ]
 
 
 def _names_any(request: Request, state: BettingState) -> bool:
@@ -82,13 +87,13 @@ def _names_any(request: Request, state: BettingState) -> bool:
     )
 
 
-def _outcome(request: Request, state: BettingState) -> Outcome:
+def _outcome(request: Request, state_of: StateOf) -> Outcome:
     if isinstance(request, PlaceBets):
-        return place(request, state)
+        return place(request, state_of)
     if isinstance(request, SettleBets):
-        return _each((bet.key.uid, settle(bet, state)) for bet in request.bets)
+        return _each((bet.key.uid, settle(bet, state_of(bet.key.client))) for bet in request.bets)
     if isinstance(request, CancelBets):
-        return _each((bet.key.uid, cancel(bet, state)) for bet in request.bets)
+        return _each((bet.key.uid, cancel(bet, state_of(bet.key.client))) for bet in request.bets)
     return request
 
 

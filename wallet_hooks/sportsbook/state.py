@@ -3,7 +3,7 @@
 `load_state` reads it, the decisions update it request by request, `save` writes the changes.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_CEILING
@@ -218,3 +218,7 @@ class BettingState:
     def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
         """Record an exception for staff; the same kind, bet and subject is stored once."""
         self.changes.exceptions.append(BetExceptionRow(kind, *key, subject, self.delivery_id, self.now))
+
+
+# The state of a brand, by its client name.
+StateOf = Callable[[str], BettingState]

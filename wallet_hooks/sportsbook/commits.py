@@ -1,0 +1,80 @@
+"""The queues of group commits in which callbacks are processed: one, or where each brand has a schema one a brand.
+
+A group is then one schema and so, on Citus, one node. Groups of several brands are committed at once.
+"""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import Engine
+
+from wallet_hooks import clock
+from wallet_hooks.database import brand_engine, has_brand_schemas
+from wallet_hooks.group_commit import GroupCommit
+from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook import service
+from wallet_hooks.sportsbook.loading import Locate
+from wallet_hooks.sportsbook.messages import Answer, Callback
+from wallet_hooks.sportsbook.several_brands import brand_of, process_over_brands
+
+_Commits = GroupCommit[Callback, Answer | None]
+_GROUPS_AT_ONCE = 4  # of each kind; the pool has twice as many connections
+
+
+class CallbackCommits:
+    """Processes callbacks; without `wait`, those with a customer that another transaction has locked are left out."""
+
+    def __init__(self, engine: Engine, settings: Settings, locate: Locate, *, wait: bool) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._locate = locate
+        self._wait = wait
+        self._has_queues = has_brand_schemas(engine)
+        self._queues: dict[int | None, _Commits] = {None: self._queue(None)}
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE)
+
+    def submit(self, callback: Callback) -> Answer | None:
+        """Process a callback with others that arrive, as `GroupCommit.submit` does."""
+        return self._queue_of(self._key(callback)).submit(callback)
+
+    def run_together(self, callbacks: Sequence[Callback]) -> list[Answer | Exception | None]:
+        """Process callbacks that arrived together, as `GroupCommit.run_together` does."""
+        groups: dict[int | None, list[int]] = {}
+        for place, callback in enumerate(callbacks):
+            groups.setdefault(self._key(callback), []).append(place)
+        answers: list[Any] = [None] * len(callbacks)
+        runs = [(places, self._queue_of(key), [callbacks[place] for place in places]) for key, places in groups.items()]
+        # All but the last group run in other threads.
+        running = [(places, self._threads.submit(queue.run_together, group)) for places, queue, group in runs[:-1]]
+        results = [(places, queue.run_together(group)) for places, queue, group in runs[-1:]]
+        results += [(places, run.result()) for places, run in running]
+        for places, found in results:
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
+        return answers
+
+    def _key(self, callback: Callback) -> int | None:
+        return brand_of(callback) if self._has_queues else None
+
+    def _queue_of(self, key: int | None) -> _Commits:
+        if (queue := self._queues.get(key)) is None:
+            with self._lock:
+                queue = self._queues.setdefault(key, self._queue(key))
+        return queue
+
+    def _queue(self, brand_id: int | None) -> _Commits:
+        """Return the queue of a brand; None is that of all others, or of all."""
+        process = process_over_brands if self._has_queues and brand_id is None else service.process_batch
+        return GroupCommit(
+            self._engine if brand_id is None else brand_engine(self._engine, brand_id),
+            lambda connection, callbacks: process(
+                connection, callbacks, now=clock.now(), locate=self._locate, wait=self._wait
+            ),
+            find_answers=service.find_answers,
+            queue_size=self._settings.queue_size,
+            queue_timeout=self._settings.request_timeout,
+            group_timeout=self._settings.callback_bounds.answer,
+        )
