@@ -93,7 +93,7 @@ def _run(route: V1Route, context: ApiContext, authenticate: Authenticate, reques
     if not all(str(value).isprintable() for value in path.values()):
         raise NotFoundError("no resource has this path")
     call = ApiCall(caller, _read(route, request), request.source, request.now, request.headers.get("Idempotency-Key"))
-    return route.view(context, call, **path)
+    return route.view(context.of_brand(caller.brand_id) if isinstance(caller, Caller) else context, call, **path)
 
 
 def _caller(

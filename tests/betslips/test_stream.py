@@ -52,7 +52,7 @@ def open_stream(desk: Desk, streams: Streams) -> Iterator[Open]:
             customer_id = session.scalars(select(Customer.id).where(Customer.username == username)).one()
         ours, theirs = socket.socketpair()
         hash_ = sessions.token_hash(desk.token(username) if token is None else token)
-        streams.serve(theirs, StreamPosition(customer_id, hash_, since))
+        streams.serve(theirs, StreamPosition(1007, customer_id, hash_, since))
         peers.append(Peer(ours))
         return peers[-1]
 

@@ -12,9 +12,11 @@ from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.accounts_api.subscriptions import check_subscribed
 from wallet_hooks.accounts_api.web_apps import customer_of_access_token
 from wallet_hooks.customers.callers import caller_of, may_log_in, read_login
+from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading
 from wallet_hooks.errors import SessionExpiredError
 from wallet_hooks.identity import sessions
+from wallet_hooks.identity.brand_engines import engine_of_session, seeing_customer
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.settings import Settings
@@ -67,9 +69,10 @@ def identify(engine: Engine, settings: Settings, headers: Headers, access: Acces
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     is_token = access.token and "X-Authentication" not in headers and scheme.upper() == "BEARER"
     idle, login, customer = timedelta(seconds=settings.session_idle), None, None
-    with reading(engine) as session:
-        if access.session and not is_token:
-            customer, login = _read_login(session, headers.get("X-Authentication", ""), now=now, idle=idle)
+    session_token = headers.get("X-Authentication", "") if access.session and not is_token else None
+    with reading(engine if session_token is None else engine_of_session(engine, session_token)) as session:
+        if session_token is not None:
+            customer, login = _read_login(session, session_token, now=now, idle=idle)
         key = _key(session, headers.get("X-Application", ""), access, is_token=is_token)
         if is_token and key is not None:
             customer = _token_customer(session, token.strip(), key, now=now)
@@ -121,7 +124,10 @@ def find_key(session: Session, key: str) -> KeyFacts | None:
 
 
 def _token_customer(session: Session, token: str, key: KeyFacts, *, now: datetime) -> Caller:
-    customer = customer_of_access_token(session, token, key.application_id, now=now)
-    if customer is None or not may_log_in(customer, now=now):
-        raise AccountsError("INVALID_SESSION_INFORMATION", "the access token is unknown, expired or revoked")
-    return caller_of(customer)
+    customer_id = customer_of_access_token(session, token, key.application_id, now=now)
+    if customer_id is not None:
+        with seeing_customer(session, customer_id):
+            customer = session.get_one(Customer, customer_id)
+        if may_log_in(customer, now=now):
+            return caller_of(customer)
+    raise AccountsError("INVALID_SESSION_INFORMATION", "the access token is unknown, expired or revoked")

@@ -14,6 +14,8 @@ from wallet_hooks.customers.commands import customer
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
+from wallet_hooks.database.brand_commands import pass_brand_engine
+from wallet_hooks.identity.brand_engines import seeing_customer
 from wallet_hooks.limits.commands import customer_facts
 from wallet_hooks.listing import echo_rows
 
@@ -46,14 +48,12 @@ def add(engine: Engine, name: str, redirect_url: str, subscription_required: boo
 @click.pass_obj
 def list_(engine: Engine, as_json: bool) -> None:
     """List the vendors."""
+    rows = []
     with reading(engine) as session:
-        query = (
-            select(Application, Customer.username)
-            .join(Customer, Customer.id == Application.owner_id)
-            .where(Application.secret_hash.is_not(None))
-            .order_by(Application.id)
-        )
-        rows = [_vendor_row(application, owner) for application, owner in session.execute(query)]
+        query = select(Application).where(Application.secret_hash.is_not(None)).order_by(Application.id)
+        for application in session.scalars(query).all():
+            with seeing_customer(session, application.owner_id):
+                rows.append(_vendor_row(application, session.get_one(Customer, application.owner_id).username))
     echo_rows(
         rows,
         as_json=as_json,
@@ -87,7 +87,7 @@ def _vendor_row(application: Application, owner: str) -> dict[str, Any]:
 @click.option("--brand", "client", required=True, help="The brand's client name.")
 @click.option("--uid", required=True, help="The customer's id at the operator.")
 @click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
+@pass_brand_engine
 def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     """Show a customer: wallets, what is available, exposure, open stakes, limits."""
     with reading(engine) as session:

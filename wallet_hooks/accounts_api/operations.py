@@ -27,7 +27,7 @@ from wallet_hooks.accounts_api.field_types import STATUSES, ApiBoolean, ApiEnum,
 from wallet_hooks.accounts_api.parameters import read_parameters
 from wallet_hooks.accounts_api.results import Result, list_field, object_field
 from wallet_hooks.accounts_api.throttle import Throttle
-from wallet_hooks.database import Fault, fault_of, run_with_retries
+from wallet_hooks.database import Fault, brand_engine, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
@@ -184,17 +184,18 @@ class Operations:
 
     def _run(self, operation: Operation, request: OperationRequest, given: dict[str, Any]) -> Any:
         identity = identify(self._engine, self._settings, request.headers, operation.access, now=request.now)
-        caller = identity.customer.id if identity.customer else identity.key
+        customer = identity.customer
+        caller = customer.id if customer else identity.key
         if not self._throttle.allows(caller):
             raise AccountsError("TOO_MANY_REQUESTS", "too many operations in this second")
         return operation.run(
             OperationCall(
-                engine=self._engine,
+                engine=self._engine if customer is None else brand_engine(self._engine, customer.brand_id),
                 settings=self._settings,
                 given=given,
                 now=request.now,
                 reference=f"{request.id}-{request.member}",
-                caller=identity.customer,
+                caller=customer,
                 app_key=identity.key,
             )
         )

@@ -16,6 +16,7 @@ from wallet_hooks.accounts_api.vendor_clients import client_id
 from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading, writing
+from wallet_hooks.identity.brand_engines import seeing_customer
 from wallet_hooks.identity.sessions import token_hash
 
 
@@ -89,7 +90,9 @@ def _tokens(session: Session, call: OperationCall, vendor: Application, grant: W
 
     Raises AccountsError where its customer may not log in (now): what was presented stays unused.
     """
-    if not may_log_in(session.get_one(Customer, grant.customer_id), now=call.now):
+    with seeing_customer(session, grant.customer_id):
+        customer = session.get_one(Customer, grant.customer_id)
+    if not may_log_in(customer, now=call.now):
         raise _invalid(call, "its customer may not log in")
     life = timedelta(seconds=call.settings.accounts_token_lifetime)
     access, refresh = web_apps.create_tokens(session, grant, now=call.now, life=life)

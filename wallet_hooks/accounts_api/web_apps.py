@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.field_types import is_id
 from wallet_hooks.accounts_api.models import Application, AuthorisationCode, WebAppGrant, WebAppToken
-from wallet_hooks.customers.models import Customer
 from wallet_hooks.identity.sessions import token_hash
 
 _ACCESS, _REFRESH = "access", "refresh"
@@ -93,11 +92,10 @@ def create_tokens(session: Session, grant: WebAppGrant, *, now: datetime, life: 
     return access, refresh
 
 
-def customer_of_access_token(session: Session, token: str, application_id: int, *, now: datetime) -> Customer | None:
-    """Return the customer who gave a vendor this access token; None where it is unknown, expired or revoked."""
+def customer_of_access_token(session: Session, token: str, application_id: int, *, now: datetime) -> int | None:
+    """Return the customer's id who gave a vendor this access token; None where it is unknown, expired or revoked."""
     query = (
-        select(Customer)
-        .join(WebAppGrant, WebAppGrant.customer_id == Customer.id)
+        select(WebAppGrant.customer_id)
         .join(WebAppToken, WebAppToken.grant_id == WebAppGrant.id)
         .where(WebAppToken.token_hash == token_hash(token), WebAppToken.kind == _ACCESS)
         .where(WebAppToken.expires_at > now, _IS_OPEN)

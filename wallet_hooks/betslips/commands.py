@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -15,8 +16,9 @@ from wallet_hooks.betslips import service
 from wallet_hooks.betslips.following import Follower, is_stream_url
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
 from wallet_hooks.betslips.queries import betslip_data, find_betslips, messages_of, state_of
-from wallet_hooks.database import open_engine, reading, run_in_batches
-from wallet_hooks.errors import RefusedError
+from wallet_hooks.database import brand_engine, open_engine, reading, run_in_batches
+from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
+from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.service import brand_by_client, check_game
 from wallet_hooks.listing import echo_rows
@@ -38,37 +40,52 @@ def betslips() -> None:
 @click.pass_obj
 def show(engine: Engine, betslip_id: str) -> None:
     """Show a betslip's state and its messages as JSON, for each brand and game that has it."""
+    found = [row for own in each_brand(engine) for row in _found_rows(own, betslip_id)]
+    if not found:
+        raise NotFoundError(f"no betslip {betslip_id!r}")
+    for row in found:
+        click.echo(simplejson.dumps(row, use_decimal=True, indent=2))
+
+
+def _found_rows(engine: Engine, betslip_id: str) -> list[dict[str, Any]]:
+    rows = []
     with reading(engine) as session:
         for betslip in find_betslips(session, betslip_id):
             brand = session.get_one(Brand, betslip.brand_id).client
             row = {"brand": brand, **betslip_data(betslip, state_of(session, betslip))}
             row["messages"] = [_message_row(stored) for stored in messages_of(session, betslip)]
-            click.echo(simplejson.dumps(row, use_decimal=True, indent=2))
+            rows.append(row)
+    return rows
 
 
 @betslips.command("list")
 @click.option("--brand", "client", help="Only this brand's.")
 @click.option("--open/--closed", "is_open", default=None, help="Only open or only closed ones.")
 @click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
+@pass_brand_engine
 def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: bool) -> None:
     """List betslips, oldest first."""
+    engines = each_brand(engine) if client is None else (engine,)
+    echo_rows(
+        (row for own in engines for row in _listed_rows(own, client, is_open)),
+        as_json=as_json,
+        line=lambda row: (
+            f"{row['brand']:<16} {row['game']:<12} {row['betslip_id']:<34}"
+            f" {'open' if row['is_open'] else 'closed'}  {row['changed_at']}"
+        ),
+        empty="no betslips",
+    )
+
+
+def _listed_rows(engine: Engine, client: str | None, is_open: bool | None) -> Iterator[dict[str, Any]]:
     query = select(Betslip, Brand.client).join(Brand, Brand.id == Betslip.brand_id).order_by(Betslip.id)
     if is_open is not None:
         query = query.where(Betslip.is_open == is_open)
     with reading(engine) as session:
         if client is not None:
             query = query.where(Betslip.brand_id == brand_by_client(session, client).id)
-        rows = (_row(betslip, brand) for betslip, brand in session.execute(query.execution_options(yield_per=_BATCH)))
-        echo_rows(
-            rows,
-            as_json=as_json,
-            line=lambda row: (
-                f"{row['brand']:<16} {row['game']:<12} {row['betslip_id']:<34}"
-                f" {'open' if row['is_open'] else 'closed'}  {row['changed_at']}"
-            ),
-            empty="no betslips",
-        )
+        for betslip, brand in session.execute(query.execution_options(yield_per=_BATCH)):
+            yield _row(betslip, brand)
 
 
 @betslips.command()
@@ -78,7 +95,7 @@ def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: boo
 @click.option("--brand", "client", required=True)
 @click.option("--game", "games", required=True, multiple=True, help="May be given several times.")
 @click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus metrics there.")
-@click.pass_obj
+@pass_brand_engine
 def follow(engine: Engine, url: str, client: str, games: tuple[str, ...], metrics: str | None) -> None:
     """Take the messages of the platform's WebSocket stream for a brand and its games, until SIGTERM or SIGINT."""
     if not is_stream_url(url):
@@ -105,7 +122,7 @@ def follow(engine: Engine, url: str, client: str, games: tuple[str, ...], metric
         signal.signal(number, stop)
     scopes = [(brand.id, name) for name in games]
     bounded = open_engine(settings, timeout=_TIMEOUT)
-    Follower(bounded, url, scopes, stopping).run()
+    Follower(brand_engine(bounded, brand.id), url, scopes, stopping).run()
     bounded.dispose()
 
 
@@ -117,10 +134,10 @@ def follow(engine: Engine, url: str, client: str, games: tuple[str, ...], metric
 def prune(engine: Engine, older_than: int | None) -> None:
     """Close betslips that nothing touched for the days, and delete closed ones with their messages."""
     days = older_than or Settings.from_env().betslip_days
-    closed, total = (
-        run_in_batches(engine, partial(change, now=clock.now(), retention_days=days))
-        for change in (service.close_stale, service.prune)
-    )
+    closed = total = 0
+    for own in each_brand(engine):
+        closed += run_in_batches(own, partial(service.close_stale, now=clock.now(), retention_days=days))
+        total += run_in_batches(own, partial(service.prune, now=clock.now(), retention_days=days))
     click.echo(f"{total} betslips deleted, {closed} closed as stale")
 
 

@@ -1,6 +1,6 @@
 """What customers' streams send: messages of their betslips, and their balances when these change."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from wallet_hooks.betslips.models import BetslipMessage, CustomerSequence
 from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers
-from wallet_hooks.database import reading
+from wallet_hooks.database import brand_engine, has_brand_schemas, reading
 from wallet_hooks.database.bulk import BulkStatement, RowSet, pipeline, run
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger.queries import HELD_ACCOUNTS
@@ -34,6 +34,7 @@ class StreamPosition:
     its balance was sent last.
     """
 
+    brand_id: int
     customer_id: int
     token_hash: str
     since: int | None
@@ -120,7 +121,7 @@ class Feed:
     def begin(self, subscription: StreamPosition) -> None:
         """Set where a new subscription begins: after the number that its client gave, if there is a message with it."""
         own = CustomerSequence.customer_id == subscription.customer_id
-        with reading(self._engine) as session:
+        with reading(brand_engine(self._engine, subscription.brand_id)) as session:
             newest = session.scalar(select(CustomerSequence.seq).where(own)) or 0
         subscription.seq = newest if subscription.since is None else min(subscription.since, newest)
 
@@ -130,7 +131,19 @@ class Feed:
         At most PAGE messages of betslips for each; then its balance, if that changed.
         """
         frames: dict[StreamPosition, list[str]] = {}
-        with reading(self._engine) as session:
+        for engine, part in self._by_brand(subscriptions):
+            self._add_frames(engine, part, frames, now=now)
+        return frames
+
+    def _add_frames(
+        self,
+        engine: Engine,
+        subscriptions: Sequence[StreamPosition],
+        frames: dict[StreamPosition, list[str]],
+        *,
+        now: datetime,
+    ) -> None:
+        with reading(engine) as session:
             with pipeline(session.connection()) as reads:
                 messages = reads.add(
                     _NEXT_MESSAGES([(position, one.customer_id, one.seq) for position, one in enumerate(subscriptions)])
@@ -150,14 +163,24 @@ class Feed:
             subscription.versions = versions[subscription.customer_id]
             frame = _frame(_ts(now), subscription.seq, "balance", texts[subscription.customer_id])
             frames.setdefault(subscription, []).append(frame)
-        return frames
 
     def ended(self, subscriptions: Sequence[StreamPosition], *, now: datetime) -> list[StreamPosition]:
         """Return the subscriptions whose session has ended, or whose customer may not log in any more."""
-        with reading(self._engine) as session:
-            rows = run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in subscriptions}]))
+        rows: list[_LoginRow] = []
+        for engine, part in self._by_brand(subscriptions):
+            with reading(engine) as session:
+                rows += run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in part}]))
         alive = {row.token_hash for row in rows if may_log_in(row, now=now) and now - row.used_at < self._idle}
         return [one for one in subscriptions if one.token_hash not in alive]
+
+    def _by_brand(self, subscriptions: Sequence[StreamPosition]) -> Iterator[tuple[Engine, Sequence[StreamPosition]]]:
+        """Yield the subscriptions that one engine sees, with it."""
+        if not has_brand_schemas(self._engine):
+            yield self._engine, subscriptions
+            return
+        for brand_id in sorted({one.brand_id for one in subscriptions}):
+            own = [one for one in subscriptions if one.brand_id == brand_id]
+            yield brand_engine(self._engine, brand_id), own
 
     def _balance_bodies(self, session: Session, customer_ids: Collection[int]) -> dict[int, str]:
         """Return the bodies of balance messages by customer id."""

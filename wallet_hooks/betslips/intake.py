@@ -12,7 +12,8 @@ from wallet_hooks import clock
 from wallet_hooks.betslips.messages import BadMessage, Message
 from wallet_hooks.betslips.schemas import MAX_MESSAGES, read_messages
 from wallet_hooks.betslips.service import store_messages
-from wallet_hooks.database import reading, run_with_retries, writing
+from wallet_hooks.database import brand_engine, has_brand_schemas, reading, run_with_retries, writing
+from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
@@ -62,9 +63,17 @@ def is_stored(engine: Engine, delivery_id: str) -> bool:
 
 
 def _store(engine: Engine, taken: Sequence[ParsedBody], scopes: Collection[tuple[int, str]]) -> None:
-    with writing(engine) as session:
-        received = [(message, one.body.id) for one in taken for message in one.messages]
-        store_messages(session, received, scopes, now=taken[-1].body.received_at)
+    received = [(message, one.body.id) for one in taken for message in one.messages]
+    now = taken[-1].body.received_at
+    brand_ids = sorted({brand_id for brand_id, _ in scopes})
+    with writing(brand_engine(engine, brand_ids[0]) if len(brand_ids) == 1 else engine) as session:
+        if len(brand_ids) == 1 or not has_brand_schemas(engine):
+            store_messages(session, received, scopes, now=now)
+        else:
+            for brand_id in brand_ids:
+                own = {scope for scope in scopes if scope[0] == brand_id}
+                with seeing_brand(session.connection(), brand_id):
+                    store_messages(session, received, own, now=now)
         writes = Writes()
         add_deliveries(writes, [(_delivery(one), ()) for one in taken])
         writes.run(session.connection())

@@ -13,7 +13,6 @@ from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, SUCCESS, Messag
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, StakeBounds
 from wallet_hooks.betslips.state import BetslipState
 from wallet_hooks.database.bulk import columns_of
-from wallet_hooks.errors import NotFoundError
 from wallet_hooks.web.strict_json import read_json
 
 
@@ -29,12 +28,9 @@ class PriceRow(NamedTuple):
 
 
 def find_betslips(session: Session, betslip_id: str) -> list[Betslip]:
-    """Return the betslips with an id, of all brands and games. Raises NotFoundError where there is none."""
+    """Return the betslips with an id, of all games."""
     query = select(Betslip).where(Betslip.betslip_id == betslip_id).order_by(Betslip.id)
-    found = list(session.scalars(query)) if betslip_id.isprintable() else []
-    if not found:
-        raise NotFoundError(f"no betslip {betslip_id!r}")
-    return found
+    return list(session.scalars(query)) if betslip_id.isprintable() else []
 
 
 def messages_of(session: Session, betslip: Betslip) -> list[BetslipMessage]:

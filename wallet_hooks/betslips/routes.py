@@ -79,7 +79,7 @@ class StreamOpening:
             raise UnauthenticatedError("token: the token of a login session is expected")
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)
         self._streams.check_room(caller.id)
-        subscription = StreamPosition(caller.id, token_hash(given["token"]), given.get("since"))
+        subscription = StreamPosition(caller.brand_id, caller.id, token_hash(given["token"]), given.get("since"))
         return Reply(101, "", headers=headers, on_sent=lambda: self._streams.serve(take_over(connection), subscription))
 
 

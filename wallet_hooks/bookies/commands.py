@@ -13,8 +13,11 @@ from wallet_hooks.bookies.adapters import ADAPTERS
 from wallet_hooks.bookies.models import BookieAccount
 from wallet_hooks.bookies.simulator import Simulator
 from wallet_hooks.customers.groups import customer_by_username, group_by_name
+from wallet_hooks.customers.usernames import folded
 from wallet_hooks.database import reading, writing
+from wallet_hooks.database.brand_commands import each_brand, engine_with_row, pass_brand_engine
 from wallet_hooks.errors import NotFoundError
+from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
 
@@ -46,7 +49,7 @@ def add(engine: Engine, code: str, url: str, adapter: str, secret: str | None) -
 @click.option("--agent", default="")
 @click.option("--stake-share", default="100", show_default=True, metavar="PERCENT")
 @click.option("--tag", "tags", multiple=True, help="Repeatable.")
-@click.pass_obj
+@pass_brand_engine
 def account(
     engine: Engine,
     client: str,
@@ -79,22 +82,25 @@ def account(
 @click.pass_obj
 def list_(engine: Engine, as_json: bool) -> None:
     """List the accounts with their last known balances."""
-    with reading(engine) as session:
-        rows = [
-            {
-                "id": row.id,
-                "bookie": row.bookie,
-                "username": row.username,
-                "group_id": row.group_id,
-                "enabled": row.enabled,
-                "tags": row.tags,
-                "currency": row.currency,
-                "balance": None if row.balance is None else money.format_amount(row.balance, row.currency),
-                "balance_at": row.balance_at.isoformat() if row.balance_at else None,
-            }
-            for row in session.scalars(select(BookieAccount).order_by(BookieAccount.id))
-        ]
+    rows = []
+    for own in each_brand(engine):
+        with reading(own) as session:
+            rows += [_account_row(row) for row in session.scalars(select(BookieAccount).order_by(BookieAccount.id))]
     echo_rows(rows, as_json=as_json, line=_account_line, empty="no bookmaker accounts")
+
+
+def _account_row(row: BookieAccount) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "bookie": row.bookie,
+        "username": row.username,
+        "group_id": row.group_id,
+        "enabled": row.enabled,
+        "tags": row.tags,
+        "currency": row.currency,
+        "balance": None if row.balance is None else money.format_amount(row.balance, row.currency),
+        "balance_at": row.balance_at.isoformat() if row.balance_at else None,
+    }
 
 
 def _account_line(row: dict[str, Any]) -> str:
@@ -111,7 +117,7 @@ def rules(engine: Engine, username: str, file: TextIO) -> None:
     """Set the tag rules that choose a customer's accounts, from a JSON file. The first rule that matches decides."""
     try:
         document = json.load(file)
-        with writing(engine) as session:
+        with writing(engine_of_username(engine, folded(username)) or engine) as session:
             service.set_tag_rules(session, customer_by_username(session, username), document)
     except (json.JSONDecodeError, ValidationError, RecursionError) as error:
         raise click.ClickException(f"{file.name}: expected a JSON list of tag rules: {error}") from None
@@ -124,7 +130,7 @@ def rules(engine: Engine, username: str, file: TextIO) -> None:
 @click.pass_obj
 def enable(engine: Engine, id_: int, off: bool) -> None:
     """Enable or disable an account."""
-    with writing(engine) as session:
+    with writing(engine_with_row(engine, BookieAccount, id_)) as session:
         found = session.get(BookieAccount, id_)
         if found is None:
             raise NotFoundError(f"no bookmaker account {id_}")
@@ -138,6 +144,7 @@ def enable(engine: Engine, id_: int, off: bool) -> None:
 def kick(engine: Engine, id_: int) -> None:
     """Fetch an account's balance from the bookmaker, and store it."""
     queried_at = clock.now()
+    engine = engine_with_row(engine, BookieAccount, id_)
     with reading(engine) as session:
         found = session.get(BookieAccount, id_)
         if found is None:

@@ -12,6 +12,7 @@ from wallet_hooks.cashier.schemas import Method, Reason, Reference
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.database import run_with_retries, writing
+from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.options import FieldType
 
 
@@ -41,7 +42,7 @@ def _movement_options(command: Callable[..., None]) -> Callable[..., None]:
 @cashier.command()
 @_movement_options
 @click.option("--method", type=FieldType(Method()), default="manual", show_default=True, help="Payment method.")
-@click.pass_obj
+@pass_brand_engine
 def deposit(engine: Engine, /, **facts: str) -> None:
     """Credit a customer. Refused if the customer is inactive, locked or expired."""
     _run(engine, service.DEPOSIT, **facts)
@@ -50,7 +51,7 @@ def deposit(engine: Engine, /, **facts: str) -> None:
 @cashier.command()
 @_movement_options
 @click.option("--method", type=FieldType(Method()), default="manual", show_default=True, help="Payment method.")
-@click.pass_obj
+@pass_brand_engine
 def withdraw(engine: Engine, /, **facts: str) -> None:
     """Debit a customer's own money; the credit limit cannot be withdrawn."""
     _run(engine, service.WITHDRAWAL, **facts)
@@ -59,7 +60,7 @@ def withdraw(engine: Engine, /, **facts: str) -> None:
 @cashier.command()
 @_movement_options
 @click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the ledger transaction.")
-@click.pass_obj
+@pass_brand_engine
 def adjust(engine: Engine, /, **facts: str) -> None:
     """Credit a customer, or debit its own money with a negative amount (--amount=-5.00)."""
     _run(engine, service.ADJUSTMENT, **facts)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.cashier import schemas, service
@@ -11,10 +11,11 @@ from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.callers import managed_customer
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.service import own_amount
-from wallet_hooks.customers.usernames import has_username
+from wallet_hooks.customers.usernames import folded, has_username
 from wallet_hooks.database import locked, writing
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.api_tokens import TokenHolder
+from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.options import read_field
 from wallet_hooks.v1 import ID, ApiCall, V1Route
 from wallet_hooks.web.api import ApiContext
@@ -29,7 +30,7 @@ def deposit(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]
 
 def confirm_deposit(context: ApiContext, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
     """Confirm a reserved deposit: credit it. Idempotent. An exception is raised if the customer may not deposit now."""
-    with writing(context.engine) as session:
+    with writing(_engine(context, call, username)) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
         payment = service.confirm(session, customer, payment_id, now=call.now)
         return schemas.payment_data(payment, status=payment.status)
@@ -37,7 +38,7 @@ def confirm_deposit(context: ApiContext, call: ApiCall, username: str, payment_i
 
 def fail_deposit(context: ApiContext, call: ApiCall, username: str, payment_id: int) -> dict[str, Any]:
     """Fail a reserved deposit: release it without credit. Idempotent."""
-    with writing(context.engine) as session:
+    with writing(_engine(context, call, username)) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
         payment = service.fail(session, customer, payment_id, now=call.now)
         return schemas.payment_data(payment, status=payment.status)
@@ -77,7 +78,7 @@ def _move(
     if call.key is None:
         raise RefusedError("idempotency_key_required", "header Idempotency-Key is required")
     role = _FINANCE if kind == service.ADJUSTMENT else _CASHIER
-    with writing(context.engine) as session:
+    with writing(_engine(context, call, username)) as session:
         customer = _locked_customer(session, call, username, role)
         movement = Movement(
             kind=kind,
@@ -92,6 +93,16 @@ def _move(
         payment, _ = service.move(session, customer, movement, now=call.now)
         # A repeated request gets the first answer, even if the payment was confirmed or failed since.
         return schemas.payment_data(payment, status="reserved" if in_two_steps else "done")
+
+
+def _engine(context: ApiContext, call: ApiCall, username: str) -> Engine:
+    """Return the engine that sees the customer's tables; an API token may be for all brands. Raises NotFoundError."""
+    if not isinstance(call.caller, TokenHolder):
+        return context.engine
+    engine = engine_of_username(context.engine, folded(username))
+    if engine is None:
+        raise NotFoundError(f"no customer {username!r}")
+    return engine
 
 
 def _locked_customer(session: Session, call: ApiCall, username: str, role: str) -> Customer:

@@ -23,6 +23,8 @@ from wallet_hooks.customers.queries import CustomerBalances, balances_of_custome
 from wallet_hooks.customers.schemas import PROFILE_FIELDS, DisplayName, ShortName
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
 from wallet_hooks.database import reading, refresh_statistics, writing
+from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
+from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.errors import RefusedError, WalletHooksError
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
@@ -58,7 +60,7 @@ def customer() -> None:
 @click.option("--inactive", is_flag=True)
 @click.option("--locked", is_flag=True)
 @click.option("--expires-at", type=click.DateTime(), help="UTC; no bets from then on.")
-@click.pass_obj
+@pass_brand_engine
 def create(
     engine: Engine,
     /,
@@ -123,7 +125,7 @@ def _profile_options(command: Any) -> Any:
 @click.option("--password-stdin", is_flag=True, help="Read a new password; ends the customer's sessions.")
 @click.option("--referred-by", metavar="USERNAME", help="The customer who referred this one; an empty text removes it.")
 @_profile_options
-@click.pass_obj
+@pass_brand_engine
 def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **options: Any) -> None:
     """Change a customer. The next bet uses the new values."""
     if options["commission_from"] is not None and options["commission_rate"] is None:
@@ -183,7 +185,7 @@ def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[
 @click.option("--brand", "client", required=True)
 @click.option("--uid", required=True)
 @click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
+@pass_brand_engine
 def credit_history(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     """List every credit limit that was set, oldest first."""
     with reading(engine) as session:
@@ -215,7 +217,7 @@ def group() -> None:
 @click.option("--brand", "client", required=True, help="The brand's client name.")
 @click.option("--name", required=True, type=FieldType(ShortName()))
 @click.option("--manager", "managers", multiple=True, help="Username of a customer of the brand; repeatable.")
-@click.pass_obj
+@pass_brand_engine
 def add_group(engine: Engine, client: str, name: str, managers: tuple[str, ...]) -> None:
     """Add a group of customers."""
     with writing(engine) as session:
@@ -230,13 +232,15 @@ def add_group(engine: Engine, client: str, name: str, managers: tuple[str, ...])
 @click.pass_obj
 def list_groups(engine: Engine, as_json: bool) -> None:
     """List the groups with their managers."""
-    with reading(engine) as session:
-        rows: list[dict[str, Any]] = [
-            {"id": row.id, "brand": client, "name": row.name, "managers": groups.managers_of(session, row)}
-            for row, client in session.execute(
-                select(Group, Brand.client).join(Brand, Brand.id == Group.brand_id).order_by(Group.id)
-            )
-        ]
+    rows: list[dict[str, Any]] = []
+    for own in each_brand(engine):
+        with reading(own) as session:
+            rows += [
+                {"id": row.id, "brand": client, "name": row.name, "managers": groups.managers_of(session, row)}
+                for row, client in session.execute(
+                    select(Group, Brand.client).join(Brand, Brand.id == Group.brand_id).order_by(Group.id)
+                )
+            ]
     echo_rows(
         rows,
         as_json=as_json,
@@ -250,7 +254,7 @@ def list_groups(engine: Engine, as_json: bool) -> None:
 @click.option("--name", required=True, help="The group's name.")
 @click.option("--username", required=True, type=FieldType(ShortName()))
 @click.option("--remove", is_flag=True, help="Remove the manager from the group.")
-@click.pass_obj
+@pass_brand_engine
 def manager(engine: Engine, client: str, name: str, username: str, remove: bool) -> None:
     """Add a manager to a group, or remove one."""
     with writing(engine) as session:
@@ -284,9 +288,11 @@ def import_(engine: Engine, file: TextIO) -> None:
     try:
         with writing(engine) as session:
             for client, batch in _batches(_read_rows(rows)):
-                create_customers(session, brand_by_client(session, client), batch, now=clock.now())
+                brand = brand_by_client(session, client)
+                with seeing_brand(session.connection(), brand.id):
+                    create_customers(session, brand, batch, now=clock.now())
+                    refresh_statistics(session, "customer", "ledger_account")
                 count += len(batch)
-            refresh_statistics(session, "customer", "ledger_account")
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line {rows.line_num + 1}: {error}") from None
     click.echo(f"{count} customers imported")
@@ -295,11 +301,12 @@ def import_(engine: Engine, file: TextIO) -> None:
 @customer.command("list")
 @click.option("--brand", "client", help="Only this brand's.")
 @click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
+@pass_brand_engine
 def list_(engine: Engine, client: str | None, as_json: bool) -> None:
     """List customers with their money."""
-    with reading(engine) as session:
-        echo_rows(_listed(session, client), as_json=as_json, line=_customer_line, empty="no customers")
+    engines = each_brand(engine) if client is None else (engine,)
+    rows = (row for own in engines for row in _listed(own, client))
+    echo_rows(rows, as_json=as_json, line=_customer_line, empty="no customers")
 
 
 def _customer_line(row: dict[str, Any]) -> str:
@@ -339,17 +346,18 @@ def _batches(rows: Iterable[tuple[str, NewCustomer]]) -> Iterator[tuple[str, Seq
             yield client, batch
 
 
-def _listed(session: Session, client: str | None) -> Iterator[dict[str, Any]]:
+def _listed(engine: Engine, client: str | None) -> Iterator[dict[str, Any]]:
     query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
-    if client is not None:
-        query = query.where(Customer.brand_id == brand_by_client(session, client).id)
-    last = 0
-    while rows := session.execute(query.where(Customer.id > last).order_by(Customer.id).limit(_BATCH)).all():
-        money_of = balances_of_customers(session, [found for found, _ in rows])
-        for found, brand in rows:
-            yield customer_row(found, brand, money_of[found.id])
-        last = rows[-1][0].id
-        session.expunge_all()
+    with reading(engine) as session:
+        if client is not None:
+            query = query.where(Customer.brand_id == brand_by_client(session, client).id)
+        last = 0
+        while rows := session.execute(query.where(Customer.id > last).order_by(Customer.id).limit(_BATCH)).all():
+            money_of = balances_of_customers(session, [found for found, _ in rows])
+            for found, brand in rows:
+                yield customer_row(found, brand, money_of[found.id])
+            last = rows[-1][0].id
+            session.expunge_all()
 
 
 def customer_row(found: Customer, brand: Brand, standing: CustomerBalances) -> dict[str, Any]:

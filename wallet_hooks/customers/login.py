@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Date, Engine, bindparam, select, text
+from sqlalchemy import Date, Engine, Row, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import may_log_in
@@ -10,10 +10,11 @@ from wallet_hooks.customers.login_lock import count_failure, is_login_locked, un
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.play_sessions import record_login
 from wallet_hooks.customers.queries import lock_customer
-from wallet_hooks.customers.usernames import has_username
+from wallet_hooks.customers.usernames import folded, has_username
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import UnauthenticatedError
 from wallet_hooks.identity import sessions
+from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.passwords import is_password
 
 
@@ -23,12 +24,11 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
     Raises UnauthenticatedError, the same for every reason, so that it does not reveal which usernames exist or whether
     a guessed password of a locked customer was right; TryAgainError when too many logins wait.
     """
-    with reading(engine) as session:
-        query = select(Customer.id, Customer.password_hash).where(has_username(username))
-        found = session.execute(query).one_or_none()
+    home = engine_of_username(engine, folded(username))
+    found = None if home is None else _find(home, username)
     # Checked between two transactions, because it is slow; the customer is read again afterwards.
     is_right = is_password(password, found.password_hash if found else None)
-    with writing(engine) as session:
+    with writing(home or engine) as session:
         token = None
         if found is None:
             count_unknown(session, now.date())
@@ -41,6 +41,13 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
     if token is None:
         raise UnauthenticatedError("username or password is wrong, or the account is closed")
     return token
+
+
+def _find(engine: Engine, username: str) -> Row[int, str | None] | None:
+    """Return id and password hash of the customer with a username."""
+    with reading(engine) as session:
+        query = select(Customer.id, Customer.password_hash).where(has_username(username))
+        return session.execute(query).one_or_none()
 
 
 def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:

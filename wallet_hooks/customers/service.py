@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
@@ -14,7 +14,13 @@ from wallet_hooks.customers.credit import set_credit_limit
 from wallet_hooks.customers.login_lock import unlock_login
 from wallet_hooks.customers.models import ROLES, Customer
 from wallet_hooks.customers.profiles import change_profile
-from wallet_hooks.customers.usernames import check_username, folded, has_username
+from wallet_hooks.customers.usernames import (
+    change_username,
+    check_username,
+    folded,
+    store_usernames,
+    taken_usernames,
+)
 from wallet_hooks.errors import ConflictError, RefusedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.directory import brand_facts
@@ -81,6 +87,7 @@ def create_customers(
     ]
     session.add_all(customers)
     session.flush()
+    store_usernames(session, customers)
     for created, facts in zip(customers, new, strict=True):
         if facts.credit_limit or facts.credit_limit_comment:
             set_credit_limit(session, created, facts.credit_limit, comment=facts.credit_limit_comment, by=by, now=now)
@@ -101,7 +108,7 @@ def change_customer(session: Session, customer: Customer, given: Mapping[str, An
     if given.get("ccy_code", customer.currency) != customer.currency:
         raise RefusedError("currency_fixed", "ccy_code: a customer's currency cannot be changed")
     if "username" in given and given["username"] != customer.username:
-        _check_new_username(session, customer, given["username"])
+        _set_username(session, customer, given["username"])
     if "roles" in given:
         roles = {**dict.fromkeys(customer.roles, True), **given["roles"]}
         customer.roles = sorted(role for role, is_assigned in roles.items() if is_assigned)
@@ -127,11 +134,11 @@ def _change_login(session: Session, customer: Customer, given: Mapping[str, Any]
         sessions.end_all(session, customer_id=customer.id)
 
 
-def _check_new_username(session: Session, customer: Customer, username: str) -> None:
+def _set_username(session: Session, customer: Customer, username: str) -> None:
     check_username(username)
-    others = select(Customer.id).where(has_username(username), Customer.id != customer.id)
-    if session.scalar(others) is not None:
+    if folded(username) != folded(customer.username) and taken_usernames(session, [folded(username)]):
         raise ConflictError(f"username {username!r} is taken")
+    change_username(session, customer, username)
 
 
 def _change_limits(session: Session, customer: Customer, given: Mapping[str, Any], *, by: str, now: datetime) -> None:
@@ -190,8 +197,7 @@ def _check_free(session: Session, brand: Brand, new: Sequence[NewCustomer]) -> N
     taken = session.scalars(select(Customer.uid).where(Customer.brand_id == brand.id, Customer.uid.in_(uids))).all()
     if taken or len(set(uids)) < len(uids):
         raise ConflictError(f"uid {(taken or _repeated(uids))[0]!r} of brand {brand.client!r} is taken")
-    lowered = func.lower(Customer.username)
-    taken = session.scalars(select(lowered).where(lowered.in_(names))).all()
+    taken = taken_usernames(session, names)
     if taken or len(set(names)) < len(names):
         raise ConflictError(f"username {(taken or _repeated(names))[0]!r} is taken")
 

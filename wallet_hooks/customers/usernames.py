@@ -1,9 +1,14 @@
 """Usernames: up to 64 ASCII letters and digits, unique among all customers in any case."""
 
-from sqlalchemy import ColumnElement, func
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.database import has_brand_schemas
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity.models import Username
 
 
 def check_username(username: str) -> None:
@@ -23,3 +28,23 @@ def folded(username: str) -> str:
 def has_username(username: str) -> ColumnElement[bool]:
     """Return the condition that a customer has this username, in any case."""
     return func.lower(Customer.username) == folded(username)
+
+
+def taken_usernames(session: Session, names: Collection[str]) -> list[str]:
+    """Return which of the folded names customers of any brand have."""
+    column = Username.folded if has_brand_schemas(session.get_bind().engine) else func.lower(Customer.username)
+    return list(session.scalars(select(column).where(column.in_(names))))
+
+
+def store_usernames(session: Session, customers: Iterable[Customer]) -> None:
+    """Store the names of new customers for all brands, where each brand has a schema."""
+    if has_brand_schemas(session.get_bind().engine):
+        rows = [{"customer_id": one.id, "brand_id": one.brand_id, "folded": folded(one.username)} for one in customers]
+        session.execute(insert(Username), rows)
+
+
+def change_username(session: Session, customer: Customer, username: str) -> None:
+    """Store a customer's new name for all brands, where each brand has a schema."""
+    if has_brand_schemas(session.get_bind().engine):
+        own = Username.customer_id == customer.id
+        session.execute(update(Username).where(own).values(folded=folded(username)))

@@ -35,6 +35,9 @@ def brand_engine(engine: Engine, brand_id: int) -> Engine:
 @contextmanager
 def seeing_brand(connection: Connection, brand_id: int) -> Iterator[None]:
     """Have the block's part of a transaction see a brand's tables. The connection is of the engine without a brand."""
+    if not has_brand_schemas(connection.engine):
+        yield
+        return
     for schema in (schema_of(brand_id), None):
         connection.execution_options(**{_SCHEMA: schema})
         connection.exec_driver_sql(choose_schema(schema))

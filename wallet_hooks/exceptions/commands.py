@@ -7,7 +7,9 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
+from wallet_hooks.database.brand_commands import each_brand, engine_with_row
 from wallet_hooks.exceptions import service
+from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.listing import echo_rows
 
 
@@ -22,8 +24,10 @@ def exceptions() -> None:
 @click.pass_obj
 def list_exceptions(engine: Engine, include_resolved: bool, as_json: bool) -> None:
     """List exceptions of bets and of payments, oldest first."""
-    with reading(engine) as session:
-        rows = service.list_exceptions(session, include_resolved=include_resolved)
+    rows: list[dict[str, Any]] = []
+    for own in each_brand(engine):
+        with reading(own) as session:
+            rows += service.list_exceptions(session, include_resolved=include_resolved)
     echo_rows(rows, as_json=as_json, line=_line, empty="no exceptions")
 
 
@@ -41,6 +45,6 @@ def _line(row: dict[str, Any]) -> str:
 @click.pass_obj
 def resolve(engine: Engine, id_: int, reason: str) -> None:
     """Resolve an exception."""
-    with writing(engine) as session:
+    with writing(engine_with_row(engine, CallbackException, id_)) as session:
         service.resolve_exception(session, id_, reason=reason, now=clock.now())
     click.echo(f"exception {id_} resolved")

@@ -13,6 +13,7 @@ from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.database import reading, writing
+from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
@@ -45,7 +46,7 @@ def _of_limit(command: Any) -> Any:
 @limit.command()
 @_of_customer
 @click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
+@pass_brand_engine
 def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     """Show all limits of a player, past ones too, and what is left of the limits in force."""
     with reading(engine) as session:
@@ -66,7 +67,7 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
 @_of_limit
 @click.option("--amount", required=True, help="Decimal amount in the customer's currency; for a time limit, minutes.")
 @click.option("--by", default="operator", show_default=True, help="Name of the person who sets it.")
-@click.pass_obj
+@pass_brand_engine
 def set_limit(
     engine: Engine, client: str, uid: str, type_: str, frame: str | None, amount: str, reason: str, by: str
 ) -> None:
@@ -89,7 +90,7 @@ def set_limit(
 @limit.command()
 @_of_customer
 @_of_limit
-@click.pass_obj
+@pass_brand_engine
 def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, reason: str) -> None:
     """Remove a limit that the operator set; the player's own limits stay."""
     with writing(engine) as session:

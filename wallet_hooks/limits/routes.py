@@ -150,7 +150,7 @@ def _run(context: ApiContext, view: View, request: ApiRequest, version: str, bra
     body = None
     if request.environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
         body = read_json(request.body(cap=_BODY_CAP))
-    return view(GatewayCall(context, caller.id, login, body, request.now), **path)
+    return view(GatewayCall(context.of_brand(caller.brand_id), caller.id, login, body, request.now), **path)
 
 
 def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, LoginSession]:

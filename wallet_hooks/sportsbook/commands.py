@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock, money
 from wallet_hooks.database import reading, writing
+from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.sportsbook import corrections, coupons, queries
 from wallet_hooks.sportsbook.messages import BetKey
@@ -24,7 +25,7 @@ def wager() -> None:
 @click.option("--game", required=True)
 @click.option("--uid", required=True, help="The bet's id at the provider.")
 @click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
+@pass_brand_engine
 def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None:
     """Show a wager with its transactions, deliveries and exceptions."""
     with reading(engine) as session:
@@ -50,7 +51,7 @@ def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None
 @click.option("--payout", required=True, help="Decimal amount in the bet's currency.")
 @click.option("--result", help="The result; void with payout = stake returns the stake.")
 @click.option("--reason", required=True, help="Stored with the transactions.")
-@click.pass_obj
+@pass_brand_engine
 def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, result: str | None, reason: str) -> None:
     """Replace a wager's settlement."""
     key = BetKey(game, brand, uid)
@@ -86,8 +87,11 @@ def map_events(engine: Engine, file: TextIO) -> None:
     try:
         if next(rows, None) != ["game", "coupon", "event"]:
             raise click.UsageError("the first line must name the columns game,coupon,event")
-        with writing(engine) as session:
-            count = coupons.map_events(session, rows)
+        mapped = list(rows)
+        count = 0
+        for own in each_brand(engine):
+            with writing(own) as session:
+                count = coupons.map_events(session, mapped)
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line {rows.line_num}: {error}") from None
     click.echo(f"{count} coupons mapped")

@@ -8,7 +8,7 @@ paths are the same for all and live here.
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from wallet_hooks import clock
-from wallet_hooks.database import Fault, fault_of, run_with_retries
+from wallet_hooks.database import Fault, brand_engine, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
@@ -122,6 +122,10 @@ class ApiContext:
     engine: Engine
     settings: Settings
     countries: Countries
+
+    def of_brand(self, brand_id: int) -> "ApiContext":
+        """Return the context for a brand, whose tables its engine sees."""
+        return replace(self, engine=brand_engine(self.engine, brand_id))
 
     @property
     def session_idle(self) -> timedelta:

@@ -1,0 +1,69 @@
+"""How commands reach the brands' tables, where each brand has a schema: those of one brand, or brand by brand."""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import click
+from sqlalchemy import Engine, Row, text
+
+from wallet_hooks.database.brand_schemas import brand_engine, has_brand_schemas
+from wallet_hooks.database.engine import reading
+from wallet_hooks.errors import NotFoundError
+
+
+def engine_of_client(engine: Engine, client: str) -> Engine:
+    """Return the engine that sees a brand's tables, by its client name. Raises NotFoundError."""
+    if not has_brand_schemas(engine):
+        return engine
+    for name, id_ in _brands(engine):
+        if name == client:
+            return brand_engine(engine, id_)
+    raise NotFoundError(f"no brand with client name {client!r}")
+
+
+def pass_brand_engine(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the engine of the brand that its option names, `client` or `brand`; the context's without one."""
+
+    @click.pass_obj
+    @wraps(command)
+    def run(engine: Engine, /, *arguments: Any, **given: Any) -> Any:
+        client = given.get("client", given.get("brand"))
+        return command(engine if client is None else engine_of_client(engine, client), *arguments, **given)
+
+    return run
+
+
+def engines_of_brands(engine: Engine) -> list[tuple[str | None, Engine]]:
+    """Return each brand's client name with its engine, in the order of their ids.
+
+    Where all brands are together, one engine without a name.
+    """
+    if not has_brand_schemas(engine):
+        return [(None, engine)]
+    return [(client, brand_engine(engine, id_)) for client, id_ in _brands(engine)]
+
+
+def engine_with_row(engine: Engine, model: type[Any], id_: int) -> Engine:
+    """Return the engine of the brand whose tables have a row: ids are unique over all brands. Raises NotFoundError."""
+    if not has_brand_schemas(engine):
+        return engine
+    for _, own in engines_of_brands(engine):
+        with reading(own) as session:
+            if session.get(model, id_) is not None:
+                return own
+    raise NotFoundError(f"no {model.__tablename__.replace('_', ' ')} {id_}")
+
+
+def each_brand(engine: Engine) -> Iterator[Engine]:
+    """Yield the engine of each brand, and say on stderr which brand it is; one engine where all are together."""
+    brands = engines_of_brands(engine)
+    for number, (client, own) in enumerate(brands, 1):
+        if client is not None:
+            click.echo(f"brand {client} ({number} of {len(brands)})", err=True)
+        yield own
+
+
+def _brands(engine: Engine) -> list[Row[str, int]]:
+    with reading(engine) as session:
+        return list(session.execute(text("SELECT client, id FROM brand ORDER BY id")))
