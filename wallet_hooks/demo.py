@@ -12,6 +12,7 @@ from wallet_hooks.customers.groups import create_group
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import writing
+from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
@@ -69,9 +70,10 @@ def load(session: Session, *, now: datetime) -> None:
     for id_, client, currency, timezone, policy in _BRANDS:
         brand = add_brand(session, id_=id_, client=client, currency=currency, timezone=timezone, policy=policy)
         add_provider(session, game="betflex", client=client, auth="none", secrets=(), allow=())
-        customers = create_customers(session, brand, _CUSTOMERS[client], now=now)
-        if client == "acme":
-            _create_group(session, brand, {customer.username: customer for customer in customers}, now=now)
+        with seeing_brand(session.connection(), brand.id):
+            customers = create_customers(session, brand, _CUSTOMERS[client], now=now)
+            if client == "acme":
+                _create_group(session, brand, {customer.username: customer for customer in customers}, now=now)
     for source, target, rate in _RATES:
         set_rate(session, source=source, target=target, rate=rate, now=now)
 

@@ -1,13 +1,18 @@
 """Probes for monitoring: liveness (`/healthz`), readiness (`/readyz`) and Prometheus metrics (`/metrics`)."""
 
+from collections import Counter
+from weakref import WeakSet
+
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
-from sqlalchemy import Engine
+from sqlalchemy import Dialect, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import money
 from wallet_hooks.database import read_with_retries, reading
+from wallet_hooks.database.brand_commands import engines_of_brands
 from wallet_hooks.database.deadlines import answer_within
+from wallet_hooks.database.guards import brand_problem, guard_problem
 from wallet_hooks.database.layout import layout_problem
 from wallet_hooks.database.schema import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
@@ -15,6 +20,8 @@ from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.telemetry import exposition
 
 _METRICS_TIMEOUT = 5.0  # seconds
+# The databases, by their engines' dialects, whose schemas were right: they are checked until then, at the start.
+_checked: "WeakSet[Dialect]" = WeakSet()
 
 
 def blueprint(engine: Engine, reports: Engine, *, timeout: float) -> Blueprint:
@@ -53,11 +60,27 @@ def _readiness_problem(engine: Engine) -> str | None:
         return problem
     if layout is not None:
         return layout
+    if (problem := _schemas_problem(engine)) is not None:
+        return problem
     try:
         money.register_stored(stored)
     except money.CurrencyMismatchError as error:
         return str(error)
     return None
+
+
+def _schemas_problem(engine: Engine) -> str | None:
+    """Return what is wrong with the brands' schemas and the guards of the tables; None once all was right."""
+    if engine.dialect in _checked:
+        return None
+    try:
+        with reading(engine) as session:
+            problem = brand_problem(session.connection()) or guard_problem(session.connection())
+    except SQLAlchemyError:
+        return "database unreachable"
+    if problem is None:
+        _checked.add(engine.dialect)
+    return problem
 
 
 def _read_state(engine: Engine) -> tuple[str | None, str | None, dict[str, int]]:
@@ -72,9 +95,11 @@ def _read_state(engine: Engine) -> tuple[str | None, str | None, dict[str, int]]
 
 def _open_stakes(engine: Engine) -> bytes:
     """Return open stakes by currency from the ledger, as metrics; empty while the database is unreachable."""
+    stakes: Counter[str] = Counter()
     try:
-        with reading(engine) as session:
-            stakes = open_stakes(session)
+        for _, own in engines_of_brands(engine):
+            with reading(own) as session:
+                stakes.update(open_stakes(session))
     except SQLAlchemyError:
         return b""
     name = "wallet_hooks_open_stakes_minor_units"

@@ -85,6 +85,7 @@ PAGES = (
     Page("POST", "/exceptions/<id_>/comment", exceptions.comment, DECIDE),
     Page("POST", "/exceptions/<id_>/resolve", exceptions.resolve, DECIDE),
     Page("GET", "/actions", sign_in.show_actions),
+    Page("POST", "/brand", sign_in.choose_brand),
     Page("POST", "/logout", sign_in.log_out),
 )
 
@@ -112,7 +113,7 @@ def _endpoints(console: Console) -> Iterable[Endpoint]:
 def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
     def answer(request: ApiRequest, **path: str) -> Reply:
         try:
-            visit = visit_of(console, request)
+            visit = visit_of(console, request, path.get("client"))
         except UnauthenticatedError:
             if page.method == "GET":
                 query = request.environ.get("QUERY_STRING", "")

@@ -6,9 +6,9 @@ from wallet_hooks.console import audit, staff
 from wallet_hooks.console.models import StaffAction
 from wallet_hooks.console.rendering import Html, redirect, render
 from wallet_hooks.console.texts import number, read_form
-from wallet_hooks.console.visits import COOKIE, RECONCILE, Console, Visit, check_same_site
+from wallet_hooks.console.visits import BRAND_COOKIE, COOKIE, RECONCILE, Console, Visit, check_same_site
 from wallet_hooks.database import reading
-from wallet_hooks.errors import UnauthenticatedError
+from wallet_hooks.errors import NotFoundError, UnauthenticatedError
 from wallet_hooks.web.api import ApiRequest, Reply
 
 _HOME = "/console/"
@@ -41,9 +41,19 @@ def log_in(console: Console, request: ApiRequest) -> Reply:
 
 def log_out(visit: Visit) -> Reply:
     """End the session."""
-    staff.sign_out(visit.engine, visit.token)
+    staff.sign_out(visit.console.engine, visit.token)
     reply = redirect("/console/login")
     reply.headers["Set-Cookie"] = _cookie(visit.request, "", "; Max-Age=0")
+    return reply
+
+
+def choose_brand(visit: Visit) -> Reply:
+    """Show another brand from now on, where each brand has a schema."""
+    name = visit.required("brand")
+    if name not in visit.brands:
+        raise NotFoundError("There is no such brand.")
+    reply = redirect(_HOME)
+    reply.headers["Set-Cookie"] = _cookie(visit.request, quote(name, safe=""), name=BRAND_COOKIE)
     return reply
 
 
@@ -51,7 +61,7 @@ def show_actions(visit: Visit) -> Html:
     """Show what staff did, newest first."""
     given = {"who": visit.query("who"), "what": visit.query("what")}
     after = visit.query("after")
-    with reading(visit.engine) as session:
+    with reading(visit.console.engine) as session:
         hidden = () if visit.may(RECONCILE) else ("reconcile",)
         found = audit.actions(session, **given, hidden=hidden, before=number(after, "page") if after else None)
     values = {"found": found, "given": given, "kinds": audit.KINDS, "address_of": _address_of}
@@ -79,8 +89,8 @@ def _inside(path: str) -> str:
     return path if is_inside else _HOME
 
 
-def _cookie(request: ApiRequest, token: str, more: str = "") -> str:
-    """Return the session's cookie: never for scripts or other sites; over HTTPS alone, except on this machine."""
+def _cookie(request: ApiRequest, value: str, more: str = "", *, name: str = COOKIE) -> str:
+    """Return a cookie: never for scripts or other sites; over HTTPS alone, except on this machine."""
     is_local = request.source.is_loopback and request.environ.get("wsgi.url_scheme") == "http"
     secure = "" if is_local else "; Secure"
-    return f"{COOKIE}={token}; Path=/console; HttpOnly; SameSite=Strict{secure}{more}"
+    return f"{name}={value}; Path=/console; HttpOnly; SameSite=Strict{secure}{more}"

@@ -1,11 +1,11 @@
 """A visit: a request of a member of staff, with what its page works with. Checks the session, the role and the form."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -16,6 +16,8 @@ from wallet_hooks.console.exporting import Exports
 from wallet_hooks.console.staff import Member
 from wallet_hooks.console.texts import checked
 from wallet_hooks.console.uploads import Upload
+from wallet_hooks.database import has_brand_schemas
+from wallet_hooks.database.brand_commands import engine_of_client, engines_of_brands
 from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
 from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.settings import Settings
@@ -23,6 +25,7 @@ from wallet_hooks.web.api import ApiRequest
 from wallet_hooks.web.countries import Countries
 
 COOKIE = "wallet_hooks_console"
+BRAND_COOKIE = "wallet_hooks_console_brand"
 SEE, REPLAY, RECONCILE, DECIDE = "see", "replay", "reconcile", "decide"
 PERMISSIONS: Mapping[str, frozenset[str]] = {
     "operations": frozenset({SEE, REPLAY, RECONCILE, DECIDE}),
@@ -50,27 +53,39 @@ class Console:
 
 @dataclass
 class Visit:
-    """A request of a signed-in member of staff. `form` has the fields that were sent, `upload` the file."""
+    """A request of a signed-in member of staff. `form` has the fields that were sent, `upload` the file.
+
+    Where each brand has a schema, a page shows one brand: `brand` of `brands`, by client name.
+    """
 
     console: Console
     request: ApiRequest
     token: str
     member: Member
+    brand: str | None = None
+    brands: Sequence[str] = ()
     form: Mapping[str, str] = field(default_factory=dict)
     upload: Upload | None = None
 
     @property
     def engine(self) -> Engine:
-        return self.console.engine
+        return self._of_brand(self.console.engine)
 
     @property
     def reports(self) -> Engine:
-        return self.console.reports
+        return self._of_brand(self.console.reports)
 
     @property
     def csrf_token(self) -> str:
         """The token that each form of the session sends; pages of other sites cannot know it."""
         return csrf_token(self.token)
+
+    def _of_brand(self, engine: Engine) -> Engine:
+        if self.brand is not None:
+            return engine_of_client(engine, self.brand)
+        if has_brand_schemas(engine):
+            raise RefusedError("no_brand", "There is no brand yet.")
+        return engine
 
     def may(self, permission: str) -> bool:
         return permission in PERMISSIONS[self.member.role]
@@ -91,12 +106,19 @@ class Visit:
         audit.record(session, action, subject, details, by=self.member.username, request=self.request)
 
 
-def visit_of(console: Console, request: ApiRequest) -> Visit:
-    """Return the visit of a signed-in member of staff. Raises UnauthenticatedError."""
+def visit_of(console: Console, request: ApiRequest, client: str | None = None) -> Visit:
+    """Return the visit of a signed-in member of staff; `client` is the brand in the path. Raises UnauthenticatedError.
+
+    Without a brand in the path, the one that was chosen before is shown, or else the first.
+    """
     token = session_token(request)
     if not token:
         raise UnauthenticatedError("not signed in")
-    return Visit(console, request, token, staff.find_member(console.engine, token, now=request.now, idle=console.idle))
+    member = staff.find_member(console.engine, token, now=request.now, idle=console.idle)
+    brands = [name for name, _ in engines_of_brands(console.engine) if name is not None]
+    chosen = client or unquote(parse_cookie(request.headers.get("Cookie")).get(BRAND_COOKIE, ""))
+    brand = chosen if chosen in brands else next(iter(brands), None)
+    return Visit(console, request, token, member, brand, brands)
 
 
 def session_token(request: ApiRequest) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, Row, text
 
 from wallet_hooks.database.brand_schemas import brand_engine, has_brand_schemas
 from wallet_hooks.database.engine import reading
-from wallet_hooks.errors import NotFoundError
+from wallet_hooks.errors import NotFoundError, RefusedError
 
 
 def engine_of_client(engine: Engine, client: str) -> Engine:
@@ -42,6 +42,19 @@ def engines_of_brands(engine: Engine) -> list[tuple[str | None, Engine]]:
     if not has_brand_schemas(engine):
         return [(None, engine)]
     return [(client, brand_engine(engine, id_)) for client, id_ in _brands(engine)]
+
+
+def chosen_brands(engine: Engine, client: str | None) -> Iterator[Engine]:
+    """Yield the engine of the brand that was chosen, or of each as `each_brand`.
+
+    Raises RefusedError for a brand whose books are not apart from the others'.
+    """
+    if client is None:
+        yield from each_brand(engine)
+    elif not has_brand_schemas(engine):
+        raise RefusedError("brand", "--brand: all brands are in one ledger, which is handled as a whole")
+    else:
+        yield engine_of_client(engine, client)
 
 
 def engine_with_row(engine: Engine, model: type[Any], id_: int) -> Engine:

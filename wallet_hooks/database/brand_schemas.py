@@ -12,12 +12,13 @@ from sqlalchemy import Connection, Engine
 
 # Execution option of an engine whose database has brand schemas.
 HAS_BRAND_SCHEMAS = "wallet_hooks_has_brand_schemas"
+_PREFIX = "brand_"
 _SCHEMA = "wallet_hooks_schema"  # execution option: the schema that transactions see before `public`
 
 
 def schema_of(brand_id: int) -> str:
     """Return the name of a brand's schema."""
-    return f"brand_{brand_id}"
+    return f"{_PREFIX}{brand_id}"
 
 
 def has_brand_schemas(engine: Engine) -> bool:
@@ -49,6 +50,12 @@ def current_schema(connection: Connection) -> str | None:
     """Return the brand schema that the connection's transactions see; None if they see `public` alone."""
     schema: str | None = connection.get_execution_options().get(_SCHEMA)
     return schema
+
+
+def current_brand(connection: Connection) -> int | None:
+    """Return the id of the brand whose tables the connection's transactions see; None where all are together."""
+    schema = current_schema(connection)
+    return None if schema is None else int(schema.removeprefix(_PREFIX))
 
 
 def choose_schema(schema: str | None) -> str:

@@ -1,10 +1,16 @@
 """The command `wallet-hooks db`: upgrades and downgrades the database schema."""
 
+from collections.abc import Iterator
+
 import click
 from alembic.util import CommandError
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
 
+from wallet_hooks.database.guards import brand_problem, guard_problem
+from wallet_hooks.database.layout import layout_problem
 from wallet_hooks.database.migrating import downgrade, upgrade
+from wallet_hooks.database.schema import current_revision, schema_problem
 
 
 @click.group()
@@ -35,6 +41,25 @@ def db_downgrade(engine: Engine, revision: str) -> None:
     except CommandError as error:
         raise click.ClickException(str(error)) from None
     click.echo("undone")
+
+
+@db.command("check")
+@click.pass_obj
+def db_check(engine: Engine) -> None:
+    """Check the migrations, the layout, the brands' schemas, and that the ledger is append-only wherever it is."""
+    with engine.connect() as connection:
+        problem = next(filter(None, _problems(connection)), None)
+    if problem is not None:
+        raise click.ClickException(problem)
+    click.echo("the database is right")
+
+
+def _problems(connection: Connection) -> Iterator[str | None]:
+    with Session(connection) as session:
+        yield schema_problem(current_revision(session))
+    yield layout_problem(connection)
+    yield brand_problem(connection)
+    yield guard_problem(connection)
 
 
 def _report_waiting() -> None:

@@ -11,7 +11,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.report_request import check_period
 from wallet_hooks.finance.verification import check_totals
 from wallet_hooks.identity.directory import brand_facts
-from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.service import own_brands
 from wallet_hooks.ledger.models import Period, Seal, Transaction
 from wallet_hooks.ledger.sealing import SealedDay, counts_of, newest_seal, seal_day, standing_seals
 from wallet_hooks.ledger.verify import CHECKS, since
@@ -85,7 +85,7 @@ def reopen(
 
 
 def _check_over(session: Session, through: date, now: datetime) -> None:
-    brands = [brand_facts(brand) for brand in session.scalars(select(Brand).order_by(Brand.id))]
+    brands = [brand_facts(brand) for brand in own_brands(session)]
     if not brands:
         raise RefusedError("day_not_over", "there is no brand, so the end of the day is not defined")
     for brand in brands:

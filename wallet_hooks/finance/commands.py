@@ -2,14 +2,18 @@
 
 import json
 import sys
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 from sqlalchemy import Engine, func, select
 
 from wallet_hooks import clock
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import has_brand_schemas, reading, writing
+from wallet_hooks.database.brand_commands import chosen_brands
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.anchors import check_against, read_manifest
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
@@ -17,6 +21,8 @@ from wallet_hooks.finance.models import Verification
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.models import Transaction
 from wallet_hooks.ledger.verify import Difference, since
+
+_one_brand = click.option("--brand", "client", help="Only this brand's books, where each brand has a schema.")
 
 
 @click.command()
@@ -31,30 +37,26 @@ from wallet_hooks.ledger.verify import Difference, since
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Check also that nothing is missing which an export had: its FILE.manifest.json; repeatable.",
 )
+@_one_brand
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def verify(engine: Engine, day: datetime | None, manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Check the ledger's rules over all history. Exits with status 1 after printing the first differences, if any."""
+def verify(
+    engine: Engine, day: datetime | None, manifests: tuple[Path, ...], client: str | None, as_json: bool
+) -> None:
+    """Check the ledger's rules over all history. Exits with status 1 after printing the first differences, if any.
+
+    Where each brand has a schema, each brand's ledger is checked by itself.
+    """
     anchors = [read_manifest(path) for path in manifests]
+    if anchors and client is None and has_brand_schemas(engine):
+        raise click.UsageError("--against: an export is of one brand here: --brand is required")
+    since_day = None if day is None else day.date()
     differences: list[Difference] = []
-    terminal = sys.stderr
-    with (
-        reading(engine) as session,
-        click.progressbar(
-            length=len(ALL_CHECKS), label="verify", file=terminal, hidden=not terminal.isatty()
-        ) as progress,
-    ):
-        posted = None if day is None else since(session, day.date())
-        last_id = session.scalar(select(func.max(Transaction.id)))
-        for found in run_checks(session, posted):
-            differences += found
-            progress.update(1)
-        for anchor in anchors:
-            differences += check_against(session, anchor)
-    with writing(engine) as session:
-        since_day = None if day is None else day.date()
-        run = Verification(run_at=clock.now(), since=since_day, differences=len(differences), last_id=last_id)
-        session.add(run)
+    for own in chosen_brands(engine, client):
+        found = _verify(own, since_day, anchors)
+        with writing(own) as session:
+            session.add(found.run)
+        differences += found.differences
     if as_json:
         click.echo(json.dumps([difference._asdict() for difference in differences]))
     else:
@@ -66,31 +68,76 @@ def verify(engine: Engine, day: datetime | None, manifests: tuple[Path, ...], as
         raise SystemExit(1)
 
 
+class _Verified(NamedTuple):
+    differences: list[Difference]
+    run: Verification
+
+
+def _verify(engine: Engine, day: date | None, anchors: Sequence[dict[str, Any]]) -> _Verified:
+    """Check one ledger, on one snapshot."""
+    differences: list[Difference] = []
+    terminal = sys.stderr
+    with (
+        reading(engine) as session,
+        click.progressbar(
+            length=len(ALL_CHECKS), label="verify", file=terminal, hidden=not terminal.isatty()
+        ) as progress,
+    ):
+        posted = None if day is None else since(session, day)
+        last_id = session.scalar(select(func.max(Transaction.id)))
+        for found in run_checks(session, posted):
+            differences += found
+            progress.update(1)
+        for anchor in anchors:
+            differences += check_against(session, anchor)
+    run = Verification(run_at=clock.now(), since=day, differences=len(differences), last_id=last_id)
+    return _Verified(differences, run)
+
+
 @click.command()
 @click.argument("day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
+@_one_brand
 @click.pass_obj
-def close(engine: Engine, day: datetime) -> None:
+def close(engine: Engine, day: datetime, client: str | None) -> None:
     """Close the books through DATE: check the ledger, seal each day, lock it.
 
-    Events that arrive for a closed day are booked on the first open day.
+    Events that arrive for a closed day are booked on the first open day. Where each brand has a schema, the books of
+    each are closed by themselves; a brand whose books are closed already is left as it is.
     """
     shows_progress = sys.stderr.isatty()
-    sealed = close_days(
-        engine,
-        day.date(),
-        now=clock.now(),
-        progress=lambda text: click.echo(text, err=True) if shows_progress else None,
-    )
-    for one in sealed:
-        click.echo(f"{one.day} closed: {one.transactions} transactions, {one.entries} entries, seal {one.hash}")
+    goes_on = client is None and has_brand_schemas(engine)
+    for own in chosen_brands(engine, client):
+        try:
+            sealed = close_days(
+                own,
+                day.date(),
+                now=clock.now(),
+                progress=lambda text: click.echo(text, err=True) if shows_progress else None,
+            )
+        except RefusedError as error:
+            if not goes_on or error.code != "already_closed":
+                raise
+            click.echo(str(error))
+            continue
+        for one in sealed:
+            click.echo(f"{one.day} closed: {one.transactions} transactions, {one.entries} entries, seal {one.hash}")
 
 
 @click.command()
 @click.argument("day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
 @click.option("--reason", required=True, help="Stored with the reopened seals.")
 @click.option("--by", default="operator", show_default=True, help="Who reopens.")
+@_one_brand
 @click.pass_obj
-def reopen(engine: Engine, day: datetime, reason: str, by: str) -> None:
+def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | None) -> None:
     """Open DATE and every closed day after it. Their seals stay on record; close the days again when corrected."""
-    count = reopen_days(engine, day.date(), reason=reason, by=by, now=clock.now())
-    click.echo(f"{count} days open again")
+    goes_on = client is None and has_brand_schemas(engine)
+    for own in chosen_brands(engine, client):
+        try:
+            count = reopen_days(own, day.date(), reason=reason, by=by, now=clock.now())
+        except RefusedError as error:
+            if not goes_on or error.code != "not_closed":
+                raise
+            click.echo(str(error))
+            continue
+        click.echo(f"{count} days open again")

@@ -29,7 +29,7 @@ from wallet_hooks.finance.report_request import ReportRequest, check_period
 from wallet_hooks.finance.reports import report_named
 from wallet_hooks.finance.tables import WRITERS, write_csv, write_parquet
 from wallet_hooks.identity.directory import brand_facts
-from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.service import own_brands
 from wallet_hooks.ledger.models import Period, Transaction
 from wallet_hooks.ledger.sealing import newest_seal
 
@@ -52,7 +52,7 @@ DEFAULT_OPTIONS = Options()
 def newest_day(engine: Engine, now: datetime) -> date:
     """Return the newest day of a report: the latest of every brand's accounting day and the UTC day."""
     with reading(engine) as session:
-        return max([now.date(), *(brand_facts(brand).booking_day(now) for brand in session.scalars(select(Brand)))])
+        return max([now.date(), *(brand_facts(brand).booking_day(now) for brand in own_brands(session))])
 
 
 def check(report: str, format_: str, request: ReportRequest, options: Options = DEFAULT_OPTIONS) -> None:

@@ -16,7 +16,8 @@ import click
 from sqlalchemy import Engine
 
 from wallet_hooks import clock
-from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.database import has_brand_schemas, open_engine, reading, writing
+from wallet_hooks.database.brand_commands import engine_of_client, engines_of_brands
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
@@ -75,25 +76,39 @@ def export(
 ) -> None:
     """Export a report; with -o FILE, a manifest is written beside it (FILE.manifest.json)."""
     now = clock.now()
-    if (client is None) != (uid is None):
+    if (client is None) != (uid is None) and not (uid is None and has_brand_schemas(engine)):
         raise click.UsageError("--brand and --uid: both or neither are required")
     customer = None if client is None or uid is None else (client, uid)
+    if output is None and client is None and len(engines_of_brands(engine)) > 1:
+        raise click.UsageError("--brand: each brand's report is a file of its own: name a brand, or a file with -o")
     options = Options(bom, _codes(accounts), part)
     if partition_by and (format_ != "parquet" or output is None):
         raise click.UsageError("--partition-by: requires --format parquet and -o DIRECTORY")
     if output is not None and output.is_dir() and not partition_by:
         raise click.UsageError(f"--output: {output} is a directory; a file is expected")
     with reporting_engine(engine) as reports, progress_bar("export", "rows") as progress:
-        through = last.date() if last else newest_day(reports, now)
-        request = ReportRequest(first.date(), through, customer, now, currency=currency)
-        if output is None:
-            write(reports, report, format_, request, sys.stdout.buffer, options, progress)
-            return
-        if partition_by:
-            manifest = write_dataset(reports, report, request, output, progress)
-        else:
-            manifest = write_file(reports, report, format_, request, output, options, progress)
-    click.echo(f"{manifest['rows']} rows written to {output}", err=True)
+        for name, own in _chosen(reports, client):
+            through = last.date() if last else newest_day(own, now)
+            request = ReportRequest(first.date(), through, customer, now, currency=currency)
+            if output is None:
+                write(own, report, format_, request, sys.stdout.buffer, options, progress)
+                continue
+            path = _path_of(output, None if client else name)
+            if partition_by:
+                manifest = write_dataset(own, report, request, path, progress)
+            else:
+                manifest = write_file(own, report, format_, request, path, options, progress)
+            click.echo(f"{manifest['rows']} rows written to {path}", err=True)
+
+
+def _chosen(engine: Engine, client: str | None) -> list[tuple[str | None, Engine]]:
+    """Return the engine of a brand, or of all, each with the brand's name, where each brand has a schema."""
+    return engines_of_brands(engine) if client is None else [(client, engine_of_client(engine, client))]
+
+
+def _path_of(output: Path, client: str | None) -> Path:
+    """Return the file of a brand where each has its own: `entries.acme.csv` for `entries.csv`."""
+    return output if client is None else output.with_name(f"{output.stem}.{client}{output.suffix}")
 
 
 def _codes(accounts: Path | None) -> AccountCodes:
@@ -191,18 +206,53 @@ def reconcile(
     if output is not None and output.suffix[1:] not in _BREAK_FORMATS:
         raise click.UsageError(f"--output: {output.name}; accepted suffixes are .{', .'.join(_BREAK_FORMATS)}")
     scope = MatchScope(game, first.date(), last.date(), timedelta(minutes=minutes))
+    has_breaks = False
+    with _bad_reports_exit_2():
+        for client, own in _named_brands(engine, file, mapping, brand):
+            path = None if output is None else _path_of(output, client)
+            has_breaks |= _reconcile(own, client, scope, file, mapping, brand, path, as_json)
+    if has_breaks:
+        raise SystemExit(1)
+
+
+def _named_brands(
+    engine: Engine, file: Path, mapping: dict[str, str], brand: str | None
+) -> list[tuple[str | None, Engine]]:
+    """Return the engines to match a report with, each with its brand's name, where each brand has a schema."""
+    brands = engines_of_brands(engine)
+    if not has_brand_schemas(engine):
+        return brands
+    known = {client for client, _ in brands}
+    for line in read_report(file, mapping, brand=brand):
+        if line.brand not in known:
+            raise BadReportError(f"line {line.number}: there is no brand {line.brand!r}")
+    return [(client, own) for client, own in brands if brand in (None, client)]
+
+
+def _reconcile(
+    engine: Engine,
+    client: str | None,
+    scope: MatchScope,
+    file: Path,
+    mapping: dict[str, str],
+    brand: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> bool:
+    """Match the lines of a report, or those of a brand (`client`), with our wagers; return whether there are breaks."""
     counted: Counter[str] = Counter()
     kept: list[Break] = []
     with (
-        _bad_reports_exit_2(),
         reporting_engine(engine) as reports,
-        reading(reports) as session,
+        reading(reports if client is None else engine_of_client(reports, client)) as session,
         progress_bar("reconcile", "lines") as progress,
     ):
         lines = with_progress(read_report(file, mapping, brand=brand), progress)
+        if client is not None:
+            lines = (line for line in lines if line.brand == client)
         breaks = keep_first(reconcile_report(session, lines, scope, counted), kept)
         if output is not None:
-            _write_breaks(breaks, output, f"{game}: {file.name} from {scope.first} to {scope.last}")
+            _write_breaks(breaks, output, f"{scope.game}: {file.name} from {scope.first} to {scope.last}")
         else:
             _echo_breaks(breaks, as_json=as_json)
     with writing(engine) as session, file.open("rb") as content:
@@ -211,9 +261,9 @@ def reconcile(
         count = run.lines
     del counted["lines"]
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
-    click.echo(f"{count} lines: {kinds or 'no breaks'}", err=True)
-    if counted:
-        raise SystemExit(1)
+    whose = "" if client is None else f"{client}: "
+    click.echo(f"{whose}{count} lines: {kinds or 'no breaks'}", err=True)
+    return bool(counted)
 
 
 class _BadReport(click.ClickException):

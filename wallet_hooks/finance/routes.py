@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 from flask import Blueprint
 from sqlalchemy import Engine
 
+from wallet_hooks.database import has_brand_schemas, reading
+from wallet_hooks.database.brand_commands import engine_of_client
 from wallet_hooks.errors import (
     ForbiddenError,
     RefusedError,
@@ -21,6 +23,7 @@ from wallet_hooks.finance.exports import Options
 from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.finance.report_request import ReportRequest, StatementPage, read_day
 from wallet_hooks.identity.api_tokens import token_holder
+from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.settings import Settings
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
@@ -44,8 +47,9 @@ def blueprint(engine: Engine, reports: Engine, codes: AccountCodes, settings: Se
     """Return the routes. `engine` authenticates tokens; `reports` is the database to export, which may be a replica."""
 
     def export(request: ApiRequest, report: str, format_: str) -> Reply:
-        _authenticate(engine, request)
-        return _export(reports, request, report, format_, codes)
+        client = request.query.get("brand")
+        _authenticate(engine, request, client)
+        return _export(_engine(reports, client), request, report, format_, codes)
 
     path = f"{PREFIX}exports/<report>.<format_>"
     return api.blueprint(FINANCE, [Endpoint("GET", path, "export", export)], settings)
@@ -69,13 +73,30 @@ def _unwrapped(reply: Reply) -> Reply:
 FINANCE = Api(name="finance", prefix=PREFIX, success=_unwrapped, failure=_failure)
 
 
-def _authenticate(engine: Engine, request: ApiRequest) -> None:
+def _engine(reports: Engine, client: str | None) -> Engine:
+    """Return the engine that sees what is exported: of one brand, where each brand has a schema."""
+    if client is not None:
+        return engine_of_client(reports, client)
+    if has_brand_schemas(reports):
+        raise RefusedError("brand", "brand: a report is of one brand here, which must be named")
+    return reports
+
+
+def _authenticate(engine: Engine, request: ApiRequest, client: str | None) -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise UnauthenticatedError("header Authorization: Bearer with an API token is required")
     holder = token_holder(engine, token.strip(), ("finance",), now=request.now)
-    if holder.brand_id is not None:
+    if holder.brand_id is not None and not _is_only(engine, client, holder.brand_id):
         raise ForbiddenError("exports contain all brands: a token without a brand is required")
+
+
+def _is_only(engine: Engine, client: str | None, brand_id: int) -> bool:
+    """Return whether an export has this brand alone."""
+    if client is None or not has_brand_schemas(engine):
+        return False
+    with reading(engine) as session:
+        return brand_by_client(session, client).id == brand_id
 
 
 def _export(reports: Engine, request: ApiRequest, report: str, format_: str, codes: AccountCodes) -> Reply:
@@ -107,7 +128,7 @@ def _read_request(reports: Engine, request: ApiRequest) -> ReportRequest:
                 "bad_option", f"{name}: unknown or repeated; each of {', '.join(PARAMETERS)} is accepted once"
             )
     brand, uid = request.query.get("brand"), request.query.get("uid")
-    if (brand is None) != (uid is None):
+    if (brand is None) != (uid is None) and not (uid is None and has_brand_schemas(reports)):
         raise RefusedError("customer", "brand and uid: both or neither are required")
     customer = None if brand is None or uid is None else (brand, uid)
     limit, item = _read_number(request, "limit"), _read_number(request, "item")

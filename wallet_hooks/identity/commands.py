@@ -7,7 +7,9 @@ import click
 from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import has_brand_schemas, reading, writing
+from wallet_hooks.database.brand_schemas import schema_of
+from wallet_hooks.database.guards import nodes_of_brands
 from wallet_hooks.identity import api_tokens, service
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
@@ -112,12 +114,18 @@ def list_brands(engine: Engine, as_json: bool) -> None:
     with reading(engine) as session:
         fields = ("id", "client", "currency", "timezone", "day_start", "policy")
         rows = [{f: getattr(b, f) for f in fields} for b in session.scalars(select(Brand).order_by(Brand.id))]
+        if has_brand_schemas(engine):
+            nodes = nodes_of_brands(session.connection())
+            for row in rows:
+                row["schema"] = schema_of(row["id"])
+                row["node"] = nodes.get(row["schema"])
     echo_rows(rows, as_json=as_json, line=_brand_line, empty="no brands")
 
 
 def _brand_line(row: dict[str, Any]) -> str:
     preset = _preset(row["policy"].get("preset"))
-    return f"{row['id']:>8}  {row['client']:<20} {row['currency']}  {row['timezone']}  {preset}"
+    place = "".join(f"  {row[name]}" for name in ("schema", "node") if row.get(name))
+    return f"{row['id']:>8}  {row['client']:<20} {row['currency']}  {row['timezone']}  {preset}{place}"
 
 
 @click.group()

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.database import has_brand_schemas, locked
+from wallet_hooks.database.brand_schemas import current_brand
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.countries import check_countries
 from wallet_hooks.identity.models import Brand, Provider
@@ -108,6 +109,12 @@ def set_policy(session: Session, *, client: str, preset: str | None, rules: Any)
     check_raises(read_policy(rules_in_force(preset, rules)))
     store_currencies(session.connection(), [code for _, code in (*policy.caps, *policy.defaults)])
     brand.policy = {**brand.policy, "preset": preset, "limits": rules}
+
+
+def own_brands(session: Session) -> list[Brand]:
+    """Return the brands whose tables a session sees, in the order of their ids: one where each has a schema, or all."""
+    own = current_brand(session.connection())
+    return list(session.scalars(select(Brand).where(*([] if own is None else [Brand.id == own])).order_by(Brand.id)))
 
 
 def brand_by_client(session: Session, client: str, *, lock: bool = False) -> Brand:

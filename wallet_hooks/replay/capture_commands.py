@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine
 
-from wallet_hooks.database import reading
+from wallet_hooks.database import has_brand_schemas, reading
+from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.replay.fixture import read_cases, write_cases
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.redacting import Redactor
@@ -21,14 +22,23 @@ from wallet_hooks.web.countries import Countries
 @click.option("--to", "last", metavar="TIME", help="Received before.")
 @click.option("--bet", help="About this bet: its id, or game:brand:id.")
 @click.option("--status", type=click.IntRange(100, 599), help="TargetResponse with this HTTP status.")
+@click.option("--brand", "client", help="The brand, where each has a schema: a capture is of one brand there.")
 @click.option("-o", "--output", type=OUTPUT, required=True, help="A .jsonl or .jsonl.gz file.")
-@click.pass_obj
+@pass_brand_engine
 def record(
-    engine: Engine, first: str | None, last: str | None, bet: str | None, status: int | None, output: Path
+    engine: Engine,
+    first: str | None,
+    last: str | None,
+    bet: str | None,
+    status: int | None,
+    client: str | None,
+    output: Path,
 ) -> None:
     """Record stored callbacks as a capture. It contains personal data: redact it before you share it."""
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
         raise click.UsageError(f"--output {output}: expected a .jsonl or .jsonl.gz file")
+    if client is None and has_brand_schemas(engine):
+        raise click.UsageError("--brand: a capture is of one brand here, which must be named")
     countries = Countries(Settings.from_env().geoip_file)
     criteria = CaptureFilter(read_time("--from", first), read_time("--to", last), bet, status)
     with reading(engine) as session:

@@ -1,0 +1,96 @@
+"""Checks that the triggers which make tables append-only exist wherever the rows are: in each schema, on each node."""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from wallet_hooks.database.brand_schemas import has_brand_schemas, schema_of
+from wallet_hooks.database.schema import schema_problem
+
+_OWN = ("ledger_account", "ledger_entry", "ledger_transaction")
+_SHARED = ("ledger_currency", "staff_action")
+# Citus keeps rows in tables with a number at the end of their names, on its nodes. In `pg_trigger`, 16 is UPDATE, 8
+# DELETE and 32 TRUNCATE; a disabled trigger is 'D'.
+_UNGUARDED = """
+    SELECT relation.oid::regclass::text FROM pg_class relation
+    WHERE relation.relkind IN ('r', 'p') AND relation.relname ~ '^({names})(_[0-9]+)?$'
+        AND relation.relnamespace::regnamespace::text ~ '^({schemas})$'
+        AND (SELECT coalesce(bit_or(t.tgtype::integer), 0) & 56 FROM pg_trigger t
+             JOIN pg_proc p ON p.oid = t.tgfoid
+             WHERE t.tgrelid = relation.oid AND p.proname = 'ledger_keep' AND t.tgenabled <> 'D') <> 56
+    ORDER BY 1
+"""
+
+
+def guard_problem(connection: Connection) -> str | None:
+    """Return which tables are not append-only although they must be; None if all are. SQLite's file is not checked."""
+    if connection.dialect.name != "postgresql":
+        return None
+    unguarded = sorted(set(_run_on_nodes(connection, _query())))
+    return f"not append-only: {', '.join(unguarded)}" if unguarded else None
+
+
+def brand_problem(connection: Connection) -> str | None:
+    """Return which brand's schema is missing or at another migration than the code; None if all are right."""
+    if not has_brand_schemas(connection.engine):
+        return None
+    found = _revisions(connection)
+    for brand_id in connection.scalars(text("SELECT id FROM public.brand ORDER BY id")).all():
+        schema = schema_of(brand_id)
+        if schema not in found:
+            return f"{schema} does not exist: restore it"
+        if (problem := schema_problem(found[schema])) is not None:
+            return f"{schema}: {problem}"
+    return None
+
+
+def nodes_of_brands(connection: Connection) -> dict[str, str]:
+    """Return the node (host:port) of each brand's schema where Citus has distributed it; otherwise nothing."""
+    if not _has_citus(connection):
+        return {}
+    query = """
+        SELECT DISTINCT schema_name::text AS schema, nodename || ':' || nodeport AS node FROM citus_shards
+        JOIN citus_schemas ON split_part(table_name::text, '.', 1) = schema_name::text
+    """
+    return {str(row.schema): str(row.node) for row in connection.execute(text(query))}
+
+
+def distribute(connection: Connection, schema: str) -> None:
+    """Have Citus place a new schema on one of its nodes, with its triggers; without Citus do nothing."""
+    if _has_citus(connection):
+        connection.execute(text("SET LOCAL citus.enable_unsafe_triggers = on"))
+        connection.execute(text("SELECT citus_schema_distribute(CAST(:schema AS regnamespace))"), {"schema": schema})
+
+
+def _query() -> str:
+    names = "|".join((*_OWN, *_SHARED))
+    return _UNGUARDED.format(names=names, schemas="public|brand_[0-9]+")
+
+
+def _run_on_nodes(connection: Connection, query: str) -> list[str]:
+    if not _has_citus(connection):
+        return list(connection.scalars(text(query)))
+    whole = f"SELECT coalesce(json_agg(name), '[]') FROM ({query}) AS unguarded (name)"
+    rows: Any = connection.execute(
+        text("SELECT nodeid, result FROM run_command_on_all_nodes(:query) WHERE NOT success OR result <> '[]'"),
+        {"query": whole},
+    )
+    return [f"{result} (node {node})" for node, result in rows]
+
+
+def _revisions(connection: Connection) -> dict[str, str]:
+    """Return the migration of each brand's schema that exists."""
+    query = """
+        SELECT nspname FROM pg_namespace WHERE nspname ~ '^brand_[0-9]+$'
+            AND to_regclass(nspname || '.alembic_version') IS NOT NULL
+    """
+    schemas = connection.scalars(text(query)).all()
+    if not schemas:
+        return {}
+    union = " UNION ALL ".join(f"SELECT '{name}' AS name, version_num FROM {name}.alembic_version" for name in schemas)
+    return {str(row.name): str(row.version_num) for row in connection.execute(text(union))}
+
+
+def _has_citus(connection: Connection) -> bool:
+    found = connection.scalar(text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"))
+    return bool(found)
