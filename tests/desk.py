@@ -12,8 +12,10 @@ from wallet_hooks.accounts_api.applications import create_application, create_ve
 from wallet_hooks.accounts_api.vendors import make_vendor
 from wallet_hooks.customers import groups
 from wallet_hooks.customers.models import Group
-from wallet_hooks.database import writing
+from wallet_hooks.customers.usernames import change_username, folded
+from wallet_hooks.database import brand_engine, writing
 from wallet_hooks.identity import api_tokens, sessions
+from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.service import brand_by_client
 
 PASSWORD = "passw0rd1"
@@ -35,8 +37,7 @@ class Desk:
         world.brand("nordbet", id_=1008, currency="SEK")
         self._customers("acme", boss="1", bob="8", rival="20", eve="21")
         self._customers("nordbet", freja="7")
-        with writing(world.engine) as session:
-            groups.customer_by_username(session, "acme7").username = "ann"
+        self._rename("acme", "acme7", "ann")
         self._group(1007, "desk", "boss", ["boss", "ann", "bob"])
         self._group(1007, "other", "rival", ["eve"])
         self._group(1008, "desk", "freja", [])
@@ -44,11 +45,16 @@ class Desk:
     def _customers(self, client: str, **uids: str) -> None:
         for username, uid in uids.items():
             self.world.customer(uid, client=client, currency="EUR" if client == "acme" else "SEK")
-            with writing(self.world.engine) as session:
-                groups.customer_by_username(session, f"{client}{uid}").username = username
+            self._rename(client, f"{client}{uid}", username)
+
+    def _rename(self, client: str, before: str, username: str) -> None:
+        with writing(self.world.of(client)) as session:
+            customer = groups.customer_by_username(session, before)
+            customer.username = username
+            change_username(session, customer, username)
 
     def _group(self, brand_id: int, name: str, manager: str, members: list[str]) -> None:
-        with writing(self.world.engine) as session:
+        with writing(brand_engine(self.world.shared, brand_id)) as session:
             managers = [groups.customer_by_username(session, manager)]
             group: Group = groups.create_group(
                 session, brand_id=brand_id, name=name, managers=managers, now=clock.now()
@@ -57,7 +63,9 @@ class Desk:
                 groups.customer_by_username(session, username).group_id = group.id
 
     def token(self, username: str) -> str:
-        with writing(self.world.engine) as session:
+        engine = engine_of_username(self.world.shared, folded(username))
+        assert engine is not None
+        with writing(engine) as session:
             customer = groups.customer_by_username(session, username)
             idle = self.world.settings.session_idle
             return sessions.start(

@@ -1,6 +1,7 @@
 """The test environment: a database, an application on it, and helpers to create data and send callbacks."""
 
 import json
+import os
 from collections.abc import Sequence
 from threading import Lock
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ from wallet_hooks.app import create_app
 from wallet_hooks.cashier.service import Movement, move
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.customers.service import NewCustomer, create_customers
-from wallet_hooks.database import open_engine, reading, writing
+from wallet_hooks.database import brand_engine, open_engine, reading, writing
+from wallet_hooks.database.brand_commands import engine_of_client, engines_of_brands
 from wallet_hooks.exceptions import service as exceptions
 from wallet_hooks.finance.verification import ALL_CHECKS
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client
@@ -23,6 +25,9 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import queries
 from wallet_hooks.sportsbook.messages import BetKey
 
+# Whether each brand has a schema in the tests' databases, which are then PostgreSQL's.
+HAS_BRAND_SCHEMAS = os.environ.get("WALLET_HOOKS_BRAND_SCHEMAS") == "on"
+ACME = 1007  # brand acme's id
 Item = dict[str, Any]
 OK = (200, {"status": "OK"})
 
@@ -33,11 +38,15 @@ class Reply(NamedTuple):
 
 
 class World:
-    """A database and its application. Amounts are decimal strings, ids are the provider's."""
+    """A database and its application.
+
+    `engine` sees the tables of brand acme, and `shared` those of all brands; it is the same unless each brand has a
+    schema. Amounts are decimal strings, ids are the provider's."""
 
     def __init__(self, database_url: str) -> None:
-        self.settings = Settings(database_url=database_url, log_level="error")
-        self.engine: Engine = open_engine(self.settings)
+        self.settings = Settings(database_url=database_url, log_level="error", brand_schemas=HAS_BRAND_SCHEMAS)
+        self.shared: Engine = open_engine(self.settings)
+        self.engine: Engine = brand_engine(self.shared, ACME)
         self._app: Flask | None = None
         self._starting = Lock()
 
@@ -61,7 +70,7 @@ class World:
     def callbacks_engine(self) -> Engine:
         engine = self.app.extensions["wallet_hooks"]["engine"]
         assert isinstance(engine, Engine)
-        return engine
+        return brand_engine(engine, ACME)
 
     def configure(self, **settings: Any) -> None:
         """Change settings and restart the application."""
@@ -77,11 +86,11 @@ class World:
 
     def close(self) -> None:
         self.close_app()
-        self.engine.dispose()
+        self.shared.dispose()
 
-    def brand(self, client: str = "acme", *, id_: int = 1007, currency: str = "EUR", **facts: Any) -> None:
+    def brand(self, client: str = "acme", *, id_: int = ACME, currency: str = "EUR", **facts: Any) -> None:
         rules = {"timezone": "Europe/London", "policy": None} | facts
-        with writing(self.engine) as session:
+        with writing(self.shared) as session:
             add_brand(session, id_=id_, client=client, currency=currency, **rules)
 
     def provider(self, client: str = "acme", *, game: str = "betflex", auth: str = "none", **facts: Any) -> None:
@@ -110,11 +119,15 @@ class World:
             max_stake_per_event=None if stake_limit is None else money.parse_limit(stake_limit, currency),
             **facts,
         )
-        with writing(self.engine) as session:
+        with writing(self.of(client)) as session:
             create_customers(session, brand_by_client(session, client), [new], now=clock.now())
 
+    def of(self, client: str) -> Engine:
+        """The engine that sees a brand's tables."""
+        return engine_of_client(self.shared, client)
+
     def change_customer(self, uid: str = "7", *, client: str = "acme", **columns: Any) -> None:
-        with writing(self.engine) as session:
+        with writing(self.of(client)) as session:
             found, _ = customer_by_uid(session, client=client, uid=uid, lock=True)
             for name, value in columns.items():
                 setattr(found, name, value)
@@ -146,17 +159,17 @@ class World:
         return self.post("/bets/cancel", {"pools": list(pools)})
 
     def balance(self, uid: str = "7", *, client: str = "acme") -> str:
-        with reading(self.engine) as session:
+        with reading(self.of(client)) as session:
             found, _ = customer_by_uid(session, client=client, uid=uid)
             return money.format_amount(balances_of_customers(session, [found])[found.id].balance, found.currency)
 
     def open_stakes(self, uid: str = "7", *, client: str = "acme") -> str:
-        with reading(self.engine) as session:
+        with reading(self.of(client)) as session:
             found, _ = customer_by_uid(session, client=client, uid=uid)
             return money.format_amount(balances_of_customers(session, [found])[found.id].open_stakes, found.currency)
 
     def wager(self, uid: Any = 9, *, client: str = "acme", game: str = "betflex") -> dict[str, Any]:
-        with reading(self.engine) as session:
+        with reading(self.of(client)) as session:
             return queries.history(session, queries.wager_by_key(session, BetKey(game, client, str(uid))))
 
     def exceptions(self) -> list[dict[str, Any]]:
@@ -164,8 +177,13 @@ class World:
             return exceptions.list_exceptions(session, include_resolved=True)
 
     def count(self, table: str) -> int:
-        with reading(self.engine) as session:
-            return int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+        """Return the number of rows of acme's table or, where it has none, of the shared one; of both, if both are."""
+        engines = [self.engine, self.shared] if HAS_BRAND_SCHEMAS and table.startswith("delivery") else [self.engine]
+        total = 0
+        for engine in engines:
+            with reading(engine) as session:
+                total += int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+        return total
 
     def house_balance(self, name: str) -> int:
         """Return the sum of a house account's entries in minor units, debit positive."""
@@ -177,8 +195,11 @@ class World:
             return int(session.scalar(query, {"name": name}) or 0)
 
     def differences(self) -> list[Difference]:
-        with reading(self.engine) as session:
-            return [difference for check in ALL_CHECKS for difference in check(session, None)]
+        differences = []
+        for _, engine in engines_of_brands(self.shared):
+            with reading(engine) as session:
+                differences += [difference for check in ALL_CHECKS for difference in check(session, None)]
+        return differences
 
 
 def bet(

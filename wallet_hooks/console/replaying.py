@@ -104,7 +104,8 @@ def replay(case: dict[str, Any]) -> Replayed:
         path, report = Path(directory) / "case.json", Path(directory) / "report.json"
         write_cases(path, [case])
         # Its own empty database, so that a mistake here cannot reach the real one.
-        environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": f"sqlite:///{directory}/unused.db"}
+        own = {"WALLET_HOOKS_DATABASE_URL": f"sqlite:///{directory}/unused.db", "WALLET_HOOKS_BRAND_SCHEMAS": "off"}
+        environment = os.environ | own
         try:
             ran = subprocess.run(  # noqa: S603 - our own command
                 [*_COMMAND, str(path), "--json", str(report)],

@@ -69,10 +69,13 @@ def engine_with_row(engine: Engine, model: type[Any], id_: int) -> Engine:
 
 
 def each_brand(engine: Engine) -> Iterator[Engine]:
-    """Yield the engine of each brand, and say on stderr which brand it is; one engine where all are together."""
+    """Yield the engine of each brand and, if there are several, say on stderr which brand it is.
+
+    Where all brands are together, yield one engine.
+    """
     brands = engines_of_brands(engine)
     for number, (client, own) in enumerate(brands, 1):
-        if client is not None:
+        if len(brands) > 1:
             click.echo(f"brand {client} ({number} of {len(brands)})", err=True)
         yield own
 

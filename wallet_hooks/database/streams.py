@@ -12,6 +12,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.orm import Session
 
+from wallet_hooks.database.brand_schemas import choose_schema, current_schema
+
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 2**20
 # Not psycopg's dialect, which would double each percent sign.
@@ -37,6 +39,8 @@ def _from_postgresql(session: Session, statement: str, schema: pa.Schema) -> Ite
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
         cursor.execute("SET LOCAL TIME ZONE 'UTC'")
+        if (brand := current_schema(session.connection())) is not None:
+            cursor.execute(choose_schema(brand))
         cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES)})
         cursor.execute(statement)
         yield from (batch.rename_columns(schema.names).cast(schema) for batch in _prefetch(cursor.fetch_record_batch()))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
 from wallet_hooks.database import has_brand_schemas, reading, writing
@@ -20,7 +21,7 @@ from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.models import Verification
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.models import Transaction
-from wallet_hooks.ledger.verify import Difference, since
+from wallet_hooks.ledger.verify import Difference, Since, since
 
 _one_brand = click.option("--brand", "client", help="Only this brand's books, where each brand has a schema.")
 
@@ -53,7 +54,7 @@ def verify(
     since_day = None if day is None else day.date()
     differences: list[Difference] = []
     for own in chosen_brands(engine, client):
-        found = _verify(own, since_day, anchors)
+        found = _verify(own, since_day, anchors, may_be_open=client is None and has_brand_schemas(engine))
         with writing(own) as session:
             session.add(found.run)
         differences += found.differences
@@ -73,8 +74,8 @@ class _Verified(NamedTuple):
     run: Verification
 
 
-def _verify(engine: Engine, day: date | None, anchors: Sequence[dict[str, Any]]) -> _Verified:
-    """Check one ledger, on one snapshot."""
+def _verify(engine: Engine, day: date | None, anchors: Sequence[dict[str, Any]], *, may_be_open: bool) -> _Verified:
+    """Check one ledger, on one snapshot; all of it if the day may be open and is."""
     differences: list[Difference] = []
     terminal = sys.stderr
     with (
@@ -83,15 +84,28 @@ def _verify(engine: Engine, day: date | None, anchors: Sequence[dict[str, Any]])
             length=len(ALL_CHECKS), label="verify", file=terminal, hidden=not terminal.isatty()
         ) as progress,
     ):
-        posted = None if day is None else since(session, day)
+        posted = _since(session, day, may_be_open=may_be_open)
         last_id = session.scalar(select(func.max(Transaction.id)))
         for found in run_checks(session, posted):
             differences += found
             progress.update(1)
         for anchor in anchors:
             differences += check_against(session, anchor)
+    day = None if posted is None else day
     run = Verification(run_at=clock.now(), since=day, differences=len(differences), last_id=last_id)
     return _Verified(differences, run)
+
+
+def _since(session: Session, day: date | None, *, may_be_open: bool) -> Since | None:
+    if day is None:
+        return None
+    try:
+        return since(session, day)
+    except RefusedError as error:
+        if not may_be_open or error.code != "not_closed":
+            raise
+        click.echo(f"{error}: all history is checked", err=True)
+        return None
 
 
 @click.command()

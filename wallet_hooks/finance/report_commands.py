@@ -87,13 +87,14 @@ def export(
     if output is not None and output.is_dir() and not partition_by:
         raise click.UsageError(f"--output: {output} is a directory; a file is expected")
     with reporting_engine(engine) as reports, progress_bar("export", "rows") as progress:
-        for name, own in _chosen(reports, client):
+        brands = _chosen(reports, client)
+        for name, own in brands:
             through = last.date() if last else newest_day(own, now)
             request = ReportRequest(first.date(), through, customer, now, currency=currency)
             if output is None:
                 write(own, report, format_, request, sys.stdout.buffer, options, progress)
                 continue
-            path = _path_of(output, None if client else name)
+            path = _path_of(output, name if len(brands) > 1 else None)
             if partition_by:
                 manifest = write_dataset(own, report, request, path, progress)
             else:
@@ -208,8 +209,11 @@ def reconcile(
     scope = MatchScope(game, first.date(), last.date(), timedelta(minutes=minutes))
     has_breaks = False
     with _bad_reports_exit_2():
-        for client, own in _named_brands(engine, file, mapping, brand):
-            path = None if output is None else _path_of(output, client)
+        brands = _named_brands(engine, file, mapping, brand)
+        for client, own in brands:
+            if len(brands) > 1:
+                click.echo(f"brand {client}", err=True)
+            path = None if output is None else _path_of(output, client if len(brands) > 1 else None)
             has_breaks |= _reconcile(own, client, scope, file, mapping, brand, path, as_json)
     if has_breaks:
         raise SystemExit(1)
@@ -261,8 +265,7 @@ def _reconcile(
         count = run.lines
     del counted["lines"]
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
-    whose = "" if client is None else f"{client}: "
-    click.echo(f"{whose}{count} lines: {kinds or 'no breaks'}", err=True)
+    click.echo(f"{count} lines: {kinds or 'no breaks'}", err=True)
     return bool(counted)
 
 

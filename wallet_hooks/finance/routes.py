@@ -12,7 +12,7 @@ from flask import Blueprint
 from sqlalchemy import Engine
 
 from wallet_hooks.database import has_brand_schemas, reading
-from wallet_hooks.database.brand_commands import engine_of_client
+from wallet_hooks.database.brand_commands import engine_of_client, engines_of_brands
 from wallet_hooks.errors import (
     ForbiddenError,
     RefusedError,
@@ -77,9 +77,10 @@ def _engine(reports: Engine, client: str | None) -> Engine:
     """Return the engine that sees what is exported: of one brand, where each brand has a schema."""
     if client is not None:
         return engine_of_client(reports, client)
-    if has_brand_schemas(reports):
+    brands = engines_of_brands(reports)
+    if len(brands) != 1:
         raise RefusedError("brand", "brand: a report is of one brand here, which must be named")
-    return reports
+    return brands[0][1]
 
 
 def _authenticate(engine: Engine, request: ApiRequest, client: str | None) -> None:

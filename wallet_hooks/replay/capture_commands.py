@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine
 
-from wallet_hooks.database import has_brand_schemas, reading
-from wallet_hooks.database.brand_commands import pass_brand_engine
+from wallet_hooks.database import reading
+from wallet_hooks.database.brand_commands import engines_of_brands, pass_brand_engine
 from wallet_hooks.replay.fixture import read_cases, write_cases
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.redacting import Redactor
@@ -37,8 +37,11 @@ def record(
     """Record stored callbacks as a capture. It contains personal data: redact it before you share it."""
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
         raise click.UsageError(f"--output {output}: expected a .jsonl or .jsonl.gz file")
-    if client is None and has_brand_schemas(engine):
-        raise click.UsageError("--brand: a capture is of one brand here, which must be named")
+    if client is None:
+        brands = engines_of_brands(engine)
+        if len(brands) != 1:
+            raise click.UsageError("--brand: a capture is of one brand here, which must be named")
+        engine = brands[0][1]
     countries = Countries(Settings.from_env().geoip_file)
     criteria = CaptureFilter(read_time("--from", first), read_time("--to", last), bet, status)
     with reading(engine) as session:
