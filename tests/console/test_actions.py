@@ -146,6 +146,7 @@ def test_days_are_closed_and_reopened_with_a_reason(world: World) -> None:
     assert actions(world) == [("finance", "close", "2026-11-20"), ("finance", "reopen", "2026-11-20")]
 
 
+@pytest.mark.all_together
 def test_a_fixture_of_a_delivery_replays(settled: World, tmp_path: Path) -> None:
     browser = signed_in(settled, "qa")
     for path in deliveries(browser.page("/console/deliveries")):
@@ -171,6 +172,7 @@ def test_a_replay_shows_what_would_be_answered_now(world: World) -> None:
     assert {action for _, action, _ in actions(world)} == {"replay"}
 
 
+@pytest.mark.all_together
 def test_what_a_limit_refused_is_replayed_with_the_customers_other_bets(world: World, tmp_path: Path) -> None:
     limit = ("--type", "bet", "--frame", "day", "--amount", "15.00", "--reason", "asked")
     Shell(world.settings.database_url).ok("limit", "set", "--brand", "acme", "--uid", "7", *limit)
@@ -194,6 +196,7 @@ def test_a_limit_that_was_set_later_is_not_a_precondition(world: World) -> None:
     assert "would be answered the same now: 200" in browser.submit(path, f"{path}/replay").text
 
 
+@pytest.mark.all_together
 def test_what_cannot_be_replayed_says_why_and_leads_back(world: World) -> None:
     world.brand("other", id_=1008)
     assert world.place(bet(1, client="other")).status == 403

@@ -100,11 +100,13 @@ def test_a_delivery_shows_request_answer_postings_and_repetitions(busy_world: Wo
 @pytest.mark.parametrize(
     ("outcome", "count"), [("accepted", 6), ("refused", 1), ("rejected", 2), ("failed", 0), ("400", 1), ("", 9)]
 )
+@pytest.mark.all_together
 def test_deliveries_are_found_by_outcome(busy_world: World, outcome: str, count: int) -> None:
     page = signed_in(busy_world, "qa").page("/console/deliveries", outcome=outcome)
     assert page.count('<th scope="row"><a href="/console/deliveries/') == count
 
 
+@pytest.mark.all_together
 def test_deliveries_are_found_by_customer_and_time(busy_world: World) -> None:
     browser = signed_in(busy_world, "qa")
     page = browser.page("/console/deliveries", brand="acme", customer="8")

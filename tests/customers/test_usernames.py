@@ -102,6 +102,7 @@ def schema_of(engine: Engine) -> tuple[Any, ...]:
         return version, columns, connection.execute(text("SELECT username FROM customer ORDER BY id")).scalars().all()
 
 
+@pytest.mark.all_together
 def test_the_migration_names_usernames_that_differ_only_in_case_and_changes_nothing(world: World) -> None:
     world.customer("8")
     world.customer("9")
@@ -122,6 +123,7 @@ def test_the_migration_names_usernames_that_differ_only_in_case_and_changes_noth
     assert schema_of(world.engine)[1] > before[1]
 
 
+@pytest.mark.all_together
 def test_the_migration_keeps_locks_countries_roles_and_rates(world: World) -> None:
     world.customer("8", password_hash=hash_password(PASSWORD))
     downgrade(world.engine, "0014")

@@ -104,6 +104,7 @@ def test_events_for_a_closed_day_are_booked_on_the_first_open_day(history: World
     assert history.differences() == []
 
 
+@pytest.mark.all_together
 def test_a_day_is_closed_only_when_over_for_every_brand(history: World) -> None:
     history.brand("west", id_=2, timezone="America/Santiago", day_start="06:00")
     with pytest.raises(RefusedError) as refusal:
@@ -253,6 +254,7 @@ def test_without_a_brand_no_day_can_be_closed(empty_world: World) -> None:
     assert refusal.value.code == "day_not_over"
 
 
+@pytest.mark.all_together
 def test_the_commands_close_and_reopen(history: World) -> None:
     shell = Shell(history.settings.database_url)
     printed = shell.ok("close", "2026-11-20")

@@ -49,6 +49,7 @@ def test_a_dataset_partitioned_by_day_reads_as_one_table(history: World, tmp_pat
         write_dataset(history.engine, "trial-balance", request_for(), tmp_path / "other")
 
 
+@pytest.mark.all_together
 def test_the_command_writes_a_dataset(history: World, tmp_path: Path) -> None:
     shell = Shell(history.settings.database_url)
     export = ["export", "journal", "--format", "parquet", "--partition-by", "day"]
@@ -94,6 +95,7 @@ def test_an_invalid_period_is_refused(history: World, first: str, last: str) -> 
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.all_together
 def test_sheets_of_a_workbook_do_not_split_days(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_SHEET_ROWS", 40)
     book = openpyxl.load_workbook(io.BytesIO(exported(history, "journal", "xlsx")))
@@ -129,6 +131,7 @@ def test_pages_of_a_statement_add_up_to_the_statement(history: World) -> None:
         assert (answer.status_code, set(answer.get_json())) == (400, {"error", "message"}), wrong
 
 
+@pytest.mark.all_together
 def test_player_funds_and_open_bets_of_a_past_day_do_not_change(empty_world: World) -> None:
     """A report of a past day equals the report at the end of that day; a resettled bet stays settled."""
     world = empty_world
@@ -185,6 +188,7 @@ def test_an_export_is_one_snapshot_while_bets_arrive(history: World, monkeypatch
 
 
 @pytest.mark.parametrize("engine_name", ["postgresql"])
+@pytest.mark.all_together
 def test_a_lost_connection_sends_no_partial_report(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with writing(history.engine) as session:
         token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
@@ -210,6 +214,7 @@ def _losing_connection(world: World) -> Any:
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.all_together
 def test_progress_is_shown_on_a_terminal_and_not_in_a_pipe(history: World, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("wallet-hooks")), "export", "journal", "-o", str(tmp_path / "j.csv")]
     environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": history.settings.database_url}
@@ -259,6 +264,7 @@ def test_a_balance_above_the_limit_of_one_payment_can_start_a_page(history: Worl
     assert len(first[-1]["balance"]) > 16
 
 
+@pytest.mark.all_together
 def test_unknown_or_repeated_query_parameters_are_refused(history: World) -> None:
     with writing(history.engine) as session:
         token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())

@@ -149,6 +149,7 @@ def _other_customer(text: str) -> str:
 
 @pytest.mark.parametrize("mutate", [_last_digit, _dropped_line, _swapped_currency, _other_customer])
 @pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.all_together
 def test_programs_detect_a_changed_journal(history: World, tmp_path: Path, mutate: Any) -> None:
     for format_ in ("beancount", "ledger", "hledger"):
         text = exported(history, "journal", format_).decode()
@@ -167,6 +168,7 @@ def beancount_errors(text: str) -> list[Any]:
     return errors
 
 
+@pytest.mark.all_together
 def test_brands_with_similar_names_have_different_accounts(empty_world: World, tmp_path: Path) -> None:
     names = ("acme", "Acme", "ACME", "aCME", "a_b", "a-5f-b", "c7", "7", "C7", "UK", "uK", "Uk", "uk", "open_stakes")
     with freeze_time("2026-11-18T10:00:00Z") as moment:
@@ -246,6 +248,7 @@ def test_gaming_revenue_by_day_brand_game_and_currency(history: World) -> None:
     ]
 
 
+@pytest.mark.all_together
 def test_player_funds_and_open_bets(history: World) -> None:
     funds = [tuple(row.values()) for row in rows(exported(history, "player-funds", "csv"))]
     assert funds == [
@@ -287,6 +290,7 @@ def test_every_report_is_available_in_every_tabular_format(history: World, repor
     assert exported(history, report, "xlsx")[:2] == b"PK"
 
 
+@pytest.mark.all_together
 def test_the_command_writes_a_file_and_its_manifest(history: World, tmp_path: Path) -> None:
     shell = Shell(history.settings.database_url)
     sealed = close(history.engine, LAST, now=datetime(2026, 11, 21, 12, tzinfo=UTC))
@@ -318,6 +322,7 @@ def test_an_unknown_or_unexpected_customer_is_refused(history: World) -> None:
         exported(history, "journal", "csv", customer=("acme", "7"))
 
 
+@pytest.mark.all_together
 def test_exports_over_http_need_a_finance_token_for_all_brands(history: World) -> None:
     with writing(history.engine) as session:
         finance, qa, acme = (
@@ -355,6 +360,7 @@ def exported_by_command(world: World, report: str, directory: Path) -> list[dict
     return rows(path.read_bytes())
 
 
+@pytest.mark.all_together
 def test_without_an_end_the_newest_day_of_any_brand_is_included(empty_world: World, tmp_path: Path) -> None:
     """At 12:00 UTC it is the next day in Auckland."""
     world = empty_world

@@ -61,6 +61,7 @@ def test_quickbooks_has_numbers_names_debits_and_credits(history: World) -> None
     ]
 
 
+@pytest.mark.all_together
 def test_datev_is_windows_1252_with_decimal_commas_against_one_account(history: World) -> None:
     head, names, *lines = exported(history, "journal", "datev", currency="EUR").decode("cp1252").split("\r\n")
     assert head.startswith('"EXTF";700;21;"Buchungsstapel";13;')
@@ -113,6 +114,7 @@ def test_xero_files_are_split_between_journal_entries(empty_world: World, tmp_pa
     assert (tmp_path / "out-2.csv").read_text() == "another file"
 
 
+@pytest.mark.all_together
 def test_the_longest_match_in_a_mapping_file_counts(history: World, tmp_path: Path) -> None:
     path = tmp_path / "codes.json"
     mapping = {
@@ -147,6 +149,7 @@ def test_an_invalid_mapping_file_is_refused(tmp_path: Path, content: str) -> Non
         read_codes(path)
 
 
+@pytest.mark.all_together
 def test_the_mapping_file_of_the_settings_is_used_and_must_exist(history: World, tmp_path: Path) -> None:
     path = tmp_path / "codes.json"
     path.write_text('{"accounts": {"psp": {"code": "9999", "name": "PSP"}}}')
@@ -166,6 +169,7 @@ def test_an_account_without_a_code_is_refused() -> None:
     assert DEFAULT_CODES.account_of("psp:card").code == "1100"
 
 
+@pytest.mark.all_together
 def test_days_are_accounting_days(history: World) -> None:
     """The bet of brand west at 02:30 UTC on the 19th is booked on the 18th."""
     lines = rows(exported(history, "journal", "xero", FIRST, FIRST))

@@ -83,6 +83,7 @@ def test_a_matching_report_has_no_breaks(day: World, tmp_path: Path) -> None:
     ],
     ids=str,
 )
+@pytest.mark.all_together
 def test_each_kind_of_break_is_found(
     day: World, tmp_path: Path, changed: dict[str, str], found: tuple[str, str]
 ) -> None:
@@ -123,6 +124,7 @@ def test_control_characters_in_names_are_escaped_on_stdout(day: World, tmp_path:
     assert line.isprintable()
 
 
+@pytest.mark.all_together
 def test_the_report_is_never_overwritten_and_breaks_are_written_atomically(day: World, tmp_path: Path) -> None:
     file, out = tmp_path / "report.csv", tmp_path / "breaks.csv"
     file.write_text("\n".join([HEAD, MATCHING_LINES["1"], ""]))
@@ -263,6 +265,7 @@ def test_empty_cells_of_a_workbook_are_optional_up_to_its_header(day: World, tmp
     ],
 )
 @pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.all_together
 def test_a_number_with_more_than_15_digits_in_a_workbook_is_refused(
     day: World, tmp_path: Path, column: str, cell: object
 ) -> None:
@@ -292,6 +295,7 @@ def test_long_ids_as_text_and_numbers_of_15_digits_are_read(world: World, tmp_pa
 IDS = ("x", " x", "x ", "\u00a0x", "x\u200by", "x\u00a0y", "\u2028x")
 
 
+@pytest.mark.all_together
 def test_ids_are_compared_exactly_as_received(world: World, tmp_path: Path) -> None:
     """Earlier versions accepted ids with white space at their ends and characters that are not printable."""
     with freeze_time("2026-11-20T12:00:00Z"):

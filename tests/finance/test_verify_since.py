@@ -29,6 +29,7 @@ def found(world: World) -> list[str]:
     return [one["rule"] for one in json.loads(ran.stdout)]
 
 
+@pytest.mark.all_together
 def test_an_unchanged_ledger_has_no_differences(later: World) -> None:
     assert found(later) == []
     with freeze_time("2026-11-21T12:00:00Z"):

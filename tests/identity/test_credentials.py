@@ -296,6 +296,7 @@ def test_credentials_are_neither_logged_nor_stored(scout: World, tmp_path: Path)
         assert hidden not in json.dumps(delivery)
 
 
+@pytest.mark.all_together
 def test_unauthenticated_requests_store_at_most_4_kib_of_the_body(scout: World) -> None:
     from sqlalchemy import text  # noqa: PLC0415
 

@@ -95,6 +95,7 @@ def test_a_reporting_database_is_checked_as_well(unlisted: World, shell: Shell, 
     assert shell.run(*command, WALLET_HOOKS_REPORTING_DATABASE_URL=url).returncode == 0
 
 
+@pytest.mark.all_together
 def test_commands_without_database_use_do_not_open_one(tmp_path: Path) -> None:
     shell = Shell(f"sqlite:///{tmp_path / 'none.db'}")
     fixture = Path(__file__).parents[1] / "fixtures" / "callbacks" / "currencies" / "yen-win.json"
@@ -137,6 +138,7 @@ def test_a_bet_detects_other_decimals_without_a_readiness_check(world: World) ->
     assert world.client.get("/readyz").status_code == 503
 
 
+@pytest.mark.all_together
 def test_every_api_answers_503_for_a_currency_with_other_decimals(desk: Desk) -> None:
     world = desk.world
     world.configure(currencies={"BTC": 6})
@@ -314,6 +316,7 @@ def downgrade_before_the_migration(world: World) -> None:
     downgrade(world.engine, down[1])
 
 
+@pytest.mark.all_together
 def test_the_migration_stores_the_currencies_in_use(unlisted: World) -> None:
     money.configure({"BTC": 8, "DOGE": 4, "USDT": 6})
     with writing(unlisted.engine) as session:
@@ -325,6 +328,7 @@ def test_the_migration_stores_the_currencies_in_use(unlisted: World) -> None:
     assert decimals_stored(unlisted) == before == {"EUR": 2, "BTC": 8, "DOGE": 4, "USDT": 6}
 
 
+@pytest.mark.all_together
 def test_the_migration_stops_if_decimals_are_unknown(unlisted: World, shell: Shell) -> None:
     downgrade_before_the_migration(unlisted)
     ran = shell.run("db", "upgrade")

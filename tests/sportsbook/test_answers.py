@@ -245,6 +245,7 @@ REFUSALS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("code", "customer", "facts"), REFUSALS, ids=lambda value: value if isinstance(value, str) else ""
 )
+@pytest.mark.all_together
 def test_refusal_is_402_with_its_code_and_nothing_more(
     world: World, code: str, customer: dict[str, Any], facts: dict[str, Any]
 ) -> None:

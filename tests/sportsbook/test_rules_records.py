@@ -26,6 +26,7 @@ def abroad(world: World) -> World:
     return world
 
 
+@pytest.mark.all_together
 def test_10_every_callback_is_stored_as_it_came(world: World) -> None:
     bodies = [b'{"bets": [ ] }', b"\x00\xff not json", b'{"bets":[{"unknown":"kept"}]}']
     for body in bodies:
