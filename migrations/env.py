@@ -62,10 +62,11 @@ def migrate_all(connection: Connection, migration: Migration) -> None:
         (Scope.SHARED if is_spread else Scope.ALL, None),
         *((Scope.OWN, schema) for schema in schemas),
     ]
-    for number, (scope, schema) in enumerate(reversed(passes) if migration.is_downgrade else passes):
+    for scope, schema in reversed(passes) if migration.is_downgrade else passes:
         if schema is not None:
-            migration.progress(schema, number, len(schemas))
-            connection.execute(text(f"SET search_path = {schema}, public"))
+            migration.progress(schema, schemas.index(schema) + 1, len(schemas))
+        if is_spread:
+            connection.execute(text(choose_schema(schema, of="SESSION")))
             connection.commit()
         migrate(connection, scope, schema=schema)
         connection.commit()

@@ -74,9 +74,9 @@ class Templates:
         self._made.add((engine_name, template))
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, *, brand_schemas: bool = HAS_BRAND_SCHEMAS) -> None:
     """Migrate an empty database."""
-    engine = open_engine(Settings(database_url=url, brand_schemas=HAS_BRAND_SCHEMAS))
+    engine = open_engine(Settings(database_url=url, brand_schemas=brand_schemas))
     upgrade(engine)
     engine.dispose()
 

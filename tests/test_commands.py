@@ -31,8 +31,8 @@ class Ran(NamedTuple):
 class Shell:
     """Runs `wallet-hooks` on one database and captures output and exit status."""
 
-    def __init__(self, database_url: str) -> None:
-        self.environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url}
+    def __init__(self, database_url: str, **settings: str) -> None:
+        self.environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url} | settings
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> Ran:
         out, err = io.StringIO(), io.StringIO()

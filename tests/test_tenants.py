@@ -61,7 +61,8 @@ def facts(desk: Desk) -> dict[str, Any]:
 
 _TABLE_NAMES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
-    "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+    "postgresql": "SELECT concat_ws('.', nullif(schemaname, 'public'), tablename) FROM pg_tables"
+    " WHERE schemaname ~ '^(public|brand_.*)$'",
 }
 
 

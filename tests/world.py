@@ -43,8 +43,8 @@ class World:
     `engine` sees the tables of brand acme, and `shared` those of all brands; it is the same unless each brand has a
     schema. Amounts are decimal strings, ids are the provider's."""
 
-    def __init__(self, database_url: str) -> None:
-        self.settings = Settings(database_url=database_url, log_level="error", brand_schemas=HAS_BRAND_SCHEMAS)
+    def __init__(self, database_url: str, *, brand_schemas: bool = HAS_BRAND_SCHEMAS) -> None:
+        self.settings = Settings(database_url=database_url, log_level="error", brand_schemas=brand_schemas)
         self.shared: Engine = open_engine(self.settings)
         self.engine: Engine = brand_engine(self.shared, ACME)
         self._app: Flask | None = None
@@ -178,7 +178,11 @@ class World:
 
     def count(self, table: str) -> int:
         """Return the number of rows of acme's table or, where it has none, of the shared one; of both, if both are."""
-        engines = [self.engine, self.shared] if HAS_BRAND_SCHEMAS and table.startswith("delivery") else [self.engine]
+        engines = (
+            [self.engine, self.shared]
+            if self.settings.brand_schemas and table.startswith("delivery")
+            else [self.engine]
+        )
         total = 0
         for engine in engines:
             with reading(engine) as session:

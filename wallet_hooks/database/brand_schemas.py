@@ -58,9 +58,9 @@ def current_brand(connection: Connection) -> int | None:
     return None if schema is None else int(schema.removeprefix(_PREFIX))
 
 
-def choose_schema(schema: str | None) -> str:
-    """Return the statement that chooses the schema of the running transaction.
+def choose_schema(schema: str | None, *, of: str = "LOCAL") -> str:
+    """Return the statement that chooses the schema of the running transaction, or `of` the SESSION.
 
     It is no query: some commands must come before the first query of a transaction.
     """
-    return "SET LOCAL search_path = public" if schema is None else f"SET LOCAL search_path = {schema}, public"
+    return f"SET {of} search_path = public" if schema is None else f"SET {of} search_path = {schema}, public"

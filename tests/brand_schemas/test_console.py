@@ -1,0 +1,37 @@
+"""The console where each brand has a schema: its pages show one brand, which is chosen."""
+
+from tests.brand_schemas.conftest import BRANDS
+from tests.console.staff import PASSWORD, Browser, csrf_token, links, signed_in
+from tests.test_commands import Shell
+from tests.world import OK, World, bet
+
+
+def test_the_pages_show_the_brand_that_was_chosen(spread: World) -> None:
+    for client in BRANDS:
+        assert spread.place(bet(f"of-{client}", client=client)) == OK
+    browser = signed_in(spread, "operations")
+    assert "/console/customers/acme/7" in links(browser.page("/console/customers"))
+    browser.submit("/console/", "/console/brand", brand="nordbet")
+    assert links(browser.page("/console/customers")) & {f"/console/customers/{client}/7" for client in BRANDS} == {
+        "/console/customers/nordbet/7"
+    }
+    for address in ("/console/", "/console/ledger", "/console/deliveries", "/console/exceptions", "/console/actions"):
+        assert "<option selected>nordbet</option>" in browser.page(address)
+    # The brand that an address names is shown whatever was chosen.
+    assert "of-west" in browser.page("/console/wagers/west/betflex/of-west")
+    assert browser.submit("/console/", "/console/brand", brand="nobody").status_code == 404
+
+
+def test_books_are_closed_for_the_brand_that_is_shown(spread: World, shell: Shell) -> None:
+    browser = signed_in(spread, "operations")
+    browser.submit("/console/", "/console/brand", brand="west")
+    browser.submit("/console/ledger", "/console/ledger/close", day="2026-01-01")
+    assert shell.run("reopen", "2026-01-01", "--reason", "x", "--brand", "acme").returncode == 1
+    assert shell.run("reopen", "2026-01-01", "--reason", "x", "--brand", "west").returncode == 0
+
+
+def test_staff_can_sign_in_before_there_is_a_brand(spread: World, shell: Shell) -> None:
+    shell.ok("staff", "add", "--username", "first", "--role", "qa", "--password-stdin", stdin=f"{PASSWORD}\n")
+    browser = Browser(spread)
+    assert browser.sign_in("first").status_code == 200
+    assert csrf_token(browser.page("/console/actions"))
