@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 import wallet_hooks
 from wallet_hooks.database import Base, open_engine
 from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas
-from wallet_hooks.database.guards import distribute
+from wallet_hooks.database.citus import distribute_schema
 from wallet_hooks.database.layout import layout_problem, stored_layout
 from wallet_hooks.database.migrating import Migration, exclusive_migration
 from wallet_hooks.database.schema_contents import Scope, brand_schemas, keep_own_tables, keep_shared_tables
@@ -48,7 +48,7 @@ def create(connection: Connection, schema: str) -> None:
     connection.execute(text(f"SET LOCAL search_path = {schema}"))
     migrate(connection, Scope.ALL, schema=schema)
     connection.execute(text(choose_schema(None)))
-    distribute(connection, schema)
+    distribute_schema(connection, schema)
 
 
 def migrate_all(connection: Connection, migration: Migration) -> None:

@@ -41,8 +41,10 @@ def upgrade() -> None:
         for table in _KEPT:
             _keep(table, "UPDATE OR DELETE")
         _keep("ledger_account", "DELETE OR UPDATE OF id, name, currency, kind, holder_id")
-        for statement in (_CHECK_ENTRIES, _CHECK_PERIOD, "ALTER FUNCTION ledger_keep() SET search_path FROM CURRENT"):
-            op.execute(statement)
+        # By name: Citus does not take FROM CURRENT.
+        schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
+        for statement in (_CHECK_ENTRIES, _CHECK_PERIOD, "ALTER FUNCTION ledger_keep() SET search_path TO {schema}"):
+            op.execute(statement.format(schema=schema))
 
 
 def downgrade() -> None:
@@ -89,7 +91,7 @@ def _is_sqlite() -> bool:
 _CHECK_ENTRIES = """
     CREATE OR REPLACE FUNCTION ledger_check_entries() RETURNS trigger LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
-    SET search_path FROM CURRENT AS $$
+    SET search_path TO {schema} AS $$
     DECLARE
         transactions bigint[];
         accounts bigint[];
@@ -117,7 +119,7 @@ _CHECK_ENTRIES = """
 """
 _CHECK_PERIOD = """
     CREATE OR REPLACE FUNCTION ledger_check_period() RETURNS trigger LANGUAGE plpgsql
-    SET search_path FROM CURRENT AS $$
+    SET search_path TO {schema} AS $$
     DECLARE
         first_day date;
         last_closed date;

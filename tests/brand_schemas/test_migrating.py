@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests import postgresql
 from tests.brand_schemas.conftest import BRANDS
 from tests.test_commands import Shell
 from tests.world import OK, World, bet
@@ -111,9 +110,7 @@ def many_brands(spread: World) -> World:
 
 
 @pytest.mark.slow
-def test_a_migration_of_many_brands_that_is_killed_goes_on(
-    many_brands: World, next_migrations: Path, postgresql_server: postgresql.Server
-) -> None:
+def test_a_migration_of_many_brands_that_is_killed_goes_on(many_brands: World, next_migrations: Path) -> None:
     url = many_brands.settings.database_url
     shell = Shell(url, WALLET_HOOKS_BRAND_SCHEMAS="on")
     for stop_at in (40, 120):

@@ -51,6 +51,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     longest_wait: float = math.inf
     opened_at: float = 0.0
     timeline: tuple[int, int] | None = None  # see `timelines`
+    has_citus: bool = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for the server as psycopg does. Raises OperationalError if it does not answer in time."""

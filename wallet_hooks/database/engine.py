@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.brand_schemas import HAS_BRAND_SCHEMAS, current_schema
+from wallet_hooks.database.citus import HAS_CITUS
 from wallet_hooks.database.connecting import use_connector
 from wallet_hooks.database.deadlines import BoundedConnection, seconds_left
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
@@ -24,9 +25,9 @@ from wallet_hooks.database.pipelines import (
     PREPARED,
     TRANSACTION_SETTINGS,
     PreparedStatements,
-    Statement,
     run_statements,
-    settings_statement,
+    settings_statements,
+    settings_statements_for_nodes,
 )
 from wallet_hooks.database.timelines import require_newest
 from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
@@ -164,12 +165,12 @@ def _open_postgresql(
         execution_options={HAS_BRAND_SCHEMAS: settings.brand_schemas},
     )
     longest_wait = math.inf if bounds is None else bounds.answer
-    use_connector(engine, longest_wait, partial(_prepare_postgresql, check_timeline=not for_reports))
+    prepare = partial(_prepare_postgresql, check_timeline=not for_reports, may_have_citus=settings.brand_schemas)
+    use_connector(engine, longest_wait, prepare)
     if for_callbacks:
         event.listen(engine, "connect", partial(_prepare_for_callbacks, prepared=settings.prepared_statements))
     if bounds is not None:
-        set_bounds = settings_statement(_time_outs(bounds) | (_CALLBACK_PLANS if for_callbacks else {}))
-        event.listen(engine, "connect", partial(_set_in_transactions, set_bounds))
+        event.listen(engine, "connect", partial(_set_in_transactions, bounds, plans=for_callbacks))
     if bounds is not None or settings.brand_schemas:
         event.listen(engine, "before_cursor_execute", _begin_postgresql)
     event.listen(engine, "rollback", _clear_cache)
@@ -192,12 +193,14 @@ def _time_outs(bounds: Bounds) -> dict[str, str]:
     return {name: f"{int(value * 1000)}ms" for name, value in seconds.items()}
 
 
-def _prepare_postgresql(connection: BoundedConnection, *, check_timeline: bool) -> None:
+def _prepare_postgresql(connection: BoundedConnection, *, check_timeline: bool, may_have_citus: bool) -> None:
     """Set what belongs to a session. A pooler keeps the time zone for its client, and drops other settings."""
     connection.autocommit = True
     connection.execute("SET TIME ZONE 'UTC'")
     if check_timeline:
         require_newest(connection)
+    if may_have_citus:
+        connection.has_citus = connection.execute(HAS_CITUS).fetchone() is not None
     connection.autocommit = False
 
 
@@ -207,8 +210,13 @@ def _prepare_for_callbacks(connection: Any, record: Any, *, prepared: bool) -> N
         record.info[PREPARED] = PreparedStatements()
 
 
-def _set_in_transactions(statement: Statement, _connection: object, record: Any) -> None:
-    record.info[TRANSACTION_SETTINGS] = statement
+def _set_in_transactions(bounds: Bounds, connection: Any, record: Any, *, plans: bool) -> None:
+    settings = _time_outs(bounds) | (_CALLBACK_PLANS if plans else {})
+    if connection.has_citus:
+        settings.pop("plan_cache_mode", None)  # Citus cannot plan an INSERT of arrays without their values
+        record.info[TRANSACTION_SETTINGS] = settings_statements_for_nodes(settings)
+    else:
+        record.info[TRANSACTION_SETTINGS] = settings_statements(settings)
 
 
 def _begin_postgresql(connection: Connection, *_arguments: object) -> None:

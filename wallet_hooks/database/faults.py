@@ -31,6 +31,10 @@ DUPLICATE_MESSAGE = "ledger: the id or reference is taken"
 # Suffix of the check constraints that make SQLite store integers only.
 EXACT_CHECK = "_exact"
 
+# Citus' messages for a node that it cannot reach.
+_LOST_NODE = re.compile(
+    "marked as essential|server closed the connection|connection to the remote node|connection not open"
+)
 _OPERATIONAL = (psycopg.OperationalError, adbc_driver_manager.OperationalError)
 _LOST_STATES = ("08", "53", "57P", "58", "25006")  # 25006: a standby, or a demoted primary
 _CONTENDED_STATES = ("40",)
@@ -85,6 +89,8 @@ def _postgresql_fault(error: psycopg.Error | adbc_driver_manager.Error) -> Fault
         return Fault.LOST if isinstance(error, _OPERATIONAL) else Fault.OTHER
     if state == "23505":
         return Fault.DUPLICATE
+    if state == "XX000":
+        return _citus_fault(error)
     if state == "0A000":
         return _unsupported(error)
     for fault, prefixes in (
@@ -98,6 +104,14 @@ def _postgresql_fault(error: psycopg.Error | adbc_driver_manager.Error) -> Fault
         if state.startswith(prefixes):
             return fault
     return Fault.OTHER
+
+
+def _citus_fault(error: psycopg.Error | adbc_driver_manager.Error) -> Fault:
+    """Classify an internal error: Citus reports so what a node reported to it, and a node that it lost."""
+    text = str(error)
+    if "duplicate key value" in text:
+        return Fault.DUPLICATE
+    return Fault.LOST if _LOST_NODE.search(text) else Fault.OTHER
 
 
 def _unsupported(error: psycopg.Error | adbc_driver_manager.Error) -> Fault:

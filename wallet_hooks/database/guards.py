@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from wallet_hooks.database.brand_schemas import has_brand_schemas, schema_of
+from wallet_hooks.database.citus import has_citus
 from wallet_hooks.database.schema import schema_problem
 
 _OWN = ("ledger_account", "ledger_entry", "ledger_transaction")
@@ -44,31 +45,13 @@ def brand_problem(connection: Connection) -> str | None:
     return None
 
 
-def nodes_of_brands(connection: Connection) -> dict[str, str]:
-    """Return the node (host:port) of each brand's schema where Citus has distributed it; otherwise nothing."""
-    if not _has_citus(connection):
-        return {}
-    query = """
-        SELECT DISTINCT schema_name::text AS schema, nodename || ':' || nodeport AS node FROM citus_shards
-        JOIN citus_schemas ON split_part(table_name::text, '.', 1) = schema_name::text
-    """
-    return {str(row.schema): str(row.node) for row in connection.execute(text(query))}
-
-
-def distribute(connection: Connection, schema: str) -> None:
-    """Have Citus place a new schema on one of its nodes, with its triggers; without Citus do nothing."""
-    if _has_citus(connection):
-        connection.execute(text("SET LOCAL citus.enable_unsafe_triggers = on"))
-        connection.execute(text("SELECT citus_schema_distribute(CAST(:schema AS regnamespace))"), {"schema": schema})
-
-
 def _query() -> str:
     names = "|".join((*_OWN, *_SHARED))
     return _UNGUARDED.format(names=names, schemas="public|brand_[0-9]+")
 
 
 def _run_on_nodes(connection: Connection, query: str) -> list[str]:
-    if not _has_citus(connection):
+    if not has_citus(connection):
         return list(connection.scalars(text(query)))
     whole = f"SELECT coalesce(json_agg(name), '[]') FROM ({query}) AS unguarded (name)"
     rows: Any = connection.execute(
@@ -89,8 +72,3 @@ def _revisions(connection: Connection) -> dict[str, str]:
         return {}
     union = " UNION ALL ".join(f"SELECT '{name}' AS name, version_num FROM {name}.alembic_version" for name in schemas)
     return {str(row.name): str(row.version_num) for row in connection.execute(text(union))}
-
-
-def _has_citus(connection: Connection) -> bool:
-    found = connection.scalar(text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"))
-    return bool(found)

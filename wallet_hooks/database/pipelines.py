@@ -20,7 +20,7 @@ from wallet_hooks.database.deadlines import BoundedConnection
 
 # Key of a connection's PreparedStatements among its facts. Where it is missing, statements are not prepared.
 PREPARED = "wallet_hooks_prepared"
-# Key of the statement that sets what holds for one transaction: a Statement. Where it is missing, nothing is set.
+# Key of the statements that set what holds for one transaction. Where it is missing, nothing is set.
 TRANSACTION_SETTINGS = "wallet_hooks_transaction_settings"
 _UNUSABLE = ("0A000", "26000", "42P05")  # its result has changed; it does not exist; its name is taken
 _COMMIT = b"COMMIT"
@@ -63,13 +63,19 @@ class Statement(NamedTuple):
     parameters: Sequence[bytes] = ()
 
 
-def settings_statement(settings: Mapping[str, str]) -> Statement:
+def settings_statements(settings: Mapping[str, str]) -> list[Statement]:
     """Return the statement that sets server settings until the end of the transaction.
 
     They are not given when a session begins, because a pooler would drop them there.
     """
     calls = (f"set_config('{name}', '{value}', true)" for name, value in settings.items())
-    return Statement(f"SELECT {', '.join(calls)}".encode())
+    return [Statement(f"SELECT {', '.join(calls)}".encode())]
+
+
+def settings_statements_for_nodes(settings: Mapping[str, str]) -> list[Statement]:
+    """Return statements that do so on the nodes of Citus as well, which take only SET LOCAL from its coordinator."""
+    propagated = {"citus.propagate_set_commands": "local", **settings}
+    return [Statement(f"SET LOCAL {name} = '{value}'".encode()) for name, value in propagated.items()]
 
 
 def run_statements(
@@ -90,8 +96,7 @@ def run_statements(
         before.append(Statement(_begin_command(driver)))
         if (schema := current_schema(connection)) is not None:
             before.append(Statement(choose_schema(schema).encode()))
-        if (settings := connection.info.get(TRANSACTION_SETTINGS)) is not None:
-            before.append(settings)
+        before += connection.info.get(TRANSACTION_SETTINGS, ())
     after = [Statement(_COMMIT)] if commit else []
     pipeline = _Pipeline(driver, connection.info.get(PREPARED), current_schema(connection))
     pgconn.enter_pipeline_mode()

@@ -11,6 +11,7 @@ from alembic import op
 from sqlalchemy import Connection, text
 
 from wallet_hooks.database.brand_schemas import choose_schema, schema_of
+from wallet_hooks.database.citus import distribute_shared_tables
 from wallet_hooks.database.tables import Base, Shared, SharedAndOwn
 
 
@@ -50,6 +51,8 @@ def keep_shared_tables(connection: Connection) -> None:
             connection.execute(text(f"ALTER SEQUENCE public.{sequence} OWNED BY NONE"))
     for table in own:
         connection.execute(text(f"DROP TABLE IF EXISTS public.{table} CASCADE"))
+    shared = _names(Shared)
+    distribute_shared_tables(connection, [table.name for table in Base.metadata.sorted_tables if table.name in shared])
 
 
 def keep_own_tables(connection: Connection, schema: str) -> None:

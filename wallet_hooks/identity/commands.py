@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from wallet_hooks import clock
 from wallet_hooks.database import has_brand_schemas, reading, writing
 from wallet_hooks.database.brand_schemas import schema_of
-from wallet_hooks.database.guards import nodes_of_brands
+from wallet_hooks.database.citus import nodes_of_schemas
 from wallet_hooks.identity import api_tokens, service
 from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
@@ -115,7 +115,7 @@ def list_brands(engine: Engine, as_json: bool) -> None:
         fields = ("id", "client", "currency", "timezone", "day_start", "policy")
         rows = [{f: getattr(b, f) for f in fields} for b in session.scalars(select(Brand).order_by(Brand.id))]
         if has_brand_schemas(engine):
-            nodes = nodes_of_brands(session.connection())
+            nodes = nodes_of_schemas(session.connection())
             for row in rows:
                 row["schema"] = schema_of(row["id"])
                 row["node"] = nodes.get(row["schema"])

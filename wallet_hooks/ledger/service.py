@@ -29,10 +29,15 @@ from wallet_hooks.ledger.queries import ACCOUNT_IDS, HELD_ACCOUNTS, held_account
 
 
 class ReservedId(NamedTuple):
-    """A transaction id that is given out once, and the last closed day."""
+    """A transaction id that is given out once."""
 
     id: int
-    closed_through: date | None
+
+
+class LastClosed(NamedTuple):
+    """The last closed day."""
+
+    day: date | None
 
 
 class EntryRow(NamedTuple):
@@ -75,7 +80,8 @@ _OPEN_ACCOUNTS: BulkStatement[Any] = BulkStatement(
         .on_conflict_do_nothing(index_elements=["name", "currency"])
     ),
 )
-# Ids are reserved before the bets are decided, in the same round trip as the reads. PostgreSQL has a sequence; SQLite
+# Ids are reserved before the bets are decided, in the same round trip as the reads. PostgreSQL has a sequence, and the
+# statement no table: on Citus it would run on a node, whose numbers follow no order with those of other nodes. SQLite
 # has one writer, so its ids continue from the highest one.
 _numbers = RowSet("requested", column("number", BigInteger))
 _ID = Sequence("ledger_transaction_id")
@@ -89,10 +95,13 @@ def _next_id(dialect: Any) -> Any:
 
 _RESERVE_IDS = BulkStatement(
     _numbers,
-    lambda dialect: select(
-        _next_id(dialect).label("id"), select(func.max(Period.day)).scalar_subquery().label("closed_through")
-    ).select_from(_numbers),
+    lambda dialect: select(_next_id(dialect).label("id")).select_from(_numbers),
     row=ReservedId,
+)
+_LAST_CLOSED = BulkStatement(
+    _numbers,
+    lambda _: select(select(func.max(Period.day)).scalar_subquery().label("day")).select_from(_numbers),
+    row=LastClosed,
 )
 _posted = RowSet.of("posted", Transaction, TransactionRow)
 _INSERT_TRANSACTIONS = insert_rows(_posted, Transaction)
@@ -116,16 +125,22 @@ def reserve_ids(*, count: int) -> BulkCall[ReservedId]:
     return _RESERVE_IDS([(number,) for number in range(1, count + 1)])
 
 
-def begin(reserved: Iterable[ReservedId], *, recorded_at: datetime) -> Journal:
+def last_closed() -> BulkCall[LastClosed]:
+    """Return a call that reads the last closed day; `begin` takes its rows."""
+    return _LAST_CLOSED([(1,)])
+
+
+def begin(reserved: Iterable[ReservedId] = (), closed: Iterable[LastClosed] = (), *, recorded_at: datetime) -> Journal:
     """Return a journal, without accounts yet, for as many transactions as there are reserved ids."""
-    rows = list(reserved)
-    closed_through = rows[0].closed_through if rows else None
-    return Journal(recorded_at=recorded_at, ids=iter([row.id for row in rows]), closed_through=closed_through)
+    closed_through = next((row.day for row in closed), None)
+    return Journal(recorded_at=recorded_at, ids=iter([row.id for row in reserved]), closed_through=closed_through)
 
 
 def prepare(connection: Connection, *, count: int, recorded_at: datetime) -> Journal:
     """Reserve ids and return a journal, without accounts yet, for up to `count` transactions."""
-    return begin(run(connection, reserve_ids(count=count)), recorded_at=recorded_at)
+    with pipeline(connection) as reads:
+        ids, closed = reads.add(reserve_ids(count=count)), reads.add(last_closed())
+    return begin(ids.rows, closed.rows, recorded_at=recorded_at)
 
 
 class JournalWriter:

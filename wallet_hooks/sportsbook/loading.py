@@ -91,7 +91,7 @@ def load_state(
     """
     bets = [bet for request in requests for bet in request.bets]
     if not bets:
-        return BettingState(now, brands, ledger.begin([], recorded_at=now))
+        return BettingState(now, brands, ledger.begin(recorded_at=now))
     locked = _lock(connection, bets, brands, now, wait=wait)
     store_currencies(connection, _currencies(requests, locked.customers.values()))
     stakes = list(_bettors(requests, brands, locked.customers))
@@ -137,8 +137,9 @@ def _lock(
         cancels = reads.add(EARLY_CANCELS(_of_bets(bet for bet in bets if not isinstance(bet, SettleBet))))
         betslips = reads.add(BETSLIPS(sorted(_betslip_ids(bets, brands))))
         ids = reads.add(ledger.reserve_ids(count=sum(map(_most_transactions, bets))))
+        closed = reads.add(ledger.last_closed())
         countries = reads.add(COUNTRY_RULES(sorted({(brand_id,) for brand_id, _ in users})))
-    journal = ledger.begin(ids.rows, recorded_at=now)
+    journal = ledger.begin(ids.rows, closed.rows, recorded_at=now)
     journal.held = held_accounts(held.rows)
     found = {(row.brand_id, row.uid): row for row in customers.rows}
     missing = [] if wait or len(found) == len(users) else [user for user in users if user not in found]

@@ -35,7 +35,7 @@ def process_over_brands(
     brands = callbacks[-1].brands
     named = {client for callback in callbacks for client in _clients(callback.request) if client in brands}
     clients = sorted(named, key=lambda client: brands[client].id)
-    nobody = BettingState(now, {}, ledger.begin([], recorded_at=now))
+    nobody = BettingState(now, {}, ledger.begin(recorded_at=now))
     states = {}
     for client in clients:
         requests = [_of_client(callback.request, client) for callback in callbacks]
