@@ -4,14 +4,15 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from statistics import median
 
 from marshmallow import ValidationError
 
 from tests import postgresql
-from tests.bench import accounts, betslips, finance, load, replay
+from tests.bench import accounts, betslips, brands, finance, load, replay
 from tests.bench.callbacks import Table
 from tests.bench.fill import fill
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
@@ -21,6 +22,7 @@ from tests.web.hostile import BODIES
 from wallet_hooks import clock
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import open_engine, writing
+from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.database.migrating import upgrade
 from wallet_hooks.identity.service import add_brand, add_provider
 from wallet_hooks.settings import Settings
@@ -79,6 +81,7 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
         _show_betslips(address, options.requests)
         _show_streams(url, address, options.seconds)
         _show_slow_clients(address, options.seconds)
+    brands.show(partial(_new_database_of_brands, server), options.seconds, _show)
     replay.show(url, single, options.callbacks)
     _show_beside_exports(full_url, options.seconds)
     finance.show(full_url, tpcb)
@@ -88,6 +91,12 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
 def _new_database(server: postgresql.Server, name: str) -> str:
     server.create(name)
     _prepare(server.url(name))
+    return server.url(name)
+
+
+def _new_database_of_brands(server: postgresql.Server, name: str, brand_schemas: bool) -> str:
+    server.create(name)
+    _prepare(server.url(name), brands.BRANDS, customers=CUSTOMERS // 10, brand_schemas=brand_schemas)
     return server.url(name)
 
 
@@ -163,21 +172,28 @@ def _has_wrk() -> bool:
     return which("wrk") is not None
 
 
-def _prepare(url: str) -> None:
-    """Create a brand, a provider without authentication, and customers with funds."""
-    engine = open_engine(Settings(database_url=url))
+def _prepare(
+    url: str, clients: Sequence[str] = ("acme",), *, customers: int = CUSTOMERS, brand_schemas: bool = False
+) -> None:
+    """Create brands, each with a provider without authentication, and with customers with funds."""
+    engine = open_engine(Settings(database_url=url, brand_schemas=brand_schemas))
     upgrade(engine)
     now = clock.now()
     with writing(engine) as session:
-        brand = add_brand(session, id_=1, client="acme", currency="EUR", timezone="Europe/London", policy=None)
-        add_provider(session, game="betflex", client="acme", auth="none", secrets=(), allow=())
-        for numbers in load.chunks(1, CUSTOMERS // 1000, 1000):
-            new = [NewCustomer(uid=str(n), username=f"c{n}", currency="EUR", balance=10**12) for n in numbers]
-            create_customers(session, brand, new, now=now)
+        for id_, client in enumerate(clients, 1):
+            brand = add_brand(session, id_=id_, client=client, currency="EUR", timezone="Europe/London", policy=None)
+            add_provider(session, game="betflex", client=client, auth="none", secrets=(), allow=())
+            with seeing_brand(session.connection(), id_):
+                for numbers in load.chunks(1, customers // 1000, 1000):
+                    create_customers(session, brand, [_customer(id_, number) for number in numbers], now=now)
     if engine.dialect.name == "postgresql":
         with engine.begin() as connection:
             connection.exec_driver_sql("ANALYZE")
     engine.dispose()
+
+
+def _customer(brand_id: int, number: int) -> NewCustomer:
+    return NewCustomer(uid=str(number), username=f"{'c' * brand_id}{number}", currency="EUR", balance=10**12)
 
 
 def _bare(seconds: int) -> Measured:

@@ -41,6 +41,6 @@ def _node(place: Place) -> dict[str, sql.Literal]:
     return {"host": sql.Literal(place["host"]), "port": sql.Literal(int(place["port"]))}
 
 
-def _run(place: Place, statement: sql.Composable) -> None:
+def _run(place: Place, statement: sql.SQL | sql.Composed) -> None:
     with psycopg.connect(make_conninfo(**place), autocommit=True) as connection:
         connection.execute(statement)

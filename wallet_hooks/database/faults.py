@@ -6,7 +6,7 @@ from enum import Enum
 
 import adbc_driver_manager
 import psycopg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from wallet_hooks.money import CurrencyMismatchError
@@ -31,6 +31,8 @@ DUPLICATE_MESSAGE = "ledger: the id or reference is taken"
 # Suffix of the check constraints that make SQLite store integers only.
 EXACT_CHECK = "_exact"
 
+# SQLAlchemy's message when the connections that its pool offered, and opened instead, were to be replaced.
+_NO_CONNECTION = "This connection is closed"
 # Citus' messages for a node that it cannot reach.
 _LOST_NODE = re.compile(
     "marked as essential|server closed the connection|connection to the remote node|connection not open"
@@ -70,6 +72,8 @@ def fault_of(error: BaseException) -> Fault:
     """Classify an error of SQLAlchemy, psycopg, ADBC or sqlite3; anything else is OTHER."""
     if isinstance(error, PoolTimeoutError):
         return Fault.LATE
+    if isinstance(error, InvalidRequestError) and str(error) == _NO_CONNECTION:
+        return Fault.LOST
     if isinstance(error, CurrencyMismatchError):
         return Fault.CURRENCY
     if isinstance(error, DBAPIError):
