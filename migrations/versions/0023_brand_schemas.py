@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from wallet_hooks.database import Key
+from wallet_hooks.database.schema_contents import changes_own_tables, changes_shared_tables
 from wallet_hooks.settings import ConfigurationError
 
 revision = "0023"
@@ -48,6 +49,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    if not (changes_shared_tables() and changes_own_tables()):
+        raise ConfigurationError("a database with a schema for each brand cannot go back to the migration before them")
     if not _is_sqlite():
         for table in _KEPT:
             _keep_as_before(table, "UPDATE OR DELETE OR TRUNCATE")

@@ -54,8 +54,8 @@ def spread_url(request: pytest.FixtureRequest) -> Iterator[str]:
             yield url
         return
     copy: Callable[[str], str] = request.getfixturevalue("copy_template")
-    yield copy(name)
     server: postgresql.Server = request.getfixturevalue("postgresql_server")
+    yield copy(name)
     server.drop(name)
 
 

@@ -3,12 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from tests.brand_schemas.conftest import BRANDS
 from tests.service import post, served
 from tests.world import OK, World, bet, error, failed, refund, refused, result
-from wallet_hooks.database import reading
+from wallet_hooks.database import pipelines, reading
 
 
 def wagers(world: World, client: str) -> list[str]:
@@ -78,4 +79,17 @@ def test_brands_are_served_at_once_by_workers(spread: World, tmp_path: Path) -> 
     assert replies == [OK] * len(replies)
     # Each customer took part in 40 requests for each of its places in the four kinds.
     assert [spread.balance(client=client) for client in BRANDS] == ["40.00", "60.00", "80.00"]
+    assert spread.differences() == []
+
+
+def test_statements_that_are_prepared_for_many_brands_are_forgotten(
+    spread: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each schema has its own, which would otherwise fill the server's memory."""
+    monkeypatch.setattr(pipelines, "_MOST_PREPARED", 20)
+    for number in range(9):
+        assert spread.place(bet(number, "1.00", client=list(BRANDS)[number % 3])) == OK
+    with spread.callbacks_engine.connect() as connection:
+        count = connection.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
+    assert 0 < (count or 0) <= 40
     assert spread.differences() == []

@@ -25,7 +25,11 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
     a guessed password of a locked customer was right; TryAgainError when too many logins wait.
     """
     home = engine_of_username(engine, folded(username))
-    found = None if home is None else _find(home, username)
+    if home is not None:
+        found = _find(home, username)
+    else:
+        found = None
+        engine_of_username(engine, folded(username))  # as many statements as for a known one
     # Checked between two transactions, because it is slow; the customer is read again afterwards.
     is_right = is_password(password, found.password_hash if found else None)
     with writing(home or engine) as session:

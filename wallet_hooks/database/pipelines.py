@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import errors, pq
+from psycopg import errors, generators, pq
 from psycopg.adapt import Transformer
 from sqlalchemy import Connection
 
@@ -24,6 +24,8 @@ PREPARED = "wallet_hooks_prepared"
 TRANSACTION_SETTINGS = "wallet_hooks_transaction_settings"
 _UNUSABLE = ("0A000", "26000", "42P05")  # its result has changed; it does not exist; its name is taken
 _COMMIT = b"COMMIT"
+# Of a connection, each with its plan: as many as eighty brands have, each in a schema of its own.
+_MOST_PREPARED = 2000
 
 
 class PreparedStatements:
@@ -50,6 +52,10 @@ class PreparedStatements:
         self._count += 1
         name = self._names[schema, sql] = f"wallet_hooks_{self._prefix}_{self._count}".encode()
         return name
+
+    @property
+    def are_too_many(self) -> bool:
+        return len(self._names) > _MOST_PREPARED
 
     def forget(self) -> None:
         """Have all statements prepared again."""
@@ -92,13 +98,16 @@ def run_statements(
     driver: Any = connection.connection.driver_connection
     pgconn = driver.pgconn
     before: list[Statement] = []
+    prepared: PreparedStatements | None = connection.info.get(PREPARED)
     if pgconn.transaction_status == pq.TransactionStatus.IDLE and not driver.autocommit:
+        if prepared is not None and prepared.are_too_many:
+            _deallocate(driver, prepared)
         before.append(Statement(_begin_command(driver)))
         if (schema := current_schema(connection)) is not None:
             before.append(Statement(choose_schema(schema).encode()))
         before += connection.info.get(TRANSACTION_SETTINGS, ())
     after = [Statement(_COMMIT)] if commit else []
-    pipeline = _Pipeline(driver, connection.info.get(PREPARED), current_schema(connection))
+    pipeline = _Pipeline(driver, prepared, current_schema(connection))
     pgconn.enter_pipeline_mode()
     try:
         results = pipeline.run([*before, *statements, *after])
@@ -107,6 +116,13 @@ def run_statements(
             pgconn.exit_pipeline_mode()
     transformer: Any = Transformer(driver)
     return [_rows(transformer, result) for result in results[len(before) : len(before) + len(statements)]]
+
+
+def _deallocate(driver: BoundedConnection, prepared: PreparedStatements) -> None:
+    """Have the server forget the connection's prepared statements, which is not in a transaction."""
+    driver.pgconn.send_query(b"DEALLOCATE ALL")
+    driver.wait(generators.execute(driver.pgconn))
+    prepared.forget()
 
 
 def _begin_command(driver: Any) -> bytes:
