@@ -93,6 +93,8 @@ def upload(visit: Visit) -> Reply:
         kept: list[Break] = []
         with reading(visit.reports) as session:
             lines = read_report_apart(sent.path, mapping, brand=brand)
+            if visit.brand is not None:  # the page shows one brand
+                lines = (line for line in lines if line.brand == visit.brand)
             deque(keep_first(reconcile(session, lines, scope, counted), kept), maxlen=0)
         with sent.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
