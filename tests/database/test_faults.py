@@ -1,0 +1,42 @@
+"""Errors of databases, and of Citus' nodes, are classified by what a caller can do about them."""
+
+import psycopg
+import pytest
+from psycopg import errors
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+
+from wallet_hooks.database import Fault, fault_of
+
+# Messages of a Citus cluster whose nodes were killed, and whose rows were in conflict; it reports them as XX000.
+_FROM_NODES = [
+    ('duplicate key value violates unique constraint "wager_pkey_102025"', Fault.DUPLICATE),
+    ("failure on connection marked as essential: 127.0.0.1:6401", Fault.LOST),
+    ("server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally", Fault.LOST),
+    ("connection to the remote node postgres@127.0.0.1:6402 failed", Fault.LOST),
+    ("could not open relation with OID 16500", Fault.OTHER),
+]
+
+
+@pytest.mark.parametrize(("message", "fault"), _FROM_NODES)
+def test_what_a_node_reported_to_its_coordinator(message: str, fault: Fault) -> None:
+    assert fault_of(errors.InternalError_(message)) is fault
+    assert fault_of(DBAPIError("SELECT 1", None, errors.InternalError_(message))) is fault
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (errors.ConnectionFailure("connection not open"), Fault.LOST),
+        (errors.DiskFull("no space left"), Fault.LOST),
+        (errors.LockNotAvailable("lock timeout"), Fault.LATE),
+        (errors.UniqueViolation("duplicate key"), Fault.DUPLICATE),
+        (errors.SerializationFailure("conflict"), Fault.CONTENDED),
+        (errors.UndefinedTable("no such table"), Fault.SCHEMA_OUTDATED),
+        (psycopg.OperationalError("no connection"), Fault.LOST),
+        (InvalidRequestError("This connection is closed"), Fault.LOST),
+        (InvalidRequestError("a mistake in our code"), Fault.OTHER),
+        (ValueError("a mistake in our code"), Fault.OTHER),
+    ],
+)
+def test_what_the_driver_and_its_pool_report(error: Exception, fault: Fault) -> None:
+    assert fault_of(error) is fault
