@@ -1,7 +1,7 @@
 """The console where each brand has a schema: its pages show one brand, which is chosen."""
 
 from tests.brand_schemas.conftest import BRANDS
-from tests.console.staff import PASSWORD, Browser, csrf_token, links, signed_in
+from tests.console.staff import PASSWORD, Browser, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
 from tests.world import OK, World, bet
 
@@ -20,6 +20,17 @@ def test_the_pages_show_the_brand_that_was_chosen(spread: World) -> None:
     # The brand that an address names is shown whatever was chosen.
     assert "of-west" in browser.page("/console/wagers/west/betflex/of-west")
     assert browser.submit("/console/", "/console/brand", brand="nobody").status_code == 404
+
+
+def test_callbacks_of_several_brands_and_of_none_are_found_apart(spread: World) -> None:
+    assert spread.place(bet(1)) == OK
+    assert spread.place(bet(2), bet(2, client="west")) == OK
+    assert spread.post("/bets", b"{").status == 400
+    browser = signed_in(spread, "operations")
+    own, apart = (deliveries(browser.page("/console/deliveries", **query)) for query in ({}, {"apart": "on"}))
+    assert (len(own), len(apart)) == (1, 2)
+    assert "west" in "".join(browser.page(address) for address in apart)
+    assert deliveries(browser.page("/console/deliveries", customer="7")) == own
 
 
 def test_books_are_closed_for_the_brand_that_is_shown(spread: World, shell: Shell) -> None:

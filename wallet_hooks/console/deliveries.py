@@ -35,7 +35,7 @@ from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.api import Reply
 
-_FIELDS = ("bet", "brand", "customer", "outcome", "from", "to")
+_FIELDS = ("bet", "brand", "customer", "outcome", "from", "to", "apart")
 _LARGEST_SHOWN = 256 * 1024  # bytes of a body
 
 
@@ -49,16 +49,24 @@ class NamedBet(NamedTuple):
 
 
 def search(visit: Visit) -> Html:
-    """List callbacks, newest first, by bet, customer, outcome and time. What cannot be searched for is said there."""
+    """List callbacks, newest first, by bet, customer, outcome and time. What cannot be searched for is said there.
+
+    Where each brand has a schema, those of the brand that is shown or, with `apart`, of no brand or several.
+    """
     given = {name: visit.query(name) for name in _FIELDS}
+    if visit.brand is not None and given["customer"]:
+        given["brand"] = visit.brand
     before = _read_id(visit.query("after")) if visit.query("after") else None
     found: Listed[Any] = Listed([], None)
     problem = None
+    try:
+        with reading(visit.engine) as session:
+            criteria = _criteria(session, given)
+        with reading(visit.console.engine if given["apart"] and visit.brands else visit.engine) as session:
+            found = find_deliveries(session, criteria, before=before)
+    except (NotFoundError, RefusedError) as error:
+        problem = str(error)
     with reading(visit.engine) as session:
-        try:
-            found = find_deliveries(session, _criteria(session, given), before=before)
-        except (NotFoundError, RefusedError) as error:
-            problem = str(error)
         brands = list(session.scalars(select(Brand.client).order_by(Brand.client)))
     shown = {name: value for name, value in given.items() if value}
     values = {"given": given, "shown": shown, "found": found, "brands": brands, "problem": problem}
@@ -68,7 +76,7 @@ def search(visit: Visit) -> Html:
 def show(visit: Visit, id_: str) -> Html:
     """Show one callback: request, answer, the bets that it names with their transactions, and its repetitions."""
     with reading(visit.engine) as session:
-        delivery = _delivery(session, id_)
+        delivery = _delivery(visit, session, id_)
         bets = _bets(session, delivery)
         values = {
             "delivery": delivery,
@@ -85,7 +93,7 @@ def show(visit: Visit, id_: str) -> Html:
 def fixture(visit: Visit, id_: str) -> Reply:
     """Download a callback as a fixture: with its preconditions, and the earlier callbacks about the same bets."""
     with reading(visit.engine) as session:
-        delivery = _delivery(session, id_)
+        delivery = _delivery(visit, session, id_)
         case = case_of(session, delivery, visit.console.countries).document
     with writing(visit.engine) as session:
         visit.record(session, "download_fixture", str(delivery.id))
@@ -96,7 +104,7 @@ def fixture(visit: Visit, id_: str) -> Reply:
 def replay_now(visit: Visit, id_: str) -> Html:
     """Send a callback to the present code on a temporary database with its preconditions, and show the difference."""
     with reading(visit.engine) as session:
-        delivery = _delivery(session, id_)
+        delivery = _delivery(visit, session, id_)
         case = case_of(session, delivery, visit.console.countries)
     with writing(visit.engine) as session:
         visit.record(session, "replay", str(delivery.id))
@@ -135,8 +143,11 @@ def _read_id(text: str) -> UUID:
         raise NotFoundError(f"no delivery {text[:40]!r}") from None
 
 
-def _delivery(session: Session, id_: str) -> Delivery:
+def _delivery(visit: Visit, session: Session, id_: str) -> Delivery:
     found = session.get(Delivery, _read_id(id_))
+    if found is None and visit.brands:
+        with reading(visit.console.engine) as shared:
+            found = shared.get(Delivery, _read_id(id_))
     if found is None:
         raise NotFoundError(f"no delivery {id_[:40]!r}; it may have been deleted after its retention")
     return found
