@@ -130,7 +130,7 @@ def test_a_bet_that_was_cancelled_before_it_came_is_found_by_its_customer(world:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ({"customer": "7"}, "give both"),
+        pytest.param({"customer": "7"}, "give both", marks=pytest.mark.all_together),
         ({"brand": "acme"}, "give both"),
         ({"brand": "acme", "customer": "nobody"}, "no customer"),
         ({"outcome": "green"}, "unknown"),
