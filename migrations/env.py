@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 import wallet_hooks
 from wallet_hooks.database import Base, open_engine
-from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas
+from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas, see_schema
 from wallet_hooks.database.citus import distribute_schema
 from wallet_hooks.database.layout import layout_problem, stored_layout
 from wallet_hooks.database.migrating import Migration, exclusive_migration
@@ -66,9 +66,13 @@ def migrate_all(connection: Connection, migration: Migration) -> None:
         if schema is not None:
             migration.progress(schema, schemas.index(schema) + 1, len(schemas))
         if is_spread:
-            connection.execute(text(choose_schema(schema, of="SESSION")))
+            see_schema(connection, schema)
+            connection.execute(text(choose_schema(schema, of="SESSION")))  # outside transactions, too
             connection.commit()
         migrate(connection, scope, schema=schema)
+        connection.commit()
+    if is_spread:
+        connection.execute(text("RESET search_path"))
         connection.commit()
 
 

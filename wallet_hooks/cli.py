@@ -64,7 +64,8 @@ def cli(context: click.Context) -> None:
     settings = Settings.from_env()
     currencies.configure(settings)
     is_migrating = context.invoked_subcommand == "db"
-    engine = context.with_resource(_EngineScope(open_engine(settings, for_migrations=is_migrating)))
+    adds_schemas = settings.brand_schemas and context.invoked_subcommand == "brand"
+    engine = context.with_resource(_EngineScope(open_engine(settings, for_migrations=is_migrating or adds_schemas)))
     if not is_migrating:
         require_current_schema(engine)
     currencies.register_on_first_use(engine)

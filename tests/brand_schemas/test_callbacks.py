@@ -1,15 +1,20 @@
 """Callbacks where each brand has a schema: those of one brand, of several, and of none that exists."""
 
+import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from werkzeug.test import EnvironBuilder
 
 from tests.brand_schemas.conftest import BRANDS
 from tests.service import post, served
 from tests.world import OK, World, bet, error, failed, refund, refused, result
 from wallet_hooks.database import pipelines, reading
+from wallet_hooks.sportsbook import commits
+from wallet_hooks.web.api import GROUPED_API, ApiRequest, Call, GroupedApi, answer_group
 
 
 def wagers(world: World, client: str) -> list[str]:
@@ -93,3 +98,32 @@ def test_statements_that_are_prepared_for_many_brands_are_forgotten(
         count = connection.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
     assert 0 < (count or 0) <= 40
     assert spread.differences() == []
+
+
+def test_a_brand_that_is_stuck_holds_up_the_others_once(spread: World) -> None:
+    """Its callbacks are refused at once for a while, instead of making those that arrive with them wait each time."""
+    callbacks = spread.app.extensions[GROUPED_API]
+
+    def together(uid: int) -> tuple[float, list[int]]:
+        calls = [call(callbacks, {"bets": [bet(uid, "1.00", client=client)]}) for client in BRANDS]
+        began = time.monotonic()
+        replies = answer_group(callbacks, calls, wait=True)
+        return time.monotonic() - began, [reply.status for reply in replies if reply]
+
+    assert together(1)[1] == [200, 200, 200]
+    with spread.of("west").begin() as connection:
+        connection.execute(text("LOCK TABLE customer"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(commits, "_SLOW", 0.1)
+            assert together(2)[1] == [200, 200, 503]
+            seconds, statuses = together(3)
+    assert statuses == [200, 200, 503]
+    assert seconds < 0.25, "the lock time-out is 0.3 seconds"
+    assert [wagers(spread, client) for client in BRANDS] == [["1", "2", "3"]] * 2 + [["1"]]
+
+
+def call(grouped: GroupedApi, body: object) -> Call:
+    data = json.dumps(body)
+    environ = EnvironBuilder(path="/bets", method="POST", data=data, content_type="application/json").get_environ()
+    environ["REMOTE_ADDR"] = "127.0.0.1"
+    return Call(grouped.endpoints["/bets"], ApiRequest(environ, grouped.settings))

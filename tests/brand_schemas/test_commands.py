@@ -1,6 +1,10 @@
 """Commands where each brand has a schema: of one brand, and of all, one after the other."""
 
 import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +15,11 @@ from sqlalchemy import text
 from tests.brand_schemas.conftest import BRANDS, CITUS
 from tests.test_commands import Shell
 from tests.world import OK, World, bet, result
-from wallet_hooks.database import reading, schema_contents
+from wallet_hooks.database import migrating, reading, schema_contents
 from wallet_hooks.database.migrating import upgrade
 from wallet_hooks.settings import ConfigurationError
 
+COMMAND = str(Path(sys.executable).with_name("wallet-hooks"))
 NEW = ("brand", "add", "--id", "2000", "--client", "south", "--currency", "EUR", "--timezone", "Europe/Rome")
 REPORT = "brand,bet,currency,stake\nacme,1,EUR,10.00\nnordbet,2,EUR,10.00\n"
 
@@ -204,3 +209,35 @@ def test_a_schema_that_is_not_as_it_must_be_is_found(spread: World, shell: Shell
     assert (ran.returncode, named in ran.stderr) == (1, True)
     answer = spread.client.get("/readyz")
     assert (answer.status_code, named in answer.get_json()["status"]) == (503, True)
+
+
+def test_a_brand_is_added_by_the_program_that_migrated(spread: World, shell: Shell) -> None:
+    """Another program would make a schema at another migration."""
+    with spread.shared.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    before = schemas(spread)
+    ran = shell.run(*NEW)
+    assert (ran.returncode, "database at migration 9999" in ran.stderr) == (1, True)
+    assert schemas(spread) == before
+
+
+def test_a_brand_waits_for_a_migration_without_a_lock_that_it_wants(spread: World, shell: Shell) -> None:
+    with spread.shared.connect() as migration:
+        migration.execute(text("SELECT pg_advisory_lock(:key)"), {"key": migrating._LOCK})
+        migration.commit()
+        with ThreadPoolExecutor(1) as thread:
+            adding = thread.submit(subprocess.run, [COMMAND, *NEW], env=shell.environment, check=True)
+            time.sleep(1.5)
+            migration.execute(text("SET LOCAL lock_timeout = '1s'"))
+            migration.execute(text("ALTER TABLE brand ADD COLUMN probe integer"))
+            migration.commit()
+            assert not adding.done()
+            migration.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": migrating._LOCK})
+            migration.commit()
+            assert adding.result(60).returncode == 0
+    assert "brand_2000" in schemas(spread)
+
+
+def test_an_unknown_customer_has_no_rules(shell: Shell) -> None:
+    ran = shell.run("bookie", "rules", "--customer", "nobody", "-", stdin="[]")
+    assert (ran.returncode, ran.stderr) == (1, "wallet-hooks: not_found: no customer 'nobody'\n")

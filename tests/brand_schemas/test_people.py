@@ -1,11 +1,17 @@
 """Usernames, sessions and tokens where each brand has a schema: known to all brands, and of one."""
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from sqlalchemy import text
+
+from tests.brand_schemas.conftest import BRANDS
 from tests.test_commands import Shell
-from tests.world import Reply, World
+from tests.world import Reply, World, bet
 from wallet_hooks import clock
-from wallet_hooks.database import writing
+from wallet_hooks.betslips.feed import Feed, StreamPosition
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.identity import api_tokens
 from wallet_hooks.identity.service import brand_by_client
 
@@ -99,3 +105,26 @@ def test_a_vendor_of_one_brand_has_access_to_a_customer_of_another(people: World
     funds = call("getAccountFunds", key | {"Authorization": f"BEARER {token}"})
     assert funds.body["availableToBetBalance"] == 100
     assert call("getAccountFunds", key | freja).status == 200
+
+
+def test_a_stream_goes_on_while_another_brand_is_stuck(people: World) -> None:
+    engine = open_engine(people.settings, timeout=0.2)
+    feed = Feed(engine, timedelta(days=1), lambda *_: 0)
+    ids = {client: customer_id(people, client) for client in ("acme", "nordbet")}
+    streams = {client: StreamPosition(BRANDS[client], id_, "no session", None) for client, id_ in ids.items()}
+    for stream in streams.values():
+        feed.begin(stream)
+    both = list(streams.values())
+    assert len(feed.next_frames(both, now=clock.now())) == 2
+    people.place(bet(1, "1.00"))
+    with people.of("nordbet").begin() as connection:
+        connection.execute(text("LOCK TABLE ledger_account, customer"))
+        assert list(feed.next_frames(both, now=clock.now())) == [streams["acme"]]
+        assert feed.ended(both, now=clock.now()) == [streams["acme"]], "what could not be read has not ended"
+    assert feed.next_frames(both, now=clock.now()) == {}
+    engine.dispose()
+
+
+def customer_id(world: World, client: str) -> int:
+    with reading(world.of(client)) as session:
+        return customer_by_uid(session, client=client, uid="7")[0].id

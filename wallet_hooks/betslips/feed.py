@@ -1,9 +1,10 @@
 """What customers' streams send: messages of their betslips, and their balances when these change."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import simplejson
 from sqlalchemy import Engine, func, select
@@ -14,7 +15,7 @@ from wallet_hooks.betslips.models import BetslipMessage, CustomerSequence
 from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers
-from wallet_hooks.database import brand_engine, has_brand_schemas, reading
+from wallet_hooks.database import DATABASE_ERRORS, brand_engine, has_brand_schemas, reading
 from wallet_hooks.database.bulk import BulkStatement, RowSet, pipeline, run
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger.queries import HELD_ACCOUNTS
@@ -22,6 +23,7 @@ from wallet_hooks.ledger.queries import HELD_ACCOUNTS
 # Returns a customer's open stakes, in minor units of its currency.
 OpenStakes = Callable[[Session, Customer, CustomerBalances], int]
 PAGE = 100
+T = TypeVar("T")
 _LAST = 2**63 - 1
 
 
@@ -131,18 +133,14 @@ class Feed:
         At most PAGE messages of betslips for each; then its balance, if that changed.
         """
         frames: dict[StreamPosition, list[str]] = {}
-        for engine, part in self._by_brand(subscriptions):
-            self._add_frames(engine, part, frames, now=now)
+        for found in self._of_each_brand(subscriptions, partial(self._frames, now=now)):
+            frames |= found
         return frames
 
-    def _add_frames(
-        self,
-        engine: Engine,
-        subscriptions: Sequence[StreamPosition],
-        frames: dict[StreamPosition, list[str]],
-        *,
-        now: datetime,
-    ) -> None:
+    def _frames(
+        self, engine: Engine, subscriptions: Sequence[StreamPosition], *, now: datetime
+    ) -> dict[StreamPosition, list[str]]:
+        frames: dict[StreamPosition, list[str]] = {}
         with reading(engine) as session:
             with pipeline(session.connection()) as reads:
                 messages = reads.add(
@@ -163,24 +161,39 @@ class Feed:
             subscription.versions = versions[subscription.customer_id]
             frame = _frame(_ts(now), subscription.seq, "balance", texts[subscription.customer_id])
             frames.setdefault(subscription, []).append(frame)
+        return frames
 
     def ended(self, subscriptions: Sequence[StreamPosition], *, now: datetime) -> list[StreamPosition]:
         """Return the subscriptions whose session has ended, or whose customer may not log in any more."""
-        rows: list[_LoginRow] = []
-        for engine, part in self._by_brand(subscriptions):
-            with reading(engine) as session:
-                rows += run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in part}]))
+        found = self._of_each_brand(subscriptions, partial(self._ended, now=now))
+        return [subscription for ended in found for subscription in ended]
+
+    def _ended(self, engine: Engine, subscriptions: Sequence[StreamPosition], *, now: datetime) -> list[StreamPosition]:
+        with reading(engine) as session:
+            rows = run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in subscriptions}]))
         alive = {row.token_hash for row in rows if may_log_in(row, now=now) and now - row.used_at < self._idle}
         return [one for one in subscriptions if one.token_hash not in alive]
 
-    def _by_brand(self, subscriptions: Sequence[StreamPosition]) -> Iterator[tuple[Engine, Sequence[StreamPosition]]]:
-        """Yield the subscriptions that one engine sees, with it."""
+    def _of_each_brand(
+        self, subscriptions: Sequence[StreamPosition], read: Callable[[Engine, Sequence[StreamPosition]], T]
+    ) -> list[T]:
+        """Return what is read for the subscriptions that one engine sees, for each engine.
+
+        A brand that cannot be read is left out, so that the others go on. Raises its error if no other was read.
+        """
         if not has_brand_schemas(self._engine):
-            yield self._engine, subscriptions
-            return
+            return [read(self._engine, subscriptions)]
+        found: list[T] = []
+        failed: Exception | None = None
         for brand_id in sorted({one.brand_id for one in subscriptions}):
             own = [one for one in subscriptions if one.brand_id == brand_id]
-            yield brand_engine(self._engine, brand_id), own
+            try:
+                found.append(read(brand_engine(self._engine, brand_id), own))
+            except DATABASE_ERRORS as error:
+                failed = error
+        if failed is not None and not found:
+            raise failed
+        return found
 
     def _balance_bodies(self, session: Session, customer_ids: Collection[int]) -> dict[int, str]:
         """Return the bodies of balance messages by customer id."""

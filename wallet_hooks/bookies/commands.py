@@ -117,7 +117,10 @@ def rules(engine: Engine, username: str, file: TextIO) -> None:
     """Set the tag rules that choose a customer's accounts, from a JSON file. The first rule that matches decides."""
     try:
         document = json.load(file)
-        with writing(engine_of_username(engine, folded(username)) or engine) as session:
+        home = engine_of_username(engine, folded(username))
+        if home is None:
+            raise NotFoundError(f"no customer {username!r}")
+        with writing(home) as session:
             service.set_tag_rules(session, customer_by_username(session, username), document)
     except (json.JSONDecodeError, ValidationError, RecursionError) as error:
         raise click.ClickException(f"{file.name}: expected a JSON list of tag rules: {error}") from None

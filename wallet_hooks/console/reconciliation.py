@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from io import BytesIO
 
@@ -17,7 +18,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
-from wallet_hooks.finance.provider_report import COLUMNS
+from wallet_hooks.finance.provider_report import COLUMNS, BadReportError, ReportLine
 from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope, reconcile
 from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_first, store_run
 from wallet_hooks.finance.report_request import read_day
@@ -88,13 +89,15 @@ def upload(visit: Visit) -> Reply:
             timedelta(minutes=_minutes(visit.form.get("cut_off", "") or _DEFAULT_CUT_OFF)),
         )
         brand = visit.required("brand", most=_LONGEST_FIELD) if visit.form.get("brand", "").strip() else None
+        if visit.brands and brand not in (None, visit.brand):
+            raise RefusedError("bad_field", f"brand: the page shows {visit.brand}; choose the brand above")
         mapping = _mapping(visit.form.get("columns", "").strip())
         counted: Counter[str] = Counter()
         kept: list[Break] = []
         with reading(visit.reports) as session:
             lines = read_report_apart(sent.path, mapping, brand=brand)
             if visit.brand is not None:  # the page shows one brand
-                lines = (line for line in lines if line.brand == visit.brand)
+                lines = _of_shown_brand(visit, lines)
             deque(keep_first(reconcile(session, lines, scope, counted), kept), maxlen=0)
         with sent.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -103,6 +106,15 @@ def upload(visit: Visit) -> Reply:
             visit.record(session, "reconcile", f"run {run.id}", provider=scope.game, file=sent.name, sha256=digest)
             id_ = run.id
     return redirect(f"/console/reconciliation/{id_}", done="reconciled")
+
+
+def _of_shown_brand(visit: Visit, lines: Iterable[ReportLine]) -> Iterator[ReportLine]:
+    """Yield the lines of the brand that is shown. Raises BadReportError for a brand that does not exist."""
+    for line in lines:
+        if line.brand not in visit.brands:
+            raise BadReportError(f"line {line.number}: there is no brand {line.brand!r}")
+        if line.brand == visit.brand:
+            yield line
 
 
 def _minutes(text: str) -> int:

@@ -22,7 +22,7 @@ from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers, customer_by_uid
 from wallet_hooks.customers.schemas import PROFILE_FIELDS, DisplayName, ShortName
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
-from wallet_hooks.database import reading, refresh_statistics, writing
+from wallet_hooks.database import has_brand_schemas, reading, refresh_statistics, writing
 from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
 from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.errors import RefusedError, WalletHooksError
@@ -285,14 +285,18 @@ def import_(engine: Engine, file: TextIO) -> None:
             f"the first line must name the columns {','.join(_IMPORT_COLUMNS)}; optional columns are {optional}"
         )
     count = 0
+    filled: dict[int | None, int] = {}  # a brand's id by schema
     try:
         with writing(engine) as session:
             for client, batch in _batches(_read_rows(rows)):
                 brand = brand_by_client(session, client)
                 with seeing_brand(session.connection(), brand.id):
                     create_customers(session, brand, batch, now=clock.now())
-                    refresh_statistics(session, "customer", "ledger_account")
+                filled[brand.id if has_brand_schemas(engine) else None] = brand.id
                 count += len(batch)
+            for brand_id in filled.values():
+                with seeing_brand(session.connection(), brand_id):
+                    refresh_statistics(session, "customer", "ledger_account")
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line {rows.line_num + 1}: {error}") from None
     click.echo(f"{count} customers imported")

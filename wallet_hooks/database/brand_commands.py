@@ -52,7 +52,7 @@ def chosen_brands(engine: Engine, client: str | None) -> Iterator[Engine]:
     if client is None:
         yield from each_brand(engine)
     elif not has_brand_schemas(engine):
-        raise RefusedError("brand", "--brand: all brands are in one ledger, which is handled as a whole")
+        raise RefusedError("brand", "--brand: all brands are in one schema here, which is handled as a whole")
     else:
         yield engine_of_client(engine, client)
 

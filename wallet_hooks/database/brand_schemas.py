@@ -40,10 +40,15 @@ def seeing_brand(connection: Connection, brand_id: int) -> Iterator[None]:
         yield
         return
     for schema in (schema_of(brand_id), None):
-        connection.execution_options(**{_SCHEMA: schema})
+        see_schema(connection, schema)
         connection.exec_driver_sql(choose_schema(schema))
         if schema is not None:
             yield
+
+
+def see_schema(connection: Connection, schema: str | None) -> None:
+    """Have the connection's next transactions see a brand's schema, or with None `public` alone."""
+    connection.execution_options(**{_SCHEMA: schema})
 
 
 def current_schema(connection: Connection) -> str | None:

@@ -14,7 +14,7 @@ _SHARED = ("ledger_currency", "staff_action")
 # DELETE and 32 TRUNCATE; a disabled trigger is 'D'.
 _UNGUARDED = """
     SELECT relation.oid::regclass::text FROM pg_class relation
-    WHERE relation.relkind IN ('r', 'p') AND relation.relname ~ '^({names})(_[0-9]+)?$'
+    WHERE relation.relkind IN ('r', 'p') AND relation.relname ~ '^({names}){suffix}$'
         AND relation.relnamespace::regnamespace::text ~ '^({schemas})$'
         AND (SELECT coalesce(bit_or(t.tgtype::integer), 0) & 56 FROM pg_trigger t
              JOIN pg_proc p ON p.oid = t.tgfoid
@@ -27,7 +27,7 @@ def guard_problem(connection: Connection) -> str | None:
     """Return which tables are not append-only although they must be; None if all are. SQLite's file is not checked."""
     if connection.dialect.name != "postgresql":
         return None
-    unguarded = sorted(set(_run_on_nodes(connection, _query())))
+    unguarded = sorted(set(_unguarded(connection)))
     return f"not append-only: {', '.join(unguarded)}" if unguarded else None
 
 
@@ -45,13 +45,12 @@ def brand_problem(connection: Connection) -> str | None:
     return None
 
 
-def _query() -> str:
-    names = "|".join((*_OWN, *_SHARED))
-    return _UNGUARDED.format(names=names, schemas="public|brand_[0-9]+")
-
-
-def _run_on_nodes(connection: Connection, query: str) -> list[str]:
-    if not has_citus(connection):
+def _unguarded(connection: Connection) -> list[str]:
+    on_nodes = has_citus(connection)
+    query = _UNGUARDED.format(
+        names="|".join((*_OWN, *_SHARED)), suffix="(_[0-9]+)?" if on_nodes else "", schemas="public|brand_[0-9]+"
+    )
+    if not on_nodes:
         return list(connection.scalars(text(query)))
     whole = f"SELECT coalesce(json_agg(name), '[]') FROM ({query}) AS unguarded (name)"
     rows: Any = connection.execute(

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, text
 
 from wallet_hooks import clock
 from wallet_hooks.database.brand_schemas import schema_of
-from wallet_hooks.database.schema import MIGRATIONS
-from wallet_hooks.errors import TryAgainError
+from wallet_hooks.database.schema import MIGRATIONS, newest_revision
+from wallet_hooks.errors import RefusedError, TryAgainError
 
 # The PostgreSQL advisory lock that a migrating process holds.
 _LOCK = 0x77616C6C65743031  # "wallet01"
@@ -50,9 +50,24 @@ def downgrade(engine: Engine, revision: str, **reports: Any) -> None:
     command.downgrade(_config(Migration(engine=engine, is_downgrade=True, **reports)), revision)
 
 
+def exclude_migrations(connection: Connection) -> None:
+    """Let no migration begin until the connection's transaction ends; wait for one that runs.
+
+    To be called before anything is locked that a migration may want. Raises TryAgainError after ten minutes, and
+    RefusedError if the database is at another migration than the code.
+    """
+    deadline = clock.monotonic() + _LOCK_TIMEOUT
+    while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
+        if clock.monotonic() > deadline:
+            raise TryAgainError("another process has been migrating for ten minutes")
+        time.sleep(0.1)
+    revision = connection.scalar(text("SELECT version_num FROM public.alembic_version"))
+    if revision != newest_revision():
+        raise RefusedError("schema_outdated", f"database at migration {revision}, this program at {newest_revision()}")
+
+
 def create_brand_schema(connection: Connection, brand_id: int) -> None:
-    """Create a brand's schema with all its tables, in the connection's transaction; waits for a running migration."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    """Create a brand's schema with all its tables, in a transaction that has excluded migrations."""
     migration = Migration(engine=connection.engine, new_schema=(connection, schema_of(brand_id)))
     command.upgrade(_config(migration), "head")
 

@@ -15,7 +15,7 @@ from psycopg.adapt import Transformer
 from sqlalchemy import Connection
 
 from wallet_hooks import clock
-from wallet_hooks.database.brand_schemas import choose_schema, current_schema
+from wallet_hooks.database.brand_schemas import choose_schema, current_schema, has_brand_schemas
 from wallet_hooks.database.deadlines import BoundedConnection
 
 # Key of a connection's PreparedStatements among its facts. Where it is missing, statements are not prepared.
@@ -103,8 +103,8 @@ def run_statements(
         if prepared is not None and prepared.are_too_many:
             _deallocate(driver, prepared)
         before.append(Statement(_begin_command(driver)))
-        if (schema := current_schema(connection)) is not None:
-            before.append(Statement(choose_schema(schema).encode()))
+        if has_brand_schemas(connection.engine):
+            before.append(Statement(choose_schema(current_schema(connection)).encode()))
         before += connection.info.get(TRANSACTION_SETTINGS, ())
     after = [Statement(_COMMIT)] if commit else []
     pipeline = _Pipeline(driver, prepared, current_schema(connection))

@@ -62,6 +62,11 @@ def schema_problem(revision: str | None) -> str | None:
     return f"database at migration {revision or 'none'}, code at {head}: run wallet-hooks db upgrade"
 
 
+def newest_revision() -> str:
+    """Return the newest migration of the code."""
+    return _revisions()[-1]
+
+
 def current_revision(session: Session) -> str | None:
     """Return the database's migration, or None if it was never migrated."""
     try:

@@ -6,11 +6,12 @@ modules. Choices (`corrections`, `auth`) are checked by the command's options an
 
 from collections.abc import Sequence
 from datetime import time
+from importlib import import_module
 from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
@@ -46,6 +47,9 @@ def add_brand(
             "bad_value",
             f"time zone {timezone!r}, start of the day {day_start!r}: an IANA name and a time HH:MM are expected",
         ) from None
+    has_schema = has_brand_schemas(session.get_bind().engine)
+    if has_schema:
+        _migrating().exclude_migrations(session.connection())
     if session.scalar(select(Brand).where(or_(Brand.id == id_, Brand.client == client))) is not None:
         raise ConflictError(f"a brand with id {id_} or client {client!r} already exists")
     rules = {"preset": policy, "corrections": corrections}
@@ -53,15 +57,14 @@ def add_brand(
     session.add(brand)
     session.flush()
     store_currencies(session.connection(), [currency])
-    if has_brand_schemas(session.get_bind().engine):
-        _create_schema(session.connection(), brand.id)
+    if has_schema:
+        _migrating().create_brand_schema(session.connection(), brand.id)
     return brand
 
 
-def _create_schema(connection: Connection, brand_id: int) -> None:
-    from wallet_hooks.database.migrating import create_brand_schema  # noqa: PLC0415 - imports Alembic, which is slow
-
-    create_brand_schema(connection, brand_id)
+def _migrating() -> Any:
+    """Return the module that runs migrations; Alembic is slow to import, and most commands do without it."""
+    return import_module("wallet_hooks.database.migrating")
 
 
 def add_provider(

@@ -8,7 +8,7 @@ import click
 from sqlalchemy import Engine
 
 from wallet_hooks.database import reading
-from wallet_hooks.database.brand_commands import engines_of_brands, pass_brand_engine
+from wallet_hooks.database.brand_commands import chosen_brands, engines_of_brands
 from wallet_hooks.replay.fixture import read_cases, write_cases
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.redacting import Redactor
@@ -24,7 +24,7 @@ from wallet_hooks.web.countries import Countries
 @click.option("--status", type=click.IntRange(100, 599), help="TargetResponse with this HTTP status.")
 @click.option("--brand", "client", help="The brand, where each has a schema: a capture is of one brand there.")
 @click.option("-o", "--output", type=OUTPUT, required=True, help="A .jsonl or .jsonl.gz file.")
-@pass_brand_engine
+@click.pass_obj
 def record(
     engine: Engine,
     first: str | None,
@@ -37,11 +37,10 @@ def record(
     """Record stored callbacks as a capture. It contains personal data: redact it before you share it."""
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
         raise click.UsageError(f"--output {output}: expected a .jsonl or .jsonl.gz file")
-    if client is None:
-        brands = engines_of_brands(engine)
-        if len(brands) != 1:
-            raise click.UsageError("--brand: a capture is of one brand here, which must be named")
-        engine = brands[0][1]
+    brands = engines_of_brands(engine)
+    if client is None and len(brands) != 1:
+        raise click.UsageError("--brand: a capture is of one brand here, which must be named")
+    engine = brands[0][1] if client is None else next(chosen_brands(engine, client))
     countries = Countries(Settings.from_env().geoip_file)
     criteria = CaptureFilter(read_time("--from", first), read_time("--to", last), bet, status)
     with reading(engine) as session:

@@ -6,12 +6,14 @@ A group is then one schema and so, on Citus, one node. Groups of several brands 
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import brand_engine, has_brand_schemas
+from wallet_hooks.errors import TryAgainError
 from wallet_hooks.group_commit import GroupCommit
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import service
@@ -21,6 +23,8 @@ from wallet_hooks.sportsbook.several_brands import brand_of, process_over_brands
 
 _Commits = GroupCommit[Callback, Answer | None]
 _GROUPS_AT_ONCE = 4  # of each kind; the pool has twice as many connections
+_SLOW = 1.0  # seconds; a brand whose group took longer and failed is left alone for
+_REST = 2.0  # seconds, so that callbacks of other brands, which arrive with its own, seldom wait for it
 
 
 class CallbackCommits:
@@ -33,8 +37,9 @@ class CallbackCommits:
         self._wait = wait
         self._has_queues = has_brand_schemas(engine)
         self._queues: dict[int | None, _Commits] = {None: self._queue(None)}
+        self._rests_until: dict[int | None, float] = {}
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE)
+        self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE - 1)
 
     def submit(self, callback: Callback) -> Answer | None:
         """Process a callback with others that arrive, as `GroupCommit.submit` does."""
@@ -45,16 +50,31 @@ class CallbackCommits:
         groups: dict[int | None, list[int]] = {}
         for place, callback in enumerate(callbacks):
             groups.setdefault(self._key(callback), []).append(place)
+        if len(groups) == 1:
+            return self._queue_of(next(iter(groups))).run_together(callbacks)
         answers: list[Any] = [None] * len(callbacks)
-        runs = [(places, self._queue_of(key), [callbacks[place] for place in places]) for key, places in groups.items()]
-        # All but the last group run in other threads.
-        running = [(places, self._threads.submit(queue.run_together, group)) for places, queue, group in runs[:-1]]
-        results = [(places, queue.run_together(group)) for places, queue, group in runs[-1:]]
+        runs = [(places, key, [callbacks[place] for place in places]) for key, places in groups.items()]
+        # All but the last group run in other threads, bounded as this one is.
+        running = [
+            (places, self._threads.submit(copy_context().run, self._run, key, group))
+            for places, key, group in runs[:-1]
+        ]
+        results = [(places, self._run(key, group)) for places, key, group in runs[-1:]]
         results += [(places, run.result()) for places, run in running]
         for places, found in results:
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer
         return answers
+
+    def _run(self, key: int | None, group: Sequence[Callback]) -> list[Answer | Exception | None]:
+        """Run the group of one brand; refuse it at once while the brand rests, because its database was too slow."""
+        began = clock.monotonic()
+        if began < self._rests_until.get(key, 0):
+            return [TryAgainError("the brand's database did not answer in time a moment ago") for _ in group]
+        results = self._queue_of(key).run_together(group)
+        if clock.monotonic() - began > _SLOW and all(isinstance(result, TryAgainError) for result in results):
+            self._rests_until[key] = clock.monotonic() + _REST
+        return results
 
     def _key(self, callback: Callback) -> int | None:
         return brand_of(callback) if self._has_queues else None
