@@ -95,7 +95,9 @@ def test_verify_checks_every_brand(played: World, shell: Shell) -> None:
     with played.of("nordbet").begin() as connection:
         connection.execute(text("ALTER TABLE ledger_entry DISABLE TRIGGER ALL"))
         connection.execute(text("UPDATE ledger_entry SET amount = amount + 1 WHERE line = 1"))
-    assert shell.run("verify").returncode == 1
+    broken = shell.run("verify")
+    assert broken.returncode == 1
+    assert {line.split(": ")[1] for line in broken.stdout.splitlines() if ": " in line} == {"brand nordbet"}
     assert shell.run("verify", "--brand", "acme").returncode == 0
     assert shell.run("verify", "--brand", "nordbet").returncode == 1
 

@@ -44,17 +44,17 @@ def engines_of_brands(engine: Engine) -> list[tuple[str | None, Engine]]:
     return [(client, brand_engine(engine, id_)) for client, id_ in _brands(engine)]
 
 
-def chosen_brands(engine: Engine, client: str | None) -> Iterator[Engine]:
-    """Yield the engine of the brand that was chosen, or of each as `each_brand`.
+def chosen_brands(engine: Engine, client: str | None) -> Iterator[tuple[str | None, Engine]]:
+    """Yield the name and the engine of the brand that was chosen, or of each as `each_brand`.
 
     Raises RefusedError for a brand whose books are not apart from the others'.
     """
     if client is None:
-        yield from each_brand(engine)
+        yield from _announced(engine)
     elif not has_brand_schemas(engine):
         raise RefusedError("brand", "--brand: all brands are in one schema here, which is handled as a whole")
     else:
-        yield engine_of_client(engine, client)
+        yield client, engine_of_client(engine, client)
 
 
 def engine_with_row(engine: Engine, model: type[Any], id_: int) -> Engine:
@@ -73,11 +73,15 @@ def each_brand(engine: Engine) -> Iterator[Engine]:
 
     Where all brands are together, yield one engine.
     """
+    return (own for _, own in _announced(engine))
+
+
+def _announced(engine: Engine) -> Iterator[tuple[str | None, Engine]]:
     brands = engines_of_brands(engine)
     for number, (client, own) in enumerate(brands, 1):
         if len(brands) > 1:
             click.echo(f"brand {client} ({number} of {len(brands)})", err=True)
-        yield own
+        yield client, own
 
 
 def _brands(engine: Engine) -> list[Row[str, int]]:

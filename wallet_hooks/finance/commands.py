@@ -53,11 +53,12 @@ def verify(
         raise click.UsageError("--against: an export is of one brand here: --brand is required")
     since_day = None if day is None else day.date()
     differences: list[Difference] = []
-    for own in chosen_brands(engine, client):
+    for brand, own in chosen_brands(engine, client):
         found = _verify(own, since_day, anchors, may_be_open=client is None and has_brand_schemas(engine))
         with writing(own) as session:
             session.add(found.run)
-        differences += found.differences
+        where = "" if brand is None else f"brand {brand}: "
+        differences += [one._replace(where=f"{where}{one.where}") for one in found.differences]
     if as_json:
         click.echo(json.dumps([difference._asdict() for difference in differences]))
     else:
@@ -120,7 +121,7 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
     """
     shows_progress = sys.stderr.isatty()
     goes_on = client is None and has_brand_schemas(engine)
-    for own in chosen_brands(engine, client):
+    for _, own in chosen_brands(engine, client):
         try:
             sealed = close_days(
                 own,
@@ -146,7 +147,7 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
 def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | None) -> None:
     """Open DATE and every closed day after it. Their seals stay on record; close the days again when corrected."""
     goes_on = client is None and has_brand_schemas(engine)
-    for own in chosen_brands(engine, client):
+    for _, own in chosen_brands(engine, client):
         try:
             count = reopen_days(own, day.date(), reason=reason, by=by, now=clock.now())
         except RefusedError as error:

@@ -40,7 +40,7 @@ def record(
     brands = engines_of_brands(engine)
     if client is None and len(brands) != 1:
         raise click.UsageError("--brand: a capture is of one brand here, which must be named")
-    engine = brands[0][1] if client is None else next(chosen_brands(engine, client))
+    engine = brands[0][1] if client is None else next(chosen_brands(engine, client))[1]
     countries = Countries(Settings.from_env().geoip_file)
     criteria = CaptureFilter(read_time("--from", first), read_time("--to", last), bet, status)
     with reading(engine) as session:
