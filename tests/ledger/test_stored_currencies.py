@@ -19,7 +19,7 @@ from tests.finance.tampering import tampered
 from tests.ledger.bitcoin import BTC, LISTED, OF_BEA, SIX, bitcoins, list_bitcoin, unlist_bitcoin, won
 from tests.service import post, served
 from tests.test_commands import GUNICORN, Shell
-from tests.world import OK, World, bet, error, refund
+from tests.world import HAS_BRAND_SCHEMAS, OK, World, bet, error, refund
 from wallet_hooks import clock, money
 from wallet_hooks.app import create_app
 from wallet_hooks.database import bulk, has_row_locks, open_engine, reading, writing
@@ -307,7 +307,8 @@ def test_verify_reports_an_account_whose_currency_is_not_stored(world: World, sh
     ran = shell.run("verify", "--json")
     assert ran.returncode == 1
     rule = "an account's currency has its decimals stored"
-    assert {"rule": rule, "where": "account players:1:UK EUR", "what": "no decimals"} in json.loads(ran.stdout)
+    where = "brand acme: account players:1:UK EUR" if HAS_BRAND_SCHEMAS else "account players:1:UK EUR"
+    assert {"rule": rule, "where": where, "what": "no decimals"} in json.loads(ran.stdout)
 
 
 def downgrade_before_the_migration(world: World) -> None:
