@@ -13,11 +13,11 @@ import wallet_hooks
 from wallet_hooks.database import Base, open_engine
 from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas, see_schema
 from wallet_hooks.database.citus import distribute_schema
-from wallet_hooks.database.layout import layout_problem, stored_layout
+from wallet_hooks.database.layout import require_layout, stored_layout
 from wallet_hooks.database.migrating import Migration, exclusive_migration
 from wallet_hooks.database.schema_contents import Scope, brand_schemas, keep_own_tables, keep_shared_tables
 from wallet_hooks.ledger import currencies
-from wallet_hooks.settings import ConfigurationError, Settings
+from wallet_hooks.settings import Settings
 
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "300s"
@@ -54,8 +54,7 @@ def create(connection: Connection, schema: str) -> None:
 def migrate_all(connection: Connection, migration: Migration) -> None:
     """Migrate the shared tables and then each brand's schema; undo in the opposite order."""
     with connection.begin():
-        if (problem := layout_problem(connection)) is not None:
-            raise ConfigurationError(problem)
+        require_layout(connection)
         is_spread = bool(stored_layout(connection))
         schemas = brand_schemas(connection) if is_spread else []
     passes: list[tuple[Scope, str | None]] = [

@@ -12,8 +12,7 @@ from wallet_hooks import money
 from wallet_hooks.database import read_with_retries, reading
 from wallet_hooks.database.brand_commands import engines_of_brands
 from wallet_hooks.database.deadlines import answer_within
-from wallet_hooks.database.guards import brand_problem, guard_problem
-from wallet_hooks.database.layout import layout_problem
+from wallet_hooks.database.guards import database_problem
 from wallet_hooks.database.schema import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
 from wallet_hooks.ledger.queries import open_stakes
@@ -53,13 +52,11 @@ def blueprint(engine: Engine, reports: Engine, *, timeout: float) -> Blueprint:
 def _readiness_problem(engine: Engine) -> str | None:
     """Return why the service is not ready, or None."""
     try:
-        revision, layout, stored = read_with_retries(lambda: _read_state(engine))
+        revision, stored = read_with_retries(lambda: _read_state(engine))
     except SQLAlchemyError:
         return "database unreachable"
     if (problem := schema_problem(revision)) is not None:
         return problem
-    if layout is not None:
-        return layout
     if (problem := _schemas_problem(engine)) is not None:
         return problem
     try:
@@ -70,12 +67,12 @@ def _readiness_problem(engine: Engine) -> str | None:
 
 
 def _schemas_problem(engine: Engine) -> str | None:
-    """Return what is wrong with the brands' schemas and the guards of the tables; None once all was right."""
+    """Return what is wrong with the database besides its migration; None once all was right."""
     if engine.dialect in _checked:
         return None
     try:
         with reading(engine) as session:
-            problem = brand_problem(session.connection()) or guard_problem(session.connection())
+            problem = database_problem(session.connection())
     except SQLAlchemyError:
         return "database unreachable"
     if problem is None:
@@ -83,14 +80,12 @@ def _schemas_problem(engine: Engine) -> str | None:
     return problem
 
 
-def _read_state(engine: Engine) -> tuple[str | None, str | None, dict[str, int]]:
-    """Return the database's migration, what is wrong with its layout, and its currencies with their decimals."""
+def _read_state(engine: Engine) -> tuple[str | None, dict[str, int]]:
+    """Return the migration revision of the database, and the stored currencies with their decimals."""
     with reading(engine) as session:
         revision = current_revision(session)
     with reading(engine) as session:
-        stored = stored_currencies(session.connection())
-    with reading(engine) as session:
-        return revision, layout_problem(session.connection()), stored
+        return revision, stored_currencies(session.connection())
 
 
 def _open_stakes(engine: Engine) -> bytes:

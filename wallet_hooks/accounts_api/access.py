@@ -12,11 +12,11 @@ from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.accounts_api.subscriptions import check_subscribed
 from wallet_hooks.accounts_api.web_apps import customer_of_access_token
 from wallet_hooks.customers.callers import caller_of, may_log_in, read_login
-from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.queries import customer_of_any_brand
 from wallet_hooks.database import reading
 from wallet_hooks.errors import SessionExpiredError
 from wallet_hooks.identity import sessions
-from wallet_hooks.identity.brand_engines import engine_of_session, seeing_customer
+from wallet_hooks.identity.brand_engines import engine_of_session
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.settings import Settings
@@ -126,8 +126,7 @@ def find_key(session: Session, key: str) -> KeyFacts | None:
 def _token_customer(session: Session, token: str, key: KeyFacts, *, now: datetime) -> Caller:
     customer_id = customer_of_access_token(session, token, key.application_id, now=now)
     if customer_id is not None:
-        with seeing_customer(session, customer_id):
-            customer = session.get_one(Customer, customer_id)
+        customer = customer_of_any_brand(session, customer_id)
         if may_log_in(customer, now=now):
             return caller_of(customer)
     raise AccountsError("INVALID_SESSION_INFORMATION", "the access token is unknown, expired or revoked")

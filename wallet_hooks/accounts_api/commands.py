@@ -11,11 +11,9 @@ from wallet_hooks.accounts_api import vendors
 from wallet_hooks.accounts_api.funds import funds_of
 from wallet_hooks.accounts_api.models import Application
 from wallet_hooks.customers.commands import customer
-from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.customers.queries import customer_by_uid, customer_of_any_brand
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
-from wallet_hooks.identity.brand_engines import seeing_customer
 from wallet_hooks.limits.commands import customer_facts
 from wallet_hooks.listing import echo_rows
 
@@ -52,8 +50,8 @@ def list_(engine: Engine, as_json: bool) -> None:
     with reading(engine) as session:
         query = select(Application).where(Application.secret_hash.is_not(None)).order_by(Application.id)
         for application in session.scalars(query).all():
-            with seeing_customer(session, application.owner_id):
-                rows.append(_vendor_row(application, session.get_one(Customer, application.owner_id).username))
+            owner = customer_of_any_brand(session, application.owner_id)
+            rows.append(_vendor_row(application, owner.username))
     echo_rows(
         rows,
         as_json=as_json,

@@ -14,9 +14,8 @@ from wallet_hooks.accounts_api.models import Application, WebAppGrant
 from wallet_hooks.accounts_api.subscriptions import ACTIVATED, check_subscribed, status_of, subscription_data
 from wallet_hooks.accounts_api.vendor_clients import client_id
 from wallet_hooks.customers.callers import may_log_in
-from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.queries import customer_of_any_brand
 from wallet_hooks.database import reading, writing
-from wallet_hooks.identity.brand_engines import seeing_customer
 from wallet_hooks.identity.sessions import token_hash
 
 
@@ -90,9 +89,7 @@ def _tokens(session: Session, call: OperationCall, vendor: Application, grant: W
 
     Raises AccountsError where its customer may not log in (now): what was presented stays unused.
     """
-    with seeing_customer(session, grant.customer_id):
-        customer = session.get_one(Customer, grant.customer_id)
-    if not may_log_in(customer, now=call.now):
+    if not may_log_in(customer_of_any_brand(session, grant.customer_id), now=call.now):
         raise _invalid(call, "its customer may not log in")
     life = timedelta(seconds=call.settings.accounts_token_lifetime)
     access, refresh = web_apps.create_tokens(session, grant, now=call.now, life=life)

@@ -1,7 +1,7 @@
 """A visit: a request of a member of staff, with what its page works with. Checks the session, the role and the form."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -16,8 +16,8 @@ from wallet_hooks.console.exporting import Exports
 from wallet_hooks.console.staff import Member
 from wallet_hooks.console.texts import checked
 from wallet_hooks.console.uploads import Upload
-from wallet_hooks.database import has_brand_schemas
-from wallet_hooks.database.brand_commands import engine_of_client, engines_of_brands
+from wallet_hooks.database import brand_engine, has_brand_schemas
+from wallet_hooks.database.brand_commands import brand_ids
 from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
 from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.settings import Settings
@@ -55,7 +55,7 @@ class Console:
 class Visit:
     """A request of a signed-in member of staff. `form` has the fields that were sent, `upload` the file.
 
-    Where each brand has a schema, a page shows one brand: `brand` of `brands`, by client name.
+    Where each brand has a schema, a page shows one brand: `brand` of `brands`, which are ids by client name.
     """
 
     console: Console
@@ -63,7 +63,7 @@ class Visit:
     token: str
     member: Member
     brand: str | None = None
-    brands: Sequence[str] = ()
+    brands: Mapping[str, int] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
     upload: Upload | None = None
 
@@ -82,7 +82,7 @@ class Visit:
 
     def _of_brand(self, engine: Engine) -> Engine:
         if self.brand is not None:
-            return engine_of_client(engine, self.brand)
+            return brand_engine(engine, self.brands[self.brand])
         if has_brand_schemas(engine):
             raise RefusedError("no_brand", "There is no brand yet.")
         return engine
@@ -115,7 +115,7 @@ def visit_of(console: Console, request: ApiRequest, client: str | None = None) -
     if not token:
         raise UnauthenticatedError("not signed in")
     member = staff.find_member(console.engine, token, now=request.now, idle=console.idle)
-    brands = [name for name, _ in engines_of_brands(console.engine) if name is not None]
+    brands = brand_ids(console.engine)
     chosen = client or unquote(parse_cookie(request.headers.get("Cookie")).get(BRAND_COOKIE, ""))
     brand = chosen if chosen in brands else next(iter(brands), None)
     return Visit(console, request, token, member, brand, brands)

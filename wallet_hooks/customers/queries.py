@@ -13,6 +13,7 @@ from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.database import locked
 from wallet_hooks.database.bulk import BulkStatement, RowSet, find_rows, select_rows
 from wallet_hooks.errors import NotFoundError
+from wallet_hooks.identity.brand_engines import seeing_customer
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.ledger import chart
@@ -91,6 +92,12 @@ def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = Fal
     if row is None:
         raise NotFoundError(f"no customer {uid!r} of brand {client!r}")
     return row[0], row[1]
+
+
+def customer_of_any_brand(session: Session, customer_id: int) -> Customer:
+    """Return an existing customer, for a session without a brand."""
+    with seeing_customer(session, customer_id):
+        return session.get_one(Customer, customer_id)
 
 
 def lock_customer(session: Session, customer_id: int) -> Customer:

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 import click
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Engine, text
 
 from wallet_hooks.database.brand_schemas import brand_engine, has_brand_schemas
 from wallet_hooks.database.engine import reading
@@ -16,10 +16,9 @@ def engine_of_client(engine: Engine, client: str) -> Engine:
     """Return the engine that sees a brand's tables, by its client name. Raises NotFoundError."""
     if not has_brand_schemas(engine):
         return engine
-    for name, id_ in _brands(engine):
-        if name == client:
-            return brand_engine(engine, id_)
-    raise NotFoundError(f"no brand with client name {client!r}")
+    if (id_ := brand_ids(engine).get(client)) is None:
+        raise NotFoundError(f"no brand with client name {client!r}")
+    return brand_engine(engine, id_)
 
 
 def pass_brand_engine(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,7 +40,7 @@ def engines_of_brands(engine: Engine) -> list[tuple[str | None, Engine]]:
     """
     if not has_brand_schemas(engine):
         return [(None, engine)]
-    return [(client, brand_engine(engine, id_)) for client, id_ in _brands(engine)]
+    return [(client, brand_engine(engine, id_)) for client, id_ in brand_ids(engine).items()]
 
 
 def chosen_brands(engine: Engine, client: str | None) -> Iterator[tuple[str | None, Engine]]:
@@ -84,6 +83,9 @@ def _announced(engine: Engine) -> Iterator[tuple[str | None, Engine]]:
         yield client, own
 
 
-def _brands(engine: Engine) -> list[Row[str, int]]:
+def brand_ids(engine: Engine) -> dict[str, int]:
+    """Return the brands' ids by client name, in their order, where each brand has a schema; otherwise nothing."""
+    if not has_brand_schemas(engine):
+        return {}
     with reading(engine) as session:
-        return list(session.execute(text("SELECT client, id FROM brand ORDER BY id")))
+        return {row.client: row.id for row in session.execute(text("SELECT client, id FROM brand ORDER BY id"))}

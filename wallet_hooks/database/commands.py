@@ -7,8 +7,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.guards import brand_problem, guard_problem
-from wallet_hooks.database.layout import layout_problem
+from wallet_hooks.database.guards import database_problem
 from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.database.schema import current_revision, schema_problem
 
@@ -57,9 +56,7 @@ def db_check(engine: Engine) -> None:
 def _problems(connection: Connection) -> Iterator[str | None]:
     with Session(connection) as session:
         yield schema_problem(current_revision(session))
-    yield layout_problem(connection)
-    yield brand_problem(connection)
-    yield guard_problem(connection)
+    yield database_problem(connection)
 
 
 def _report_waiting() -> None:

@@ -20,7 +20,7 @@ from wallet_hooks.database.citus import HAS_CITUS
 from wallet_hooks.database.connecting import use_connector
 from wallet_hooks.database.deadlines import BoundedConnection, seconds_left
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
-from wallet_hooks.database.layout import layout_problem
+from wallet_hooks.database.layout import require_layout
 from wallet_hooks.database.pipelines import (
     PREPARED,
     TRANSACTION_SETTINGS,
@@ -93,9 +93,7 @@ def check_databases(settings: Settings) -> None:
         engine = open_engine(settings, for_callbacks=not for_reports, for_reports=for_reports)
         try:
             with engine.connect() as connection:
-                problem = layout_problem(connection)
-            if problem is not None:
-                raise ConfigurationError(problem)
+                require_layout(connection)
         except SQLAlchemyError as error:
             if is_misconfigured(error):
                 name, _ = _named_url(settings, for_reports=for_reports, for_migrations=False)

@@ -1,4 +1,4 @@
-"""Checks that the triggers which make tables append-only exist wherever the rows are: in each schema, on each node."""
+"""Checks that a database is as it must be: its layout, its schemas, and what keeps the ledger append-only."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from wallet_hooks.database.brand_schemas import has_brand_schemas, schema_of
 from wallet_hooks.database.citus import has_citus
+from wallet_hooks.database.layout import layout_problem
 from wallet_hooks.database.schema import schema_problem
 
 _OWN = ("ledger_account", "ledger_entry", "ledger_transaction")
@@ -21,6 +22,11 @@ _UNGUARDED = """
              WHERE t.tgrelid = relation.oid AND p.proname = 'ledger_keep' AND t.tgenabled <> 'D') <> 56
     ORDER BY 1
 """
+
+
+def database_problem(connection: Connection) -> str | None:
+    """Return what is wrong with a migrated database: its layout, the brands' schemas, or the guards of its tables."""
+    return layout_problem(connection) or brand_problem(connection) or guard_problem(connection)
 
 
 def guard_problem(connection: Connection) -> str | None:

@@ -5,6 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database.brand_schemas import has_brand_schemas
 from wallet_hooks.database.tables import Base, Shared
+from wallet_hooks.settings import ConfigurationError
 
 
 class Layout(Shared, Base):
@@ -32,3 +33,9 @@ def layout_problem(connection: Connection) -> str | None:
     if stored:
         return "WALLET_HOOKS_BRAND_SCHEMAS: the database has a schema for each brand: set it to on"
     return "WALLET_HOOKS_BRAND_SCHEMAS: the database has all brands in one schema, and keeps them there: unset it"
+
+
+def require_layout(connection: Connection) -> None:
+    """Raise ConfigurationError if the setting contradicts the stored choice."""
+    if (problem := layout_problem(connection)) is not None:
+        raise ConfigurationError(problem)

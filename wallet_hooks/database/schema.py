@@ -7,14 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of
-from wallet_hooks.database.layout import layout_problem
+from wallet_hooks.database.layout import require_layout
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.settings import ConfigurationError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # An installed package contains the migrations; in a checkout they are next to the package.
@@ -26,10 +25,6 @@ def require_current_schema(engine: Engine) -> None:
 
     RefusedError (`schema_outdated`) if migrations are missing; ConfigurationError if its layout is another one.
     """
-
-    def check_layout(connection: Connection) -> None:
-        if (problem := layout_problem(connection)) is not None:
-            raise ConfigurationError(problem)
 
     def check(driver_connection: Any, _record: object) -> None:
         cursor = driver_connection.cursor()
@@ -47,7 +42,7 @@ def require_current_schema(engine: Engine) -> None:
         driver_connection.rollback()
 
     event.listen(engine, "connect", check, once=True)
-    event.listen(engine, "begin", check_layout, once=True)
+    event.listen(engine, "begin", require_layout, once=True)
 
 
 def schema_problem(revision: str | None) -> str | None:

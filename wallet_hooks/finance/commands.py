@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,20 +123,15 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
     shows_progress = sys.stderr.isatty()
     goes_on = client is None and has_brand_schemas(engine)
     for _, own in chosen_brands(engine, client):
-        try:
+        with _going_on("already_closed") if goes_on else nullcontext():
             sealed = close_days(
                 own,
                 day.date(),
                 now=clock.now(),
                 progress=lambda text: click.echo(text, err=True) if shows_progress else None,
             )
-        except RefusedError as error:
-            if not goes_on or error.code != "already_closed":
-                raise
-            click.echo(str(error))
-            continue
-        for one in sealed:
-            click.echo(f"{one.day} closed: {one.transactions} transactions, {one.entries} entries, seal {one.hash}")
+            for one in sealed:
+                click.echo(f"{one.day} closed: {one.transactions} transactions, {one.entries} entries, seal {one.hash}")
 
 
 @click.command()
@@ -148,11 +144,17 @@ def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | No
     """Open DATE and every closed day after it. Their seals stay on record; close the days again when corrected."""
     goes_on = client is None and has_brand_schemas(engine)
     for _, own in chosen_brands(engine, client):
-        try:
+        with _going_on("not_closed") if goes_on else nullcontext():
             count = reopen_days(own, day.date(), reason=reason, by=by, now=clock.now())
-        except RefusedError as error:
-            if not goes_on or error.code != "not_closed":
-                raise
-            click.echo(str(error))
-            continue
-        click.echo(f"{count} days open again")
+            click.echo(f"{count} days open again")
+
+
+@contextmanager
+def _going_on(code: str) -> Iterator[None]:
+    """Print a refusal with this code, after which the next brand's books follow."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.code != code:
+            raise
+        click.echo(str(error))
