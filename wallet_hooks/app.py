@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> Flask:
     codes = _account_codes(settings)
     app.register_blueprint(finance.blueprint(staff, reports, codes, settings))
     app.register_blueprint(console.blueprint(staff, reports, settings, codes, countries))
-    app.register_blueprint(probes.blueprint(engine, reports, timeout=settings.callback_bounds.answer))
+    app.register_blueprint(probes.blueprint(engine, reports, timeout=settings.callback_time_outs.answer))
     app.register_blueprint(openapi.blueprint())
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)

@@ -15,7 +15,7 @@ _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 NETWORK_SECONDS = 1.0
 
 
-class Bounds(NamedTuple):
+class TimeOuts(NamedTuple):
     """Seconds that PostgreSQL may wait for a lock, and take for a statement."""
 
     lock: float
@@ -72,9 +72,9 @@ class Settings:
     test_clock: bool = False
 
     @property
-    def callback_bounds(self) -> Bounds:
-        """The bounds of a callback's locks, statements and answer."""
-        return Bounds(self.lock_timeout, self.statement_timeout)
+    def callback_time_outs(self) -> TimeOuts:
+        """The time-outs of a callback's locks, statements and answer."""
+        return TimeOuts(self.lock_timeout, self.statement_timeout)
 
     @classmethod
     def from_env(cls) -> Self:

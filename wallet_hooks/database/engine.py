@@ -31,7 +31,7 @@ from wallet_hooks.database.pipelines import (
 )
 from wallet_hooks.database.timelines import require_newest
 from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
-from wallet_hooks.settings import NETWORK_SECONDS, Bounds, ConfigurationError, Settings
+from wallet_hooks.settings import NETWORK_SECONDS, ConfigurationError, Settings, TimeOuts
 
 # Statements of callbacks must never scan a table. PostgreSQL caches plans that it made while tables were empty; with
 # these settings it uses the indexes from the first day. Reports use a separate engine.
@@ -149,7 +149,7 @@ def _open_postgresql(
     # Only the bulk statements of callbacks are prepared (`pipelines`), because GroupCommit retries them if a migration
     # changed their result.
     connect_args |= {"prepare_threshold": None}
-    bounds = _bounds(settings, for_callbacks=for_callbacks, timeout=timeout)
+    time_outs = _time_outs(settings, for_callbacks=for_callbacks, timeout=timeout)
     engine = create_engine(
         "postgresql+psycopg://",
         connect_args=connect_args | parameters,
@@ -162,31 +162,31 @@ def _open_postgresql(
         use_native_hstore=False,  # saves a search for its type with each connection
         execution_options={HAS_BRAND_SCHEMAS: settings.brand_schemas},
     )
-    longest_wait = math.inf if bounds is None else bounds.answer
+    longest_wait = math.inf if time_outs is None else time_outs.answer
     prepare = partial(_prepare_postgresql, check_timeline=not for_reports, may_have_citus=settings.brand_schemas)
     use_connector(engine, longest_wait, prepare)
     if for_callbacks:
         event.listen(engine, "connect", partial(_prepare_for_callbacks, prepared=settings.prepared_statements))
-    if bounds is not None:
-        event.listen(engine, "connect", partial(_set_in_transactions, bounds, plans=for_callbacks))
-    if bounds is not None or settings.brand_schemas:
+    if time_outs is not None:
+        event.listen(engine, "connect", partial(_set_in_transactions, time_outs, plans=for_callbacks))
+    if time_outs is not None or settings.brand_schemas:
         event.listen(engine, "before_cursor_execute", _begin_postgresql)
     event.listen(engine, "rollback", _clear_cache)
     return engine
 
 
-def _bounds(settings: Settings, *, for_callbacks: bool, timeout: float | None) -> Bounds | None:
+def _time_outs(settings: Settings, *, for_callbacks: bool, timeout: float | None) -> TimeOuts | None:
     if for_callbacks:
-        return settings.callback_bounds
-    return None if timeout is None else Bounds(timeout, timeout)
+        return settings.callback_time_outs
+    return None if timeout is None else TimeOuts(timeout, timeout)
 
 
-def _time_outs(bounds: Bounds) -> dict[str, str]:
+def _server_settings(time_outs: TimeOuts) -> dict[str, str]:
     seconds = {
-        "lock_timeout": bounds.lock,
-        "statement_timeout": bounds.statement,
+        "lock_timeout": time_outs.lock,
+        "statement_timeout": time_outs.statement,
         # Frees the locks of a service that has vanished with its machine.
-        "idle_in_transaction_session_timeout": max(bounds.statement, NETWORK_SECONDS) + NETWORK_SECONDS,
+        "idle_in_transaction_session_timeout": max(time_outs.statement, NETWORK_SECONDS) + NETWORK_SECONDS,
     }
     return {name: f"{int(value * 1000)}ms" for name, value in seconds.items()}
 
@@ -208,8 +208,8 @@ def _prepare_for_callbacks(connection: Any, record: Any, *, prepared: bool) -> N
         record.info[PREPARED] = PreparedStatements()
 
 
-def _set_in_transactions(bounds: Bounds, connection: Any, record: Any, *, plans: bool) -> None:
-    settings = _time_outs(bounds) | (_CALLBACK_PLANS if plans else {})
+def _set_in_transactions(time_outs: TimeOuts, connection: Any, record: Any, *, plans: bool) -> None:
+    settings = _server_settings(time_outs) | (_CALLBACK_PLANS if plans else {})
     if connection.has_citus:
         settings.pop("plan_cache_mode", None)  # Citus cannot plan an INSERT of arrays without their values
         record.info[TRANSACTION_SETTINGS] = settings_statements_for_nodes(settings)

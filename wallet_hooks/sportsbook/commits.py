@@ -96,5 +96,5 @@ class CallbackCommits:
             find_answers=service.find_answers,
             queue_size=self._settings.queue_size,
             queue_timeout=self._settings.request_timeout,
-            group_timeout=self._settings.callback_bounds.answer,
+            group_timeout=self._settings.callback_time_outs.answer,
         )

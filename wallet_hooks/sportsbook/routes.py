@@ -84,7 +84,7 @@ class Callbacks:
 
     def _answer(self, route: CallbackRoute, call: ApiRequest) -> Answer:
         try:
-            with answer_within(self._settings.callback_bounds.answer):
+            with answer_within(self._settings.callback_time_outs.answer):
                 callback = self._callback(route, call)
             answer = self._commits.submit(callback)
             if answer is None:
@@ -98,7 +98,7 @@ class Callbacks:
         return answer
 
     def _answer_group(self, calls: Sequence[Call], wait: bool) -> list[Answer | Exception | None]:
-        with answer_within(self._settings.callback_bounds.answer):
+        with answer_within(self._settings.callback_time_outs.answer):
             prepared = [self._prepare(call) for call in calls]
             commits = self._waiting_commits if wait else self._commits
             answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))
