@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
 from sqlalchemy import Connection, Engine, Select, create_engine, event, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from wallet_hooks import clock
 from wallet_hooks.database.brand_schemas import HAS_BRAND_SCHEMAS, current_schema
 from wallet_hooks.database.citus import HAS_CITUS
 from wallet_hooks.database.connecting import use_connector
@@ -119,7 +120,7 @@ def _open_sqlite(url: str, *, busy_timeout: float) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", partial(_begin_sqlite, busy_timeout=busy_timeout))
     event.listen(engine, "rollback", _clear_cache)
     return engine
 
@@ -133,10 +134,33 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")  # an acknowledged bet survives a power failure
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get("read_only", False)
-    # A writer takes its lock at the start: SQLite cannot upgrade a read lock once another connection has written.
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+def _begin_sqlite(connection: Connection, *, busy_timeout: float) -> None:
+    if connection.get_execution_options().get("read_only", False):
+        connection.exec_driver_sql("BEGIN")
+    else:
+        _begin_writing(connection, busy_timeout)
+
+
+def _begin_writing(connection: Connection, busy_timeout: float) -> None:
+    """Take the writer's lock at the start: SQLite cannot upgrade a read lock once another connection has written.
+
+    SQLite itself asks again after pauses of up to 0.1 seconds. Another process that writes all the time would take
+    the lock again in most of them, so this asks every millisecond.
+    """
+    deadline = clock.monotonic() + busy_timeout
+    sqlite: Any = connection.connection.dbapi_connection
+    sqlite.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                if fault_of(error) is not Fault.LATE or clock.monotonic() >= deadline:
+                    raise
+            time.sleep(0.001)
+    finally:
+        sqlite.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
 
 
 def _open_postgresql(
