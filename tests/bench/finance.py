@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -51,17 +53,25 @@ def show(url: str, tpcb: float) -> None:
 
 @contextmanager
 def exporting(url: str) -> Iterator[None]:
-    """Export the journal repeatedly until the block ends."""
-    with tempfile.TemporaryDirectory() as directory:
-        script = f"while :; do {_COMMAND} export journal -o {directory}/journal; done"
-        process = subprocess.Popen(
-            ["sh", "-c", script], env=environment(url), stderr=subprocess.DEVNULL, start_new_session=True
-        )
+    """Export the journal repeatedly until the block ends, each time in a session of its own, as cron would."""
+    ended = threading.Event()
+
+    def export(directory: str) -> None:
+        command = [_COMMAND, "export", "journal", "-o", f"{directory}/journal"]
+        while not ended.is_set():
+            process = subprocess.Popen(command, env=environment(url), stderr=subprocess.DEVNULL, start_new_session=True)
+            while process.poll() is None and not ended.wait(0.1):
+                pass
+            process.terminate()
+            process.wait()
+
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(export, directory)
         try:
             yield
         finally:
-            os.killpg(process.pid, 15)
-            process.wait()
+            ended.set()
+            running.result()
 
 
 def _write_report(session: Session, path: Path) -> tuple[int, str, str]:

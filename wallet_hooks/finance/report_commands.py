@@ -34,7 +34,7 @@ from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
 
 T = TypeVar("T")
-_NICENESS = 10
+_NICENESS = 19
 _BREAK_FORMATS = ("csv", "xlsx", "html")
 
 
@@ -139,10 +139,9 @@ def with_progress(items: Iterable[T], progress: Callable[[int], None]) -> Iterat
 def reporting_engine(engine: Engine) -> Iterator[Engine]:
     """Yield the engine for reports: the replica of the settings, or else the given database.
 
-    Lowers this process's CPU priority, because the service often runs on the same machine.
+    Lowers the priority of the process, because the service often runs on the same machine.
     """
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+    lower_priority()
     settings = Settings.from_env()
     if settings.reporting_database_url is None:
         yield engine
@@ -153,6 +152,16 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
         yield reports
     finally:
         reports.dispose()
+
+
+def lower_priority() -> None:
+    """Leave the processors to other processes that want them."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+    # Where Linux groups processes by session, niceness counts only within one; a session has a niceness of its own.
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 @click.command()
