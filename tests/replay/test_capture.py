@@ -7,15 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.replay.case_databases import database_factory_on
 from tests.service import post, served
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
 from wallet_hooks.database import reading
+from wallet_hooks.database.pipelines import _Pipeline
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.replay import processes
@@ -23,7 +25,9 @@ from wallet_hooks.replay.case_database import temporary_database_factory
 from wallet_hooks.replay.fixture import CaseSequence, read_cases, read_sequences
 from wallet_hooks.replay.groups import independent_groups, split
 from wallet_hooks.replay.processes import run_in_processes
+from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.running import RunOptions, run_sequences
+from wallet_hooks.web.countries import Countries
 
 CUSTOMERS = 8
 CALLS = 240
@@ -214,3 +218,26 @@ def test_bodies_that_json_would_change_are_recorded_as_bytes(world: World, tmp_p
     with temporary_database_factory() as new_database:
         results = list(run_sequences(read_sequences([path]), new_database, RunOptions()))
     assert [(case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed] == []
+
+
+def test_the_number_of_statements_does_not_depend_on_the_customers(world: World) -> None:
+    def record() -> tuple[int, int]:
+        sent = []
+        with (
+            reading(world.engine) as session,
+            patch.object(_Pipeline, "_send", autospec=True, side_effect=_Pipeline._send) as send,
+        ):
+            event.listen(world.engine, "before_cursor_execute", listener := lambda *_: sent.append(1))
+            lines = list(Recorder(session, CaptureFilter(), Countries(None)).lines())
+            event.remove(world.engine, "before_cursor_execute", listener)
+        return len(sent) + send.call_count, len(lines)
+
+    counts = []
+    for customers in (range(1000, 1002), range(1002, 1040)):
+        for number in customers:
+            world.customer(str(number), balance="40.00")
+            world.post("/bets", {"bets": [bet(f"bet-{number}", user=number)]})
+        counts.append(record())
+    (few, two), (many, forty) = counts
+    assert (two, forty) == (2, 40)
+    assert few == many

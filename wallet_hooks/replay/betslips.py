@@ -92,9 +92,12 @@ class StoredMessages:
         same = captured.with_only_columns(Delivery.id).order_by(None).where(Delivery.id == delivery_id)
         self._is_captured = same.correlate(BetslipMessage).exists()
         self._read_until: dict[int, datetime] = {}
+        self._has_betslips = session.scalar(select(Betslip.id).limit(1)) is not None
 
     def find_betslip(self, bet: PlaceBet) -> Betslip | None:
         """Return the betslip that a bet names, None where it is unknown."""
+        if not self._has_betslips:
+            return None
         query = select(Betslip).join(Brand, Brand.id == Betslip.brand_id).where(Brand.client == bet.key.client)
         same = (Betslip.game == bet.key.game, Betslip.betslip_id == bet.betslip_id)
         return self._session.scalars(query.where(*same)).one_or_none()

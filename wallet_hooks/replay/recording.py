@@ -1,7 +1,7 @@
 """Record fixtures from stored deliveries, with the preconditions that they need."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, NamedTuple
@@ -15,16 +15,14 @@ from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.identity.models import Brand, Provider
-from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.rates import rates_into
-from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import ACTIVE, REPLACED, SESSION
+from wallet_hooks.limits.rules import SESSION
+from wallet_hooks.replay.batch_facts import CapturedCustomer, read_customers, read_placed_at
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, is_storable
-from wallet_hooks.sportsbook.messages import PlaceBet
-from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.sportsbook.messages import BetKey, PlaceBet
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import read_address
 
@@ -73,20 +71,38 @@ class Recorder:
         self._rated: set[str] = set()
         self._secrets: list[set[str]] = []
         self._recorded: set[tuple[str, str]] = set()
+        self._placed_at: Mapping[BetKey, datetime] = {}
+        self._customers: Mapping[tuple[str, str], CapturedCustomer] = {}
         self.left_out = 0
 
     def lines(self) -> Iterator[dict[str, Any]]:
         query = _deliveries(self._session, self._criteria)
         self._last_at = self._session.scalar(query.order_by(None).with_only_columns(func.max(Delivery.received_at)))
-        deliveries = self._session.scalars(query.execution_options(yield_per=_BATCH))
-        for delivery in deliveries:
+        batches = self._session.scalars(query.execution_options(yield_per=_BATCH)).partitions(_BATCH)
+        for deliveries in batches:
             if self._started_at is None:
-                self._started_at = delivery.received_at
-            request = {"method": "POST", "path": delivery.path, **body_member(delivery.body)}
-            if delivery.status == 403 or self._is_about_earlier_bet(find_bets(request)):
-                self.left_out += 1
-                continue
-            yield self._line(delivery, request)
+                self._started_at = deliveries[0].received_at
+            requests = [
+                {"method": "POST", "path": delivery.path, **body_member(delivery.body)} for delivery in deliveries
+            ]
+            self._read_facts(requests)
+            for delivery, request in zip(deliveries, requests, strict=True):
+                if delivery.status == 403 or self._is_about_earlier_bet(request):
+                    self.left_out += 1
+                else:
+                    yield self._line(delivery, request)
+
+    def _read_facts(self, requests: Sequence[dict[str, Any]]) -> None:
+        """Read what a batch of requests names."""
+        bets = [bet for request in requests for bet in _named_bets(request)]
+        self._placed_at = read_placed_at(self._session, map(_key_of, bets))
+        names = dict.fromkeys((bet["brand"], bet["user"]) for bet in bets)
+        self._customers = read_customers(
+            self._session,
+            (name for name in names if name not in self._recorded),
+            began=self._started_at,
+            ended=self._last_at,
+        )
 
     def _line(self, delivery: Delivery, request: dict[str, Any]) -> dict[str, Any]:
         line: dict[str, Any] = {
@@ -128,19 +144,14 @@ class Recorder:
             self._with_country_rules[client] = has_rules
         return self._with_country_rules[client]
 
-    def _is_about_earlier_bet(self, bets: Sequence[dict[str, str]]) -> bool:
-        keys = [(bet["game"], bet["brand"], bet["bet"]) for bet in bets if is_storable("".join(bet.values()))]
-        return any(
-            (wager := self._session.get(Wager, key)) is not None
-            and wager.placed_at < (self._started_at or wager.placed_at)
-            for key in keys
-        )
+    def _is_about_earlier_bet(self, request: dict[str, Any]) -> bool:
+        placed = (self._placed_at.get(_key_of(bet)) for bet in _named_bets(request))
+        return any(instant is not None and instant < (self._started_at or instant) for instant in placed)
 
     def _given(self, delivery: Delivery, request: dict[str, Any], sender: str | None) -> dict[str, Any]:
         """Return the preconditions of a delivery that earlier lines do not have; `sender` is the brand of messages."""
         given: dict[str, list[dict[str, Any]]] = {"brands": [], "customers": [], "limits": [], "rates": []}
-        bets = [bet for bet in find_bets(request) if is_storable("".join(bet.values()))]
-        for client, uid in dict.fromkeys((bet["brand"], bet["user"]) for bet in bets):
+        for client, uid in dict.fromkeys((bet["brand"], bet["user"]) for bet in _named_bets(request)):
             if (client, uid) not in self._recorded:
                 self._recorded.add((client, uid))
                 self._add_customer(given, client, uid)
@@ -152,15 +163,13 @@ class Recorder:
         return {name: items for name, items in (distinct | {"betslips": betslips}).items() if items}
 
     def _add_customer(self, given: dict[str, list[dict[str, Any]]], client: str, uid: str) -> None:
-        query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
-        found = self._session.execute(query.where(Brand.client == client, Customer.uid == uid)).one_or_none()
-        if found is not None:
-            customer, brand = found
+        captured = self._customers.get((client, uid))
+        if captured is not None:
             self._brands.add(client)
-            given["brands"].append(self._brand(brand))
-            given["customers"].append(self._customer(customer, client))
-            given["limits"] += self._limits(customer, client)
-            given["rates"] += self._rates(customer.currency)
+            given["brands"].append(self._brand(captured.brand))
+            given["customers"].append(_customer(captured))
+            given["limits"] += _limits(captured)
+            given["rates"] += self._rates(captured.customer.currency)
 
     def _add_brand(self, given: dict[str, list[dict[str, Any]]], client: str) -> None:
         if client not in self._brands:
@@ -213,40 +222,6 @@ class Recorder:
         self._secrets.append(secrets)
         return len(self._secrets) - 1
 
-    def _customer(self, customer: Customer, client: str) -> dict[str, Any]:
-        currency = customer.currency
-        facts: dict[str, Any] = {
-            "brand": client,
-            "uid": customer.uid,
-            "currency": currency,
-            "balance": money.format_amount(self._opening_balance(customer), currency),
-            "credit_limit": money.format_amount(customer.credit_limit, currency),
-            "roles": customer.roles,
-            "active": customer.active,
-            "locked": customer.locked,
-        }
-        if customer.commission_rates:
-            rates = customer.commission_rates
-            facts["commission_rates"] = [{"from": day.isoformat(), "percent": percent} for day, percent in rates]
-        if customer.max_stake_per_event is not None:
-            facts["stake_limit"] = money.format_amount(customer.max_stake_per_event, currency)
-        for name, value in (("expires_at", customer.expires_at), ("logged_in_at", _session_began_at(customer))):
-            if value is not None:
-                facts[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        return facts
-
-    def _opening_balance(self, customer: Customer) -> int:
-        """Return the balance before the first delivery of the capture, in minor units of the customer's currency."""
-        wallet = chart.player(customer.id, customer.currency)
-        query = (
-            select(func.coalesce(func.sum(Entry.amount), 0))
-            .join(Account, Account.id == Entry.account_id)
-            .join(Transaction, Transaction.id == Entry.transaction_id)
-            .where(Account.name == wallet.name, Account.currency == wallet.currency)
-            .where(Transaction.recorded_at < self._started_at)
-        )
-        return -int(self._session.scalar(query) or 0)
-
     def count_other_movements(self) -> int:
         """Count the capture's customers who also have transactions that no callback posted, such as payments."""
         if self._started_at is None:
@@ -263,29 +238,57 @@ class Recorder:
         )
         return len({tuple(row) for row in self._session.execute(query)} & self._recorded)
 
-    def _limits(self, customer: Customer, client: str) -> Iterator[dict[str, Any]]:
-        """Yield the limits on a customer that were in force at the end of the capture."""
-        query = select(PlayerLimit).where(
-            PlayerLimit.customer_id == customer.id,
-            PlayerLimit.status.in_([ACTIVE, REPLACED]),
-            PlayerLimit.amount.is_not(None),
-            func.coalesce(PlayerLimit.swapped_at, PlayerLimit.effective_at) <= self._last_at,
-            or_(PlayerLimit.ended_at.is_(None), PlayerLimit.ended_at > self._last_at),
-        )
-        for limit in self._session.scalars(query.order_by(PlayerLimit.id)):
-            assert limit.amount is not None, "the query selects limits with an amount"
-            facts: dict[str, Any] = {"brand": client, "uid": customer.uid, "type": limit.type}
-            if limit.frame == SESSION:
-                yield facts | {"amount": str(limit.amount)}
-            else:
-                yield facts | {"frame": limit.frame, "amount": money.format_amount(limit.amount, customer.currency)}
-
     def _rates(self, target: str) -> Iterator[dict[str, Any]]:
         """Yield the rates into a currency, unless an earlier line has them."""
         if target not in self._rated:
             self._rated.add(target)
             for source, rate in sorted(rates_into(self._session, target).items()):
                 yield {"source": source, "target": target, "rate": rate}
+
+
+def _named_bets(request: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the bets of a request that can be in the database."""
+    return [bet for bet in find_bets(request) if is_storable("".join(bet.values()))]
+
+
+def _key_of(bet: dict[str, str]) -> BetKey:
+    return BetKey(bet["game"], bet["brand"], bet["bet"])
+
+
+def _customer(captured: CapturedCustomer) -> dict[str, Any]:
+    customer, brand = captured.customer, captured.brand
+    currency = customer.currency
+    facts: dict[str, Any] = {
+        "brand": brand.client,
+        "uid": customer.uid,
+        "currency": currency,
+        "balance": money.format_amount(captured.opening_balance, currency),
+        "credit_limit": money.format_amount(customer.credit_limit, currency),
+        "roles": customer.roles,
+        "active": customer.active,
+        "locked": customer.locked,
+    }
+    if customer.commission_rates:
+        rates = customer.commission_rates
+        facts["commission_rates"] = [{"from": day.isoformat(), "percent": percent} for day, percent in rates]
+    if customer.max_stake_per_event is not None:
+        facts["stake_limit"] = money.format_amount(customer.max_stake_per_event, currency)
+    for name, value in (("expires_at", customer.expires_at), ("logged_in_at", _session_began_at(customer))):
+        if value is not None:
+            facts[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return facts
+
+
+def _limits(captured: CapturedCustomer) -> Iterator[dict[str, Any]]:
+    """Yield the limits on a customer that were in force at the end of the capture."""
+    customer = captured.customer
+    for limit in captured.limits:
+        assert limit.amount is not None, "the query selects limits with an amount"
+        facts: dict[str, Any] = {"brand": captured.brand.client, "uid": customer.uid, "type": limit.type}
+        if limit.frame == SESSION:
+            yield facts | {"amount": str(limit.amount)}
+        else:
+            yield facts | {"frame": limit.frame, "amount": money.format_amount(limit.amount, customer.currency)}
 
 
 def _session_began_at(customer: Customer) -> datetime | None:

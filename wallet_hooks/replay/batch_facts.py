@@ -1,0 +1,109 @@
+"""What the lines of a capture tell about bets and customers, read for a batch of deliveries at a time."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from wallet_hooks.customers.models import Customer
+from wallet_hooks.database.bulk import RowSet, find_rows, run
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.ledger import chart
+from wallet_hooks.ledger.models import Account, Entry, Transaction
+from wallet_hooks.limits.models import PlayerLimit
+from wallet_hooks.limits.rules import ACTIVE, REPLACED
+from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.models import Wager
+
+_AT_A_TIME = 1000  # parameters of a statement
+
+
+class CapturedCustomer(NamedTuple):
+    """A customer with its brand and limits, and its balance before the capture in minor units of its currency."""
+
+    customer: Customer
+    brand: Brand
+    opening_balance: int
+    limits: Collection[PlayerLimit]
+
+
+class _PlacedWager(NamedTuple):
+    game: str
+    client: str
+    uid: str
+    placed_at: datetime
+
+
+_PLACED_WAGERS = find_rows(RowSet.of("requested", Wager, BetKey), Wager, _PlacedWager)
+
+
+def read_placed_at(session: Session, keys: Iterable[BetKey]) -> dict[BetKey, datetime]:
+    """Return when each of the bets was placed (UTC); those that are unknown are left out."""
+    rows = run(session.connection(), _PLACED_WAGERS(sorted(set(keys))))
+    return {BetKey(row.game, row.client, row.uid): row.placed_at for row in rows}
+
+
+def read_customers(
+    session: Session, names: Iterable[tuple[str, str]], *, began: datetime | None, ended: datetime | None
+) -> dict[tuple[str, str], CapturedCustomer]:
+    """Return customers by client name and uid; those that are unknown are left out.
+
+    Balances are those before `began`, limits those in force at `ended` (UTC).
+    """
+    uids = defaultdict(list)
+    for client, uid in names:
+        uids[client].append(uid)
+    found = {}
+    for brand in session.scalars(select(Brand).where(Brand.client.in_(uids))):
+        for some in _in_parts(uids[brand.client]):
+            query = select(Customer).where(Customer.brand_id == brand.id, Customer.uid.in_(some))
+            customers = session.scalars(query).all()
+            balances = _balances(session, customers, began)
+            limits = _limits(session, customers, ended)
+            for one in customers:
+                captured = CapturedCustomer(one, brand, balances.get(one.id, 0), limits[one.id])
+                found[brand.client, one.uid] = captured
+    return found
+
+
+def _balances(session: Session, customers: Collection[Customer], began: datetime | None) -> dict[int, int]:
+    wallets = {(wallet := chart.player(one.id, one.currency)).name: (one.id, wallet.currency) for one in customers}
+    query = (
+        select(Account.name, Account.currency, func.sum(Entry.amount))
+        .join(Entry, Entry.account_id == Account.id)
+        .join(Transaction, Transaction.id == Entry.transaction_id)
+        .where(Account.name.in_(wallets), Transaction.recorded_at < began)
+        .group_by(Account.name, Account.currency)
+    )
+    found = {}
+    for name, currency, amount in session.execute(query):
+        customer_id, own_currency = wallets[name]
+        if currency == own_currency:
+            found[customer_id] = -int(amount)
+    return found
+
+
+def _limits(
+    session: Session, customers: Collection[Customer], ended: datetime | None
+) -> defaultdict[int, list[PlayerLimit]]:
+    query = select(PlayerLimit).where(
+        PlayerLimit.customer_id.in_([one.id for one in customers]),
+        PlayerLimit.status.in_([ACTIVE, REPLACED]),
+        PlayerLimit.amount.is_not(None),
+        func.coalesce(PlayerLimit.swapped_at, PlayerLimit.effective_at) <= ended,
+        or_(PlayerLimit.ended_at.is_(None), PlayerLimit.ended_at > ended),
+    )
+    found = defaultdict(list)
+    for limit in session.scalars(query.order_by(PlayerLimit.id)):
+        found[limit.customer_id].append(limit)
+    return found
+
+
+def _in_parts(values: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(values)
+    while part := list(islice(rest, _AT_A_TIME)):
+        yield part
