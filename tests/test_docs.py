@@ -121,7 +121,7 @@ def test_readme_has_less_than_120_lines() -> None:
 def test_commands_options_and_make_targets_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE):
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for words in _invocations(text):
         _check_invocation(words)

@@ -16,7 +16,7 @@ from wallet_hooks.cashier.service import Movement, move
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.database import brand_engine, open_engine, reading, writing
-from wallet_hooks.database.brand_commands import engine_of_client, engines_of_brands
+from wallet_hooks.database.brands import engine_of_client, engines_of_brands
 from wallet_hooks.exceptions import service as exceptions
 from wallet_hooks.finance.verification import ALL_CHECKS
 from wallet_hooks.identity.service import add_brand, add_provider, brand_by_client

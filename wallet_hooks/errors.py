@@ -8,7 +8,7 @@ class WalletHooksError(Exception):
 
 
 class TryAgainError(WalletHooksError):
-    """A transient fault: nothing was done, and a retry may succeed."""
+    """A transient fault: the work is not known to be done, and a retry may succeed."""
 
     code = "try_again"
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_hooks import money
 from wallet_hooks.database import read_with_retries, reading
-from wallet_hooks.database.brand_commands import engines_of_brands
+from wallet_hooks.database.brands import engines_of_brands
 from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.database.guards import database_problem
 from wallet_hooks.database.schema import current_revision, schema_problem

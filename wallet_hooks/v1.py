@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-import simplejson
 from flask import Blueprint
 
 from wallet_hooks.errors import ForbiddenError, NotFoundError
@@ -19,6 +18,7 @@ from wallet_hooks.identity.api_tokens import TokenHolder, token_holder
 from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.fields import BaseSchema, Text
 from wallet_hooks.web.requests import FORM, JSON, media_type
 from wallet_hooks.web.source import Source
@@ -151,25 +151,21 @@ def _success(data: Any) -> Reply:
     more = {}
     if isinstance(data, ListPage):
         data, more = data.items, {"next": data.next}
-    return Reply(200, _dumps({"status": "ok", "data": data, **more}))
+    return Reply(200, dumps({"status": "ok", "data": data, **more}))
 
 
 def _failure(problem: Problem) -> Reply:
     data = problem.fields or ({"message": problem.message} if problem.message else {})
-    return Reply(problem.status, _dumps({"status": "error", "code": problem.code, "data": data}))
+    return Reply(problem.status, dumps({"status": "error", "code": problem.code, "data": data}))
 
 
 def _stream(items: Iterator[list[Any]]) -> Iterator[str]:
     """Yield the envelope around a list that is read in batches."""
     separator = '{"status":"ok","data":['
     for batch in items:
-        yield separator + _dumps(batch)[1:-1]
+        yield separator + dumps(batch)[1:-1]
         separator = ","
     yield "]}" if separator == "," else separator + "]}"
-
-
-def _dumps(value: Any) -> str:
-    return str(simplejson.dumps(value, use_decimal=True, separators=(",", ":")))
 
 
 V1 = Api(

@@ -264,4 +264,4 @@ def test_the_commands_close_and_reopen(history: World) -> None:
     assert shell.run("close", "2999-01-01").returncode == 1
     assert shell.run("close", "yesterday").returncode == 2
     assert shell.run("reopen", "2026-11-20").returncode == 2
-    assert "1 days open" in shell.ok("reopen", "2026-11-20", "--reason", "corrected file")
+    assert "opened again: 1 day" in shell.ok("reopen", "2026-11-20", "--reason", "corrected file")

@@ -13,7 +13,7 @@ from wallet_hooks.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class OperationCall:
-    """An identified call. `given` has the parameters by their names in `schemas.py`, `now` is UTC.
+    """An identified call. `given` has the parameters by their names in `parameters.py`, `now` is UTC.
 
     `reference` is unique: the request id and the place in the batch.
     """

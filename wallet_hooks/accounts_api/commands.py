@@ -14,7 +14,7 @@ from wallet_hooks.customers.commands import customer
 from wallet_hooks.customers.queries import customer_by_uid, customer_of_any_brand
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
-from wallet_hooks.limits.commands import customer_facts
+from wallet_hooks.limits.overview import customer_facts
 from wallet_hooks.listing import echo_rows
 
 

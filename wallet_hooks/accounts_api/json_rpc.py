@@ -20,6 +20,7 @@ from wallet_hooks.accounts_api.negotiation import check_accept
 from wallet_hooks.accounts_api.operations import OperationRequest, Operations
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
+from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.requests import JSON
 from wallet_hooks.web.strict_json import Number, read_json
 
@@ -116,11 +117,6 @@ def failure(problem: Problem) -> Reply:
     if problem.code.startswith("DSC-"):
         message, number = problem.code, _NUMBERS.get(problem.code, _PARSE_ERROR)
     return Reply(status, dumps({"jsonrpc": "2.0", "error": {"code": number, "message": message}}))
-
-
-def dumps(value: Any) -> str:
-    """Return JSON with exact decimals as numbers."""
-    return str(simplejson.dumps(value, use_decimal=True, separators=(",", ":")))
 
 
 def _operation_name(method: Any) -> str:

@@ -16,10 +16,11 @@ from wallet_hooks.accounts_api.errors import (
     AccountsError,
     ProtocolError,
 )
-from wallet_hooks.accounts_api.json_rpc import dumps, exception_data
+from wallet_hooks.accounts_api.json_rpc import exception_data
 from wallet_hooks.accounts_api.negotiation import check_accept
 from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, OperationRequest, Operations
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
+from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.strict_json import read_json
 
 _VERSION = re.compile(r"v1(\.\d{1,3})?", re.ASCII | re.IGNORECASE)

@@ -18,7 +18,7 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.service import opening_reference
 from wallet_hooks.database.bulk import BulkStatement, RowSet, run
 from wallet_hooks.identity.models import Brand
-from wallet_hooks.ledger.models import Account, Entry, Transaction
+from wallet_hooks.ledger.models import Entry, Transaction
 
 # Entries of an account are numbered in the order of their commits, and their instants (taken before) may differ from
 # that order by this much: as long as a request can wait for its customer's lock, and machines' clocks differ.
@@ -81,11 +81,6 @@ class Selection(NamedTuple):
             else:
                 yield version
             version += 1
-
-
-def account_id(session: Session, name: str, currency: str) -> int | None:
-    """Return the id of a wallet's ledger account; None where it does not exist yet."""
-    return session.scalar(select(Account.id).where(Account.name == name, Account.currency == currency))
 
 
 def last_version(session: Session, account: int) -> int:

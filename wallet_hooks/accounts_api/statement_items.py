@@ -19,7 +19,7 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.queries import BETTING_KINDS
+from wallet_hooks.ledger.queries import BETTING_KINDS, account_id
 from wallet_hooks.sportsbook.models import Wager
 
 _PAGE = 100
@@ -46,7 +46,7 @@ def get_account_statement(call: OperationCall) -> dict[str, Any]:
     with reading(call.engine) as session:
         customer = session.get_one(Customer, call.customer.id)
         wallet = chart.player(customer.id, customer.currency, given.get("wallet", chart.BETTING_WALLET))
-        account = statement.account_id(session, wallet.name, wallet.currency)
+        account = account_id(session, wallet)
         if account is None:
             return {"accountStatement": [], "moreAvailable": False}
         versions = _versions(session, account, customer, given, position, size + 1)

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-import simplejson
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
@@ -19,6 +18,7 @@ from wallet_hooks.database import DATABASE_ERRORS, brand_engine, has_brand_schem
 from wallet_hooks.database.bulk import BulkStatement, RowSet, pipeline, run
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger.queries import HELD_ACCOUNTS
+from wallet_hooks.web.exact_json import dumps
 
 # Returns a customer's open stakes, in minor units of its currency.
 OpenStakes = Callable[[Session, Customer, CustomerBalances], int]
@@ -204,7 +204,7 @@ class Feed:
             found, currency = balances[customer.id], customer.currency
             amounts = {"balance": found.balance, "open_stake": self._open_stakes(session, customer, found)}
             body = {name: [currency, money.as_decimal(minor, currency)] for name, minor in amounts.items()}
-            texts[customer.id] = simplejson.dumps(body, use_decimal=True, separators=(",", ":"))
+            texts[customer.id] = dumps(body)
         return texts
 
 

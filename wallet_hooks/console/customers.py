@@ -13,9 +13,9 @@ from wallet_hooks.console.paging import PAGE, READ, Listed, take_page
 from wallet_hooks.console.rendering import Html
 from wallet_hooks.console.texts import number
 from wallet_hooks.console.visits import Visit
-from wallet_hooks.customers.commands import customer_row
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.overview import customer_row
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.customers.usernames import folded
 from wallet_hooks.database import reading
@@ -23,9 +23,10 @@ from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, LoginSession
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
+from wallet_hooks.ledger.queries import account_id
 from wallet_hooks.limits import service as limits
-from wallet_hooks.limits.commands import customer_facts
 from wallet_hooks.limits.models import PlayerLimit
+from wallet_hooks.limits.overview import customer_facts
 from wallet_hooks.limits.rules import PENDING, SESSION
 
 _SHOWN_SESSIONS = 20
@@ -93,12 +94,11 @@ def _matching(text: str, client: str, after: int) -> Any:
 
 def _statement(session: Session, customer: Customer, *, before: int | None) -> Listed[dict[str, Any]]:
     """Return a page of the betting wallet's items, newest first, each with the balance after it; credit positive."""
-    wallet = chart.player(customer.id, customer.currency)
-    account = select(Account.id).where(Account.name == wallet.name, Account.currency == wallet.currency)
+    account = account_id(session, chart.player(customer.id, customer.currency))
     query = (
         select(Entry, Transaction)
         .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Entry.account_id == account.scalar_subquery(), Entry.version.is_not(None))
+        .where(Entry.account_id == account, Entry.version.is_not(None))
         .order_by(Entry.version.desc())
         .limit(READ)
     )

@@ -17,7 +17,7 @@ from wallet_hooks.console.staff import Member
 from wallet_hooks.console.texts import checked
 from wallet_hooks.console.uploads import Upload
 from wallet_hooks.database import brand_engine, has_brand_schemas
-from wallet_hooks.database.brand_commands import brand_ids
+from wallet_hooks.database.brands import brand_ids
 from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
 from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.settings import Settings

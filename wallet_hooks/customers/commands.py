@@ -18,8 +18,9 @@ from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.groups import group_by_name
 from wallet_hooks.customers.models import ROLES, Customer, Group
+from wallet_hooks.customers.overview import customer_row
 from wallet_hooks.customers.profiles import change_profile
-from wallet_hooks.customers.queries import CustomerBalances, balances_of_customers, customer_by_uid
+from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.customers.schemas import PROFILE_FIELDS, DisplayName, ShortName
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
 from wallet_hooks.database import has_brand_schemas, reading, refresh_statistics, writing
@@ -41,7 +42,8 @@ _UID, _USERNAME = Identifier(), ShortName()
 
 @click.group()
 def customer() -> None:
-    """Customers, their limits and their money."""  # `customer show` is in limits/commands.py: it shows limits as well
+    """Customers, their limits and their money."""
+    # `customer show` is in accounts_api/commands.py, because it shows wallets and limits as well.
 
 
 @customer.command()
@@ -50,7 +52,10 @@ def customer() -> None:
 @click.option("--username", required=True, type=FieldType(ShortName()))
 @click.option("--currency", required=True, help="ISO 4217 code.")
 @click.option("--credit-limit", default="0", show_default=True, help="Decimal amount in the currency.")
-@click.option("--max-stake-per-event", help="Decimal amount: the most that may be open on one coupon.")
+@click.option(
+    "--max-stake-per-event",
+    help="Decimal amount: the most that may be staked on one event; returned stakes do not count.",
+)
 @click.option(
     "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable. Without bet_placer: no bets."
 )
@@ -362,22 +367,3 @@ def _listed(engine: Engine, client: str | None) -> Iterator[dict[str, Any]]:
                 yield customer_row(found, brand, money_of[found.id])
             last = rows[-1][0].id
             session.expunge_all()
-
-
-def customer_row(found: Customer, brand: Brand, standing: CustomerBalances) -> dict[str, Any]:
-    """A customer with its money as the commands print it: amounts as decimal strings."""
-    currency = found.currency
-    row: dict[str, Any] = {
-        "brand": brand.client,
-        "uid": found.uid,
-        "username": found.username,
-        "currency": currency,
-        "balance": money.format_amount(standing.balance, currency),
-        "available": money.format_amount(standing.available, currency),
-        "open_stakes": money.format_amount(standing.open_stakes, currency),
-        "credit_limit": money.format_amount(found.credit_limit, currency),
-    }
-    if standing.open_stakes_abroad:
-        abroad = standing.open_stakes_abroad.items()
-        row["open_stakes_abroad"] = {code: money.format_amount(amount, code) for code, amount in abroad}
-    return row

@@ -14,6 +14,7 @@ from wallet_hooks.database.engine import (
     run_in_batches,
     run_with_retries,
     shorten_lock_timeout,
+    stream_rows,
     writing,
 )
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
@@ -46,5 +47,6 @@ __all__ = [
     "run_in_batches",
     "run_with_retries",
     "shorten_lock_timeout",
+    "stream_rows",
     "writing",
 ]

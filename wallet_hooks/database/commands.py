@@ -1,4 +1,4 @@
-"""The command `wallet-hooks db`: upgrades and downgrades the database schema."""
+"""The command `wallet-hooks db`: migrates and checks the database schema."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from wallet_hooks.database.schema import current_revision, schema_problem
 
 @click.group()
 def db() -> None:
-    """Upgrade or downgrade the database schema."""
+    """Migrate and check the database schema."""
 
 
 @db.command("upgrade")
@@ -50,7 +50,7 @@ def db_check(engine: Engine) -> None:
         problem = next(filter(None, _problems(connection)), None)
     if problem is not None:
         raise click.ClickException(problem)
-    click.echo("the database is right")
+    click.echo("no problem found")
 
 
 def _problems(connection: Connection) -> Iterator[str | None]:

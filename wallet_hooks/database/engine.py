@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
-from sqlalchemy import Connection, Engine, Select, create_engine, event, text
+from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -47,6 +47,7 @@ _CALLBACK_PLANS = {
 
 _MAX_ATTEMPTS = 3
 _CACHE_KEY = "wallet_hooks_cache"
+_STREAMED_ROWS = 5000
 _POOL_TIMEOUT = 5.0  # seconds; users may wait longer for a connection than callbacks
 T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
@@ -358,3 +359,8 @@ def reading(engine: Engine) -> Iterator[Session]:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with Session(engine.execution_options(**options), expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def stream_rows(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Yield a query's rows, of which few are in memory at a time."""
+    return iter(session.execute(query.execution_options(yield_per=_STREAMED_ROWS)))

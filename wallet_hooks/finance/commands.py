@@ -146,7 +146,7 @@ def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | No
     for _, own in chosen_brands(engine, client):
         with _going_on("not_closed") if goes_on else nullcontext():
             count = reopen_days(own, day.date(), reason=reason, by=by, now=clock.now())
-            click.echo(f"{count} days open again")
+            click.echo(f"opened again: {count} day{'s' if count > 1 else ''}")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import has_brand_schemas, open_engine, reading, writing
-from wallet_hooks.database.brand_commands import engine_of_client, engines_of_brands
+from wallet_hooks.database.brands import engine_of_client, engines_of_brands
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
@@ -48,7 +48,7 @@ _BREAK_FORMATS = ("csv", "xlsx", "html")
     type=click.DateTime(["%Y-%m-%d"]),
     help="Default: the newest day of any brand. Both days are included.",
 )
-@click.option("--brand", "client", help="For a statement: the customer's brand.")
+@click.option("--brand", "client", help="A statement's brand; where each brand has a schema, any report's.")
 @click.option("--uid", help="For a statement: the customer's id at the operator.")
 @click.option("-o", "--output", type=click.Path(writable=True, path_type=Path), help="Default: stdout.")
 @click.option("--bom", is_flag=True, help="CSV with a byte order mark, for old spreadsheets.")

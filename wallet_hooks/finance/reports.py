@@ -5,7 +5,7 @@ Amounts are in minor units of the row's currency, debit positive in reports of a
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 from sqlalchemy import ColumnElement, Date, and_, case, cast, func, or_, select
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import stream_rows
 from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.database.tables import as_day
 from wallet_hooks.deliveries.models import Delivery
@@ -24,9 +25,8 @@ from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
+from wallet_hooks.ledger.queries import account_id
 from wallet_hooks.sportsbook.models import Wager
-
-_BATCH = 5000
 
 
 class Report(NamedTuple):
@@ -80,7 +80,7 @@ def _statement(session: Session, request: ReportRequest) -> Iterator[Row]:
         yield 0, request.first, None, "opening", None, None, currency, None, balance
     items = entries.where(Transaction.booked_on.between(request.first, request.last), Entry.version > page.item)
     count = 0
-    for item, booked_on, occurred_at, kind, reference, description, amount in _stream(
+    for item, booked_on, occurred_at, kind, reference, description, amount in stream_rows(
         session, items.order_by(Entry.version).limit(page.limit)
     ):
         balance -= amount
@@ -94,8 +94,7 @@ _UNLIMITED = 2**62
 
 
 def _wallet_of(session: Session, customer: Customer) -> int | None:
-    wallet = chart.player(customer.id, customer.currency)
-    return session.scalar(select(Account.id).where(Account.name == wallet.name, Account.currency == wallet.currency))
+    return account_id(session, chart.player(customer.id, customer.currency))
 
 
 def _read_balance(text: str, currency: str) -> int:
@@ -148,7 +147,7 @@ def _movements(session: Session, first: date, last: date) -> dict[tuple[str, str
     )
     query = select(Account.name, Account.currency, per_account.c.debit, per_account.c.credit)
     moved: dict[tuple[str, str], tuple[int, int]] = {}
-    for name, currency, debits, credits_ in _stream(
+    for name, currency, debits, credits_ in stream_rows(
         session, query.join(per_account, per_account.c.account_id == Account.id)
     ):
         key = (chart.balance_name(name), currency)
@@ -171,7 +170,7 @@ def _gaming_revenue(session: Session, request: ReportRequest) -> Iterator[Row]:
         .where(Account.holder_id.is_(None))
     )
     sums: dict[tuple[date, str, str, str], list[int]] = {}
-    for booked_on, name, currency, reference, kind, amount in _stream(session, query):
+    for booked_on, name, currency, reference, kind, amount in stream_rows(session, query):
         account = chart.parse_revenue_account(name)
         if account is None:
             continue
@@ -188,19 +187,19 @@ _REVENUE_COLUMNS = {chart.STAKES: 0, chart.WINNINGS: 1, chart.COMMISSION: 2}
 
 
 def _open_bets(session: Session, request: ReportRequest) -> Iterator[Row]:
-    """Yield bets that were placed in the period (in days of each brand) and open at its end."""
+    """Yield bets that were open at the period's end, which is that of the brand's day."""
     for brand in map(brand_facts, session.scalars(select(Brand).order_by(Brand.client))):
-        begin, end = brand.day_begins(request.first), brand.day_begins(request.last + timedelta(days=1))
+        end = brand.day_begins(request.last + timedelta(days=1))
         query = (
             select(
                 Wager.client, Wager.game, Wager.uid, Wager.user_uid, Wager.pool_uid, Wager.placed_at, Wager.currency,
                 Wager.stake, Wager.possible_payout,
             )
-            .where(Wager.client == brand.client, Wager.placed_at >= begin, Wager.placed_at < end, _was_open(end))
+            .where(Wager.client == brand.client, Wager.placed_at < end, _was_open(end))
             .order_by(Wager.game, Wager.uid)
         )  # fmt: skip
         at = min(request.now, end)
-        for client, game, uid, user, pool, placed_at, currency, stake, payout in _stream(session, query):
+        for client, game, uid, user, pool, placed_at, currency, stake, payout in stream_rows(session, query):
             yield client, game, uid, user, pool, placed_at, (at - placed_at).days, currency, stake, payout
 
 
@@ -239,7 +238,7 @@ def _player_funds(session: Session, request: ReportRequest) -> Iterator[Row]:
         .group_by(Brand.client, Account.currency)
         .order_by(Brand.client, Account.currency)
     )
-    for client, currency, customers, balances, open_stakes, credit_used in _stream(session, query):
+    for client, currency, customers, balances, open_stakes, credit_used in stream_rows(session, query):
         if not customers:
             continue  # no customer had a balance, for example because all were created later
         yield client, currency, customers, int(balances), int(open_stakes), int(credit_used)
@@ -255,12 +254,8 @@ def _deliveries(session: Session, request: ReportRequest) -> Iterator[Row]:
     columns = (day, Delivery.path, Delivery.status)
     query = select(*columns, func.count()).where(Delivery.received_at.between(*request.instants))
     query = query.group_by(*columns).order_by(*columns)
-    for received_on, path, status, count in _stream(session, query):
+    for received_on, path, status, count in stream_rows(session, query):
         yield as_day(received_on), path, status, count
-
-
-def _stream(session: Session, query: Any) -> Iterator[Any]:
-    return iter(session.execute(query.execution_options(yield_per=_BATCH)))
 
 
 def _report(

@@ -1,4 +1,6 @@
-"""GET /finance/exports/<report>.<format>: reports over HTTP, for API tokens with the finance role of all brands."""
+"""GET /finance/exports/<report>.<format>: reports over HTTP, for API tokens with the finance role.
+
+A token is for all brands, or where each brand has a schema for the brand of the report."""
 
 import json
 import re
@@ -12,7 +14,7 @@ from flask import Blueprint
 from sqlalchemy import Engine
 
 from wallet_hooks.database import has_brand_schemas, reading
-from wallet_hooks.database.brand_commands import engine_of_client, engines_of_brands
+from wallet_hooks.database.brands import engine_of_client, engines_of_brands
 from wallet_hooks.errors import (
     ForbiddenError,
     RefusedError,
@@ -89,7 +91,7 @@ def _authenticate(engine: Engine, request: ApiRequest, client: str | None) -> No
         raise UnauthenticatedError("header Authorization: Bearer with an API token is required")
     holder = token_holder(engine, token.strip(), ("finance",), now=request.now)
     if holder.brand_id is not None and not _is_only(engine, client, holder.brand_id):
-        raise ForbiddenError("exports contain all brands: a token without a brand is required")
+        raise ForbiddenError("the export has other brands than the token: a token for all brands is required")
 
 
 def _is_only(engine: Engine, client: str | None, brand_id: int) -> bool:

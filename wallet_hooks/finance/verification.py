@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database import has_row_locks, reading_beside
+from wallet_hooks.database import has_row_locks, reading_beside, stream_rows
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
@@ -29,7 +29,6 @@ from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.usage import DayUsage
 from wallet_hooks.sportsbook.models import Wager
 
-_BATCH = 2000
 _SEAL_RULE = "a closed day matches its seal"
 _BALANCE_RULE = "balances equal the seal's plus later entries"
 _USAGE_RULE = "limit usage matches the ledger, wagers and payments"
@@ -59,7 +58,7 @@ def check_totals(session: Session, posted: Since | None) -> list[Difference]:
         .group_by(Account.id, Account.name, Account.currency)
     )
     for query in (held, moved):
-        for name, currency, amount in _stream(session, query):
+        for name, currency, amount in stream_rows(session, query):
             key = (balance_name(name), currency)
             sums[key] = sums.get(key, 0) + int(amount or 0)
     return [
@@ -106,7 +105,7 @@ def check_usage(session: Session, posted: Since | None) -> list[Difference]:
         _from_payments(session, brands, begins),
         key=itemgetter(0),
     )
-    stored = ((row.customer_id, row.day, _negated(row)) for row in _stream(session, _usage_query(after)))
+    stored = ((row.customer_id, row.day, _negated(row)) for row in stream_rows(session, _usage_query(after)))
     differences: list[Difference] = []
     days = (count for count in merge(counted, stored, key=itemgetter(0)) if count[1] > after)
     for customer_id, counts in groupby(days, key=itemgetter(0)):
@@ -149,7 +148,7 @@ def _from_wagers(session: Session, brands: dict[int, BrandFacts], begins: dateti
     columns = (Wager.customer_id, Customer.brand_id, Wager.placed_at, Wager.cost, Wager.status, Wager.outcome)
     query = select(*columns, Wager.home_payout, Wager.commission_rate).join(Customer, Customer.id == Wager.customer_id)
     query = query.where(Wager.cost.is_not(None), *([Wager.placed_at >= begins] if begins else []))
-    for row in _stream(session, query.order_by(Wager.customer_id)):
+    for row in stream_rows(session, query.order_by(Wager.customer_id)):
         is_void = row.status == "cancelled" or row.outcome == "void"
         returned = 0
         if row.status == "settled" and not is_void:
@@ -169,7 +168,7 @@ def _from_ledger(session: Session, brands: dict[int, BrandFacts], posted: Since 
         .where(Transaction.kind.in_(["settlement", "reversal", "cancel"]))
         .where(*([Transaction.id >= posted.first_id] if posted else []))
     )
-    for row in _stream(session, query.order_by(Account.holder_id)):
+    for row in stream_rows(session, query.order_by(Account.holder_id)):
         yield row.holder_id, _day(brands, row.brand_id, row.occurred_at), DayUsage(paid=-row.amount)
 
 
@@ -178,7 +177,7 @@ def _from_payments(session: Session, brands: dict[int, BrandFacts], begins: date
     columns = (Payment.customer_id, Payment.brand_id, Payment.created_at, Payment.amount)
     query = select(*columns).where(Payment.kind == "deposit", Payment.status != "failed")
     query = query.where(*([Payment.created_at >= begins] if begins else []))
-    for row in _stream(session, query.order_by(Payment.customer_id)):
+    for row in stream_rows(session, query.order_by(Payment.customer_id)):
         yield row.customer_id, _day(brands, row.brand_id, row.created_at), DayUsage(deposited=row.amount)
 
 
@@ -189,10 +188,6 @@ def _usage_query(after: date) -> Select[Any]:
 
 def _negated(row: Any) -> DayUsage:
     return DayUsage(*(-getattr(row, name) for name in DayUsage._fields))
-
-
-def _stream(session: Session, query: Any) -> Iterator[Any]:
-    return iter(session.execute(query.execution_options(yield_per=_BATCH)))
 
 
 def _day(brands: dict[int, BrandFacts], brand_id: int, instant: datetime) -> date:

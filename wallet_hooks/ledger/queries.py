@@ -1,4 +1,4 @@
-"""Reads of the ledger: locked accounts, posted transactions, rates and customers' betting entries."""
+"""Reads of the ledger: locked accounts, posted transactions and customers' betting entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -89,7 +89,6 @@ POSTED_LINES = BulkStatement(
     ),
     row=PostedLine,
 )
-# Ordered so that the newest rate of a pair comes last.
 
 
 def held_accounts(rows: Iterable[HeldAccountRow]) -> dict[AccountName, HeldAccount]:
@@ -169,27 +168,28 @@ def betting_entries(session: Session, *, holder_id: int, since: date) -> Iterato
 
 def betting_result_since(session: Session, account: AccountName, *, since: datetime) -> int:
     """Return the net result of betting on a customer's account since an instant, in minor units; a gain is positive."""
-    newest = _newest_entries(session, _account_id(session, account))
+    newest = _newest_entries(session, account_id(session, account))
     recent = takewhile(lambda entry: entry.recorded_at >= since, newest)
     return -sum(int(entry.amount) for entry in recent if entry.kind in BETTING_KINDS)
 
 
 def stake_instants(session: Session, account: AccountName) -> Iterator[datetime]:
     """Return the times (UTC) at which stakes were taken from a customer's account, newest first."""
-    newest = _newest_entries(session, _account_id(session, account), batch=_SMALL_BATCH)
+    newest = _newest_entries(session, account_id(session, account), batch=_SMALL_BATCH)
     return (entry.recorded_at for entry in newest if entry.kind == "stake")
 
 
-def _account_id(session: Session, account: AccountName) -> int:
-    """Return the account's id, or 0, which is never an id, if there is no such account."""
-    query = select(Account.id).where(Account.name == account.name, Account.currency == account.currency)
-    return session.scalar(query) or 0
+def account_id(session: Session, account: AccountName) -> int | None:
+    """Return the account's id; None where it does not exist yet."""
+    return session.scalar(select(Account.id).where(Account.name == account.name, Account.currency == account.currency))
 
 
 def _newest_entries(
-    session: Session, account_id: int, *, batch: int = _BATCH
+    session: Session, id_: int | None, *, batch: int = _BATCH
 ) -> Iterator[Row[int | None, str, str, date, datetime, int]]:
     """Yield an account's entries with fields of their transactions, newest first; `batch` rows in the first query."""
+    if id_ is None:
+        return
     query = (
         select(
             Entry.version,
@@ -200,7 +200,7 @@ def _newest_entries(
             Entry.amount,
         )
         .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Entry.account_id == account_id, Entry.version.is_not(None))
+        .where(Entry.account_id == id_, Entry.version.is_not(None))
         .order_by(Entry.version.desc())
     )
     rows = session.execute(query.limit(batch)).all()

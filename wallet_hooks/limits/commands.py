@@ -8,10 +8,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
-from wallet_hooks.customers.commands import customer_row
-from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
+from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.errors import RefusedError
@@ -20,6 +18,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
 from wallet_hooks.limits import operators, service
 from wallet_hooks.limits.models import PlayerLimit
+from wallet_hooks.limits.overview import format_amount
 from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
 from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
@@ -100,31 +99,6 @@ def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, 
     click.echo(f"{type_} limit of customer {uid} of {client} cleared")
 
 
-def customer_facts(session: Session, found: Customer, brand: Brand) -> dict[str, Any]:
-    """Return a customer's money, state and limits as commands print them: amounts as decimal strings."""
-    reason = lock_reason(found, now=clock.now())
-    return customer_row(found, brand, balances_of_customers(session, [found])[found.id]) | {
-        "active": found.active,
-        "locked": reason is not None,
-        "lock_reason": reason,
-        "expires_at": found.expires_at.isoformat() if found.expires_at else None,
-        "roles": found.roles,
-        "limits": _limits(session, found, brand),
-    }
-
-
-def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
-    """Return the limits in force by type and frame; where player and operator both set one, the stricter."""
-    current = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
-    limits = {}
-    for one in sorted(current.in_force(), key=lambda one: -(one.amount or 0)):
-        name = "time_limit" if one.frame == SESSION else f"{one.type}_{one.frame}"
-        limits[name] = _format_amount(one.type, one.amount or 0, found.currency)
-    if found.max_stake_per_event is not None:
-        limits["stake_per_event"] = money.format_amount(found.max_stake_per_event, found.currency)
-    return limits
-
-
 def _limits_left(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
     now = clock.now()
     player = player_of(found, brand_facts(brand))
@@ -138,7 +112,7 @@ def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
         "id": row.id,
         "type": row.type,
         "frame": row.frame,
-        "amount": None if row.amount is None else _format_amount(row.type, row.amount, currency),
+        "amount": None if row.amount is None else format_amount(row.type, row.amount, currency),
         "status": row.status,
         "set_by": row.set_by,
         "changed_by": row.changed_by if row.set_by == OPERATOR else PLAYER,
@@ -164,10 +138,6 @@ def _setter(row: dict[str, Any]) -> str:
     if row["set_by"] == OPERATOR:
         return f"{OPERATOR} {row['changed_by']}"
     return PLAYER if row["label"] is None else f"{PLAYER} (label {row['label']!r})"
-
-
-def _format_amount(type_: str, amount: int, currency: str) -> str:
-    return f"{amount} minutes" if type_ == "time_limit" else money.format_amount(amount, currency)
 
 
 def _frame(type_: str, frame: str | None) -> str:

@@ -8,7 +8,8 @@ import click
 from sqlalchemy import Engine
 
 from wallet_hooks.database import reading
-from wallet_hooks.database.brand_commands import chosen_brands, engines_of_brands
+from wallet_hooks.database.brand_commands import chosen_brands
+from wallet_hooks.database.brands import engines_of_brands
 from wallet_hooks.replay.fixture import read_cases, write_cases
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.redacting import Redactor

@@ -22,7 +22,7 @@ from wallet_hooks.replay.groups import independent_groups, interleave_groups
 from wallet_hooks.replay.signing import signature_headers
 from wallet_hooks.replay.targets import InProcess, Target, TargetRequest, TargetResponse
 
-# Answers that a repetition may change: the bet was not known yet (404), or nothing was done (503).
+# Answers that a repetition may change: the bet was not known yet (404), or the work was not known to be done (503).
 _NOT_FINAL = (404, 503)
 _UNSIGNED = SigningKey("none", "")
 _SECOND_PASS_CONCURRENCY = 16  # concurrent requests of the second pass; they share group commits

@@ -23,8 +23,10 @@ from wallet_hooks.sportsbook.several_brands import brand_of, process_over_brands
 
 _Commits = GroupCommit[Callback, Answer | None]
 _GROUPS_AT_ONCE = 4  # of each kind; the pool has twice as many connections
-_SLOW = 1.0  # seconds; a brand whose group took longer and failed is left alone for
-_REST = 2.0  # seconds, so that callbacks of other brands, which arrive with its own, seldom wait for it
+# A brand whose group took longer than this and failed is refused at once for a while, so that callbacks of other
+# brands, which arrive with its own, seldom wait for it. In seconds.
+_SLOW = 1.0
+_REST = 2.0
 
 
 class CallbackCommits:
