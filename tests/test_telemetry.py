@@ -35,3 +35,27 @@ def test_lines_that_are_written_together_are_like_others() -> None:
 @pytest.mark.parametrize(("level", "errors"), [("error", ""), ("info", "errors only")])
 def test_the_level_holds_for_both(level: str, errors: str) -> None:
     assert lines(level, errors) == []
+
+
+_DEFECT = """
+import psycopg
+from wallet_hooks.telemetry import start_logging
+from wallet_hooks.web.api import log_defect
+start_logging("info")
+try:
+    try:
+        raise psycopg.errors.CheckViolation("new row violates a check DETAIL: Failing row contains (secret-coupon)")
+    except psycopg.Error as error:
+        raise ValueError("while saving") from error
+except ValueError as error:
+    log_defect(error, request_id="1", path="/bets")
+    log_defect(error.__cause__, request_id="2", path="/bets")
+"""
+
+
+def test_a_defect_is_logged_without_the_rows_that_the_database_quotes() -> None:
+    output = subprocess.run([sys.executable, "-c", _DEFECT], check=True, capture_output=True, text=True).stdout
+    found = [json.loads(line) for line in output.splitlines()]
+    assert [(one["request_id"], one["error"]) for one in found] == [("1", "CheckViolation"), ("2", "CheckViolation")]
+    assert "secret-coupon" not in output
+    assert "line 8, in <module>" in output

@@ -300,3 +300,10 @@ def test_a_lock_timeout_is_503_and_writes_nothing(world: World) -> None:
     assert world.place(bet()) == OK
     assert world.balance() == "90.00"
     assert [delivery["status"] for delivery in world.wager()["deliveries"]] == [200]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/bets"), ("POST", "/BETS"), ("PUT", "/v1/sessions/")])
+def test_an_answer_of_no_endpoint_has_a_request_id(world: World, method: str, path: str) -> None:
+    answer = world.client.open(path, method=method)
+    assert answer.status_code in (404, 405)
+    assert len(answer.headers["X-Request-Id"]) == 32

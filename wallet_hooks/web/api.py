@@ -6,7 +6,7 @@ paths are the same for all and live here.
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Flask, Response, request
 from marshmallow import ValidationError
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 from werkzeug.datastructures import EnvironHeaders, MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from wallet_hooks import clock
-from wallet_hooks.database import Fault, brand_engine, fault_of, run_with_retries
+from wallet_hooks.database import DATABASE_ERRORS, Fault, brand_engine, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
@@ -290,6 +289,7 @@ def register_error_handlers(app: Flask, apis: Sequence[Api]) -> None:
         headers = dict(error.get_headers())
         if "Allow" in headers:
             reply.headers["Allow"] = headers["Allow"]
+        reply.headers["X-Request-Id"] = new_request_id(clock.now())
         return to_response(reply)
 
     def defect(error: Exception) -> Response:
@@ -341,14 +341,24 @@ def cause_of(error: Exception) -> tuple[str, str, Mapping[str, Any] | None] | No
 def log_defect(error: BaseException, *, request_id: str, path: str) -> None:
     """Log a defect with its trace under the answer's request id.
 
-    The message of a database error is left out: it may quote rows, and rows may hold secrets.
+    The messages are left out if one is of the database: it may quote rows, and rows may hold secrets.
     """
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None)
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        LOG.error("defect", request_id=request_id, path=path, error=type(error.orig).__name__, state=state, trace=trace)
-    else:
+    chain = list(_chain(error))
+    of_database = next((one for one in chain if isinstance(one, DATABASE_ERRORS)), None)
+    if of_database is None:
         LOG.error("defect", request_id=request_id, path=path, exc_info=error)
+    else:
+        cause = getattr(of_database, "orig", None) or of_database  # SQLAlchemy's errors have the driver's
+        trace = "".join(line for one in reversed(chain) for line in traceback.format_tb(one.__traceback__))
+        state = getattr(cause, "sqlstate", None)
+        LOG.error("defect", request_id=request_id, path=path, error=type(cause).__name__, state=state, trace=trace)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and those during whose handling it was raised."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _refusal(api: Api, error: Exception, *, request_id: str, path: str) -> Reply:

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from wallet_hooks import clock
-from wallet_hooks.telemetry import LOG
 from wallet_hooks.web import api
 from wallet_hooks.web.api import ApiRequest, Call, Endpoint, GroupedApi, Reply
 from wallet_hooks.web.requests import Environ
@@ -109,7 +108,7 @@ class CallGroups:
 
 def _log_defect(refreshing: "Future[None]") -> None:
     if (defect := refreshing.exception()) is not None:
-        LOG.error("refresh_failed", exc_info=defect)
+        api.log_defect(defect, request_id="", path="refresh of the directory")
 
 
 class _Lane:
