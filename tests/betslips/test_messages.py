@@ -284,3 +284,29 @@ def test_a_price_list_of_more_than_a_hundred_entries_is_bad(desk: Desk) -> None:
 def test_a_number_is_no_betslip_id(desk: Desk) -> None:
     status, answer = post(desk, [[BETSLIP, {"betslip_id": 5}]])
     assert (status, [one["index"] for one in answer["messages"]]) == (400, [0])
+
+
+@pytest.mark.parametrize("ts", ["1774000000000000.1234567890123456789012345", "1" * 18 + "." + "2" * 22])
+def test_an_instant_that_is_too_long_to_store_is_refused(desk: Desk, ts: str) -> None:
+    status, _ = post(desk, f'{{"ts":{ts},"data":[["betslip",{{"betslip_id":"{ID}"}}]]}}'.encode())
+    assert status == 400
+    assert post(desk, f'{{"ts":{ts[:40]},"data":[["betslip",{{"betslip_id":"{ID}"}}]]}}'.encode()) == OK
+
+
+def test_an_id_that_no_bet_can_name_is_refused(desk: Desk) -> None:
+    status, body = post(desk, [[BETSLIP, {"betslip_id": " x "}], [BETSLIP, {"betslip_id": "x"}]])
+    assert (status, [one["index"] for one in body["messages"]]) == (400, [0])
+
+
+def test_the_currency_of_bounds_stays_known_when_it_is_offered_no_more(desk: Desk) -> None:
+    prices = deepcopy(PMM_BODY["price_list"][:1])
+    prices[0]["effective"] = {"price": 2, "min": ["BTC", 0.00000001], "max": ["BTC", 1]}
+    desk.world.configure(currencies={"BTC": 8})
+    assert post(desk, [[BETSLIP, BETSLIP_BODY], [PMM, {**PMM_BODY, "price_list": prices}]]) == OK
+    desk.world.configure(currencies={})
+    assert shown(desk)["bounds"] == [{"min": ["BTC", Decimal("0.00000001")], "max": ["BTC", Decimal("1.00000000")]}]
+    item = bet(1, "10.00")
+    item["bet"]["extra"] = {"betslip_id": ID}
+    assert desk.world.place(item).status == 200, "a bound without a rate restricts no bet"
+    assert post(desk, [CLOSED, {"betslip_id": ID}]) == OK
+    assert not shown(desk)["is_open"]

@@ -13,6 +13,7 @@ from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, StrictBoole
 from wallet_hooks.web.strict_json import Number
 
 MAX_MESSAGES = 1000
+_LONGEST_INSTANT = 40
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,25})?([eE][+-]?\d)?", re.ASCII)
 
 
@@ -23,6 +24,26 @@ class PlainNumber(fields.Field[Decimal]):
         if type(value) is not Number or not _NUMBER.fullmatch(value):
             raise ValidationError("Not a number.")
         return Decimal(value)
+
+
+class BetslipId(Text):
+    """A betslip's id. White space at its ends is refused, as it is in bets, which could not name the betslip."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if text != text.strip():
+            raise ValidationError("White space at the beginning or end is not allowed.")
+        return text
+
+
+class _Instant(PlainNumber):
+    """The instant of a frame, which is stored as it is."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+        instant = super()._deserialize(value, attr, data, **kwargs)
+        if len(str(instant)) > _LONGEST_INSTANT:
+            raise ValidationError(f"At most {_LONGEST_INSTANT} characters are expected.")
+        return instant
 
 
 class Price(PlainNumber):
@@ -41,7 +62,7 @@ class _MessageSchema(Schema):
     class Meta:
         unknown = INCLUDE
 
-    betslip_id = Text(required=True, min_length=1, max_length=64)
+    betslip_id = BetslipId(required=True, min_length=1, max_length=64)
 
 
 class BetslipSchema(_MessageSchema):
@@ -136,7 +157,7 @@ def read_messages(document: Any, *, most: int = MAX_MESSAGES) -> tuple[list[Mess
     if type(document) is dict:
         if type(document.get("data")) is not list:
             raise ValidationError({"data": ["A list of messages is expected."]})
-        ts = None if document.get("ts") is None else PlainNumber().deserialize(document["ts"])
+        ts = None if document.get("ts") is None else _Instant().deserialize(document["ts"])
         document = document["data"]
     elif type(document) is list and document and type(document[0]) is str:
         document = [document]

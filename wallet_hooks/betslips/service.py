@@ -13,6 +13,7 @@ from wallet_hooks.betslips.saving import Arrival, save
 from wallet_hooks.betslips.state import state_after
 from wallet_hooks.customers.usernames import folded
 from wallet_hooks.database import locked
+from wallet_hooks.ledger.currencies import store_currencies
 
 STALE = "stale"
 
@@ -38,6 +39,8 @@ def store_arrivals(session: Session, arrivals: Sequence[Arrival], *, now: dateti
         return
     connection = session.connection()
     betslips = lock_betslips(connection, {arrival.key for arrival in arrivals}, now=now)
+    # Bounds are read again later, when the settings may not offer their currencies any more.
+    store_currencies(connection, {currency for _, message, _ in arrivals for currency in message.bounds or ()})
     named = {(key[0], message.customer) for key, message, _ in arrivals if message.customer is not None}
     customers = customers_named(connection, named)
     for key, message, _ in arrivals:
