@@ -249,6 +249,25 @@ def test_source_outside_the_allow_list_is_403(strict: World) -> None:
         assert call(strict, good, environ_base={"REMOTE_ADDR": address}) == FORBIDDEN
 
 
+def test_valid_credentials_from_elsewhere_are_403_beside_a_provider_without_an_allow_list(strict: World) -> None:
+    strict.provider(auth="hmac", secrets=["env:ACME_SECRET"], allow=["203.0.113.0/24"])
+    strict.provider(game="other", auth="hmac", secrets=["env:OTHER_SECRET"])
+    good = {"X-Signature": hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()}
+    assert call(strict, good, environ_base={"REMOTE_ADDR": "203.0.113.77"}) == OK
+    assert call(strict, good) == FORBIDDEN
+    assert call(strict, {"X-Signature": "00"}) == UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Signature": "00"}, {"Authorization": "Basic eDp5"}], ids=str)
+def test_bad_credentials_are_401_beside_a_provider_that_needs_none(strict: World, headers: dict[str, str]) -> None:
+    strict.provider(auth="hmac", secrets=["env:ACME_SECRET"])
+    strict.provider(game="open", auth="none")
+    assert call(strict, headers) == UNAUTHENTICATED
+    assert call(strict, headers, json.dumps({"bets": [bet(game="open")]}).encode()) == OK
+    good = {"X-Signature": hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()}
+    assert call(strict, good) == OK
+
+
 def test_allow_list_uses_the_address_behind_trusted_proxies(strict: World) -> None:
     strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["203.0.113.0/24"])
     strict.configure(proxy_hops=1)

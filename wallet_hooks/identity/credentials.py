@@ -75,7 +75,9 @@ def authenticate(call: ReceivedCall, providers: Iterable[ProviderFacts]) -> Scop
     scope = frozenset((provider.client, provider.game) for provider, denial in denials.items() if denial is None)
     if scope:
         return scope
-    return Denial.FORBIDDEN if Denial.FORBIDDEN in denials.values() else Denial.UNAUTHENTICATED
+    is_from_elsewhere = any(_verify(provider, call) is None for provider in candidates if provider not in denials)
+    is_forbidden = is_from_elsewhere or Denial.FORBIDDEN in denials.values()
+    return Denial.FORBIDDEN if is_forbidden else Denial.UNAUTHENTICATED
 
 
 def _uses_method_of(provider: ProviderFacts, call: ReceivedCall) -> bool:

@@ -144,7 +144,23 @@ def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple
         return body, Rejected("invalid_request", {"_body": [str(error)]})
     except ValidationError as error:
         return body, Rejected("invalid_request", error.normalized_messages())  # type: ignore[no-untyped-call]
-    return body, request if _is_within(scope, request, directory) else Rejected("forbidden")
+    if _is_within(scope, request, directory):
+        return body, request
+    return body, Rejected(_denial_of(received, scope, request, directory))
+
+
+def _denial_of(received: ReceivedCall, scope: Scope, request: Request, directory: Directory) -> str:
+    """Return why a caller may not name the request's brands.
+
+    A caller whose only providers need no credentials has perhaps sent wrong ones for these.
+    """
+    providers = {(one.client, one.game): one for one in directory.providers}
+    if all(providers[pair].auth == "none" for pair in scope):
+        named = {(bet.key.client, bet.key.game) for bet in request.bets} & providers.keys()
+        denial = authenticate(received, [providers[pair] for pair in named])
+        if named and isinstance(denial, Denial):
+            return denial.value
+    return Denial.FORBIDDEN.value
 
 
 def _is_within(scope: Scope, request: Request, directory: Directory) -> bool:
