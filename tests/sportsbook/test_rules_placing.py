@@ -206,7 +206,9 @@ def test_5_an_early_cancel_is_the_users_own(world: World) -> None:
     assert world.wager()["status"] == "cancelled"
     assert world.settle(result()) == failed(404, "unknown_bet")
     assert world.place(bet()) == OK
-    assert world.cancel(refund(user="8")) == failed(409, "conflict")
+    assert world.cancel(refund(user="8")) == OK, "it was done before"
+    world.customer("9")
+    assert world.cancel(refund(user="9")) == failed(409, "conflict")
     assert world.place(bet(user=8)) == error(409, "conflict")
     assert (world.balance(), world.balance("8")) == ("90.00", "100.00")
 
@@ -251,3 +253,10 @@ def test_5_cancel_by_another_user_is_a_conflict(world: World) -> None:
     world.place(bet())
     assert world.cancel(refund(user="8")) == failed(409, "conflict")
     assert (world.balance(), world.balance("8")) == ("90.00", "100.00")
+
+
+@pytest.mark.parametrize("again", ["1.0", "01", 1, 1.0])
+def test_3_a_bet_refused_for_its_currency_is_the_same_with_other_zeros(world: World, again: Any) -> None:
+    assert world.place(bet(1, "1", currency="QQQ")) == error(402, "currency_not_supported")
+    assert world.place(bet(1, again, currency="QQQ")) == error(402, "currency_not_supported")
+    assert world.place(bet(1, "10", currency="QQQ")) == error(409, "conflict")

@@ -197,3 +197,10 @@ def test_9_a_correction_beyond_the_balance_is_refused_by_policy(world: World) ->
     assert world.balance(client="strict") == "50.00"
     assert world.settle(result(1, "450.00", client="strict")) == OK
     assert world.balance(client="strict") == "0.00"
+
+
+@pytest.mark.parametrize("outcome", ["won\n", "w" * 201, 5, {}])
+def test_8_an_unusual_result_is_settled_by_its_payout(world: World, outcome: Any) -> None:
+    world.place(bet())
+    assert world.settle(result(outcome=outcome)) == OK
+    assert world.balance() == "115.00"

@@ -16,7 +16,7 @@ def cancel(bet: CancelBet, state: BettingState) -> str | None:
         _remember(UserBet(bet.key, bet.user_uid), state)
         return None
     if wager.user_uid != bet.user_uid:
-        return "conflict"
+        return None if UserBet(bet.key, bet.user_uid) in state.early_cancels else "conflict"
     if wager.status == "settled":
         return "bet_already_settled"
     if wager.status == "open":

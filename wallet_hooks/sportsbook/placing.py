@@ -86,17 +86,23 @@ def place(request: PlaceBets, state_of: StateOf) -> Accepted | Declined:
 
 def bet_fingerprint(bet: PlaceBet) -> str:
     """The fingerprint of the facts that a repeated bet must match: user, amount, currency and pool."""
-    return _fingerprint(bet, bet.amount_sent if bet.amount is None else bet.amount)
+    return _fingerprint(bet, _exact(bet.amount_sent) if bet.amount is None else bet.amount)
 
 
 def _fingerprint(bet: PlaceBet, amount: int | str) -> str:
     return fingerprint(bet.user_uid, amount, bet.currency, bet.pool_uid)
 
 
+def _exact(amount: str) -> str:
+    """Return an amount in an unknown currency in the shortest form, so that 1 and 01.0 are the same."""
+    whole, _, decimals = amount.partition(".")
+    return f"{whole.lstrip('0')}.{decimals.rstrip('0')}"
+
+
 def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
     """Answer a repeated bet: None where it was taken with the same facts, and its stake is held or settled."""
     if wager.currency is None:  # the currency was unknown then, so the amount was stored as it was sent
-        facts = _fingerprint(bet, bet.amount_sent)
+        facts = _fingerprint(bet, _exact(bet.amount_sent))
     elif wager.currency == bet.currency and bet.amount is None:
         return "try_again"  # another process used the currency first, after this request was read
     else:

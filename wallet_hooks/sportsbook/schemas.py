@@ -87,9 +87,9 @@ class ResultSchema(BaseSchema):
     base_payout = Anything()
     odds = Anything()
     rake = Anything()
-    result = Text(
-        allow_none=True,
-        metadata={"description": "A word for void with payout = stake returns the stake."},
+    result = Lenient(
+        Text(),
+        metadata={"description": "A word for void with payout = stake returns the stake; others change nothing."},
     )
     extra = Anything()
 
