@@ -19,7 +19,7 @@ from wallet_hooks.identity.passwords import is_password
 
 
 def log_in(engine: Engine, *, username: str, password: str, source: str, now: datetime, idle: timedelta) -> str:
-    """Begin a session and return its token.
+    """Begin a login and return its token.
 
     Raises UnauthenticatedError, the same for every reason, so that it does not reveal which usernames exist or whether
     a guessed password of a locked customer was right; TryAgainError when too many logins wait.

@@ -19,7 +19,7 @@ def player(customer_id: int, currency: str, wallet: str = BETTING_WALLET) -> Acc
 
 
 def open_stakes(customer_id: int, currency: str) -> AccountName:
-    """Return the account of a customer's unsettled stakes; its balance is the customer's exposure."""
+    """Return the account of a customer's unsettled stakes; its balance is minus their cost."""
     return AccountName(f"{_PLAYERS}{customer_id}:{OPEN_STAKES}", currency, "liability", customer_id)
 
 
