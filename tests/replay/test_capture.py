@@ -187,13 +187,17 @@ def test_record_filters_by_bet_status_and_time(world: World, tmp_path: Path) -> 
 
 
 def test_callbacks_about_bets_placed_before_the_capture_are_left_out_and_counted(world: World, tmp_path: Path) -> None:
+    world.customer("8")
     world.place(bet(1))
     moment = datetime.now(UTC).isoformat()
-    world.place(bet(2))
+    world.place(bet(2), bet(3, user=8))
     world.settle(result(1))
     path = tmp_path / "capture.jsonl"
     ran = Shell(world.settings.database_url).run("replay", "record", "--from", moment, "-o", str(path))
-    assert ran.stderr.strip().endswith("1 left out (answered 403, or about bets placed before the capture)")
+    assert ran.stderr.strip().endswith(
+        "1 left out (answered 403, or about bets placed before the capture); "
+        "1 customers also had other transactions, which are not in the capture"
+    )
     (case,) = read_cases(path)
     assert case.given["customers"][0]["balance"] == "90.00"
 

@@ -73,6 +73,7 @@ class Recorder:
         self._recorded: set[tuple[str, str]] = set()
         self._placed_at: Mapping[BetKey, datetime] = {}
         self._customers: Mapping[tuple[str, str], CapturedCustomer] = {}
+        self._left_out: set[tuple[str, str]] = set()  # customers of deliveries that are left out
         self.left_out = 0
 
     def lines(self) -> Iterator[dict[str, Any]]:
@@ -89,6 +90,7 @@ class Recorder:
             for delivery, request in zip(deliveries, requests, strict=True):
                 if delivery.status == 403 or self._is_about_earlier_bet(request):
                     self.left_out += 1
+                    self._left_out.update((bet["brand"], bet["user"]) for bet in _named_bets(request))
                 else:
                     yield self._line(delivery, request)
 
@@ -223,7 +225,10 @@ class Recorder:
         return len(self._secrets) - 1
 
     def count_other_movements(self) -> int:
-        """Count the capture's customers who also have transactions that no callback posted, such as payments."""
+        """Count the capture's customers whose money other transactions than the capture's moved meanwhile.
+
+        They are payments and the like, and those of callbacks that are left out.
+        """
         if self._started_at is None:
             return 0
         by_callbacks = ("stake", "cancel", "settlement", "reversal")
@@ -234,9 +239,11 @@ class Recorder:
             .join(Account, Account.holder_id == Customer.id)
             .join(Entry, Entry.account_id == Account.id)
             .join(Transaction, Transaction.id == Entry.transaction_id)
-            .where(Transaction.recorded_at >= self._started_at, Transaction.kind.not_in(by_callbacks))
+            .where(Transaction.recorded_at.between(self._started_at, self._last_at))
+            .where(Transaction.kind.not_in(by_callbacks))
         )
-        return len({tuple(row) for row in self._session.execute(query)} & self._recorded)
+        moved = {tuple(row) for row in self._session.execute(query)} | self._left_out
+        return len(moved & self._recorded)
 
     def _rates(self, target: str) -> Iterator[dict[str, Any]]:
         """Yield the rates into a currency, unless an earlier line has them."""
