@@ -33,6 +33,10 @@ def test_what_a_node_reported_to_its_coordinator(message: str, fault: Fault) -> 
         (errors.SerializationFailure("conflict"), Fault.CONTENDED),
         (errors.UndefinedTable("no such table"), Fault.SCHEMA_OUTDATED),
         (psycopg.OperationalError("no connection"), Fault.LOST),
+        (
+            psycopg.OperationalError("sending query failed: number of parameters must be between 0 and 65535"),
+            Fault.OTHER,
+        ),
         (InvalidRequestError("This connection is closed"), Fault.LOST),
         (InvalidRequestError("a mistake in our code"), Fault.OTHER),
         (ValueError("a mistake in our code"), Fault.OTHER),

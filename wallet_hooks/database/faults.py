@@ -37,6 +37,8 @@ _NO_CONNECTION = "This connection is closed"
 _LOST_NODE = re.compile(
     "marked as essential|server closed the connection|connection to the remote node|connection not open"
 )
+# libpq's message for a statement that it does not send; it has no SQLSTATE, as lost connections.
+_TOO_MANY_PARAMETERS = "number of parameters must be"
 _OPERATIONAL = (psycopg.OperationalError, adbc_driver_manager.OperationalError)
 _LOST_STATES = ("08", "53", "57P", "58", "25006")  # 25006: a standby, or a demoted primary
 _CONTENDED_STATES = ("40",)
@@ -90,7 +92,8 @@ def fault_of(error: BaseException) -> Fault:
 def _postgresql_fault(error: psycopg.Error | adbc_driver_manager.Error) -> Fault:
     state = error.sqlstate
     if state is None:
-        return Fault.LOST if isinstance(error, _OPERATIONAL) else Fault.OTHER
+        is_lost = isinstance(error, _OPERATIONAL) and _TOO_MANY_PARAMETERS not in str(error)
+        return Fault.LOST if is_lost else Fault.OTHER
     if state == "23505":
         return Fault.DUPLICATE
     if state == "XX000":

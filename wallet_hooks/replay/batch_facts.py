@@ -58,7 +58,7 @@ def read_customers(
     for client, uid in names:
         uids[client].append(uid)
     found = {}
-    for brand in session.scalars(select(Brand).where(Brand.client.in_(uids))):
+    for brand in [one for one in session.scalars(select(Brand)) if one.client in uids]:
         for some in _in_parts(uids[brand.client]):
             query = select(Customer).where(Customer.brand_id == brand.id, Customer.uid.in_(some))
             customers = session.scalars(query).all()
