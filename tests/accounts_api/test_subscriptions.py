@@ -1,5 +1,7 @@
 """Subscriptions: created, activated, renewed, cancelled, expired at midnight, and their history."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine, event
 
 from tests.accounts_api.client import Client
 from wallet_hooks.accounts_api.subscriptions import expiry
@@ -15,6 +18,21 @@ from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.database import writing
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@contextmanager
+def bound_values() -> Iterator[list[int]]:
+    """Collect the number of values that each statement binds."""
+    counts: list[int] = []
+
+    def count(_connection: Any, _cursor: Any, _statement: str, values: Any, *_: Any) -> None:
+        counts.append(len(values))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        yield counts
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
 
 
 @given(st.datetimes(timezones=st.just(UTC), max_value=datetime(2900, 1, 1)), st.integers(1, 36_500))  # noqa: DTZ001
@@ -90,6 +108,64 @@ def test_tokens_are_activated_once_by_anybody_and_only_for_their_application(eac
         frozen.move_to("2026-11-22T00:00:00Z")
         each._tokens.clear()
         assert activate(expired) == "INVALID_SUBSCRIPTION_TOKEN"
+
+
+def test_an_applications_tokens_are_filtered_by_their_status(each: Client) -> None:
+    with freeze_time(NOON) as frozen:
+        key, _ = each.new_keys("bob", "app")
+
+        def new_token(days: int | None = None, *, activated: bool = False, cancelled: bool = False) -> str:
+            token = str(each.ok("getApplicationSubscriptionToken", who="bob", key=key, subscriptionLength=days))
+            if activated:
+                each.ok("activateApplicationSubscription", key=key, subscriptionToken=token)
+            if cancelled:
+                each.ok("cancelApplicationSubscription", who="bob", key=key, subscriptionToken=token)
+            return token
+
+        expected = {
+            "UNACTIVATED": [new_token(), new_token(days=3)],
+            "ACTIVATED": [new_token(activated=True), new_token(days=3, activated=True)],
+            "CANCELLED": [new_token(days=1, cancelled=True), new_token(activated=True, cancelled=True)],
+            "EXPIRED": [new_token(days=1), new_token(days=1, activated=True)],
+        }
+        frozen.move_to("2026-11-22T00:00:00Z")
+        each._tokens.clear()
+        client_id = each.ok("getVendorClientId", key=key)
+        everything = each.ok("listApplicationSubscriptionTokens", who="bob", key=key, subscriptionStatus="ALL")
+        assert [one["subscriptionToken"] for one in everything] == [one for some in expected.values() for one in some]
+        for status, tokens in expected.items():
+            listed = each.ok("listApplicationSubscriptionTokens", who="bob", key=key, subscriptionStatus=status)
+            assert [(one["subscriptionToken"], one["subscriptionStatus"]) for one in listed] == [
+                (token, status) for token in tokens
+            ]
+            clients = [one.get("vendorClientId") for one in listed]
+            assert clients == [client_id if "activationDateTime" in one else None for one in listed]
+
+
+@pytest.mark.parametrize(
+    ("operation", "who"), [("listApplicationSubscriptionTokens", "bob"), ("listAccountSubscriptionTokens", "ann")]
+)
+def test_listing_tokens_binds_as_many_values_whatever_their_number(client: Client, operation: str, who: str) -> None:
+    """PostgreSQL takes 65,535 at most."""
+
+    keys = [client.new_keys("bob", f"app {number}")[0] for number in range(8)]
+
+    def most() -> int:
+        with bound_values() as counts:
+            client.ok(operation, who=who, key=keys[0])
+        return max(counts)
+
+    def subscribe(who: str, key: str) -> None:
+        token = client.ok("getApplicationSubscriptionToken", who="bob", key=key)
+        client.ok("activateApplicationSubscription", who=who, key=key, subscriptionToken=token)
+
+    subscribe("ann", keys[0])
+    before = most()
+    for other in ("bob", "eve", "boss"):
+        subscribe(other, keys[0])
+    for key in keys:
+        subscribe("ann", key)
+    assert most() == before
 
 
 def test_either_side_cancels_and_nobody_else(each: Client) -> None:

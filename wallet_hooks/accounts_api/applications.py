@@ -3,7 +3,7 @@
 import secrets
 import string
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -14,11 +14,24 @@ from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.customers.queries import lock_customer
 from wallet_hooks.database import reading, writing
+from wallet_hooks.database.bulk import RowSet, find_rows, run
 
 ACTIVE_VERSION, DELAYED_VERSION = "1.0", "1.0-DELAY"
 _MAX_NAME = 100
 _KEY_LENGTH = 16
 _KEY_CHARACTERS = string.ascii_letters + string.digits
+
+
+class VersionRow(NamedTuple):
+    """A version of an application."""
+
+    application_id: int
+    id: int
+
+
+_VERSIONS = find_rows(
+    RowSet("requested", ApplicationVersion.application_id, ApplicationVersion.version), ApplicationVersion, VersionRow
+)
 
 
 def create_developer_app_keys(call: OperationCall) -> dict[str, Any]:
@@ -83,10 +96,8 @@ def find_application(session: Session, name: str) -> Application | None:
 
 def version_ids(session: Session, application_ids: set[int]) -> dict[int, int]:
     """Return the ids of the applications' active versions (1.0), by application id."""
-    query = select(ApplicationVersion).where(
-        ApplicationVersion.application_id.in_(application_ids), ApplicationVersion.version == ACTIVE_VERSION
-    )
-    return {version.application_id: version.id for version in session.scalars(query)}
+    rows = run(session.connection(), _VERSIONS([(id_, ACTIVE_VERSION) for id_ in application_ids]))
+    return {row.application_id: row.id for row in rows}
 
 
 def _folded(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api import subscriptions
@@ -10,9 +10,9 @@ from wallet_hooks.accounts_api.access import find_key
 from wallet_hooks.accounts_api.applications import version_ids
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
-from wallet_hooks.accounts_api.models import Application, Subscription
+from wallet_hooks.accounts_api.models import Application, Subscription, VendorClient
 from wallet_hooks.accounts_api.subscriptions import ACTIVATED, EXPIRED, UNACTIVATED, status_of, subscription_data
-from wallet_hooks.accounts_api.vendor_clients import client_id, client_ids, customer_of_client
+from wallet_hooks.accounts_api.vendor_clients import client_id, customer_of_client
 from wallet_hooks.database import reading, writing
 
 _SUCCESS = "SUCCESS"
@@ -73,16 +73,21 @@ def update_application_subscription(call: OperationCall) -> str:
 
 def list_application_subscription_tokens(call: OperationCall) -> list[dict[str, Any]]:
     """Return the application's subscriptions, oldest first, of one status or all."""
-    wanted = call.given.get("status", "ALL")
+    key, wanted = call.key, call.given.get("status", "ALL")
+    query = (
+        select(Subscription, VendorClient.id)
+        .outerjoin(
+            VendorClient,
+            and_(VendorClient.owner_id == key.owner_id, VendorClient.customer_id == Subscription.customer_id),
+        )
+        .where(Subscription.application_id == key.application_id)
+    )
+    if wanted != "ALL":
+        query = query.where(subscriptions.status_at(call.now) == wanted)
     with reading(call.engine) as session:
-        query = select(Subscription).where(Subscription.application_id == call.key.application_id)
-        found = list(session.scalars(query.order_by(Subscription.id)))
-        customers = {one.customer_id for one in found if one.customer_id is not None}
-        clients = client_ids(session, owner_id=call.key.owner_id, customer_ids=customers)
         return [
-            subscription_data(one, now=call.now, client_id=clients.get(one.customer_id or 0))
-            for one in found
-            if wanted in ("ALL", status_of(one, now=call.now))
+            subscription_data(one, now=call.now, client_id=None if client is None else str(client))
+            for one, client in session.execute(query.order_by(Subscription.id))
         ]
 
 

@@ -7,7 +7,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, case, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api.errors import AccountsError
@@ -28,6 +28,16 @@ def status_of(subscription: Subscription, *, now: datetime) -> str:
     if subscription.expires_at is not None and subscription.expires_at <= now:
         return EXPIRED
     return UNACTIVATED if subscription.activated_at is None else ACTIVATED
+
+
+def status_at(now: datetime) -> ColumnElement[str]:
+    """Return the SQL expression of `status_of`."""
+    return case(
+        (Subscription.cancelled_at.is_not(None), CANCELLED),
+        (Subscription.expires_at <= now, EXPIRED),
+        (Subscription.activated_at.is_(None), UNACTIVATED),
+        else_=ACTIVATED,
+    )
 
 
 def expiry(start: datetime, days: int | None) -> datetime | None:

@@ -49,14 +49,6 @@ def client_id(session: Session, *, owner_id: int, customer_id: int) -> str:
     return str(found)
 
 
-def client_ids(session: Session, *, owner_id: int, customer_ids: set[int]) -> dict[int, str]:
-    """Return the ids of those customers that have one for an application owner, by customer id."""
-    query = select(VendorClient.customer_id, VendorClient.id).where(
-        VendorClient.owner_id == owner_id, VendorClient.customer_id.in_(customer_ids)
-    )
-    return {customer_id: str(id_) for customer_id, id_ in session.execute(query)}
-
-
 def customer_of_client(session: Session, *, owner_id: int, client_id: str) -> int:
     """Return the customer's id behind an owner's vendor client id. Raises AccountsError."""
     found = None
