@@ -247,6 +247,12 @@ def test_affiliates_are_customers_whom_the_owner_referred(each: Client) -> None:
     assert each.ok("getAffiliateRelation", who="bob", key=key, vendorClientIds=[]) == []
     too_many = ["1"] * 101
     assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds=too_many) == "INVALID_INPUT_DATA"
-    for wrong in ([1], [None], [["1"]]):
+    for wrong in ([1], [None], [["1"]], [1] * 100):
         assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds=wrong) == "DSC-0044"
     assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds="1") == "DSC-0044"
+
+
+def test_a_list_is_counted_before_its_elements_are_read(each: Client) -> None:
+    """A body has room for half a million elements, whose reading would take seconds, before a login is asked for."""
+    for elements in (["1"] * 100 + [1], [None] * 101):
+        assert each.code("getAffiliateRelation", who=None, vendorClientIds=elements) == "INVALID_INPUT_DATA"

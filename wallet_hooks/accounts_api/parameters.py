@@ -20,7 +20,9 @@ from wallet_hooks.accounts_api.field_types import (
     ClientReference,
     LongOrString,
 )
-from wallet_hooks.web.fields import BaseSchema
+from wallet_hooks.web.fields import BaseSchema, BoundedList
+
+_MAX_ELEMENTS = 100
 
 
 class NoParameters(BaseSchema):
@@ -101,13 +103,19 @@ class TokenParameters(BaseSchema):
 
 
 class VendorClientIdsParameters(BaseSchema):
-    vendor_client_ids = fields.List(ApiString(), data_key="vendorClientIds", required=True)
+    vendor_client_ids = BoundedList(
+        ApiString(),
+        most=_MAX_ELEMENTS,
+        data_key="vendorClientIds",
+        required=True,
+        error_messages={"too_long": INVALID_VALUE},
+    )
 
 
 def read_parameters(schema: Schema, document: Any) -> dict[str, Any]:
     """Read an operation's parameters: an object, an array by position, or None. A null is as a missing one.
 
-    Raises ProtocolError for a missing parameter or a wrong type, AccountsError for a text that no operation takes.
+    Raises ProtocolError for a missing parameter or a wrong type, AccountsError for a text or list that no operation takes.
     """
     if type(document) is list:
         names = [field.data_key or name for name, field in schema.fields.items()]
@@ -121,7 +129,8 @@ def read_parameters(schema: Schema, document: Any) -> dict[str, Any]:
     except ValidationError as error:
         messages = set(_flat(error.normalized_messages()))  # type: ignore[no-untyped-call]
     if messages == {INVALID_VALUE}:
-        raise AccountsError("INVALID_INPUT_DATA", "a text has control characters or more than 1000 characters")
+        details = f"a text has control characters or more than 1000 characters, or a list over {_MAX_ELEMENTS} elements"
+        raise AccountsError("INVALID_INPUT_DATA", details)
     is_missing = any(message not in (INVALID_VALUE, WRONG_TYPE) for message in messages) and WRONG_TYPE not in messages
     raise ProtocolError(MISSING_PARAMETER if is_missing else UNREADABLE)
 

@@ -13,8 +13,6 @@ from wallet_hooks.accounts_api.models import VendorClient
 from wallet_hooks.customers.models import CustomerProfile
 from wallet_hooks.database import reading, writing
 
-_MAX_IDS = 100
-
 
 def get_vendor_client_id(call: OperationCall) -> str:
     """Return the caller's id as the application's owner sees it; it is created with the first call."""
@@ -25,8 +23,6 @@ def get_vendor_client_id(call: OperationCall) -> str:
 def get_affiliate_relation(call: OperationCall) -> list[dict[str, str]]:
     """Return for each vendor client id whether the application's owner referred the customer, in the given order."""
     ids: list[str] = call.given["vendor_client_ids"]
-    if len(ids) > _MAX_IDS:
-        raise AccountsError("INVALID_INPUT_DATA", f"vendorClientIds: {len(ids)}; at most {_MAX_IDS}")
     owner_id = call.key.owner_id
     with reading(call.engine) as session:
         query = (

@@ -126,13 +126,15 @@ class Day(Text):
 class BoundedList(fields.List[Any]):
     """A list of at most `most` elements, which are counted before any is read."""
 
+    default_error_messages = {"too_long": "Longer than maximum length {most}."}  # noqa: RUF012 - marshmallow's
+
     def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
         super().__init__(inner, **kwargs)
         self.most = most
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if type(value) is list and len(value) > self.most:
-            raise ValidationError(f"Longer than maximum length {self.most}.")
+            raise self.make_error("too_long", most=self.most)
         return super()._deserialize(value, attr, data, **kwargs)
 
 
