@@ -14,6 +14,7 @@ from tests.accounts_api.client import Client
 from tests.world import bet, refund, result
 from wallet_hooks.accounts_api.results import StatementLegacyDataSchema
 from wallet_hooks.accounts_api.statement import Selection
+from wallet_hooks.customers.commission import with_rate
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -193,6 +194,35 @@ def test_an_item_shows_its_bet(each: Client) -> None:
     with each.desk.world.engine.connect() as connection:
         reference = connection.execute(query, {"id": int(legacy["transactionId"])}).scalar()
     assert reference == "betflex:acme:wager:b1:settlement:1"
+
+
+def test_commission_is_no_bet_and_names_the_winnings_that_it_was_charged_on(each: Client) -> None:
+    world = each.desk.world
+    world.change_customer(commission_rates=(with_rate((), date_from=NOON.date(), rate="10")))
+    key, _ = each.new_keys("ann", "app")
+    with freeze_time(NOON):
+        world.place(bet("b1", "10.00"))
+        world.settle(result("b1", "25.00"))
+        world.settle(result("b1", "30.00"))
+        each._tokens.clear()
+        answer = each.ok("getAccountStatement", key=key, includeItem="EXCHANGE")
+        names = ("betSize", "grossBetAmount", "winLose")
+        items = [
+            (str(item["amount"]), *(str(item["legacyData"][name]) for name in names))
+            for item in answer["accountStatement"]
+        ]
+        assert items[0] == ("-10.00", "10.00", "10.00", "RESULT_NOT_APPLICABLE")
+        assert sorted(items[1:]) == [
+            ("-1.50", "0", "15.00", "RESULT_NOT_APPLICABLE"),
+            ("-2.00", "0", "20.00", "RESULT_NOT_APPLICABLE"),
+            ("-25.00", "10.00", "25.00", "RESULT_FIX"),
+            ("1.50", "0", "15.00", "RESULT_NOT_APPLICABLE"),
+            ("25.00", "10.00", "25.00", "RESULT_WON"),
+            ("30.00", "10.00", "30.00", "RESULT_FIX"),
+        ]
+        # The payout may be on another page.
+        (last,) = each.ok("getAccountStatement", key=key, includeItem="EXCHANGE", fromRecord=6)["accountStatement"]
+        assert (last["amount"], last["legacyData"]["grossBetAmount"]) == (Decimal("-2.00"), Decimal("20.00"))
 
 
 def test_a_payment_is_no_bet_whatever_its_reference(client: Client, key: str) -> None:

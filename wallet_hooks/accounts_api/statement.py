@@ -6,7 +6,7 @@ for payments, the versions that it takes in).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -131,6 +131,16 @@ def items_of(session: Session, account: int, versions: Sequence[int]) -> list[It
         return []
     query = _entries(account, versions[0], versions[-1]).where(Entry.version.in_(versions))
     return [ItemRow(*row) for row in session.execute(query)]
+
+
+def totals_of(session: Session, account: int, transactions: Collection[int]) -> dict[int, int]:
+    """Return the sum of an account's entries in each of these transactions (a page of them at most), by their ids."""
+    query = (
+        select(Entry.transaction_id, func.sum(Entry.amount))
+        .where(Entry.account_id == account, Entry.transaction_id.in_(transactions))
+        .group_by(Entry.transaction_id)
+    )
+    return {id_: int(total) for id_, total in session.execute(query)} if transactions else {}
 
 
 def _entries(account: int, first: int, last: int) -> Select[*tuple[Any, ...]]:

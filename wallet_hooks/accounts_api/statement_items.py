@@ -28,12 +28,16 @@ _CENT = Decimal("0.01")
 
 
 class BetStep(NamedTuple):
-    """The bet that an item is about, and which step of it: a settlement other than the first is a correction."""
+    """The bet that an item is about, and which step of it: a settlement other than the first is a correction.
+
+    `is_commission`: the item is the commission that the step charged or gave back.
+    """
 
     game: str
     uid: str
     step: str
     is_correction: bool
+    is_commission: bool
 
 
 def get_account_statement(call: OperationCall) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def get_account_statement(call: OperationCall) -> dict[str, Any]:
         versions = _versions(session, account, customer, given, position, size + 1)
         rows = statement.items_of(session, account, versions[:size])
         client = session.get_one(Brand, customer.brand_id).client
-        items = _items(session, rows, client, customer.currency)
+        items = _items(session, account, rows, client, customer.currency)
     return {"accountStatement": items, "moreAvailable": len(versions) > size}
 
 
@@ -76,23 +80,45 @@ def _versions(
     return list(islice(selection.from_position(position), size))
 
 
-def _items(session: Session, rows: Iterable[ItemRow], client: str, currency: str) -> list[dict[str, Any]]:
-    items = [(row, _bet_of(row.reference, client) if row.kind in BETTING_KINDS else None) for row in rows]
+def _items(
+    session: Session, account: int, rows: Iterable[ItemRow], client: str, currency: str
+) -> list[dict[str, Any]]:
+    items = [(row, _bet_of(row, client) if row.kind in BETTING_KINDS else None) for row in rows]
     wagers = _wagers(session, {(bet.game, client, bet.uid) for _, bet in items if bet is not None})
-    return [
-        _item(row, bet, wagers.get((bet.game, client, bet.uid)) if bet is not None else None, currency)
-        for row, bet in items
-    ]
+    charged = {row.transaction_id for row, bet in items if bet is not None and bet.is_commission}
+    totals = statement.totals_of(session, account, charged)
+    shown = []
+    for row, bet in items:
+        wager = wagers.get((bet.game, client, bet.uid)) if bet is not None else None
+        legacy = _legacy_data(row, bet, wager, _gross_amount(row, bet, wager, totals), currency)
+        shown.append(_item(row, legacy, bet, currency))
+    return shown
 
 
-def _bet_of(reference: str, client: str) -> BetStep | None:
+def _bet_of(row: ItemRow, client: str) -> BetStep | None:
     """Return the bet of a ledger reference (`game:client:wager:uid:step`); None for a payment's."""
-    game, found, rest = reference.partition(f":{client}:wager:")
+    game, found, rest = row.reference.partition(f":{client}:wager:")
     match = _STEP.fullmatch(rest) if found else None
     if match is None:
         return None
-    is_correction = match["step"].startswith("reversal") or (match["number"] or "1") != "1"
-    return BetStep(game, match["uid"], match["step"], is_correction)
+    is_settlement, is_reversal = (match["step"].startswith(kind) for kind in ("settlement", "reversal"))
+    # A settlement credits the payout and debits the commission; its reversal does the opposite.
+    is_commission = (is_settlement and row.amount > 0) or (is_reversal and row.amount < 0)
+    is_correction = is_reversal or (match["number"] or "1") != "1"
+    return BetStep(game, match["uid"], match["step"], is_correction, is_commission)
+
+
+def _gross_amount(row: ItemRow, bet: BetStep | None, wager: Wager | None, totals: Mapping[int, int]) -> int:
+    """Return an item's own amount, or for commission the net winnings on which it was charged, in minor units.
+
+    `totals` are the sums of payout and commission by transaction.
+    """
+    if bet is None:
+        return 0
+    if not bet.is_commission:
+        return abs(row.amount)
+    cost = (wager.cost if wager is not None else None) or 0
+    return abs(totals[row.transaction_id] - row.amount) - cost
 
 
 def _wagers(session: Session, keys: set[tuple[str, str, str]]) -> dict[tuple[str, str, str], Wager]:
@@ -100,8 +126,7 @@ def _wagers(session: Session, keys: set[tuple[str, str, str]]) -> dict[tuple[str
     return {(wager.game, wager.client, wager.uid): wager for wager in session.scalars(query)} if keys else {}
 
 
-def _item(row: ItemRow, bet: BetStep | None, wager: Wager | None, currency: str) -> dict[str, Any]:
-    legacy = _legacy_data(row, bet, wager, currency)
+def _item(row: ItemRow, legacy: dict[str, Any], bet: BetStep | None, currency: str) -> dict[str, Any]:
     values = ",".join(f"{name}={value}" for name, value in legacy.items())
     return {
         "refId": bet.uid if bet is not None else _payment_reference(row.reference),
@@ -121,11 +146,12 @@ def _payment_reference(reference: str) -> str:
     return reference
 
 
-def _legacy_data(row: ItemRow, bet: BetStep | None, wager: Wager | None, currency: str) -> dict[str, Any]:
+def _legacy_data(row: ItemRow, bet: BetStep | None, wager: Wager | None, gross: int, currency: str) -> dict[str, Any]:
     """Return the 18 fields, in the source's order; what is not known here is 0, the first date, or empty."""
     size, price = Decimal(0), Decimal(0)
     if wager is not None and wager.cost is not None:
-        size = money.as_decimal(wager.cost, currency)
+        if bet is None or not bet.is_commission:
+            size = money.as_decimal(wager.cost, currency)
         if wager.possible_payout and wager.stake:
             price = (Decimal(wager.possible_payout) / wager.stake).quantize(_CENT)
     coupon = (wager.pool_uid if wager is not None else None) or ""
@@ -139,7 +165,7 @@ def _legacy_data(row: ItemRow, bet: BetStep | None, wager: Wager | None, currenc
         "eventId": 0,
         "eventTypeId": 0,
         "fullMarketName": title,
-        "grossBetAmount": money.as_decimal(abs(row.amount), currency) if bet is not None else Decimal(0),
+        "grossBetAmount": money.as_decimal(gross, currency) if bet is not None else Decimal(0),
         "marketName": title,
         "marketType": "O" if bet is not None else "NOT_APPLICABLE",
         "placedDate": instant_data(wager.placed_at if wager is not None else row.recorded_at),
@@ -154,6 +180,8 @@ def _legacy_data(row: ItemRow, bet: BetStep | None, wager: Wager | None, currenc
 
 def _win_lose(row: ItemRow, bet: BetStep | None, wager: Wager | None) -> str:
     """Return the result that an item is for, by the item's own amount: a later correction does not change it."""
+    if bet is not None and bet.is_commission:
+        return "RESULT_NOT_APPLICABLE"
     if bet is not None and bet.is_correction:
         return "RESULT_FIX"
     is_return = bet is not None and bet.step.startswith("settlement") and row.amount < 0
