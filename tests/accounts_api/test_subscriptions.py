@@ -214,6 +214,22 @@ def test_the_active_subscription_counts_whichever_came_last(each: Client) -> Non
     assert each.code("getAccountFunds", key=key) is None
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "renewed"), [(9, 2, "first"), (2, 9, "second"), (None, 9, "first"), (9, None, "second")]
+)
+def test_of_two_active_subscriptions_the_one_that_expires_last_is_renewed(
+    client: Client, first: int | None, second: int | None, renewed: str
+) -> None:
+    key, _ = client.new_keys("bob", "app")
+    tokens = {}
+    for name, days in (("first", first), ("second", second)):
+        given = {"who": "bob", "key": key, "subscriptionLength": days}
+        tokens[name] = client.ok("getApplicationSubscriptionToken", **given)
+        client.ok("activateApplicationSubscription", key=key, subscriptionToken=tokens[name])
+    given = {"vendorClientId": client.ok("getVendorClientId", key=key), "subscriptionLength": 30}
+    assert client.ok("updateApplicationSubscription", who="bob", key=key, **given) == tokens[renewed]
+
+
 def test_a_client_id_is_its_owners_alone(each: Client) -> None:
     key, _ = each.new_keys("bob", "app")
     others, _ = each.new_keys("eve", "other")

@@ -19,6 +19,7 @@ UNACTIVATED, ACTIVATED, CANCELLED, EXPIRED = "UNACTIVATED", "ACTIVATED", "CANCEL
 _MAX_DAYS = 36_500
 _MAX_REFERENCE = 100
 _ONE_DAY = timedelta(days=1)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def status_of(subscription: Subscription, *, now: datetime) -> str:
@@ -84,15 +85,18 @@ def find_by_token(session: Session, token: str, application_id: int) -> Subscrip
 def current(
     session: Session, application_id: int, customer_id: int, *, now: datetime, lock: bool = False
 ) -> Subscription | None:
-    """Return the customer's active subscription; without one the one that was activated last, if any."""
+    """Return the customer's active subscription; without one the one that was activated last, if any.
+
+    Of several active ones it is the one that expires last, as the vendor's documentation of the operations says.
+    """
     query = (
         select(Subscription)
         .where(Subscription.application_id == application_id, Subscription.customer_id == customer_id)
         .order_by(Subscription.activated_at.desc(), Subscription.id.desc())
     )
     found = list(session.scalars(query.with_for_update() if lock else query))
-    active = (subscription for subscription in found if status_of(subscription, now=now) == ACTIVATED)
-    return next(active, found[0] if found else None)
+    active = [subscription for subscription in found if status_of(subscription, now=now) == ACTIVATED]
+    return max(active, key=lambda one: one.expires_at or _NEVER, default=found[0] if found else None)
 
 
 def check_subscribed(session: Session, application_id: int, customer_id: int, *, now: datetime) -> None:
