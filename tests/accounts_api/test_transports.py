@@ -207,3 +207,22 @@ def test_an_empty_body_is_no_parameters(client: Client) -> None:
     path = "/exchange/account/rest/v1.0/getDeveloperAppKeys/"
     environ = {"CONTENT_LENGTH": "0"}
     assert client.post(path, "", client.headers("ann"), environ_overrides=environ) == (200, [])
+
+
+@pytest.mark.parametrize("more", [{}, {"content_type": "application/json"}])
+@pytest.mark.parametrize("length", [None, "", "0"])
+def test_a_request_without_a_body_is_no_parameters(client: Client, length: str | None, more: dict[str, Any]) -> None:
+    """RFC 9112, section 6.3: without Content-Length and Transfer-Encoding there is no body."""
+    environ = {} if length is None else {"CONTENT_LENGTH": length}
+
+    def post(path: str, **kwargs: Any) -> tuple[int, Any]:
+        sent = {"headers": client.headers("ann"), "environ_overrides": environ, **kwargs}
+        response = client.desk.world.client.post(path, **sent)
+        return response.status_code, response.get_json()
+
+    path = "/exchange/account/rest/v1.0/getDeveloperAppKeys/"
+    assert post(path, **more) == (200, [])
+    assert post(path, content_type="text/plain")[0] == 415
+    assert post(RPC_PATH, **more)[0] == 400
+    if length != "0":
+        assert post("/bets", content_type="application/json")[0] == 411  # the callbacks require a length

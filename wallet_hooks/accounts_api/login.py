@@ -37,7 +37,7 @@ class Login:
         source = str(request.source.address or "")
         if not self._throttle.allows(source):
             return _failed(request, TOO_MANY)
-        form = _read_form(request.body(cap=16 * 1024, media_types=(FORM,), chunked=True))
+        form = _read_form(request.body(cap=16 * 1024, media_types=(FORM,), lenient=True))
         if form is None:
             return _failed(request, UNREADABLE_FORM)
         try:

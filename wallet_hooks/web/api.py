@@ -101,8 +101,8 @@ class ApiRequest:
         """The parameters after the path."""
         return Request(self.environ).args
 
-    def body(self, *, cap: int | None = None, media_types: Sequence[str] = (JSON,), chunked: bool = False) -> bytes:
-        """The whole body, at most the setting's cap and `cap` bytes; with `chunked` also without a Content-Length.
+    def body(self, *, cap: int | None = None, media_types: Sequence[str] = (JSON,), lenient: bool = False) -> bytes:
+        """The whole body, at most the setting's cap and `cap` bytes. For `lenient` see `read_body`.
 
         Raises RejectedBodyError.
 
@@ -110,7 +110,7 @@ class ApiRequest:
         """
         if self._body is None:
             limit = self.settings.body_cap if cap is None else min(cap, self.settings.body_cap)
-            self._body = read_body(self.environ, cap=limit, media_types=media_types, chunked=chunked)
+            self._body = read_body(self.environ, cap=limit, media_types=media_types, lenient=lenient)
         return self._body
 
 

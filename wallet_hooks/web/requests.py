@@ -55,13 +55,19 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
 
-def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,), chunked: bool = False) -> bytes:
+def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,), lenient: bool = False) -> bytes:
     """Return the body, at most `cap` bytes. Raises RejectedBodyError, also without a length: it could be truncated.
 
-    With `chunked` a chunked body is read too, if the server marks its end (`wsgi.input_terminated`).
+    With `lenient`, a chunked body is read too, if the server marks its end (`wsgi.input_terminated`), and a request
+    without a body is read as an empty one, whose media type may be missing.
     """
-    if chunked and "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-        return _read_chunked(environ, cap=cap, media_types=media_types)
+    if lenient:
+        if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
+            return _read_chunked(environ, cap=cap, media_types=media_types)
+        if _has_no_body(environ):
+            if environ.get("CONTENT_TYPE"):
+                _check_media_type(environ, media_types)
+            return b""
     length = body_length(environ, cap=cap, media_types=media_types)
     body = _read(environ, length)
     if len(body) != length:
@@ -77,14 +83,22 @@ def body_length(environ: Environ, *, cap: int, media_types: Collection[str] = (J
     length = int(stated)
     if length > cap:
         raise RejectedBodyError("body_too_large")
-    if media_type(environ) not in media_types:
-        raise RejectedBodyError("not_json")
+    _check_media_type(environ, media_types)
     return length
 
 
-def _read_chunked(environ: Environ, *, cap: int, media_types: Collection[str]) -> bytes:
+def _has_no_body(environ: Environ) -> bool:
+    """Return whether the body's length is 0, or neither stated nor marked by chunks (RFC 9112, section 6.3)."""
+    return "HTTP_TRANSFER_ENCODING" not in environ and environ.get("CONTENT_LENGTH", "") in ("", "0")
+
+
+def _check_media_type(environ: Environ, media_types: Collection[str]) -> None:
     if media_type(environ) not in media_types:
         raise RejectedBodyError("not_json")
+
+
+def _read_chunked(environ: Environ, *, cap: int, media_types: Collection[str]) -> bytes:
+    _check_media_type(environ, media_types)
     body = _read(environ, cap + 1)
     if len(body) > cap:
         raise RejectedBodyError("body_too_large")
