@@ -42,6 +42,16 @@ def test_a_session_lives_from_login_to_logout(ann: Desk) -> None:
         assert post(ann, path, headers=session) == post(ann, path) == failed
 
 
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii"])
+def test_a_form_may_name_any_charset(ann: Desk, charset: str) -> None:
+    response = ann.world.client.post(
+        "/api/login",
+        data=f"username=ann&password={PASSWORD}",
+        content_type=f"application/x-www-form-urlencoded; charset={charset}",
+    )
+    assert response.get_json()["status"] == "SUCCESS"
+
+
 def test_keep_alive_keeps_a_session_alive(ann: Desk) -> None:
     idle = ann.world.settings.session_idle
     with freeze_time(NOON) as frozen:

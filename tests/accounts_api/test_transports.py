@@ -136,7 +136,8 @@ def test_unknown_and_null_parameters_are_as_missing_ones(client: Client) -> None
         ("[]", {}, 400, -32600, "DSC-0031"),
         ("7", {}, 400, -32600, "DSC-0031"),
         ("{}", {"content_type": "text/plain"}, 415, -32700, "DSC-0011"),
-        ("{}", {"content_type": "application/json; charset=latin-1"}, 415, -32700, "DSC-0011"),
+        ("{}", {"content_type": "text/plain; charset=utf-8"}, 415, -32700, "DSC-0011"),
+        (b"\xff", {"content_type": "application/json; charset=ISO-8859-1"}, 400, -32700, "DSC-0044"),
         ("{}", {"headers": {"Accept": "text/html"}}, 406, -32700, "DSC-0013"),
         ("{}", {"headers": {"Accept": "application/json;q=0"}}, 406, -32700, "DSC-0013"),
         ("{}", {"headers": {"Accept": "*/*, application/json; q=0.0"}}, 406, -32700, "DSC-0013"),
@@ -176,7 +177,15 @@ def test_rest_answers_a_call_that_reaches_no_operation(
     "accept", ["application/json", "*/*", "text/html, application/*;q=0.1", "", "application/json; charset=utf-8;q=abc"]
 )
 @pytest.mark.parametrize(
-    "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/json-rpc"]
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json; charset=ISO-8859-1",
+        "application/json;charset=us-ascii",
+        "Application/JSON ; x=y",
+        "application/json-rpc",
+    ],
 )
 def test_json_is_accepted_and_answered_without_parameters(client: Client, accept: str, content_type: str) -> None:
     headers = client.headers("ann") | {"Accept": accept}
@@ -226,3 +235,13 @@ def test_a_request_without_a_body_is_no_parameters(client: Client, length: str |
     assert post(RPC_PATH, **more)[0] == 400
     if length != "0":
         assert post("/bets", content_type="application/json")[0] == 411  # the callbacks require a length
+
+
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii"])
+def test_bodies_are_utf_8_whatever_charset_their_type_names(client: Client, charset: str) -> None:
+    path, content_type = "/exchange/account/rest/v1.0/createDeveloperAppKeys/", f"application/json; charset={charset}"
+    body = '{"appName":"Zürich"}'.encode()
+    status, made = client.post(path, body, client.headers("ann"), content_type=content_type)
+    assert (status, made["appName"]) == (200, "Zürich")
+    response = client.desk.world.client.post("/bets", data=b"{}", content_type=content_type)
+    assert response.status_code == 415  # the callbacks accept no other charset

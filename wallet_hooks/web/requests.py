@@ -58,10 +58,12 @@ FORM = "application/x-www-form-urlencoded"
 def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,), lenient: bool = False) -> bytes:
     """Return the body, at most `cap` bytes. Raises RejectedBodyError, also without a length: it could be truncated.
 
-    With `lenient`, a chunked body is read too, if the server marks its end (`wsgi.input_terminated`), and a request
-    without a body is read as an empty one, whose media type may be missing.
+    With `lenient`, a chunked body is read too, if the server marks its end (`wsgi.input_terminated`), a request without
+    a body is read as an empty one, whose media type may be missing, and the media type's parameters are ignored, its
+    charset too.
     """
     if lenient:
+        environ = {**environ, "CONTENT_TYPE": environ.get("CONTENT_TYPE", "").partition(";")[0]}
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
             return _read_chunked(environ, cap=cap, media_types=media_types)
         if _has_no_body(environ):
