@@ -115,7 +115,7 @@ class VendorClientIdsParameters(BaseSchema):
 def read_parameters(schema: Schema, document: Any) -> dict[str, Any]:
     """Read an operation's parameters: an object, an array by position, or None. A null is as a missing one.
 
-    Raises ProtocolError for a missing parameter or a wrong type, AccountsError for a text or list that no operation takes.
+    Raises ProtocolError for a missing parameter or a wrong type, AccountsError for a text or list that none takes.
     """
     if type(document) is list:
         names = [field.data_key or name for name, field in schema.fields.items()]

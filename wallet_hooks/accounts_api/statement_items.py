@@ -80,9 +80,7 @@ def _versions(
     return list(islice(selection.from_position(position), size))
 
 
-def _items(
-    session: Session, account: int, rows: Iterable[ItemRow], client: str, currency: str
-) -> list[dict[str, Any]]:
+def _items(session: Session, account: int, rows: Iterable[ItemRow], client: str, currency: str) -> list[dict[str, Any]]:
     items = [(row, _bet_of(row, client) if row.kind in BETTING_KINDS else None) for row in rows]
     wagers = _wagers(session, {(bet.game, client, bet.uid) for _, bet in items if bet is not None})
     charged = {row.transaction_id for row, bet in items if bet is not None and bet.is_commission}
