@@ -91,6 +91,49 @@ def test_each_kind_of_break_is_found(
     assert (ran.returncode, kinds(ran)) == (1, [found])
 
 
+@pytest.fixture
+def two_brands(day: World) -> World:
+    """The bets of the day, and one of another brand."""
+    day.brand("west", id_=2)
+    day.provider("west")
+    day.customer(client="west")
+    with freeze_time("2026-11-20T12:00:00Z"):
+        assert day.place(bet(1, client="west")) == OK
+    return day
+
+
+def test_only_the_brands_that_a_report_names_are_matched(two_brands: World, tmp_path: Path) -> None:
+    ran = run(two_brands, tmp_path, MATCHING_LINES)
+    assert (ran.returncode, kinds(ran)) == (0, [])
+    ran = run(two_brands, tmp_path, ["west,1,EUR,10.00,,open"])
+    assert (ran.returncode, kinds(ran)) == (0, [])
+    ran = run(two_brands, tmp_path, ["west,1,EUR,10.00,,open", MATCHING_LINES["1"]])
+    assert set(kinds(ran)) == {("missing_there", uid) for uid in "2345"} | {("late", "6")}
+
+
+def test_with_the_option_brand_only_that_brand_is_matched(two_brands: World, tmp_path: Path) -> None:
+    unnamed = {uid: line.removeprefix("acme") for uid, line in MATCHING_LINES.items()}
+    for lines in (unnamed, MATCHING_LINES, MATCHING_LINES | {"west": "west,404,EUR,1.00,,open"}):
+        ran = run(two_brands, tmp_path, lines, "--brand", "acme")
+        assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (0, "", "6 lines: no breaks")
+    assert kinds(run(two_brands, tmp_path, [], "--brand", "west")) == [("missing_there", "1")]
+
+
+def test_all_brands_are_matched_with_a_report_without_lines(two_brands: World, tmp_path: Path) -> None:
+    assert sorted(kinds(run(two_brands, tmp_path, []))) == [
+        ("late", "6"), *(("missing_there", uid) for uid in ("1", "1", "2", "3", "4", "5")),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--brand", "--provider"])
+def test_an_unknown_brand_or_provider_is_refused(day: World, tmp_path: Path, option: str) -> None:
+    for lines in ([], [",1,EUR,10.00,,"]):
+        ran = run(day, tmp_path, lines, "--brand", "acme", option, "nobody")
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert "'nobody'" in ran.stderr
+    assert day.count("reconciliation") == 0
+
+
 def test_the_run_is_stored_and_breaks_are_written(day: World, tmp_path: Path) -> None:
     for suffix in ("csv", "xlsx"):
         out = tmp_path / f"breaks.{suffix}"

@@ -23,11 +23,12 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.database.bulk import run
 from wallet_hooks.database.streams import stream_batches
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.batches import rows_of
 from wallet_hooks.finance.provider_report import COLUMNS, ReportLine
 from wallet_hooks.finance.report_request import check_period
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
-from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
@@ -74,15 +75,17 @@ class Break(NamedTuple):
 
 
 class MatchScope(NamedTuple):
-    """What is matched: a provider's game, and the period in accounting days of each brand.
+    """What is matched: a provider's game, the period in accounting days of each brand, and the brands.
 
     A bet that was placed within `tolerance` of the period's edges may be in the provider's previous or next period.
+    Without `brands`, those that the report names are matched, or all if it names none.
     """
 
     game: str
     first: date
     last: date
     tolerance: timedelta
+    brands: frozenset[str] = frozenset()
 
 
 def reconcile(
@@ -90,16 +93,27 @@ def reconcile(
 ) -> Iterator[Break]:
     """Yield breaks in the order of brand and bet, and count lines and breaks by kind in `counted`.
 
-    Raises RefusedError (`bad_period`), BadReportError.
+    Raises RefusedError (`bad_period`, `unknown_provider`), BadReportError.
     """
     check_period(scope.first, scope.last)
+    _check_game(session, scope.game)
     brands = {brand.client: brand_facts(brand) for brand in session.scalars(select(Brand))}
     with tempfile.TemporaryDirectory() as directory, closing(sqlite3.connect(Path(directory) / "lines.db")) as scratch:
         theirs = _sorted(scratch, lines, counted)
-        ours = _wagers_of_the_period(session, scope, brands)
+        matched = scope.brands or _named_brands(scratch) or brands.keys()
+        ours = _wagers_of_the_period(session, scope, {client: brands[client] for client in matched & brands.keys()})
         for one in _breaks(session, ours, theirs, scope, brands):
             counted[one.kind] += 1
             yield one
+
+
+def _check_game(session: Session, game: str) -> None:
+    """Raise RefusedError (`unknown_provider`) unless a brand has a provider with this game."""
+    games = set(session.scalars(select(Provider.game)))
+    if game not in games:
+        raise RefusedError(
+            "unknown_provider", f"provider: {game!r} is unknown; accepted are {', '.join(sorted(games)) or 'none yet'}"
+        )
 
 
 def _sorted(scratch: sqlite3.Connection, lines: Iterable[ReportLine], counted: Counter[str]) -> Iterator[ReportLine]:
@@ -108,6 +122,11 @@ def _sorted(scratch: sqlite3.Connection, lines: Iterable[ReportLine], counted: C
     scratch.execute(f"CREATE TABLE line (number INTEGER, {', '.join(f'{name} TEXT' for name in COLUMNS)})")
     counted["lines"] = scratch.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", lines).rowcount
     return map(ReportLine._make, scratch.execute("SELECT * FROM line ORDER BY brand, bet, number"))
+
+
+def _named_brands(scratch: sqlite3.Connection) -> frozenset[str]:
+    """Return the brands of the report's lines."""
+    return frozenset(brand for (brand,) in scratch.execute("SELECT DISTINCT brand FROM line WHERE brand <> ''"))
 
 
 def _wagers_of_the_period(

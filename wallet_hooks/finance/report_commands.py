@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import has_brand_schemas, open_engine, reading, writing
-from wallet_hooks.database.brands import engine_of_client, engines_of_brands
+from wallet_hooks.database.brands import brand_ids, engine_of_client, engines_of_brands
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
@@ -30,6 +30,7 @@ from wallet_hooks.finance.reconciliation_runs import keep_first, store_run
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
+from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
 
@@ -103,7 +104,7 @@ def export(
 
 
 def _chosen(engine: Engine, client: str | None) -> list[tuple[str | None, Engine]]:
-    """Return the engine of a brand, or of all, each with the brand's name, where each brand has a schema."""
+    """Return a brand with its engine; without a brand, all of them, as `engines_of_brands` does."""
     return engines_of_brands(engine) if client is None else [(client, engine_of_client(engine, client))]
 
 
@@ -171,7 +172,7 @@ def lower_priority() -> None:
 @click.option(
     "--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Last day of the report, included."
 )
-@click.option("--brand", help="Brand of a report without a column brand.")
+@click.option("--brand", help="Match only this brand; required for a report without a column brand.")
 @click.option("--columns", type=click.File(encoding="utf-8"), help='JSON file of column names: {"bet": "Bet ID"}.')
 @click.option(
     "--cut-off",
@@ -215,10 +216,11 @@ def reconcile(
         raise click.UsageError("--output: it is the report's own file; another file is expected")
     if output is not None and output.suffix[1:] not in _BREAK_FORMATS:
         raise click.UsageError(f"--output: {output.name}; accepted suffixes are .{', .'.join(_BREAK_FORMATS)}")
-    scope = MatchScope(game, first.date(), last.date(), timedelta(minutes=minutes))
     has_breaks = False
     with _bad_reports_exit_2():
-        brands = _named_brands(engine, file, mapping, brand)
+        named = _named_brands(engine, file, mapping, brand)
+        scope = MatchScope(game, first.date(), last.date(), timedelta(minutes=minutes), named)
+        brands = _chosen(engine, brand)
         for client, own in brands:
             if len(brands) > 1:
                 click.echo(f"brand {client}", err=True)
@@ -228,18 +230,24 @@ def reconcile(
         raise SystemExit(1)
 
 
-def _named_brands(
-    engine: Engine, file: Path, mapping: dict[str, str], brand: str | None
-) -> list[tuple[str | None, Engine]]:
-    """Return the engines to match a report with, each with its brand's name, where each brand has a schema."""
-    brands = engines_of_brands(engine)
+def _named_brands(engine: Engine, file: Path, mapping: dict[str, str], brand: str | None) -> frozenset[str]:
+    """Return the brands to match: that of the option, or else the lines' where each brand has a schema.
+
+    There, the reconciliation of a schema reads only the lines of its own brand. Raises NotFoundError for the option,
+    BadReportError for a line.
+    """
+    if brand is not None:
+        with reading(engine) as session:
+            brand_by_client(session, brand)
     if not has_brand_schemas(engine):
-        return brands
-    known = {client for client, _ in brands}
+        return frozenset(() if brand is None else (brand,))
+    known = brand_ids(engine).keys()
+    named = set()
     for line in read_report(file, mapping, brand=brand):
         if line.brand not in known:
             raise BadReportError(f"line {line.number}: there is no brand {line.brand!r}")
-    return [(client, own) for client, own in brands if brand in (None, client)]
+        named.add(line.brand)
+    return frozenset(named if brand is None else (brand,))
 
 
 def _reconcile(
