@@ -20,12 +20,13 @@ from freezegun import freeze_time
 
 from tests.finance.history import LAST, exported, query, request_for, rows
 from tests.test_commands import Shell
-from tests.world import World, bet, result
+from tests.world import OK, World, bet, refund, result
 from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import exports, reports, tables
+from wallet_hooks.finance.closing import close
 from wallet_hooks.finance.exports import Options, write_dataset
 from wallet_hooks.finance.report_request import StatementPage
 from wallet_hooks.identity import api_tokens
@@ -161,6 +162,43 @@ def test_player_funds_and_open_bets_of_a_past_day_do_not_change(empty_world: Wor
     }
     assert after == then
     assert [len(rows(bets)) for _, bets in then.values()] == [3, 1, 2, 0]
+
+
+@pytest.mark.all_together
+def test_open_bets_of_a_closed_day_are_those_that_the_ledger_booked_on_it(history: World) -> None:
+    """A stake, a settlement and a cancel that arrive after their day was closed are booked on the next day."""
+    day = date(2026, 11, 20)
+    with freeze_time("2026-11-20T12:00:00Z"):
+        assert history.place(bet(7, "2.00"), bet(8, "4.00", currency="GBP"), bet(9, "0.50")) == OK
+    close(history.engine, day, now=request_for().now)
+    before = exported(history, "open-bets", "csv", last=day)
+    with freeze_time("2026-11-20T13:00:00Z"):
+        assert history.place(bet("late")) == OK
+        assert history.settle(result(6, "9.00"), result(8, "0", currency="GBP")) == OK
+        assert history.settle(result(6, "0")) == OK
+        assert history.cancel(refund(7)) == OK
+    assert exported(history, "open-bets", "csv", last=day) == before
+    assert [row["bet"] for row in rows(before)] == ["6", "7", "8", "9", "1"]
+    next_day = rows(exported(history, "open-bets", "csv", last=date(2026, 11, 21)))
+    assert [row["bet"] for row in next_day] == ["9", "late", "1"]
+    for last in (day, date(2026, 11, 21)):
+        assert staked(history, last) == open_stakes(history, last)
+
+
+def staked(world: World, last: date) -> dict[tuple[str, str], Decimal]:
+    """Return the stakes of open-bets by brand and currency."""
+    sums: dict[tuple[str, str], Decimal] = {}
+    for row in rows(exported(world, "open-bets", "csv", last=last)):
+        key = (row["brand"], row["currency"])
+        sums[key] = sums.get(key, Decimal(0)) + Decimal(row["stake"])
+    return sums
+
+
+def open_stakes(world: World, last: date) -> dict[tuple[str, str], Decimal]:
+    """Return the open stakes of player-funds by brand and currency."""
+    found = rows(exported(world, "player-funds", "csv", last=last))
+    stakes = {(row["brand"], row["currency"]): Decimal(row["open_stakes"]) for row in found}
+    return {key: amount for key, amount in stakes.items() if amount}
 
 
 def test_an_export_is_one_snapshot_while_bets_arrive(history: World, monkeypatch: pytest.MonkeyPatch) -> None:

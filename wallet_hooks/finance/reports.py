@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Date, and_, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Date, ScalarSelect, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
@@ -187,7 +187,10 @@ _REVENUE_COLUMNS = {chart.STAKES: 0, chart.WINNINGS: 1, chart.COMMISSION: 2}
 
 
 def _open_bets(session: Session, request: ReportRequest) -> Iterator[Row]:
-    """Yield bets that were open at the period's end, which is that of the brand's day."""
+    """Yield bets that were open at the period's end, as the ledger booked them: their stakes are those of player-funds.
+
+    The age is counted up to the end of the brand's day.
+    """
     for brand in map(brand_facts, session.scalars(select(Brand).order_by(Brand.client))):
         end = brand.day_begins(request.last + timedelta(days=1))
         query = (
@@ -195,7 +198,7 @@ def _open_bets(session: Session, request: ReportRequest) -> Iterator[Row]:
                 Wager.client, Wager.game, Wager.uid, Wager.user_uid, Wager.pool_uid, Wager.placed_at, Wager.currency,
                 Wager.stake, Wager.possible_payout,
             )
-            .where(Wager.client == brand.client, Wager.placed_at < end, _was_open(end))
+            .where(Wager.client == brand.client, _was_open(request.last, end))
             .order_by(Wager.game, Wager.uid)
         )  # fmt: skip
         at = min(request.now, end)
@@ -203,12 +206,28 @@ def _open_bets(session: Session, request: ReportRequest) -> Iterator[Row]:
             yield client, game, uid, user, pool, placed_at, (at - placed_at).days, currency, stake, payout
 
 
-def _was_open(end: datetime) -> ColumnElement[bool]:
-    """Return the SQL condition that a wager was open at `end`. Its first settlement counts, not a resettlement."""
-    reference = Wager.game + ":" + Wager.client + ":wager:" + Wager.uid + ":settlement:1"
-    first = select(Transaction.occurred_at).where(Transaction.reference == reference).scalar_subquery()
-    closed_at = case((Wager.settlements > 1, first), else_=Wager.closed_at)
-    return or_(Wager.status == "open", and_(Wager.cost.is_not(None), Wager.closed_at >= end, closed_at >= end))
+# Between an event and the instant at which the day that it is booked on begins or ends: an event is booked late if its
+# day was closed meanwhile, and a brand's time zone and start of the day may have been changed since.
+_BOOKING_MARGIN = timedelta(days=3)
+
+
+def _was_open(last: date, end: datetime) -> ColumnElement[bool]:
+    """Return the SQL condition that a wager's stake, but not its end, was booked through the day that ended at `end`.
+
+    Its first settlement counts, not a resettlement. Transactions are looked up only for wagers that were placed or
+    closed late enough.
+    """
+    certain, possible = end - _BOOKING_MARGIN, end + _BOOKING_MARGIN
+    last_step = case((Wager.status == "cancelled", "cancel"), else_="settlement:1")
+    was_staked = or_(Wager.placed_at < certain, _booked_on("stake") <= last)
+    was_closed_later = and_(Wager.cost.is_not(None), Wager.closed_at >= certain, _booked_on(last_step) > last)
+    return and_(Wager.placed_at < possible, was_staked, or_(Wager.status == "open", was_closed_later))
+
+
+def _booked_on(step: str | ColumnElement[str]) -> ScalarSelect[date]:
+    """Return the day on which a step of a wager is booked, as a subquery that PostgreSQL runs by the unique index."""
+    reference = Wager.game + ":" + Wager.client + ":wager:" + Wager.uid + ":" + step
+    return select(Transaction.booked_on).where(Transaction.reference == reference).scalar_subquery()
 
 
 def _player_funds(session: Session, request: ReportRequest) -> Iterator[Row]:
