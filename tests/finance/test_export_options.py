@@ -277,6 +277,25 @@ def test_a_failed_export_leaves_existing_files_unchanged(history: World, tmp_pat
     assert (missing.returncode, len(missing.stderr.splitlines())) == (1, 1)
 
 
+@pytest.mark.parametrize(("report", "format_"), [("journal", "csv"), ("journal", "quickbooks"), ("statement", "jsonl")])
+def test_an_export_to_a_pipe_ends_and_leaves_no_manifest(
+    history: World, tmp_path: Path, report: str, format_: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received: list[bytes] = []
+    reader = Thread(target=lambda: received.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    request = request_for(customer=("acme", "7") if report == "statement" else None)
+    writer = Thread(target=exports.write_file, args=(history.engine, report, format_, request, pipe), daemon=True)
+    writer.start()
+    writer.join(30)
+    reader.join(30)
+    assert not writer.is_alive()
+    assert received == [exported(history, report, format_, customer=request.customer)]
+    assert [file.name for file in tmp_path.glob("pipe*")] == ["pipe"]
+
+
 def test_the_manifest_of_a_statement_is_credit_positive(history: World, tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     manifest = exports.write_file(history.engine, "statement", "csv", request_for(customer=("acme", "7")), path)

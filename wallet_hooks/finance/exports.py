@@ -129,14 +129,17 @@ def write_file(
 ) -> dict[str, Any]:
     """Write a report to a file and its manifest to `<file>.manifest.json`. Return the manifest.
 
-    A general ledger's journal that is too long for one file continues in `<file>-2` and so on, before the suffix.
+    A general ledger's journal that is too long for one file continues in `<file>-2` and so on, before the suffix. A
+    path that is not a regular file, such as a pipe, has no hash, no manifest beside it and no further files: it cannot
+    be read again, and its directory is often not ours. Raises RefusedError.
     """
     check(report, format_, request, options)
-    if format_ in LEDGERS and options.part is None:
+    is_regular = path.is_file() or not path.exists()
+    if format_ in LEDGERS and options.part is None and is_regular:
         return _write_ledger_files(engine, format_, request, path, options)
     with replace_atomically(path) as out:
-        manifest = write(engine, report, format_, request, out, options, progress)
-    return _write_manifest(path, {"file": path.name, **manifest, "sha256": _hash(path)})
+        manifest = {"file": path.name, **write(engine, report, format_, request, out, options, progress)}
+    return _write_manifest(path, {**manifest, "sha256": _hash(path)}) if is_regular else manifest
 
 
 def _write_ledger_files(
