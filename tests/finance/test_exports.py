@@ -17,14 +17,15 @@ from beancount.core.data import Transaction as BeancountTransaction
 from freezegun import freeze_time
 from sqlalchemy import text
 
-from tests.finance.history import FIRST, HOSTILE_TEXT, LAST, exported, query, rows
+from tests.finance.history import FIRST, HOSTILE_TEXT, LAST, exported, query, request_for, rows
 from tests.test_commands import Shell
 from tests.world import OK, World, bet, result
 from wallet_hooks import clock
-from wallet_hooks.database import writing
+from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.anchors import check_against, read_manifest
 from wallet_hooks.finance.closing import close
-from wallet_hooks.finance.exports import FORMATS
+from wallet_hooks.finance.exports import FORMATS, write_file
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.identity import api_tokens
 
@@ -313,6 +314,18 @@ def test_the_command_writes_a_file_and_its_manifest(history: World, tmp_path: Pa
     ):
         assert shell.run(*wrong).returncode in (1, 2), wrong
     assert not (tmp_path / "x").exists()
+
+
+def test_nothing_is_missing_of_a_ledger_that_was_empty_when_it_was_exported(empty_world: World, tmp_path: Path) -> None:
+    empty_world.brand()
+    empty_world.provider()
+    path = tmp_path / "journal.csv"
+    write_file(empty_world.engine, "journal", "csv", request_for(), path)
+    manifest = read_manifest(tmp_path / "journal.csv.manifest.json")
+    assert manifest["ledger"]["last_transaction"] is None
+    empty_world.customer()
+    with reading(empty_world.engine) as session:
+        assert check_against(session, manifest) == []
 
 
 def test_an_unknown_or_unexpected_customer_is_refused(history: World) -> None:
