@@ -12,7 +12,7 @@ from freezegun import freeze_time
 
 from tests.finance.history import FIRST, LAST, exported, request_for, rows
 from tests.test_commands import Shell
-from tests.world import World, bet
+from tests.world import OK, World, bet, result
 from wallet_hooks import clock, money
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
@@ -175,6 +175,17 @@ def test_days_are_accounting_days(history: World) -> None:
     lines = rows(exported(history, "journal", "xero", FIRST, FIRST))
     stakes = [row["*Amount"] for row in lines if row["*AccountCode"] == "2110" and row["*Narration"].endswith("EUR")]
     assert stakes == ["-21.50"]
+
+
+@pytest.mark.parametrize("format_", LEDGERS)
+def test_stakes_of_0_have_no_line(history: World, format_: str) -> None:
+    before = exported(history, "journal", format_, currency="EUR")
+    with freeze_time("2026-11-20T12:00:00Z"):
+        assert history.place(bet("free", "0.00")) == OK
+        assert history.settle(result("free", "0.00")) == OK
+    free = [row["amount"] for row in rows(exported(history, "journal", "csv")) if ":free:" in row["reference"]]
+    assert free == ["0.00"] * 4
+    assert exported(history, "journal", format_, currency="EUR") == before
 
 
 def lines_of(*amounts: int, currency: str = "EUR", code: str = "1100") -> list[DailyLine]:

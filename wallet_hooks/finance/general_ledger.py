@@ -136,7 +136,10 @@ COLUMNS = {"day": "day", "currency": "text", "code": "text", "account": "text", 
 
 
 def daily_lines(session: Session, request: ReportRequest, codes: AccountCodes) -> Iterator[DailyLine]:
-    """Yield debits and credits by day, currency and general ledger account, in this order. Raises RefusedError."""
+    """Yield debits and credits by day, currency and general ledger account, in this order, without sums of 0.
+
+    Stakes of 0 have such sums, and general ledgers refuse lines without an amount. Raises RefusedError.
+    """
     name = chart.summary_name(Account.name).label("account")
     is_debit = (Entry.amount > 0).label("is_debit")
     query = (
@@ -153,7 +156,8 @@ def daily_lines(session: Session, request: ReportRequest, codes: AccountCodes) -
         key = (day, currency, codes.account_of(account), not debit)
         sums[key] = sums.get(key, 0) + int(amount)
     for (day, currency, code, _), amount in sorted(sums.items()):
-        yield DailyLine(day, currency, code, amount)
+        if amount:
+            yield DailyLine(day, currency, code, amount)
 
 
 def as_rows(lines: Iterable[DailyLine]) -> Iterator[tuple[date, str, str, str, int | None, int | None]]:
