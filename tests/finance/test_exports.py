@@ -22,11 +22,13 @@ from tests.test_commands import Shell
 from tests.world import OK, World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
-from wallet_hooks.errors import RefusedError
+from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.finance.anchors import check_against, read_manifest
 from wallet_hooks.finance.closing import close
-from wallet_hooks.finance.exports import FORMATS, write_file
+from wallet_hooks.finance.exports import FORMATS, write, write_file
+from wallet_hooks.finance.report_request import StatementPage
 from wallet_hooks.finance.reports import REPORTS
+from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity import api_tokens
 
 
@@ -333,6 +335,17 @@ def test_an_unknown_or_unexpected_customer_is_refused(history: World) -> None:
         exported(history, "statement", "csv", customer=("acme", "nobody"))
     with pytest.raises(RefusedError):
         exported(history, "journal", "csv", customer=("acme", "7"))
+
+
+@pytest.mark.parametrize("format_", WRITERS)
+def test_nothing_is_written_of_a_statement_that_is_refused(history: World, format_: str) -> None:
+    out = io.BytesIO()
+    with pytest.raises(NotFoundError):
+        write(history.engine, "statement", format_, request_for(customer=("acme", "nobody")), out)
+    page = StatementPage(limit=10, item=3, balance="1.001")
+    with pytest.raises(RefusedError, match="balance"):
+        write(history.engine, "statement", format_, request_for(customer=("acme", "7"), page=page), out)
+    assert out.getvalue() == b""
 
 
 @pytest.mark.all_together

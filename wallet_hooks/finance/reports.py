@@ -56,15 +56,24 @@ def _journal(session: Session, request: ReportRequest) -> Iterator[pa.RecordBatc
 
 
 def _statement(session: Session, request: ReportRequest) -> Iterator[Row]:
-    """Yield a customer's betting wallet: opening balance, items with running balance, closing balance. Credit positive.
+    """Return a customer's betting wallet: opening balance, items with running balance, closing balance.
 
+    Credit is positive.
     A page continues after an item's number in the wallet, so every page costs the same. Raises RefusedError,
-    NotFoundError.
+    NotFoundError, both before the first row is read.
     """
     assert request.customer is not None
     client, uid = request.customer
     customer, _ = customer_by_uid(session, client=client, uid=uid)
     page = request.page or StatementPage(limit=_UNLIMITED)
+    balance = _read_balance(page.balance, customer.currency) if page.item else None
+    return _statement_rows(session, request, customer, page, balance)
+
+
+def _statement_rows(
+    session: Session, request: ReportRequest, customer: Customer, page: StatementPage, balance: int | None
+) -> Iterator[Row]:
+    """Yield a statement's rows; `balance`, in minor units, is the one before a later page, None for the first."""
     currency = customer.currency
     entries = (
         select(Entry.version, Transaction.booked_on, Transaction.occurred_at, Transaction.kind, Transaction.reference,
@@ -72,9 +81,7 @@ def _statement(session: Session, request: ReportRequest) -> Iterator[Row]:
         .join(Transaction, Transaction.id == Entry.transaction_id)
         .where(Entry.account_id == _wallet_of(session, customer), Entry.version.is_not(None))
     )  # fmt: skip
-    if page.item:
-        balance = _read_balance(page.balance, currency)
-    else:
+    if balance is None:
         before = entries.where(Transaction.booked_on < request.first).subquery()
         balance = -int(session.scalar(select(func.sum(before.c.amount))) or 0)
         yield 0, request.first, None, "opening", None, None, currency, None, balance
