@@ -380,6 +380,15 @@ def test_exports_over_http_need_a_finance_token_for_all_brands(history: World) -
         assert (answer.status_code, set(answer.get_json())) == (status, {"error", "message"}), path
 
 
+@pytest.mark.parametrize("path", ["journal.csv", "journal.xero", "statement.parquet?brand=acme&uid=7"])
+@pytest.mark.all_together
+def test_the_manifest_over_http_has_the_hash_of_what_is_sent(history: World, path: str) -> None:
+    with writing(history.engine) as session:
+        token = api_tokens.create(session, name="t", role="finance", brand_id=None, now=clock.now())
+    answer = history.client.get(f"/finance/exports/{path}", headers={"Authorization": f"Bearer {token}"})
+    assert json.loads(answer.headers["X-Export-Manifest"])["sha256"] == hashlib.sha256(answer.data).hexdigest()
+
+
 def exported_by_command(world: World, report: str, directory: Path) -> list[dict[str, str]]:
     path = directory / report
     Shell(world.settings.database_url).ok("export", report, "-o", str(path))

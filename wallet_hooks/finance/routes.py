@@ -2,6 +2,7 @@
 
 A token is for all brands, or where each brand has a schema for the brand of the report."""
 
+import hashlib
 import json
 import re
 import tempfile
@@ -110,6 +111,8 @@ def _export(reports: Engine, request: ApiRequest, report: str, format_: str, cod
     try:
         manifest = exports.write(reports, report, format_, report_request, file, options)  # type: ignore[arg-type]
         size = file.tell()
+        file.seek(0)
+        manifest["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         file.seek(0)
     except BaseException:
         file.close()
