@@ -16,6 +16,7 @@ from tests.world import OK, World, bet, result
 from wallet_hooks import clock, money
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance import general_ledger
 from wallet_hooks.finance.exports import Options, write_file
 from wallet_hooks.finance.general_ledger import (
     DEFAULT_CODES,
@@ -112,6 +113,23 @@ def test_xero_files_are_split_between_journal_entries(empty_world: World, tmp_pa
     with pytest.raises(RefusedError, match="out-2"):
         write_file(empty_world.engine, "journal", "xero", request, tmp_path / "out.csv")
     assert (tmp_path / "out-2.csv").read_text() == "another file"
+
+
+@pytest.mark.all_together
+def test_all_parts_can_be_exported_again_after_one_part(
+    history: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(general_ledger._MAX_LINES, "xero", 10)
+    path = tmp_path / "x.csv"
+    whole = write_file(history.engine, "journal", "xero", request_for(), path)
+    contents = {one["file"]: (tmp_path / one["file"]).read_bytes() for one in whole["files"]}
+    assert len(contents) > 2
+    of_part = write_file(history.engine, "journal", "xero", request_for(), path, Options(part=1))
+    assert (of_part["part"], of_part["files"]) == (1, whole["files"])
+    assert write_file(history.engine, "journal", "xero", request_for(), path) == whole
+    write_file(history.engine, "journal", "xero", request_for(), path, Options(part=1))
+    write_file(history.engine, "journal", "xero", request_for(FIRST, FIRST, currency="JPY"), path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.csv", "x.csv.manifest.json"]
 
 
 @pytest.mark.all_together

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import groupby
@@ -139,7 +139,13 @@ def write_file(
         return _write_ledger_files(engine, format_, request, path, options)
     with replace_atomically(path) as out:
         manifest = {"file": path.name, **write(engine, report, format_, request, out, options, progress)}
-    return _write_manifest(path, {**manifest, "sha256": _hash(path)}) if is_regular else manifest
+    if not is_regular:
+        return manifest
+    manifest["sha256"] = _hash(path)
+    # An export of all parts replaces only files that the manifest lists.
+    if options.part is not None and (further := _further_files(path)):
+        manifest["files"] = _file_list({path.name: manifest["sha256"], **further})
+    return _write_manifest(path, manifest)
 
 
 def _write_ledger_files(
@@ -157,7 +163,7 @@ def _write_ledger_files(
             session, "journal", format_, request, _totals_of([line for lines in files for line in lines])
         )
     paths = [path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, len(contents) + 1))]
-    before = _files_of_manifest(path)
+    before = _further_files(path).keys()
     for one in paths[1:]:
         if one.exists() and one.name not in before:
             raise RefusedError("file_exists", f"{one} exists and was not written by an earlier export")
@@ -168,18 +174,26 @@ def _write_ledger_files(
         path.with_name(name).unlink(missing_ok=True)
     manifest = {"file": path.name, **manifest, "sha256": _hash(path)}
     if len(paths) > 1:
-        manifest["files"] = [{"file": one.name, "sha256": _hash(one)} for one in paths]
+        manifest["files"] = _file_list({one.name: _hash(one) for one in paths})
     return _write_manifest(path, manifest)
 
 
-def _files_of_manifest(path: Path) -> set[str]:
-    """Return the files that the manifest of an earlier export lists, if they are named as this module names them."""
+def _further_files(path: Path) -> dict[str, str]:
+    """Return the further files that the manifest of an earlier export lists, with their hashes.
+
+    Only files that are named as this module names them are returned.
+    """
     try:
         files = json.loads(path.with_name(f"{path.name}.manifest.json").read_text(encoding="utf-8"))["files"]
-        names = {str(one["file"]) for one in files}
+        hashes = {str(one["file"]): str(one["sha256"]) for one in files}
     except (OSError, ValueError, LookupError, TypeError):
-        return set()
-    return {name for name in names if re.fullmatch(rf"{re.escape(path.stem)}-\d+{re.escape(path.suffix)}", name)}
+        return {}
+    pattern = re.compile(rf"{re.escape(path.stem)}-\d+{re.escape(path.suffix)}")
+    return {name: hash_ for name, hash_ in hashes.items() if pattern.fullmatch(name)}
+
+
+def _file_list(hashes: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"file": name, "sha256": hash_} for name, hash_ in hashes.items()]
 
 
 def write_dataset(
