@@ -1,6 +1,7 @@
 """Nobody sees or changes what is not theirs: every call under /v1, by every kind of caller."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock
 
@@ -97,16 +98,66 @@ def test_nobody_raises_his_own_limits_or_pays_himself(desk: Desk) -> None:
     assert desk.world.balance("1") == "100.00"
 
 
-def test_a_manager_of_further_groups_cannot_be_changed(desk: Desk) -> None:
+def test_managers_of_one_group_cannot_raise_each_others_limits(desk: Desk) -> None:
+    desk.ok("boss", "POST", "/v1/customers/", NEW | {"group_id": desk.group})
+    desk.ok("boss", "POST", f"/v1/groups/{desk.group}/managers/", {"username": "zoe"})
+    assert desk.call("zoe", "PATCH", "/v1/customers/boss/", {"credit_limit": ["EUR", 10**6]}).status == 403
+    assert desk.ok("boss", "GET", "/v1/customers/boss/")["credit_limit"] == ["EUR", 0]
+
+
+RESTRICTIONS = (
+    {"credit_limit": ["EUR", 99], "credit_limit_comment": "less"},
+    {"credit_limit": ["EUR", 99]},
+    {"max_stake_per_event": ["EUR", 9]},
+    {"expires_at": "2098-12-31"},
+    {"locked": True},
+    {"active": False},
+)
+EXTENSIONS: tuple[dict[str, Any], ...] = (
+    {"credit_limit": ["EUR", 101]},
+    {"max_stake_per_event": ["EUR", 11]},
+    {"max_stake_per_event": None},
+    {"expires_at": "2099-12-31"},
+    {"expires_at": None},
+    {"locked": False},
+    {"active": True},
+    {"password": "taken0ver"},
+    {"username": "rivale"},
+    {"name": "Rival"},
+    {"commission_rate": {"date_from": "2026-01-01", "rate_pc": 1}},
+    {"roles": {"bet_placer": True}},
+    {"group_id": Desk.group},
+    {"locked": True, "credit_limit": ["EUR", 101]},
+)
+
+
+@pytest.fixture
+def rival(desk: Desk) -> str:
+    """The path of a customer in boss's group that manages another group."""
     with writing(desk.world.engine) as session:
-        customer_by_username(session, "rival").group_id = desk.group
-    assert desk.call("boss", "GET", "/v1/customers/rival/").status == 200
-    assert desk.call("boss", "PATCH", "/v1/customers/rival/", {"password": "taken0ver"}).status == 403
-    desk.ok("rival", "POST", f"/v1/groups/{desk.other_group}/managers/", {"username": "rival"})
+        customer = customer_by_username(session, "rival")
+        customer.group_id, customer.credit_limit, customer.max_stake_per_event = desk.group, 100_00, 10_00
+        customer.expires_at = datetime(2099, 1, 1, tzinfo=UTC)
+    return "/v1/customers/rival/"
+
+
+def test_a_manager_can_restrict_a_customer_that_manages_a_group(desk: Desk, rival: str) -> None:
+    for change in RESTRICTIONS:
+        assert desk.call("boss", "PATCH", rival, change).status == 200, change
+
+
+def test_a_manager_cannot_extend_the_rights_of_a_customer_that_manages_a_group(desk: Desk, rival: str) -> None:
     with writing(desk.world.engine) as session:
-        group = session.get_one(Group, desk.other_group)
-        add_manager(session, group, customer_by_username(session, "boss"))
-    assert desk.call("boss", "PATCH", "/v1/customers/rival/", {"name": "Rival"}).status == 200
+        add_manager(session, session.get_one(Group, desk.other_group), customer_by_username(session, "boss"))
+    before = desk.ok("boss", "GET", rival)
+    for change in EXTENSIONS:
+        assert desk.call("boss", "PATCH", rival, change).status == 403, change
+    assert desk.ok("boss", "GET", rival) == before
+
+
+def test_a_manager_makes_payments_for_a_customer_that_manages_a_group(desk: Desk, rival: str) -> None:
+    for kind in ("deposits", "withdrawals"):
+        assert desk.call("boss", "POST", f"{rival}{kind}/", PAY, headers={"Idempotency-Key": kind}).status == 200
 
 
 def test_a_customer_moves_only_between_groups_of_its_manager(desk: Desk) -> None:

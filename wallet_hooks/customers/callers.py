@@ -1,7 +1,8 @@
 """Authentication of customers, and which customers a caller may see and change.
 
-A caller sees itself and the customers of the groups that it manages, and may change the latter. A customer that it may
-not see is answered as if it did not exist.
+A caller sees itself and the customers of the groups that it manages, and may change the latter (of those that manage
+groups themselves, not everything: `permitted_changes`). A customer that it may not see is answered as if it did not
+exist.
 """
 
 from datetime import datetime, timedelta
@@ -73,21 +74,17 @@ def known_customer(session: Session, caller: Caller, username: str) -> Customer:
 
 
 def managed_customer(session: Session, caller: Caller, username: str, *, lock: bool = False) -> Customer:
-    """Return a customer that the caller may change.
+    """Return a customer of a group that the caller manages; `permitted_changes` says what the caller may change of it.
 
-    Raises NotFoundError for one that it may not see, and ForbiddenError for the caller itself (nobody raises their own
-    limits) and for a manager of groups that the caller does not manage (whose password would give access to them).
+    Raises NotFoundError for one that it may not see, and ForbiddenError for the caller itself: nobody raises their own
+    limits, or pays themselves.
     """
     if folded(username) == folded(caller.username):
         raise ForbiddenError("only another manager of the customer's group may change this")
     query = select(Customer).where(_managed_by(caller), has_username(username))
     if lock:
         query = locked(query, Customer)
-    customer = _one(session, query, username)
-    theirs = set(managed_groups(session, customer.id))
-    if not theirs <= set(managed_groups(session, caller.id)):
-        raise ForbiddenError("the customer manages groups that you do not manage")
-    return customer
+    return _one(session, query, username)
 
 
 def managed_groups(session: Session, customer_id: int) -> list[int]:

@@ -19,6 +19,7 @@ from wallet_hooks.customers.callers import (
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.login import log_in
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.permitted_changes import check_permitted
 from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, own_amount
 from wallet_hooks.customers.standing import betting_refusal
@@ -115,12 +116,14 @@ def patch_customer(context: ApiContext, call: ApiCall, username: str) -> dict[st
     given = dict(call.given)
     if "password" in given:
         with reading(context.engine) as session:
-            managed_customer(session, call.customer, username)
+            customer = managed_customer(session, call.customer, username)
+            check_permitted(session, customer, {"password": given["password"]})  # before the slow hash
         given["password_hash"] = hash_password(given.pop("password"))
     with writing(context.engine) as session:
         customer = managed_customer(session, call.customer, username, lock=True)
         if "expires_at" in given:
             given["expires_at"] = _expiry(given["expires_at"], _brand(session, customer))
+        check_permitted(session, customer, given)
         if "group_id" in given:
             managed_group(session, call.customer, given["group_id"])
         change_customer(session, customer, given, by=call.customer.username, now=call.now)
