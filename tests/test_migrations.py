@@ -13,9 +13,9 @@ from sqlalchemy import Engine, inspect, text
 import wallet_hooks.accounts_api.models
 import wallet_hooks.betslips.models
 import wallet_hooks.bookies.models
-import wallet_hooks.cashier.models
 import wallet_hooks.console.models
 import wallet_hooks.customers.models
+import wallet_hooks.customers.payments
 import wallet_hooks.deliveries.models
 import wallet_hooks.exceptions.models
 import wallet_hooks.finance.models
@@ -99,7 +99,7 @@ MODELS = (
     wallet_hooks.accounts_api.models,
     wallet_hooks.betslips.models,
     wallet_hooks.bookies.models,
-    wallet_hooks.cashier.models,
+    wallet_hooks.customers.payments,
     wallet_hooks.customers.models,
     wallet_hooks.deliveries.models,
     wallet_hooks.exceptions.models,

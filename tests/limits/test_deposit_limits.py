@@ -1,5 +1,7 @@
 """Enforcement of deposit limits, also for deposits that are reserved and confirmed in two steps."""
 
+from collections.abc import Callable
+
 import pytest
 from freezegun import freeze_time
 
@@ -9,9 +11,12 @@ from tests.world import World
 from wallet_hooks import clock
 from wallet_hooks.cashier import service as cashier
 from wallet_hooks.cashier.service import Movement
+from wallet_hooks.customers.payments import Payment
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
+
+RESERVED_AT, EXPIRES_AT = "2026-05-01T12:00:00Z", "2026-05-02T12:00:00Z"
 
 
 def test_deposits_count_gross_of_withdrawals(world: World) -> None:
@@ -44,3 +49,44 @@ def test_deposit_counts_from_reservation_and_is_released_on_failure(world: World
         with pytest.raises(RefusedError):
             deposit(world, 1, "D4")
         assert world.differences() == []
+
+
+def finish(world: World, payment: Payment, step: Callable[..., Payment]) -> str:
+    with writing(world.engine) as session:
+        customer, _ = customer_by_uid(session, client="acme", uid="7", lock=True)
+        return step(session, customer, payment.id, now=clock.now()).status
+
+
+def test_reserve_counts_for_24_hours_and_cannot_be_confirmed_later(world: World) -> None:
+    with freeze_time(RESERVED_AT) as moment:
+        player = Player(world)
+        player.set(deposit=("week", "50"))
+        reserved = deposit(world, 3000, "D1", in_two_steps=True)
+        moment.move_to(EXPIRES_AT)
+        moment.tick(-1)
+        with pytest.raises(RefusedError):
+            deposit(world, 2001, "D2")
+        moment.tick(1)
+        assert player.get()["active"]["deposit"]["amount_left"] == "50"
+        with pytest.raises(RefusedError) as refusal:
+            finish(world, reserved, cashier.confirm)
+        assert refusal.value.code == "reserve_expired"
+        deposit(world, 5000, "D3")
+        assert player.get()["active"]["deposit"]["amount_left"] == "0"
+        assert world.differences() == []
+        assert finish(world, reserved, cashier.fail) == "failed"
+        with pytest.raises(RefusedError):
+            deposit(world, 1, "D4")
+        assert (world.balance(), world.differences()) == ("150.00", [])
+
+
+def test_confirm_that_was_done_in_time_is_repeated_after_the_expiry(world: World) -> None:
+    with freeze_time(RESERVED_AT) as moment:
+        Player(world).set(deposit=("week", "50"))
+        reserved = deposit(world, 5000, "D1", in_two_steps=True)
+        for instant in (RESERVED_AT, EXPIRES_AT):
+            moment.move_to(instant)
+            assert finish(world, reserved, cashier.confirm) == "done"
+        with pytest.raises(RefusedError):
+            deposit(world, 1, "D2")
+        assert (world.balance(), world.differences()) == ("150.00", [])

@@ -1,14 +1,14 @@
 """Payments: deposits, withdrawals and adjustments by staff. A payment that is done has a ledger transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.cashier.models import Payment, payment_reference
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.payments import RESERVE_TTL, Payment, payment_reference
 from wallet_hooks.customers.queries import balances_of_customers, facts_of
 from wallet_hooks.customers.service import OPENING_METHOD
 from wallet_hooks.customers.standing import account_refusal
@@ -94,9 +94,13 @@ def confirm(session: Session, customer: Customer, payment_id: int, *, now: datet
     """Credit a reserved deposit. Idempotent.
 
     The payment provider has taken the money already, so the deposit is credited even if the customer was locked, set
-    inactive or expired since; then an exception is raised for staff. Raises NotFoundError, RefusedError.
+    inactive or expired since; then an exception is raised for staff. Raises NotFoundError, and RefusedError
+    (`already_finished`, `reserve_expired`).
     """
     payment = _reserved_payment(session, customer, payment_id, "done")
+    if payment.is_expired(now=now):
+        hours = RESERVE_TTL // timedelta(hours=1)
+        raise RefusedError("reserve_expired", f"deposit {payment_id} was reserved more than {hours} hours ago")
     if payment.status == "reserved":
         payment.status, payment.finished_at = "done", now
         _post(session, customer, payment, now=now)
@@ -113,7 +117,7 @@ def confirm(session: Session, customer: Customer, payment_id: int, *, now: datet
 
 
 def fail(session: Session, customer: Customer, payment_id: int, *, now: datetime) -> Payment:
-    """Release a reserved deposit without credit. Idempotent. Raises NotFoundError, RefusedError."""
+    """Release a reserved deposit, expired or not, without credit. Idempotent. Raises NotFoundError, RefusedError."""
     payment = _reserved_payment(session, customer, payment_id, "failed")
     if payment.status == "reserved":
         payment.status, payment.finished_at = "failed", now

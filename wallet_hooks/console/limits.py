@@ -9,14 +9,12 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.database.bulk import run
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
-from wallet_hooks.limits.enforcement import LONGEST_WINDOW
 from wallet_hooks.limits.models import LimitUsage, PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION, Limit
-from wallet_hooks.limits.service import CurrentLimits, Player, player_of
-from wallet_hooks.limits.usage import USAGE_SINCE, Usage
+from wallet_hooks.limits.service import CurrentLimits, Player, player_of, usage_of_players
+from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
 
 NEAR = 0.8  # the share of a limit from which on it is shown as nearly used up
@@ -63,9 +61,7 @@ def limits_near_their_end(session: Session, *, now: datetime) -> Sequence[NearLi
     """
     brands = {brand.id: brand_facts(brand) for brand in session.scalars(select(Brand))}
     players = list(_active_players(session, brands, now=now))
-    usage = Usage()
-    since = [(player.customer.id, player.brand.booking_day(now) - LONGEST_WINDOW) for player in players]
-    usage.load(run(session.connection(), USAGE_SINCE(since)), [player.customer.id for player in players])
+    usage = usage_of_players(session, players, now=now)
     near = [
         NearLimit(player.brand.client, player.customer, used)
         for player in players

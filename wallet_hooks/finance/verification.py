@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.cashier.models import Payment
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.payments import Payment
 from wallet_hooks.database import has_row_locks, reading_beside, stream_rows
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
@@ -173,7 +173,10 @@ def _from_ledger(session: Session, brands: dict[int, BrandFacts], posted: Since 
 
 
 def _from_payments(session: Session, brands: dict[int, BrandFacts], begins: datetime | None) -> Iterator[_Count]:
-    """Yield deposits that did not fail, by the day on which they were created."""
+    """Yield deposits that did not fail, by the day on which they were created.
+
+    Expired reserves are counted too: they are deducted only where usage is read (`limits.service.usage_of_players`).
+    """
     columns = (Payment.customer_id, Payment.brand_id, Payment.created_at, Payment.amount)
     query = select(*columns).where(Payment.kind == "deposit", Payment.status != "failed")
     query = query.where(*([Payment.created_at >= begins] if begins else []))

@@ -1,4 +1,4 @@
-"""Enforcement of deposit limits. A deposit counts from its reservation on; a failed deposit is released."""
+"""Enforcement of deposit limits. A deposit counts from its reservation on, until it fails or expires."""
 
 from datetime import datetime
 

@@ -89,7 +89,8 @@ class LimitUsage(Base):
     """A customer's usage on one local day of its brand, in minor units of its currency.
 
     `staked`, `voided` and `returned` count on the day of the stake, `paid` (returns and voids) on the day of the
-    payment, `deposited` on the day on which the deposit began.
+    payment, `deposited` on the day on which the deposit began. A reserved deposit that has expired is in `deposited`
+    until it fails, and is deducted whenever usage is read for deposit limits (`service.usage_of_players`).
     """
 
     __tablename__ = "limit_usage"

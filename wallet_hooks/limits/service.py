@@ -3,16 +3,17 @@
 Code that changes a customer's limits, or counts a stake or deposit against them, must hold the customer's lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.payments import RESERVE_TTL, Payment
 from wallet_hooks.customers.play_sessions import play_session_of
 from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import RefusedError
@@ -156,10 +157,33 @@ _LIMIT_COLUMNS = (
 
 def usage_of(session: Session, player: Player, *, now: datetime) -> Usage:
     """Return the player's usage over the longest possible window."""
-    since = player.brand.booking_day(now) - LONGEST_WINDOW
+    return usage_of_players(session, [player], now=now)
+
+
+def usage_of_players(session: Session, players: Sequence[Player], *, now: datetime) -> Usage:
+    """Return the usage of players over the longest possible window, without reserved deposits that have expired."""
+    brands = {player.customer.id: player.brand for player in players}
+    since = {id_: brand.booking_day(now) - LONGEST_WINDOW for id_, brand in brands.items()}
     usage = Usage()
-    usage.load(run(session.connection(), USAGE_SINCE([(player.customer.id, since)])), [player.customer.id])
+    usage.load(run(session.connection(), USAGE_SINCE(list(since.items()))), brands)
+    begins = min((brands[id_].day_begins(day) for id_, day in since.items()), default=now)
+    for reserve in _expired_reserves(session, brands, since=begins, now=now):
+        day = brands[reserve.customer_id].booking_day(reserve.created_at)
+        usage.release_deposit(reserve.customer_id, day, reserve.amount)
     return usage
+
+
+def _expired_reserves(
+    session: Session, customer_ids: Iterable[int], *, since: datetime, now: datetime
+) -> Sequence[Row[int, datetime, int]]:
+    """Return expired deposits that were reserved since an instant; they are judged by time, not by a stored status."""
+    query = select(Payment.customer_id, Payment.created_at, Payment.amount).where(
+        Payment.customer_id.in_(customer_ids),
+        Payment.kind == "deposit",
+        Payment.status == "reserved",
+        Payment.created_at.between(since, now - RESERVE_TTL),
+    )
+    return session.execute(query).all()
 
 
 def set_reality_check(session: Session, player: Player, period: str, *, now: datetime) -> None:

@@ -83,6 +83,11 @@ class Usage:
         if days is not None:  # most customers have no limits: their usage is never read
             days[day] = days.get(day, DayUsage()).plus(more)
 
+    def release_deposit(self, customer_id: int, day: date, amount: int) -> None:
+        """Stop counting a reserved deposit that has expired. Not written: it counts in the table until it fails."""
+        days = self._days[customer_id]
+        days[day] = days.get(day, DayUsage()).plus(DayUsage(deposited=-amount))
+
     def used(self, type_: str, customer_id: int, first: date, last: date, policy: Policy) -> int:
         """Return the minor units that count against a limit of a type, from the first to the last day inclusive."""
         days = self._days.get(customer_id, {})

@@ -1,18 +1,22 @@
-"""The table of payments."""
+"""The table of payments, which the cashier writes and deposit limits read."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime
 
+# How long a reserved deposit waits for the payment provider, from `created_at` on.
+RESERVE_TTL = timedelta(hours=24)
+
 
 class Payment(Base):
     """A deposit, withdrawal or adjustment, in minor units of the customer's currency.
 
     Status `reserved`: waits for the payment provider, nothing is posted yet; `done`: posted to the ledger; `failed`:
-    will never be posted. `key` is the request's Idempotency-Key, `fingerprint` a hash of the request.
+    will never be posted. A deposit that was reserved for RESERVE_TTL has expired, and its status stays. `key` is the
+    request's Idempotency-Key, `fingerprint` a hash of the request.
     """
 
     __tablename__ = "payment"
@@ -39,6 +43,10 @@ class Payment(Base):
     created_by: Mapped[str] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    def is_expired(self, *, now: datetime) -> bool:
+        """Return whether this is a reserved deposit that was neither confirmed nor failed in time."""
+        return self.status == "reserved" and now - self.created_at >= RESERVE_TTL
 
 
 def payment_reference(client: str, kind: str, reference: str) -> str:
