@@ -248,11 +248,11 @@ def test_invalid_bodies_are_answered_in_the_vendors_envelope(player: Player) -> 
 def test_session_shows_duration_and_net_result(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         world.place(bet(1, "20.00"))
-        moment.tick(timedelta(minutes=5))
+        moment.tick(timedelta(minutes=60))
         player = Player(world)
         moment.tick(timedelta(minutes=90))
         world.place(bet(2, "10.00"))
         world.settle(result(2, "25.00"))
         assert player.get()["session"] == {
-            "started_at": "2026-05-01T12:05:00+00:00", "elapsed_minutes": 90, "net_result": "15.00", "currency": "EUR",
+            "started_at": "2026-05-01T13:00:00+00:00", "elapsed_minutes": 90, "net_result": "15.00", "currency": "EUR",
         }  # fmt: skip

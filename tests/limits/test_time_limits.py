@@ -103,6 +103,16 @@ def test_play_session_without_a_login_ends_after_a_gap(world: World) -> None:
         assert world.place(bet(6, "1.00")) == error(402, "session_time_exceeded")
 
 
+@pytest.mark.parametrize(("minutes", "elapsed"), [(59, 89), (60, 0)])
+def test_first_login_continues_the_play_session_of_earlier_bets(world: World, minutes: int, elapsed: int) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        world.place(bet(1, "1.00"))
+        moment.tick(timedelta(minutes=30))
+        world.place(bet(2, "1.00"))
+        moment.tick(timedelta(minutes=minutes))
+        assert Player(world).get()["session"]["elapsed_minutes"] == elapsed
+
+
 def test_earlier_play_counts_toward_a_new_operator_time_limit(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         for number, minutes in enumerate((0, 60, 40, 40, 40)):

@@ -1,7 +1,7 @@
 """Play sessions: how long a customer has been playing, across logins.
 
 A play session begins with a login, and goes on until a login comes the brand's `session_gap` or longer after the last
-bet or call. Where no login is known it begins with the first bet after such a gap.
+bet or call. Where no login is known it begins with the first bet after such a gap, and a first login continues it.
 
 The last call is the last use of a login session, the last bet the newest stake in the ledger. Only where no login is
 known, and a time limit binds, are the session's beginning and its last bet kept with each bet (`session_bet_at`).
@@ -71,11 +71,12 @@ def add_play_sessions(writes: Writes, sessions_: Iterable[PlaySessionRow]) -> No
 def record_login(session: Session, customer: Customer, *, now: datetime) -> None:
     """Continue or begin the play session of a customer who logs in. The caller holds the customer's lock."""
     gap = policy_of(brand_by_id(session, customer.brand_id).policy).session_gap
-    is_first = customer.last_login_at is None
-    last_bet = customer.session_bet_at if is_first else next(_stakes(session, customer), None)
+    if customer.last_login_at is None:
+        began, last_bet = _running_session_of_bets(session, customer, gap=gap, now=now)
+    else:
+        began, last_bet = customer.session_began_at or customer.last_login_at, next(_stakes(session, customer), None)
     used = (last_bet, customer.last_login_at, sessions.last_use(session, customer_id=customer.id))
     goes_on = any(instant is not None and now - instant < gap for instant in used)
-    began = customer.session_began_at or customer.last_login_at
     customer.session_began_at = began if began is not None and goes_on else now
     customer.last_login_at, customer.session_bet_at = now, None
 
@@ -85,6 +86,17 @@ def record_bets(session: Session, customer: Customer, *, gap: timedelta, now: da
     if customer.last_login_at is None:
         began, last = _session_of_bets(session, customer, gap=gap, now=now)
         customer.session_began_at, customer.session_bet_at = began, last
+
+
+def _running_session_of_bets(
+    session: Session, customer: Customer, *, gap: timedelta, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Return when the bets began that a first login continues, and the last of them; (None, None) after a gap."""
+    kept = customer.session_bet_at
+    if kept is not None and now - kept < gap:
+        return customer.session_began_at, kept
+    began, last = _session_of_bets(session, customer, gap=gap, now=now)
+    return (None, None) if last is None or now - last >= gap else (began, last)
 
 
 def _session_of_bets(
