@@ -56,6 +56,16 @@ def test_change_sets_a_field(desk: Desk, shell: Shell, field: str) -> None:
         assert data[field] == value
 
 
+@pytest.mark.parametrize("given", ["2031-07-31", "2031-07-31T12:30:00", "2031-07-31T12:30:00+02:00"])
+def test_expiry_means_the_same_as_in_the_api(desk: Desk, shell: Shell, given: str) -> None:
+    expected = desk.ok("boss", "PATCH", "/v1/customers/bob/", {"expires_at": given})["expires_at"]
+    new = ("--brand", "acme", "--uid", "9", "--username", "zoe", "--currency", "EUR", "--group", "desk")
+    shell.ok("customer", "change", *OF_ANN, "--expires-at", given)
+    shell.ok("customer", "create", *new, "--expires-at", given)
+    for username in ("ann", "zoe"):
+        assert desk.ok("boss", "GET", f"/v1/customers/{username}/")["expires_at"] == expected
+
+
 def test_optional_fields_can_be_removed(desk: Desk, shell: Shell) -> None:
     shell.ok("customer", "change", *OF_ANN, "--expires-at", "2031-01-01", "--max-stake-per-event", "5")
     shell.ok("customer", "change", *OF_ANN, "--expires-at", "none", "--max-stake-per-event", "none")
@@ -72,7 +82,7 @@ def test_optional_fields_can_be_removed(desk: Desk, shell: Shell) -> None:
         (["--username", "bob"], 1, "taken"),
         (["--username", "b o b"], 1, "bad_username"),
         (["--name", "x" * 201], 1, "between 0 and 200"),
-        (["--expires-at", "tomorrow"], 2, "--expires-at"),
+        (["--expires-at", "tomorrow"], 1, "bad_expires_at"),
         (["--group", "nowhere"], 1, "no group"),
     ],
     ids=str,

@@ -4,7 +4,6 @@ import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC
 from itertools import groupby, islice
 from typing import Any, TextIO
 
@@ -22,7 +21,7 @@ from wallet_hooks.customers.overview import customer_row
 from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.customers.schemas import PROFILE_FIELDS, DisplayName, ShortName
-from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers
+from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, expiry_of
 from wallet_hooks.database import has_brand_schemas, reading, refresh_statistics, writing
 from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
 from wallet_hooks.database.brand_schemas import seeing_brand
@@ -33,10 +32,13 @@ from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
 from wallet_hooks.options import FieldType, read_field
-from wallet_hooks.web.fields import Identifier
+from wallet_hooks.web.fields import Identifier, Instant
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
 _BATCH = 1000
+_EXPIRY_HELP = (
+    "No bets from then on: a time (UTC without an offset), or a date, whose end in the brand's time zone counts."
+)
 _UID, _USERNAME = Identifier(), ShortName()
 
 
@@ -64,7 +66,7 @@ def customer() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; a hash is stored.")
 @click.option("--inactive", is_flag=True)
 @click.option("--locked", is_flag=True)
-@click.option("--expires-at", type=click.DateTime(), help="UTC; no bets from then on.")
+@click.option("--expires-at", type=FieldType(Instant()), help=_EXPIRY_HELP)
 @pass_brand_engine
 def create(
     engine: Engine,
@@ -87,19 +89,22 @@ def create(
         max_stake_per_event=stake_limit,
         active=not inactive,
         password_hash=hash_password(sys.stdin.readline().rstrip("\r\n")) if password_stdin else None,
-        expires_at=expires_at and expires_at.replace(tzinfo=UTC),
         **facts,
     )
     with writing(engine) as session:
         brand = brand_by_client(session, client)
+        new = replace(new, expires_at=expiry_of(expires_at, brand_facts(brand)))
         if group_name is not None:
             new = replace(new, group_id=group_by_name(session, brand=brand, name=group_name).id)
         create_customers(session, brand, [new], now=clock.now())
     click.echo(f"customer {new.uid} of {client} created")
 
 
-class _InstantOrNone(click.DateTime):
-    """An instant in UTC, or the word `none`."""
+class _InstantOrNone(FieldType):
+    """A date or time as the API takes it, or the word `none`."""
+
+    def __init__(self) -> None:
+        super().__init__(Instant())
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value if value == "none" else super().convert(value, param, ctx)
@@ -125,7 +130,7 @@ def _profile_options(command: Any) -> Any:
 @click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable: exactly these.")
 @click.option("--active/--inactive", default=None)
 @click.option("--lock/--unlock", "locked", default=None)
-@click.option("--expires-at", type=_InstantOrNone(), help="UTC; no bets from then on. Or none.")
+@click.option("--expires-at", type=_InstantOrNone(), help=f"{_EXPIRY_HELP} Or none.")
 @click.option("--group", "group_name")
 @click.option("--password-stdin", is_flag=True, help="Read a new password; ends the customer's sessions.")
 @click.option("--referred-by", metavar="USERNAME", help="The customer who referred this one; an empty text removes it.")
@@ -171,7 +176,7 @@ def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[
     if options["comment"] is not None:
         given["credit_limit_comment"] = options["comment"]
     if (expires_at := options["expires_at"]) is not None:
-        given["expires_at"] = None if expires_at == "none" else expires_at.replace(tzinfo=UTC)
+        given["expires_at"] = expiry_of(None if expires_at == "none" else expires_at, brand)
     currency = found.currency
     if options["credit_limit"] is not None:
         given["credit_limit"] = (currency, money.parse_limit(options["credit_limit"], currency))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -21,7 +21,7 @@ from wallet_hooks.customers.login import log_in
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.permitted_changes import check_permitted
 from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
-from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, own_amount
+from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, expiry_of, own_amount
 from wallet_hooks.customers.standing import betting_refusal
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.bulk import run
@@ -82,7 +82,7 @@ def create_customer(context: ApiContext, call: ApiCall) -> dict[str, Any]:
     with writing(context.engine) as session:
         group = managed_group(session, call.customer, given["group_id"])
         brand = session.get_one(Brand, group.brand_id)
-        new = replace(new, expires_at=_expiry(given.get("expires_at"), brand_facts(brand)))
+        new = replace(new, expires_at=expiry_of(given.get("expires_at"), brand_facts(brand)))
         (customer,) = create_customers(session, brand, [new], now=call.now, by=call.customer.username)
         return schemas.customer_data(customer, brand_facts(brand), now=call.now)
 
@@ -122,7 +122,7 @@ def patch_customer(context: ApiContext, call: ApiCall, username: str) -> dict[st
     with writing(context.engine) as session:
         customer = managed_customer(session, call.customer, username, lock=True)
         if "expires_at" in given:
-            given["expires_at"] = _expiry(given["expires_at"], _brand(session, customer))
+            given["expires_at"] = expiry_of(given["expires_at"], _brand(session, customer))
         check_permitted(session, customer, given)
         if "group_id" in given:
             managed_group(session, call.customer, given["group_id"])
@@ -275,11 +275,6 @@ def _rows(session: Session, call: ApiCall, customers: list[Customer]) -> list[An
 
 def _customer(session: Session, customer: Customer, call: ApiCall) -> dict[str, Any]:
     return schemas.customer_data(customer, _brand(session, customer), now=call.now)
-
-
-def _expiry(given: date | None, brand: BrandFacts) -> datetime | None:
-    """The instant from which a customer is out: after a date it is when that date is over where the brand is."""
-    return given if given is None or isinstance(given, datetime) else brand.end_of(given)
 
 
 def _brand(session: Session, customer: Customer) -> BrandFacts:

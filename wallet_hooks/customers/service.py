@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -23,7 +23,7 @@ from wallet_hooks.customers.usernames import (
 )
 from wallet_hooks.errors import ConflictError, RefusedError
 from wallet_hooks.identity import sessions
-from wallet_hooks.identity.directory import brand_facts
+from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger import service as ledger
@@ -158,6 +158,11 @@ def own_amount(pair: tuple[str, int], currency: str) -> int:
     if pair[0] != currency:
         raise RefusedError("wrong_currency", f"{pair[0]}: an amount in {currency} is expected")
     return pair[1]
+
+
+def expiry_of(given: date | None, brand: BrandFacts) -> datetime | None:
+    """Return the instant (UTC) from which a customer is expired; after a date, when that day is over for the brand."""
+    return given if given is None or isinstance(given, datetime) else brand.end_of(given)
 
 
 def opening_reference(client: str, uid: str) -> str:
