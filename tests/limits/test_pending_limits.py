@@ -29,6 +29,20 @@ def test_confirm_required_waits_for_swap_after_the_cool_off(world: World) -> Non
         assert player.active() == {"week": "200"}
 
 
+def test_swap_of_several_rows_of_a_type_answers_all_of_them(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        player = Player(world)
+        for amounts in (("10", "100"), ("20", "200")):
+            player.set(bet=("day", amounts[0]))
+            player.set(bet=("week", amounts[1]))
+        moment.tick(DAY)
+        ids = [row["row_id"] for row in player.get()["pending"]["bet"]["all"]]
+        week = {"effective_of": "now", "time_frame": "week", "amount": "200"}
+        day = {"effective_of": "now", "time_frame": "day", "amount": "20"}
+        assert player.swap(*ids) == (200, {"bet": {**week, "all": [week, day]}})
+        assert player.active() == {"day": "20", "week": "200"}
+
+
 def test_without_confirmation_a_limit_is_active_after_the_cool_off(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         player = Player(world, confirm_required=False)

@@ -208,8 +208,7 @@ def _changed_by(limit: Limit) -> dict[str, str]:
 
 def _pending_data(current: CurrentLimits, limits: Sequence[Limit]) -> dict[str, Any]:
     """Return the newest pending limit of a type; if there are several, also `all` of them."""
-    rows = [_pending_row(current, limit) for limit in reversed(limits)]
-    return rows[0] if len(rows) == 1 else {**rows[0], "all": rows}
+    return _first_with_all([_pending_row(current, limit) for limit in reversed(limits)])
 
 
 def _pending_row(current: CurrentLimits, limit: Limit) -> dict[str, Any]:
@@ -256,13 +255,22 @@ def _time_data(current: CurrentLimits) -> dict[str, Any]:
 
 
 def swapped_data(rows: Sequence[PlayerLimit], currency: str) -> dict[str, Any]:
-    """Return the answer of swap."""
-    answer: dict[str, Any] = {}
+    """Return the answer of swap: the first row of each type; if there are several, also `all` of them."""
+    by_type: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        answer[row.type] = {"effective_of": "now", "time_frame": _frame(row.type, row.frame, row.amount)}
-        if row.type != "time_limit":
-            answer[row.type]["amount"] = NO_LIMIT if row.amount is None else format_plain(row.amount, currency)
-    return answer
+        by_type.setdefault(row.type, []).append(_swapped_row(row, currency))
+    return {type_: _first_with_all(found) for type_, found in by_type.items()}
+
+
+def _swapped_row(row: PlayerLimit, currency: str) -> dict[str, Any]:
+    data = {"effective_of": "now", "time_frame": _frame(row.type, row.frame, row.amount)}
+    if row.type != "time_limit":
+        data["amount"] = NO_LIMIT if row.amount is None else format_plain(row.amount, currency)
+    return data
+
+
+def _first_with_all(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return rows[0] if len(rows) == 1 else {**rows[0], "all": rows}
 
 
 def metadata(policy: Policy, currency: str) -> dict[str, Any]:
