@@ -157,6 +157,14 @@ def test_an_invalid_payment_is_refused(desk: Desk, key: str | None, given: dict[
     assert desk.world.balance() == "100.00"
 
 
+def test_a_blank_reason_of_an_adjustment_is_refused(desk: Desk) -> None:
+    assert adjust(desk, amount=["EUR", 5], reference="A1", reason="  ").body["code"] == "validation_error"
+    adjustment = ("cashier", "adjust", *OF_UID_7, "--amount", "5.00", "--reference", "A1", "--reason", "  ")
+    ran = Shell(desk.world.settings.database_url).run(*adjustment)
+    assert (ran.returncode, "bad_reason" in ran.stderr) == (1, True)
+    assert desk.world.balance() == "100.00"
+
+
 def adjust(desk: Desk, **given: Any) -> Reply:
     headers = {"Idempotency-Key": given["reference"]}
     token = f"token:{desk.api_token('finance')}"

@@ -8,9 +8,10 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock, money
 from wallet_hooks.cashier import service
-from wallet_hooks.cashier.schemas import Method, Reason, Reference
+from wallet_hooks.cashier.schemas import Method, Reference
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
+from wallet_hooks.customers.schemas import Reason
 from wallet_hooks.database import run_with_retries, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.options import FieldType

@@ -3,7 +3,7 @@
 from typing import Any
 
 from wallet_hooks.customers.payments import Payment
-from wallet_hooks.customers.schemas import Pair, pair
+from wallet_hooks.customers.schemas import Pair, Reason, pair
 from wallet_hooks.web.fields import BaseSchema, StrictBoolean, Text
 
 
@@ -19,13 +19,6 @@ class Method(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_length=1, max_length=40, **kwargs)
-
-
-class Reason(Text):
-    """Why staff make an adjustment: 1 to 500 characters."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_length=1, max_length=500, **kwargs)
 
 
 class WithdrawalSchema(BaseSchema):

@@ -87,6 +87,26 @@ class DisplayName(Text):
     """How a customer is shown; up to 200 characters."""
 
 
+class NonBlankText(Text):
+    """A string that is more than white space: 1 to 200 characters, or to `max_length`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=1, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not text.strip():
+            raise ValidationError("More than white space is expected.")
+        return text
+
+
+class Reason(NonBlankText):
+    """Why staff change money or limits: 1 to 500 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=500, **kwargs)
+
+
 class Ids(Text):
     """Comma-separated ids."""
 

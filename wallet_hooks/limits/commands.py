@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import clock, money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.customers.schemas import NonBlankText, Reason
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.errors import RefusedError
@@ -22,6 +23,7 @@ from wallet_hooks.limits.overview import format_amount
 from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
 from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
+from wallet_hooks.options import FieldType
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
 
@@ -37,7 +39,7 @@ def _of_customer(command: Any) -> Any:
 
 
 def _of_limit(command: Any) -> Any:
-    command = click.option("--reason", required=True, help="Stored with the limit.")(command)
+    command = click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the limit.")(command)
     command = click.option("--frame", type=click.Choice(FRAMES), help="Required, except for a time limit.")(command)
     return click.option("--type", "type_", type=click.Choice(_TYPES), required=True)(command)
 
@@ -65,7 +67,13 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
 @_of_customer
 @_of_limit
 @click.option("--amount", required=True, help="Decimal amount in the customer's currency; for a time limit, minutes.")
-@click.option("--by", default="operator", show_default=True, help="Name of the person who sets it.")
+@click.option(
+    "--by",
+    type=FieldType(NonBlankText(max_length=100)),
+    default="operator",
+    show_default=True,
+    help="Name of the person who sets it.",
+)
 @pass_brand_engine
 def set_limit(
     engine: Engine, client: str, uid: str, type_: str, frame: str | None, amount: str, reason: str, by: str
