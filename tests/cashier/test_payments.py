@@ -137,7 +137,7 @@ def test_an_adjustment_credits_or_debits_with_a_reason_and_a_key(desk: Desk) -> 
         ("x" * 101, {}, "bad_idempotency_key"),
         ("k", {"reference": " R1"}, "bad_reference"),
         ("k", {"reference": "R1 "}, "bad_reference"),
-        ("k", {"amount": ["EUR", 0]}, "amount"),
+        ("k", {"amount": ["EUR", 0]}, "bad_amount"),
         ("k", {"amount": ["EUR", -5]}, "validation_error"),
         ("k", {"amount": ["GBP", 5]}, "wrong_currency"),
         ("k", {"amount": ["EUR", 0.001]}, "validation_error"),

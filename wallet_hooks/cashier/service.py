@@ -140,7 +140,7 @@ def _check_values(movement: Movement) -> None:
             "bad_method", f"method: {OPENING_METHOD!r} is reserved for opening balances of imported customers"
         )
     if not movement.amount or (movement.amount < 0 and movement.kind != ADJUSTMENT):
-        raise RefusedError("amount", "amount: above 0 is required")
+        raise RefusedError("bad_amount", "amount: above 0 is required")
 
 
 def _check_id(id_: str, code: str, what: str) -> None:
