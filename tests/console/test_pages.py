@@ -4,6 +4,7 @@ import html
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -285,3 +286,12 @@ def test_a_customer_whose_id_has_a_slash_has_a_page(world: World) -> None:
     browser = signed_in(world, "qa")
     assert "/console/customers/acme/a%2Fb" in browser.page("/console/customers")
     assert "Customer a/b" in browser.page("/console/customers/acme/a%2Fb")
+
+
+def test_search_by_the_beginning_of_an_id_is_case_sensitive(world: World) -> None:
+    for uid in ("Ab1", "aB2", "a%3"):
+        world.customer(uid)
+    browser = signed_in(world, "qa")
+    for text, found in {"Ab": {"Ab1"}, "aB": {"aB2"}, "AB": set(), "a%": {"a%3"}}.items():
+        customers = {one for one in links(browser.page("/console/customers", q=text)) if "/customers/acme/" in one}
+        assert customers == {f"/console/customers/acme/{quote(uid, safe='')}" for uid in found}, text

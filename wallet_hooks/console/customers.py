@@ -85,7 +85,9 @@ def _matching(text: str, client: str, after: int) -> Any:
         query = query.where(Brand.client == client)
     if text:
         # Each side has an index; the ids are few enough to be sorted.
-        by_uid = select(Customer.id).where(Customer.uid.startswith(text, autoescape=True))
+        # The comparison of substr keeps the case of ids, which LIKE ignores on SQLite.
+        is_prefix = (Customer.uid.startswith(text, autoescape=True), func.substr(Customer.uid, 1, len(text)) == text)
+        by_uid = select(Customer.id).where(*is_prefix)
         by_uid = by_uid.where(Customer.brand_id.in_(select(Brand.id)))
         by_name = select(Customer.id).where(func.lower(Customer.username).startswith(folded(text), autoescape=True))
         query = query.where(Customer.id.in_(by_uid.union(by_name)))
