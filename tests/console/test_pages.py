@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.console.staff import Browser, deliveries, links, signed_in
+from tests.console.staff import Browser, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
 
@@ -295,3 +295,16 @@ def test_search_by_the_beginning_of_an_id_is_case_sensitive(world: World) -> Non
     for text, found in {"Ab": {"Ab1"}, "aB": {"aB2"}, "AB": set(), "a%": {"a%3"}}.items():
         customers = {one for one in links(browser.page("/console/customers", q=text)) if "/customers/acme/" in one}
         assert customers == {f"/console/customers/acme/{quote(uid, safe='')}" for uid in found}, text
+
+
+@pytest.mark.parametrize("uid", ["/7", "//7", "7/", "7//"])
+def test_an_id_with_slashes_at_its_ends_never_leads_to_another_id(busy_world: World, uid: str) -> None:
+    browser = signed_in(busy_world, "operations")
+    part = quote(uid, safe="")
+    for page in (f"/console/customers/acme/{part}", f"/console/wagers/acme/betflex/{part.replace('7', '1')}"):
+        assert browser.get(page).status_code == 404, page
+    token = csrf_token(browser.page("/console/wagers/acme/betflex/1"))
+    action = f"/console/wagers/acme/betflex/{part.replace('7', '1')}/resettle"
+    form = {"csrf_token": token, "payout": "30.00", "reason": "x"}
+    assert browser.client.post(action, data=form).status_code == 404
+    assert browser.get("//console/customers/acme//7").status_code == 404

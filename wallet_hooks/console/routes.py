@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, request
 from sqlalchemy import Engine
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import RequestRedirect
 
 from wallet_hooks.console import (
     customers,
@@ -98,7 +100,16 @@ def blueprint(
         engine=engine, reports=reports_engine, settings=settings, codes=codes, countries=countries,
         exports=Exports(settings),
     )  # fmt: skip
-    return api.blueprint(CONSOLE, _endpoints(console), settings)
+    views = api.blueprint(CONSOLE, _endpoints(console), settings)
+    views.before_app_request(_refuse_changed_path)
+    return views
+
+
+def _refuse_changed_path() -> None:
+    """Answer 404 where werkzeug would redirect to a path with fewer slashes: the id in it would be another one."""
+    redirection = request.routing_exception
+    if isinstance(redirection, RequestRedirect) and urlsplit(redirection.new_url).path.startswith(f"{PREFIX}/"):
+        raise NotFound
 
 
 def _endpoints(console: Console) -> Iterable[Endpoint]:
