@@ -11,9 +11,9 @@ from typing import BinaryIO
 def replace_atomically(path: Path) -> Iterator[BinaryIO]:
     """Replace a file atomically: write a temporary file next to it and rename it when the block ends.
 
-    If the block raises, the file is unchanged. A path that is not a regular file, such as a pipe, is written directly.
+    If the block raises, the file is unchanged. A path that is no regular file is written directly.
     """
-    if path.exists() and not path.is_file():
+    if not is_regular(path):
         with path.open("wb") as out:
             yield out
         return
@@ -24,3 +24,8 @@ def replace_atomically(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether a path is a regular file or not there yet. A pipe, a device or a link (/dev/stdout) is neither."""
+    return not path.is_symlink() and (path.is_file() or not path.exists())

@@ -296,6 +296,15 @@ def test_an_export_to_a_pipe_ends_and_leaves_no_manifest(
     assert [file.name for file in tmp_path.glob("pipe*")] == ["pipe"]
 
 
+def test_an_export_through_a_link_leaves_the_link(history: World, tmp_path: Path) -> None:
+    link, target = tmp_path / "link.csv", tmp_path / "elsewhere.csv"
+    link.symlink_to(target)
+    exports.write_file(history.engine, "journal", "csv", request_for(), link)
+    assert link.is_symlink()
+    assert target.read_bytes() == exported(history, "journal", "csv")
+    assert not (tmp_path / "link.csv.manifest.json").exists()
+
+
 def test_the_manifest_of_a_statement_is_credit_positive(history: World, tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     manifest = exports.write_file(history.engine, "statement", "csv", request_for(customer=("acme", "7")), path)

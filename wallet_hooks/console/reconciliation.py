@@ -25,6 +25,7 @@ from wallet_hooks.finance.report_request import read_day
 from wallet_hooks.finance.routes import content_type
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity.models import Provider
+from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.web.api import Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 
@@ -95,6 +96,9 @@ def upload(visit: Visit) -> Reply:
         counted: Counter[str] = Counter()
         kept: list[Break] = []
         with reading(visit.reports) as session:
+            if brand is not None:
+                brand_by_client(session, brand)
+                scope = scope._replace(brands=frozenset({brand}))
             lines = read_report_apart(sent.path, mapping, brand=brand)
             if visit.brand is not None:  # the page shows one brand
                 lines = _of_shown_brand(visit, lines)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.database import reading
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.files import replace_atomically
+from wallet_hooks.files import is_regular, replace_atomically
 from wallet_hooks.finance import general_ledger
 from wallet_hooks.finance.batches import Columns, currencies_of, in_batches, sum_of
 from wallet_hooks.finance.general_ledger import DEFAULT_CODES, LEDGERS, AccountCodes, daily_lines, files_of
@@ -134,12 +134,11 @@ def write_file(
     be read again, and its directory is often not ours. Raises RefusedError.
     """
     check(report, format_, request, options)
-    is_regular = path.is_file() or not path.exists()
-    if format_ in LEDGERS and options.part is None and is_regular:
+    if format_ in LEDGERS and options.part is None and is_regular(path):
         return _write_ledger_files(engine, format_, request, path, options)
     with replace_atomically(path) as out:
         manifest = {"file": path.name, **write(engine, report, format_, request, out, options, progress)}
-    if not is_regular:
+    if not is_regular(path):
         return manifest
     manifest["sha256"] = _hash(path)
     # An export of all parts replaces only files that the manifest lists.
