@@ -155,9 +155,16 @@ def test_a_manager_cannot_extend_the_rights_of_a_customer_that_manages_a_group(d
     assert desk.ok("boss", "GET", rival) == before
 
 
-def test_a_manager_makes_payments_for_a_customer_that_manages_a_group(desk: Desk, rival: str) -> None:
-    for kind in ("deposits", "withdrawals"):
-        assert desk.call("boss", "POST", f"{rival}{kind}/", PAY, headers={"Idempotency-Key": kind}).status == 200
+def test_payments_of_a_customer_that_manages_groups_are_made_by_a_manager_of_all_of_them(
+    desk: Desk, rival: str
+) -> None:
+    def pay(kind: str) -> int:
+        return desk.call("boss", "POST", f"{rival}{kind}/", PAY, headers={"Idempotency-Key": kind}).status
+
+    assert [pay("deposits"), pay("withdrawals")] == [403, 403]
+    with writing(desk.world.engine) as session:
+        add_manager(session, session.get_one(Group, desk.other_group), customer_by_username(session, "boss"))
+    assert [pay("deposits"), pay("withdrawals")] == [200, 200]
 
 
 def test_a_customer_moves_only_between_groups_of_its_manager(desk: Desk) -> None:

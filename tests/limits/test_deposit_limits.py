@@ -57,7 +57,7 @@ def finish(world: World, payment: Payment, step: Callable[..., Payment]) -> str:
         return step(session, customer, payment.id, now=clock.now()).status
 
 
-def test_reserve_counts_for_24_hours_and_cannot_be_confirmed_later(world: World) -> None:
+def test_a_reserve_counts_for_24_hours_and_a_later_confirm_is_credited_and_raised(world: World) -> None:
     with freeze_time(RESERVED_AT) as moment:
         player = Player(world)
         player.set(deposit=("week", "50"))
@@ -68,15 +68,23 @@ def test_reserve_counts_for_24_hours_and_cannot_be_confirmed_later(world: World)
             deposit(world, 2001, "D2")
         moment.tick(1)
         assert player.get()["active"]["deposit"]["amount_left"] == "50"
-        with pytest.raises(RefusedError) as refusal:
-            finish(world, reserved, cashier.confirm)
-        assert refusal.value.code == "reserve_expired"
         deposit(world, 5000, "D3")
         assert player.get()["active"]["deposit"]["amount_left"] == "0"
-        assert world.differences() == []
-        assert finish(world, reserved, cashier.fail) == "failed"
+        assert (world.balance(), world.differences()) == ("150.00", [])
+        assert finish(world, reserved, cashier.confirm) == "done"
+        assert [one["kind"] for one in world.exceptions()] == ["deposit_reserve_expired"]
         with pytest.raises(RefusedError):
             deposit(world, 1, "D4")
+        assert (world.balance(), world.differences()) == ("180.00", [])
+
+
+def test_an_expired_reserve_can_fail(world: World) -> None:
+    with freeze_time(RESERVED_AT) as moment:
+        Player(world).set(deposit=("week", "50"))
+        reserved = deposit(world, 3000, "D1", in_two_steps=True)
+        moment.move_to(EXPIRES_AT)
+        assert finish(world, reserved, cashier.fail) == "failed"
+        deposit(world, 5000, "D2")
         assert (world.balance(), world.differences()) == ("150.00", [])
 
 

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 from wallet_hooks.cashier import schemas, service
 from wallet_hooks.cashier.schemas import Reference
 from wallet_hooks.cashier.service import Movement
-from wallet_hooks.customers.callers import managed_customer
+from wallet_hooks.customers.callers import managed_customer, managed_groups
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.service import own_amount
 from wallet_hooks.customers.usernames import folded, has_username
 from wallet_hooks.database import locked, writing
-from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError
 from wallet_hooks.identity.api_tokens import TokenHolder
 from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.options import read_field
@@ -108,10 +108,13 @@ def _engine(context: ApiContext, call: ApiCall, username: str) -> Engine:
 def _locked_customer(session: Session, call: ApiCall, username: str, role: str) -> Customer:
     """Return the customer, with its row locked, for managers of its group and for API tokens of the role in its brand.
 
-    Raises NotFoundError, ForbiddenError.
+    Raises NotFoundError, and ForbiddenError for the caller itself and a manager of groups that are not the caller's.
     """
     if not isinstance(call.caller, TokenHolder):
-        return managed_customer(session, call.customer, username, lock=True)
+        managed = managed_customer(session, call.customer, username, lock=True)
+        if not set(managed_groups(session, managed.id)) <= set(managed_groups(session, call.customer.id)):
+            raise ForbiddenError("the customer manages groups that you do not manage")
+        return managed
     query = select(Customer).where(has_username(username))
     customer = session.scalar(locked(query, Customer))
     if customer is None or not call.caller.may(role, customer.brand_id):

@@ -1,14 +1,14 @@
 """Payments: deposits, withdrawals and adjustments by staff. A payment that is done has a ledger transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.payments import RESERVE_TTL, Payment, payment_reference
+from wallet_hooks.customers.payments import Payment, payment_reference
 from wallet_hooks.customers.queries import balances_of_customers, facts_of
 from wallet_hooks.customers.service import OPENING_METHOD
 from wallet_hooks.customers.standing import account_refusal
@@ -93,21 +93,20 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
 def confirm(session: Session, customer: Customer, payment_id: int, *, now: datetime) -> Payment:
     """Credit a reserved deposit. Idempotent.
 
-    The payment provider has taken the money already, so the deposit is credited even if the customer was locked, set
-    inactive or expired since; then an exception is raised for staff. Raises NotFoundError, and RefusedError
-    (`already_finished`, `reserve_expired`).
+    The payment provider has taken the money already, so the deposit is credited even if the reserve has expired, or the
+    customer was locked, set inactive or expired since; then an exception is raised for staff. Raises NotFoundError, and
+    RefusedError (`already_finished`).
     """
     payment = _reserved_payment(session, customer, payment_id, "done")
-    if payment.is_expired(now=now):
-        hours = RESERVE_TTL // timedelta(hours=1)
-        raise RefusedError("reserve_expired", f"deposit {payment_id} was reserved more than {hours} hours ago")
     if payment.status == "reserved":
+        late = "reserve_expired" if payment.is_expired(now=now) else None
+        reasons = (late, account_refusal(facts_of(customer), now=now))
         payment.status, payment.finished_at = "done", now
         _post(session, customer, payment, now=now)
-        if (refusal := account_refusal(facts_of(customer), now=now)) is not None:
+        for reason in filter(None, reasons):
             raise_for_payment(
                 session,
-                f"deposit_{refusal}",
+                f"deposit_{reason}",
                 client=brand_by_id(session, customer.brand_id).client,
                 payment_id=payment.id,
                 reference=payment.reference,

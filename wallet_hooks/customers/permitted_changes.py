@@ -1,8 +1,8 @@
 """Which fields of a customer a manager may change (docs/protocols/customers.md, "Who may see and change whom").
 
 A manager may change everything of the customers of its groups, except of those that manage a group themselves: of
-these only what takes rights away. Otherwise two managers, who may be one person with two logins, could raise each
-other's credit limits, or take over the groups of another manager with a new password.
+these only what takes rights away. Otherwise a manager could take over the groups of another one with a new password. It
+is no protection against managers who act together, because managers can appoint and remove managers.
 """
 
 from collections.abc import Mapping
