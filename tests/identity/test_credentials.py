@@ -258,6 +258,12 @@ def test_valid_credentials_from_elsewhere_are_403_beside_a_provider_without_an_a
     assert call(strict, {"X-Signature": "00"}) == UNAUTHENTICATED
 
 
+def test_a_token_of_the_wrong_role_from_elsewhere_is_403(strict: World) -> None:
+    strict.provider(auth="scout-jwt", secrets=["env:ACME_SECRET"], allow=["203.0.113.0/24"])
+    strict.provider(game="other", auth="scout-jwt", secrets=["env:OTHER_SECRET"])
+    assert call(strict, bearer("acme", token(role="user")), path="/winners") == FORBIDDEN
+
+
 @pytest.mark.parametrize("headers", [{}, {"X-Signature": "00"}, {"Authorization": "Basic eDp5"}], ids=str)
 def test_bad_credentials_are_401_beside_a_provider_that_needs_none(strict: World, headers: dict[str, str]) -> None:
     strict.provider(auth="hmac", secrets=["env:ACME_SECRET"])

@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.world import OK, World, bet, error, failed, refund, refused, result
+from wallet_hooks.database import writing
+from wallet_hooks.ledger.journal import fingerprint
 
 pytestmark = pytest.mark.usefixtures("ledger_invariants")
 
@@ -260,3 +263,12 @@ def test_3_a_bet_refused_for_its_currency_is_the_same_with_other_zeros(world: Wo
     assert world.place(bet(1, "1", currency="QQQ")) == error(402, "currency_not_supported")
     assert world.place(bet(1, again, currency="QQQ")) == error(402, "currency_not_supported")
     assert world.place(bet(1, "10", currency="QQQ")) == error(409, "conflict")
+
+
+def test_3_a_refusal_that_an_earlier_release_stored_is_the_same(world: World) -> None:
+    assert world.place(bet(1, "1.0", currency="QQQ")) == error(402, "currency_not_supported")
+    stored = fingerprint("7", "1.0", "QQQ", "501")
+    with writing(world.engine) as session:
+        session.execute(text("UPDATE wager SET fingerprint = :stored"), {"stored": stored})
+    assert world.place(bet(1, "1.0", currency="QQQ")) == error(402, "currency_not_supported")
+    assert world.place(bet(1, "2.0", currency="QQQ")) == error(409, "conflict")

@@ -75,7 +75,8 @@ def authenticate(call: ReceivedCall, providers: Iterable[ProviderFacts]) -> Scop
     scope = frozenset((provider.client, provider.game) for provider, denial in denials.items() if denial is None)
     if scope:
         return scope
-    is_from_elsewhere = any(_verify(provider, call) is None for provider in candidates if provider not in denials)
+    elsewhere = (_verify(provider, call) for provider in candidates if provider not in denials)
+    is_from_elsewhere = any(denial is not Denial.UNAUTHENTICATED for denial in elsewhere)
     is_forbidden = is_from_elsewhere or Denial.FORBIDDEN in denials.values()
     return Denial.FORBIDDEN if is_forbidden else Denial.UNAUTHENTICATED
 

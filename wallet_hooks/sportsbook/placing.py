@@ -107,9 +107,14 @@ def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
         return "try_again"  # another process used the currency first, after this request was read
     else:
         facts = bet_fingerprint(bet)
-    if wager.fingerprint != facts:
+    if wager.fingerprint != facts and not _was_stored_as_sent(bet, wager):
         return "conflict"
     return "bet_cancelled" if wager.status == "cancelled" else wager.refusal
+
+
+def _was_stored_as_sent(bet: PlaceBet, wager: WagerState) -> bool:
+    """Return whether an earlier release stored the bet, with its zeros as they were sent."""
+    return wager.currency is None and wager.fingerprint == _fingerprint(bet, bet.amount_sent)
 
 
 def _try(bet: PlaceBet, trial: Trial) -> str | None:

@@ -146,7 +146,8 @@ def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple
         return body, Rejected("invalid_request", error.normalized_messages())  # type: ignore[no-untyped-call]
     if _is_within(scope, request, directory):
         return body, request
-    return body, Rejected(_denial_of(received, scope, request, directory))
+    code = _denial_of(received, scope, request, directory)
+    return body[: None if code == "forbidden" else UNAUTHENTICATED_BODY_CAP], Rejected(code)
 
 
 def _denial_of(received: ReceivedCall, scope: Scope, request: Request, directory: Directory) -> str:
@@ -156,7 +157,7 @@ def _denial_of(received: ReceivedCall, scope: Scope, request: Request, directory
     """
     providers = {(one.client, one.game): one for one in directory.providers}
     if all(providers[pair].auth == "none" for pair in scope):
-        named = {(bet.key.client, bet.key.game) for bet in request.bets} & providers.keys()
+        named = ({(bet.key.client, bet.key.game) for bet in request.bets} & providers.keys()) - scope
         denial = authenticate(received, [providers[pair] for pair in named])
         if named and isinstance(denial, Denial):
             return denial.value
