@@ -362,5 +362,8 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 
 def stream_rows(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[Row[*tuple[Any, ...]]]:
-    """Yield a query's rows, of which few are in memory at a time."""
+    """Yield a query's rows, all of which are to be read, few in memory at a time."""
+    if session.get_bind().dialect.name == "postgresql":
+        # Otherwise it is planned for reading the first tenth soon, such as by walking an index through a whole table.
+        session.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
     return iter(session.execute(query.execution_options(yield_per=_STREAMED_ROWS)))

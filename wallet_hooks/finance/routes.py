@@ -1,6 +1,7 @@
 """GET /finance/exports/<report>.<format>: reports over HTTP, for API tokens with the finance role.
 
-A token is for all brands, or where each brand has a schema for the brand of the report."""
+A token is for all brands, or where each brand has a schema for the brand of the report.
+"""
 
 import hashlib
 import json

@@ -16,7 +16,7 @@ from wallet_hooks.limits.service import CurrentLimits, player_of
 
 
 def customer_facts(session: Session, found: Customer, brand: Brand) -> dict[str, Any]:
-    """Return a customer's money, state and limits amounts as decimal strings."""
+    """Return a customer's money, state and limits: amounts as decimal strings."""
     reason = lock_reason(found, now=clock.now())
     return customer_row(found, brand, balances_of_customers(session, [found])[found.id]) | {
         "active": found.active,

@@ -27,6 +27,8 @@ from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import read_address
 
 _BATCH = 500
+# Statuses of requests that may have moved money: where some of several bets failed, the others did.
+_POSTING = (200, 402, 404, 409)
 # Statuses that reject a request before its body is read, and the headers that cause the same rejection.
 _REJECTED_UNREAD: dict[int, dict[str, str | None]] = {
     411: {"Content-Length": None},
@@ -90,7 +92,8 @@ class Recorder:
             for delivery, request in zip(deliveries, requests, strict=True):
                 if delivery.status == 403 or self._is_about_earlier_bet(request):
                     self.left_out += 1
-                    self._left_out.update((bet["brand"], bet["user"]) for bet in _named_bets(request))
+                    if delivery.status in _POSTING:
+                        self._left_out.update((bet["brand"], bet["user"]) for bet in _named_bets(request))
                 else:
                     yield self._line(delivery, request)
 
