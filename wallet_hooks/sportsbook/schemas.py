@@ -79,6 +79,18 @@ class SettledPoolSchema(BaseSchema):
     guaranteed = Anything()
 
 
+class ResultWord(Text):
+    """The result of a bet. A text that is too long or has control characters settles by the payout, as one without."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if type(value) is not str:
+            raise ValidationError("Not a string.")
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)
+        except ValidationError:
+            return None
+
+
 class ResultSchema(BaseSchema):
     uid = Identifier(known=True, required=True)
     currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
@@ -87,8 +99,8 @@ class ResultSchema(BaseSchema):
     base_payout = Anything()
     odds = Anything()
     rake = Anything()
-    result = Lenient(
-        Text(),
+    result = ResultWord(
+        allow_none=True,
         metadata={"description": "A word for void with payout = stake returns the stake; others change nothing."},
     )
     extra = Anything()
