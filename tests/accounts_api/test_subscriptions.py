@@ -269,6 +269,6 @@ def test_affiliates_are_customers_whom_the_owner_referred(each: Client) -> None:
 
 
 def test_a_list_is_counted_before_its_elements_are_read(each: Client) -> None:
-    """A body has room for half a million elements, whose reading would take seconds, before a login is asked for."""
+    """A body can have half a million elements, and reading them takes seconds; the login is checked after that."""
     for elements in (["1"] * 100 + [1], [None] * 101):
         assert each.code("getAffiliateRelation", who=None, vendorClientIds=elements) == "INVALID_INPUT_DATA"

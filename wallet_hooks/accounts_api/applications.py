@@ -22,7 +22,7 @@ _KEY_LENGTH = 16
 _KEY_CHARACTERS = string.ascii_letters + string.digits
 
 
-class VersionRow(NamedTuple):
+class _VersionRow(NamedTuple):
     """A version of an application."""
 
     application_id: int
@@ -30,7 +30,7 @@ class VersionRow(NamedTuple):
 
 
 _VERSIONS = find_rows(
-    RowSet("requested", ApplicationVersion.application_id, ApplicationVersion.version), ApplicationVersion, VersionRow
+    RowSet("requested", ApplicationVersion.application_id, ApplicationVersion.version), ApplicationVersion, _VersionRow
 )
 
 

@@ -9,7 +9,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields
 
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, FAILED, PMM, BadMessage, Message, message_of
 from wallet_hooks.customers.schemas import Count, Pair
-from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, StrictBoolean, Text, quick_reader
+from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, Identifier, StrictBoolean, Text, quick_reader
 from wallet_hooks.web.strict_json import Number
 
 MAX_MESSAGES = 1000
@@ -26,14 +26,13 @@ class PlainNumber(fields.Field[Decimal]):
         return Decimal(value)
 
 
-class BetslipId(Text):
-    """A betslip's id. White space at its ends is refused, as it is in bets, which could not name the betslip."""
+class BetslipId(Identifier):
+    """A betslip's id, as a bet names it; the platform sends it as a string."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if text != text.strip():
-            raise ValidationError("White space at the beginning or end is not allowed.")
-        return text
+        if type(value) is not str:
+            raise ValidationError("Not a string.")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class _Instant(PlainNumber):
@@ -62,7 +61,7 @@ class _MessageSchema(Schema):
     class Meta:
         unknown = INCLUDE
 
-    betslip_id = BetslipId(required=True, min_length=1, max_length=64)
+    betslip_id = BetslipId(required=True)
 
 
 class BetslipSchema(_MessageSchema):

@@ -75,11 +75,12 @@ def _statement_rows(
 ) -> Iterator[Row]:
     """Yield a statement's rows; `balance`, in minor units, is the one before a later page, None for the first."""
     currency = customer.currency
+    wallet = account_id(session, chart.player(customer.id, currency))
     entries = (
         select(Entry.version, Transaction.booked_on, Transaction.occurred_at, Transaction.kind, Transaction.reference,
                Transaction.description, Entry.amount)
         .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Entry.account_id == _wallet_of(session, customer), Entry.version.is_not(None))
+        .where(Entry.account_id == wallet, Entry.version.is_not(None))
     )  # fmt: skip
     if balance is None:
         before = entries.where(Transaction.booked_on < request.first).subquery()
@@ -98,10 +99,6 @@ def _statement_rows(
 
 
 _UNLIMITED = 2**62
-
-
-def _wallet_of(session: Session, customer: Customer) -> int | None:
-    return account_id(session, chart.player(customer.id, customer.currency))
 
 
 def _read_balance(text: str, currency: str) -> int:

@@ -1,9 +1,8 @@
 """What the lines of a capture tell about bets and customers, read for a batch of deliveries at a time."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from itertools import islice
 from typing import NamedTuple
 
 from sqlalchemy import func, or_, select
@@ -59,7 +58,9 @@ def read_customers(
         uids[client].append(uid)
     found = {}
     for brand in [one for one in session.scalars(select(Brand)) if one.client in uids]:
-        for some in _in_parts(uids[brand.client]):
+        named = uids[brand.client]
+        for first in range(0, len(named), _AT_A_TIME):
+            some = named[first : first + _AT_A_TIME]
             query = select(Customer).where(Customer.brand_id == brand.id, Customer.uid.in_(some))
             customers = session.scalars(query).all()
             balances = _balances(session, customers, began)
@@ -101,9 +102,3 @@ def _limits(
     for limit in session.scalars(query.order_by(PlayerLimit.id)):
         found[limit.customer_id].append(limit)
     return found
-
-
-def _in_parts(values: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(values)
-    while part := list(islice(rest, _AT_A_TIME)):
-        yield part
