@@ -1,7 +1,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-brand-schemas test-browser screenshots soak bench check audit release venv lock
+.PHONY: run test test-served test-brand-schemas test-browser screenshots soak bench check audit release venv lock
 
 run: venv
 	$(BIN)/wallet-hooks db upgrade
@@ -11,10 +11,15 @@ run: venv
 test: venv
 	$(BIN)/pytest -n auto --dist worksteal
 
+# The tests that run the service. Under gunicorn's own worker class: WALLET_HOOKS_TEST_WORKER_CLASS=gthread
+test-served: venv
+	$(BIN)/pytest -n auto --dist worksteal -m "served and not slow"
+
 # The tests of behaviour with a schema for each brand.
 test-brand-schemas: venv
-	WALLET_HOOKS_BRAND_SCHEMAS=on $(BIN)/pytest -n auto --dist worksteal $(addprefix tests/,accounts_api betslips bookies \
-		brand_schemas cashier console customers finance identity ledger limits sportsbook test_tenants.py)
+	WALLET_HOOKS_BRAND_SCHEMAS=on $(BIN)/pytest -n auto --dist worksteal -m "not slow and not browser" \
+		$(addprefix tests/,accounts_api betslips bookies brand_schemas cashier console customers finance identity ledger \
+		limits sportsbook test_tenants.py)
 
 # Needs Chromium, such as Debian's package.
 test-browser: venv

@@ -105,12 +105,10 @@ _TEMPLATES: dict[str, tuple[str | None, Callable[[str], None]]] = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run the service under gunicorn; skip those that a schema for each brand does not concern."""
+    """Skip the tests that a schema for each brand does not concern."""
     for item in items:
         if HAS_BRAND_SCHEMAS and item.get_closest_marker("all_together"):
             item.add_marker(pytest.mark.skip(reason="needs the brands' tables together"))
-        if hasattr(getattr(item, "module", None), "served"):
-            item.add_marker(pytest.mark.served)
 
 
 @pytest.fixture(scope="session")

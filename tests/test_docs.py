@@ -83,6 +83,7 @@ def run(blocks: list[Block], directory: Path, environment: dict[str, str]) -> No
             assert re.fullmatch(pattern, output.strip(), re.DOTALL), output
 
 
+@pytest.mark.served
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with(RUN), ids=name_of)
 def test_commands_print_what_the_page_shows(page: Path, database_url: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from tests.desk import Desk
@@ -14,6 +15,8 @@ from tests.test_commands import Shell
 from tests.world import bet, result
 from wallet_hooks.database import writing
 from wallet_hooks.finance.reports import REPORTS
+
+pytestmark = pytest.mark.served
 
 MARK = "n0t-f0r-y0u"  # is in every secret
 

@@ -22,6 +22,8 @@ from tests.world import OK, World, bet, result
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 
+pytestmark = pytest.mark.served
+
 _ESTABLISHED, _LISTENING = "01", "0A"
 ACCEPTED = (200, "keep-alive", b'{"status":"OK"}')
 BUSY = (503, "keep-alive", b'{"error":"try_again"}')

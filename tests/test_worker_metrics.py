@@ -144,6 +144,7 @@ def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("the condition was not met within 30 seconds")
 
 
+@pytest.mark.served
 @pytest.mark.slow
 def test_metrics_survive_kill_9_of_workers(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="1000.00")

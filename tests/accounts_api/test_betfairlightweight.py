@@ -13,6 +13,8 @@ from tests.test_commands import Shell
 from tests.world import bet, result
 from wallet_hooks.identity.passwords import hash_password
 
+pytestmark = pytest.mark.served
+
 
 def client_of(url: str, key: str, password: str = PASSWORD) -> APIClient:
     client = APIClient("ann", password, app_key=key, lightweight=False)

@@ -28,6 +28,7 @@ def announced(name: str) -> list[Any]:
     return ["betslip", {"betslip_id": name, "customer_username": "ann"}]
 
 
+@pytest.mark.served
 def test_streams_hold_no_thread_that_takes_bets(desk: Desk, tmp_path: Path) -> None:
     usernames = ("ann", "bob", "boss")
     with ExitStack() as clients:
@@ -56,6 +57,7 @@ def test_streams_hold_no_thread_that_takes_bets(desk: Desk, tmp_path: Path) -> N
     assert not any(token in log for token in tokens.values())
 
 
+@pytest.mark.served
 @pytest.mark.slow
 def test_clients_resume_at_another_worker_and_miss_nothing(desk: Desk, tmp_path: Path) -> None:
     """Workers are killed while messages come; a client that reconnects with its last number gets each exactly once.

@@ -67,6 +67,7 @@ def test_a_brand_that_does_not_exist_is_refused_and_stored_beside_the_brands(spr
     assert spread.balance() == "100.00"
 
 
+@pytest.mark.served
 def test_brands_are_served_at_once_by_workers(spread: World, tmp_path: Path) -> None:
     """Bets of one brand and of two at once, with repetitions, through two worker processes."""
     kinds = (("acme",), ("nordbet",), ("west", "acme"), ("acme", "nordbet"))

@@ -14,6 +14,8 @@ from tests.service import served
 from tests.wire import request, wire
 from tests.worker_classes import OWN
 
+pytestmark = pytest.mark.served
+
 # The order of methods in an Allow header depends on the hash seed.
 _SETTINGS = {"PYTHONHASHSEED": "0", "WALLET_HOOKS_BODY_CAP": "12000"}
 Send = Callable[[Sequence[bytes], float], bytes]

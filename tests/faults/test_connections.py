@@ -10,6 +10,8 @@ from tests.service import served
 from tests.wire import JSON, request, wire
 from tests.world import World, bet
 
+pytestmark = pytest.mark.served
+
 
 def placed(uid: int) -> bytes:
     return request(body=json.dumps({"bets": [bet(uid, "1.00")]}).encode())

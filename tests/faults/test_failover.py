@@ -15,6 +15,8 @@ from tests.faults.test_network import fetch, send, send_until_answered
 from tests.service import served
 from tests.world import World
 
+pytestmark = pytest.mark.served
+
 
 @pytest.fixture
 def pair(postgresql_server: postgresql.Server) -> Iterator[tuple[Node, Node]]:

@@ -102,6 +102,7 @@ def test_a_locked_customer_row_does_not_block_other_customers(world: World) -> N
         assert reply == (error(503, "try_again") if number % 4 == 0 else OK), number
 
 
+@pytest.mark.served
 def test_callbacks_are_answered_if_the_log_cannot_be_written(world: World, tmp_path: Path) -> None:
     world.close_app()
     (tmp_path / "server.log").symlink_to("/dev/full")

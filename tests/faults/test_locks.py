@@ -12,6 +12,8 @@ from tests.world import OK, bet
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 
+pytestmark = pytest.mark.served
+
 DEPOSITS = 80
 
 

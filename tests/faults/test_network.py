@@ -21,6 +21,8 @@ from wallet_hooks.database.connecting import Connector, replace_connections
 from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.settings import Settings
 
+pytestmark = pytest.mark.served
+
 # Seconds in which a callback is answered whatever the database does: 0.8 in the queue and 1.8 in a group, by default.
 ANSWERED = 3.0
 CLIENTS = 16

@@ -16,7 +16,7 @@ from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import open_engine, writing
 from wallet_hooks.settings import Settings
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")
+pytestmark = [pytest.mark.served, pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")]
 BETS = 200
 
 

@@ -19,6 +19,8 @@ from tests.wire import wire
 from tests.worker_classes import OWN
 from tests.world import World, bet
 
+pytestmark = pytest.mark.served
+
 CLIENTS = 12
 
 

@@ -302,6 +302,7 @@ def test_provider_without_authentication_is_accepted_from_loopback_only(world: W
     assert call(world, {"Forwarded": "for=127.0.0.1"}) == UNAUTHENTICATED
 
 
+@pytest.mark.served
 def test_credentials_are_neither_logged_nor_stored(scout: World, tmp_path: Path) -> None:
     valid = token()
     scout.close_app()

@@ -231,6 +231,7 @@ def run_listed(world: World, *command: str) -> None:
     subprocess.run(program, env=environment, check=True, capture_output=True)
 
 
+@pytest.mark.served
 def test_a_running_process_reads_currencies_that_another_one_stored(world: World, tmp_path: Path) -> None:
     assert world.place(bet(100)) == OK, "the application is running"
     run_listed(
@@ -251,6 +252,7 @@ def test_a_running_process_reads_currencies_that_another_one_stored(world: World
     assert world.differences() == []
 
 
+@pytest.mark.served
 def test_two_processes_can_use_a_currency_first_at_once(world: World, tmp_path: Path) -> None:
     with writing(world.engine) as session:
         set_rate(session, source="BTC", target="EUR", rate="100000", now=clock.now())

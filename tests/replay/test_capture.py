@@ -90,6 +90,7 @@ def ledger_of(world: World) -> list[tuple[Any, ...]]:
         return [*sums, *map(tuple, session.execute(text(query)))]
 
 
+@pytest.mark.served
 def test_captured_traffic_replays_to_the_same_ledger(capture: tuple[World, Path], tmp_path: Path) -> None:
     world, path = capture
     redacted = tmp_path / "redacted.jsonl"
@@ -111,6 +112,7 @@ def test_captured_traffic_replays_to_the_same_ledger(capture: tuple[World, Path]
     assert {200, 400, 402, 404, 409} <= statuses
 
 
+@pytest.mark.served
 def test_customers_may_be_interleaved_but_the_order_within_a_customer_matters(capture: tuple[World, Path]) -> None:
     _, path = capture
     cases = list(read_cases(path))
@@ -127,6 +129,7 @@ def test_customers_may_be_interleaved_but_the_order_within_a_customer_matters(ca
         )
 
 
+@pytest.mark.served
 def test_customers_may_run_in_parallel(capture: tuple[World, Path]) -> None:
     _, path = capture
     options = RunOptions(recorded_clock=False, parallel=4)
@@ -135,6 +138,7 @@ def test_customers_may_run_in_parallel(capture: tuple[World, Path]) -> None:
     assert [(case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed] == []
 
 
+@pytest.mark.served
 def test_a_capture_runs_in_several_processes_in_parts_that_share_no_customer(
     capture: tuple[World, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +157,7 @@ def test_a_capture_runs_in_several_processes_in_parts_that_share_no_customer(
     assert [one.case.line for one in results if not one.passed] == [wrong.line]
 
 
+@pytest.mark.served
 def test_a_capture_of_either_engine_runs_on_postgresql(
     capture: tuple[World, Path], templates: Any, tmp_path: Path
 ) -> None:

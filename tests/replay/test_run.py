@@ -74,6 +74,7 @@ def test_a_failed_case_shows_line_difference_and_curl_command(case: Path) -> Non
     assert lines[7].startswith("  curl -i -X POST http://127.0.0.1:8000/bets -H 'Content-Type: application/json'")
 
 
+@pytest.mark.served
 def test_the_curl_command_sends_the_exact_bytes(tmp_path: Path, world: World) -> None:
     """The shell passes the bytes of hostile bodies unchanged."""
     with served(world.settings.database_url, tmp_path) as (url, _):
@@ -205,6 +206,7 @@ def test_show_diff_and_convert(case: Path, tmp_path: Path) -> None:
     assert entry["request"]["url"].startswith("http://127.0.0.1:8000/")
 
 
+@pytest.mark.served
 def test_cases_run_against_a_service_with_and_without_its_database(empty_world: World, tmp_path: Path) -> None:
     """Over HTTP with the test clock of the service on; without --database only answers are compared."""
     url = empty_world.settings.database_url

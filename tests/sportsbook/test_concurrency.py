@@ -83,6 +83,7 @@ def test_bet_cancel_and_settlement_at_once_end_as_one_clean_delivery(world: Worl
     assert world.differences() == []
 
 
+@pytest.mark.served
 def test_two_processes_agree_on_every_bet(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="1000.00")
     with served(world.settings.database_url, tmp_path, workers=2) as (url, _):
@@ -101,6 +102,7 @@ def test_two_processes_agree_on_every_bet(world: World, tmp_path: Path) -> None:
     assert world.differences() == []
 
 
+@pytest.mark.served
 @pytest.mark.slow
 def test_kill_9_of_a_worker_under_load_loses_nothing_and_repeats_nothing(world: World, tmp_path: Path) -> None:
     world.customer("8", balance="10000.00")
