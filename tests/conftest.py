@@ -13,7 +13,7 @@ from flask import Flask
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from tests import postgresql
+from tests import citus, postgresql
 from tests.desk import Desk
 from tests.routing import CachedRule
 from tests.world import HAS_BRAND_SCHEMAS, World
@@ -37,6 +37,9 @@ gc.set_threshold(100_000, 10, 10)
 
 _numbers = itertools.count(1)
 
+# Where the tests' databases are.
+Databases = postgresql.Server | citus.Cluster
+
 
 class Templates:
     """Template databases that are created once per session and copied for each test."""
@@ -53,7 +56,7 @@ class Templates:
         if engine_name == "sqlite":
             shutil.copy(self._directory / f"{template}.db", target)
             return f"sqlite:///{target}", lambda: None
-        server: postgresql.Server = self._request.getfixturevalue("postgresql_server")
+        server: Databases = self._request.getfixturevalue("databases")
         name = f"test_{next(_numbers)}"
         server.create(name, template=template)
         return server.url(name), lambda: server.drop(name)
@@ -63,7 +66,7 @@ class Templates:
         path = self._directory / f"{template}.db"
         url = f"sqlite:///{path}"
         if engine_name == "postgresql":
-            server: postgresql.Server = self._request.getfixturevalue("postgresql_server")
+            server: Databases = self._request.getfixturevalue("databases")
             if base is not None:
                 self.copy(engine_name, base, path)[1]()
             server.create(template, template=base or "template1")
@@ -116,6 +119,15 @@ def postgresql_server() -> Iterator[postgresql.Server]:
     with postgresql.running(in_memory=True) as server:
         server.set("fsync", "off")  # tests need no durability; benchmarks start a server with fsync on
         yield server
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    if citus.COORDINATOR is None:
+        yield request.getfixturevalue("postgresql_server")
+        return
+    with citus.cluster(citus.COORDINATOR) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

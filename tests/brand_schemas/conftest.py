@@ -1,22 +1,15 @@
-"""Databases in which each brand has a schema, whatever the other tests have.
-
-With WALLET_HOOKS_TEST_CITUS_URL, which names the coordinator of a Citus cluster, they are on that cluster.
-"""
+"""Databases in which each brand has a schema, whatever the other tests have."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests import postgresql
-from tests.brand_schemas import citus
-from tests.conftest import migrate
+from tests.conftest import Databases, migrate
 from tests.test_commands import Shell
 from tests.world import World
 
 BRANDS = {"acme": 1007, "nordbet": 1008, "west": 1009}
-CITUS = os.environ.get("WALLET_HOOKS_TEST_CITUS_URL")
 _numbers = itertools.count(1)
 
 
@@ -32,31 +25,23 @@ def fill(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def copy_template(request: pytest.FixtureRequest) -> Callable[[str], str]:
+def copy_template(databases: Databases) -> Callable[[str], str]:
     """Return a function that copies a filled database to a name, and returns the copy's URL."""
-    server: postgresql.Server = request.getfixturevalue("postgresql_server")
-    server.create("spread")
-    fill(server.url("spread"))
+    databases.create("spread")
+    fill(databases.url("spread"))
 
     def copy(name: str) -> str:
-        server.create(name, template="spread")
-        return server.url(name)
+        databases.create(name, template="spread")
+        return databases.url(name)
 
     return copy
 
 
 @pytest.fixture
-def spread_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    name = f"spread_{os.getpid()}_{next(_numbers)}"
-    if CITUS is not None:
-        with citus.database(CITUS, name) as url:
-            fill(url)
-            yield url
-        return
-    copy: Callable[[str], str] = request.getfixturevalue("copy_template")
-    server: postgresql.Server = request.getfixturevalue("postgresql_server")
-    yield copy(name)
-    server.drop(name)
+def spread_url(databases: Databases, copy_template: Callable[[str], str]) -> Iterator[str]:
+    name = f"spread_{next(_numbers)}"
+    yield copy_template(name)
+    databases.drop(name)
 
 
 @pytest.fixture

@@ -5,12 +5,15 @@ from contextlib import closing
 
 from tests.world import World
 
+# The first one has effect on Citus alone: the second one then reaches its nodes.
+_WITHOUT_TRIGGERS = ("SET LOCAL citus.propagate_set_commands = local", "SET LOCAL session_replication_role = replica")
+
 
 def tampered(world: World, *statements: str) -> None:
     """Run statements without triggers, as anyone with the database's password or file could."""
     if world.engine.dialect.name == "postgresql":
         with world.engine.begin() as connection:
-            for statement in ("SET LOCAL session_replication_role = replica", *statements):
+            for statement in (*_WITHOUT_TRIGGERS, *statements):
                 connection.exec_driver_sql(statement)
         return
     with closing(sqlite3.connect(world.engine.url.database or "")) as file, file:

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
+from tests.finance.tampering import tampered
 from tests.world import OK, World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
@@ -208,15 +209,11 @@ def test_verify_reports_changes_made_without_triggers(world: World) -> None:
     world.place(bet(1), bet(2))
     world.settle(result(1))
     assert world.differences() == []
-    with writing(world.engine) as session:
-        if world.engine.dialect.name == "postgresql":
-            session.execute(text("SET session_replication_role = replica"))
-        else:
-            for trigger in ("ledger_entry_is_kept_from_update", "ledger_transaction_is_kept_from_delete"):
-                session.execute(text(f"DROP TRIGGER {trigger}"))
-            session.execute(text("PRAGMA defer_foreign_keys = ON"))
-        session.execute(text("UPDATE ledger_entry SET amount = amount + 1 WHERE transaction_id = 2 AND line = 1"))
-        session.execute(text("UPDATE ledger_account SET balance = balance - 7 WHERE name = 'players:1:open_stakes'"))
+    tampered(
+        world,
+        "UPDATE ledger_entry SET amount = amount + 1 WHERE transaction_id = 2 AND line = 1",
+        "UPDATE ledger_account SET balance = balance - 7 WHERE name = 'players:1:open_stakes'",
+    )
     found = {difference.rule: difference.where for difference in world.differences()}
     assert found["entries sum to zero"] == "transaction 2"
     assert found["a balance equals the sum of its entries"].startswith("account players:1:")

@@ -9,7 +9,6 @@ from wallet_hooks.database.engine import (
     open_engine,
     read_with_retries,
     reading,
-    reading_beside,
     refresh_statistics,
     run_in_batches,
     run_with_retries,
@@ -18,6 +17,7 @@ from wallet_hooks.database.engine import (
     writing,
 )
 from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
+from wallet_hooks.database.snapshots import can_share_snapshot, reading_beside
 from wallet_hooks.database.tables import Base, Identity64, Key, Shared, SharedAndOwn, UTCDateTime, WideAmount
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "UTCDateTime",
     "WideAmount",
     "brand_engine",
+    "can_share_snapshot",
     "check_databases",
     "connection_cache",
     "fault_of",

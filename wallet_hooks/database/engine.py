@@ -342,16 +342,6 @@ def _clear_cache(connection: Connection) -> None:
 
 
 @contextmanager
-def reading_beside(session: Session) -> Iterator[Session]:
-    """Open another read-only database transaction on the snapshot of a `reading` session, for use beside it."""
-    snapshot = session.scalar(text("SELECT pg_export_snapshot()"))
-    engine = session.get_bind().engine
-    with reading(engine) as other:
-        other.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
-        yield other
-
-
-@contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
     """Open a read-only database transaction on a consistent snapshot."""
     options: dict[str, Any] = {"read_only": True}

@@ -1,6 +1,6 @@
 """Streams large results as Arrow record batches, in constant memory and, on PostgreSQL, without Python objects."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.brand_schemas import choose_schema, current_schema
+from wallet_hooks.database.snapshots import can_share_snapshot, export_snapshot
 
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 2**20
@@ -22,9 +23,10 @@ _POSTGRESQL: Dialect = cast("Any", PGDialect)(paramstyle="named")
 
 def stream_batches(session: Session, query: Select[*tuple[Any, ...]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield a query's result from the session's snapshot, as record batches with the given schema."""
-    if session.get_bind().dialect.name == "postgresql":
-        return _from_postgresql(session, _statement(query, _POSTGRESQL), schema)
-    return _from_sqlite(session, _statement(query, sqlite.dialect()), schema)
+    if session.get_bind().dialect.name == "sqlite":
+        return _from_sqlite(session, _statement(query, sqlite.dialect()), schema)
+    read = _from_postgresql if can_share_snapshot(session) else _from_session
+    return read(session, _statement(query, _POSTGRESQL), schema)
 
 
 def _statement(query: Select[*tuple[Any, ...]], dialect: Dialect) -> str:
@@ -34,10 +36,9 @@ def _statement(query: Select[*tuple[Any, ...]], dialect: Dialect) -> str:
 
 def _from_postgresql(session: Session, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Read through an ADBC connection that imports the session's snapshot."""
-    snapshot = session.scalar(text("SELECT pg_export_snapshot()"))
     with dbapi.connect(_conninfo(session)) as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        cursor.execute(export_snapshot(session))
         cursor.execute("SET LOCAL TIME ZONE 'UTC'")
         if (brand := current_schema(session.connection())) is not None:
             cursor.execute(choose_schema(brand))
@@ -65,11 +66,23 @@ def _prefetch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
+def _from_session(session: Session, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Read through the session's own connection, with a cursor of the server."""
+    session.execute(text("SET LOCAL TIME ZONE 'UTC'"))
+    with cast("Any", session.connection().connection.driver_connection).cursor("batches") as cursor:
+        cursor.execute(statement)
+        yield from _batches(cursor, schema, pa.array)
+
+
 def _from_sqlite(session: Session, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     rows = cast("Any", session.connection().connection.driver_connection).execute(statement)
-    while batch := rows.fetchmany(_BATCH_ROWS):
-        columns = zip(*batch, strict=True)
-        arrays = [_column(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return _batches(rows, schema, _column)
+
+
+def _batches(cursor: Any, schema: pa.Schema, column: Callable[[Any, Any], pa.Array]) -> Iterator[pa.RecordBatch]:
+    while rows := cursor.fetchmany(_BATCH_ROWS):
+        columns = zip(*rows, strict=True)
+        arrays = [column(values, field.type) for values, field in zip(columns, schema, strict=True)]
         yield pa.record_batch(arrays, schema=schema)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.payments import Payment
-from wallet_hooks.database import has_row_locks, reading_beside, stream_rows
+from wallet_hooks.database import can_share_snapshot, reading_beside, stream_rows
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
@@ -121,10 +121,10 @@ ALL_CHECKS = (*CHECKS, check_totals, check_seals, check_usage)
 def run_checks(session: Session, posted: Since | None) -> Iterator[list[Difference]]:
     """Run all checks on the session's snapshot; yield the differences that each found.
 
-    On PostgreSQL the last one, which takes as long as all others, runs beside them.
+    Where connections can share a snapshot, the last one, which takes as long as all others, runs beside them.
     """
     *first, last = ALL_CHECKS
-    if not has_row_locks(session.get_bind().engine):
+    if not can_share_snapshot(session):
         yield from (check(session, posted) for check in ALL_CHECKS)
         return
     with reading_beside(session) as other, ThreadPoolExecutor(1) as thread:

@@ -1,0 +1,33 @@
+"""Snapshots that several connections read from."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from wallet_hooks.database.brand_schemas import has_brand_schemas
+from wallet_hooks.database.citus import has_citus
+from wallet_hooks.database.engine import has_row_locks, reading
+
+
+def can_share_snapshot(session: Session) -> bool:
+    """Return whether other connections can read from the snapshot of a `reading` session.
+
+    With Citus they cannot: each node has a snapshot of its own for each connection. SQLite has one for each connection.
+    """
+    engine = session.get_bind().engine
+    return has_row_locks(engine) and not (has_brand_schemas(engine) and has_citus(session.connection()))
+
+
+def export_snapshot(session: Session) -> str:
+    """Return the statement with which another connection's transaction reads from the session's snapshot."""
+    return f"SET TRANSACTION SNAPSHOT '{session.scalar(text('SELECT pg_export_snapshot()'))}'"
+
+
+@contextmanager
+def reading_beside(session: Session) -> Iterator[Session]:
+    """Open another read-only database transaction on the snapshot of a `reading` session that can share it."""
+    with reading(session.get_bind().engine) as other:
+        other.execute(text(export_snapshot(session)))
+        yield other
