@@ -2,7 +2,9 @@
 
 import gc
 import itertools
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -35,6 +37,10 @@ hypothesis_settings.load_profile("wallet-hooks")
 # search for garbage takes a twentieth of the suite's time.
 gc.set_threshold(100_000, 10, 10)
 
+# Where this is set, each process that a test starts would compile all modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 _numbers = itertools.count(1)
 
 # Where the tests' databases are.
@@ -48,18 +54,25 @@ class Templates:
         self._directory = directory
         self._request = request
         self._made: set[tuple[str, str]] = set()
+        self._unused: list[str] = []
 
     def copy(self, engine_name: str, template: str, target: Path) -> tuple[str, Callable[[], None]]:
-        """Copy a template. Returns the copy's URL and a function that drops it."""
+        """Copy a template. Returns the copy's URL and a function that has it dropped.
+
+        On PostgreSQL it is dropped before the next copy: by then its connections have ended. DROP DATABASE would wait a
+        tenth of a second for them, as long as many a test takes.
+        """
         if (engine_name, template) not in self._made:
             self._make(engine_name, template)
         if engine_name == "sqlite":
             shutil.copy(self._directory / f"{template}.db", target)
             return f"sqlite:///{target}", lambda: None
         server: Databases = self._request.getfixturevalue("databases")
+        while self._unused:
+            server.drop(self._unused.pop())
         name = f"test_{next(_numbers)}"
         server.create(name, template=template)
-        return server.url(name), lambda: server.drop(name)
+        return server.url(name), lambda: self._unused.append(name)
 
     def _make(self, engine_name: str, template: str) -> None:
         base, fill = _TEMPLATES[template]
@@ -105,6 +118,11 @@ _TEMPLATES: dict[str, tuple[str | None, Callable[[str], None]]] = {
     "world": ("migrated", fill_world),
     "desk": ("world", _fill_desk),
 }
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out a file of slow tests that takes seconds to collect, where slow tests do not run."""
+    return ("not slow" in config.option.markexpr and collection_path.name == "test_schemathesis.py") or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
