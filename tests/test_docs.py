@@ -103,6 +103,7 @@ def test_commands_print_what_the_page_shows(page: Path, database_url: str, tmp_p
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with(EMPTY), ids=name_of)
 def test_commands_on_an_empty_database_run(page: Path, database_url: str, tmp_path: Path) -> None:
     (tmp_path / "customers.csv").write_text("brand,uid,username,currency,balance,credit_limit\nacme,8,bob,EUR,1,0\n")

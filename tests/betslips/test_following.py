@@ -172,6 +172,7 @@ def has_taken_more(log: Path, number: int) -> bool:
     return taken(log) > number
 
 
+@pytest.mark.slow
 def test_a_killed_command_loses_nothing_that_it_took(world: World, tmp_path: Path) -> None:
     def script(platform: Platform, connection: ServerConnection, number: int) -> None:
         for first in range(number * 1000, number * 1000 + 1000):

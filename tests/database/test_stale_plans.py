@@ -73,6 +73,7 @@ def add_columns(connection: Connection, tables: dict[str, dict[str, str]]) -> No
         connection.execute(text(f"ALTER TABLE {table} ADD COLUMN later VARCHAR(9)"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CHANGED)
 def test_callers_do_not_notice_a_migration_of_a_running_service(desk: Desk, what: str) -> None:
     calls = Calls(desk)
