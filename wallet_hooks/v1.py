@@ -125,13 +125,19 @@ def read_query(request: ApiRequest) -> dict[str, str]:
 
 
 def _read_form(body: bytes, schema: BaseSchema) -> dict[str, Any]:
-    """Return a form's fields: text fields as sent, every other field read as JSON."""
+    """Return a form's fields: text fields as sent, every other field read as JSON.
+
+    An empty text field that may be null is null.
+    """
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS, errors="strict")
     except ValueError:
         raise InvalidJSONError("not a form") from None
-    texts = {field.data_key or name for name, field in schema.fields.items() if isinstance(field, Text)}
-    return {key: value if key in texts else read_json(value.encode()) for key, value in _as_object(pairs).items()}
+    texts = {field.data_key or name: field for name, field in schema.fields.items() if isinstance(field, Text)}
+    return {
+        key: (None if not value and texts[key].allow_none else value) if key in texts else read_json(value.encode())
+        for key, value in _as_object(pairs).items()
+    }
 
 
 def _as_object(pairs: list[tuple[str, str]]) -> dict[str, str]:

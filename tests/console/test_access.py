@@ -1,5 +1,6 @@
 """Who may sign in, what each role sees and does, and what protects a session."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -172,6 +173,7 @@ def test_signing_out_ends_the_session_on_the_server(world: World) -> None:
     thief = world.app.test_client()
     thief.set_cookie("wallet_hooks_console", cookie.value, path="/console")
     assert thief.get("/console/").status_code == 303
+    assert "sign_out" in Shell(world.settings.database_url).ok("staff", "actions")
 
 
 def test_the_cookie_is_for_this_service_alone(world: World) -> None:
@@ -240,6 +242,14 @@ def test_a_change_by_the_command_ends_sessions(world: World) -> None:
     assert shell.run("staff", "change", "--username", "nobody", "--inactive").returncode == 1
     assert shell.run("staff", "change", "--username", "finance").returncode == 2
     assert "finance" in shell.ok("staff", "list")
+    shell.ok("staff", "add", "--username", "tina", "--role", "qa", "--password-stdin", stdin=f"{PASSWORD}\n")
+    recorded = [row for row in json.loads(shell.ok("staff", "actions", "--json")) if row["action"].startswith("staff")]
+    assert {row["username"] for row in recorded} == {"(command line)"}
+    assert [(row["action"], row["subject"], row["details"]) for row in recorded] == [
+        ("staff_changed", "finance", {"role": "qa"}),
+        ("staff_changed", "finance", {"active": False}),
+        ("staff_added", "tina", {"role": "qa", "totp": False}),
+    ]
 
 
 @pytest.mark.parametrize("statement", ["UPDATE staff_action SET username = 'x'", "DELETE FROM staff_action"])

@@ -78,7 +78,7 @@ def test_resettling_posts_a_new_settlement(settled: World) -> None:
 def test_a_second_person_approves_where_the_policy_asks_for_it(two_persons: World) -> None:
     first, second = signed_in(two_persons, "operations"), signed_in(two_persons, "finance")
     page = "/console/wagers/acme/betflex/9"
-    asked = first.submit(page, f"{page}/resettle", payout="30.00", reason="wrong odds")
+    asked = first.submit(page, f"{page}/resettle", payout="30.00", reason="wrong odds", result="won")
     assert "waits for a second person" in asked.text
     assert two_persons.balance() == "115.00"
     assert first.submit(page, f"{page}/decide", request="1", decision="approved").status_code == 403
@@ -89,6 +89,8 @@ def test_a_second_person_approves_where_the_policy_asks_for_it(two_persons: Worl
     assert two_persons.balance() == "120.00"
     assert second.submit(page, f"{page}/decide", request="1", decision="approved").status_code == 400
     assert [action for _, action, _ in actions(two_persons)] == ["resettlement_requested", "resettlement_approved"]
+    *_, approved = json.loads(Shell(two_persons.settings.database_url).ok("staff", "actions", "--json"))
+    assert approved["details"]["result"] == "won"
 
 
 def test_an_approval_is_refused_once_the_wager_was_settled_again(two_persons: World) -> None:
@@ -255,6 +257,7 @@ def test_a_report_is_uploaded_and_each_break_leads_to_its_wager(settled: World) 
     breaks = browser.get("/console/reconciliation/1/breaks.csv")
     assert breaks.text.splitlines()[0] == "kind,brand,bet,line,theirs,ours"
     assert len(breaks.text.splitlines()) == 3
+    assert actions(settled)[1:] == [("finance", "download_breaks", "run 1")]
     assert '<a href="/console/reconciliation/1">run 1</a>' in browser.page("/console/actions", what="reconcile")
     assert "<tbody" in browser.page("/console/actions", who="nobody")
     assert "run 1" not in browser.page("/console/actions", who="nobody")

@@ -116,6 +116,27 @@ def test_limit_above_the_cap_is_refused(world: World) -> None:
     assert player.call("GET", "/meta-data/BRAND/EUR").body["bet"]["maximum"] == "1000"
 
 
+def test_a_limit_from_before_the_cap_may_be_lowered_in_steps(world: World) -> None:
+    player = Player(world)
+    player.set(bet=("week", "500"))
+    player.set(bet=("week", "600"))
+    player.rules(caps={"bet": {"EUR": "100"}})
+    assert player.calculate(bet=("week", "501")) == gateway_error("above_cap")
+    assert player.calculate(bet=("day", "500")) == gateway_error("above_cap"), "a frame without a limit"
+    player.set(bet=("week", "500"))
+    assert "bet" not in player.get()["pending"], "the raise is cancelled"
+    player.set(bet=("week", "200"))
+    assert player.active() == {"week": "200"}
+    assert player.calculate(bet=("week", "500")) == gateway_error("above_cap")
+
+
+def test_a_default_above_the_cap_is_refused(world: World) -> None:
+    defaults = {"bet": {"EUR": {"amount": "500", "period": "week"}}}
+    with pytest.raises(RefusedError, match="above the cap"):
+        set_rules(world, caps={"bet": {"EUR": "499.99"}}, defaults=defaults)
+    set_rules(world, caps={"bet": {"EUR": "500"}}, defaults=defaults)
+
+
 def test_last_limit_of_a_type_under_a_cap_cannot_be_removed(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         player = Player(world, caps={"bet": {"EUR": "1000"}})

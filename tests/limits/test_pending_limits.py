@@ -94,6 +94,20 @@ def test_swap_and_delete_can_be_disabled(world: World) -> None:
         assert act(pending_id(player)) == gateway_error("not_available")
 
 
+def test_a_raise_that_waits_for_a_confirmation_can_be_confirmed_or_deleted_under_later_rules(world: World) -> None:
+    with freeze_time("2026-05-01T12:00:00Z") as moment:
+        player = Player(world, cooldown="24h", confirm_required=True)
+        for type_ in ("bet", "loss"):
+            player.set(**{type_: ("week", "10")})
+            player.set(**{type_: ("week", "20")})
+        player.rules(cooldown="24h", confirm_required=False, swap_delete_enabled=False)
+        moment.tick(timedelta(days=1))
+        assert player.get()["pending"]["bet"]["can_activate"]
+        assert player.swap(pending_id(player)).status == 200
+        assert player.active() == {"week": "20"}
+        assert player.delete(pending_id(player, "loss")).status == 204
+
+
 def test_active_limit_cannot_be_deleted(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         player = Player(world)

@@ -1,6 +1,7 @@
 """The audit trail: what staff did, to what, when and from where. It only grows."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -11,9 +12,13 @@ from wallet_hooks.console.paging import READ, Listed, take_page
 from wallet_hooks.web.api import ApiRequest
 
 KINDS = (
-    "close", "comment", "download_fixture", "export", "reconcile", "reopen", "replay", "resettle",
+    "close", "comment", "download_breaks", "download_fixture", "export", "reconcile", "reopen", "replay", "resettle",
     "resettlement_approved", "resettlement_rejected", "resettlement_requested", "resolve", "sign_in", "sign_in_refused",
+    "sign_out", "staff_added", "staff_changed",
 )  # fmt: skip
+OF_RECONCILIATION = ("reconcile", "download_breaks")
+# Who did what was done with `wallet-hooks staff`; it is no username.
+COMMAND_LINE = "(command line)"
 
 
 def record(
@@ -29,6 +34,21 @@ def record(
             details=dict(details),
             source=str(request.source.address or ""),
             request_id=request.id,
+        )
+    )
+
+
+def record_command(session: Session, action: str, subject: str, details: Mapping[str, Any], *, now: datetime) -> None:
+    """Add to the trail what a command does, in the transaction that does it. `details` are JSON."""
+    session.add(
+        StaffAction(
+            at=now,
+            username=COMMAND_LINE,
+            action=action,
+            subject=subject,
+            details=dict(details),
+            source="",
+            request_id="",
         )
     )
 

@@ -7,6 +7,7 @@ import click
 from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
+from wallet_hooks.console import audit
 from wallet_hooks.console import staff as service
 from wallet_hooks.console.models import Staff, StaffAction
 from wallet_hooks.customers.login_lock import unlock_login
@@ -36,6 +37,7 @@ def add(engine: Engine, username: str, role: str, password_stdin: bool, totp: bo
     with writing(engine) as session:
         made = service.add(session, username=username, role=role, password_hash=hashed, now=clock.now())
         address = service.require_code(made) if totp else None
+        audit.record_command(session, "staff_added", username, {"role": role, "totp": totp}, now=made.created_at)
     click.echo(f"{username} added as {role}")
     if address is not None:
         click.echo(address)
@@ -67,6 +69,9 @@ def change(
             address = service.require_code(found) if totp else None
             found.totp_secret = found.totp_secret if totp else None
         service.end_sessions(session, found.id)
+        changes = {"role": role, "active": active, "totp": totp, "password": True if hashed is not None else None}
+        given = {name: value for name, value in changes.items() if value is not None}
+        audit.record_command(session, "staff_changed", username, given, now=clock.now())
     click.echo(f"{username} changed")
     if address is not None:
         click.echo(address)
@@ -93,7 +98,7 @@ def _staff_line(row: dict[str, Any]) -> str:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_actions(engine: Engine, as_json: bool) -> None:
-    """List what staff did in the console, oldest first."""
+    """List what staff did in the console, and how `staff add` and `staff change` changed it, oldest first."""
     with reading(engine) as session:
         query = select(StaffAction).order_by(StaffAction.id).execution_options(yield_per=1000)
         rows = (

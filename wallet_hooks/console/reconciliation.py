@@ -67,13 +67,14 @@ def show(visit: Visit, id_: str) -> Html:
 
 def download(visit: Visit, id_: str) -> Reply:
     """Download the stored breaks of a run as CSV."""
-    with reading(visit.engine) as session:
+    with writing(visit.engine) as session:
         run = row_of(session, Reconciliation, id_, "run")
         own = select(ReconciliationBreak).where(ReconciliationBreak.reconciliation_id == run.id)
         breaks = session.scalars(own.order_by(ReconciliationBreak.number))
         rows = (tuple(getattr(one, name) for name in BREAK_COLUMNS) for one in breaks)
         out = BytesIO()
         WRITERS["csv"](BREAK_COLUMNS, in_batches(BREAK_COLUMNS, rows), out)
+        visit.record(session, "download_breaks", f"run {run.id}")
     headers = {"Content-Disposition": f'attachment; filename="breaks-{run.id}.csv"', "Cache-Control": "no-store"}
     return Reply(200, [out.getvalue()], content_type("csv"), headers)
 
@@ -107,7 +108,9 @@ def upload(visit: Visit) -> Reply:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         with writing(visit.engine) as session:
             run = store_run(session, scope, sent.name, digest, counted, kept, now=visit.request.now)
-            visit.record(session, "reconcile", f"run {run.id}", provider=scope.game, file=sent.name, sha256=digest)
+            period = {"from": scope.first.isoformat(), "to": scope.last.isoformat()}
+            facts = {"provider": scope.game, "brand": brand, **period, "file": sent.name, "sha256": digest}
+            visit.record(session, "reconcile", f"run {run.id}", **facts)
             id_ = run.id
     return redirect(f"/console/reconciliation/{id_}", done="reconciled")
 

@@ -7,7 +7,7 @@ from wallet_hooks.console.models import StaffAction
 from wallet_hooks.console.rendering import Html, redirect, render
 from wallet_hooks.console.texts import number, read_form
 from wallet_hooks.console.visits import BRAND_COOKIE, COOKIE, RECONCILE, Console, Visit, check_same_site
-from wallet_hooks.database import reading
+from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError, UnauthenticatedError
 from wallet_hooks.web.api import ApiRequest, Reply
 
@@ -41,7 +41,9 @@ def log_in(console: Console, request: ApiRequest) -> Reply:
 
 def log_out(visit: Visit) -> Reply:
     """End the session."""
-    staff.sign_out(visit.console.engine, visit.token)
+    with writing(visit.console.engine) as session:
+        staff.sign_out(session, visit.token)
+        visit.record(session, "sign_out", visit.member.username)
     reply = redirect("/console/login")
     reply.headers["Set-Cookie"] = _cookie(visit.request, "", "; Max-Age=0")
     return reply
@@ -62,7 +64,7 @@ def show_actions(visit: Visit) -> Html:
     given = {"who": visit.query("who"), "what": visit.query("what")}
     after = visit.query("after")
     with reading(visit.console.engine) as session:
-        hidden = () if visit.may(RECONCILE) else ("reconcile",)
+        hidden = () if visit.may(RECONCILE) else audit.OF_RECONCILIATION
         found = audit.actions(session, **given, hidden=hidden, before=number(after, "page") if after else None)
     values = {"found": found, "given": given, "kinds": audit.KINDS, "address_of": _address_of}
     return Html("actions.html", values | {"shown": {name: value for name, value in given.items() if value}})

@@ -120,10 +120,9 @@ def find_member(engine: Engine, token: str, *, now: datetime, idle: timedelta) -
     return Member(member.id, member.username, member.role)
 
 
-def sign_out(engine: Engine, token: str) -> None:
+def sign_out(session: Session, token: str) -> None:
     """End a session."""
-    with writing(engine) as session:
-        session.execute(delete(StaffSession).where(StaffSession.token_hash == token_hash(token)))
+    session.execute(delete(StaffSession).where(StaffSession.token_hash == token_hash(token)))
 
 
 def _admit(member: Staff, code: str, *, is_right: bool, now: datetime) -> bool:

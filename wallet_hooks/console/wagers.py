@@ -101,7 +101,7 @@ def decide(visit: Visit, client: str, game: str, uid: str) -> Reply:
                 session.connection(), key, payout=minor, result=request.result, reason=reason, brands=brands, now=now,
                 settlement=request.settlement,
             )  # fmt: skip
-        facts = {"payout": request.payout, "payout_before": request.payout_before, "reason": request.reason}
+        facts = {name: getattr(request, name) for name in ("payout", "payout_before", "result", "reason")}
         visit.record(session, f"resettlement_{decision}", str(key), **facts, requested_by=asked)
     return redirect(_address(visit), done=f"resettlement_{decision}")
 

@@ -130,6 +130,13 @@ def _has_decimals(currency: str) -> bool:
     return True
 
 
+def check_defaults(policy: Policy) -> None:
+    """Check that no default is above the cap. Raises RefusedError (`bad_policy`)."""
+    for (type_, currency), (_, amount) in policy.defaults.items():
+        if amount > policy.caps.get((type_, currency), amount):
+            raise RefusedError("bad_policy", f"defaults: {type_}: {currency}: the default is above the cap")
+
+
 def check_raises(policy: Policy) -> None:
     """Check that a raise of a limit can take effect. Raises RefusedError (`bad_policy`)."""
     if policy.confirm_required and not policy.swap_delete_enabled:

@@ -20,7 +20,7 @@ from wallet_hooks.database.brand_schemas import current_brand
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.countries import check_countries
 from wallet_hooks.identity.models import Brand, Provider
-from wallet_hooks.identity.policy import PRESETS, check_raises, read_policy, rules_in_force
+from wallet_hooks.identity.policy import PRESETS, check_defaults, check_raises, read_policy, rules_in_force
 from wallet_hooks.identity.secrets import check_reference
 from wallet_hooks.ledger.currencies import store_currencies
 
@@ -109,7 +109,9 @@ def set_policy(session: Session, *, client: str, preset: str | None, rules: Any)
     if not isinstance(rules, dict):
         raise RefusedError("bad_policy", "rules: a JSON object is expected")
     policy = read_policy(rules)
-    check_raises(read_policy(rules_in_force(preset, rules)))
+    in_force = read_policy(rules_in_force(preset, rules))
+    check_raises(in_force)
+    check_defaults(in_force)
     store_currencies(session.connection(), [code for _, code in (*policy.caps, *policy.defaults)])
     brand.policy = {**brand.policy, "preset": preset, "limits": rules}
 

@@ -77,7 +77,7 @@ def calculate(call: GatewayCall) -> Answer:
     """Calculate the effect of a change and store it as a quote. No limit is changed; update applies the quote."""
     with writing(call.context.engine) as session:
         player = call.player(session, lock=True)
-        requested = schemas.read_calculate(call.body, currency=player.customer.currency, policy=player.policy)
+        requested = schemas.read_calculate(call.body, currency=player.customer.currency)
         current = CurrentLimits(session, player, now=call.now)
         answer = quotes.stored_answer(session, current, requested)
         if answer is None:
@@ -165,11 +165,16 @@ def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, Log
 
 
 def _lock_changeable_limits(session: Session, call: GatewayCall) -> CurrentLimits:
-    """Return the current limits, locked. Raises RefusedError if the brand does not allow swap and delete."""
+    """Return the current limits, locked.
+
+    Raises RefusedError if the brand does not allow swap and delete, unless a limit waits for a confirmation that
+    earlier rules asked for.
+    """
     player = call.player(session, lock=True)
-    if not player.policy.swap_delete_enabled:
+    current = CurrentLimits(session, player, now=call.now)
+    if not player.policy.swap_delete_enabled and not current.needs_confirmation:
         raise RefusedError("not_available", "swap and delete are not available for this brand")
-    return CurrentLimits(session, player, now=call.now)
+    return current
 
 
 def _session_data(session: Session, call: GatewayCall, player: Player) -> dict[str, Any]:

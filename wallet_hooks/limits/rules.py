@@ -94,16 +94,18 @@ def apply_due_changes(
 def is_above_cap(
     requested: Limit | LimitChange, limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int]
 ) -> bool:
-    """Return whether a pending or requested limit exceeds the operator's cap.
+    """Return whether a pending or requested limit exceeds the operator's cap, and the limit that it would replace.
 
-    Under a cap the last limit of a type cannot be removed, unless a default of the type applies.
+    A limit that was set before the cap may be lowered in steps. Under a cap the last limit of a type cannot be removed,
+    unless a default of the type applies.
     """
     type_, frame, amount = requested.type, requested.frame, requested.amount
     cap = caps.get(type_)
     if cap is None:
         return False
     if amount is not None:
-        return amount > cap
+        before = _in_frame(in_force(limits, defaults), ACTIVE, type_, frame)
+        return amount > cap and (before is None or before.amount is None or amount > before.amount)
     others = (limit for limit in _of(limits, ACTIVE, type_) if frame not in (limit.frame, NO_LIMIT))
     return not any(limit.amount is not None and limit.amount <= cap for limit in others) and not any(
         default.type == type_ for default in defaults

@@ -11,7 +11,6 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
-from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES, Policy
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.quotes import RequestedLimits
@@ -67,10 +66,10 @@ _calculate = CalculateSchema(unknown="raise")
 _update = UpdateSchema()
 
 
-def read_calculate(document: Any, *, currency: str, policy: Policy) -> RequestedLimits:
-    """Read the body of calculate. Raises ValidationError, MoneyError, and RefusedError above the operator's cap."""
+def read_calculate(document: Any, *, currency: str) -> RequestedLimits:
+    """Read the body of calculate. Raises ValidationError and MoneyError."""
     body = _calculate.load(document)
-    changes = [_amount_change(type_, body[type_], currency, policy) for type_ in AMOUNT_TYPES if type_ in body]
+    changes = [_amount_change(type_, body[type_], currency) for type_ in AMOUNT_TYPES if type_ in body]
     if "time_limit" in body:
         changes.append(_time_change(body["time_limit"]["time_frame"]))
     if not changes and "reality_check" not in body:
@@ -78,16 +77,13 @@ def read_calculate(document: Any, *, currency: str, policy: Policy) -> Requested
     return RequestedLimits(body["uuid"], tuple(changes), body.get("reality_check"), body.get("changed_by", PLAYER))
 
 
-def _amount_change(type_: str, requested: Mapping[str, str], currency: str, policy: Policy) -> LimitChange:
-    frame, cap = requested["time_frame"], policy.caps.get((type_, currency))
+def _amount_change(type_: str, requested: Mapping[str, str], currency: str) -> LimitChange:
+    frame = requested["time_frame"]
     if requested["new_amount"] == NO_LIMIT:
         return LimitChange(type_, frame, None)
     if frame == NO_LIMIT:
         raise ValidationError({type_: ["time_frame: no_limit is accepted only with new_amount no_limit."]})
-    amount = money.parse_amount(requested["new_amount"], currency)
-    if cap is not None and amount > cap:
-        raise RefusedError("above_cap", f"{type_}: at most {format_plain(cap, currency)} is allowed")
-    return LimitChange(type_, frame, amount)
+    return LimitChange(type_, frame, money.parse_amount(requested["new_amount"], currency))
 
 
 def _time_change(text: str) -> LimitChange:
@@ -212,14 +208,15 @@ def _pending_data(current: CurrentLimits, limits: Sequence[Limit]) -> dict[str, 
 
 
 def _pending_row(current: CurrentLimits, limit: Limit) -> dict[str, Any]:
-    can_swap = limit.needs_confirmation and current.player.policy.swap_delete_enabled
     row = {
         "time_frame": _frame(limit.type, limit.frame, limit.amount),
         **_instants(start_time=limit.effective_at, last_changed=limit.created_at),
         "end_time": UNDEFINED,
         **_changed_by(limit),
         "row_id": str(limit.id),
-        "can_activate": can_swap and current.now >= limit.effective_at and not current.is_above_cap(limit),
+        "can_activate": limit.needs_confirmation
+        and current.now >= limit.effective_at
+        and not current.is_above_cap(limit),
     }
     if limit.expires_at is not None:
         row |= _instants(end_time=limit.expires_at)

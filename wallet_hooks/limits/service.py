@@ -88,6 +88,11 @@ class CurrentLimits:
         if self.player.customer.limited != live:
             self.player.customer.limited = live
 
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether a pending limit waits until the player confirms it."""
+        return any(limit.status == PENDING and limit.needs_confirmation for limit in self.limits)
+
     def active_player_limits(self, type_: str, frame: str | None = None) -> list[Limit]:
         """Return the player's own active limits of a type, of one frame or of all."""
         active = (limit for limit in self.limits if (limit.type, limit.status, limit.set_by) == (type_, ACTIVE, PLAYER))
@@ -123,9 +128,10 @@ class CurrentLimits:
     def change(self, limits: list[Limit], requested: LimitChange, *, changed_by: str) -> datetime | None:
         """Apply a change to `limits`, the current ones or a copy. Return when it takes effect; None means at once.
 
-        Raises RefusedError (`above_cap`) for the removal of a limit that the operator's cap requires.
+        Raises RefusedError (`above_cap`) for a limit above the operator's cap, and for the removal of one that the cap
+        requires.
         """
-        if requested.amount is None and self.is_above_cap(requested):
+        if self.is_above_cap(requested):
             cap = money.format_amount(self.caps[requested.type], self.player.customer.currency)
             raise RefusedError("above_cap", f"{requested.type}: a limit of at most {cap} is required")
         return change(
