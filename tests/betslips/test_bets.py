@@ -4,6 +4,7 @@ import itertools
 import threading
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,23 @@ def test_new_prices_bind_the_next_bet(world: World) -> None:
     send(world, pmm(code="failed", reason="timeout"))
     extra["bet"]["uid"] = "b3"
     assert world.place(extra) == error(402, "betslip_without_prices")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"status": {"code": "failed", "reason": "x"}, "price_list": None},
+        {"status": {"code": "failed", "reason": {"type": "http", "details": "502"}}},
+        {"status": {"code": "failed", "reason": "x" * 5000}},
+        {"status": {"code": "blacklist", "reason": None}, "sport": None, "event_id": None, "bet_type": None},
+    ],
+    ids=str,
+)
+def test_prices_end_with_every_form_of_a_failed_status(world: World, sent: dict[str, Any]) -> None:
+    send(world, pmm())
+    name, body = pmm()
+    send(world, [name, body | sent])
+    assert world.place(bet(SLIP, "10.00")) == error(402, "betslip_without_prices")
 
 
 def test_a_missing_rate_raises_an_exception(world: World) -> None:

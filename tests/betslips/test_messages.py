@@ -124,7 +124,9 @@ def test_a_body_that_is_none_of_the_three_is_refused(desk: Desk, body: Any) -> N
     assert desk.world.count("betslip_message") == 0
 
 
-@pytest.mark.parametrize("price", ["1e99999999999999999999", "9" * 4400, "-1", "0e5", '"2"', "null", "true", "[]"])
+@pytest.mark.parametrize(
+    "price", ["1e99999999999999999999", "1e99", "1e-99", "9" * 4400, "-1", "0e5", '"2"', "null", "true", "[]"]
+)
 def test_prices_that_are_none_are_bad_messages(desk: Desk, price: str) -> None:
     offer = f'{{"price":{price},"min":["GBP",1],"max":["GBP",2]}}'
     account = '"betslip_id":"x","bookie":"b","username":"u","status":{"code":"success"}'
@@ -184,6 +186,12 @@ def test_concurrent_requests_for_one_betslip_lose_nothing(desk: Desk) -> None:
         assert json.dumps(session.scalars(select(Betslip.bounds)).one()) == '{"EUR": [100, 4000]}'
     assert shown(desk)["bounds"] == [{"min": ["EUR", Decimal("1.00")], "max": ["EUR", Decimal("40.00")]}]
     assert desk.world.count("betslip_message") == 41
+
+
+@pytest.mark.parametrize("number", ["1e-07", "1.4775264e+09", "1E5", "1e27"])
+def test_numbers_may_have_the_exponents_of_a_double(desk: Desk, number: str) -> None:
+    text = f'{{"ts":{number},"data":[["betslip",{{"betslip_id":"{ID}","expiry_ts":{number}}}]]}}'
+    assert post(desk, text.encode()) == OK
 
 
 def test_numbers_that_are_computed_in_floating_point_are_taken(desk: Desk) -> None:

@@ -54,6 +54,12 @@ def kinds(ran: Ran) -> list[tuple[str, str]]:
     return [(one["kind"], one["bet"]) for one in map(json.loads, ran.stdout.splitlines())]
 
 
+@pytest.mark.parametrize("word", ["lost", "Loss", "lose"])
+def test_every_word_for_a_loss_is_a_settlement_of_0(day: World, tmp_path: Path, word: str) -> None:
+    ran = run(day, tmp_path, MATCHING_LINES | {"2": f"acme,2,EUR,10.00,,{word}"})
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
 def test_a_matching_report_has_no_breaks(day: World, tmp_path: Path) -> None:
     ran = run(day, tmp_path, MATCHING_LINES)
     assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (0, "", "6 lines: no breaks")

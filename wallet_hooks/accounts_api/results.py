@@ -58,7 +58,7 @@ class StatementLegacyDataSchema(Schema):
 
 class StatementItemSchema(Schema):
     refId = ApiString()
-    itemDate = ApiDate()
+    itemDate = ApiDate(required=True)
     amount = ApiDouble()
     balance = ApiDouble()
     itemClass = ApiEnum(ITEM_CLASSES)

@@ -14,7 +14,9 @@ from wallet_hooks.web.strict_json import Number
 
 MAX_MESSAGES = 1000
 _LONGEST_INSTANT = 40
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,25})?([eE][+-]?\d)?", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,25})?([eE][+-]?\d{1,2})?", re.ASCII)
+# Powers of ten of the first digit: a double is written with an exponent where it has more digits or zeros than this.
+_SMALLEST, _LARGEST = -25, 27
 
 
 class PlainNumber(fields.Field[Decimal]):
@@ -23,7 +25,10 @@ class PlainNumber(fields.Field[Decimal]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
         if type(value) is not Number or not _NUMBER.fullmatch(value):
             raise ValidationError("Not a number.")
-        return Decimal(value)
+        number = Decimal(value)
+        if number and not _SMALLEST <= number.adjusted() <= _LARGEST:
+            raise ValidationError("Not a number of up to 28 digits and 25 decimals.")
+        return number
 
 
 class BetslipId(Identifier):
@@ -117,7 +122,7 @@ class StatusSchema(Schema):
         unknown = INCLUDE
 
     code = Text(required=True, min_length=1, max_length=64)
-    reason = Text(max_length=1000)
+    reason = fields.Raw(allow_none=True)
 
 
 def _has_reason(status: Mapping[str, Any]) -> None:
@@ -128,19 +133,19 @@ def _has_reason(status: Mapping[str, Any]) -> None:
 class PmmSchema(_MessageSchema):
     """A bookmaker account returned prices with smallest and largest stakes."""
 
-    sport = Text()
-    event_id = Text()
+    sport = Text(allow_none=True)
+    event_id = Text(allow_none=True)
     bookie = Text(required=True, min_length=1, max_length=64)
     username = Text(required=True, min_length=1, max_length=100)
-    bet_type = Text()
+    bet_type = Text(allow_none=True)
     status = fields.Nested(StatusSchema, required=True, validate=_has_reason)
-    price_list = BoundedList(fields.Nested(PriceListEntrySchema), most=100)
+    price_list = BoundedList(fields.Nested(PriceListEntrySchema), most=100, allow_none=True)
 
 
 class ClosedSchema(_MessageSchema):
     """A betslip was closed."""
 
-    close_reason = Text()
+    close_reason = Text(allow_none=True)
 
 
 _CHECKS = {BETSLIP: quick_reader(BetslipSchema()), PMM: quick_reader(PmmSchema()), CLOSED: quick_reader(ClosedSchema())}

@@ -30,7 +30,7 @@ from wallet_hooks.finance.report_request import check_period
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS
-from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID_RESULTS, BetKey
 from wallet_hooks.sportsbook.models import Wager
 
 _BATCH = 2000
@@ -41,12 +41,11 @@ _WAGER_SCHEMA = pa.schema(
         "status": pa.string(), "outcome": pa.string(), "placed_at": pa.timestamp("us", tz="UTC"),
     }
 )  # fmt: skip
-_LOST = ("lost", "loss")
 # Providers' words for a bet's status, and ours: its stake is open, was settled, or was returned to the customer.
 _STATUSES = {
     **dict.fromkeys(("open", "pending", "accepted", "placed"), "open"),
-    **dict.fromkeys(("settled", "won", "lost", "win", "loss", "closed"), "settled"),
-    **dict.fromkeys(("void", "cancelled", "canceled", "refund", "refunded", "push", "returned"), "returned"),
+    **dict.fromkeys(("settled", "won", "win", "closed", *LOSS_RESULTS), "settled"),
+    **dict.fromkeys(("refunded", *VOID_RESULTS), "returned"),
 }
 
 
@@ -203,7 +202,7 @@ def _compare(line: ReportLine, wager: WagerFacts) -> Iterator[Break]:
     elif line.status and theirs != ours:
         yield _break("status", line, line.status, ours)
     else:
-        payout = line.payout or ("0" if line.status.lower() in _LOST else "")
+        payout = line.payout or ("0" if line.status.lower() in LOSS_RESULTS else "")
         if payout and _minor(payout, wager.currency) not in _payouts(wager, ours):
             yield _amount(line, "payout", payout, wager.payout or 0, wager.currency)
 

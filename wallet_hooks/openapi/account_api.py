@@ -83,7 +83,7 @@ def _operation(operation: Operation, converter: Any) -> Json:
         "summary": " ".join((operation.run.__doc__ or "").split()),
         "operationId": f"account_{operation.name}",
         "tags": ["account API"],
-        "security": [{name: []} for name in _schemes(operation.access)],
+        "security": [{name: [] for name in _schemes(operation.access)}],
         "requestBody": {"required": True, "content": responses.content(operation.parameters)},
         "responses": {
             "200": responses.response("The result.", schema),

@@ -22,7 +22,7 @@ from wallet_hooks.web.countries import Countries
 @click.option("--from", "first", metavar="TIME", help="Received at or after (ISO 8601, UTC).")
 @click.option("--to", "last", metavar="TIME", help="Received before.")
 @click.option("--bet", help="About this bet: its id, or game:brand:id.")
-@click.option("--status", type=click.IntRange(100, 599), help="TargetResponse with this HTTP status.")
+@click.option("--status", type=click.IntRange(100, 599), help="Answered with this HTTP status.")
 @click.option("--brand", "client", help="The brand, where each has a schema: a capture is of one brand there.")
 @click.option("-o", "--output", type=OUTPUT, required=True, help="A .jsonl or .jsonl.gz file.")
 @click.pass_obj

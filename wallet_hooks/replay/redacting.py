@@ -20,12 +20,12 @@ from wallet_hooks.replay.bodies import body_member, decode_body, encode_body
 from wallet_hooks.replay.case_database import BRAND
 from wallet_hooks.replay.fixture import VERSION
 from wallet_hooks.replay.redacting_betslips import MessageRedactor
-from wallet_hooks.sportsbook.messages import CODES
+from wallet_hooks.sportsbook.messages import CODES, LOSS_RESULTS, VOID_RESULTS
 from wallet_hooks.web.fields import UNWANTED
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 _DIGITS = 15
-_RESULTS = frozenset({"won", "lost", "void", "half_won", "half_lost", "cancelled", "refund", "push", "draw"})
+_RESULTS = VOID_RESULTS | LOSS_RESULTS | {"won", "half_won", "half_lost", "draw"}
 _LONGEST_ID = 64
 _METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _HOURS = re.compile(r"\d{2}:\d{2}", re.ASCII)
@@ -191,7 +191,7 @@ class Redactor:
         """Keep a known result word; pseudonymise any other string. A value of a wrong type stays invalid."""
         if not isinstance(value, str):
             return None if value is None else []
-        return value if value in _RESULTS else f"result {self._digits(f'result {value}')}"
+        return value if value.lower() in _RESULTS else f"result {self._digits(f'result {value}')}"
 
     def _digits(self, text: str) -> str:
         hashed = int.from_bytes(hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest())

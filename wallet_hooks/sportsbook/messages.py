@@ -31,6 +31,9 @@ REFUSALS = frozenset(
     }
 )  # fmt: skip
 _REFUSED = 402
+# Results of a bet that return its stake, and those that lose it, in lower case.
+VOID_RESULTS = frozenset({"void", "refund", "cancelled", "canceled", "push", "returned"})
+LOSS_RESULTS = frozenset({"lost", "loss", "lose"})
 CODES = frozenset({"OK", *STATUS_OF_CODE, *REFUSALS})
 OK_BODY = '{"status":"OK"}'
 

@@ -10,11 +10,9 @@ from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
-from wallet_hooks.sportsbook.messages import SettleBet
+from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID_RESULTS, SettleBet
 from wallet_hooks.sportsbook.state import MAX_BALANCE, BettingState, Step, UserBet, WagerState
 
-VOID_RESULTS = frozenset({"void", "refund", "cancelled", "canceled", "push", "returned"})
-LOSS_RESULTS = frozenset({"lost", "loss", "lose"})
 _VOID = "void"
 
 
@@ -50,7 +48,7 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
     assert customer is not None, "the customer of a taken wager is loaded"
     assert wager.outcome is not None
     outcome = outcome_of(payout, result, wager)
-    takes_back = _home_return(wager) - _net(wager, _new_home_return(wager, payout, outcome), outcome)
+    takes_back = _current_net_return(wager) - _net(wager, _gross_return(wager, payout, outcome), outcome)
     leaves_debt = takes_back > max(0, state.available(customer))
     if leaves_debt and state.brands[wager.client].corrections == "refuse":
         return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
@@ -88,7 +86,7 @@ def _refusal(bet: SettleBet, wager: WagerState | None, state: BettingState) -> s
 
 
 def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
-    """The kinds of exception for fields that contradict the payout or the wager; the payout is paid nevertheless."""
+    """Yield a subject for each field that contradicts the payout or the wager; the payout is paid nevertheless."""
     result = (bet.result or "").lower()
     if (result in VOID_RESULTS and bet.payout != wager.stake) or (result in LOSS_RESULTS and bet.payout):
         yield f"result:{result}:{bet.payout}"
@@ -104,14 +102,14 @@ def _reverse(wager: WagerState, state: BettingState) -> None:
     step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(standing.id))
     state.post(wager, step, rules.reversed_(standing.lines), standing.id)
     is_void = wager.outcome == _VOID
-    state.count_return(wager, -_home_return(wager), is_void=is_void)
+    state.count_return(wager, -_current_net_return(wager), is_void=is_void)
     if is_void:
         state.count_on_event(wager)
     wager.replaced = json.dumps([*replaced_outcomes(wager), wager.outcome])
 
 
 def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: str, state: BettingState) -> None:
-    home_payout = _new_home_return(wager, payout, outcome)
+    home_payout = _gross_return(wager, payout, outcome)
     wager.settlements += 1
     step = Step("settlement", f"settlement:{wager.settlements}", fingerprint(outcome, home_payout))
     state.post(wager, step, _lines(wager, payout, home_payout, outcome))
@@ -119,7 +117,7 @@ def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: st
     wager.payout, wager.home_payout, wager.closed_at = payout, home_payout, state.now
     state.change(wager)
     is_void = outcome == _VOID
-    state.count_return(wager, _home_return(wager), is_void=is_void)
+    state.count_return(wager, _current_net_return(wager), is_void=is_void)
     if is_void:
         state.count_on_event(wager, times=-1)
     if wager.possible_payout is not None and payout > wager.possible_payout:
@@ -142,8 +140,8 @@ def _net(wager: WagerState, home_return: int, outcome: str) -> int:
     return home_return if outcome == _VOID else home_return - _commission(wager, home_return)
 
 
-def _new_home_return(wager: WagerState, payout: int, outcome: str) -> int:
-    """The settlement's net return in the customer's currency, at the stake's rate."""
+def _gross_return(wager: WagerState, payout: int, outcome: str) -> int:
+    """Return what a settlement gives back before commission, in the customer's currency, at the stake's rate."""
     stake = wager.as_stake()
     if outcome == _VOID:
         return stake.cost
@@ -152,8 +150,8 @@ def _new_home_return(wager: WagerState, payout: int, outcome: str) -> int:
     return money.convert(payout, stake.currency, stake.home_currency, wager.rate)
 
 
-def _home_return(wager: WagerState) -> int:
-    """The net return of the current settlement, in the customer's currency."""
+def _current_net_return(wager: WagerState) -> int:
+    """Return what the current settlement gave back after commission, in the customer's currency."""
     assert wager.home_payout is not None, "a settled wager has a payout"
     assert wager.outcome is not None, "a settled wager has an outcome"
     return wager.as_stake().cost if wager.outcome == _VOID else _net(wager, wager.home_payout, wager.outcome)
@@ -162,6 +160,6 @@ def _home_return(wager: WagerState) -> int:
 def _is_out_of_range(wager: WagerState, payout: int, outcome: str, state: BettingState) -> bool:
     """Whether the payout, in the customer's currency, or the balance after it is more than an account can hold."""
     stake = wager.as_stake()
-    home = _new_home_return(wager, payout, outcome)
+    home = _gross_return(wager, payout, outcome)
     balance = -state.journal.balance(chart.player(stake.customer_id, stake.home_currency))
     return max(home, balance + home) > MAX_BALANCE
