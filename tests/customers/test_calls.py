@@ -44,6 +44,13 @@ def test_dates_at_both_ends_of_the_calendar(desk: Desk, zone: str) -> None:
         assert desk.call("boss", "PATCH", OF_ANN, {"expires_at": sent}).status == 400
 
 
+def test_a_form_clears_what_may_be_null_with_an_empty_field(desk: Desk) -> None:
+    desk.ok("boss", "PATCH", OF_ANN, {"expires_at": "2100-01-01"})
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    assert desk.ok("boss", "PATCH", OF_ANN, "expires_at=", **form)["expires_at"] is None
+    assert desk.ok("boss", "PATCH", OF_ANN, "name=", **form)["name"] == "", "a text that may not be null stays as sent"
+
+
 def test_a_customer_with_the_defaults(desk: Desk) -> None:
     data = create(desk).body["data"]
     assert data == {
