@@ -205,6 +205,23 @@ def test_an_invalid_value_is_still_invalid_after_redaction(tmp_path: Path) -> No
         changed("request", to={"path": "/winners", "body": {"pools": [result(5, outcome=["a"])]}})  # type: ignore[arg-type]
         | {"name": "result", "expect": {"status": 400}},
     ]
+    bodies: list[Any] = [
+        {"bets": None},
+        {"bets": 5},
+        {"bets": [result(1), 5]},
+        {"pools": True},
+        {"pools": [{"bets": 7}]},
+    ]
+    documents += [
+        changed("request", to={"path": "/winners" if "pools" in body else "/bets", "body": body})  # type: ignore[arg-type]
+        | {"name": f"body-{n}", "expect": {"status": 400}}
+        for n, body in enumerate(bodies)
+    ]
+    documents += [
+        changed("request", "body", "bets", 0, "pool", "currency", to=currency)
+        | {"name": f"currency-{n}", "expect": {"status": 400}}
+        for n, currency in enumerate(["QQ", 5, "SEVENTH"])
+    ]
     source, target = tmp_path / "capture.jsonl", tmp_path / "redacted.jsonl"
     write_cases(source, documents)
     SHELL.ok("replay", "redact", str(source), "-o", str(target))

@@ -5,6 +5,9 @@ from typing import Any
 
 Redact = Callable[[Any], Any]
 
+# Stands where a value of another type is expected.
+INVALID = "redacted"
+
 
 def keep(value: Any) -> Any:
     return value
@@ -18,5 +21,14 @@ def listed(value: Any, allowed: Mapping[str, Redact]) -> dict[str, Any]:
 
 
 def each_listed(allowed: Mapping[str, Redact]) -> Redact:
-    """Return a function that redacts the objects of a list; other elements are left out."""
-    return lambda items: [listed(item, allowed) for item in items if isinstance(item, Mapping)]
+    """Return a function that redacts the objects of a list.
+
+    What is no object, or no list, becomes a text that is as invalid there; null stays null.
+    """
+
+    def redact(items: Any) -> Any:
+        if not isinstance(items, list | tuple):
+            return None if items is None else INVALID
+        return [listed(item, allowed) if isinstance(item, Mapping) else INVALID for item in items]
+
+    return redact

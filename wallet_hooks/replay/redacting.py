@@ -210,7 +210,10 @@ def _number(value: Any) -> Any:
 
 
 def _currency(value: Any) -> Any:
-    return value if isinstance(value, str) and money.is_currency(value) else "XXX"
+    """Keep a known currency; replace any other by one that is unknown, or as invalid."""
+    if not isinstance(value, str) or not 3 <= len(value) <= 6:
+        return "X"
+    return value if money.is_currency(value) else "XXX"
 
 
 def _timezone(value: str) -> str:
