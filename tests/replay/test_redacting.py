@@ -213,7 +213,7 @@ def test_an_invalid_value_is_still_invalid_after_redaction(tmp_path: Path) -> No
         {"pools": [{"bets": 7}]},
     ]
     documents += [
-        changed("request", to={"path": "/winners" if "pools" in body else "/bets", "body": body})  # type: ignore[arg-type]
+        changed("request", to={"path": "/winners" if "pools" in body else "/bets", "body": body})
         | {"name": f"body-{n}", "expect": {"status": 400}}
         for n, body in enumerate(bodies)
     ]
