@@ -1,8 +1,6 @@
 """Databases on a given Citus cluster, each on all its nodes."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -16,7 +14,7 @@ Place = dict[str, Any]
 
 
 class Cluster:
-    """A coordinator and its workers, used by several test processes: each has databases of its own."""
+    """A cluster, by its coordinator's URL, for several test processes: each has databases of its own."""
 
     def __init__(self, coordinator: str) -> None:
         own = {"port": "5432", **conninfo_to_dict(coordinator)}
@@ -40,17 +38,18 @@ class Cluster:
                 self._create_empty(_own(database))
             return
         for place in self._places:
-            self._free(place, _own(template))
+            _free(place, _own(template))
             statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
             _run(place, statement.format(sql.Identifier(_own(database)), sql.Identifier(_own(template))))
 
     def drop(self, database: str) -> None:
         self._created.discard(database)
         for place in self._places:
-            self._free(place, _own(database))
+            _free(place, _own(database))
             _run(place, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(_own(database))))
 
-    def drop_all(self) -> None:
+    def close(self) -> None:
+        """Drop the databases that were created."""
         for database in list(self._created):
             self.drop(database)
 
@@ -63,21 +62,12 @@ class Cluster:
         for worker in workers:
             _run(first, sql.SQL("SELECT citus_add_node({host}, {port})").format(**_node(worker)))
 
-    def _free(self, place: Place, name: str) -> None:
-        """End the connections to a database, those of Citus too, and refuse new ones."""
-        _run(place, sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
-        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {}"
-        _run(place, sql.SQL(others).format(sql.Literal(name)))
 
-
-@contextmanager
-def cluster(coordinator: str) -> Iterator[Cluster]:
-    """Use a cluster whose coordinator's URL is given, and drop the databases that were made on it."""
-    one = Cluster(coordinator)
-    try:
-        yield one
-    finally:
-        one.drop_all()
+def _free(place: Place, name: str) -> None:
+    """End the connections to a database, those of Citus too, and refuse new ones."""
+    _run(place, sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+    others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {}"
+    _run(place, sql.SQL(others).format(sql.Literal(name)))
 
 
 def _own(database: str) -> str:

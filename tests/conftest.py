@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -144,7 +144,7 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
     if citus.COORDINATOR is None:
         yield request.getfixturevalue("postgresql_server")
         return
-    with citus.cluster(citus.COORDINATOR) as cluster:
+    with closing(citus.Cluster(citus.COORDINATOR)) as cluster:
         yield cluster
 
 

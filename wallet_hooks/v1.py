@@ -134,10 +134,13 @@ def _read_form(body: bytes, schema: BaseSchema) -> dict[str, Any]:
     except ValueError:
         raise InvalidJSONError("not a form") from None
     texts = {field.data_key or name: field for name, field in schema.fields.items() if isinstance(field, Text)}
-    return {
-        key: (None if not value and texts[key].allow_none else value) if key in texts else read_json(value.encode())
-        for key, value in _as_object(pairs).items()
-    }
+    return {key: _read_form_field(value, texts.get(key)) for key, value in _as_object(pairs).items()}
+
+
+def _read_form_field(value: str, text: Text | None) -> Any:
+    if text is None:
+        return read_json(value.encode())
+    return None if text.allow_none and not value else value
 
 
 def _as_object(pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -25,30 +25,35 @@ def record(
     session: Session, action: str, subject: str, details: Mapping[str, Any], *, by: str, request: ApiRequest
 ) -> None:
     """Add an action to the trail, in the transaction that does it. `details` are JSON."""
-    session.add(
-        StaffAction(
-            at=request.now,
-            username=by,
-            action=action,
-            subject=subject,
-            details=dict(details),
-            source=str(request.source.address or ""),
-            request_id=request.id,
-        )
-    )
+    source = str(request.source.address or "")
+    _add(session, action, subject, details, by=by, at=request.now, source=source, request_id=request.id)
 
 
 def record_command(session: Session, action: str, subject: str, details: Mapping[str, Any], *, now: datetime) -> None:
     """Add to the trail what a command does, in the transaction that does it. `details` are JSON."""
+    _add(session, action, subject, details, by=COMMAND_LINE, at=now, source="", request_id="")
+
+
+def _add(
+    session: Session,
+    action: str,
+    subject: str,
+    details: Mapping[str, Any],
+    *,
+    by: str,
+    at: datetime,
+    source: str,
+    request_id: str,
+) -> None:
     session.add(
         StaffAction(
-            at=now,
-            username=COMMAND_LINE,
+            at=at,
+            username=by,
             action=action,
             subject=subject,
             details=dict(details),
-            source="",
-            request_id="",
+            source=source,
+            request_id=request_id,
         )
     )
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.brand_schemas import has_brand_schemas
-from wallet_hooks.database.citus import has_citus
 from wallet_hooks.database.engine import has_row_locks, reading
 
 
@@ -16,8 +15,8 @@ def can_share_snapshot(session: Session) -> bool:
 
     With Citus they cannot: each node has a snapshot of its own for each connection. SQLite has one for each connection.
     """
-    engine = session.get_bind().engine
-    return has_row_locks(engine) and not (has_brand_schemas(engine) and has_citus(session.connection()))
+    driver: Any = session.connection().connection.driver_connection
+    return has_row_locks(session.get_bind().engine) and not driver.has_citus
 
 
 def export_snapshot(session: Session) -> str:

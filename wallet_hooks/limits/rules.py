@@ -94,7 +94,7 @@ def apply_due_changes(
 def is_above_cap(
     requested: Limit | LimitChange, limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int]
 ) -> bool:
-    """Return whether a pending or requested limit exceeds the operator's cap, and the limit that it would replace.
+    """Return whether a pending or requested limit exceeds the operator's cap, and the player's limit that it replaces.
 
     A limit that was set before the cap may be lowered in steps. Under a cap the last limit of a type cannot be removed,
     unless a default of the type applies.
@@ -104,8 +104,8 @@ def is_above_cap(
     if cap is None:
         return False
     if amount is not None:
-        before = _in_frame(in_force(limits, defaults), ACTIVE, type_, frame)
-        return amount > cap and (before is None or before.amount is None or amount > before.amount)
+        own = _in_frame(limits, ACTIVE, type_, frame)
+        return amount > cap and (own is None or own.amount is None or amount > own.amount)
     others = (limit for limit in _of(limits, ACTIVE, type_) if frame not in (limit.frame, NO_LIMIT))
     return not any(limit.amount is not None and limit.amount <= cap for limit in others) and not any(
         default.type == type_ for default in defaults

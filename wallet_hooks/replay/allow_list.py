@@ -6,7 +6,7 @@ from typing import Any
 Redact = Callable[[Any], Any]
 
 # Stands where a value of another type is expected.
-INVALID = "redacted"
+_INVALID = "redacted"
 
 
 def keep(value: Any) -> Any:
@@ -28,7 +28,7 @@ def each_listed(allowed: Mapping[str, Redact]) -> Redact:
 
     def redact(items: Any) -> Any:
         if not isinstance(items, list | tuple):
-            return None if items is None else INVALID
-        return [listed(item, allowed) if isinstance(item, Mapping) else INVALID for item in items]
+            return None if items is None else _INVALID
+        return [listed(item, allowed) if isinstance(item, Mapping) else _INVALID for item in items]
 
     return redact
