@@ -123,7 +123,7 @@ def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     """With programs that exist: it refuses a unit whose program is not installed."""
     units = []
-    for unit in sorted(DEPLOY.glob("*.service")):
+    for unit in sorted(path for kind in ("service", "socket", "timer") for path in DEPLOY.glob(f"*.{kind}")):
         text = unit.read_text(encoding="utf-8").replace("/opt/wallet-hooks/bin/gunicorn", "/bin/true")
         units.append(tmp_path / unit.name)
         units[-1].write_text(text.replace("/opt/wallet-hooks/bin/wallet-hooks", "/bin/true"))

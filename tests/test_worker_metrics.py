@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -175,6 +176,24 @@ def test_metrics_survive_kill_9_of_workers(world: World, tmp_path: Path) -> None
     log = (tmp_path / "server.log").read_text()
     assert "Traceback" not in log
     assert re.search(r'"file":"[^"]*counter_99\.db".*"event":"metrics_unreadable"', log)
+
+
+@pytest.mark.served
+def test_a_worker_without_space_for_its_metrics_is_started_again_until_there_is(world: World, tmp_path: Path) -> None:
+    """Mapped files without space would end it with SIGBUS in the middle of a request."""
+    directory = tmp_path / "metrics"
+    directory.mkdir()
+    with served(world.settings.database_url, tmp_path, workers=1, PROMETHEUS_MULTIPROC_DIR=str(directory)) as (
+        url,
+        master,
+    ):
+        before = resource.prlimit(master, resource.RLIMIT_FSIZE)
+        resource.prlimit(master, resource.RLIMIT_FSIZE, (100_000, before[1]))
+        os.kill(workers_of(master)[0], signal.SIGKILL)
+        until(lambda: "no space for a worker's metrics" in (tmp_path / "server.log").read_text())
+        resource.prlimit(master, resource.RLIMIT_FSIZE, before)
+        assert post(url, "/bets", {"bets": [bet()]}) == OK
+        assert taken(url) == 1
 
 
 def test_a_command_writes_no_metrics_into_the_service_s_directory(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import resource
 import shutil
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,16 +41,43 @@ def _raise_limit_of_files() -> int:
     return most if most != resource.RLIM_INFINITY else 2**20
 
 
+def _number_of_workers(settings: Settings) -> int:
+    """Return WEB_CONCURRENCY, or a worker for each processor. gunicorn checks that it is a number.
+
+    Raises ConfigurationError.
+    """
+    # SQLite has one writer at a time, so a second process would only wait for its lock.
+    default = 1 if settings.database_url.startswith("sqlite") else os.cpu_count() or 2
+    number = int(os.environ.get("WEB_CONCURRENCY", default))
+    if number < 1:
+        raise ConfigurationError("WEB_CONCURRENCY is the number of workers, from 1 on")
+    return number
+
+
+def _directory_of_metrics() -> tuple[Path, bool]:
+    """Return the directory of the workers' metrics, and whether it was created here and is to be removed.
+
+    By default it is in memory, where a full disk does not reach it. Raises ConfigurationError.
+    """
+    configured = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if configured is None:
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkdtemp makes it private
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory)), True
+    if not os.access(configured, os.W_OK) or not Path(configured).is_dir():
+        raise ConfigurationError("PROMETHEUS_MULTIPROC_DIR is no directory that can be written")
+    return Path(configured), False
+
+
+_PREFIX = "wallet-hooks-metrics-"
 try:
     _settings = _checked_settings()
+    workers = _number_of_workers(_settings)
+    _metrics, _is_own_directory = _directory_of_metrics()
 except ConfigurationError as error:
     sys.stderr.write(f"wallet-hooks: {error}\n")
     sys.exit(2)
 
 bind = _settings.listen
-# SQLite has one writer at a time, so a second process would only wait for its lock.
-_default_workers = 1 if _settings.database_url.startswith("sqlite") else os.cpu_count() or 2
-workers = int(os.environ.get("WEB_CONCURRENCY", _default_workers))
 worker_class = "wallet_hooks.worker.CallbackWorker"
 # For all requests but the callbacks, which the worker's loop collects; under gthread for these, too.
 threads = 32
@@ -66,20 +94,41 @@ control_socket_disable = True
 # The application logs one line per callback itself.
 accesslog = None
 
-_PREFIX = "wallet-hooks-metrics-"
-_created_directory = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else Path(tempfile.mkdtemp(prefix=_PREFIX))
-_metrics = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_created_directory)))
-# Imported here, because prometheus_client reads the variable at import.
-from wallet_hooks import worker_metrics  # noqa: E402
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
+from wallet_hooks import worker_metrics  # noqa: E402 - prometheus_client reads the variable at import
 
-if _created_directory is not None:
+if _is_own_directory:
     _owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(_metrics, ignore_errors=True) if os.getpid() == _owner else None)
     _claim = worker_metrics.claim(_metrics)
     worker_metrics.remove_abandoned(_metrics.parent.glob(f"{_PREFIX}*"))
+try:
+    worker_metrics.reserve(_metrics, os.getpid())
+except OSError as error:
+    sys.stderr.write(f"wallet-hooks: no space for metrics: {error}\n")
+    sys.exit(2)
+# Imported in the master, so that each worker has the release of the master, also one that is forked after another
+# release was installed.
+from wallet_hooks import app as _application  # noqa: E402, F401
 
 
-def post_fork(_server: Any, worker: Any) -> None:
+def post_fork(server: Any, worker: Any) -> None:
+    """Reserve the worker's metrics, and pin it to a processor."""
+    _reserve_metrics(server)
+    _pin(worker)
+
+
+def _reserve_metrics(server: Any) -> None:
+    """Reserve the space of this worker's metrics, or end, to be forked again: without space, writing them kills it."""
+    try:
+        worker_metrics.reserve(_metrics, os.getpid())
+    except OSError as error:
+        server.log.error("no space for a worker's metrics, it is started again: %s", error)
+        time.sleep(1)
+        os._exit(0)
+
+
+def _pin(worker: Any) -> None:
     """Pin a worker to one processor: its threads run one at a time anyway, and waking one elsewhere costs more.
 
     The arbiter numbers workers from 1 (`age`), so consecutive workers get consecutive processors.

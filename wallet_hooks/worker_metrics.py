@@ -3,8 +3,6 @@
 A process that ended leaves its files. Their values are added to one file per kind (`counter_merged.db`,
 `histogram_merged.db`) and the files are removed, under a lock that readers share: no value is counted twice, and no
 counter decreases. The directory is used by the processes of one machine only.
-
-Imported by gunicorn's master, so this module must not create metrics.
 """
 
 import fcntl
@@ -27,7 +25,9 @@ Report = Callable[[Path, str], None]  # called with a file that was skipped, and
 
 _MERGED = "merged"
 _OWNER = "owner"
+_KINDS = ("counter", "histogram")  # of the service's own metrics
 _SUMMED_KINDS = ("counter", "histogram", "summary")  # gauges of ended processes are dropped
+_RESERVED = 256 * 1024  # bytes of a file: several times what all labels together need
 _LOCK_ATTEMPTS = 100
 _LOCK_PAUSE = 0.01  # seconds
 
@@ -39,6 +39,16 @@ def claim(directory: Path) -> int:
     fcntl.flock(file, fcntl.LOCK_EX)
     marker.rename(directory / _OWNER)  # so the marker is never visible without its lock
     return file
+
+
+def reserve(directory: Path, pid: int) -> None:
+    """Reserve the space of a process's files. Otherwise it would be killed when it writes and there is none.
+
+    Raises OSError if there is no space. Call it before the process changes a metric.
+    """
+    for kind in _KINDS:
+        with (directory / f"{kind}_{pid}.db").open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, _RESERVED)
 
 
 def remove_abandoned(directories: Iterable[Path]) -> None:

@@ -3,7 +3,10 @@
 import http.client
 import json
 import os
+import shutil
 import signal
+import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -14,11 +17,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.service import served, workers_of
+from tests.service import command, post, served, wait_until_ready, workers_of
 from tests.wire import wire
 from tests.worker_classes import OWN
-from tests.world import World, bet
+from tests.world import OK, World, bet
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.served
 
 CLIENTS = 12
@@ -129,8 +133,64 @@ def test_reloading_loses_no_request(rich_world: World, tmp_path: Path) -> None:
     assert rich_world.count("wager") == found[200]
 
 
-def wait_for_others(master: int, before: set[int]) -> None:
+def wait_for_others(master: int, before: set[int], count: int = 2) -> None:
     deadline = time.monotonic() + 30
-    while len(now := set(workers_of(master))) != 2 or now & before:
+    while len(now := set(workers_of(master))) != count or now & before:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_worker_has_the_release_of_its_master_after_another_was_installed(rich_world: World, tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    shutil.copytree(ROOT / "wallet_hooks", code / "wallet_hooks")
+    shutil.copytree(ROOT / "migrations", code / "migrations")
+    app = "wallet_hooks.wsgi:app"
+    with served(rich_world.settings.database_url, tmp_path, app=app, worker_class=OWN, code=code) as (url, master):
+        for module in (code / "wallet_hooks").rglob("*.py"):
+            if module.name != "wsgi.py":
+                module.write_text("raise RuntimeError('of another release')\n")
+        for number, signal_number in enumerate((signal.SIGHUP, signal.SIGKILL), start=1):
+            (before,) = workers_of(master)
+            os.kill(master if signal_number == signal.SIGHUP else before, signal_number)
+            wait_for_others(master, {before}, count=1)
+            assert post(url, "/bets", {"bets": [bet(number, "0.01")]}) == OK
+            assert post(url, "/v1/sessions/", {"username": "nobody", "password": "x"}).status == 401
+    assert "of another release" not in (tmp_path / "server.log").read_text()
+
+
+@contextmanager
+def activated(listener: socket.socket, database_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the service with a socket that is kept open for it, as systemd does."""
+    script = f'exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
+    environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url, "WEB_CONCURRENCY": "2"}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", script, "bash", *command("wsgi:app", OWN)],
+            env=environment, pass_fds=[listener.fileno()], stdout=output, stderr=output,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+def test_a_restart_behind_a_socket_of_systemd_refuses_nobody(rich_world: World, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=2048))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for number in range(2):
+            with activated(listener, rich_world.settings.database_url, tmp_path / "server.log"):
+                wait_until_ready(url)
+                if number == 0:
+                    clients = stack.enter_context(sending(url))
+                answered = sum(ends(clients).values())
+                while sum(ends(clients).values()) < answered + 100:
+                    time.sleep(0.01)
+                if number == 1:
+                    for client in clients:
+                        client.stop.set()
+                        client.join(30)
+        found = ends(clients)
+    assert set(found) == {200}
+    assert rich_world.count("wager") == found[200]
