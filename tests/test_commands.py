@@ -88,6 +88,29 @@ def test_set_up_a_brand_and_settle_a_bet(shell: Shell, empty_world: World) -> No
     assert "rules hold" in shell.ok("verify")
 
 
+def test_a_provider_keeps_what_is_not_given(shell: Shell, world: World, tmp_path: Path) -> None:
+    add = ["provider", "add", "--game", "betflex", "--brand", "acme"]
+    secret = tmp_path / "secret"
+    secret.write_text("x" * 32)
+    said = shell.ok(*add, "--auth", "hmac", "--secret", "env:MISSING", "--allow", "203.0.113.0/24")
+    assert said == "provider betflex for acme: hmac, from 203.0.113.0/24\n"
+    assert "env:MISSING cannot be read here" in shell.run(*add).stderr
+
+    def listed() -> dict[str, Any]:
+        rows: list[dict[str, Any]] = json.loads(shell.ok("provider", "list", "--json"))
+        return next(row for row in rows if (row["brand"], row["game"]) == ("acme", "betflex"))
+
+    shell.ok(*add, "--secret", "env:MISSING", "--secret", f"file:{secret}")
+    kept = {"game": "betflex", "brand": "acme", "auth": "hmac", "allow": ["203.0.113.0/24"]}
+    both = {"secrets": ["env:MISSING", f"file:{secret}"], "unreadable": ["env:MISSING"]}
+    assert listed() == kept | both
+    shell.ok(*add, "--secret", f"file:{secret}")
+    assert listed() == kept | {"secrets": [f"file:{secret}"], "unreadable": []}
+    assert shell.run(*add, "--auth", "basic").returncode == 1, "another method needs another secret"
+    shell.ok(*add, "--auth", "none")
+    assert listed() == kept | {"auth": "none", "secrets": [], "unreadable": []}
+
+
 def test_a_reference_is_idempotent_and_conflicts_with_other_facts(shell: Shell, world: World) -> None:
     for _ in range(2):
         shell.ok("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "R1")

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from tests.world import World
 from wallet_hooks import telemetry
 from wallet_hooks.cli import cli
 from wallet_hooks.settings import Settings
@@ -105,6 +106,29 @@ def run(*command: str) -> None:
 
 def test_prometheus_accepts_its_configuration_and_the_alerts() -> None:
     run("promtool", "check", "config", str(DEPLOY / "prometheus/prometheus.yml"))
+
+
+def test_the_first_callback_that_fails_raises_the_alert(world: World, tmp_path: Path) -> None:
+    series = 'wallet_hooks_callbacks_total{path="/bets",status="500"}'
+    assert f"{series} " in world.client.get("/metrics").text, "from the start"
+    rule = {"eval_time": "3m", "alertname": "CallbacksFailByDefect"}
+    fires = {
+        "exp_labels": {"severity": "page"},
+        "exp_annotations": {"summary": "callbacks get 500; the log has the traceback by request_id"},
+    }
+    tests = {
+        "rule_files": [str(DEPLOY / "prometheus/alerts.yml")],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": series, "values": values}],
+                "alert_rule_test": [rule | {"exp_alerts": alerts}],
+            }
+            for values, alerts in (("0 0 1 1 1", [fires]), ("7 7 7 7 7", []))
+        ],
+    }
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests))
+    run("promtool", "test", "rules", str(tmp_path / "tests.yml"))
 
 
 def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:

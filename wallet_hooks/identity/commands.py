@@ -15,6 +15,7 @@ from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import ApiToken, Brand, Provider
 from wallet_hooks.identity.policy import PRESETS, rules_in_force
+from wallet_hooks.identity.secrets import is_readable
 from wallet_hooks.listing import echo_rows
 
 _NO_PRESET = "none"
@@ -136,7 +137,7 @@ def provider() -> None:
 @provider.command("add")
 @click.option("--game", required=True, help="The provider's game, such as betflex.")
 @click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--auth", type=click.Choice(AUTHENTICATIONS), default="none", show_default=True)
+@click.option("--auth", type=click.Choice(AUTHENTICATIONS), help="How it authenticates; a new one by default: none.")
 @click.option(
     "--secret",
     "secrets",
@@ -148,34 +149,54 @@ def provider() -> None:
     "--allow",
     multiple=True,
     metavar="NETWORK",
-    help="Source network that callbacks may come from; repeatable. Default: any.",
+    help="Source network that callbacks may come from; repeatable. A new one by default: any.",
 )
 @click.pass_obj
 def add_provider(
-    engine: Engine, game: str, client: str, auth: str, secrets: tuple[str, ...], allow: tuple[str, ...]
+    engine: Engine, game: str, client: str, auth: str | None, secrets: tuple[str, ...], allow: tuple[str, ...]
 ) -> None:
-    """Add a provider's game to a brand, or change its authentication. With --auth none, only this machine may call."""
+    """Add a provider's game to a brand, or change it: what is not given stays.
+
+    With --auth none, only this machine may call.
+    """
     with writing(engine) as session:
-        service.add_provider(session, game=game, client=client, auth=auth, secrets=secrets, allow=allow)
-    click.echo(f"provider {game} for {client}: {auth}")
+        added = service.add_provider(
+            session, game=game, client=client, auth=auth, secrets=secrets or None, allow=allow or None
+        )
+        row = _provider_row(added)
+    click.echo(f"provider {game} for {client}: {row['auth']}, from {_allowed(row)}")
+    for reference in row["unreadable"]:
+        click.echo(f"warning: {reference} cannot be read here; the service must be able to read it", err=True)
 
 
 @provider.command("list")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_providers(engine: Engine, as_json: bool) -> None:
-    """List the providers. Of secrets only the references are shown."""
+    """List the providers. Of secrets only the references are shown, and which cannot be read by this command."""
     with reading(engine) as session:
-        rows = [
-            {"game": p.game, "brand": p.brand.client, "auth": p.auth, "secrets": p.secrets, "allow": p.allow}
-            for p in session.scalars(select(Provider).order_by(Provider.id))
-        ]
+        rows = [_provider_row(found) for found in session.scalars(select(Provider).order_by(Provider.id))]
     echo_rows(rows, as_json=as_json, line=_provider_line, empty="no providers")
 
 
+def _provider_row(found: Provider) -> dict[str, Any]:
+    return {
+        "game": found.game,
+        "brand": found.brand.client,
+        "auth": found.auth,
+        "secrets": found.secrets,
+        "allow": found.allow,
+        "unreadable": [reference for reference in found.secrets if not is_readable(reference)],
+    }
+
+
 def _provider_line(row: dict[str, Any]) -> str:
-    networks = ", ".join(row["allow"]) or "anywhere"
-    return f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {networks}"
+    unreadable = f"; not readable here: {', '.join(row['unreadable'])}" if row["unreadable"] else ""
+    return f"{row['game']:<16} {row['brand']:<20} {row['auth']:<18} from {_allowed(row)}{unreadable}"
+
+
+def _allowed(row: dict[str, Any]) -> str:
+    return ", ".join(row["allow"]) or "anywhere"
 
 
 @click.group()

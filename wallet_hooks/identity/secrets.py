@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.telemetry import LOG
+
+_unreadable: set[str] = set()  # references that were logged
 
 
 def check_reference(reference: str) -> str:
@@ -15,7 +18,25 @@ def check_reference(reference: str) -> str:
 
 
 def read_secret(reference: str) -> str | None:
-    """Return the secret, None if it does not exist: during rotation, one of two may already be removed."""
+    """Return the secret, None if it cannot be read: during rotation, one of two may already be removed.
+
+    What cannot be read is logged once, until it can be read again.
+    """
+    secret = _read(reference)
+    if secret is not None:
+        _unreadable.discard(reference)
+    elif reference not in _unreadable:
+        _unreadable.add(reference)
+        LOG.warning("secret_unreadable", reference=reference)
+    return secret
+
+
+def is_readable(reference: str) -> bool:
+    """Return whether this process can read the secret. The environment of another one may have other variables."""
+    return _read(reference) is not None
+
+
+def _read(reference: str) -> str | None:
     scheme, _, target = reference.partition(":")
     if scheme == "env":
         return os.environ.get(target, "").strip() or None

@@ -68,28 +68,45 @@ def _migrating() -> Any:
 
 
 def add_provider(
-    session: Session, *, game: str, client: str, auth: str, secrets: Sequence[str], allow: Sequence[str]
+    session: Session,
+    *,
+    game: str,
+    client: str,
+    auth: str | None = None,
+    secrets: Sequence[str] | None = None,
+    allow: Sequence[str] | None = None,
 ) -> Provider:
-    """Add a provider's game to a brand, or change its authentication. Raises NotFoundError, RefusedError."""
+    """Add a provider's game to a brand, or change it: what is None stays, but another method needs its secrets.
+
+    A new provider has no authentication by default, and is accepted from any network. Raises NotFoundError,
+    RefusedError.
+    """
     _check_name(game, "game")
     brand = brand_by_client(session, client)
+    query = select(Provider).where(Provider.game == game, Provider.brand_id == brand.id).with_for_update()
+    provider = session.scalar(query)
+    if provider is None:
+        provider = Provider(game=game, brand_id=brand.id, auth="none", secrets=[], allow=[])
+        session.add(provider)
+    auth = provider.auth if auth is None else auth
+    if secrets is None:
+        secrets = provider.secrets if auth == provider.auth else ()
     if (auth == "none") != (not secrets) or len(secrets) > 2:
         raise RefusedError(
             "bad_value", "secret: one is expected, or two for rotation; with authentication none, no secret is accepted"
         )
-    references = [check_reference(reference) for reference in secrets]
-    try:
-        networks = [str(ip_network(network)) for network in allow]
-    except ValueError as error:
-        raise RefusedError("bad_value", f"allow: {error}") from None
-    query = select(Provider).where(Provider.game == game, Provider.brand_id == brand.id)
-    provider = session.scalar(query)
-    if provider is None:
-        provider = Provider(game=game, brand_id=brand.id)
-        session.add(provider)
-    provider.auth, provider.secrets, provider.allow = auth, references, networks
+    provider.auth, provider.secrets = auth, [check_reference(reference) for reference in secrets]
+    if allow is not None:
+        provider.allow = _networks(allow)
     session.flush()
     return provider
+
+
+def _networks(texts: Sequence[str]) -> list[str]:
+    try:
+        return [str(ip_network(text)) for text in texts]
+    except ValueError as error:
+        raise RefusedError("bad_value", f"allow: {error}") from None
 
 
 def set_countries(session: Session, *, client: str, allow: Sequence[str], deny: Sequence[str]) -> None:

@@ -65,6 +65,9 @@ class Callbacks:
 
         self._commits = CallbackCommits(engine, settings, locate, wait=False)
         self._waiting_commits = CallbackCommits(engine, settings, locate, wait=True)
+        for route in _ROUTES:  # alerts compare counts: the first failure must be an increase, not a new series
+            for status in ("500", "503"):
+                CALLBACKS.labels(route.path, status)
 
     def endpoints(self) -> list[Endpoint]:
         return [Endpoint("POST", route.path, route.path, partial(self._answer, route)) for route in _ROUTES]
