@@ -160,6 +160,8 @@ def _is_listen(listen: str) -> None:
 def _are_currencies(texts: list[str]) -> None:
     if not all(_CURRENCY.fullmatch(text) for text in texts):
         raise ValidationError("expected CODE=decimals (0 to 8), such as BTC=8, separated by commas")
+    if len({text.partition("=")[0] for text in texts}) < len(texts):
+        raise ValidationError("a currency is given more than once")
 
 
 def _currencies(texts: list[str] | None) -> dict[str, int]:

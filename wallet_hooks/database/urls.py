@@ -25,6 +25,8 @@ def postgresql_parameters(url: str) -> dict[str, str]:
     """
     if not url.startswith(_SCHEMES):
         raise ConfigurationError("a database URL starts with sqlite:/// or postgresql://")
+    if url.partition("?")[0].count("@") > 1:  # what follows the first one would be the host, and be printed in errors
+        raise ConfigurationError("not a database URL: an @ in the user name or the password is written %40")
     try:
         parameters = _in_sqlalchemy_form(url) or _in_libpq_form(url)
         repeated = [name for name, value in parameters.items() if isinstance(value, tuple)]
