@@ -58,7 +58,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-# Exact versions with hashes; no index address is written.
+# Exact versions with hashes; no index address is written. deploy/requirements.lock has what the service itself needs.
+COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host \
+	--no-emit-find-links --no-header
+
 lock: venv
-	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --allow-unsafe -o requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock -o deploy/requirements.lock pyproject.toml

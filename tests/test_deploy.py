@@ -164,7 +164,7 @@ def test_the_pooler_pools_by_transaction() -> None:
 def test_the_image_takes_only_what_the_package_needs() -> None:
     root = DEPLOY.parent
     copied = re.findall(r"^COPY (?!--from)(.+)$", (DEPLOY / "Containerfile").read_text(encoding="utf-8"), re.MULTILINE)
-    kept = [line for line in (root / ".containerignore").read_text(encoding="utf-8").split() if line[0] == "!"]
+    kept = [line for line in (root / ".dockerignore").read_text(encoding="utf-8").split() if line[0] == "!"]
     allowed = {line.removeprefix("!").removesuffix("/**") for line in kept}
     for source in (word for line in copied for word in line.split()[:-1]):
         assert (root / source).exists()

@@ -1,25 +1,35 @@
-"""requirements.lock has exactly the dependencies of pyproject.toml and their dependencies."""
+"""The lock files have exactly the dependencies of pyproject.toml and their dependencies.
+
+requirements.lock is for whoever works on the project, deploy/requirements.lock for the service alone.
+"""
 
 import re
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 
 
-def locked() -> dict[str, str]:
-    pins = re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+FILES = ("requirements.lock", "deploy/requirements.lock")
+for_each_file = pytest.mark.parametrize("file", FILES)
+
+
+def locked(file: str) -> dict[str, str]:
+    pins = re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE)
     return {canonicalize_name(name): version for name, version in pins}
 
 
-def test_the_lock_file_is_up_to_date() -> None:
+@for_each_file
+def test_the_lock_file_is_up_to_date(file: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    required = [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
-    pins, needed = locked(), set()
+    extra = project["optional-dependencies"]["dev"] if file == "requirements.lock" else []
+    required = [Requirement(text) for text in project["dependencies"] + extra]
+    pins, needed = locked(file), set()
     while required:
         requirement = required.pop()
         name = canonicalize_name(requirement.name)
@@ -40,8 +50,14 @@ def test_the_lock_file_is_up_to_date() -> None:
     assert set(pins) == {name for name, *_ in needed}, "packages are locked that are not required: run make lock"
 
 
-def test_the_lock_file_names_no_index_and_has_hashes() -> None:
-    text = (ROOT / "requirements.lock").read_text()
+def test_both_lock_files_have_the_same_versions() -> None:
+    everything, service = map(locked, FILES)
+    assert service.items() <= everything.items()
+
+
+@for_each_file
+def test_the_lock_file_names_no_index_and_has_hashes(file: str) -> None:
+    text = (ROOT / file).read_text()
     assert "://" not in text
     assert "index-url" not in text
     assert text.count("==") <= text.count("--hash=sha256:")
