@@ -299,6 +299,7 @@ def test_exceptions_are_listed_and_resolved(shell: Shell, world: World) -> None:
     world.settle(result(404))
     (row,) = json.loads(shell.ok("exceptions", "list", "--json"))
     assert (row["kind"], row["bet"]) == ("unknown_bet", "404")
+    assert "bad_reason" in shell.run("exceptions", "resolve", str(row["id"]), "--reason", " ").stderr
     shell.ok("exceptions", "resolve", str(row["id"]), "--reason", "provider's test")
     assert json.loads(shell.ok("exceptions", "list", "--json")) == []
     assert "provider's test" in shell.ok("exceptions", "list", "--all")
@@ -311,6 +312,11 @@ def test_a_wager_is_resettled_by_an_operator(shell: Shell, world: World) -> None
     ran = shell.run("wager", "resettle", *of_bet, "--payout", "5.00", "--reason", "too early")
     assert (ran.returncode, "not_settled" in ran.stderr) == (1, True)
     world.settle(result(payout="20.00"))
+    assert "bad_reason" in shell.run("wager", "resettle", *of_bet, "--payout", "500.00", "--reason", " ").stderr
+    with patch("wallet_hooks.sportsbook.settling.MAX_BALANCE", 500_00):
+        too_much = shell.run("wager", "resettle", *of_bet, "--payout", "500.01", "--reason", "ticket 11")
+    assert "payout_out_of_range" in too_much.stderr
+    assert world.balance() == "110.00"
     shell.ok("wager", "resettle", *of_bet, "--payout", "500.00", "--reason", "ticket 12")
     assert world.balance() == "590.00"
     assert [row["kind"] for row in json.loads(shell.ok("exceptions", "list", "--json"))] == ["payout_above_overdraw"]

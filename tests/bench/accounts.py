@@ -35,7 +35,7 @@ def fill_statement(url: str, items: int) -> None:
         place_bets = read_place_bets(read_json(load.placed(numbers, customer=1)))
         callback = Callback(new_request_id(now), "/bets", place_bets, brands, "", b"{}", now, clock.monotonic())
         with engine.begin() as connection:
-            process_batch(connection, [callback], now=now)
+            process_batch(connection, [callback], read_clock=clock.now)
     engine.dispose()
 
 

@@ -31,5 +31,5 @@ def _fill_from(url: str, first: int, count: int) -> None:
         place_bets = read_place_bets(read_json(body))
         callback = Callback(new_request_id(now), "/bets", place_bets, brands, "", b"{}", now, clock.monotonic())
         with engine.begin() as connection:
-            process_batch(connection, [callback], now=now)
+            process_batch(connection, [callback], read_clock=clock.now)
     engine.dispose()

@@ -130,6 +130,17 @@ def test_yesterday_is_the_brands(desk: Desk) -> None:
         assert (shown(desk)["today_pl"], shown(desk)["yesterday_pl"]) == (0, -10)
 
 
+def test_a_bet_that_a_late_clock_booked_on_the_day_before_hides_no_older_one(desk: Desk) -> None:
+    with freeze_time("2026-07-01T22:00:00Z") as moment:
+        desk.world.place(bet(1), bet(2))
+        moment.move_to("2026-07-01T23:00:01Z")  # after midnight in London
+        desk.world.settle(result(1, "25.00"))
+        moment.move_to("2026-07-01T22:59:59Z")
+        desk.world.settle(result(2, "0", outcome="lost"))
+        moment.move_to("2026-07-02T23:00:00Z")
+        assert (shown(desk)["today_pl"], shown(desk)["yesterday_pl"]) == (0, 15)
+
+
 def test_entries_are_keyed_and_labelled_as_in_the_source(desk: Desk) -> None:
     desk.world.deposit("84924.70")
     desk.ok("boss", "PATCH", "/v1/customers/ann/", {"credit_limit": ["EUR", 1000000.0]})

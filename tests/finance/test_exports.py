@@ -30,6 +30,7 @@ from wallet_hooks.finance.report_request import StatementPage
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity import api_tokens
+from wallet_hooks.money import MAX_AMOUNT
 
 
 def trial_balance(world: World, first: date = FIRST) -> dict[tuple[str, str], Decimal]:
@@ -328,6 +329,15 @@ def test_nothing_is_missing_of_a_ledger_that_was_empty_when_it_was_exported(empt
     empty_world.customer()
     with reading(empty_world.engine) as session:
         assert check_against(session, manifest) == []
+
+
+def test_sums_above_the_maximum_of_an_amount_are_compared(world: World, tmp_path: Path) -> None:
+    for number in range(3):
+        world.deposit(f"{MAX_AMOUNT // 100}.00", reference=f"D{number}")
+    path = tmp_path / "journal.csv"
+    write_file(world.engine, "journal", "csv", request_for(), path)
+    with reading(world.engine) as session:
+        assert check_against(session, read_manifest(tmp_path / "journal.csv.manifest.json")) == []
 
 
 def test_an_unknown_or_unexpected_customer_is_refused(history: World) -> None:

@@ -78,6 +78,8 @@ def test_a_matching_report_has_no_breaks(day: World, tmp_path: Path) -> None:
         ({"5": "acme,5,EUR,10.00,99.00,"}, ("amount", "5")),
         ({"4": "acme,4,EUR,10.00,500.00,"}, ("amount", "4")),
         ({"1": "acme,1,EUR,10.00,,lost"}, ("amount", "1")),
+        ({"2": "acme,2,EUR,10.00,,won"}, ("status", "2")),
+        ({"2": "acme,2,EUR,10.00,,Win"}, ("status", "2")),
         ({"new": "acme,99,EUR,1.00,,open"}, ("missing_here", "99")),
         ({"new": "other,1,EUR,1.00,,open"}, ("missing_here", "1")),
         ({"new": "acme,refused,EUR,1000.00,,open"}, ("status", "refused")),

@@ -287,7 +287,7 @@ def test_a_request_parsed_before_its_currency_was_registered_gets_503(world: Wor
     brands = read_directory(world.engine).brands
     with writing(world.engine) as session:
         callback = Callback("0" * 32, "/", message, brands, "", b"", clock.now(), clock.monotonic())
-        (answer,) = process_batch(session.connection(), [callback], now=clock.now())
+        (answer,) = process_batch(session.connection(), [callback], read_clock=clock.now)
     assert answer is not None
     assert answer.status == 503
     assert world.wager(1)["status"] == "open"

@@ -7,12 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.service import post, served, workers_of
 from tests.world import OK, Reply, World, bet, refund, result
@@ -126,12 +128,31 @@ def test_a_callback_that_was_committed_before_is_answered_as_it_was(world: World
     refused = callback_of(directory, bet(1, "100.01"))
     taken = callback_of(directory, bet(2, "10.00"))
     with transaction(world.callbacks_engine) as connection:
-        first = process_batch(connection, [refused, taken], now=clock.now())
+        first = process_batch(connection, [refused, taken], read_clock=clock.now)
     world.deposit("50.00")
     with transaction(world.callbacks_engine) as connection:
         assert find_answers(connection, [taken, refused, callback_of(directory, bet(3))]) == [*reversed(first), None]
     assert [answer.status for answer in first if answer] == [402, 200]
     assert first[1] == Answer(None, 200, '{"status":"OK"}')
+
+
+def test_a_callback_is_booked_after_what_it_waited_for(world: World) -> None:
+    before, after = (datetime(2026, 11, day, tzinfo=UTC) for day in (20, 21))
+    callback = callback_of(read_directory(world.engine), bet())
+    now = [before]
+
+    def place() -> None:
+        with transaction(world.callbacks_engine) as connection:
+            process_batch(connection, [callback], read_clock=lambda: now[0])
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(world.engine) as holder:
+            holder.execute(text("UPDATE customer SET name = name"))
+            placing = pool.submit(place)
+            time.sleep(0.1)
+            now[0] = after
+        placing.result()
+    assert world.wager()["transactions"][0]["booked_on"] == "2026-11-21"
 
 
 def callback_of(directory: Directory, item: dict[str, Any]) -> Callback:

@@ -57,12 +57,12 @@ def statements_of(world: World, requests: Sequence[Request]) -> int:
         if isinstance(driver, sqlite3.Connection):
             seen: set[str] = set()  # a trigger is reported as the statement that fired it, once more
             driver.set_trace_callback(seen.add)
-            given = process_batch(connection, callbacks, now=clock.now())
+            given = process_batch(connection, callbacks, read_clock=clock.now)
             driver.set_trace_callback(None)
             count = len(seen)
         else:
             with patch.object(_Pipeline, "_send", autospec=True, side_effect=_Pipeline._send) as send:
-                given = process_batch(connection, callbacks, now=clock.now())
+                given = process_batch(connection, callbacks, read_clock=clock.now)
             count = send.call_count
             assert count > 1
     assert {one.status for one in given if one is not None} == {200}

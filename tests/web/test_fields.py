@@ -10,7 +10,8 @@ from marshmallow import ValidationError
 
 from tests.world import bet, refund, result
 from wallet_hooks.sportsbook.schemas import CancelBetsSchema, PlaceBetsSchema, SettleBetsSchema
-from wallet_hooks.web.fields import BaseSchema, quick_reader
+from wallet_hooks.web.fields import BaseSchema
+from wallet_hooks.web.quick_reader import quick_reader
 from wallet_hooks.web.strict_json import Number, read_json
 
 unusual: st.SearchStrategy[Any] = (

@@ -8,8 +8,8 @@ from typing import Any
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, FAILED, PMM, BadMessage, Message, message_of
-from wallet_hooks.customers.schemas import Count, Pair
-from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, Identifier, StrictBoolean, Text, quick_reader
+from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, Count, Identifier, Pair, StrictBoolean, Text
+from wallet_hooks.web.quick_reader import quick_reader
 from wallet_hooks.web.strict_json import Number
 
 MAX_MESSAGES = 1000

@@ -11,10 +11,10 @@ from wallet_hooks.cashier import service
 from wallet_hooks.cashier.schemas import Method, Reference
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
-from wallet_hooks.customers.schemas import Reason
 from wallet_hooks.database import run_with_retries, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.options import FieldType
+from wallet_hooks.web.fields import Reason
 
 
 @click.group()

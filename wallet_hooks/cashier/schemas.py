@@ -3,8 +3,8 @@
 from typing import Any
 
 from wallet_hooks.customers.payments import Payment
-from wallet_hooks.customers.schemas import Pair, Reason, pair
-from wallet_hooks.web.fields import BaseSchema, StrictBoolean, Text
+from wallet_hooks.customers.schemas import pair
+from wallet_hooks.web.fields import BaseSchema, Pair, Reason, StrictBoolean, Text
 
 
 class Reference(Text):

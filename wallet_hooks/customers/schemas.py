@@ -14,7 +14,19 @@ from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import ROLES, CreditLimitChange, Customer
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
-from wallet_hooks.web.fields import BaseSchema, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
+from wallet_hooks.web.fields import (
+    BaseSchema,
+    Count,
+    Day,
+    Flag,
+    Identifier,
+    Ids,
+    Instant,
+    Pair,
+    StrictBoolean,
+    Text,
+    WholeNumber,
+)
 from wallet_hooks.web.strict_json import Number
 
 _PERMISSIONS = {
@@ -24,29 +36,6 @@ _PERMISSIONS = {
     "detailed_accounting": ("see_detailed_accounting",),
     "account_viewer": ("see_bookie_usernames", "kick_balance"),
 }
-
-
-class Pair(fields.Field[tuple[str, int]]):
-    """`["GBP", 15000.0]`: a currency and an amount, read as minor units.
-
-    Up to 1e18 in major units, as for limits; with `moves`, up to the maximum of one movement of money.
-    """
-
-    rounding: str | None = None
-
-    def __init__(self, *, moves: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.maximum = money.MAX_AMOUNT if moves else None
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> tuple[str, int]:
-        if type(value) is not list or len(value) != 2 or type(value[0]) is not str or type(value[1]) is not Number:
-            raise ValidationError("A pair of a currency code and a number is expected.")
-        try:
-            return value[0], money.parse_number(value[1], value[0], maximum=self.maximum, rounding=self.rounding)
-        except money.MoneyError as error:
-            raise ValidationError(str(error)) from None
 
 
 class Percent(fields.Field[str]):
@@ -85,46 +74,6 @@ class ShortName(Text):
 
 class DisplayName(Text):
     """How a customer is shown; up to 200 characters."""
-
-
-class NonBlankText(Text):
-    """A string that is more than white space: 1 to 200 characters, or to `max_length`."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_length=1, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if not text.strip():
-            raise ValidationError("More than white space is expected.")
-        return text
-
-
-class Reason(NonBlankText):
-    """Why staff change money or limits: 1 to 500 characters."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=500, **kwargs)
-
-
-class Ids(Text):
-    """Comma-separated ids."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        items = super()._deserialize(value, attr, data, **kwargs).split(",")
-        if not all(item.isascii() and item.isdigit() and len(item) <= 18 for item in items):
-            raise ValidationError("Comma-separated ids are expected.")
-        return [int(item) for item in items]
-
-
-class Count(Text):
-    """A whole number in a query string."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
-            raise ValidationError("Not a whole number.")
-        return int(text)
 
 
 class LoginSchema(BaseSchema):

@@ -11,6 +11,8 @@ from wallet_hooks.database.brand_commands import each_brand, engine_with_row
 from wallet_hooks.exceptions import service
 from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.listing import echo_rows
+from wallet_hooks.options import FieldType
+from wallet_hooks.web.fields import Reason
 
 
 @click.group()
@@ -41,7 +43,7 @@ def _line(row: dict[str, Any]) -> str:
 
 @exceptions.command()
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**63 - 1))
-@click.option("--reason", required=True, help="Stored with the exception.")
+@click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the exception.")
 @click.pass_obj
 def resolve(engine: Engine, id_: int, reason: str) -> None:
     """Resolve an exception."""

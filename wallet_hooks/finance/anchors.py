@@ -16,6 +16,7 @@ from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.ledger.models import Entry, Seal, Transaction
 from wallet_hooks.ledger.verify import Difference
 
+_NO_MAXIMUM = 10**40  # minor units: sums of amounts have no bound of their own
 _RULE = "nothing is missing that an export had"
 
 
@@ -82,7 +83,7 @@ def _other_journal(session: Session, manifest: Mapping[str, Any]) -> Iterator[Di
     if differs(rows, manifest["rows"]):
         yield Difference(_RULE, f"journal of {first} to {last}", f"{rows} entries, and had {manifest['rows']}")
     for currency, totals in manifest["totals"].items():
-        debit, had = found.get(currency, (0, 0))[1], money.parse_amount(totals["debit"], currency)
+        debit, had = found.get(currency, (0, 0))[1], money.parse_number(totals["debit"], currency, maximum=_NO_MAXIMUM)
         if differs(debit, had):
             where = f"journal of {first} to {last}, {currency}"
             yield Difference(_RULE, where, f"debits of {debit}, and had {had} minor units")

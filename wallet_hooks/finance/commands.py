@@ -23,6 +23,8 @@ from wallet_hooks.finance.models import Verification
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.models import Transaction
 from wallet_hooks.ledger.verify import Difference, Since, since
+from wallet_hooks.options import FieldType
+from wallet_hooks.web.fields import Reason
 
 _one_brand = click.option("--brand", "client", help="Only this brand's books, where each brand has a schema.")
 
@@ -136,7 +138,7 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
 
 @click.command()
 @click.argument("day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
-@click.option("--reason", required=True, help="Stored with the reopened seals.")
+@click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the reopened seals.")
 @click.option("--by", default="operator", show_default=True, help="Who reopens.")
 @_one_brand
 @click.pass_obj

@@ -42,9 +42,10 @@ _WAGER_SCHEMA = pa.schema(
     }
 )  # fmt: skip
 # Providers' words for a bet's status, and ours: its stake is open, was settled, or was returned to the customer.
+_WON = ("won", "win")
 _STATUSES = {
     **dict.fromkeys(("open", "pending", "accepted", "placed"), "open"),
-    **dict.fromkeys(("settled", "won", "win", "closed", *LOSS_RESULTS), "settled"),
+    **dict.fromkeys(("settled", "closed", *_WON, *LOSS_RESULTS), "settled"),
     **dict.fromkeys(("refunded", *VOID_RESULTS), "returned"),
 }
 
@@ -201,6 +202,8 @@ def _compare(line: ReportLine, wager: WagerFacts) -> Iterator[Break]:
         yield _amount(line, "stake", line.stake, wager.stake, wager.currency)
     elif line.status and theirs != ours:
         yield _break("status", line, line.status, ours)
+    elif line.status.lower() in _WON and not line.payout and not wager.payout:
+        yield _break("status", line, line.status, "settled without a payout")
     else:
         payout = line.payout or ("0" if line.status.lower() in LOSS_RESULTS else "")
         if payout and _minor(payout, wager.currency) not in _payouts(wager, ours):

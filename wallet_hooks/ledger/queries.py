@@ -1,7 +1,7 @@
 """Reads of the ledger: locked accounts, posted transactions and customers' betting entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from wallet_hooks.ledger.models import Account, Entry, Transaction
 # The kinds of transactions that bets, settlements and cancels post.
 BETTING_KINDS = frozenset({"stake", "settlement", "reversal", "cancel"})
 _BATCH, _SMALL_BATCH = 500, 10
+_CLOCKS_APART = timedelta(minutes=10)  # more than the clocks of two machines differ
 
 
 class HeldAccountRow(NamedTuple):
@@ -156,21 +157,23 @@ class BettingEntry(NamedTuple):
 def betting_entries(session: Session, *, holder_id: int, since: date) -> Iterator[BettingEntry]:
     """Yield the entries of bets on a customer's accounts since an accounting day, by account, newest first.
 
-    Each account is read backwards from its newest entry, so that the cost depends on the days read, not on all history.
+    Each account is read backwards from its newest entry, so that the cost depends on the days read, not on all history;
+    one day further, because a day is told by the clock of one of several machines, and the order by the database.
     """
+    last = since - timedelta(days=1)
     accounts = select(Account).where(Account.holder_id == holder_id).order_by(Account.id)
     for account in session.scalars(accounts).all():
         name = AccountName(account.name, account.currency, account.kind, account.holder_id)
-        for entry in takewhile(lambda entry: entry.booked_on >= since, _newest_entries(session, account.id)):
-            if entry.kind in BETTING_KINDS:
+        for entry in takewhile(lambda entry: entry.booked_on >= last, _newest_entries(session, account.id)):
+            if entry.kind in BETTING_KINDS and entry.booked_on >= since:
                 yield BettingEntry(name, entry.reference, entry.booked_on, int(entry.amount))
 
 
 def betting_result_since(session: Session, account: AccountName, *, since: datetime) -> int:
     """Return the net result of betting on a customer's account since an instant, in minor units; a gain is positive."""
     newest = _newest_entries(session, account_id(session, account))
-    recent = takewhile(lambda entry: entry.recorded_at >= since, newest)
-    return -sum(int(entry.amount) for entry in recent if entry.kind in BETTING_KINDS)
+    recent = takewhile(lambda entry: entry.recorded_at >= since - _CLOCKS_APART, newest)
+    return -sum(int(entry.amount) for entry in recent if entry.kind in BETTING_KINDS and entry.recorded_at >= since)
 
 
 def stake_instants(session: Session, account: AccountName) -> Iterator[datetime]:

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from wallet_hooks import clock, money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import customer_by_uid
-from wallet_hooks.customers.schemas import NonBlankText, Reason
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.errors import RefusedError
@@ -24,6 +23,7 @@ from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
 from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
 from wallet_hooks.options import FieldType
+from wallet_hooks.web.fields import NonBlankText, Reason
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
 

@@ -4,10 +4,22 @@ from typing import Any
 
 from wallet_hooks.bookies.schemas import TagRuleSchema, TagRulesField
 from wallet_hooks.customers.models import ROLES
-from wallet_hooks.customers.schemas import Count, Ids, Pair, Percent, Roles
+from wallet_hooks.customers.schemas import Percent, Roles
 from wallet_hooks.limits.rules import NO_LIMIT
 from wallet_hooks.limits.schemas import NewAmount
-from wallet_hooks.web.fields import Amount, Day, Flag, Identifier, Instant, StrictBoolean, Text, WholeNumber
+from wallet_hooks.web.fields import (
+    Amount,
+    Count,
+    Day,
+    Flag,
+    Identifier,
+    Ids,
+    Instant,
+    Pair,
+    StrictBoolean,
+    Text,
+    WholeNumber,
+)
 
 Json = dict[str, Any]
 MAX_INTEGER = 10**18 - 1

@@ -11,8 +11,10 @@ from wallet_hooks import clock, money
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
 from wallet_hooks.identity.directory import read_directory
+from wallet_hooks.options import FieldType
 from wallet_hooks.sportsbook import corrections, coupons, queries
 from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.web.fields import Reason
 
 
 @click.group()
@@ -50,7 +52,7 @@ def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None
 @click.option("--uid", required=True)
 @click.option("--payout", required=True, help="Decimal amount in the bet's currency.")
 @click.option("--result", help="The result; void with payout = stake returns the stake.")
-@click.option("--reason", required=True, help="Stored with the transactions.")
+@click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the transactions.")
 @pass_brand_engine
 def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, result: str | None, reason: str) -> None:
     """Replace a wager's settlement."""

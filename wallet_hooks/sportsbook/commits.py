@@ -93,7 +93,7 @@ class CallbackCommits:
         return GroupCommit(
             self._engine if brand_id is None else brand_engine(self._engine, brand_id),
             lambda connection, callbacks: process(
-                connection, callbacks, now=clock.now(), locate=self._locate, wait=self._wait
+                connection, callbacks, read_clock=clock.now, locate=self._locate, wait=self._wait
             ),
             find_answers=service.find_answers,
             queue_size=self._settings.queue_size,

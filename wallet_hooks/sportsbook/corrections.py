@@ -11,7 +11,7 @@ from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS, load_state
 from wallet_hooks.sportsbook.messages import BetKey, SettleBet, SettleBets
 from wallet_hooks.sportsbook.saving import save
-from wallet_hooks.sportsbook.settling import outcome_of, settle_again
+from wallet_hooks.sportsbook.settling import is_out_of_range, outcome_of, settle_again
 
 
 def resettle(
@@ -38,13 +38,18 @@ def resettle(
     if before.status != "settled" or before.currency is None:
         raise RefusedError("not_settled", f"the wager is {before.status}, not settled")
     bet = SettleBet(key, before.user_uid, before.currency, payout, result)
-    state = load_state(connection, [SettleBets((bet,))], brands, now=now)
+    state = load_state(connection, [SettleBets((bet,))], brands, read_clock=lambda: now)
     state.reason = reason
     wager = state.wagers[key]
     if settlement is not None and wager.settlements != settlement:
         raise RefusedError("outdated", "the wager was settled again meanwhile")
-    if outcome_of(payout, result, wager) == wager.outcome:
+    outcome = outcome_of(payout, result, wager)
+    if outcome == wager.outcome:
         return
+    if is_out_of_range(wager, payout, outcome, state):
+        raise RefusedError(
+            "payout_out_of_range", "the payout, or the balance after it, is more than an account can hold"
+        )
     if (code := settle_again(wager, payout, result, state)) is not None:
         raise RefusedError(code, "the brand's policy refuses a correction that takes back more than there is")
     save(connection, state)

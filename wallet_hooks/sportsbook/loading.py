@@ -32,6 +32,7 @@ from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
 
 Locate = Callable[[str | None], str | None]
+ReadClock = Callable[[], datetime]  # in UTC
 
 
 def no_country(_ip: str | None) -> None:
@@ -80,19 +81,22 @@ def load_state(
     requests: Sequence[Request],
     brands: Mapping[str, BrandFacts],
     *,
-    now: datetime,
+    read_clock: ReadClock,
     locate: Locate = no_country,
     wait: bool = True,
 ) -> BettingState:
     """Lock the customers of the requests, and read everything that the decisions need.
 
-    `brands` are by client name, `now` is UTC, `locate` turns an address into its country. Without `wait`, customers
-    that another transaction has locked are left out and `unavailable`. The caller's transaction holds the locks.
+    `brands` are by client name, `locate` turns an address into its country. The time is read once the customers are
+    locked: whoever waits for a lock is booked after what it waited for. Without `wait`, customers that another
+    transaction has locked are left out and `unavailable`. The caller's transaction holds the locks.
     """
     bets = [bet for request in requests for bet in request.bets]
     if not bets:
+        now = read_clock()
         return BettingState(now, brands, ledger.begin(recorded_at=now))
-    locked = _lock(connection, bets, brands, now, wait=wait)
+    locked = _lock(connection, bets, brands, read_clock, wait=wait)
+    now = locked.journal.recorded_at
     store_currencies(connection, _currencies(requests, locked.customers.values()))
     stakes = list(_bettors(requests, brands, locked.customers))
     pairs = _pairs(stakes) | _pairs_of_betslips(stakes, locked.betslips)
@@ -125,7 +129,7 @@ def _lock(
     connection: Connection,
     bets: Sequence[PlaceBet | SettleBet | CancelBet],
     brands: Mapping[str, BrandFacts],
-    now: datetime,
+    read_clock: ReadClock,
     *,
     wait: bool,
 ) -> _Locked:
@@ -139,7 +143,7 @@ def _lock(
         ids = reads.add(ledger.reserve_ids(count=sum(map(_most_transactions, bets))))
         closed = reads.add(ledger.last_closed())
         countries = reads.add(COUNTRY_RULES(sorted({(brand_id,) for brand_id, _ in users})))
-    journal = ledger.begin(ids.rows, closed.rows, recorded_at=now)
+    journal = ledger.begin(ids.rows, closed.rows, recorded_at=read_clock())
     journal.held = held_accounts(held.rows)
     found = {(row.brand_id, row.uid): row for row in customers.rows}
     missing = [] if wait or len(found) == len(users) else [user for user in users if user not in found]

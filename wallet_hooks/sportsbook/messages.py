@@ -38,6 +38,11 @@ CODES = frozenset({"OK", *STATUS_OF_CODE, *REFUSALS})
 OK_BODY = '{"status":"OK"}'
 
 
+def says_void(result: str | None) -> bool:
+    """Return whether a settlement's result is a provider's word for void."""
+    return (result or "").lower() in VOID_RESULTS
+
+
 class BetKey(NamedTuple):
     """A bet's identity: unique within a game and brand (`client`)."""
 

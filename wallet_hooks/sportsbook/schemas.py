@@ -9,8 +9,18 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
-from wallet_hooks.sportsbook.messages import BetKey, CancelBet, CancelBets, PlaceBet, PlaceBets, SettleBet, SettleBets
-from wallet_hooks.web.fields import Amount, Anything, BaseSchema, Identifier, Lenient, Text, quick_reader
+from wallet_hooks.sportsbook.messages import (
+    BetKey,
+    CancelBet,
+    CancelBets,
+    PlaceBet,
+    PlaceBets,
+    SettleBet,
+    SettleBets,
+    says_void,
+)
+from wallet_hooks.web.fields import Amount, Anything, BaseSchema, Identifier, Lenient, Text
+from wallet_hooks.web.quick_reader import quick_reader
 from wallet_hooks.web.strict_json import Number
 
 _SOME = validate.Length(min=1)
@@ -182,12 +192,15 @@ def read_place_bets(document: Any) -> PlaceBets:
 
 
 def read_settle_bets(document: Any) -> SettleBets:
-    payouts: dict[tuple[BetKey, str], int | None] = {}
+    outcomes: dict[tuple[BetKey, str], tuple[int | None, bool]] = {}
     bets = []
     for pool, item, path in _bets_of_pools(_load_settled(document)):
         bet = _settle_bet(pool, item, path)
-        if payouts.setdefault((bet.key, bet.currency), bet.payout) != bet.payout:
+        payout, is_void = outcomes.setdefault((bet.key, bet.currency), (bet.payout, says_void(bet.result)))
+        if payout != bet.payout:
             raise _invalid((*path, "bet", "payout"), "another payout for the same bet than before in this request")
+        if is_void != says_void(bet.result):
+            raise _invalid((*path, "bet", "result"), "void and another result for the same bet in this request")
         bets.append(bet)
     return SettleBets(tuple(bets))
 

@@ -1,7 +1,6 @@
 """The path of a group of callbacks: load the state, decide each in turn, save the changes."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -9,7 +8,7 @@ from wallet_hooks import clock
 from wallet_hooks.database.bulk import run
 from wallet_hooks.deliveries.queries import STORED_ANSWERS
 from wallet_hooks.sportsbook.cancelling import cancel
-from wallet_hooks.sportsbook.loading import Locate, load_state, no_country
+from wallet_hooks.sportsbook.loading import Locate, ReadClock, load_state, no_country
 from wallet_hooks.sportsbook.messages import (
     Accepted,
     Answer,
@@ -33,18 +32,18 @@ def process_batch(
     connection: Connection,
     callbacks: Sequence[Callback],
     *,
-    now: datetime,
+    read_clock: ReadClock,
     locate: Locate = no_country,
     wait: bool = True,
 ) -> list[Answer | None]:
     """Decide and write a group of callbacks, in the order in which they arrived.
 
-    The answers are stored in the same transaction, which the caller commits before it gives them. `now` is UTC;
-    `locate` turns an address into its country. Without `wait`, a callback with a customer that another transaction has
+    The answers are stored in the same transaction, which the caller commits before it gives them. `locate`
+    turns an address into its country. Without `wait`, a callback with a customer that another transaction has
     locked is left out, and its answer is None: the others do not wait for it.
     """
     requests = [callback.request for callback in callbacks]
-    state = load_state(connection, requests, callbacks[-1].brands, now=now, locate=locate, wait=wait)
+    state = load_state(connection, requests, callbacks[-1].brands, read_clock=read_clock, locate=locate, wait=wait)
     answers = [decide(callback, lambda _: state) for callback in callbacks]
     save(connection, state, answered(callbacks, answers))
     return answers

@@ -10,7 +10,7 @@ from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
-from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID_RESULTS, SettleBet
+from wallet_hooks.sportsbook.messages import LOSS_RESULTS, SettleBet, says_void
 from wallet_hooks.sportsbook.state import MAX_BALANCE, BettingState, Step, UserBet, WagerState
 
 _VOID = "void"
@@ -27,7 +27,7 @@ def settle(bet: SettleBet, state: BettingState) -> str | None:
     for contradiction in _contradictions(bet, wager):
         state.raise_exception("contradictory_settlement", bet.key, contradiction)
     outcome = outcome_of(bet.payout, bet.result, wager)
-    if _is_out_of_range(wager, bet.payout, outcome, state):
+    if is_out_of_range(wager, bet.payout, outcome, state):
         state.raise_exception("payout_out_of_range", bet.key, outcome)
         return "invalid_request"
     if wager.status == "open":
@@ -61,8 +61,7 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
 
 def outcome_of(payout: int, result: str | None, wager: WagerState) -> str:
     """The outcome of a settlement as one text; settlements with equal texts are the same."""
-    is_void = (result or "").lower() in VOID_RESULTS and payout == wager.stake
-    return _VOID if is_void else str(payout)
+    return _VOID if says_void(result) and payout == wager.stake else str(payout)
 
 
 def replaced_outcomes(wager: WagerState) -> list[str]:
@@ -88,7 +87,7 @@ def _refusal(bet: SettleBet, wager: WagerState | None, state: BettingState) -> s
 def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
     """Yield a subject for each field that contradicts the payout or the wager; the payout is paid nevertheless."""
     result = (bet.result or "").lower()
-    if (result in VOID_RESULTS and bet.payout != wager.stake) or (result in LOSS_RESULTS and bet.payout):
+    if (says_void(bet.result) and bet.payout != wager.stake) or (result in LOSS_RESULTS and bet.payout):
         yield f"result:{result}:{bet.payout}"
     if bet.stake is not None and bet.stake != wager.stake:
         yield f"stake:{bet.stake}"
@@ -157,7 +156,7 @@ def _current_net_return(wager: WagerState) -> int:
     return wager.as_stake().cost if wager.outcome == _VOID else _net(wager, wager.home_payout, wager.outcome)
 
 
-def _is_out_of_range(wager: WagerState, payout: int, outcome: str, state: BettingState) -> bool:
+def is_out_of_range(wager: WagerState, payout: int, outcome: str, state: BettingState) -> bool:
     """Whether the payout, in the customer's currency, or the balance after it is more than an account can hold."""
     stake = wager.as_stake()
     home = _gross_return(wager, payout, outcome)

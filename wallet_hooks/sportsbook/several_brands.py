@@ -1,13 +1,12 @@
 """Callbacks of several brands, or of none that exists, where each brand has a schema: one transaction over them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import Connection
 
 from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.ledger import service as ledger
-from wallet_hooks.sportsbook.loading import Locate, load_state, no_country
+from wallet_hooks.sportsbook.loading import Locate, ReadClock, load_state, no_country
 from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, PlaceBets, Request, SettleBets
 from wallet_hooks.sportsbook.saving import changes_of, save_deliveries
 from wallet_hooks.sportsbook.service import answered, decide
@@ -24,7 +23,7 @@ def process_over_brands(
     connection: Connection,
     callbacks: Sequence[Callback],
     *,
-    now: datetime,
+    read_clock: ReadClock,
     locate: Locate = no_country,
     wait: bool = True,
 ) -> list[Answer | None]:
@@ -35,12 +34,13 @@ def process_over_brands(
     brands = callbacks[-1].brands
     named = {client for callback in callbacks for client in _clients(callback.request) if client in brands}
     clients = sorted(named, key=lambda client: brands[client].id)
+    now = read_clock()
     nobody = BettingState(now, {}, ledger.begin(recorded_at=now))
     states = {}
     for client in clients:
         requests = [_of_client(callback.request, client) for callback in callbacks]
         with seeing_brand(connection, brands[client].id):
-            states[client] = load_state(connection, requests, brands, now=now, locate=locate, wait=wait)
+            states[client] = load_state(connection, requests, brands, read_clock=read_clock, locate=locate, wait=wait)
     answers = [decide(callback, lambda client: states.get(client, nobody)) for callback in callbacks]
     for client, state in states.items():
         with seeing_brand(connection, brands[client].id):
