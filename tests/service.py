@@ -109,8 +109,9 @@ def workers_of(master: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
 
-def wait_until_ready(url: str, *, attempts: int = 200) -> None:
-    for _ in range(attempts):
+def wait_until_ready(url: str, *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"{url}/readyz", timeout=5):
                 return

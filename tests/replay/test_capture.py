@@ -185,8 +185,10 @@ def test_record_filters_by_bet_status_and_time(world: World, tmp_path: Path) -> 
     assert recorded("--bet", "betflex:acme:2") == ["/bets 402"]
     assert recorded("--status", "402") == ["/bets 402"]
     assert recorded("--from", "2020-01-01T00:00:00Z", "--to", "2199-01-01T00:00:00Z") == recorded()
-    nothing = shell.run("replay", "record", "--to", "2020-01-01", "-o", str(tmp_path / "none.jsonl"))
-    assert nothing.returncode == 5
+    kept = (tmp_path / "some.jsonl").read_bytes()
+    nothing = shell.run("replay", "record", "--to", "2020-01-01", "-o", str(tmp_path / "some.jsonl"))
+    assert (nothing.returncode, (tmp_path / "some.jsonl").read_bytes()) == (5, kept)
+    assert shell.run("replay", "redact", str(tmp_path / "some.jsonl"), "-o", str(tmp_path / "x.json")).returncode == 2
     assert shell.run("replay", "record", "--to", "soon", "-o", str(tmp_path / "none.jsonl")).returncode == 2
     assert shell.run("replay", "record", "-o", str(tmp_path / "none.txt")).returncode == 2
 
@@ -205,6 +207,31 @@ def test_callbacks_about_bets_placed_before_the_capture_are_left_out_and_counted
     )
     (case,) = read_cases(path)
     assert case.given["customers"][0]["balance"] == "90.00"
+
+
+def test_limits_that_a_capture_cannot_repeat_are_counted(world: World, tmp_path: Path) -> None:
+    shell, path = Shell(world.settings.database_url), tmp_path / "capture.jsonl"
+    of_ann = ["--brand", "acme", "--uid", "7", "--type", "bet", "--frame", "day"]
+    shell.ok("limit", "set", *of_ann, "--amount", "50", "--reason", "x")
+    world.place(bet(1))
+    moment = datetime.now(UTC).isoformat()
+    world.place(bet(2))
+    ran = shell.run("replay", "record", "--from", moment, "-o", str(path))
+    assert ran.stderr.strip().endswith("; 1 customers had bets before, which count for their limits")
+    shell.ok("limit", "set", *of_ann, "--amount", "15", "--reason", "x")
+    world.place(bet(3))
+    ran = shell.run("replay", "record", "-o", str(path))
+    assert ran.stderr.strip().endswith("; 1 customers' limits changed meanwhile; the capture has the last ones")
+
+
+def test_an_unauthenticated_callback_that_is_not_stored_whole_is_left_out(world: World, tmp_path: Path) -> None:
+    world.provider(auth="hmac", secrets=["env:NOWHERE"])
+    for uid in (1, "2" * 60):
+        world.post("/bets", {"bets": [bet(uid)] * (1 if uid == 1 else 60)})
+    path = tmp_path / "capture.jsonl"
+    ran = Shell(world.settings.database_url).run("replay", "record", "-o", str(path))
+    assert ran.stderr.strip().endswith("; 1 left out (answered 401, and not stored whole)")
+    assert [case.expect["status"] for case in read_cases(path)] == [401]
 
 
 def test_bodies_that_json_would_change_are_recorded_as_bytes(world: World, tmp_path: Path) -> None:

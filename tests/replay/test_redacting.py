@@ -255,6 +255,8 @@ SUSPICIOUS = {
     "source": ("AKIAIOSFODNN7EXAMPLE", "AWS key"),
     "request.headers.X-Auth-Token": ("x", "named like a secret"),
     "request.headers.webhook-signature": ("v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=", "webhook signature"),
+    "request.body.new_card": ("2223 0031 2200 3222", "card number"),
+    "request.body.dotted_card": ("4111.1111.1111.1111", "card number"),
     "request.body.url": ("postgresql://admin:pass@db/x", "URL with a password"),
     "request.body.ann@example.com": ("x", "e-mail address"),
     "request.headers.X-Basic": ("Basic dXNlcjpwYXNzd29yZA==", "basic credentials"),
@@ -272,6 +274,14 @@ def test_lint_reports_what_looks_like_a_secret_without_its_value(tmp_path: Path,
     assert ran.returncode == 1
     assert f"{path}:1: {place}: " in ran.stdout
     assert value == "x" or value not in ran.stdout
+
+
+def test_lint_takes_time_in_proportion_to_the_length_of_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    for word in ("a", "eyJa", "a://", "Bearer ", "1-"):
+        path.write_text(json.dumps(changed("description", to=word * 100_000)))
+        (case,) = read_cases(path)
+        assert list(find_secrets(case)) == []
 
 
 def test_lint_decodes_base64_bodies_and_accepts_clean_cases(tmp_path: Path) -> None:

@@ -2,8 +2,13 @@
 
 import base64
 import json
+import os
 import re
+import signal
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -60,7 +65,9 @@ def test_exit_status_3_for_an_unreachable_target(case: Path) -> None:
     junit = case.with_name("out.xml")
     ran = run(case, "--target", "http://127.0.0.1:9", "--junit", junit)
     assert (ran.returncode, ran.stderr.startswith("wallet-hooks: unreachable")) == (3, True)
-    assert junit.exists()
+    suite = ElementTree.parse(junit).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "0", "1")
+    assert ran.stdout.endswith("; the run ended early\n")
     for target in ("ftp://x", "nonsense", "http://", "http://[bad", "http://x:99999"):
         assert run(case, "--target", target).returncode == 2, target
 
@@ -100,6 +107,49 @@ def test_junit_json_and_html_reports(case: Path, tmp_path: Path) -> None:
     assert "failed</span></h1>" in page
     assert not re.search(r"(src|href)=", page), "the page loads nothing from elsewhere"
     assert page.count("<details") == 3
+
+
+def test_a_report_that_cannot_be_written_is_status_2_after_the_summary(case: Path) -> None:
+    ran = run(case, "--json", "/dev/full")
+    assert (ran.returncode, ran.stderr) == (2, "wallet-hooks: report: No space left on device\n")
+    assert ran.stdout == "1 cases: 1 passed, 0 failed\n"
+
+
+def test_control_characters_of_a_case_do_not_reach_the_terminal(case: Path) -> None:
+    write_cases(case, [WRONG | {"description": "a\x1b[2Jb"}])
+    assert "  a\ufffd[2Jb\n" in run(case).stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_ended_leaves_no_process(tmp_path: Path, number: int) -> None:
+    """As Ctrl-C does, SIGINT reaches all processes of the group."""
+    capture = tmp_path / "long.jsonl"
+    write_cases(capture, [changed("name", to=str(place)) for place in range(20_000)])
+    command = [str(Path(sys.executable).with_name("wallet-hooks")), "replay", "run", str(capture)]
+    with (tmp_path / "output").open("wb") as output:
+        ran = subprocess.Popen(command, start_new_session=True, stdout=output, stderr=output)
+        until(lambda: len(descendants(ran.pid)) >= 2)
+        children = descendants(ran.pid)
+        (os.killpg if number == signal.SIGINT else os.kill)(ran.pid, number)
+        assert ran.wait(30) != 0
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+    said = (tmp_path / "output").read_text()
+    if number != signal.SIGKILL:
+        assert "; the run ended early" in said
+        assert "Traceback" not in said
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    found = [int(child) for child in children.read_text().split()] if children.exists() else []
+    return [*found, *(grandchild for child in found for grandchild in descendants(child))]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_markup_in_a_case_is_escaped_in_the_page(tmp_path: Path, case: Path) -> None:

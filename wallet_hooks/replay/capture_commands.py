@@ -1,8 +1,10 @@
 """`wallet-hooks replay record` and `redact`: captures of stored callbacks."""
 
 import secrets
-import sys
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 from sqlalchemy import Engine
@@ -10,10 +12,10 @@ from sqlalchemy import Engine
 from wallet_hooks.database import reading
 from wallet_hooks.database.brand_commands import chosen_brands
 from wallet_hooks.database.brands import engines_of_brands
-from wallet_hooks.replay.fixture import read_cases, write_cases
+from wallet_hooks.replay.fixture import is_capture, read_cases, write_cases
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.redacting import Redactor
-from wallet_hooks.replay.selecting import EXIT_NOTHING, FILE, OUTPUT, read_secret_option, read_time
+from wallet_hooks.replay.selecting import EXIT_NOTHING, FILE, OUTPUT, exit_with, read_secret_option, read_time
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.countries import Countries
 
@@ -36,8 +38,7 @@ def record(
     output: Path,
 ) -> None:
     """Record stored callbacks as a capture. It contains personal data: redact it before you share it."""
-    if not output.name.endswith((".jsonl", ".jsonl.gz")):
-        raise click.UsageError(f"--output {output}: expected a .jsonl or .jsonl.gz file")
+    _check_suffix(output)
     brands = engines_of_brands(engine)
     if client is None and len(brands) != 1:
         raise click.UsageError("--brand: a capture is of one brand here, which must be named")
@@ -46,17 +47,29 @@ def record(
     criteria = CaptureFilter(read_time("--from", first), read_time("--to", last), bet, status)
     with reading(engine) as session:
         recorder = Recorder(session, criteria, countries)
-        count = write_cases(output, recorder.lines())
-        moved = recorder.count_other_movements()
-    left_out = (
-        f"; {recorder.left_out} left out (answered 403, or about bets placed before the capture)"
-        if recorder.left_out
-        else ""
-    )
-    others = f"; {moved} customers also had other transactions, which are not in the capture" if moved else ""
-    click.echo(f"{count} callbacks recorded in {output}{left_out}{others}", err=True)
-    if not count:
-        sys.exit(EXIT_NOTHING)
+        count = _write(output, recorder.lines())
+        notes = [
+            (recorder.left_out, "left out (answered 403, or about bets placed before the capture)"),
+            (recorder.left_out_cut, "left out (answered 401, and not stored whole)"),
+            (recorder.count_other_movements(), "customers also had other transactions, which are not in the capture"),
+            (recorder.count_used_limits(), "customers had bets before, which count for their limits"),
+            (recorder.count_changed_limits(), "customers' limits changed meanwhile; the capture has the last ones"),
+        ]
+    said = "".join(f"; {number} {note}" for number, note in notes if number)
+    click.echo(f"{count} callbacks recorded in {output}{said}", err=True)
+
+
+def _check_suffix(output: Path) -> None:
+    if not is_capture(output):
+        raise click.UsageError(f"--output {output}: expected a .jsonl or .jsonl.gz file")
+
+
+def _write(output: Path, documents: Iterator[dict[str, Any]]) -> int:
+    """Write a capture, and return its number of lines. Without one, nothing is written, and the status is 5."""
+    first = next(documents, None)
+    if first is None:
+        exit_with("nothing to write", EXIT_NOTHING)
+    return write_cases(output, chain([first], documents))
 
 
 @click.command()
@@ -65,10 +78,10 @@ def record(
 @click.option("--key", metavar="REFERENCE", help="env:NAME or file:PATH; the same key gives the same pseudonyms.")
 def redact(file: Path, output: Path, key: str | None) -> None:
     """Remove secrets and personal data from a capture. Ids and addresses become pseudonyms; names are removed."""
+    if is_capture(file):
+        _check_suffix(output)
     redactor = Redactor(secrets.token_bytes(32) if key is None else read_secret_option(key))
     redactor.register_brands(case.document for case in read_cases(file))
-    count = write_cases(output, redactor.redact(case.document for case in read_cases(file)))
+    count = _write(output, redactor.redact(case.document for case in read_cases(file)))
     left_out = f"; {redactor.left_out} left out, because a body is not JSON" if redactor.left_out else ""
     click.echo(f"{count} cases written to {output}{left_out}", err=True)
-    if not count:
-        sys.exit(EXIT_NOTHING)

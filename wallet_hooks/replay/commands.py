@@ -60,8 +60,8 @@ def list_(paths: tuple[Path, ...], filters: tuple[str, ...], as_json: bool) -> N
                 row = {"name": case.name, "where": case.where, "path": path, "status": status, "bets": bets}
                 click.echo(json.dumps(row | {"tags": case.tags, "description": case.document.get("description")}))
             else:
-                shown = "".join(char if char.isprintable() else "\ufffd" for char in ",".join(bets))
-                click.echo(f"{status} {path:<12} {case.name:<48} {shown:<20} {' '.join(case.tags)}")
+                line = f"{status} {path:<12} {case.name:<48} {','.join(bets):<20} {' '.join(case.tags)}"
+                click.echo(reports.printable(line.replace("\n", " ")))
 
 
 @replay.command()

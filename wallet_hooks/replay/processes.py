@@ -2,8 +2,13 @@
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -38,15 +43,43 @@ def run_in_processes(
         parts = [_Part(part, options, template) for part in _parts(sequences)]
         workers = min(len(parts), processes or os.cpu_count() or 1)
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=prepare_process) as pool:
-            for results in pool.map(_run, parts):
+        reader, writer = spawn.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_prepare_worker, initargs=(reader,))
+        try:
+            with _signals_blocked():  # a worker that is not started completely would wait for ever
+                running = pool.map(_run, parts)
+            for results in running:
                 yield from results
+        finally:
+            writer.close()  # ends the workers, also where the caller stops before the end
+            pool.shutdown(cancel_futures=True)
 
 
 def prepare_process() -> None:
     """Prepare this process for cases: they have currencies of their own, and a log line each would hide the reports."""
     money.set_stored_reader(dict)
     log_errors_only()
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    resource_tracker.ensure_running()  # started later, it would unblock them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare_worker(reader: Connection) -> None:
+    """Prepare a worker. Signals stay blocked: it ends when the command closes the pipe, or ends in whatever way."""
+    threading.Thread(target=_end_with_pipe, args=[reader], daemon=True).start()
+    prepare_process()
+
+
+def _end_with_pipe(reader: Connection) -> None:
+    reader.poll(None)
+    os._exit(1)
 
 
 def _run(part: _Part) -> list[CaseResult]:

@@ -16,13 +16,18 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger.models import Account, Entry, Transaction
+from wallet_hooks.ledger.queries import BETTING_KINDS
 from wallet_hooks.ledger.rates import rates_into
+from wallet_hooks.limits.enforcement import LONGEST_WINDOW
+from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import SESSION
 from wallet_hooks.replay.batch_facts import CapturedCustomer, read_customers, read_placed_at
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, is_storable
 from wallet_hooks.sportsbook.messages import BetKey, PlaceBet
+from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.sportsbook.routes import UNAUTHENTICATED_BODY_CAP
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import read_address
 
@@ -55,8 +60,8 @@ class Recorder:
 
     A line has the preconditions of customers that no earlier line names; balances are those before the first delivery
     of the capture, limits those after its last one. A bet has the earlier messages of its betslip that are in no line.
-    Left out and counted are deliveries about bets that were placed before the capture, and those that were answered
-    with 403: the role or address that they lacked is not stored.
+    Left out and counted are deliveries about bets that were placed before the capture, those that were answered with
+    403, because the role or address that they lacked is not stored, and unsigned ones whose body is not stored whole.
     """
 
     def __init__(self, session: Session, criteria: CaptureFilter, countries: Countries) -> None:
@@ -75,8 +80,9 @@ class Recorder:
         self._recorded: set[tuple[str, str]] = set()
         self._placed_at: Mapping[BetKey, datetime] = {}
         self._customers: Mapping[tuple[str, str], CapturedCustomer] = {}
+        self._limited: set[int] = set()  # ids of customers with limits
         self._left_out: set[tuple[str, str]] = set()  # customers of deliveries that are left out
-        self.left_out = 0
+        self.left_out = self.left_out_cut = 0
 
     def lines(self) -> Iterator[dict[str, Any]]:
         query = _deliveries(self._session, self._criteria)
@@ -90,7 +96,9 @@ class Recorder:
             ]
             self._read_facts(requests)
             for delivery, request in zip(deliveries, requests, strict=True):
-                if delivery.status == 403 or self._is_about_earlier_bet(request):
+                if delivery.status == 401 and _is_cut(delivery.body):
+                    self.left_out_cut += 1
+                elif delivery.status == 403 or self._is_about_earlier_bet(request):
                     self.left_out += 1
                     if delivery.status in _POSTING:
                         self._left_out.update((bet["brand"], bet["user"]) for bet in _named_bets(request))
@@ -112,7 +120,7 @@ class Recorder:
     def _line(self, delivery: Delivery, request: dict[str, Any]) -> dict[str, Any]:
         line: dict[str, Any] = {
             "v": VERSION,
-            "name": delivery.id.hex,
+            "name": str(delivery.id),
             "at": delivery.received_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "request": request,
             "expect": {"status": delivery.status, "body": json.loads(delivery.answer)},
@@ -174,6 +182,8 @@ class Recorder:
             given["brands"].append(self._brand(captured.brand))
             given["customers"].append(_customer(captured))
             given["limits"] += _limits(captured)
+            if captured.limits:
+                self._limited.add(captured.customer.id)
             given["rates"] += self._rates(captured.customer.currency)
 
     def _add_brand(self, given: dict[str, list[dict[str, Any]]], client: str) -> None:
@@ -234,7 +244,6 @@ class Recorder:
         """
         if self._started_at is None:
             return 0
-        by_callbacks = ("stake", "cancel", "settlement", "reversal")
         query = (
             select(Brand.client, Customer.uid)
             .distinct()
@@ -243,10 +252,33 @@ class Recorder:
             .join(Entry, Entry.account_id == Account.id)
             .join(Transaction, Transaction.id == Entry.transaction_id)
             .where(Transaction.recorded_at.between(self._started_at, self._last_at))
-            .where(Transaction.kind.not_in(by_callbacks))
+            .where(Transaction.kind.not_in(BETTING_KINDS))
         )
         moved = {tuple(row) for row in self._session.execute(query)} | self._left_out
         return len(moved & self._recorded)
+
+    def count_used_limits(self) -> int:
+        """Count the capture's customers with limits whose bets before the capture count in the windows of these."""
+        if self._started_at is None:
+            return 0
+        before = Wager.placed_at.between(self._started_at - LONGEST_WINDOW, self._started_at)
+        query = select(Wager.customer_id).distinct().where(before, Wager.placed_at < self._started_at)
+        return len(self._limited & set(self._session.scalars(query)))
+
+    def count_changed_limits(self) -> int:
+        """Count the capture's customers whose limits on play changed in the course of the capture."""
+        if self._started_at is None:
+            return 0
+        changed = (getattr(PlayerLimit, name) for name in ("effective_at", "swapped_at", "ended_at"))
+        meanwhile = or_(*(instant.between(self._started_at, self._last_at) for instant in changed))
+        query = (
+            select(Brand.client, Customer.uid)
+            .distinct()
+            .join(Customer, Customer.brand_id == Brand.id)
+            .join(PlayerLimit, PlayerLimit.customer_id == Customer.id)
+            .where(meanwhile)
+        )
+        return len(self._recorded & {tuple(row) for row in self._session.execute(query)})
 
     def _rates(self, target: str) -> Iterator[dict[str, Any]]:
         """Yield the rates into a currency, unless an earlier line has them."""
@@ -254,6 +286,17 @@ class Recorder:
             self._rated.add(target)
             for source, rate in sorted(rates_into(self._session, target).items()):
                 yield {"source": source, "target": target, "rate": rate}
+
+
+def _is_cut(body: bytes) -> bool:
+    """Return whether an unauthenticated request's body was too long to be stored whole."""
+    if len(body) < UNAUTHENTICATED_BODY_CAP:
+        return False
+    try:
+        json.loads(body)
+    except ValueError:
+        return True
+    return False
 
 
 def _named_bets(request: dict[str, Any]) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ import difflib
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import click
@@ -20,11 +20,23 @@ _LONGEST_ARGUMENT = 30_000
 _PAGES = Environment(loader=PackageLoader("wallet_hooks"), autoescape=True)
 
 
+class Run(NamedTuple):
+    """The results of a run; `is_complete` is False if an error or a signal ended it."""
+
+    results: Sequence[CaseResult]
+    is_complete: bool = True
+
+    @property
+    def failed(self) -> int:
+        """How many cases are not as expected."""
+        return sum(not result.passed for result in self.results)
+
+
 def describe_failure(result: CaseResult, address: str) -> Iterator[str]:
     """Yield coloured lines about a failed case: file and line, differences, and a curl command that sends it again."""
     yield click.style(f"FAILED {result.case.name}", fg="red", bold=True) + f"  {result.case.where}"
     if description := result.case.document.get("description"):
-        yield f"  {description}"
+        yield f"  {printable(description)}"
     for mismatch in result.mismatches:
         yield f"  {mismatch.what}"
         for line in difference(mismatch):
@@ -60,12 +72,13 @@ def curl(case: Case, address: str) -> str:
     return f"printf {shlex.quote(encoded)} | {line} --data-binary @-"
 
 
-def as_json(results: Sequence[CaseResult]) -> dict[str, Any]:
+def as_json(run: Run) -> dict[str, Any]:
     """Return the run as a JSON object: totals, and each case with its mismatches."""
     return {
-        "total": len(results),
-        "passed": sum(result.passed for result in results),
-        "failed": sum(not result.passed for result in results),
+        "total": len(run.results),
+        "passed": len(run.results) - run.failed,
+        "failed": run.failed,
+        "complete": run.is_complete,
         "cases": [
             {
                 "name": result.case.name,
@@ -76,33 +89,36 @@ def as_json(results: Sequence[CaseResult]) -> dict[str, Any]:
                 "actual": result.actual,
                 "mismatches": [mismatch._asdict() for mismatch in result.mismatches],
             }
-            for result in results
+            for result in run.results
         ],
     }
 
 
-def as_junit(results: Sequence[CaseResult]) -> bytes:
-    """Return the run as JUnit XML."""
-    failed = sum(not result.passed for result in results)
+def as_junit(run: Run) -> bytes:
+    """Return the run as JUnit XML. A run that ended early has an error, so that it does not pass."""
+    cases = len(run.results) + (not run.is_complete)
     suite = ElementTree.Element(
-        "testsuite", name="wallet-hooks replay", tests=str(len(results)), failures=str(failed), errors="0",
-        time=f"{sum(result.seconds for result in results):.3f}",
+        "testsuite", name="wallet-hooks replay", tests=str(cases), failures=str(run.failed),
+        errors=str(int(not run.is_complete)), time=f"{sum(result.seconds for result in run.results):.3f}",
     )  # fmt: skip
-    for result in results:
+    if not run.is_complete:
+        case = ElementTree.SubElement(suite, "testcase", name="the run is complete", classname="wallet-hooks replay")
+        ElementTree.SubElement(case, "error", message="the run ended early: not all cases were run")
+    for result in run.results:
         case = ElementTree.SubElement(
-            suite, "testcase", name=_printable(result.case.name), classname=_printable(result.case.path.stem),
-            file=_printable(str(result.case.path)), line=str(result.case.line), time=f"{result.seconds:.3f}",
+            suite, "testcase", name=printable(result.case.name), classname=printable(result.case.path.stem),
+            file=printable(str(result.case.path)), line=str(result.case.line), time=f"{result.seconds:.3f}",
         )  # fmt: skip
         if not result.passed:
             what = ", ".join(mismatch.what for mismatch in result.mismatches)
-            failure = ElementTree.SubElement(case, "failure", message=_printable(f"not as expected: {what}"))
+            failure = ElementTree.SubElement(case, "failure", message=printable(f"not as expected: {what}"))
             lines = (line for mismatch in result.mismatches for line in (mismatch.what, *difference(mismatch)))
-            failure.text = _printable("\n".join(lines))
+            failure.text = printable("\n".join(lines))
     xml: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
     return xml
 
 
-def as_html(results: Sequence[CaseResult], address: str) -> str:
+def as_html(run: Run, address: str) -> str:
     """Return the run as a self-contained HTML page."""
     cases = [
         {
@@ -111,16 +127,15 @@ def as_html(results: Sequence[CaseResult], address: str) -> str:
             "request": json.dumps(result.case.request, indent=2, ensure_ascii=False),
             "differences": [(mismatch.what, difference(mismatch)) for mismatch in result.mismatches],
         }
-        for result in sorted(results, key=lambda result: result.passed)
+        for result in sorted(run.results, key=lambda result: result.passed)
     ]
-    failed = sum(not result.passed for result in results)
-    return _PAGES.get_template("replay.html").render(cases=cases, total=len(results), failed=failed)
+    return _PAGES.get_template("replay.html").render(cases=cases, total=len(run.results), run=run)
 
 
 def _lines(value: Any) -> list[str]:
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True).splitlines()
 
 
-def _printable(text: str) -> str:
-    """Replace characters that XML cannot contain."""
+def printable(text: str) -> str:
+    """Replace characters that XML cannot contain, or that control a terminal."""
     return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)

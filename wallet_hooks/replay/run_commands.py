@@ -1,8 +1,9 @@
 """`wallet-hooks replay run` and `accept`: the commands that run cases."""
 
 import json
+import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,18 @@ from wallet_hooks.replay import reports
 from wallet_hooks.replay.case_database import DatabaseFactory, SigningKey, database_factory, temporary_database_factory
 from wallet_hooks.replay.fixture import CaseSequence, read_cases, write_cases
 from wallet_hooks.replay.processes import CASES_PER_PART, run_in_processes
+from wallet_hooks.replay.reports import Run
 from wallet_hooks.replay.running import CaseResult, RunOptions, run_sequences, run_without_database
-from wallet_hooks.replay.selecting import EXIT_DIFFERENT, FILTER, OUTPUT, PATHS, read_secret_option, select_cases
+from wallet_hooks.replay.selecting import (
+    EXIT_BAD_USAGE,
+    EXIT_DIFFERENT,
+    FILTER,
+    OUTPUT,
+    PATHS,
+    exit_with,
+    read_secret_option,
+    select_cases,
+)
 from wallet_hooks.replay.targets import InProcess, Remote
 from wallet_hooks.settings import Settings
 
@@ -94,22 +105,33 @@ def run(
             f"--database: {len(sequences)} cases or captures selected, but each needs its own database; select one"
         )
     results: list[CaseResult] = []
+    is_complete = False
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
-        running = _run(sequences, options, target, database, one_process=fail_fast)
-        with _progress(running, _count(sequences)) as progress:
+        with (
+            closing(_run(sequences, options, target, database, one_process=fail_fast)) as running,
+            _progress(running, _count(sequences)) as progress,
+        ):
             for result in progress:
                 results.append(result)
                 if not result.passed:
                     click.echo("\n".join(reports.describe_failure(result, target or InProcess.address)))
                     if fail_fast:
                         break
+        is_complete = True
     finally:
-        _write_reports(results, target or InProcess.address, junit, json_file, html)
-    failed = sum(not result.passed for result in results)
-    unchecked = "; balances and the ledger were not checked (--database)" if target and not database else ""
-    summary = f"{len(results)} cases: {len(results) - failed} passed, {failed} failed{unchecked}"
-    click.echo(click.style(summary, fg="red" if failed else "green", bold=True))
+        failed = sum(not result.passed for result in results)
+        unchecked = "; balances and the ledger were not checked (--database)" if target and not database else ""
+        ended = "" if is_complete else "; the run ended early"
+        summary = f"{len(results)} cases: {len(results) - failed} passed, {failed} failed{unchecked}{ended}"
+        click.echo(click.style(summary, fg="green" if is_complete and not failed else "red", bold=True))
+        _write_reports(Run(results, is_complete), target or InProcess.address, junit, json_file, html)
     sys.exit(EXIT_DIFFERENT if failed else 0)
+
+
+def _exit_on_signal(number: int, _frame: object) -> None:
+    """End as Ctrl-C does: temporary databases are removed, and workers end."""
+    sys.exit(128 + number)
 
 
 def _count(sequences: Sequence[CaseSequence]) -> int:
@@ -129,7 +151,7 @@ def _run(
     database: str | None,
     *,
     one_process: bool,
-) -> Iterator[CaseResult]:
+) -> Generator[CaseResult]:
     in_order = one_process or options.parallel > 1 or options.speed is not None or options.shuffle is not None
     if target is None and database is None and not in_order and _count(sequences) >= _LONG_RUN:
         yield from run_in_processes(sequences, options)
@@ -178,15 +200,17 @@ def _database_factory(target: str | None, database: str | None) -> AbstractConte
     return database_factory(settings, lambda opened: currencies.register_on_first_use(opened.engine), durable=True)
 
 
-def _write_reports(
-    results: Sequence[CaseResult], address: str, junit: Path | None, json_file: Path | None, html: Path | None
-) -> None:
-    if junit is not None:
-        junit.write_bytes(reports.as_junit(results))
-    if json_file is not None:
-        json_file.write_text(json.dumps(reports.as_json(results), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    if html is not None:
-        html.write_text(reports.as_html(results, address), "utf-8")
+def _write_reports(ended: Run, address: str, junit: Path | None, json_file: Path | None, html: Path | None) -> None:
+    """Write the reports that are asked for. Exits with status 2 if one cannot be written."""
+    try:
+        if junit is not None:
+            junit.write_bytes(reports.as_junit(ended))
+        if json_file is not None:
+            json_file.write_text(json.dumps(reports.as_json(ended), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        if html is not None:
+            html.write_text(reports.as_html(ended, address), "utf-8")
+    except OSError as error:
+        exit_with(f"{error.filename or 'report'}: {error.strerror or error}", EXIT_BAD_USAGE)
 
 
 def _url(target: str) -> str:

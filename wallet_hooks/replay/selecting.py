@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -104,6 +104,6 @@ def read_time(option: str, text: str | None) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def exit_with(message: str, status: int) -> Any:
+def exit_with(message: str, status: int) -> NoReturn:
     click.echo(f"wallet-hooks: {message}", err=True)
     sys.exit(status)

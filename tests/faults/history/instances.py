@@ -36,7 +36,7 @@ class Instance:
         app = "tests.faults.history.shifted_clock:app"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command(app), env=self._environment, stdout=log, stderr=log)
-        wait_until_ready(self.url, attempts=400)
+        wait_until_ready(self.url)
 
     def reload(self) -> None:
         os.kill(self.master, signal.SIGHUP)
