@@ -68,7 +68,7 @@ class World:
 
     @property
     def callbacks_engine(self) -> Engine:
-        engine = self.app.extensions["wallet_hooks"]["engine"]
+        engine = self.app.extensions["wallet_hooks"].callbacks
         assert isinstance(engine, Engine)
         return brand_engine(engine, ACME)
 
@@ -79,7 +79,7 @@ class World:
 
     def close_app(self) -> None:
         if self._app is not None:
-            for engine in self._app.extensions["wallet_hooks"].values():
+            for engine in self._app.extensions["wallet_hooks"]:
                 engine.dispose()
             self._app = None
             money.set_stored_reader(dict)  # a disposed engine would connect again

@@ -1,8 +1,10 @@
 """The app factory: wires engines, blueprints and error handlers."""
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from flask import Flask, Response, request
+from sqlalchemy import Engine
 
 from wallet_hooks import clock, probes, v1
 from wallet_hooks.accounts_api import routes as accounts
@@ -35,30 +37,68 @@ _CALL_TIMEOUT = 2.0  # seconds for each lock and statement of a customer's call
 _INTAKE_TIMEOUT = 1.0  # seconds for each lock and statement of an array of betslip messages
 
 
+class Engines(NamedTuple):
+    """The application's engines, which differ in their time-outs and pools, by what uses them."""
+
+    callbacks: Engine
+    messages: Engine  # arrays of betslip messages
+    customers: Engine  # /v1 and the limits gateway
+    accounts: Engine  # the account API and the streams
+    staff: Engine  # what finance and the console change
+    reports: Engine
+
+
 def create_app(settings: Settings) -> Flask:
     """Return the application for the given settings. Raises ConfigurationError if they are invalid."""
     start_logging(settings.log_level)
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    engine = open_engine(settings, for_callbacks=True)
-    reports = open_engine(settings, for_reports=True)
+    engines = _open_engines(settings)
+    app.extensions["wallet_hooks"] = engines
     countries = Countries(settings.geoip_file)
-    staff = open_engine(settings)
-    context = ApiContext(engine=open_engine(settings, timeout=_CALL_TIMEOUT), settings=settings, countries=countries)
-    bounded = open_engine(settings, timeout=settings.accounts_timeout)
-    messages = open_engine(settings, timeout=_INTAKE_TIMEOUT)
-    app.extensions["wallet_hooks"] = {
-        "engine": engine,
-        "reports": reports,
-        "api": context.engine,
-        "staff": staff,
-        "accounts": bounded,
-        "messages": messages,
-    }
-    sportsbook = callbacks.Callbacks(engine, settings, countries)
+    _add_callbacks(app, engines, settings, countries)
+    _add_apis_of_customers(app, engines, settings, countries)
+    for blueprint in accounts.blueprints(engines.accounts, settings):
+        app.register_blueprint(blueprint)
+    codes = _account_codes(settings)
+    app.register_blueprint(finance.blueprint(engines.staff, engines.reports, codes, settings))
+    app.register_blueprint(console.blueprint(engines.staff, engines.reports, settings, codes, countries))
+    timeout = settings.callback_time_outs.answer
+    app.register_blueprint(probes.blueprint(engines.callbacks, engines.reports, timeout=timeout))
+    app.register_blueprint(openapi.blueprint())
+    if settings.debug and settings.test_clock:
+        app.before_request(_set_clock)
+        app.after_request(_report_clock)
+    protocols = [v1.V1, limits.LIMITS, *accounts.APIS, betslips.BETSLIPS_API, finance.FINANCE, console.CONSOLE]
+    api.register_error_handlers(app, [*protocols, callbacks.CALLBACKS_API])
+    currencies.initialize(engines.callbacks, settings)  # last, because it leaves a connection open
+    return app
+
+
+def _open_engines(settings: Settings) -> Engines:
+    return Engines(
+        callbacks=open_engine(settings, for_callbacks=True),
+        messages=open_engine(settings, timeout=_INTAKE_TIMEOUT),
+        customers=open_engine(settings, timeout=_CALL_TIMEOUT),
+        accounts=open_engine(settings, timeout=settings.accounts_timeout),
+        staff=open_engine(settings),
+        reports=open_engine(settings, for_reports=True),
+    )
+
+
+def _add_callbacks(app: Flask, engines: Engines, settings: Settings, countries: Countries) -> None:
+    """Add what providers call: bets, results, cancels and betslip messages."""
+    sportsbook = callbacks.Callbacks(engines.callbacks, settings, countries)
     app.register_blueprint(api.blueprint(callbacks.CALLBACKS_API, sportsbook.endpoints(), settings))
     if not settings.test_clock:  # whose time is set by each request
         app.extensions[GROUPED_API] = sportsbook.grouped()
+    intake = betslips.Intake(engines.messages, settings).endpoint()
+    app.register_blueprint(api.blueprint(betslips.BETSLIPS_API, [intake], settings, name="betslip_messages"))
+
+
+def _add_apis_of_customers(app: Flask, engines: Engines, settings: Settings, countries: Countries) -> None:
+    """Add /v1 with its stream, and the limits gateway."""
+    context = ApiContext(engine=engines.customers, settings=settings, countries=countries)
     for name, routes in (
         ("customers", customers.ROUTES),
         ("bookies", bookies.ROUTES),
@@ -67,36 +107,10 @@ def create_app(settings: Settings) -> Flask:
         ("accounting", customer_routes.ROUTES),
     ):
         app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
-    intake = betslips.Intake(messages, settings).endpoint()
-    app.register_blueprint(api.blueprint(betslips.BETSLIPS_API, [intake], settings, name="betslip_messages"))
-    feed = Feed(bounded, context.session_idle, cost_of_open_stakes)
+    feed = Feed(engines.accounts, context.session_idle, cost_of_open_stakes)
     opening = betslips.StreamOpening(context, Streams(feed, most=settings.streams)).endpoint()
     app.register_blueprint(api.blueprint(v1.V1, [opening], settings, name="stream"))
     app.register_blueprint(limits.blueprint(context))
-    for blueprint in accounts.blueprints(bounded, settings):
-        app.register_blueprint(blueprint)
-    codes = _account_codes(settings)
-    app.register_blueprint(finance.blueprint(staff, reports, codes, settings))
-    app.register_blueprint(console.blueprint(staff, reports, settings, codes, countries))
-    app.register_blueprint(probes.blueprint(engine, reports, timeout=settings.callback_time_outs.answer))
-    app.register_blueprint(openapi.blueprint())
-    if settings.debug and settings.test_clock:
-        app.before_request(_set_clock)
-        app.after_request(_report_clock)
-    api.register_error_handlers(
-        app,
-        [
-            v1.V1,
-            limits.LIMITS,
-            *accounts.APIS,
-            betslips.BETSLIPS_API,
-            finance.FINANCE,
-            console.CONSOLE,
-            callbacks.CALLBACKS_API,
-        ],
-    )
-    currencies.initialize(engine, settings)  # last, because it leaves a connection open
-    return app
 
 
 def _set_clock() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import money
 from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured, open_engine
-from wallet_hooks.database.schema import require_current_schema
+from wallet_hooks.database.revisions import require_current_schema
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings

@@ -17,7 +17,7 @@ from wallet_hooks.errors import ConflictError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import add_brand, add_provider
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 
 _BRANDS = (
     (1007, "acme", "EUR", "Europe/London", "ukgc"),

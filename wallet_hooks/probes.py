@@ -13,7 +13,7 @@ from wallet_hooks.database import read_with_retries, reading
 from wallet_hooks.database.brands import engines_of_brands
 from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.database.guards import database_problem
-from wallet_hooks.database.schema import current_revision, schema_problem
+from wallet_hooks.database.revisions import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
 from wallet_hooks.ledger.queries import open_stakes
 from wallet_hooks.telemetry import exposition

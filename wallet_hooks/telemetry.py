@@ -23,7 +23,7 @@ CALLBACK_SECONDS = Histogram(
     ["path"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
 )
-REFUSALS = Counter("wallet_hooks_refusals", "Callbacks answered with an error, by code.", ["code"])
+CALLBACK_ERRORS = Counter("wallet_hooks_refusals", "Callbacks answered with an error, by code.", ["code"])
 OPERATIONS = Counter(
     "wallet_hooks_account_operations", "Operations of the account API, by error code or OK.", ["operation", "code"]
 )

@@ -17,7 +17,7 @@ from wallet_hooks import clock
 from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from tests.test_commands import Shell
 from tests.world import OK, World, bet
 from wallet_hooks import clock
 from wallet_hooks.database import writing
-from wallet_hooks.ledger.rates import RateRow, cross, pairs_to_read, rates_of
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import RateRow, cross, pairs_to_read, rates_of, set_rate
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ECB = """<?xml version="1.0" encoding="UTF-8"?>

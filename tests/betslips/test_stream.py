@@ -25,7 +25,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.models import LoginSession
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
 
 Open = Callable[..., Peer]

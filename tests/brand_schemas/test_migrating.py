@@ -15,14 +15,14 @@ from tests.test_commands import Shell
 from tests.world import OK, World, bet
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_schemas import schema_of
-from wallet_hooks.database.schema import MIGRATIONS
+from wallet_hooks.database.revisions import MIGRATIONS
 from wallet_hooks.identity.service import add_brand
 
 # The command, with migrations from another directory.
 _COMMAND = """
 import pathlib, sys
-from wallet_hooks.database import migrating, schema
-migrating.MIGRATIONS = schema.MIGRATIONS = pathlib.Path(sys.argv.pop(1))
+from wallet_hooks.database import migrating, revisions
+migrating.MIGRATIONS = revisions.MIGRATIONS = pathlib.Path(sys.argv.pop(1))
 from wallet_hooks.cli import main
 main()
 """

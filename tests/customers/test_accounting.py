@@ -13,7 +13,7 @@ from tests.desk import Desk
 from tests.world import OK, bet, refund, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 
 _weeks = count()
 days = st.integers(0, 3)

@@ -13,7 +13,7 @@ from tests.world import OK, World, bet, error, refund, refused, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
 from wallet_hooks.identity.service import set_countries
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.settings import ConfigurationError
 from wallet_hooks.sportsbook.coupons import map_events
 from wallet_hooks.web.countries import Countries

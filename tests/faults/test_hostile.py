@@ -14,7 +14,7 @@ from tests.world import OK, Reply, World, bet, error, failed, refund, result
 from wallet_hooks import clock
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 
 
 def rate(world: World, source: str, target: str, value: str) -> None:

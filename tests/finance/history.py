@@ -15,7 +15,7 @@ from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 from wallet_hooks.finance.exports import DEFAULT_OPTIONS, write
 from wallet_hooks.finance.report_request import ReportRequest
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 20)
 HOSTILE_TEXT = "x\"\n2026-11-18 forged\n  ; =1+1 \u202e, 'y'"

@@ -3,7 +3,7 @@
 from tests.world import OK, Item, World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 
 BTC = {"BTC": 8}
 LISTED = {"WALLET_HOOKS_CURRENCIES": "BTC=8"}

@@ -29,7 +29,7 @@ from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.identity.service import set_policy
 from wallet_hooks.ledger import currencies
 from wallet_hooks.ledger.currencies import store_currencies
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.settings import ConfigurationError
 from wallet_hooks.sportsbook.messages import BetKey, Callback, PlaceBet, PlaceBets, Request, SettleBet, SettleBets
 from wallet_hooks.sportsbook.service import process_batch

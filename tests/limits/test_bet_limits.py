@@ -18,7 +18,7 @@ from wallet_hooks.cashier import service as cashier
 from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 
 
 @pytest.mark.parametrize(("type_", "code"), [("bet", "bet_limit_exceeded"), ("loss", "loss_limit_exceeded")])

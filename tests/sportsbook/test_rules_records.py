@@ -10,7 +10,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import prune
 from wallet_hooks.identity.directory import read_directory
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.sportsbook.corrections import resettle
 from wallet_hooks.sportsbook.messages import BetKey
 

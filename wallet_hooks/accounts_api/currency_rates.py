@@ -6,7 +6,7 @@ from typing import Any
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.database import reading
-from wallet_hooks.ledger.rates import PIVOT, cross, newest_quotes
+from wallet_hooks.ledger.rates import PIVOT, cross, newest_reference_rates
 from wallet_hooks.money import is_currency
 
 _DEFAULT = "GBP"
@@ -16,9 +16,9 @@ def list_currency_rates(call: OperationCall) -> list[dict[str, Any]]:
     """Return one unit of a currency in units of each other one that has a rate of the newest imported day."""
     source = call.given.get("from_currency", _DEFAULT)
     with reading(call.engine) as session:
-        quotes = newest_quotes(session)
-    in_euros = {PIVOT: "1", **{quote.currency: quote.rate for quote in quotes}}
-    if not quotes and is_currency(source):
+        newest = newest_reference_rates(session)
+    in_euros = {PIVOT: "1", **{one.currency: one.rate for one in newest}}
+    if not newest and is_currency(source):
         return []
     if source not in in_euros:
         raise AccountsError("INVALID_INPUT_DATA", f"fromCurrency: no rates from {source!r}")

@@ -13,7 +13,6 @@ from marshmallow import ValidationError, fields
 from wallet_hooks.web.fields import UNWANTED
 from wallet_hooks.web.strict_json import Number
 
-WALLETS = ("UK", "AUSTRALIAN")
 INCLUDE_ITEMS = ("ALL", "EXCHANGE", "POKER_ROOM", "DEPOSITS_WITHDRAWALS")
 GRANT_TYPES = ("AUTHORIZATION_CODE", "REFRESH_TOKEN")
 SUBSCRIPTION_STATUSES = ("ALL", "ACTIVATED", "UNACTIVATED", "CANCELLED", "EXPIRED")

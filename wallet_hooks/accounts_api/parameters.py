@@ -10,7 +10,6 @@ from wallet_hooks.accounts_api.field_types import (
     INCLUDE_ITEMS,
     INVALID_VALUE,
     SUBSCRIPTION_STATUSES,
-    WALLETS,
     WRONG_TYPE,
     ApiDate,
     ApiDouble,
@@ -20,6 +19,7 @@ from wallet_hooks.accounts_api.field_types import (
     ClientReference,
     LongOrString,
 )
+from wallet_hooks.ledger.chart import WALLETS
 from wallet_hooks.web.fields import BaseSchema, BoundedList
 
 _MAX_ELEMENTS = 100

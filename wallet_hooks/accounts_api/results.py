@@ -9,7 +9,6 @@ from wallet_hooks.accounts_api.field_types import (
     ITEM_CLASSES,
     SUBSCRIPTION_STATUSES,
     TOKEN_TYPES,
-    WALLETS,
     ApiBoolean,
     ApiDate,
     ApiDouble,
@@ -17,6 +16,7 @@ from wallet_hooks.accounts_api.field_types import (
     ApiInteger,
     ApiString,
 )
+from wallet_hooks.ledger.chart import WALLETS
 
 Result = fields.Field[Any]
 

@@ -1,12 +1,14 @@
 """Engines, database transactions, classified faults and column types. Bulk statements are in `bulk.py`."""
 
 from wallet_hooks.database.brand_schemas import brand_engine, has_brand_schemas
-from wallet_hooks.database.engine import (
-    check_databases,
+from wallet_hooks.database.engine import check_databases, open_engine
+from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
+from wallet_hooks.database.snapshots import can_share_snapshot, reading_beside
+from wallet_hooks.database.tables import Base, Identity64, Key, Shared, SharedAndOwn, UTCDateTime, WideAmount
+from wallet_hooks.database.transactions import (
     connection_cache,
     has_row_locks,
     locked,
-    open_engine,
     read_with_retries,
     reading,
     refresh_statistics,
@@ -16,9 +18,6 @@ from wallet_hooks.database.engine import (
     stream_rows,
     writing,
 )
-from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
-from wallet_hooks.database.snapshots import can_share_snapshot, reading_beside
-from wallet_hooks.database.tables import Base, Identity64, Key, Shared, SharedAndOwn, UTCDateTime, WideAmount
 
 __all__ = [
     "DATABASE_ERRORS",

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks.database.brand_schemas import has_brand_schemas
 from wallet_hooks.database.brands import engine_of_client, engines_of_brands
-from wallet_hooks.database.engine import reading
+from wallet_hooks.database.transactions import reading
 from wallet_hooks.errors import NotFoundError, RefusedError
 
 

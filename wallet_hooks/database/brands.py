@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, text
 
 from wallet_hooks.database.brand_schemas import brand_engine, has_brand_schemas
-from wallet_hooks.database.engine import reading
+from wallet_hooks.database.transactions import reading
 from wallet_hooks.errors import NotFoundError
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.database.guards import database_problem
 from wallet_hooks.database.migrating import downgrade, upgrade
-from wallet_hooks.database.schema import current_revision, schema_problem
+from wallet_hooks.database.revisions import current_revision, schema_problem
 
 
 @click.group()

@@ -1,26 +1,23 @@
-"""Creates engines and runs database transactions, on PostgreSQL and SQLite."""
+"""Creates engines, for PostgreSQL and SQLite."""
 
 import json
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any
 
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
-from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
-from wallet_hooks.database.brand_schemas import HAS_BRAND_SCHEMAS, current_schema
+from wallet_hooks.database.brand_schemas import HAS_BRAND_SCHEMAS
 from wallet_hooks.database.citus import HAS_CITUS
 from wallet_hooks.database.connecting import use_connector
-from wallet_hooks.database.deadlines import BoundedConnection, seconds_left
-from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
+from wallet_hooks.database.deadlines import BoundedConnection
+from wallet_hooks.database.faults import Fault, fault_of, first_line, is_misconfigured
 from wallet_hooks.database.layout import require_layout
 from wallet_hooks.database.pipelines import (
     PREPARED,
@@ -31,6 +28,7 @@ from wallet_hooks.database.pipelines import (
     settings_statements_for_nodes,
 )
 from wallet_hooks.database.timelines import require_newest
+from wallet_hooks.database.transactions import clear_cache
 from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
 from wallet_hooks.settings import NETWORK_SECONDS, ConfigurationError, Settings, TimeOuts
 
@@ -45,12 +43,7 @@ _CALLBACK_PLANS = {
     "plan_cache_mode": "force_generic_plan",
 }
 
-_MAX_ATTEMPTS = 3
-_CACHE_KEY = "wallet_hooks_cache"
-_STREAMED_ROWS = 5000
 _POOL_TIMEOUT = 5.0  # seconds; users may wait longer for a connection than callbacks
-T = TypeVar("T")
-Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
 def open_engine(
@@ -122,7 +115,7 @@ def _open_sqlite(url: str, *, busy_timeout: float) -> Engine:
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", partial(_begin_sqlite, busy_timeout=busy_timeout))
-    event.listen(engine, "rollback", _clear_cache)
+    event.listen(engine, "rollback", clear_cache)
     return engine
 
 
@@ -196,7 +189,7 @@ def _open_postgresql(
         event.listen(engine, "connect", partial(_set_in_transactions, time_outs, plans=for_callbacks))
     if time_outs is not None or settings.brand_schemas:
         event.listen(engine, "before_cursor_execute", _begin_postgresql)
-    event.listen(engine, "rollback", _clear_cache)
+    event.listen(engine, "rollback", clear_cache)
     return engine
 
 
@@ -249,111 +242,7 @@ def _begin_postgresql(connection: Connection, *_arguments: object) -> None:
         run_statements(connection, ())
 
 
-@contextmanager
-def writing(engine: Engine) -> Iterator[Session]:
-    """Open a database transaction: committed when the block ends, rolled back if it raises."""
-    with Session(engine, expire_on_commit=False) as session, session.begin():
-        yield session
-
-
-def run_with_retries(act: Callable[[], T]) -> T:
-    """Run a function that opens its own database transaction; after a conflict with another one, retry up to twice.
-
-    A retry sees what the other transaction committed. Raises the error of the last attempt.
-    """
-    for _ in range(_MAX_ATTEMPTS - 1):
-        try:
-            return act()
-        except Exception as error:
-            if fault_of(error) not in (Fault.DUPLICATE, Fault.CONTENDED, Fault.STALE_PLAN):
-                raise
-            time.sleep(0.01)
-    return act()
-
-
-def read_with_retries(read: Callable[[], T]) -> T:
-    """Run a function that only reads as `run_with_retries` does; if a connection is lost, run it once more on another.
-
-    An open connection may have been lost before. Raises the error of the last attempt.
-    """
-    try:
-        return run_with_retries(read)
-    except DATABASE_ERRORS as error:
-        if fault_of(error) is not Fault.LOST or seconds_left() <= 0:
-            raise
-    return run_with_retries(read)
-
-
-def run_in_batches(engine: Engine, change: Callable[[Session, int], int], *, size: int = 1000) -> int:
-    """Run a change of at most `size` rows in transactions of its own until it finds fewer. Return how many it changed.
-
-    `change` gets the session and `size`, and returns how many rows it changed.
-    """
-    total = 0
-    while True:
-        with writing(engine) as session:
-            count = change(session, size)
-        total += count
-        if count < size:
-            return total
-
-
-def locked(query: Query, model: type[Any]) -> Query:
-    """Return the query with row locks on a model's rows, which are read as they are once the lock is granted."""
-    return query.with_for_update(of=model, key_share=True).execution_options(populate_existing=True)
-
-
-def refresh_statistics(session: Session, *tables: str) -> None:
-    """Refresh the planner's statistics after a bulk insert: plans made for empty tables would stay slow."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text(f"ANALYZE {', '.join(tables)}"))
-
-
-def has_row_locks(engine: Engine) -> bool:
-    """Return whether the engine locks single rows; SQLite locks the whole file."""
-    return engine.dialect.name == "postgresql"
-
-
-def shorten_lock_timeout(connection: Connection) -> None:
-    """Wait at most 10 ms for each lock in the rest of the database transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL lock_timeout = '10ms'"))
-
-
-def connection_cache(connection: Connection) -> dict[str, Any]:
-    """Return the connection's cache, for facts of the database that never change, such as ids of house accounts.
-
-    Each brand's schema has its own. A rollback on the connection clears it, so rows of an uncommitted database
-    transaction may be cached too.
-    """
-    caches: dict[str | None, dict[str, Any]] = connection.info.setdefault(_CACHE_KEY, {})
-    return caches.setdefault(current_schema(connection), {})
-
-
 @lru_cache(maxsize=4096)
 def _read_json(text: bytes) -> Any:
     """Parse JSON with a cache: JSON columns that callbacks read have few different values, and no code mutates them."""
     return json.loads(text)
-
-
-def _clear_cache(connection: Connection) -> None:
-    if not connection.closed and not connection.invalidated:
-        connection.info.pop(_CACHE_KEY, None)
-
-
-@contextmanager
-def reading(engine: Engine) -> Iterator[Session]:
-    """Open a read-only database transaction on a consistent snapshot."""
-    options: dict[str, Any] = {"read_only": True}
-    if engine.dialect.name == "postgresql":
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with Session(engine.execution_options(**options), expire_on_commit=False) as session, session.begin():
-        yield session
-
-
-def stream_rows(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[Row[*tuple[Any, ...]]]:
-    """Yield a query's rows, all of which are to be read, few in memory at a time."""
-    if session.get_bind().dialect.name == "postgresql":
-        # Otherwise it is planned for reading the first tenth soon, such as by walking an index through a whole table.
-        session.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
-    return iter(session.execute(query.execution_options(yield_per=_STREAMED_ROWS)))

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from wallet_hooks.database.brand_schemas import has_brand_schemas, schema_of
 from wallet_hooks.database.citus import has_citus
 from wallet_hooks.database.layout import layout_problem
-from wallet_hooks.database.schema import schema_problem
+from wallet_hooks.database.revisions import schema_problem
 
 _OWN = ("ledger_account", "ledger_entry", "ledger_transaction")
 _SHARED = ("ledger_currency", "staff_action")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from wallet_hooks import clock
 from wallet_hooks.database.brand_schemas import schema_of
-from wallet_hooks.database.schema import MIGRATIONS, newest_revision
+from wallet_hooks.database.revisions import MIGRATIONS, newest_revision
 from wallet_hooks.errors import RefusedError, TryAgainError
 
 # The PostgreSQL advisory lock that a migrating process holds.

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database.engine import has_row_locks, reading
+from wallet_hooks.database.transactions import has_row_locks, reading
 
 
 def can_share_snapshot(session: Session) -> bool:

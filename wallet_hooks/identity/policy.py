@@ -113,21 +113,13 @@ def _drop_unknown_currencies(rules: Mapping[str, Any]) -> dict[str, Any]:
     """Drop amounts in currencies that are no longer configured: no bet can be in them."""
     known = {
         name: {
-            type_: {currency: amount for currency, amount in amounts.items() if _has_decimals(currency)}
+            type_: {currency: amount for currency, amount in amounts.items() if money.is_currency(currency)}
             for type_, amounts in rules[name].items()
         }
         for name in _AMOUNTS
         if name in rules
     }
     return {**rules, **known}
-
-
-def _has_decimals(currency: str) -> bool:
-    try:
-        money.decimals(currency)
-    except money.UnknownCurrencyError:
-        return False
-    return True
 
 
 def check_defaults(policy: Policy) -> None:

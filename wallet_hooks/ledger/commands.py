@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 from wallet_hooks import clock, money
 from wallet_hooks.database import reading, run_with_retries, writing
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.ledger import service
+from wallet_hooks.ledger import rates as stored_rates
 from wallet_hooks.ledger.rate_files import read_rate_file
-from wallet_hooks.ledger.rates import PIVOT, are_stale, import_quotes, newest_quotes
+from wallet_hooks.ledger.rates import PIVOT, are_stale, import_reference_rates, newest_reference_rates
 from wallet_hooks.settings import Settings
 
 
@@ -33,7 +33,7 @@ def set_rate(engine: Engine, source: str, target: str, rate_: str) -> None:
     if source == target or not re.fullmatch(r"[\d.]+", rate_):
         raise RefusedError("rate", "expected two different currencies and a positive decimal, such as GBP EUR 1.17")
     with writing(engine) as session:
-        service.set_rate(session, source=source, target=target, rate=money.parse_rate(rate_), now=clock.now())
+        stored_rates.set_rate(session, source=source, target=target, rate=money.parse_rate(rate_), now=clock.now())
     click.echo(f"1 {source} = {rate_} {target}")
 
 
@@ -50,14 +50,14 @@ def import_rates(engine: Engine, file: BinaryIO) -> None:
 
     A rate is one euro in units of the currency. All rates of the file are stored, or none; dates are kept.
     """
-    quotes = read_rate_file(file.read(), today=clock.now().date())
+    read = read_rate_file(file.read(), today=clock.now().date())
 
     def store() -> int:
         with writing(engine) as session:
-            return import_quotes(session, quotes)
+            return import_reference_rates(session, read)
 
     count = run_with_retries(store)
-    click.echo(f"{count} rates imported, newest of {max(quote.day for quote in quotes)}")
+    click.echo(f"{count} rates imported, newest of {max(one.day for one in read)}")
 
 
 @rates.command()
@@ -66,16 +66,17 @@ def import_rates(engine: Engine, file: BinaryIO) -> None:
 def show(engine: Engine, as_json: bool) -> None:
     """Show the reference rates of the newest imported day, and whether they are stale."""
     with reading(engine) as session:
-        quotes = newest_quotes(session)
+        newest = newest_reference_rates(session)
     today, max_age = clock.now().date(), Settings.from_env().rates_max_age_days
-    day = quotes[0].day if quotes else None
+    day = newest[0].day if newest else None
     is_stale = day is not None and are_stale(day, today=today, max_age_days=max_age)
     if as_json:
-        rates = {quote.currency: quote.rate for quote in quotes}
-        click.echo(json.dumps({"date": day and day.isoformat(), "stale": is_stale, "base": PIVOT, "rates": rates}))
+        by_currency = {one.currency: one.rate for one in newest}
+        shown = {"date": day and day.isoformat(), "stale": is_stale, "base": PIVOT, "rates": by_currency}
+        click.echo(json.dumps(shown))
     elif day is None:
         click.echo("no rates imported")
     else:
         click.echo(f"{day}{f'  STALE: older than {max_age} days' if is_stale else ''}")
-        for quote in quotes:
-            click.echo(f"1 {PIVOT} = {quote.rate} {quote.currency}")
+        for one in newest:
+            click.echo(f"1 {PIVOT} = {one.rate} {one.currency}")

@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 
 from wallet_hooks import money
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.ledger.rates import PIVOT, Quote
+from wallet_hooks.ledger.rates import PIVOT, ReferenceRate
 
 _COLUMNS = ["date", "currency", "rate"]
 _CURRENCY = re.compile("[A-Z]{3,6}")
 
 
-def read_rate_file(content: bytes, *, today: date) -> list[Quote]:
+def read_rate_file(content: bytes, *, today: date) -> list[ReferenceRate]:
     """Read a file's rates, each one euro in units of a currency. Raises RefusedError (`bad_rates`).
 
     A day after today is refused: its rate would convert bets at once.
@@ -25,14 +25,14 @@ def read_rate_file(content: bytes, *, today: date) -> list[Quote]:
     except UnicodeDecodeError:
         raise _bad("UTF-8 is expected") from None
     rows = _xml_rows(text) if text.lstrip().startswith("<") else _csv_rows(text)
-    quotes = [_quote(*row) for row in rows]
-    if not quotes:
+    rates = [_reference_rate(*row) for row in rows]
+    if not rates:
         raise _bad("no rates")
-    if len({(quote.day, quote.currency) for quote in quotes}) < len(quotes):
+    if len({(one.day, one.currency) for one in rates}) < len(rates):
         raise _bad("a currency has two rates on one day")
-    if (future := max(quote.day for quote in quotes)) > today:
+    if (future := max(one.day for one in rates)) > today:
         raise _bad(f"{future} is after today, {today} (UTC)")
-    return quotes
+    return rates
 
 
 def _xml_rows(text: str) -> Iterator[tuple[str, str, str]]:
@@ -62,7 +62,7 @@ def _csv_rows(text: str) -> Iterator[tuple[str, str, str]]:
         raise _bad(f"line {reader.line_num}: {error}") from None
 
 
-def _quote(day: str, currency: str, rate: str) -> Quote:
+def _reference_rate(day: str, currency: str, rate: str) -> ReferenceRate:
     where = f"{day[:40]} {currency[:40]}"
     try:
         quoted_on = date.fromisoformat(day)
@@ -71,7 +71,7 @@ def _quote(day: str, currency: str, rate: str) -> Quote:
     if not _CURRENCY.fullmatch(currency) or currency == PIVOT:
         raise _bad(f"{where}: a currency code other than {PIVOT} is expected")
     try:
-        return Quote(quoted_on, currency, money.parse_rate(rate))
+        return ReferenceRate(quoted_on, currency, money.parse_rate(rate))
     except money.AmountError as error:
         raise _bad(f"{where}: {error}") from None
 

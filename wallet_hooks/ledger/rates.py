@@ -102,7 +102,12 @@ def rates_into(session: Session, target: str) -> dict[str, str]:
     return {source: rate for (source, _), rate in rates.items()}
 
 
-class Quote(NamedTuple):
+def set_rate(session: Session, *, source: str, target: str, rate: str, now: datetime) -> None:
+    """Store the price of one unit of `source` in units of `target`, valid from `now`. Taken bets keep their rate."""
+    session.add(ExchangeRate(source=source, target=target, rate=rate, valid_from=now))
+
+
+class ReferenceRate(NamedTuple):
     """A reference rate: one euro in units of a currency, on a day."""
 
     day: date
@@ -110,31 +115,29 @@ class Quote(NamedTuple):
     rate: str
 
 
-def import_quotes(session: Session, quotes: Iterable[Quote]) -> int:
+def import_reference_rates(session: Session, rates: Iterable[ReferenceRate]) -> int:
     """Store reference rates, each valid from the beginning (UTC) of its day. Return their number.
 
     A rate of the same day and currency is replaced. Bets keep the rate that they were taken at.
     """
     count = 0
-    for quote in quotes:
+    for rate in rates:
         count += 1
-        valid_from = datetime.combine(quote.day, time(), UTC)
-        same = (ExchangeRate.source == PIVOT, ExchangeRate.target == quote.currency)
-        session.execute(delete(ExchangeRate).where(*same, ExchangeRate.quoted_on == quote.day))
+        valid_from = datetime.combine(rate.day, time(), UTC)
+        same = (ExchangeRate.source == PIVOT, ExchangeRate.target == rate.currency)
+        session.execute(delete(ExchangeRate).where(*same, ExchangeRate.quoted_on == rate.day))
         session.add(
-            ExchangeRate(
-                source=PIVOT, target=quote.currency, rate=quote.rate, valid_from=valid_from, quoted_on=quote.day
-            )
+            ExchangeRate(source=PIVOT, target=rate.currency, rate=rate.rate, valid_from=valid_from, quoted_on=rate.day)
         )
     session.flush()
     return count
 
 
-def newest_quotes(session: Session) -> list[Quote]:
+def newest_reference_rates(session: Session) -> list[ReferenceRate]:
     """Return the reference rates of the newest imported day, by currency."""
     newest = select(func.max(ExchangeRate.quoted_on)).scalar_subquery()
     query = select(ExchangeRate).where(ExchangeRate.quoted_on == newest).order_by(ExchangeRate.target)
-    return [Quote(one.quoted_on, one.target, one.rate) for one in session.scalars(query) if one.quoted_on]
+    return [ReferenceRate(one.quoted_on, one.target, one.rate) for one in session.scalars(query) if one.quoted_on]
 
 
 def are_stale(day: date, *, today: date, max_age_days: int) -> bool:

@@ -24,7 +24,7 @@ from wallet_hooks.database.writes import Writes
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Journal, Posting, TransactionRow
-from wallet_hooks.ledger.models import Account, Entry, ExchangeRate, Period, Transaction
+from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
 from wallet_hooks.ledger.queries import ACCOUNT_IDS, HELD_ACCOUNTS, held_accounts
 
 
@@ -233,8 +233,3 @@ def post_one(session: Session, posting: Posting, *, holder_id: int, recorded_at:
     transaction_id = journal.post(posting)
     save(connection, journal)
     return transaction_id, True
-
-
-def set_rate(session: Session, *, source: str, target: str, rate: str, now: datetime) -> None:
-    """Store the price of one unit of `source` in units of `target`, valid from `now`. Taken bets keep their rate."""
-    session.add(ExchangeRate(source=source, target=target, rate=rate, valid_from=now))

@@ -30,7 +30,7 @@ from wallet_hooks.ledger import rules
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.journal import Posting, fingerprint
 from wallet_hooks.ledger.models import ExchangeRate
-from wallet_hooks.ledger.service import set_rate
+from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.limits import service as limits
 from wallet_hooks.limits.operators import set_by_operator
 from wallet_hooks.limits.rules import SESSION

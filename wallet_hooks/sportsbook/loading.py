@@ -25,7 +25,7 @@ from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import Journal
 from wallet_hooks.ledger.queries import POSTED_LINES, held_accounts, posted_transactions
 from wallet_hooks.ledger.rates import RATES, pairs_to_read, rates_of
-from wallet_hooks.limits.bounds import LimitedCustomer, LimitReads, is_limited
+from wallet_hooks.limits.loading import LimitedCustomer, LimitReads, is_limited
 from wallet_hooks.sportsbook.coupons import STAKES_ON_EVENTS, StakesOnEvents
 from wallet_hooks.sportsbook.messages import BetKey, CancelBet, PlaceBet, PlaceBets, Request, SettleBet, SettleBets
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager

@@ -21,7 +21,7 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.commits import CallbackCommits
 from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, Declined, Rejected, Request, answer_of
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
-from wallet_hooks.telemetry import CALLBACK_SECONDS, CALLBACKS, REFUSALS, log_together
+from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS, log_together
 from wallet_hooks.web import api
 from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
 from wallet_hooks.web.countries import Countries
@@ -193,7 +193,7 @@ def _observe(answered: Sequence[AnsweredCall]) -> None:
     for (path, status, code), count in counts.items():
         CALLBACKS.labels(path, str(status)).inc(count)
         if code is not None:
-            REFUSALS.labels(code).inc(count)
+            CALLBACK_ERRORS.labels(code).inc(count)
     for one in answered:
         CALLBACK_SECONDS.labels(one.call.endpoint.path).observe(one.seconds)
     log_together("callback", map(_log_entry, answered))
