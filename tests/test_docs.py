@@ -177,6 +177,21 @@ def _documented(page: str) -> set[str]:
     return {word for span in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"[\w-]+", span)}
 
 
+def options_without_help(command: click.Command, words: str) -> Iterator[str]:
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            found = command.get_command(click.Context(command), name)
+            assert found is not None
+            yield from options_without_help(found, f"{words} {name}")
+    else:
+        options = (one for one in command.params if isinstance(one, click.Option))
+        yield from (f"{words} {option.opts[0]}" for option in options if not option.help)
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    assert list(options_without_help(cli, "wallet-hooks")) == []
+
+
 def test_operations_lists_exactly_the_settings() -> None:
     documented = {word for word in _documented("operations.md") if word.startswith("WALLET_HOOKS_")}
     assert documented == {f"WALLET_HOOKS_{field.name.upper()}" for field in fields(Settings)}

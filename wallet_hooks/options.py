@@ -1,4 +1,4 @@
-"""Command-line options that are checked by the schema fields of the HTTP APIs, so that each rule is stated once."""
+"""Command-line options that several commands share, and such that are checked by the schema fields of the HTTP APIs."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ import click
 from marshmallow import ValidationError, fields
 
 from wallet_hooks.errors import RefusedError
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class FieldType(click.ParamType[Any]):

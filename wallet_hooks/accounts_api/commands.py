@@ -16,6 +16,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.limits.overview import customer_facts
 from wallet_hooks.listing import echo_rows
+from wallet_hooks.options import JSON
 
 
 @click.group()
@@ -42,7 +43,7 @@ def add(engine: Engine, name: str, redirect_url: str, subscription_required: boo
 
 
 @vendor.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_(engine: Engine, as_json: bool) -> None:
     """List the vendors."""
@@ -62,7 +63,7 @@ def list_(engine: Engine, as_json: bool) -> None:
 
 @vendor.command()
 @click.argument("application_key")
-@click.option("--active/--inactive", required=True, default=None)
+@click.option("--active/--inactive", required=True, default=None, help="Whether the key may be used.")
 @click.pass_obj
 def key(engine: Engine, application_key: str, active: bool) -> None:
     """Activate or deactivate an application key; an inactive one is refused from then on."""
@@ -84,7 +85,7 @@ def _vendor_row(application: Application, owner: str) -> dict[str, Any]:
 @customer.command("show")
 @click.option("--brand", "client", required=True, help="The brand's client name.")
 @click.option("--uid", required=True, help="The customer's id at the operator.")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @pass_brand_engine
 def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     """Show a customer: wallets, what is available, exposure, open stakes, limits."""

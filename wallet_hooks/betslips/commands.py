@@ -22,6 +22,7 @@ from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.service import brand_by_client, check_game
 from wallet_hooks.listing import echo_rows
+from wallet_hooks.options import JSON
 from wallet_hooks.settings import Settings, parse_address
 from wallet_hooks.telemetry import serve_metrics, start_logging
 
@@ -61,7 +62,7 @@ def _found_rows(engine: Engine, betslip_id: str) -> list[dict[str, Any]]:
 @betslips.command("list")
 @click.option("--brand", "client", help="Only this brand's.")
 @click.option("--open/--closed", "is_open", default=None, help="Only open or only closed ones.")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @pass_brand_engine
 def list_(engine: Engine, client: str | None, is_open: bool | None, as_json: bool) -> None:
     """List betslips, oldest first."""
@@ -92,7 +93,7 @@ def _listed_rows(engine: Engine, client: str | None, is_open: bool | None) -> It
 @click.option(
     "--url", envvar="WALLET_HOOKS_FOLLOW_URL", required=True, help="ws:// or wss://; also from WALLET_HOOKS_FOLLOW_URL."
 )
-@click.option("--brand", "client", required=True)
+@click.option("--brand", "client", required=True, help="The brand's client name.")
 @click.option("--game", "games", required=True, multiple=True, help="May be given several times.")
 @click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus metrics there.")
 @pass_brand_engine

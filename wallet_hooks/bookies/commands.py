@@ -20,6 +20,7 @@ from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
+from wallet_hooks.options import JSON
 
 
 @click.group()
@@ -30,7 +31,9 @@ def bookie() -> None:
 @bookie.command("add")
 @click.option("--code", required=True, help="A unique code: a-z, 0-9, - and _.")
 @click.option("--url", required=True, help="Base URL of the bookmaker's API.")
-@click.option("--adapter", type=click.Choice(sorted(ADAPTERS)), default="http-json", show_default=True)
+@click.option(
+    "--adapter", type=click.Choice(sorted(ADAPTERS)), default="http-json", show_default=True, help="How it is queried."
+)
 @click.option("--secret", metavar="env:NAME|file:PATH", help="Reference to the API's Bearer token.")
 @click.pass_obj
 def add(engine: Engine, code: str, url: str, adapter: str, secret: str | None) -> None:
@@ -42,12 +45,14 @@ def add(engine: Engine, code: str, url: str, adapter: str, secret: str | None) -
 
 @bookie.command("account")
 @click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--group", "group_name", required=True)
-@click.option("--bookie", "code", required=True)
+@click.option("--group", "group_name", required=True, help="The group that uses the account.")
+@click.option("--bookie", "code", required=True, help="The bookmaker's code.")
 @click.option("--username", required=True, help="The login at the bookmaker.")
 @click.option("--currency", required=True, help="ISO 4217 code.")
-@click.option("--agent", default="")
-@click.option("--stake-share", default="100", show_default=True, metavar="PERCENT")
+@click.option("--agent", default="", help="The agent who provides the account.")
+@click.option(
+    "--stake-share", default="100", show_default=True, metavar="PERCENT", help="The group's share of each stake."
+)
 @click.option("--tag", "tags", multiple=True, help="Repeatable.")
 @pass_brand_engine
 def account(
@@ -78,7 +83,7 @@ def account(
 
 
 @bookie.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_(engine: Engine, as_json: bool) -> None:
     """List the accounts with their last known balances."""
@@ -160,8 +165,8 @@ def kick(engine: Engine, id_: int) -> None:
 
 
 @bookie.command("simulate")
-@click.option("--port", type=click.IntRange(1, 65_535), default=8090, show_default=True)
-@click.option("--account", "accounts", multiple=True, metavar="USERNAME=EUR:123.45", required=True)
+@click.option("--port", type=click.IntRange(1, 65_535), default=8090, show_default=True, help="Port on this machine.")
+@click.option("--account", "accounts", multiple=True, metavar="USERNAME=EUR:123.45", required=True, help="Repeatable.")
 def simulate(port: int, accounts: tuple[str, ...]) -> None:
     """Run a simulated bookmaker on this machine, for tests and the demo, until it is stopped."""
     balances = {}

@@ -15,7 +15,7 @@ from wallet_hooks.customers.schemas import ShortName
 from wallet_hooks.database import reading, writing
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import FieldType
+from wallet_hooks.options import JSON, FieldType
 
 _ROLE = click.Choice(service.ROLES)
 
@@ -26,8 +26,8 @@ def staff() -> None:
 
 
 @staff.command()
-@click.option("--username", required=True, type=FieldType(ShortName()))
-@click.option("--role", required=True, type=_ROLE)
+@click.option("--username", required=True, type=FieldType(ShortName()), help="The name to sign in with.")
+@click.option("--role", required=True, type=_ROLE, help="What the person may see and do.")
 @click.option("--password-stdin", is_flag=True, required=True, help="Read the password from standard input.")
 @click.option("--totp", is_flag=True, help="Require one-time codes, and print the address for an authenticator app.")
 @click.pass_obj
@@ -44,9 +44,9 @@ def add(engine: Engine, username: str, role: str, password_stdin: bool, totp: bo
 
 
 @staff.command()
-@click.option("--username", required=True, type=FieldType(ShortName()))
-@click.option("--role", type=_ROLE)
-@click.option("--active/--inactive", default=None)
+@click.option("--username", required=True, type=FieldType(ShortName()), help="The name to sign in with.")
+@click.option("--role", type=_ROLE, help="A new role.")
+@click.option("--active/--inactive", default=None, help="Whether the account may be used.")
 @click.option("--password-stdin", is_flag=True, help="Read a new password from standard input.")
 @click.option("--totp/--no-totp", default=None, help="Require one-time codes with a new secret, or none.")
 @click.pass_obj
@@ -78,7 +78,7 @@ def change(
 
 
 @staff.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_staff(engine: Engine, as_json: bool) -> None:
     """List the members of staff."""
@@ -95,7 +95,7 @@ def _staff_line(row: dict[str, Any]) -> str:
 
 
 @staff.command("actions")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_actions(engine: Engine, as_json: bool) -> None:
     """List what staff did in the console, and how `staff add` and `staff change` changed it, oldest first."""

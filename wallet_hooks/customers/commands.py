@@ -31,7 +31,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import FieldType, read_field
+from wallet_hooks.options import JSON, FieldType, read_field
 from wallet_hooks.web.fields import Identifier, Instant
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
@@ -51,7 +51,7 @@ def customer() -> None:
 @customer.command()
 @click.option("--brand", "client", required=True, help="The brand's client name.")
 @click.option("--uid", required=True, type=FieldType(Identifier()), help="The customer's id at the operator.")
-@click.option("--username", required=True, type=FieldType(ShortName()))
+@click.option("--username", required=True, type=FieldType(ShortName()), help="The name to sign in with.")
 @click.option("--currency", required=True, help="ISO 4217 code.")
 @click.option("--credit-limit", default="0", show_default=True, help="Decimal amount in the currency.")
 @click.option(
@@ -64,8 +64,8 @@ def customer() -> None:
 @click.option("--name", default="", type=FieldType(DisplayName()), help="Display name.")
 @click.option("--group", "group_name", help="The group that it belongs to.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; a hash is stored.")
-@click.option("--inactive", is_flag=True)
-@click.option("--locked", is_flag=True)
+@click.option("--inactive", is_flag=True, help="May not bet.")
+@click.option("--locked", is_flag=True, help="May neither sign in nor bet.")
 @click.option("--expires-at", type=FieldType(Instant()), help=_EXPIRY_HELP)
 @pass_brand_engine
 def create(
@@ -118,9 +118,9 @@ def _profile_options(command: Any) -> Any:
 
 
 @customer.command()
-@click.option("--brand", "client", required=True)
-@click.option("--uid", required=True)
-@click.option("--username", type=FieldType(ShortName()))
+@click.option("--brand", "client", required=True, help="The brand's client name.")
+@click.option("--uid", required=True, help="The customer's id at the providers.")
+@click.option("--username", type=FieldType(ShortName()), help="A new name to sign in with.")
 @click.option("--name", type=FieldType(DisplayName()), help="Display name.")
 @click.option("--credit-limit", help="Decimal amount in the customer's currency.")
 @click.option("--comment", help="Stored with the change of the credit limit.")
@@ -128,10 +128,10 @@ def _profile_options(command: Any) -> Any:
 @click.option("--commission-rate", metavar="PERCENT", help="Of net winnings, for stakes from --commission-from on.")
 @click.option("--commission-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: today in the brand's time zone.")
 @click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable: exactly these.")
-@click.option("--active/--inactive", default=None)
-@click.option("--lock/--unlock", "locked", default=None)
+@click.option("--active/--inactive", default=None, help="Whether the account may be used.")
+@click.option("--lock/--unlock", "locked", default=None, help="Stop logins and bets, or allow them again.")
 @click.option("--expires-at", type=_InstantOrNone(), help=f"{_EXPIRY_HELP} Or none.")
-@click.option("--group", "group_name")
+@click.option("--group", "group_name", help="Move to this group.")
 @click.option("--password-stdin", is_flag=True, help="Read a new password; ends the customer's sessions.")
 @click.option("--referred-by", metavar="USERNAME", help="The customer who referred this one; an empty text removes it.")
 @_profile_options
@@ -192,9 +192,9 @@ def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[
 
 
 @customer.command("credit-history")
-@click.option("--brand", "client", required=True)
-@click.option("--uid", required=True)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--brand", "client", required=True, help="The brand's client name.")
+@click.option("--uid", required=True, help="The customer's id at the providers.")
+@JSON
 @pass_brand_engine
 def credit_history(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     """List every credit limit that was set, oldest first."""
@@ -225,7 +225,7 @@ def group() -> None:
 
 @group.command("add")
 @click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--name", required=True, type=FieldType(ShortName()))
+@click.option("--name", required=True, type=FieldType(ShortName()), help="The group's name.")
 @click.option("--manager", "managers", multiple=True, help="Username of a customer of the brand; repeatable.")
 @pass_brand_engine
 def add_group(engine: Engine, client: str, name: str, managers: tuple[str, ...]) -> None:
@@ -238,7 +238,7 @@ def add_group(engine: Engine, client: str, name: str, managers: tuple[str, ...])
 
 
 @group.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_groups(engine: Engine, as_json: bool) -> None:
     """List the groups with their managers."""
@@ -260,9 +260,9 @@ def list_groups(engine: Engine, as_json: bool) -> None:
 
 
 @group.command("manager")
-@click.option("--brand", "client", required=True)
+@click.option("--brand", "client", required=True, help="The brand's client name.")
 @click.option("--name", required=True, help="The group's name.")
-@click.option("--username", required=True, type=FieldType(ShortName()))
+@click.option("--username", required=True, type=FieldType(ShortName()), help="The manager's username.")
 @click.option("--remove", is_flag=True, help="Remove the manager from the group.")
 @pass_brand_engine
 def manager(engine: Engine, client: str, name: str, username: str, remove: bool) -> None:
@@ -314,7 +314,7 @@ def import_(engine: Engine, file: TextIO) -> None:
 
 @customer.command("list")
 @click.option("--brand", "client", help="Only this brand's.")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @pass_brand_engine
 def list_(engine: Engine, client: str | None, as_json: bool) -> None:
     """List customers with their money."""

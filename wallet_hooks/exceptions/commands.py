@@ -11,7 +11,7 @@ from wallet_hooks.database.brand_commands import each_brand, engine_with_row
 from wallet_hooks.exceptions import service
 from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import FieldType
+from wallet_hooks.options import JSON, FieldType
 from wallet_hooks.web.fields import Reason
 
 
@@ -22,7 +22,7 @@ def exceptions() -> None:
 
 @exceptions.command("list")
 @click.option("--all", "include_resolved", is_flag=True, help="Include resolved exceptions.")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_exceptions(engine: Engine, include_resolved: bool, as_json: bool) -> None:
     """List exceptions of bets and of payments, oldest first."""

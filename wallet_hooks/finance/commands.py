@@ -23,7 +23,7 @@ from wallet_hooks.finance.models import Verification
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.models import Transaction
 from wallet_hooks.ledger.verify import Difference, Since, since
-from wallet_hooks.options import FieldType
+from wallet_hooks.options import JSON, FieldType
 from wallet_hooks.web.fields import Reason
 
 _one_brand = click.option("--brand", "client", help="Only this brand's books, where each brand has a schema.")
@@ -42,7 +42,7 @@ _one_brand = click.option("--brand", "client", help="Only this brand's books, wh
     help="Check also that nothing is missing which an export had: its FILE.manifest.json; repeatable.",
 )
 @_one_brand
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def verify(
     engine: Engine, day: datetime | None, manifests: tuple[Path, ...], client: str | None, as_json: bool

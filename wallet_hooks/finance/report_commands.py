@@ -32,6 +32,7 @@ from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.ledger import currencies
+from wallet_hooks.options import JSON
 from wallet_hooks.settings import Settings
 
 T = TypeVar("T")
@@ -41,8 +42,17 @@ _BREAK_FORMATS = ("csv", "xlsx", "html")
 
 @click.command()
 @click.argument("report", type=click.Choice(list(REPORTS)))
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="csv", show_default=True)
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), default="2000-01-01", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="csv",
+    show_default=True,
+    help="How it is written.",
+)
+@click.option(
+    "--from", "first", type=click.DateTime(["%Y-%m-%d"]), default="2000-01-01", show_default=True, help="First day."
+)
 @click.option(
     "--to",
     "last",
@@ -189,7 +199,7 @@ def lower_priority() -> None:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write breaks to a .csv, .xlsx or .html file.",
 )
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def reconcile(
     engine: Engine,

@@ -17,6 +17,7 @@ from wallet_hooks.identity.models import ApiToken, Brand, Provider
 from wallet_hooks.identity.policy import PRESETS, rules_in_force
 from wallet_hooks.identity.secrets import is_readable
 from wallet_hooks.listing import echo_rows
+from wallet_hooks.options import JSON
 
 _NO_PRESET = "none"
 
@@ -108,7 +109,7 @@ def _preset(name: str | None) -> str:
 
 
 @brand.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_brands(engine: Engine, as_json: bool) -> None:
     """List the brands."""
@@ -170,7 +171,7 @@ def add_provider(
 
 
 @provider.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_providers(engine: Engine, as_json: bool) -> None:
     """List the providers. Of secrets only the references are shown, and which cannot be read by this command."""
@@ -205,7 +206,7 @@ def token() -> None:
 
 
 @token.command("create")
-@click.option("--role", type=click.Choice(api_tokens.ROLES), required=True)
+@click.option("--role", type=click.Choice(api_tokens.ROLES), required=True, help="What its holder may do.")
 @click.option("--brand", "client", help="The brand's client name; without it, all brands.")
 @click.option("--name", default="", help="What the token is for; at most 100 characters. Default: the role.")
 @click.pass_obj
@@ -218,7 +219,7 @@ def create_token(engine: Engine, role: str, client: str | None, name: str) -> No
 
 
 @token.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def list_tokens(engine: Engine, as_json: bool) -> None:
     """List the tokens and their last use. The tokens themselves are not stored."""

@@ -13,6 +13,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger import rates as stored_rates
 from wallet_hooks.ledger.rate_files import read_rate_file
 from wallet_hooks.ledger.rates import PIVOT, are_stale, import_reference_rates, newest_reference_rates
+from wallet_hooks.options import JSON
 from wallet_hooks.settings import Settings
 
 
@@ -61,7 +62,7 @@ def import_rates(engine: Engine, file: BinaryIO) -> None:
 
 
 @rates.command()
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @click.pass_obj
 def show(engine: Engine, as_json: bool) -> None:
     """Show the reference rates of the newest imported day, and whether they are stale."""

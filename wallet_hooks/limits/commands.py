@@ -22,7 +22,7 @@ from wallet_hooks.limits.overview import format_amount
 from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
 from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
-from wallet_hooks.options import FieldType
+from wallet_hooks.options import JSON, FieldType
 from wallet_hooks.web.fields import NonBlankText, Reason
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
@@ -41,12 +41,12 @@ def _of_customer(command: Any) -> Any:
 def _of_limit(command: Any) -> Any:
     command = click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the limit.")(command)
     command = click.option("--frame", type=click.Choice(FRAMES), help="Required, except for a time limit.")(command)
-    return click.option("--type", "type_", type=click.Choice(_TYPES), required=True)(command)
+    return click.option("--type", "type_", type=click.Choice(_TYPES), required=True, help="What is limited.")(command)
 
 
 @limit.command()
 @_of_customer
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @pass_brand_engine
 def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     """Show all limits of a player, past ones too, and what is left of the limits in force."""

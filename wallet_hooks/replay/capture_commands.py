@@ -74,7 +74,7 @@ def _write(output: Path, documents: Iterator[dict[str, Any]]) -> int:
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("-o", "--output", type=OUTPUT, required=True)
+@click.option("-o", "--output", type=OUTPUT, required=True, help="A .jsonl or .jsonl.gz file.")
 @click.option("--key", metavar="REFERENCE", help="env:NAME or file:PATH; the same key gives the same pseudonyms.")
 def redact(file: Path, output: Path, key: str | None) -> None:
     """Remove secrets and personal data from a capture. Ids and addresses become pseudonyms; names are removed."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wallet_hooks.options import JSON
 from wallet_hooks.replay import reports
 from wallet_hooks.replay.capture_commands import record, redact
 from wallet_hooks.replay.converting import as_curl, as_har
@@ -49,7 +50,7 @@ def replay() -> None:
 @replay.command("list")
 @PATHS
 @FILTER
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 def list_(paths: tuple[Path, ...], filters: tuple[str, ...], as_json: bool) -> None:
     """List cases: name, path, status, bets and tags."""
     for sequence in select_cases(paths, filters):
@@ -123,8 +124,10 @@ def lint(paths: tuple[Path, ...]) -> None:
 @replay.command()
 @PATHS
 @FILTER
-@click.option("--to", "format_", type=click.Choice(["har", "curl"]), required=True)
-@click.option("--target", default=InProcess.address, show_default=True, metavar="URL")
+@click.option("--to", "format_", type=click.Choice(["har", "curl"]), required=True, help="What to write.")
+@click.option(
+    "--target", default=InProcess.address, show_default=True, metavar="URL", help="The service that it is for."
+)
 def convert(paths: tuple[Path, ...], filters: tuple[str, ...], format_: str, target: str) -> None:
     """Write cases to standard output as an HTTP archive (HAR) or as curl commands."""
     cases = [case for sequence in select_cases(paths, filters) for case in sequence.cases]

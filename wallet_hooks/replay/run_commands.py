@@ -43,7 +43,9 @@ _SPEEDS = {"max": None, "1x": 1.0, "10x": 10.0}
 @click.option("--in-process", is_flag=True, help="Run in this process on a temporary database; the default.")
 @click.option("--database", metavar="URL", help="Load preconditions into this database, and read balances from it.")
 @FILTER
-@click.option("--speed", type=click.Choice(list(_SPEEDS)), default="max", show_default=True)
+@click.option(
+    "--speed", type=click.Choice(list(_SPEEDS)), default="max", show_default=True, help="Against the recorded times."
+)
 @click.option(
     "--clock", "clock_", type=click.Choice(["recorded", "now"]), help="Default: recorded in process, else now."
 )
@@ -58,9 +60,9 @@ _SPEEDS = {"max": None, "1x": 1.0, "10x": 10.0}
 @click.option("--shuffle", type=int, metavar="SEED", help="Shuffle cases, and interleave customers within captures.")
 @click.option("--fail-fast", is_flag=True, help="Stop after the first case that fails.")
 @click.option("--sign", metavar="AUTH=REFERENCE", help="Sign for a --target, as in scout-jwt=env:NAME.")
-@click.option("--junit", type=OUTPUT, metavar="FILE")
-@click.option("--json", "json_file", type=OUTPUT, metavar="FILE")
-@click.option("--html", type=OUTPUT, metavar="FILE")
+@click.option("--junit", type=OUTPUT, metavar="FILE", help="Write a JUnit XML report.")
+@click.option("--json", "json_file", type=OUTPUT, metavar="FILE", help="Write a JSON report.")
+@click.option("--html", type=OUTPUT, metavar="FILE", help="Write a report as one HTML page.")
 def run(
     paths: tuple[Path, ...],
     target: str | None,

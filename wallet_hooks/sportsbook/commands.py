@@ -11,7 +11,7 @@ from wallet_hooks import clock, money
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
 from wallet_hooks.identity.directory import read_directory
-from wallet_hooks.options import FieldType
+from wallet_hooks.options import JSON, FieldType
 from wallet_hooks.sportsbook import corrections, coupons, queries
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.web.fields import Reason
@@ -24,9 +24,9 @@ def wager() -> None:
 
 @wager.command()
 @click.option("--brand", required=True, help="The brand's client name.")
-@click.option("--game", required=True)
+@click.option("--game", required=True, help="The provider's game, such as betflex.")
 @click.option("--uid", required=True, help="The bet's id at the provider.")
-@click.option("--json", "as_json", is_flag=True)
+@JSON
 @pass_brand_engine
 def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None:
     """Show a wager with its transactions, deliveries and exceptions."""
@@ -47,9 +47,9 @@ def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None
 
 
 @wager.command()
-@click.option("--brand", required=True)
-@click.option("--game", required=True)
-@click.option("--uid", required=True)
+@click.option("--brand", required=True, help="The brand's client name.")
+@click.option("--game", required=True, help="The provider's game, such as betflex.")
+@click.option("--uid", required=True, help="The bet's id.")
 @click.option("--payout", required=True, help="Decimal amount in the bet's currency.")
 @click.option("--result", help="The result; void with payout = stake returns the stake.")
 @click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the transactions.")
