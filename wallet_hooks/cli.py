@@ -23,7 +23,7 @@ _COMMANDS = {
     **dict.fromkeys(("brand", "provider", "token"), "identity.commands"),
     # Adds `customer show`, with limits and wallets, to customers.commands.
     **dict.fromkeys(("customer", "vendor"), "accounts_api.commands"),
-    "group": "customers.commands",
+    "group": "customers.group_commands",
     "bookie": "bookies.commands",
     "cashier": "cashier.commands",
     "betslips": "betslips.commands",

@@ -28,7 +28,6 @@ GIVEN: dict[str, dict[str, Any]] = {
     "getAffiliateRelation": {"vendorClientIds": []},
 }
 MONEY = ["getAccountFunds", "transferFunds", "getAccountDetails", "getAccountStatement", "listCurrencyRates"]
-READING_MONEY = [name for name in MONEY if name != "transferFunds"]
 OWNERS = [
     "getApplicationSubscriptionToken", "updateApplicationSubscription", "listApplicationSubscriptionTokens",
     "getAffiliateRelation",

@@ -16,7 +16,7 @@ from tests.desk import Desk
 from tests.world import OK, bet, result
 from wallet_hooks import clock
 from wallet_hooks.betslips import stream
-from wallet_hooks.betslips.feed import Feed, StreamPosition
+from wallet_hooks.betslips.feed import CustomerStream, Feed
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.service import close_stale, prune
 from wallet_hooks.betslips.stream import SESSION_ENDED, Streams
@@ -52,7 +52,7 @@ def open_stream(desk: Desk, streams: Streams) -> Iterator[Open]:
             customer_id = session.scalars(select(Customer.id).where(Customer.username == username)).one()
         ours, theirs = socket.socketpair()
         hash_ = sessions.token_hash(desk.token(username) if token is None else token)
-        streams.serve(theirs, StreamPosition(1007, customer_id, hash_, since))
+        streams.serve(theirs, CustomerStream(1007, customer_id, hash_, since))
         peers.append(Peer(ours))
         return peers[-1]
 

@@ -9,7 +9,7 @@ from tests.brand_schemas.conftest import BRANDS
 from tests.test_commands import Shell
 from tests.world import Reply, World, bet
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import Feed, StreamPosition
+from wallet_hooks.betslips.feed import CustomerStream, Feed
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.identity import api_tokens
@@ -111,7 +111,7 @@ def test_a_stream_goes_on_while_another_brand_is_stuck(people: World) -> None:
     engine = open_engine(people.settings, timeout=0.2)
     feed = Feed(engine, timedelta(days=1), lambda *_: 0)
     ids = {client: customer_id(people, client) for client in ("acme", "nordbet")}
-    streams = {client: StreamPosition(BRANDS[client], id_, "no session", None) for client, id_ in ids.items()}
+    streams = {client: CustomerStream(BRANDS[client], id_, "no session", None) for client, id_ in ids.items()}
     for stream in streams.values():
         feed.begin(stream)
     both = list(streams.values())

@@ -20,7 +20,7 @@ from wallet_hooks.finance import closing
 from wallet_hooks.finance.closing import close, reopen
 from wallet_hooks.finance.verification import check_seals
 from wallet_hooks.ledger.models import Period, Seal
-from wallet_hooks.ledger.sealing import standing_seals
+from wallet_hooks.ledger.sealing import seals_in_force
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FIRST, SECOND = date(2026, 11, 19), date(2026, 11, 20)
@@ -196,7 +196,7 @@ def test_reopening_keeps_the_seals_and_opens_later_days(history: World) -> None:
         assert refusal.value.code == code
     assert reopen(history.engine, FIRST, reason="a deposit was missing", by="ann", now=NOON) == 2
     with reading(history.engine) as session:
-        assert standing_seals(session) == []
+        assert seals_in_force(session) == []
         assert [(seal.reopened_by, seal.reopen_reason) for seal in session.query(Seal)] == [
             ("ann", "a deposit was missing")
         ] * 2

@@ -28,7 +28,7 @@ _LAST = 2**63 - 1
 
 
 @dataclass(slots=True, eq=False)
-class StreamPosition:
+class CustomerStream:
     """A customer's stream: the session that it belongs to, and what was sent.
 
     `since` is the number after which the client wants messages, None for those to come. `seq` is the number of the
@@ -63,11 +63,11 @@ class _LoginRow(NamedTuple):
 
 _positions = RowSet(
     "requested",
-    position=BetslipMessage.id,  # of the subscription; only the type is the column's
+    position=BetslipMessage.id,  # of the stream; only the type is the column's
     customer_id=BetslipMessage.customer_id,
     seq=BetslipMessage.seq,
 )
-# The number with which a subscription's page ends, if as many messages are stored after its position.
+# The number with which a stream's page ends, if as many messages are stored after its position.
 _page_end = (
     select(BetslipMessage.seq)
     .where(BetslipMessage.customer_id == _positions.c.customer_id, BetslipMessage.seq > _positions.c.seq)
@@ -113,80 +113,80 @@ _LOGINS = BulkStatement(
 
 
 class Feed:
-    """Reads what subscriptions send next. `idle` is how long a login session may be unused."""
+    """Reads what streams send next. `idle` is how long a login session may be unused."""
 
     def __init__(self, engine: Engine, idle: timedelta, open_stakes: OpenStakes) -> None:
         self._engine = engine
         self._idle = idle
         self._open_stakes = open_stakes
 
-    def begin(self, subscription: StreamPosition) -> None:
-        """Set where a new subscription begins: after the number that its client gave, if there is a message with it."""
-        own = CustomerSequence.customer_id == subscription.customer_id
-        with reading(brand_engine(self._engine, subscription.brand_id)) as session:
+    def begin(self, stream: CustomerStream) -> None:
+        """Set where a new stream begins: after the number that its client gave, if there is a message with it."""
+        own = CustomerSequence.customer_id == stream.customer_id
+        with reading(brand_engine(self._engine, stream.brand_id)) as session:
             newest = session.scalar(select(CustomerSequence.seq).where(own)) or 0
-        subscription.seq = newest if subscription.since is None else min(subscription.since, newest)
+        stream.seq = newest if stream.since is None else min(stream.since, newest)
 
-    def next_frames(self, subscriptions: Sequence[StreamPosition], *, now: datetime) -> dict[StreamPosition, list[str]]:
-        """Return the frames that subscriptions send next, each in order, and advance the subscriptions past them.
+    def next_frames(self, streams: Sequence[CustomerStream], *, now: datetime) -> dict[CustomerStream, list[str]]:
+        """Return the frames that streams send next, each in order, and advance the streams past them.
 
         At most PAGE messages of betslips for each; then its balance, if that changed.
         """
-        frames: dict[StreamPosition, list[str]] = {}
-        for found in self._of_each_brand(subscriptions, partial(self._frames, now=now)):
+        frames: dict[CustomerStream, list[str]] = {}
+        for found in self._of_each_brand(streams, partial(self._frames, now=now)):
             frames |= found
         return frames
 
     def _frames(
-        self, engine: Engine, subscriptions: Sequence[StreamPosition], *, now: datetime
-    ) -> dict[StreamPosition, list[str]]:
-        frames: dict[StreamPosition, list[str]] = {}
+        self, engine: Engine, streams: Sequence[CustomerStream], *, now: datetime
+    ) -> dict[CustomerStream, list[str]]:
+        frames: dict[CustomerStream, list[str]] = {}
         with reading(engine) as session:
             with pipeline(session.connection()) as reads:
                 messages = reads.add(
-                    _NEXT_MESSAGES([(position, one.customer_id, one.seq) for position, one in enumerate(subscriptions)])
+                    _NEXT_MESSAGES([(position, one.customer_id, one.seq) for position, one in enumerate(streams)])
                 )
-                accounts = reads.add(HELD_ACCOUNTS([(id_,) for id_ in {one.customer_id for one in subscriptions}]))
-            versions: dict[int, dict[int, int]] = {one.customer_id: {} for one in subscriptions}
+                accounts = reads.add(HELD_ACCOUNTS([(id_,) for id_ in {one.customer_id for one in streams}]))
+            versions: dict[int, dict[int, int]] = {one.customer_id: {} for one in streams}
             for account in accounts.rows:
                 versions[account.holder_id][account.id] = account.version
-            changed = [one for one in subscriptions if one.versions != versions[one.customer_id]]
+            changed = [one for one in streams if one.versions != versions[one.customer_id]]
             texts = self._balance_bodies(session, {one.customer_id for one in changed})
         for message in messages.rows:
-            subscription = subscriptions[message.position]
-            subscription.seq = message.seq
+            stream = streams[message.position]
+            stream.seq = message.seq
             ts = _ts(message.received_at) if message.ts is None else message.ts
-            frames.setdefault(subscription, []).append(_frame(ts, message.seq, message.type, message.body))
-        for subscription in changed:
-            subscription.versions = versions[subscription.customer_id]
-            frame = _frame(_ts(now), subscription.seq, "balance", texts[subscription.customer_id])
-            frames.setdefault(subscription, []).append(frame)
+            frames.setdefault(stream, []).append(_frame(ts, message.seq, message.type, message.body))
+        for stream in changed:
+            stream.versions = versions[stream.customer_id]
+            frame = _frame(_ts(now), stream.seq, "balance", texts[stream.customer_id])
+            frames.setdefault(stream, []).append(frame)
         return frames
 
-    def ended(self, subscriptions: Sequence[StreamPosition], *, now: datetime) -> list[StreamPosition]:
-        """Return the subscriptions whose session has ended, or whose customer may not log in any more."""
-        found = self._of_each_brand(subscriptions, partial(self._ended, now=now))
-        return [subscription for ended in found for subscription in ended]
+    def ended(self, streams: Sequence[CustomerStream], *, now: datetime) -> list[CustomerStream]:
+        """Return the streams whose session has ended, or whose customer may not log in any more."""
+        found = self._of_each_brand(streams, partial(self._ended, now=now))
+        return [stream for ended in found for stream in ended]
 
-    def _ended(self, engine: Engine, subscriptions: Sequence[StreamPosition], *, now: datetime) -> list[StreamPosition]:
+    def _ended(self, engine: Engine, streams: Sequence[CustomerStream], *, now: datetime) -> list[CustomerStream]:
         with reading(engine) as session:
-            rows = run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in subscriptions}]))
+            rows = run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in streams}]))
         alive = {row.token_hash for row in rows if may_log_in(row, now=now) and now - row.used_at < self._idle}
-        return [one for one in subscriptions if one.token_hash not in alive]
+        return [one for one in streams if one.token_hash not in alive]
 
     def _of_each_brand(
-        self, subscriptions: Sequence[StreamPosition], read: Callable[[Engine, Sequence[StreamPosition]], T]
+        self, streams: Sequence[CustomerStream], read: Callable[[Engine, Sequence[CustomerStream]], T]
     ) -> list[T]:
-        """Return what is read for the subscriptions that one engine sees, for each engine.
+        """Return what is read for the streams that one engine sees, for each engine.
 
         A brand that cannot be read is left out, so that the others go on. Raises its error if no other was read.
         """
         if not has_brand_schemas(self._engine):
-            return [read(self._engine, subscriptions)]
+            return [read(self._engine, streams)]
         found: list[T] = []
         failed: Exception | None = None
-        for brand_id in sorted({one.brand_id for one in subscriptions}):
-            own = [one for one in subscriptions if one.brand_id == brand_id]
+        for brand_id in sorted({one.brand_id for one in streams}):
+            own = [one for one in streams if one.brand_id == brand_id]
             try:
                 found.append(read(brand_engine(self._engine, brand_id), own))
             except DATABASE_ERRORS as error:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import StreamPosition
+from wallet_hooks.betslips.feed import CustomerStream
 from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, parse_body, store_bodies
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.queries import betslip_data, state_of, states_of
@@ -79,8 +79,8 @@ class StreamOpening:
             raise UnauthenticatedError("token: the token of a login session is expected")
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)
         self._streams.check_room(caller.id)
-        subscription = StreamPosition(caller.brand_id, caller.id, token_hash(given["token"]), given.get("since"))
-        return Reply(101, "", headers=headers, on_sent=lambda: self._streams.serve(take_over(connection), subscription))
+        stream = CustomerStream(caller.brand_id, caller.id, token_hash(given["token"]), given.get("since"))
+        return Reply(101, "", headers=headers, on_sent=lambda: self._streams.serve(take_over(connection), stream))
 
 
 def list_betslips(context: ApiContext, call: ApiCall) -> ListPage:

@@ -13,7 +13,7 @@ import threading
 from collections import Counter, deque
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import PAGE, Feed, StreamPosition
+from wallet_hooks.betslips.feed import PAGE, CustomerStream, Feed
 from wallet_hooks.database import DATABASE_ERRORS
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.telemetry import LOG, STREAMS_CLOSED, STREAMS_OPENED
@@ -39,8 +39,8 @@ class Streams:
     def __init__(self, feed: Feed, *, most: int) -> None:
         self._feed = feed
         self._most = most
-        self._accepted: deque[tuple[socket.socket, StreamPosition]] = deque()
-        self._served: dict[WebSocket, StreamPosition] = {}
+        self._accepted: deque[tuple[socket.socket, CustomerStream]] = deque()
+        self._served: dict[WebSocket, CustomerStream] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
@@ -49,16 +49,16 @@ class Streams:
 
     def check_room(self, customer_id: int) -> None:
         """Raise TryAgainError if this process has too many streams, or too many of the customer."""
-        waiting = [subscription for _, subscription in list(self._accepted)]
+        waiting = [stream for _, stream in list(self._accepted)]
         counts = Counter(one.customer_id for one in [*list(self._served.values()), *waiting])
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = min(self._most, int(files * _MAX_SHARE_OF_FILES))
         if counts.total() >= most or counts[customer_id] >= _MAX_PER_CUSTOMER:
             raise TryAgainError("too many streams are open")
 
-    def serve(self, connection: socket.socket, subscription: StreamPosition) -> None:
+    def serve(self, connection: socket.socket, stream: CustomerStream) -> None:
         """Serve a connection, whose handshake is done, from now on."""
-        self._accepted.append((connection, subscription))
+        self._accepted.append((connection, stream))
         with self._lock:
             if self._thread is None:
                 self._start()
@@ -134,9 +134,9 @@ class Streams:
 
     def _begin_accepted(self) -> None:
         while self._accepted:
-            connection, subscription = self._accepted.popleft()
+            connection, stream = self._accepted.popleft()
             websocket = WebSocket(connection, now=clock.monotonic())
-            self._served[websocket] = subscription
+            self._served[websocket] = stream
             self._selector.register(websocket.socket, selectors.EVENT_READ, websocket)
             STREAMS_OPENED.inc()
             self._polled_at = 0.0
@@ -161,20 +161,20 @@ class Streams:
     def _send_new_frames(self, now: float) -> None:
         """Send what is new to all clients that took what was sent before."""
         ready = {self._served[one]: one for one in self._open() if one.pending < _MAX_PENDING}
-        for subscription in ready:
-            if subscription.seq is None:
-                self._feed.begin(subscription)
+        for stream in ready:
+            if stream.seq is None:
+                self._feed.begin(stream)
         if ready:
             frames = self._feed.next_frames(list(ready), now=clock.now())
-            for subscription, texts in frames.items():
-                ready[subscription].send(texts, now=now)
+            for stream, texts in frames.items():
+                ready[stream].send(texts, now=now)
                 if len(texts) >= PAGE:
                     self._polled_at = 0.0  # there may be more
 
     def _end_sessions(self, now: float) -> None:
         served = {self._served[websocket]: websocket for websocket in self._open()}
-        for subscription in self._feed.ended(list(served), now=clock.now()):
-            served[subscription].close(SESSION_ENDED, "the session has ended", now=now)
+        for stream in self._feed.ended(list(served), now=clock.now()):
+            served[stream].close(SESSION_ENDED, "the session has ended", now=now)
 
     def _end_overdue(self, websocket: WebSocket, now: float) -> None:
         """Close a connection whose client reads too slowly or is silent, and discard one that does not close."""

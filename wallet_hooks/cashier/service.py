@@ -10,8 +10,8 @@ from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.payments import Payment, payment_reference
 from wallet_hooks.customers.queries import balances_of_customers, facts_of
+from wallet_hooks.customers.refusals import account_refusal
 from wallet_hooks.customers.service import OPENING_METHOD
-from wallet_hooks.customers.standing import account_refusal
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.exceptions.service import raise_for_payment
 from wallet_hooks.identity.directory import BrandFacts, brand_by_id

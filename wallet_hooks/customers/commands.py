@@ -16,7 +16,7 @@ from wallet_hooks.customers import groups
 from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.groups import group_by_name
-from wallet_hooks.customers.models import ROLES, Customer, Group
+from wallet_hooks.customers.models import ROLES, Customer
 from wallet_hooks.customers.overview import customer_row
 from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
@@ -216,64 +216,6 @@ def credit_history(engine: Engine, client: str, uid: str, as_json: bool) -> None
         line=lambda row: f"{row['timestamp']}  {row['amount']:>20} {row['currency']}  {row['by']}  {row['comment']}",
         empty="no credit limits",
     )
-
-
-@click.group()
-def group() -> None:
-    """Groups of customers and their managers."""
-
-
-@group.command("add")
-@click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--name", required=True, type=FieldType(ShortName()), help="The group's name.")
-@click.option("--manager", "managers", multiple=True, help="Username of a customer of the brand; repeatable.")
-@pass_brand_engine
-def add_group(engine: Engine, client: str, name: str, managers: tuple[str, ...]) -> None:
-    """Add a group of customers."""
-    with writing(engine) as session:
-        brand = brand_by_client(session, client)
-        chosen = [groups.customer_by_username(session, username) for username in managers]
-        made = groups.create_group(session, brand_id=brand.id, name=name, managers=chosen, now=clock.now())
-    click.echo(f"group {made.id} {name} of {client} added")
-
-
-@group.command("list")
-@JSON
-@click.pass_obj
-def list_groups(engine: Engine, as_json: bool) -> None:
-    """List the groups with their managers."""
-    rows: list[dict[str, Any]] = []
-    for own in each_brand(engine):
-        with reading(own) as session:
-            rows += [
-                {"id": row.id, "brand": client, "name": row.name, "managers": groups.managers_of(session, row)}
-                for row, client in session.execute(
-                    select(Group, Brand.client).join(Brand, Brand.id == Group.brand_id).order_by(Group.id)
-                )
-            ]
-    echo_rows(
-        rows,
-        as_json=as_json,
-        line=lambda row: f"{row['id']:>6}  {row['brand']:<16} {row['name']:<24} {', '.join(row['managers'])}",
-        empty="no groups",
-    )
-
-
-@group.command("manager")
-@click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--name", required=True, help="The group's name.")
-@click.option("--username", required=True, type=FieldType(ShortName()), help="The manager's username.")
-@click.option("--remove", is_flag=True, help="Remove the manager from the group.")
-@pass_brand_engine
-def manager(engine: Engine, client: str, name: str, username: str, remove: bool) -> None:
-    """Add a manager to a group, or remove one."""
-    with writing(engine) as session:
-        found = group_by_name(session, brand=brand_by_client(session, client), name=name)
-        if remove:
-            groups.remove_manager(session, found, username)
-        else:
-            groups.add_manager(session, found, groups.customer_by_username(session, username))
-    click.echo(f"{username} {'no longer manages' if remove else 'manages'} {name}")
 
 
 @customer.command("import")

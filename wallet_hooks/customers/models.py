@@ -41,8 +41,8 @@ class _ScheduleJSON(TypeDecorator[Schedule]):
 class Customer(Base):
     """A customer of one brand. Limits are minor units of the customer's currency.
 
-    `commission_rates` is a schedule (see `commission.py`); `limited`: whether any limit may bind. For
-    `session_began_at` and `session_bet_at` see `play_sessions.py`.
+    `commission_rates` is a schedule (see `commission.py`); `limited` is whether a limit may exist for the customer.
+    `session_began_at` and `session_bet_at` are of the play session (`play_sessions.py`).
     `locked` is set by a manager and stops sessions and bets. Wrong passwords lock only the login (`login_lock.py`):
     `failed_logins` since the last success or lock, `login_locks` in a row, the last until `login_locked_until`.
 

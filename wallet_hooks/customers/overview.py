@@ -8,7 +8,7 @@ from wallet_hooks.customers.queries import CustomerBalances
 from wallet_hooks.identity.models import Brand
 
 
-def customer_row(found: Customer, brand: Brand, standing: CustomerBalances) -> dict[str, Any]:
+def customer_row(found: Customer, brand: Brand, balances: CustomerBalances) -> dict[str, Any]:
     """Return a customer with its money: amounts as decimal strings."""
     currency = found.currency
     row: dict[str, Any] = {
@@ -16,12 +16,12 @@ def customer_row(found: Customer, brand: Brand, standing: CustomerBalances) -> d
         "uid": found.uid,
         "username": found.username,
         "currency": currency,
-        "balance": money.format_amount(standing.balance, currency),
-        "available": money.format_amount(standing.available, currency),
-        "open_stakes": money.format_amount(standing.open_stakes, currency),
+        "balance": money.format_amount(balances.balance, currency),
+        "available": money.format_amount(balances.available, currency),
+        "open_stakes": money.format_amount(balances.open_stakes, currency),
         "credit_limit": money.format_amount(found.credit_limit, currency),
     }
-    if standing.open_stakes_abroad:
-        abroad = standing.open_stakes_abroad.items()
+    if balances.open_stakes_abroad:
+        abroad = balances.open_stakes_abroad.items()
         row["open_stakes_abroad"] = {code: money.format_amount(amount, code) for code, amount in abroad}
     return row

@@ -21,8 +21,8 @@ from wallet_hooks.customers.login import log_in
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.permitted_changes import check_permitted
 from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
+from wallet_hooks.customers.refusals import betting_refusal
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, expiry_of, own_amount
-from wallet_hooks.customers.standing import betting_refusal
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError

@@ -21,7 +21,7 @@ def distribute_schema(connection: Connection, schema: str) -> None:
 
 
 def distribute_shared_tables(connection: Connection, tables: Iterable[str]) -> None:
-    """Keep tables of `public` on all nodes; without Citus do nothing. Those that refer to others come after them."""
+    """Keep tables of `public` on all nodes; without Citus do nothing. Name each table after those that it refers to."""
     if not has_citus(connection):
         return
     connection.execute(text("SET LOCAL citus.enable_unsafe_triggers = on"))

@@ -99,7 +99,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 def await_standby(connection: Connection) -> None:
     """Make the COMMIT of a transaction that only reads wait for a synchronous standby, as those before it had to.
 
-    What it has read may be visible and not replicated: a COMMIT whose wait was ended by force is.
+    It may have read what the standby does not have yet: a COMMIT that was interrupted while it waited for the standby
+    is visible to others all the same.
     """
     if connection.dialect.name == "postgresql":
         run_statements(connection, [Statement(b"SELECT pg_logical_emit_message(true, 'wallet_hooks', '')")])

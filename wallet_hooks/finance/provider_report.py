@@ -19,10 +19,6 @@ _BET_COLUMNS = ("brand", "bet")
 _DIGITS = 15  # significant digits that a spreadsheet keeps
 _INEXACT = 10**_DIGITS
 _MAX_ROWS = 1_048_576  # that a sheet can have
-_UNREADABLE = (
-    BadZipFile, InvalidFileException, ParseError, LookupError, ValueError, TypeError, EOFError, RuntimeError, ZlibError,
-    LZMAError,
-)  # fmt: skip
 
 
 class ReportLine(NamedTuple):

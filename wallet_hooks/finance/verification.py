@@ -23,7 +23,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.chart import balance_name
 from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
-from wallet_hooks.ledger.sealing import seal_day, standing_seals
+from wallet_hooks.ledger.sealing import seal_day, seals_in_force
 from wallet_hooks.ledger.verify import CHECKS, MAX_DIFFERENCES, Difference, Since
 from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.usage import DayUsage
@@ -75,7 +75,7 @@ def check_seals(session: Session, posted: Since | None) -> list[Difference]:
     previous = posted.seal.hash if posted else ""
     balances = posted.seal.balances if posted else {}
     days = dict.fromkeys(session.scalars(select(Period.day).where(Period.day > after).order_by(Period.day)))
-    for seal in standing_seals(session, after=after):
+    for seal in seals_in_force(session, after=after):
         again = seal_day(session, seal.day, previous, balances)
         wrong = [
             f"{name} {getattr(again, name)!r}, sealed {getattr(seal, name)!r}"

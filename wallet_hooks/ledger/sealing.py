@@ -49,7 +49,7 @@ def seal_day(session: Session, day: date, previous: str, balances: dict[str, dic
     return sealed
 
 
-def standing_seals(session: Session, *, after: date = date.min) -> list[Seal]:
+def seals_in_force(session: Session, *, after: date = date.min) -> list[Seal]:
     """Return the seals of closed days after a day, oldest first."""
     query = select(Seal).where(Seal.reopened_at.is_(None), Seal.day > after)
     return list(session.scalars(query.order_by(Seal.day)))

@@ -354,12 +354,12 @@ def _set_login_and_debt(
 def _set_limit(session: Session, limit: Mapping[str, Any], now: datetime) -> None:
     uid, type_ = str(limit["uid"]), limit["type"]
     customer, brand = customer_by_uid(session, client=limit.get("brand", BRAND), uid=uid, lock=True)
-    standing = limits.CurrentLimits(session, limits.player_of(customer, brand_facts(brand)), now=now)
+    current = limits.CurrentLimits(session, limits.player_of(customer, brand_facts(brand)), now=now)
     is_time = type_ == "time_limit"
     amount = int(limit["amount"]) if is_time else money.parse_amount(limit["amount"], customer.currency)
     frame = SESSION if is_time else limit["frame"]
     set_by_operator(
-        standing, type_=type_, frame=frame, amount=amount, reason="given", changed_by="replay", session=session
+        current, type_=type_, frame=frame, amount=amount, reason="given", changed_by="replay", session=session
     )
 
 

@@ -26,11 +26,11 @@ def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, 
     """Entries of key, label, unit and value, each key once. Values are exact decimals; days are the brand's."""
     currency, today = customer.currency, brand.booking_day(now)
     yesterday = today - timedelta(days=1)
-    standing = balances_of_customers(session, [customer])[customer.id]
+    balances = balances_of_customers(session, [customer])[customer.id]
     results = betting_results(session, customer, since=yesterday)
     amounts = [
-        ("current_balance", "Current balance", standing.balance),
-        ("open_stakes", "Open stakes", cost_of_open_stakes(session, customer, standing)),
+        ("current_balance", "Current balance", balances.balance),
+        ("open_stakes", "Open stakes", cost_of_open_stakes(session, customer, balances)),
         ("today_pl", "Today's P/L", results.get(today, 0)),
         ("yesterday_pl", "Yesterday's P/L", results.get(yesterday, 0)),
         ("credit_limit", "Agent credit limit", customer.credit_limit),

@@ -1,6 +1,7 @@
-"""The queues of group commits in which callbacks are processed: one, or where each brand has a schema one a brand.
+"""The queues of group commits in which callbacks are processed: one for all, or one for each brand that has a schema.
 
-A group is then one schema and so, on Citus, one node. Groups of several brands are committed at once.
+A group of the latter is of one schema and so, on Citus, of one node. Groups of different brands are committed
+concurrently.
 """
 
 import threading

@@ -105,7 +105,7 @@ def load_state(
         limited = LimitReads(reads, _limited(stakes, brands), now=now)
         rates = reads.add(RATES(pairs_to_read(pairs)))
         coupons = reads.add(STAKES_ON_EVENTS(sorted(_coupons(stakes))))
-        lines = reads.add(POSTED_LINES(sorted(_standing(requests, locked.wagers))))
+        lines = reads.add(POSTED_LINES(sorted(_current_settlements(requests, locked.wagers))))
     return BettingState(
         now=now,
         brands=brands,
@@ -121,7 +121,7 @@ def load_state(
         countries={bet.ip or "": locate(bet.ip) for bet, _ in stakes} if locked.country_rules else {},
         betslips=locked.betslips,
         event_stakes=StakesOnEvents(coupons.rows),
-        standing=posted_transactions(lines.rows),
+        settlements=posted_transactions(lines.rows),
     )
 
 
@@ -255,7 +255,7 @@ def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:
     }
 
 
-def _standing(requests: Iterable[Request], wagers: Mapping[BetKey, WagerState]) -> set[tuple[str]]:
+def _current_settlements(requests: Iterable[Request], wagers: Mapping[BetKey, WagerState]) -> set[tuple[str]]:
     """The references of the current settlements of wagers that are settled again."""
     found = (wagers.get(bet.key) for request in requests if isinstance(request, SettleBets) for bet in request.bets)
     return {(wager.settlement_reference,) for wager in found if wager is not None and wager.status == "settled"}

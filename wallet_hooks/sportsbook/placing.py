@@ -5,7 +5,7 @@ from collections.abc import Callable
 from wallet_hooks import money
 from wallet_hooks.betslips import bounds as betslips
 from wallet_hooks.customers.queries import CustomerFacts
-from wallet_hooks.customers.standing import betting_refusal
+from wallet_hooks.customers.refusals import betting_refusal
 from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
@@ -122,7 +122,7 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
     customer = trial.state.customer(bet.key.client, bet.user_uid)
     if customer is None:
         return "customer_unknown"
-    if (refusal := _standing_refusal(bet, customer, trial.state)) is not None:
+    if (refusal := _customer_refusal(bet, customer, trial.state)) is not None:
         return refusal
     is_offered = money.is_offered(bet.currency) and money.is_offered(customer.currency)
     home = trial.state.cost(bet.amount, bet.currency, customer) if is_offered and bet.amount is not None else None
@@ -136,7 +136,7 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
     return None
 
 
-def _standing_refusal(bet: PlaceBet, customer: CustomerFacts, state: BettingState) -> str | None:
+def _customer_refusal(bet: PlaceBet, customer: CustomerFacts, state: BettingState) -> str | None:
     rules = state.country_rules.get(customer.brand_id)
     permitted = rules is None or rules.permit(state.countries.get(bet.ip or ""))
     return betting_refusal(customer, is_country_permitted=permitted, now=state.now)

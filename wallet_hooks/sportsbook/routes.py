@@ -156,7 +156,8 @@ def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple
 def _denial_of(received: ReceivedCall, scope: Scope, request: Request, directory: Directory) -> str:
     """Return why a caller may not name the request's brands.
 
-    A caller whose only providers need no credentials has perhaps sent wrong ones for these.
+    Where all providers that accept the call need no credentials, the caller may have sent wrong ones for the brands
+    that it names: then it is unauthenticated, not forbidden.
     """
     providers = {(one.client, one.game): one for one in directory.providers}
     if all(providers[pair].auth == "none" for pair in scope):

@@ -97,9 +97,9 @@ def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
 
 def _reverse(wager: WagerState, state: BettingState) -> None:
     """Reverse the current settlement."""
-    standing = state.posted(wager.settlement_reference)
-    step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(standing.id))
-    state.post(wager, step, rules.reversed_(standing.lines), standing.id)
+    settlement = state.posted(wager.settlement_reference)
+    step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(settlement.id))
+    state.post(wager, step, rules.reversed_(settlement.lines), settlement.id)
     is_void = wager.outcome == _VOID
     state.count_return(wager, -_current_net_return(wager), is_void=is_void)
     if is_void:

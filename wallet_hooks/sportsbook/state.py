@@ -117,7 +117,7 @@ class BettingState:
     `brands` are by client name, `customers` by brand id and uid; `unavailable` are customers, named alike, that
     another transaction has locked, so that nothing can be decided for them. `limits` are by customer id,
     `country_rules` by brand id, `countries` by the address that a bet came from, `rates` by source and target currency,
-    `betslips` by brand id, game and betslip id. `standing` has the current settlements, by reference. `delivery_id` is
+    `betslips` by brand id, game and betslip id. `settlements` has the current ones, by reference. `delivery_id` is
     that of the callback being decided; `reason` is given by staff.
     """
 
@@ -135,7 +135,7 @@ class BettingState:
     countries: Mapping[str, str | None] = field(default_factory=dict)
     betslips: Mapping[tuple[int, str, str], BetslipFacts] = field(default_factory=dict)
     event_stakes: StakesOnEvents = field(default_factory=StakesOnEvents)
-    standing: Mapping[str, PostedTransaction] = field(default_factory=dict)
+    settlements: Mapping[str, PostedTransaction] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     booking_days: dict[str, date] = field(default_factory=dict)
     delivery_id: str | None = None
@@ -213,7 +213,7 @@ class BettingState:
 
     def posted(self, reference: str) -> PostedTransaction:
         """Return a transaction that this group posted, or the settlement that was current before."""
-        return self.journal.posted.get(reference) or self.standing[reference]
+        return self.journal.posted.get(reference) or self.settlements[reference]
 
     def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
         """Record an exception for staff; the same kind, bet and subject is stored once."""
