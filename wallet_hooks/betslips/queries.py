@@ -99,7 +99,7 @@ def _close_reason(state: BetslipState) -> str | None:
 
 
 def _bounds(state: BetslipState) -> list[dict[str, Any]] | None:
-    """The stakes that the successful accounts take together, by the currencies of their prices."""
+    """Return the stakes that the successful accounts take together, by the currencies of their prices."""
     if state.bounds is None:
         return None
     return [

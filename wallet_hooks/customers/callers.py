@@ -102,7 +102,7 @@ def managed_group(session: Session, caller: Caller, group_id: int) -> Group:
 
 
 def manages(session: Session, caller: Caller, group_id: int | None) -> bool:
-    """Whether the caller manages this group."""
+    """Return whether the caller manages this group."""
     own = exists().where(GroupManager.customer_id == caller.id, GroupManager.group_id == group_id)
     return bool(session.scalar(select(own)))
 

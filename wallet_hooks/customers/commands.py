@@ -170,7 +170,7 @@ def _referrer(session: Session, found: Customer, username: str) -> int | None:
 
 
 def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, as `change_customer` takes them."""
+    """Return the options that were given, as `change_customer` takes them."""
     plain = ("username", "name", "active", "locked")
     given: dict[str, Any] = {name: options[name] for name in plain if options[name] is not None}
     if options["comment"] is not None:

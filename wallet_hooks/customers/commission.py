@@ -16,7 +16,7 @@ _MAX_DECIMALS = 6
 
 
 def schedule_of(pairs: Iterable[Sequence[str]]) -> Schedule:
-    """A schedule from `[["2026-03-01", "2.5"]]`, as `pairs_of` gives it."""
+    """Return a schedule from `[["2026-03-01", "2.5"]]`, as `pairs_of` gives it."""
     return tuple((date.fromisoformat(day), rate) for day, rate in pairs) if pairs else ()
 
 
@@ -26,7 +26,7 @@ def pairs_of(schedule: Schedule) -> list[list[str]]:
 
 
 def parse_percent(text: str) -> str:
-    """A rate of 0 to 100 percent with up to 6 decimals, as a plain decimal. Raises RefusedError."""
+    """Return a rate of 0 to 100 percent with up to 6 decimals, as a plain decimal. Raises RefusedError."""
     if len(text) > 40:
         raise RefusedError("bad_rate", "rate: at most 40 characters")
     try:

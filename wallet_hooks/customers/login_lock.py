@@ -24,7 +24,7 @@ class PasswordOwner(Protocol):
 
 
 def is_login_locked(owner: PasswordOwner, *, now: datetime) -> bool:
-    """Whether wrong passwords lock the login at an instant (UTC)."""
+    """Return whether wrong passwords lock the login at an instant (UTC)."""
     return owner.login_locked_until is not None and now < owner.login_locked_until
 
 
@@ -51,7 +51,7 @@ def unlock_login(owner: PasswordOwner) -> None:
 
 
 def lock_reason(customer: Customer, *, now: datetime) -> str | None:
-    """Why a customer is shown as locked: `manager`, `failed_logins`, or None where it is not."""
+    """Return why a customer is shown as locked: `manager`, `failed_logins`, or None where it is not."""
     if customer.locked:
         return "manager"
     return "failed_logins" if is_login_locked(customer, now=now) else None

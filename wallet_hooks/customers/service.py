@@ -154,7 +154,7 @@ def _change_limits(session: Session, customer: Customer, given: Mapping[str, Any
 
 
 def own_amount(pair: tuple[str, int], currency: str) -> int:
-    """The minor units of a pair. Raises RefusedError unless it is in the customer's own currency."""
+    """Return the minor units of a pair. Raises RefusedError unless it is in the customer's own currency."""
     if pair[0] != currency:
         raise RefusedError("wrong_currency", f"{pair[0]}: an amount in {currency} is expected")
     return pair[1]

@@ -159,7 +159,7 @@ def _lock(
 
 
 def _most_transactions(bet: PlaceBet | SettleBet | CancelBet) -> int:
-    """The most transactions that a bet of a request can post: a settlement may reverse an earlier one."""
+    """Return the most transactions that a bet of a request can post: a settlement may reverse an earlier one."""
     return 2 if isinstance(bet, SettleBet) else 1
 
 
@@ -173,7 +173,7 @@ def _of_bets(bets: Iterable[PlaceBet | SettleBet | CancelBet]) -> list[_NamedBet
 def _of_unknown_bets(
     bets: Iterable[PlaceBet | SettleBet | CancelBet], wagers: Mapping[BetKey, WagerState]
 ) -> list[_NamedBet]:
-    """The settled bets without a wager; a group of good settlements has none, and costs no statement."""
+    """Return the settled bets without a wager; a group of good settlements has none, and costs no statement."""
     return _of_bets(bet for bet in bets if isinstance(bet, SettleBet) and bet.key not in wagers)
 
 
@@ -185,7 +185,7 @@ _Stake = tuple[PlaceBet, CustomerFacts]
 
 
 def _currencies(requests: Iterable[Request], customers: Iterable[CustomerFacts]) -> set[str]:
-    """The currencies of the amounts that were read from the requests, and of the customers' balances."""
+    """Return the currencies of the amounts that were read from the requests, and of the customers' balances."""
     found = {customer.currency for customer in customers}
     for request in requests:
         if isinstance(request, PlaceBets):
@@ -198,7 +198,7 @@ def _currencies(requests: Iterable[Request], customers: Iterable[CustomerFacts])
 def _bettors(
     requests: Sequence[Request], brands: Mapping[str, BrandFacts], customers: Mapping[tuple[int, str], CustomerFacts]
 ) -> Iterator[_Stake]:
-    """The stakes to take, each with its customer; stakes of unknown customers are left out, they are refused anyway."""
+    """Return the stakes to take, each with its customer; those of unknown customers are left out, and refused."""
     for request in requests:
         if isinstance(request, PlaceBets):
             for bet in request.bets:
@@ -209,7 +209,7 @@ def _bettors(
 
 
 def _limited(stakes: Iterable[_Stake], brands: Mapping[str, BrandFacts]) -> dict[int, LimitedCustomer]:
-    """The customers who have limits, by id."""
+    """Return the customers who have limits, by id."""
     return {
         customer.id: LimitedCustomer(brands[bet.key.client], customer.currency)
         for bet, customer in stakes
@@ -218,14 +218,14 @@ def _limited(stakes: Iterable[_Stake], brands: Mapping[str, BrandFacts]) -> dict
 
 
 def _pairs(stakes: Iterable[_Stake]) -> set[tuple[str, str]]:
-    """The currencies that stakes are converted between."""
+    """Return the currencies that stakes are converted between."""
     return {(bet.currency, customer.currency) for bet, customer in stakes if bet.currency != customer.currency}
 
 
 def _betslip_ids(
     bets: Iterable[PlaceBet | SettleBet | CancelBet], brands: Mapping[str, BrandFacts]
 ) -> set[tuple[int, str, str]]:
-    """The betslips that stakes name; a request without any costs no statement."""
+    """Return the betslips that stakes name; a request without any costs no statement."""
     return {
         (brands[bet.key.client].id, bet.key.game, bet.betslip_id)
         for bet in bets
@@ -236,7 +236,7 @@ def _betslip_ids(
 def _pairs_of_betslips(
     stakes: Iterable[_Stake], betslips: Mapping[tuple[int, str, str], BetslipFacts]
 ) -> set[tuple[str, str]]:
-    """The currencies that bounds of betslips are converted between."""
+    """Return the currencies that bounds of betslips are converted between."""
     return {
         (currency, bet.currency)
         for bet, customer in stakes
@@ -247,7 +247,7 @@ def _pairs_of_betslips(
 
 
 def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:
-    """The coupons of bets whose customers have a limit per event."""
+    """Return the coupons of bets whose customers have a limit per event."""
     return {
         (customer.id, bet.key.game, bet.pool_uid)
         for bet, customer in stakes
@@ -256,6 +256,6 @@ def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:
 
 
 def _current_settlements(requests: Iterable[Request], wagers: Mapping[BetKey, WagerState]) -> set[tuple[str]]:
-    """The references of the current settlements of wagers that are settled again."""
+    """Return the references of the current settlements of wagers that are settled again."""
     found = (wagers.get(bet.key) for request in requests if isinstance(request, SettleBets) for bet in request.bets)
     return {(wager.settlement_reference,) for wager in found if wager is not None and wager.status == "settled"}

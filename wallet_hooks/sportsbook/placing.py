@@ -35,7 +35,7 @@ class Trial:
         return self._spent.get(customer.id, 0)
 
     def staked(self, event: EventKey) -> int:
-        """The customer's stakes on an event, including the bets on trial."""
+        """Return the customer's stakes on an event, including the bets on trial."""
         return self.state.event_stakes.staked(event) + self._event_stakes.get(event, 0)
 
     def take(self, bet: PlaceBet, customer: CustomerFacts, cost: int, rate: str | None) -> None:
@@ -85,7 +85,7 @@ def place(request: PlaceBets, state_of: StateOf) -> Accepted | Declined:
 
 
 def bet_fingerprint(bet: PlaceBet) -> str:
-    """The fingerprint of the facts that a repeated bet must match: user, amount, currency and pool."""
+    """Return the fingerprint of the facts that a repeated bet must match: user, amount, currency and pool."""
     return _fingerprint(bet, _exact(bet.amount_sent) if bet.amount is None else bet.amount)
 
 

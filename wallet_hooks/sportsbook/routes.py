@@ -169,7 +169,7 @@ def _denial_of(received: ReceivedCall, scope: Scope, request: Request, directory
 
 
 def _is_within(scope: Scope, request: Request, directory: Directory) -> bool:
-    """Whether the caller is authorised for every brand and game that it names.
+    """Return whether the caller is authorised for every brand and game that it names.
 
     An unknown brand is refused later, bet by bet; a cancel for one would be stored, so it is refused here.
     """

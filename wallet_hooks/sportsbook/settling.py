@@ -60,18 +60,18 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
 
 
 def outcome_of(payout: int, result: str | None, wager: WagerState) -> str:
-    """The outcome of a settlement as one text; settlements with equal texts are the same."""
+    """Return the outcome of a settlement as one text; settlements with equal texts are the same."""
     return _VOID if says_void(result) and payout == wager.stake else str(payout)
 
 
 def replaced_outcomes(wager: WagerState) -> list[str]:
-    """The outcomes that were replaced, oldest first."""
+    """Return the outcomes that were replaced, oldest first."""
     outcomes: list[str] = json.loads(wager.replaced) if wager.replaced else []
     return outcomes
 
 
 def _refusal(bet: SettleBet, wager: WagerState | None, state: BettingState) -> str | None:
-    """The error code where there is no stake to settle, else None."""
+    """Return the error code where there is no stake to settle, else None."""
     if wager is None:
         if UserBet(bet.key, bet.user_uid) in state.early_cancels:
             state.raise_exception("settlement_of_cancelled_bet", bet.key)
@@ -135,7 +135,7 @@ def _commission(wager: WagerState, home_payout: int) -> int:
 
 
 def _net(wager: WagerState, home_return: int, outcome: str) -> int:
-    """The return less commission."""
+    """Return the return less commission."""
     return home_return if outcome == _VOID else home_return - _commission(wager, home_return)
 
 
@@ -157,7 +157,7 @@ def _current_net_return(wager: WagerState) -> int:
 
 
 def is_out_of_range(wager: WagerState, payout: int, outcome: str, state: BettingState) -> bool:
-    """Whether the payout, in the customer's currency, or the balance after it is more than an account can hold."""
+    """Return whether the payout, in the customer's currency, or the balance after it is above what an account can hold."""
     stake = wager.as_stake()
     home = _gross_return(wager, payout, outcome)
     balance = -state.journal.balance(chart.player(stake.customer_id, stake.home_currency))

@@ -69,7 +69,7 @@ class WagerState:
         return f"{self.key.reference}:settlement:{self.settlements}"
 
     def as_stake(self) -> Stake:
-        """The stake as it was taken; it never changes. A refused wager has none."""
+        """Return the stake as it was taken; it never changes. A refused wager has none."""
         if self._stake is None:
             assert self.customer_id is not None
             assert self.currency is not None
@@ -146,7 +146,7 @@ class BettingState:
         return self.customers.get((brand.id, user_uid)) if brand else None
 
     def available(self, customer: CustomerFacts) -> int:
-        """The customer's balance plus credit limit, in minor units of its currency."""
+        """Return the customer's balance plus credit limit, in minor units of its currency."""
         balance = self.journal.balance(chart.player(customer.id, customer.currency))
         return min(customer.credit_limit, MAX_BALANCE) - balance
 
@@ -165,14 +165,14 @@ class BettingState:
         return money.convert(amount, currency, customer.currency, rate, rounding=ROUND_CEILING), rate
 
     def commission_rate(self, customer: CustomerFacts, client: str) -> str | None:
-        """The customer's commission rate of today, in percent; it is stored with the wager."""
+        """Return the customer's commission rate of today, in percent; it is stored with the wager."""
         if not customer.commission_rates:
             return None
         in_force = rate_on(customer.commission_rates, self.booking_day(client))
         return in_force[1] if in_force else None
 
     def event_of(self, wager: WagerState) -> EventKey:
-        """The event that a wager's stake counts against."""
+        """Return the event that a wager's stake counts against."""
         assert wager.customer_id is not None
         return self.event_stakes.event_of(wager.customer_id, wager.game, wager.pool_uid)
 
