@@ -117,7 +117,7 @@ def bet_of_reference(reference: str) -> BetKey | None:
 
 
 def is_caused_by(transaction: Transaction, delivery: Delivery) -> bool:
-    """Return whether a callback that names the transaction's bet posted it: both have the same instant."""
+    """Return whether a callback that names the transaction's bet posted it, by the times of both."""
     kinds = _POSTED_KINDS.get(delivery.path, ())
     decided = delivery.received_at + timedelta(microseconds=delivery.duration_us)
     return transaction.kind in kinds and delivery.received_at <= transaction.occurred_at <= decided

@@ -135,7 +135,7 @@ def _commission(wager: WagerState, home_payout: int) -> int:
 
 
 def _net(wager: WagerState, home_return: int, outcome: str) -> int:
-    """Return the return less commission."""
+    """Return what a bet returns, less commission."""
     return home_return if outcome == _VOID else home_return - _commission(wager, home_return)
 
 
@@ -157,7 +157,7 @@ def _current_net_return(wager: WagerState) -> int:
 
 
 def is_out_of_range(wager: WagerState, payout: int, outcome: str, state: BettingState) -> bool:
-    """Return whether the payout, in the customer's currency, or the balance after it is above what an account can hold."""
+    """Return whether the payout (in the customer's currency), or the balance after it, is more than accounts hold."""
     stake = wager.as_stake()
     home = _gross_return(wager, payout, outcome)
     balance = -state.journal.balance(chart.player(stake.customer_id, stake.home_currency))
