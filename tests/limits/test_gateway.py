@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
+from tests.limits.back_office import set_operator_limit
 from tests.limits.player import DAY, UPDATED, Player, change, gateway_error, pending_id
 from tests.world import World, bet, result
 from wallet_hooks import clock
@@ -128,6 +129,18 @@ def test_time_limit(world: World) -> None:
         "changed_by": "player", "effective_of": "2018-06-18 17:38:23",
         "effective_of_at": "2018-06-18T17:38:23+00:00", "time_zone": "UTC",
     }  # fmt: skip
+
+
+def test_time_limits_of_player_and_operator_are_all_shown(world: World) -> None:
+    player = Player(world)
+    player.set(time_limit={"time_frame": "50_minutes"})
+    set_operator_limit(world, "time_limit", "session", 30)
+    shown = player.get()["active"]["time_limit"]
+    assert (shown["time_frame"], shown["changed_by"]) == ("30_minutes", "test")
+    assert [(row["time_frame"], row["set_by"]) for row in shown["all"]] == [
+        ("30_minutes", "operator"),
+        ("50_minutes", "player"),
+    ]
 
 
 @pytest.mark.parametrize(

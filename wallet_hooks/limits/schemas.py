@@ -232,19 +232,24 @@ def _round_up_to_minute(instant: datetime) -> str:
 
 
 def _time_data(current: CurrentLimits) -> dict[str, Any]:
-    """Return the tightest time limit in force."""
+    """Return the tightest time limit in force; if there are several, also `all` of them."""
     customer = current.player.customer
     limits = [limit for limit in current.in_force() if limit.type == "time_limit"]
+    limits.sort(key=lambda limit: limit.amount or 0)
     row = {"brand_id": customer.brand_id, "player_id": customer.id}
     if not limits:
-        return {**row, "time_frame": UNDEFINED, "status": UNDEFINED, "changed_by": None, "effective_of": UNDEFINED}
-    tightest = min(limits, key=lambda limit: limit.amount or 0)
-    since = tightest.swapped_at or tightest.effective_at
+        undefined = {"time_frame": UNDEFINED, "status": UNDEFINED, "changed_by": None, "effective_of": UNDEFINED}
+        return {**row, **undefined}
+    rows = [_time_row(limit) | {"set_by": limit.set_by} for limit in limits]
+    return {**row, **_time_row(limits[0])} | ({"all": rows} if len(rows) > 1 else {})
+
+
+def _time_row(limit: Limit) -> dict[str, Any]:
+    since = limit.swapped_at or limit.effective_at
     return {
-        **row,
-        "time_frame": f"{tightest.amount}_minutes",
+        "time_frame": f"{limit.amount}_minutes",
         "status": "active",
-        **_changed_by(tightest),
+        **_changed_by(limit),
         "effective_of": f"{since:%Y-%m-%d %H:%M:%S}",
         "effective_of_at": since.isoformat(),
         "time_zone": _ZONE,
