@@ -137,6 +137,7 @@ def test_a_callback_that_was_committed_before_is_answered_as_it_was(world: World
 
 
 def test_a_callback_is_booked_after_what_it_waited_for(world: World) -> None:
+    world.configure(lock_timeout=10, statement_timeout=10)
     before, after = (datetime(2026, 11, day, tzinfo=UTC) for day in (20, 21))
     callback = callback_of(read_directory(world.engine), bet())
     now = [before]

@@ -1,6 +1,5 @@
 """The operation getAccountStatement, and what an item says of its bet or payment."""
 
-import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from itertools import islice
@@ -17,25 +16,23 @@ from wallet_hooks.accounts_api.field_types import instant_data
 from wallet_hooks.accounts_api.statement import ItemRow, Selection
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading
-from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import BETTING_KINDS, account_id
+from wallet_hooks.sportsbook.messages import BetKey, BetStep
 from wallet_hooks.sportsbook.models import Wager
 
 _PAGE = 100
-_STEP = re.compile(r"(?P<uid>.+):(?P<step>stake|cancel|settlement:(?P<number>\d+)|reversal:\d+)")
 _CENT = Decimal("0.01")
 
 
-class BetStep(NamedTuple):
-    """The bet that an item is about, and which step of it: a settlement other than the first is a correction.
+class ItemStep(NamedTuple):
+    """The step of a bet that an item is of: a settlement other than the first is a correction, as is a reversal.
 
     `is_commission`: the item is the commission that the step charged or gave back.
     """
 
-    game: str
-    uid: str
-    step: str
+    bet: BetKey
+    kind: str
     is_correction: bool
     is_commission: bool
 
@@ -55,8 +52,7 @@ def get_account_statement(call: OperationCall) -> dict[str, Any]:
             return {"accountStatement": [], "moreAvailable": False}
         versions = _versions(session, account, customer, given, position, size + 1)
         rows = statement.items_of(session, account, versions[:size])
-        client = session.get_one(Brand, customer.brand_id).client
-        items = _items(session, account, rows, client, customer.currency)
+        items = _items(session, account, rows, customer.currency)
     return {"accountStatement": items, "moreAvailable": len(versions) > size}
 
 
@@ -80,54 +76,52 @@ def _versions(
     return list(islice(selection.from_position(position), size))
 
 
-def _items(session: Session, account: int, rows: Iterable[ItemRow], client: str, currency: str) -> list[dict[str, Any]]:
-    items = [(row, _bet_of(row, client) if row.kind in BETTING_KINDS else None) for row in rows]
-    wagers = _wagers(session, {(bet.game, client, bet.uid) for _, bet in items if bet is not None})
-    charged = {row.transaction_id for row, bet in items if bet is not None and bet.is_commission}
+def _items(session: Session, account: int, rows: Iterable[ItemRow], currency: str) -> list[dict[str, Any]]:
+    items = [(row, _step_of(row) if row.kind in BETTING_KINDS else None) for row in rows]
+    wagers = _wagers(session, {step.bet for _, step in items if step is not None})
+    charged = {row.transaction_id for row, step in items if step is not None and step.is_commission}
     totals = statement.totals_of(session, account, charged)
     shown = []
-    for row, bet in items:
-        wager = wagers.get((bet.game, client, bet.uid)) if bet is not None else None
-        legacy = _legacy_data(row, bet, wager, _gross_amount(row, bet, wager, totals), currency)
-        shown.append(_item(row, legacy, bet, currency))
+    for row, step in items:
+        wager = wagers.get(step.bet) if step is not None else None
+        legacy = _legacy_data(row, step, wager, _gross_amount(row, step, wager, totals), currency)
+        shown.append(_item(row, legacy, step, currency))
     return shown
 
 
-def _bet_of(row: ItemRow, client: str) -> BetStep | None:
-    """Return the bet of a ledger reference (`game:client:wager:uid:step`); None for a payment's."""
-    game, found, rest = row.reference.partition(f":{client}:wager:")
-    match = _STEP.fullmatch(rest) if found else None
-    if match is None:
+def _step_of(row: ItemRow) -> ItemStep | None:
+    """Return the step of a bet that an item is of; None for a payment's."""
+    step = BetStep.of_reference(row.reference)
+    if step is None:
         return None
-    is_settlement, is_reversal = (match["step"].startswith(kind) for kind in ("settlement", "reversal"))
+    is_reversal = step.kind == "reversal"
     # A settlement credits the payout and debits the commission; its reversal does the opposite.
-    is_commission = (is_settlement and row.amount > 0) or (is_reversal and row.amount < 0)
-    is_correction = is_reversal or (match["number"] or "1") != "1"
-    return BetStep(game, match["uid"], match["step"], is_correction, is_commission)
+    is_commission = (step.kind == "settlement" and row.amount > 0) or (is_reversal and row.amount < 0)
+    return ItemStep(step.bet, step.kind, is_reversal or (step.number or 1) > 1, is_commission)
 
 
-def _gross_amount(row: ItemRow, bet: BetStep | None, wager: Wager | None, totals: Mapping[int, int]) -> int:
+def _gross_amount(row: ItemRow, step: ItemStep | None, wager: Wager | None, totals: Mapping[int, int]) -> int:
     """Return an item's own amount, or for commission the net winnings on which it was charged, in minor units.
 
     `totals` are the sums of payout and commission by transaction.
     """
-    if bet is None:
+    if step is None:
         return 0
-    if not bet.is_commission:
+    if not step.is_commission:
         return abs(row.amount)
     cost = (wager.cost if wager is not None else None) or 0
     return abs(totals[row.transaction_id] - row.amount) - cost
 
 
-def _wagers(session: Session, keys: set[tuple[str, str, str]]) -> dict[tuple[str, str, str], Wager]:
+def _wagers(session: Session, keys: set[BetKey]) -> dict[BetKey, Wager]:
     query = select(Wager).where(tuple_(Wager.game, Wager.client, Wager.uid).in_(keys))
-    return {(wager.game, wager.client, wager.uid): wager for wager in session.scalars(query)} if keys else {}
+    return {BetKey(wager.game, wager.client, wager.uid): wager for wager in session.scalars(query)} if keys else {}
 
 
-def _item(row: ItemRow, legacy: dict[str, Any], bet: BetStep | None, currency: str) -> dict[str, Any]:
+def _item(row: ItemRow, legacy: dict[str, Any], step: ItemStep | None, currency: str) -> dict[str, Any]:
     values = ",".join(f"{name}={value}" for name, value in legacy.items())
     return {
-        "refId": bet.uid if bet is not None else _payment_reference(row.reference),
+        "refId": step.bet.uid if step is not None else _payment_reference(row.reference),
         "itemDate": instant_data(row.recorded_at),
         "amount": money.as_decimal(-row.amount, currency),
         "balance": money.as_decimal(-row.balance_after, currency),
@@ -144,45 +138,45 @@ def _payment_reference(reference: str) -> str:
     return reference
 
 
-def _legacy_data(row: ItemRow, bet: BetStep | None, wager: Wager | None, gross: int, currency: str) -> dict[str, Any]:
+def _legacy_data(row: ItemRow, step: ItemStep | None, wager: Wager | None, gross: int, currency: str) -> dict[str, Any]:
     """Return the 18 fields, in the source's order; what is not known here is 0, the first date, or empty."""
     size, price = Decimal(0), Decimal(0)
     if wager is not None and wager.cost is not None:
-        if bet is None or not bet.is_commission:
+        if step is None or not step.is_commission:
             size = money.as_decimal(wager.cost, currency)
         if wager.possible_payout and wager.stake:
             price = (Decimal(wager.possible_payout) / wager.stake).quantize(_CENT)
     coupon = (wager.pool_uid if wager is not None else None) or ""
-    title = coupon if bet is not None else row.kind.capitalize()
+    title = coupon if step is not None else row.kind.capitalize()
     return {
         "avgPrice": price,
         "betSize": size,
-        "betType": "B" if bet is not None else "",
-        "betCategoryType": "E" if bet is not None else "NONE",
+        "betType": "B" if step is not None else "",
+        "betCategoryType": "E" if step is not None else "NONE",
         "commissionRate": (wager.commission_rate if wager is not None else None) or "",
         "eventId": 0,
         "eventTypeId": 0,
         "fullMarketName": title,
-        "grossBetAmount": money.as_decimal(gross, currency) if bet is not None else Decimal(0),
+        "grossBetAmount": money.as_decimal(gross, currency) if step is not None else Decimal(0),
         "marketName": title,
-        "marketType": "O" if bet is not None else "NOT_APPLICABLE",
+        "marketType": "O" if step is not None else "NOT_APPLICABLE",
         "placedDate": instant_data(wager.placed_at if wager is not None else row.recorded_at),
         "selectionId": 0,
-        "selectionName": bet.game if bet is not None else "",
+        "selectionName": step.bet.game if step is not None else "",
         "startDate": "0001-01-01T00:00:00.000Z",
         "transactionType": "ACCOUNT_CREDIT" if row.amount < 0 else "ACCOUNT_DEBIT",
         "transactionId": row.transaction_id,
-        "winLose": _win_lose(row, bet, wager),
+        "winLose": _win_lose(row, step, wager),
     }
 
 
-def _win_lose(row: ItemRow, bet: BetStep | None, wager: Wager | None) -> str:
+def _win_lose(row: ItemRow, step: ItemStep | None, wager: Wager | None) -> str:
     """Return the result that an item is for, by the item's own amount: a later correction does not change it."""
-    if bet is not None and bet.is_commission:
+    if step is not None and step.is_commission:
         return "RESULT_NOT_APPLICABLE"
-    if bet is not None and bet.is_correction:
+    if step is not None and step.is_correction:
         return "RESULT_FIX"
-    is_return = bet is not None and bet.step.startswith("settlement") and row.amount < 0
+    is_return = step is not None and step.kind == "settlement" and row.amount < 0
     if not is_return or wager is None or -row.amount == wager.cost:
         return "RESULT_NOT_APPLICABLE"
     return "RESULT_WON" if -row.amount > (wager.cost or 0) else "RESULT_LOST"

@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.accounts_api.funds import funds_of
-from wallet_hooks.console.delivery_search import bet_of_reference
 from wallet_hooks.console.limits import used_limits
 from wallet_hooks.console.paging import PAGE, READ, Listed, take_page
 from wallet_hooks.console.rendering import Html
@@ -28,6 +27,7 @@ from wallet_hooks.limits import service as limits
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.overview import customer_facts
 from wallet_hooks.limits.rules import PENDING, SESSION
+from wallet_hooks.sportsbook.messages import BetKey
 
 _SHOWN_SESSIONS = 20
 _SHOWN_LIMITS = 50
@@ -114,7 +114,7 @@ def _item(entry: Entry, transaction: Transaction) -> dict[str, Any]:
     return {
         "number": entry.version,
         "transaction": transaction,
-        "bet": bet_of_reference(transaction.reference),
+        "bet": BetKey.of_reference(transaction.reference),
         "amount": money.format_amount(-entry.amount, entry.currency),
         "balance": money.format_amount(-(entry.balance_after or 0), entry.currency),
     }

@@ -95,25 +95,11 @@ def keys_of_customer(session: Session, customer: Customer, brand: Brand) -> list
     cancelled = select(EarlyCancel.game, EarlyCancel.client, EarlyCancel.uid).where(
         EarlyCancel.client == brand.client, EarlyCancel.user_uid == customer.uid
     )
-    taken = (bet_of_reference(reference) for reference in session.scalars(entries))
+    taken = map(BetKey.of_reference, session.scalars(entries))
     keys = [str(key) for key in taken if key is not None]
     for query in (refused, cancelled.order_by(EarlyCancel.cancelled_at.desc()).limit(SEARCHED_BETS)):
         keys += [str(BetKey(*row)) for row in session.execute(query)]
     return list(dict.fromkeys(keys))
-
-
-def bet_of_reference(reference: str) -> BetKey | None:
-    """Return the bet of a transaction's reference (`game:brand:wager:id:step`); None if it is not about a bet."""
-    game, _, rest = reference.partition(":")
-    client, _, rest = rest.partition(":wager:")
-    if not rest:
-        return None
-    for step in (":stake", ":cancel"):
-        if rest.endswith(step):
-            return BetKey(game, client, rest.removesuffix(step))
-    uid, _, number = rest.rpartition(":")
-    uid, _, step = uid.rpartition(":")
-    return BetKey(game, client, uid) if number.isdigit() and step in ("settlement", "reversal") else None
 
 
 def is_caused_by(transaction: Transaction, delivery: Delivery) -> bool:

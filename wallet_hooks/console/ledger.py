@@ -8,7 +8,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.console.delivery_search import bet_of_reference, is_caused_by
+from wallet_hooks.console.delivery_search import is_caused_by
 from wallet_hooks.console.paging import READ, Listed, take_page
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.texts import number, row_of
@@ -24,6 +24,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.ledger.sealing import newest_seal
+from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.web.api import Reply
 
 
@@ -83,7 +84,7 @@ def transaction(visit: Visit, id_: str) -> Html:
             "transaction": found,
             "entries": posted["entries"],
             "account_ids": {(name, currency): account_id for name, currency, account_id in accounts},
-            "bet": bet_of_reference(found.reference),
+            "bet": BetKey.of_reference(found.reference),
             "delivery": _cause(session, found),
         }
     return Html("transaction.html", values)
@@ -149,7 +150,7 @@ def _entries(session: Session, found: Account, after: str) -> Listed[Any]:
 
 def _cause(session: Session, found: Transaction) -> Delivery | None:
     """Return the callback that posted a transaction; None for one that staff or a payment posted."""
-    bet = bet_of_reference(found.reference)
+    bet = BetKey.of_reference(found.reference)
     if bet is None:
         return None
     deliveries = deliveries_of(session, bet=str(bet))

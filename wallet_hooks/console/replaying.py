@@ -86,7 +86,7 @@ def case_of(session: Session, delivery: Delivery, countries: Countries) -> Recor
 def _record(session: Session, delivery: Delivery, earlier: Sequence[UUID], countries: Countries) -> list[Any]:
     """Return the lines of a capture that ends with the delivery. Raises RefusedError (`not_replayable`)."""
     lines = list(Recorder(session, CaptureFilter(ids=[*earlier, delivery.id]), countries).lines())
-    if not lines or lines[-1]["name"] != delivery.id.hex:
+    if not lines or lines[-1]["name"] != str(delivery.id):
         raise RefusedError(
             "not_replayable",
             "This callback cannot be replayed: the role or address that it lacked is not stored, or an earlier callback"

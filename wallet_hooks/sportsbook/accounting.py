@@ -1,6 +1,5 @@
 """A customer's accounting figures, from the ledger and its open bets (docs/protocols/customers.md)."""
 
-import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,9 +16,8 @@ from wallet_hooks.database.bulk import run
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import POSTED_LINES, betting_entries, posted_transactions
+from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
-
-_LATER_STEP = re.compile(r":(cancel|(settlement|reversal):\d+)$")
 
 
 def accounting_info(session: Session, customer: Customer, brand: BrandFacts, *, now: datetime) -> list[dict[str, Any]]:
@@ -52,7 +50,9 @@ def betting_results(session: Session, customer: Customer, *, since: date) -> dic
         if entry.account.currency == customer.currency:
             results[entry.booked_on] = results.get(entry.booked_on, 0) - entry.amount
         else:
-            moved_abroad.append((entry.booked_on, _LATER_STEP.sub(":stake", entry.reference), entry.amount))
+            bet = BetKey.of_reference(entry.reference)
+            assert bet is not None, "the entry is of a bet"
+            moved_abroad.append((entry.booked_on, f"{bet.reference}:stake", entry.amount))
     costs = dict(_costs(session, customer, {stake for _, stake, _ in moved_abroad}))
     for day, stake, amount in moved_abroad:
         results[day] = results.get(day, 0) + (costs[stake] if amount < 0 else -costs[stake])

@@ -1,12 +1,14 @@
 """A provider's requests and their answers as plain values. Amounts are minor units of the bet's currency."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from wallet_hooks.identity.directory import BrandFacts
 
+_STEP = re.compile(r"([^:]+):([^:]+):wager:(.+):(stake|cancel|settlement|reversal)(?::(\d+))?", re.DOTALL)
 # The HTTP status of each code that is not the refusal of a bet.
 STATUS_OF_CODE = {
     "invalid_request": 400,
@@ -58,12 +60,35 @@ class BetKey(NamedTuple):
         """The beginning of the ledger references of this bet."""
         return f"{self.game}:{self.client}:wager:{self.uid}"
 
+    @classmethod
+    def of_reference(cls, reference: str) -> "BetKey | None":
+        """Return the bet of a transaction's reference; None if it is not about a bet."""
+        step = BetStep.of_reference(reference)
+        return None if step is None else step.bet
+
     def references(self, settlements: int) -> list[str]:
         """Return the ledger references of all steps of this bet, which was settled that many times."""
         steps = ["stake", "cancel"]
         for number in range(1, settlements + 1):
             steps += [f"settlement:{number}", f"reversal:{number}"]
         return [f"{self.reference}:{step}" for step in steps]
+
+
+class BetStep(NamedTuple):
+    """What a ledger reference says of a bet: stake, cancel, settlement or reversal, the last two with their number."""
+
+    bet: BetKey
+    kind: str
+    number: int | None
+
+    @classmethod
+    def of_reference(cls, reference: str) -> Self | None:
+        """Return the step of a transaction's reference; None if it is not about a bet."""
+        match = _STEP.fullmatch(reference)
+        if match is None:
+            return None
+        game, client, uid, kind, number = match.groups()
+        return cls(BetKey(game, client, uid), kind, None if number is None else int(number))
 
 
 class PlaceBet(NamedTuple):
