@@ -195,6 +195,11 @@ def parse_number(text: str, currency: str, *, maximum: int | None = None, roundi
     return minor
 
 
+def parse_signed(text: str, parse: Callable[[str], int]) -> int:
+    """Parse a text that may have a minus sign; `parse` reads the rest, and its errors are raised."""
+    return -parse(text[1:]) if text.startswith("-") else parse(text)
+
+
 class _PlainDecimal(Decimal):
     """A decimal whose text never has an exponent: JSON readers get `0.00000001`, not `1E-8`."""
 

@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -90,10 +91,9 @@ def _read_balance(query: BalanceQuery, body: bytes) -> int:
         raise BookieUnavailableError(f"{query.bookie} answered without a valid balance")
     if document.get("currency") != query.currency:
         raise BookieUnavailableError(f"{query.bookie} answered in a currency other than {query.currency}")
-    text = str(document["balance"])
-    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    read = partial(money.parse_number, currency=query.currency, maximum=money.MAX_AMOUNT)
     try:
-        return sign * money.parse_number(digits, query.currency, maximum=money.MAX_AMOUNT)
+        return money.parse_signed(str(document["balance"]), read)
     except money.AmountError:
         raise BookieUnavailableError(f"{query.bookie} answered with an invalid amount") from None
 

@@ -75,10 +75,9 @@ def _run(engine: Engine, kind: str, **facts: str) -> None:
 def _move(
     engine: Engine, kind: str, *, client: str, uid: str, amount: str, reference: str, **facts: Any
 ) -> tuple[bool, str]:
-    sign, digits = (-1, amount[1:]) if amount.startswith("-") else (1, amount)
     with writing(engine) as session:
         customer, _ = customer_by_uid(session, client=client, uid=uid, lock=True)
-        minor = sign * money.parse_amount(digits, customer.currency)
+        minor = money.parse_signed(amount, lambda digits: money.parse_amount(digits, customer.currency))
         movement = Movement(kind=kind, amount=minor, reference=reference, **facts)
         _, is_new = service.move(session, customer, movement, now=clock.now())
         available = balances_of_customers(session, [customer])[customer.id].available

@@ -165,8 +165,7 @@ def _revenue_charts(rows: list[dict[str, Any]], first: date, last: date) -> list
 
 
 def _minor(text: str, currency: str) -> int:
-    minor = money.parse_number(text.removeprefix("-"), currency)
-    return -minor if text.startswith("-") else minor
+    return money.parse_signed(text, lambda digits: money.parse_number(digits, currency))
 
 
 def _open_stakes_by_age(session: Session, now: datetime) -> Iterator[dict[str, Any]]:

@@ -104,10 +104,9 @@ _UNLIMITED = 2**62
 def _read_balance(text: str, currency: str) -> int:
     """Return a balance in minor units. Raises RefusedError (`bad_page`) for an invalid one."""
     try:
-        minor = money.parse_amount(text.removeprefix("-"), currency, maximum=2**63 - 1)
+        return money.parse_signed(text, lambda digits: money.parse_amount(digits, currency, maximum=2**63 - 1))
     except money.MoneyError as error:
         raise RefusedError("bad_page", f"balance: {error}") from None
-    return -minor if text.startswith("-") else minor
 
 
 def _trial_balance(session: Session, request: ReportRequest) -> Iterator[Row]:
