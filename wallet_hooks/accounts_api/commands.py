@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy import Engine, select
 
-from wallet_hooks import money
+from wallet_hooks import clock, money
 from wallet_hooks.accounts_api import vendors
 from wallet_hooks.accounts_api.funds import funds_of
 from wallet_hooks.accounts_api.models import Application
@@ -92,7 +92,7 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     with reading(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid)
         funds = funds_of(session, found)
-        row = customer_facts(session, found, brand)
+        row = customer_facts(session, found, brand, now=clock.now())
     currency = found.currency
     row["wallets"] = {name: money.format_amount(minor, currency) for name, minor in funds.wallets.items()}
     row["exposure"] = money.format_amount(funds.exposure, currency)

@@ -1,7 +1,7 @@
 """The thread that serves the streams of a worker process.
 
 A request that opens a stream gives its socket to this thread and ends, so that streams hold none of the threads that
-take bets. The thread waits for all its sockets at once, and reads what is new for all of them together, four times a
+take bets. The thread waits for all its sockets, and reads what is new for all of them together, four times a
 second. Numbers of messages are stored, so any worker of any machine can serve any stream.
 """
 

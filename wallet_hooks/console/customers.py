@@ -60,7 +60,7 @@ def show(visit: Visit, client: str, uid: str) -> Html:
         after = visit.query("after")
         values: dict[str, Any] = {
             "customer": customer,
-            "facts": customer_facts(session, customer, brand),
+            "facts": customer_facts(session, customer, brand, now=now),
             "exposure": money.format_amount(funds.exposure, customer.currency),
             "wallets": [(name, money.format_amount(minor, customer.currency)) for name, minor in funds.wallets.items()],
             "accounts": _accounts(session, customer),

@@ -108,7 +108,7 @@ def _verify(provider: ProviderFacts, call: ReceivedCall) -> Denial | None:
         return None
     verify = _VERIFIERS[provider.auth]
     denial: Denial | None = Denial.UNAUTHENTICATED
-    for reference in provider.secrets:  # two may be valid at once, for rotation
+    for reference in provider.secrets:  # two may be valid together, for rotation
         secret = read_secret(reference)
         if secret is not None:
             denial = verify(call, secret)

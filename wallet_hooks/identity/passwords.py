@@ -9,7 +9,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 
 _hasher = PasswordHasher(parallelism=1)
-# A hash takes 64 MiB and tens of milliseconds by design: many logins at once must exhaust neither memory nor the
+# A hash takes 64 MiB and tens of milliseconds by design: many concurrent logins must exhaust neither memory nor the
 # threads that serve bets. Two hashes run at a time, six more may wait.
 _limit = ConcurrencyLimit("logins", running=2, admitted=8)
 

@@ -1,10 +1,11 @@
 """A customer with its money, state and limits, as the commands and the console show it."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from wallet_hooks import clock, money
+from wallet_hooks import money
 from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.overview import customer_row
@@ -15,22 +16,22 @@ from wallet_hooks.limits.rules import SESSION
 from wallet_hooks.limits.service import CurrentLimits, player_of
 
 
-def customer_facts(session: Session, found: Customer, brand: Brand) -> dict[str, Any]:
-    """Return a customer's money, state and limits: amounts as decimal strings."""
-    reason = lock_reason(found, now=clock.now())
+def customer_facts(session: Session, found: Customer, brand: Brand, *, now: datetime) -> dict[str, Any]:
+    """Return a customer's money, state and limits at an instant (UTC): amounts as decimal strings."""
+    reason = lock_reason(found, now=now)
     return customer_row(found, brand, balances_of_customers(session, [found])[found.id]) | {
         "active": found.active,
         "locked": reason is not None,
         "lock_reason": reason,
         "expires_at": found.expires_at.isoformat() if found.expires_at else None,
         "roles": found.roles,
-        "limits": _limits(session, found, brand),
+        "limits": _limits(session, found, brand, now),
     }
 
 
-def _limits(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
+def _limits(session: Session, found: Customer, brand: Brand, now: datetime) -> dict[str, str]:
     """Return the limits in force by type and frame; where player and operator both set one, the stricter."""
-    current = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
+    current = CurrentLimits(session, player_of(found, brand_facts(brand)), now=now)
     limits = {}
     for one in sorted(current.in_force(), key=lambda one: -(one.amount or 0)):
         name = "time_limit" if one.frame == SESSION else f"{one.type}_{one.frame}"

@@ -17,7 +17,7 @@ from gunicorn.http.unreader import IterUnreader, SocketUnreader
 from wallet_hooks.web.api import Endpoint, GroupedApi
 from wallet_hooks.web.requests import Environ, RejectedBodyError, body_length
 
-SEGMENT = SocketUnreader.__init__.__defaults__[0]  # bytes that gunicorn receives at once
+SEGMENT = SocketUnreader.__init__.__defaults__[0]  # bytes that gunicorn receives in one call
 _LONGEST_HEAD = 64 * 1024
 _LONGEST_KEPT, _MOST_KEPT = 2048, 1024
 _UNUSUAL = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE")
