@@ -52,9 +52,14 @@ release: venv
 
 venv: $(VENV)/.installed
 
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
 $(VENV)/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(INSTALL) -r requirements.lock || { \
+		echo "once more, without gunicorn's parser in C, which needs a compiler" >&2; \
+		awk '/^[a-z]/ { kept = !/^gunicorn-h1c==/ } kept' requirements.lock >$(VENV)/without-parser.lock && \
+		$(INSTALL) -r $(VENV)/without-parser.lock; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -107,8 +107,8 @@ def test_a_provider_keeps_what_is_not_given(shell: Shell, world: World, tmp_path
     shell.ok(*add, "--secret", f"file:{secret}")
     assert listed() == kept | {"secrets": [f"file:{secret}"], "unreadable": []}
     assert shell.run(*add, "--auth", "basic").returncode == 1, "another method needs another secret"
-    shell.ok(*add, "--auth", "none")
-    assert listed() == kept | {"auth": "none", "secrets": [], "unreadable": []}
+    shell.ok(*add, "--auth", "none", "--allow", "any")
+    assert listed() == kept | {"auth": "none", "secrets": [], "unreadable": [], "allow": []}
 
 
 def test_a_reference_is_idempotent_and_conflicts_with_other_facts(shell: Shell, world: World) -> None:

@@ -10,7 +10,6 @@ import resource
 import shutil
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,9 @@ def _raise_limit_of_files() -> int:
 
 
 def _number_of_workers(settings: Settings) -> int:
-    """Return WEB_CONCURRENCY, or a worker for each processor. gunicorn checks that it is a number.
+    """Return WEB_CONCURRENCY, or a worker for each processor. Raises ConfigurationError.
 
-    Raises ConfigurationError.
+    gunicorn reads the variable before, and ends where it is no number.
     """
     # SQLite has one writer at a time, so a second process would only wait for its lock.
     default = 1 if settings.database_url.startswith("sqlite") else os.cpu_count() or 2
@@ -62,7 +61,10 @@ def _directory_of_metrics() -> tuple[Path, bool]:
     configured = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if configured is None:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkdtemp makes it private
-        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory)), True
+        try:
+            return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory)), True
+        except OSError as error:
+            raise ConfigurationError(f"no directory for metrics, set PROMETHEUS_MULTIPROC_DIR: {error}") from None
     if not os.access(configured, os.W_OK) or not Path(configured).is_dir():
         raise ConfigurationError("PROMETHEUS_MULTIPROC_DIR is no directory that can be written")
     return Path(configured), False
@@ -102,11 +104,7 @@ if _is_own_directory:
     atexit.register(lambda: shutil.rmtree(_metrics, ignore_errors=True) if os.getpid() == _owner else None)
     _claim = worker_metrics.claim(_metrics)
     worker_metrics.remove_abandoned(_metrics.parent.glob(f"{_PREFIX}*"))
-try:
-    worker_metrics.reserve(_metrics, os.getpid())
-except OSError as error:
-    sys.stderr.write(f"wallet-hooks: no space for metrics: {error}\n")
-    sys.exit(2)
+worker_metrics.reserve(_metrics, lambda _, reason: print(f"wallet-hooks: metrics: {reason}", file=sys.stderr))
 # Imported in the master, so that each worker has the release of the master, also one that is forked after another
 # release was installed.
 from wallet_hooks import app as _application  # noqa: E402, F401
@@ -114,18 +112,9 @@ from wallet_hooks import app as _application  # noqa: E402, F401
 
 def post_fork(server: Any, worker: Any) -> None:
     """Reserve the worker's metrics, and pin it to a processor."""
-    _reserve_metrics(server)
+    report = partial(server.log.error, "metrics: no space in %s, this worker's are not counted: %s")
+    worker_metrics.reserve(_metrics, report)
     _pin(worker)
-
-
-def _reserve_metrics(server: Any) -> None:
-    """Reserve the space of this worker's metrics, or end, to be forked again: without space, writing them kills it."""
-    try:
-        worker_metrics.reserve(_metrics, os.getpid())
-    except OSError as error:
-        server.log.error("no space for a worker's metrics, it is started again: %s", error)
-        time.sleep(1)
-        os._exit(0)
 
 
 def _pin(worker: Any) -> None:
@@ -136,6 +125,12 @@ def _pin(worker: Any) -> None:
     processors = sorted(os.sched_getaffinity(0))
     if _settings.pin_workers and len(processors) > 1:
         os.sched_setaffinity(0, {processors[worker.age % len(processors)]})
+
+
+def pre_exec(server: Any) -> None:
+    """Give a new master (SIGUSR2) a directory of its own: this one removes the other when it ends."""
+    if _is_own_directory:
+        server.cfg.env_orig.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 
 def pre_request(worker: Any, request: Any) -> None:

@@ -12,10 +12,11 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from prometheus_client import Metric
+from prometheus_client import Metric, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -41,24 +42,52 @@ def claim(directory: Path) -> int:
     return file
 
 
-def reserve(directory: Path, pid: int) -> None:
-    """Reserve the space of a process's files. Otherwise it would be killed when it writes and there is none.
+def reserve(directory: Path, report: Report) -> None:
+    """Reserve the space of this process's files. Otherwise it would be killed when it writes and there is none.
 
-    Raises OSError if there is no space. Call it before the process changes a metric.
+    If that fails, it is reported, and the process keeps its values to itself. Call it before a metric is changed.
     """
-    for kind in _KINDS:
-        with (directory / f"{kind}_{pid}.db").open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, _RESERVED)
+    files = [directory / f"{kind}_{os.getpid()}.db" for kind in _KINDS]
+    storage: type[Any] = MmapedDict
+    try:
+        for path in files:
+            with path.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, _RESERVED)
+    except OSError as error:
+        report(directory, str(error))
+        for path in files:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        storage = _OwnValues
+    values.MmapedDict = storage  # type: ignore[attr-defined]
+
+
+class _OwnValues:
+    """Values of one process that no other one reads, in place of prometheus_client's mapped file."""
+
+    def __init__(self, _file: str) -> None:
+        self._values: dict[str, tuple[float, float]] = {}
+
+    def read_value(self, key: str) -> tuple[float, float]:
+        return self._values.setdefault(key, (0.0, 0.0))
+
+    def write_value(self, key: str, value: float, timestamp: float) -> None:
+        self._values[key] = value, timestamp
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
 
 
 def remove_abandoned(directories: Iterable[Path]) -> None:
     """Remove claimed directories whose processes have all ended; after kill -9 no process removed them."""
     for directory in directories:
         try:
+            if directory.lstat().st_uid != os.getuid():
+                continue  # what is in it is not to be opened: another user may have put a pipe there
             with (directory / _OWNER).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(directory)
-        except OSError:  # in use, of another user, or already removed
+        except OSError:  # in use, or already removed
             continue
 
 

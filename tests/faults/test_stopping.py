@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -119,6 +119,25 @@ def test_idle_connections_do_not_delay_the_stop(rich_world: World, tmp_path: Pat
         while Path(f"/proc/{worker}").exists() and time.monotonic() < began + 30:
             time.sleep(0.02)
         assert time.monotonic() - began < 10, "gunicorn's graceful time-out is 20 seconds"
+
+
+@pytest.mark.parametrize("worker_class", [OWN, "gthread"])
+@pytest.mark.parametrize("path", ["/healthz", "/v1/x"])
+def test_the_next_request_of_a_kept_connection_is_answered_and_then_it_closes(
+    rich_world: World, tmp_path: Path, worker_class: str, path: str
+) -> None:
+    with (
+        served(rich_world.settings.database_url, tmp_path, worker_class=worker_class) as (url, master),
+        closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as kept,
+    ):
+        for number in range(4):
+            if number == 3:
+                os.kill(master, signal.SIGTERM)
+                time.sleep(0.1)
+            kept.request("GET", path)
+            answer = kept.getresponse()
+            answer.read()
+            assert answer.getheader("Connection") == ("close" if number == 3 else "keep-alive")
 
 
 def test_reloading_loses_no_request(rich_world: World, tmp_path: Path) -> None:

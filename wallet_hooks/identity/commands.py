@@ -150,7 +150,7 @@ def provider() -> None:
     "--allow",
     multiple=True,
     metavar="NETWORK",
-    help="Source network that callbacks may come from; repeatable. A new one by default: any.",
+    help="Source network that callbacks may come from, or any; repeatable. A new one by default: any.",
 )
 @click.pass_obj
 def add_provider(
@@ -162,12 +162,17 @@ def add_provider(
     """
     with writing(engine) as session:
         added = service.add_provider(
-            session, game=game, client=client, auth=auth, secrets=secrets or None, allow=allow or None
+            session, game=game, client=client, auth=auth, secrets=secrets or None, allow=_networks(allow)
         )
         row = _provider_row(added)
     click.echo(f"provider {game} for {client}: {row['auth']}, from {_allowed(row)}")
     for reference in row["unreadable"]:
         click.echo(f"warning: {reference} cannot be read here; the service must be able to read it", err=True)
+
+
+def _networks(allow: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the networks that are given, () for any, None without the option."""
+    return () if allow == ("any",) else allow or None
 
 
 @provider.command("list")

@@ -7,6 +7,7 @@ answer's headers. Input that is unread then (the rest of a body, or a pipelined 
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any, Protocol
 
 from wallet_hooks import clock
@@ -26,9 +27,14 @@ class GunicornRequest(Protocol):
 
 
 def announce_closing(request: GunicornRequest, is_worker_alive: Callable[[], bool]) -> None:
-    """Make the answer close the connection if input is unread, or the worker stopping, when its headers are written."""
+    """Make the answer close the connection if input is unread, or the worker stopping, when its headers are written.
+
+    gunicorn asks again later, also before it reads the next request: then what the headers have said holds. Otherwise a
+    request that a client sent on a connection that was said to stay open would be lost.
+    """
     is_close_requested = request.should_close
 
+    @cache
     def should_close() -> bool:
         if has_unread_bytes(request) or not is_worker_alive():
             request.force_close()
