@@ -1,11 +1,11 @@
 """What the lines of a capture tell about bets and customers, read for a batch of deliveries at a time."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
@@ -69,6 +69,16 @@ def read_customers(
                 captured = CapturedCustomer(one, brand, balances.get(one.id, 0), limits[one.id])
                 found[brand.client, one.uid] = captured
     return found
+
+
+def count_bettors(session: Session, customer_ids: Sequence[int], *, since: datetime, until: datetime) -> int:
+    """Return how many of the customers placed a bet in a period (UTC)."""
+    placed = exists().where(Wager.customer_id == Customer.id, Wager.placed_at >= since, Wager.placed_at < until)
+    count = 0
+    for first in range(0, len(customer_ids), _AT_A_TIME):
+        some = Customer.id.in_(customer_ids[first : first + _AT_A_TIME])
+        count += session.scalar(select(func.count()).select_from(Customer).where(some, placed)) or 0
+    return count
 
 
 def _balances(session: Session, customers: Collection[Customer], began: datetime | None) -> dict[int, int]:

@@ -21,12 +21,11 @@ from wallet_hooks.ledger.rates import rates_into
 from wallet_hooks.limits.enforcement import LONGEST_WINDOW
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import SESSION
-from wallet_hooks.replay.batch_facts import CapturedCustomer, read_customers, read_placed_at
+from wallet_hooks.replay.batch_facts import CapturedCustomer, count_bettors, read_customers, read_placed_at
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, is_storable
 from wallet_hooks.sportsbook.messages import BetKey, PlaceBet
-from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.sportsbook.routes import UNAUTHENTICATED_BODY_CAP
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import read_address
@@ -261,9 +260,8 @@ class Recorder:
         """Count the capture's customers with limits whose bets before the capture count in the windows of these."""
         if self._started_at is None:
             return 0
-        before = Wager.placed_at.between(self._started_at - LONGEST_WINDOW, self._started_at)
-        query = select(Wager.customer_id).distinct().where(before, Wager.placed_at < self._started_at)
-        return len(self._limited & set(self._session.scalars(query)))
+        began = self._started_at
+        return count_bettors(self._session, sorted(self._limited), since=began - LONGEST_WINDOW, until=began)
 
     def count_changed_limits(self) -> int:
         """Count the capture's customers whose limits on play changed in the course of the capture."""

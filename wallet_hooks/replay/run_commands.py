@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,9 @@ def run(
         )
     results: list[CaseResult] = []
     is_complete = False
-    signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
         with (
+            _ended_by_sigterm(),
             closing(_run(sequences, options, target, database, one_process=fail_fast)) as running,
             _progress(running, _count(sequences)) as progress,
         ):
@@ -131,9 +131,14 @@ def run(
     sys.exit(EXIT_DIFFERENT if failed else 0)
 
 
-def _exit_on_signal(number: int, _frame: object) -> None:
-    """End as Ctrl-C does: temporary databases are removed, and workers end."""
-    sys.exit(128 + number)
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """End the block on SIGTERM as on Ctrl-C: temporary databases are removed, and workers end."""
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _count(sequences: Sequence[CaseSequence]) -> int:
