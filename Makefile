@@ -57,7 +57,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --req
 $(VENV)/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
 	$(INSTALL) -r requirements.lock || { \
-		echo "once more, without gunicorn's parser in C, which needs a compiler" >&2; \
+		echo "make: once more without gunicorn's parser in C, in case that it could not be compiled" >&2; \
 		awk '/^[a-z]/ { kept = !/^gunicorn-h1c==/ } kept' requirements.lock >$(VENV)/without-parser.lock && \
 		$(INSTALL) -r $(VENV)/without-parser.lock; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -400,6 +400,7 @@ def test_invalid_input_prints_an_error_and_sets_the_exit_status(
         ("DATABASE_URL", "mysql://x"),
         ("DATABASE_URL", "postgresql://h:abc/db"),
         ("DATABASE_URL", "postgresql://wallet:marked@marked@localhost/db"),
+        ("DATABASE_URL", "postgresql://wallet:marked?a=b@marked@localhost/db"),
         ("LISTEN", "8000"),
         ("BODY_CAP", "many"),
         ("CURRENCIES", "BTC"),

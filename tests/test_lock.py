@@ -5,7 +5,7 @@ requirements.lock is for whoever works on the project, deploy/requirements.lock 
 
 import re
 import tomllib
-from importlib.metadata import requires
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,14 @@ for_each_file = pytest.mark.parametrize("file", FILES)
 def locked(file: str) -> dict[str, str]:
     pins = re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE)
     return {canonicalize_name(name): version for name, version in pins}
+
+
+def requirements_of(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:
+        assert name == "gunicorn-h1c", "the only package that is left out where it cannot be compiled"
+        return []
 
 
 @for_each_file
@@ -43,7 +51,7 @@ def test_the_lock_file_is_up_to_date(file: str) -> None:
         if (name, *extras) in needed:
             continue
         needed.add((name, *extras))
-        for text in requires(name) or []:
+        for text in requirements_of(name):
             child = Requirement(text)
             if child.marker is None or any(child.marker.evaluate({"extra": extra}) for extra in extras | {""}):
                 required.append(Requirement(text.partition(";")[0]))

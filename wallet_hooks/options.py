@@ -1,4 +1,4 @@
-"""Command-line options that several commands share, and such that are checked by the schema fields of the HTTP APIs."""
+"""An option that many commands share, and options that the schema fields of the HTTP APIs check."""
 
 from typing import Any
 

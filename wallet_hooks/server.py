@@ -108,6 +108,9 @@ worker_metrics.reserve(_metrics, lambda _, reason: print(f"wallet-hooks: metrics
 # Imported in the master, so that each worker has the release of the master, also one that is forked after another
 # release was installed.
 from wallet_hooks import app as _application  # noqa: E402, F401
+from wallet_hooks.database.revisions import newest_revision  # noqa: E402
+
+newest_revision()  # reads the names of the release's migrations, once
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -128,7 +131,7 @@ def _pin(worker: Any) -> None:
 
 
 def pre_exec(server: Any) -> None:
-    """Give a new master (SIGUSR2) a directory of its own: this one removes the other when it ends."""
+    """Let a new master (SIGUSR2) create its own directory of metrics: this master removes its when it ends."""
     if _is_own_directory:
         server.cfg.env_orig.pop("PROMETHEUS_MULTIPROC_DIR", None)
 

@@ -60,6 +60,11 @@ def test_every_word_for_a_loss_is_a_settlement_of_0(day: World, tmp_path: Path, 
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
+def test_a_bet_won_with_a_payout_of_0_has_no_break(day: World, tmp_path: Path) -> None:
+    """The money agrees, whatever the provider calls it."""
+    assert kinds(run(day, tmp_path, MATCHING_LINES | {"2": "acme,2,EUR,10.00,0.00,won"})) == []
+
+
 def test_a_matching_report_has_no_breaks(day: World, tmp_path: Path) -> None:
     ran = run(day, tmp_path, MATCHING_LINES)
     assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (0, "", "6 lines: no breaks")

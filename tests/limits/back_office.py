@@ -18,9 +18,9 @@ from wallet_hooks.limits.service import CurrentLimits, player_of
 def set_operator_limit(world: World, type_: str, frame: str, amount: int, *, uid: str = "7") -> None:
     with writing(world.engine) as session:
         customer, brand = customer_by_uid(session, client="acme", uid=uid, lock=True)
-        standing = CurrentLimits(session, player_of(customer, brand_facts(brand)), now=clock.now())
+        current = CurrentLimits(session, player_of(customer, brand_facts(brand)), now=clock.now())
         operators.set_by_operator(
-            standing, type_=type_, frame=frame, amount=amount, reason="test", changed_by="test", session=session
+            current, type_=type_, frame=frame, amount=amount, reason="test", changed_by="test", session=session
         )
 
 

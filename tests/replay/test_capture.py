@@ -231,6 +231,9 @@ def test_an_unauthenticated_callback_that_is_not_stored_whole_is_left_out(world:
     path = tmp_path / "capture.jsonl"
     ran = Shell(world.settings.database_url).run("replay", "record", "-o", str(path))
     assert ran.stderr.strip().endswith("; 1 left out (answered 401, and not stored whole)")
+    world.post("/bets", b"[" * 5000)
+    ran = Shell(world.settings.database_url).run("replay", "record", "-o", str(path))
+    assert ran.stderr.strip().endswith("; 2 left out (answered 401, and not stored whole)")
     assert [case.expect["status"] for case in read_cases(path)] == [401]
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -142,7 +142,10 @@ def test_a_callback_is_booked_after_what_it_waited_for(world: World) -> None:
     callback = callback_of(read_directory(world.engine), bet())
     now = [before]
 
+    begun = Event()
+
     def place() -> None:
+        begun.set()
         with transaction(world.callbacks_engine) as connection:
             process_batch(connection, [callback], read_clock=lambda: now[0])
 
@@ -150,7 +153,8 @@ def test_a_callback_is_booked_after_what_it_waited_for(world: World) -> None:
         with transaction(world.engine) as holder:
             holder.execute(text("UPDATE customer SET name = name"))
             placing = pool.submit(place)
-            time.sleep(0.1)
+            begun.wait()
+            time.sleep(0.2)
             now[0] = after
         placing.result()
     assert world.wager()["transactions"][0]["booked_on"] == "2026-11-21"

@@ -82,7 +82,13 @@ def test_11_staff_replace_a_superseded_settlement(world: World) -> None:
     with writing(world.engine) as session:
         key = BetKey("betflex", "acme", "9")
         resettle(
-            session.connection(), key, payout=2500, result="won", reason="ticket 12", brands=brands, now=clock.now()
+            session.connection(),
+            key,
+            payout=2500,
+            result="won",
+            reason="ticket 12",
+            brands=brands,
+            read_clock=clock.now,
         )
     assert world.balance() == "115.00"
     assert world.settle(result(payout="25.00")) == OK

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from wallet_hooks import money
+from wallet_hooks import clock, money
 from wallet_hooks.console.delivery_search import is_caused_by
 from wallet_hooks.console.models import ResettleRequest
 from wallet_hooks.console.rendering import Html, redirect
@@ -72,7 +72,7 @@ def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
         else:
             corrections.resettle(
                 session.connection(), key, payout=minor, result=result, reason=f"{reason} (resettled by {name})",
-                brands=brands, now=visit.request.now,
+                brands=brands, read_clock=clock.now,
             )  # fmt: skip
             visit.record(session, "resettle", str(key), **facts)
             done = "resettled"
@@ -98,8 +98,8 @@ def decide(visit: Visit, client: str, game: str, uid: str) -> Reply:
             minor = money.parse_amount(request.payout, wager_by_key(session, key).currency or "")
             reason = f"{request.reason} (requested by {asked}, approved by {name})"
             corrections.resettle(
-                session.connection(), key, payout=minor, result=request.result, reason=reason, brands=brands, now=now,
-                settlement=request.settlement,
+                session.connection(), key, payout=minor, result=request.result, reason=reason, brands=brands,
+                read_clock=clock.now, settlement=request.settlement,
             )  # fmt: skip
         facts = {name: getattr(request, name) for name in ("payout", "payout_before", "result", "reason")}
         visit.record(session, f"resettlement_{decision}", str(key), **facts, requested_by=asked)

@@ -64,8 +64,8 @@ def customer() -> None:
 @click.option("--name", default="", type=FieldType(DisplayName()), help="Display name.")
 @click.option("--group", "group_name", help="The group that it belongs to.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; a hash is stored.")
-@click.option("--inactive", is_flag=True, help="May not bet.")
-@click.option("--locked", is_flag=True, help="May neither sign in nor bet.")
+@click.option("--inactive", is_flag=True, help="May neither sign in nor bet.")
+@click.option("--locked", is_flag=True, help="As a manager locks a customer: neither logins nor bets.")
 @click.option("--expires-at", type=FieldType(Instant()), help=_EXPIRY_HELP)
 @pass_brand_engine
 def create(
@@ -119,7 +119,7 @@ def _profile_options(command: Any) -> Any:
 
 @customer.command()
 @click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--uid", required=True, help="The customer's id at the providers.")
+@click.option("--uid", required=True, help="The customer's id at the operator.")
 @click.option("--username", type=FieldType(ShortName()), help="A new name to sign in with.")
 @click.option("--name", type=FieldType(DisplayName()), help="Display name.")
 @click.option("--credit-limit", help="Decimal amount in the customer's currency.")
@@ -193,7 +193,7 @@ def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[
 
 @customer.command("credit-history")
 @click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--uid", required=True, help="The customer's id at the providers.")
+@click.option("--uid", required=True, help="The customer's id at the operator.")
 @JSON
 @pass_brand_engine
 def credit_history(engine: Engine, client: str, uid: str, as_json: bool) -> None:

@@ -15,6 +15,8 @@ from sqlalchemy.exc import ArgumentError
 
 from wallet_hooks.settings import ConfigurationError
 
+# What follows the @ of a password would be taken for the host, which errors name.
+_MISPLACED_AT = "not a database URL: an @ in a name or the password is written %40"
 _SCHEMES = ("postgresql://", "postgresql+psycopg://")
 
 
@@ -25,8 +27,8 @@ def postgresql_parameters(url: str) -> dict[str, str]:
     """
     if not url.startswith(_SCHEMES):
         raise ConfigurationError("a database URL starts with sqlite:/// or postgresql://")
-    if url.partition("?")[0].count("@") > 1:  # what follows the first one would be the host, and be printed in errors
-        raise ConfigurationError("not a database URL: an @ in the user name or the password is written %40")
+    if url.partition("?")[0].count("@") > 1:
+        raise ConfigurationError(_MISPLACED_AT)
     try:
         parameters = _in_sqlalchemy_form(url) or _in_libpq_form(url)
         repeated = [name for name, value in parameters.items() if isinstance(value, tuple)]
@@ -45,6 +47,8 @@ def _in_sqlalchemy_form(url: str) -> dict[str, Any] | None:
         parsed = make_url(url)
     except ValueError:  # an invalid port: `5432,h2:5433`
         return None
+    if "@" in (parsed.host or ""):
+        raise ConfigurationError(_MISPLACED_AT)
     if "," in (parsed.host or ""):
         return None
     _, parameters = cast("Any", PGDialect_psycopg)().create_connect_args(parsed)

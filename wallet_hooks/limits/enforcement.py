@@ -1,4 +1,4 @@
-"""Enforcement of the limits in force on stakes and deposits. Pure: `bounds.py` reads its inputs."""
+"""Enforcement of the limits in force on stakes and deposits. Pure: `loading.py` reads its inputs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from wallet_hooks.limits.rules import SESSION, Limit, apply_due_changes, default
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import window_at
 
-_BET_TYPES = ("bet", "loss")
+BET_TYPES = ("bet", "loss")
 # The longest window is a month.
 LONGEST_WINDOW = timedelta(days=31)
 
@@ -89,7 +89,7 @@ def stake_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *,
         return None
     if bounds.playing_until is not None and now >= bounds.playing_until:
         return "session_time_exceeded"
-    for type_ in _BET_TYPES:
+    for type_ in BET_TYPES:
         left = bounds.left(type_, usage)
         if cost and left is not None and cost + spent > left:
             return f"{type_}_limit_exceeded"
@@ -98,7 +98,7 @@ def stake_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *,
 
 def defaults_bind_bets(brand: BrandFacts, currency: str) -> bool:
     """Return whether the brand's defaults limit the bets of customers who set no limit."""
-    return any(type_ in _BET_TYPES for type_ in policy_of(brand.policy).applied_defaults(currency))
+    return any(type_ in BET_TYPES for type_ in policy_of(brand.policy).applied_defaults(currency))
 
 
 def play_sessions_to_store(

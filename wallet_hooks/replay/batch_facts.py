@@ -72,8 +72,9 @@ def read_customers(
 
 
 def count_bettors(session: Session, customer_ids: Sequence[int], *, since: datetime, until: datetime) -> int:
-    """Return how many of the customers placed a bet in a period (UTC)."""
-    placed = exists().where(Wager.customer_id == Customer.id, Wager.placed_at >= since, Wager.placed_at < until)
+    """Return how many of the customers placed a bet in a period (UTC) that was not refused."""
+    in_time = (Wager.placed_at >= since, Wager.placed_at < until)
+    placed = exists().where(Wager.customer_id == Customer.id, Wager.refusal.is_(None), *in_time)
     count = 0
     for first in range(0, len(customer_ids), _AT_A_TIME):
         some = Customer.id.in_(customer_ids[first : first + _AT_A_TIME])

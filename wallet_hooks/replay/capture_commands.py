@@ -1,6 +1,7 @@
 """`wallet-hooks replay record` and `redact`: captures of stored callbacks."""
 
 import secrets
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -15,7 +16,7 @@ from wallet_hooks.database.brands import engines_of_brands
 from wallet_hooks.replay.fixture import is_capture, read_cases, write_cases
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
 from wallet_hooks.replay.redacting import Redactor
-from wallet_hooks.replay.selecting import EXIT_NOTHING, FILE, OUTPUT, exit_with, read_secret_option, read_time
+from wallet_hooks.replay.selecting import EXIT_NOTHING, FILE, OUTPUT, read_secret_option, read_time
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.countries import Countries
 
@@ -57,6 +58,8 @@ def record(
         ]
     said = "".join(f"; {number} {note}" for number, note in notes if number)
     click.echo(f"{count} callbacks recorded in {output}{said}", err=True)
+    if not count:
+        sys.exit(EXIT_NOTHING)
 
 
 def _check_suffix(output: Path) -> None:
@@ -65,11 +68,9 @@ def _check_suffix(output: Path) -> None:
 
 
 def _write(output: Path, documents: Iterator[dict[str, Any]]) -> int:
-    """Write a capture, and return its number of lines. Without one, nothing is written, and the status is 5."""
+    """Write a capture, and return its number of lines. Without one, nothing is written: an older file stays."""
     first = next(documents, None)
-    if first is None:
-        exit_with("nothing to write", EXIT_NOTHING)
-    return write_cases(output, chain([first], documents))
+    return 0 if first is None else write_cases(output, chain([first], documents))
 
 
 @click.command()
@@ -85,3 +86,5 @@ def redact(file: Path, output: Path, key: str | None) -> None:
     count = _write(output, redactor.redact(case.document for case in read_cases(file)))
     left_out = f"; {redactor.left_out} left out, because a body is not JSON" if redactor.left_out else ""
     click.echo(f"{count} cases written to {output}{left_out}", err=True)
+    if not count:
+        sys.exit(EXIT_NOTHING)

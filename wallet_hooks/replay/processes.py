@@ -84,7 +84,7 @@ def _end_with_pipe(reader: Connection) -> None:
 
 def _run(part: _Part) -> list[CaseResult]:
     with (
-        TemporaryDirectory(prefix="wallet-hooks-replay-") as directory,
+        TemporaryDirectory(dir=part.template.parent) as directory,  # removed by the parent, if this process is ended
         copied_database_factory(part.template, Path(directory) / "case.db") as new_database,
     ):
         return list(run_sequences(part.sequences, new_database, part.options))

@@ -14,13 +14,14 @@ from wallet_hooks import money
 from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.queries import BETTING_KINDS
 from wallet_hooks.ledger.rates import rates_into
-from wallet_hooks.limits.enforcement import LONGEST_WINDOW
+from wallet_hooks.limits.enforcement import BET_TYPES, LONGEST_WINDOW, defaults_bind_bets
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import SESSION
+from wallet_hooks.limits.rules import ACTIVE, REPLACED, SESSION
 from wallet_hooks.replay.batch_facts import CapturedCustomer, count_bettors, read_customers, read_placed_at
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member
@@ -79,7 +80,7 @@ class Recorder:
         self._recorded: set[tuple[str, str]] = set()
         self._placed_at: Mapping[BetKey, datetime] = {}
         self._customers: Mapping[tuple[str, str], CapturedCustomer] = {}
-        self._limited: set[int] = set()  # ids of customers with limits
+        self._limited: set[int] = set()  # ids of customers with limits on bets
         self._left_out: set[tuple[str, str]] = set()  # customers of deliveries that are left out
         self.left_out = self.left_out_cut = 0
 
@@ -181,7 +182,7 @@ class Recorder:
             given["brands"].append(self._brand(captured.brand))
             given["customers"].append(_customer(captured))
             given["limits"] += _limits(captured)
-            if captured.limits:
+            if _limits_bets(captured):
                 self._limited.add(captured.customer.id)
             given["rates"] += self._rates(captured.customer.currency)
 
@@ -257,14 +258,14 @@ class Recorder:
         return len(moved & self._recorded)
 
     def count_used_limits(self) -> int:
-        """Count the capture's customers with limits whose bets before the capture count in the windows of these."""
+        """Count the capture's customers with limits on bets who placed some before the capture, as these may count."""
         if self._started_at is None:
             return 0
         began = self._started_at
         return count_bettors(self._session, sorted(self._limited), since=began - LONGEST_WINDOW, until=began)
 
     def count_changed_limits(self) -> int:
-        """Count the capture's customers whose limits on play changed in the course of the capture."""
+        """Count the capture's customers of whom a limit on bets came into force or ended during the capture."""
         if self._started_at is None:
             return 0
         changed = (getattr(PlayerLimit, name) for name in ("effective_at", "swapped_at", "ended_at"))
@@ -274,7 +275,7 @@ class Recorder:
             .distinct()
             .join(Customer, Customer.brand_id == Brand.id)
             .join(PlayerLimit, PlayerLimit.customer_id == Customer.id)
-            .where(meanwhile)
+            .where(meanwhile, PlayerLimit.status.in_([ACTIVE, REPLACED]), PlayerLimit.type != "deposit")
         )
         return len(self._recorded & {tuple(row) for row in self._session.execute(query)})
 
@@ -286,13 +287,19 @@ class Recorder:
                 yield {"source": source, "target": target, "rate": rate}
 
 
+def _limits_bets(captured: CapturedCustomer) -> bool:
+    """Return whether limits of a customer's own, or its brand's defaults, bind its bets."""
+    own = any(limit.type in BET_TYPES for limit in captured.limits)
+    return own or defaults_bind_bets(brand_facts(captured.brand), captured.customer.currency)
+
+
 def _is_cut(body: bytes) -> bool:
     """Return whether an unauthenticated request's body was too long to be stored whole."""
     if len(body) < UNAUTHENTICATED_BODY_CAP:
         return False
     try:
         json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return False
 

@@ -40,7 +40,7 @@ def describe_failure(result: CaseResult, address: str) -> Iterator[str]:
     for mismatch in result.mismatches:
         yield f"  {mismatch.what}"
         for line in difference(mismatch):
-            yield "    " + click.style(line, fg=_COLOURS.get(line[:1]))
+            yield "    " + click.style(printable(line), fg=_COLOURS.get(line[:1]))
     yield f"  {curl(result.case, address)}"
     yield ""
 

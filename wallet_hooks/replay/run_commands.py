@@ -120,15 +120,16 @@ def run(
                     click.echo("\n".join(reports.describe_failure(result, target or InProcess.address)))
                     if fail_fast:
                         break
-        is_complete = True
+            else:
+                is_complete = True
     finally:
-        failed = sum(not result.passed for result in results)
+        ended = Run(results, is_complete)
         unchecked = "; balances and the ledger were not checked (--database)" if target and not database else ""
-        ended = "" if is_complete else "; the run ended early"
-        summary = f"{len(results)} cases: {len(results) - failed} passed, {failed} failed{unchecked}{ended}"
-        click.echo(click.style(summary, fg="green" if is_complete and not failed else "red", bold=True))
-        _write_reports(Run(results, is_complete), target or InProcess.address, junit, json_file, html)
-    sys.exit(EXIT_DIFFERENT if failed else 0)
+        early = "" if is_complete else "; the run ended early"
+        summary = f"{len(results)} cases: {len(results) - ended.failed} passed, {ended.failed} failed{unchecked}{early}"
+        click.echo(click.style(summary, fg="green" if is_complete and not ended.failed else "red", bold=True))
+        _write_reports(ended, target or InProcess.address, junit, json_file, html)
+    sys.exit(EXIT_DIFFERENT if ended.failed else 0)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def betting_results(session: Session, customer: Customer, *, since: date) -> dic
 
 
 def _costs(session: Session, customer: Customer, stakes: set[str]) -> Iterator[tuple[str, int]]:
-    """Return the cost of stakes to the customer's wallet, by transaction reference."""
+    """Yield the cost of stakes to the customer's wallet, by transaction reference."""
     wallet = chart.player(customer.id, customer.currency)
     rows = run(session.connection(), POSTED_LINES([(reference,) for reference in sorted(stakes)]))
     for reference, posted in posted_transactions(rows).items():

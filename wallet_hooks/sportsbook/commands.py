@@ -49,7 +49,7 @@ def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None
 @wager.command()
 @click.option("--brand", required=True, help="The brand's client name.")
 @click.option("--game", required=True, help="The provider's game, such as betflex.")
-@click.option("--uid", required=True, help="The bet's id.")
+@click.option("--uid", required=True, help="The bet's id at the provider.")
 @click.option("--payout", required=True, help="Decimal amount in the bet's currency.")
 @click.option("--result", help="The result; void with payout = stake returns the stake.")
 @click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the transactions.")
@@ -61,9 +61,8 @@ def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, resul
     with writing(engine) as session:
         found = queries.wager_by_key(session, key)
         amount = money.parse_amount(payout, found.currency or "")
-        now = clock.now()
         corrections.resettle(
-            session.connection(), key, payout=amount, result=result, reason=reason, brands=brands, now=now
+            session.connection(), key, payout=amount, result=result, reason=reason, brands=brands, read_clock=clock.now
         )
     click.echo(f"wager {key} settled with {payout}")
 

@@ -1,14 +1,13 @@
 """Settle a wager again, decided by staff."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from sqlalchemy import Connection
 
 from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.directory import BrandFacts
-from wallet_hooks.sportsbook.loading import KNOWN_WAGERS, load_state
+from wallet_hooks.sportsbook.loading import KNOWN_WAGERS, ReadClock, load_state
 from wallet_hooks.sportsbook.messages import BetKey, SettleBet, SettleBets
 from wallet_hooks.sportsbook.saving import save
 from wallet_hooks.sportsbook.settling import is_out_of_range, outcome_of, settle_again
@@ -22,7 +21,7 @@ def resettle(
     result: str | None,
     reason: str,
     brands: Mapping[str, BrandFacts],
-    now: datetime,
+    read_clock: ReadClock,
     settlement: int | None = None,
 ) -> None:
     """Replace a wager's settlement; `payout` in minor units of its currency.
@@ -38,7 +37,7 @@ def resettle(
     if before.status != "settled" or before.currency is None:
         raise RefusedError("not_settled", f"the wager is {before.status}, not settled")
     bet = SettleBet(key, before.user_uid, before.currency, payout, result)
-    state = load_state(connection, [SettleBets((bet,))], brands, read_clock=lambda: now)
+    state = load_state(connection, [SettleBets((bet,))], brands, read_clock=read_clock)
     state.reason = reason
     wager = state.wagers[key]
     if settlement is not None and wager.settlements != settlement:

@@ -198,7 +198,7 @@ def _currencies(requests: Iterable[Request], customers: Iterable[CustomerFacts])
 def _bettors(
     requests: Sequence[Request], brands: Mapping[str, BrandFacts], customers: Mapping[tuple[int, str], CustomerFacts]
 ) -> Iterator[_Stake]:
-    """Return the stakes to take, each with its customer; those of unknown customers are left out, and refused."""
+    """Yield the stakes to take, each with its customer; those of unknown customers are left out, and refused."""
     for request in requests:
         if isinstance(request, PlaceBets):
             for bet in request.bets:
