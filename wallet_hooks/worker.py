@@ -151,8 +151,10 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if not isinstance(conn, LoopConnection):
             super().finish_request(conn, fs)
         else:
-            is_kept = not fs.cancelled() and fs.exception() is None and fs.result() and self.alive
+            is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
             self._handle(conn, partial(self._resume, conn) if is_kept else conn.end)
+            if not self.alive:  # the answer had been given before the worker began to stop
+                conn.stop_waiting(clock.monotonic() + _STOP_IDLE)
 
     # A connection's life in the loop.
 
