@@ -75,7 +75,7 @@ class Visitor:
         self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Sign in").click()
-        assert self.page.url == f"{self.address}/console/"
+        self.page.wait_for_url(f"{self.address}/console/")  # loaded: another visit would abort it
 
 
 @contextmanager
