@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from tests.world import Reply
 
+GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 # The environment variable with the worker class that tests run the service with.
 WORKER_CLASS = "WALLET_HOOKS_TEST_WORKER_CLASS"
 
@@ -57,8 +58,7 @@ def status_of(
 def command(app: str, worker_class: str | None = None) -> list[str]:
     """Return the command that runs the service; by default with the environment's worker class or the service's own."""
     chosen = worker_class or os.environ.get(WORKER_CLASS)
-    gunicorn = str(Path(sys.executable).with_name("gunicorn"))
-    return [gunicorn, "-c", "python:wallet_hooks.server", app, *(["-k", chosen] if chosen else [])]
+    return [GUNICORN, "-c", "python:wallet_hooks.server", app, *(["-k", chosen] if chosen else [])]
 
 
 def free_port() -> int:

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from tests import postgresql
-from tests.test_commands import GUNICORN, Shell
+from tests.service import GUNICORN
+from tests.test_commands import Shell
 from tests.world import OK, World, bet
 from wallet_hooks import clock
 from wallet_hooks.database import check_databases, open_engine, reading

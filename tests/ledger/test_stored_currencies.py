@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 from tests.desk import Desk
 from tests.finance.tampering import tampered
 from tests.ledger.bitcoin import BTC, LISTED, OF_BEA, SIX, bitcoins, list_bitcoin, unlist_bitcoin, won
-from tests.service import post, served
-from tests.test_commands import GUNICORN, Shell
+from tests.service import GUNICORN, post, served
+from tests.test_commands import Shell
 from tests.world import HAS_BRAND_SCHEMAS, OK, World, bet, error, refund
 from wallet_hooks import clock, money
 from wallet_hooks.app import create_app

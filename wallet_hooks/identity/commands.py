@@ -162,7 +162,7 @@ def add_provider(
     """
     with writing(engine) as session:
         added = service.add_provider(
-            session, game=game, client=client, auth=auth, secrets=secrets or None, allow=_networks(allow)
+            session, game=game, client=client, auth=auth, secrets=secrets or None, allow=_given_networks(allow)
         )
         row = _provider_row(added)
     click.echo(f"provider {game} for {client}: {row['auth']}, from {_allowed(row)}")
@@ -170,7 +170,7 @@ def add_provider(
         click.echo(f"warning: {reference} cannot be read here; the service must be able to read it", err=True)
 
 
-def _networks(allow: tuple[str, ...]) -> tuple[str, ...] | None:
+def _given_networks(allow: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the networks that are given, () for any, None without the option."""
     return () if allow == ("any",) else allow or None
 

@@ -76,15 +76,15 @@ def add_provider(
     secrets: Sequence[str] | None = None,
     allow: Sequence[str] | None = None,
 ) -> Provider:
-    """Add a provider's game to a brand, or change it: what is None stays, but another method needs its secrets.
+    """Add a provider's game to a brand, or change it. Arguments that are None keep the provider's values.
 
-    A new provider has no authentication by default, and is accepted from any network. Raises NotFoundError,
-    RefusedError.
+    Another authentication method needs its secrets in the same call. A new provider has no authentication by default,
+    and is accepted from any network. Raises NotFoundError, RefusedError.
     """
     _check_name(game, "game")
     brand = brand_by_client(session, client)
-    query = select(Provider).where(Provider.game == game, Provider.brand_id == brand.id).with_for_update()
-    provider = session.scalar(query)
+    query = select(Provider).where(Provider.game == game, Provider.brand_id == brand.id)
+    provider = session.scalar(locked(query, Provider))
     if provider is None:
         provider = Provider(game=game, brand_id=brand.id, auth="none", secrets=[], allow=[])
         session.add(provider)

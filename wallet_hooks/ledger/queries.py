@@ -157,8 +157,8 @@ class BettingEntry(NamedTuple):
 def betting_entries(session: Session, *, holder_id: int, since: date) -> Iterator[BettingEntry]:
     """Yield the entries of bets on a customer's accounts since an accounting day, by account, newest first.
 
-    Each account is read backwards from its newest entry, so that the cost depends on the days read, not on all history;
-    one day further, because a day is told by the clock of one of several machines, and the order by the database.
+    Each account is read backwards from its newest entry, so that the cost depends on the days read, not on all history.
+    It is read one day further: clocks of machines differ, so an entry may have an earlier day than the one before it.
     """
     last = since - timedelta(days=1)
     accounts = select(Account).where(Account.holder_id == holder_id).order_by(Account.id)

@@ -24,7 +24,7 @@ from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, REPLACED, SESSION
 from wallet_hooks.replay.batch_facts import CapturedCustomer, count_bettors, read_customers, read_placed_at
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
-from wallet_hooks.replay.bodies import body_member
+from wallet_hooks.replay.bodies import body_member, decode_body
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, is_storable
 from wallet_hooks.sportsbook.messages import BetKey, PlaceBet
 from wallet_hooks.sportsbook.routes import UNAUTHENTICATED_BODY_CAP
@@ -96,7 +96,7 @@ class Recorder:
             ]
             self._read_facts(requests)
             for delivery, request in zip(deliveries, requests, strict=True):
-                if delivery.status == 401 and _is_cut(delivery.body):
+                if delivery.status == 401 and _is_cut(delivery.body, request):
                     self.left_out_cut += 1
                 elif delivery.status == 403 or self._is_about_earlier_bet(request):
                     self.left_out += 1
@@ -293,15 +293,9 @@ def _limits_bets(captured: CapturedCustomer) -> bool:
     return own or defaults_bind_bets(brand_facts(captured.brand), captured.customer.currency)
 
 
-def _is_cut(body: bytes) -> bool:
+def _is_cut(body: bytes, request: Mapping[str, Any]) -> bool:
     """Return whether an unauthenticated request's body was too long to be stored whole."""
-    if len(body) < UNAUTHENTICATED_BODY_CAP:
-        return False
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return True
-    return False
+    return len(body) >= UNAUTHENTICATED_BODY_CAP and decode_body(request) is None
 
 
 def _named_bets(request: dict[str, Any]) -> list[dict[str, str]]:

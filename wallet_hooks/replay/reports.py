@@ -129,7 +129,7 @@ def as_html(run: Run, address: str) -> str:
         }
         for result in sorted(run.results, key=lambda result: result.passed)
     ]
-    return _PAGES.get_template("replay.html").render(cases=cases, total=len(run.results), run=run)
+    return _PAGES.get_template("replay.html").render(cases=cases, run=run)
 
 
 def _lines(value: Any) -> list[str]:
