@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
+from tests.waiting import wait_until
 from wallet_hooks.database import open_engine, reading
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.group_commit import GroupCommit
@@ -67,8 +68,7 @@ def gathered(commits: GroupCommit[int, int], work: Work, numbers: Sequence[int])
         assert work.started.wait(10)
         for number in numbers[1:]:
             pool.submit(submit, number)
-        while len(commits._queue) < len(numbers) - 1:
-            time.sleep(0.001)
+        wait_until(lambda: len(commits._queue) >= len(numbers) - 1)
         work.go_on.set()
     return answers
 
@@ -111,8 +111,7 @@ def test_a_full_queue_rejects_requests(engine: Engine) -> None:
         first = pool.submit(commits.submit, 1)
         assert work.started.wait(10)
         waiting = [pool.submit(commits.submit, number) for number in (2, 3, 4)]
-        while len(commits._queue) < 3:
-            time.sleep(0.001)
+        wait_until(lambda: len(commits._queue) >= 3)
         with pytest.raises(TryAgainError, match="queue full"):
             commits.submit(5)
         work.go_on.set()

@@ -7,15 +7,14 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from tests.service import post, served, workers_of
+from tests.waiting import wait_until
 from tests.world import OK, World, bet
 from wallet_hooks import worker_metrics
 from wallet_hooks.worker_metrics import claim, collect, merge_ended, remove_abandoned
@@ -147,14 +146,6 @@ def taken(url: str) -> int:
     return int(float(match[1])) if (match := TAKEN.search(scrape(url))) else 0
 
 
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("the condition was not met within 30 seconds")
-
-
 @pytest.mark.served
 @pytest.mark.slow
 def test_metrics_survive_kill_9_of_workers(world: World, tmp_path: Path) -> None:
@@ -172,10 +163,10 @@ def test_metrics_survive_kill_9_of_workers(world: World, tmp_path: Path) -> None
                 number += 1
                 assert post(url, "/bets", {"bets": [bet(number, "1.00", user=8)]}) == OK
             assert taken(url) == number
-            until(lambda: len(workers_of(master)) == 2)
+            wait_until(lambda: len(workers_of(master)) == 2)
             victim = workers_of(master)[0]
             os.kill(victim, signal.SIGKILL)
-            until(lambda: victim not in workers_of(master) and not list(directory.glob(f"*_{victim}.db")))  # noqa: B023
+            wait_until(lambda: victim not in workers_of(master) and not list(directory.glob(f"*_{victim}.db")))  # noqa: B023
             assert taken(url) == number
         running = {str(pid) for pid in [master, *workers_of(master)]} | {"merged"}
         assert {name.removesuffix(".db").rpartition("_")[2] for name in names(directory)} <= running
@@ -202,7 +193,7 @@ def test_a_worker_without_space_for_its_metrics_serves_without_them(world: World
         before = resource.prlimit(master, resource.RLIMIT_FSIZE)
         resource.prlimit(master, resource.RLIMIT_FSIZE, (100_000, before[1]))
         os.kill(master, signal.SIGHUP)
-        until(lambda: len(workers_of(master)) == 1 and first not in workers_of(master))
+        wait_until(lambda: len(workers_of(master)) == 1 and first not in workers_of(master))
         (second,) = workers_of(master)
         resource.prlimit(second, resource.RLIMIT_FSIZE, before)  # which the database's file needs
         assert post(url, "/bets", {"bets": [bet(2)]}) == OK

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from websockets.sync.server import ServerConnection
 
 from tests.betslips.platform import Platform, frame, platform, silent_platform
 from tests.test_commands import Shell
+from tests.waiting import wait_until
 from tests.world import World
 from wallet_hooks.betslips import following, intake
 from wallet_hooks.betslips.following import Follower, Timeouts
@@ -55,13 +55,6 @@ def followed(world: World, url: str) -> Iterator[None]:
 def count(world: World) -> int:
     with reading(world.engine) as session:
         return session.scalar(select(func.count()).select_from(Betslip)) or 0
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def hold(platform: Platform) -> None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from tests import postgresql
+from tests.waiting import wait_until
 
 _SETTINGS = """
 listen_addresses = ''
@@ -68,8 +68,7 @@ class Node:
         (self._data / "recovery.signal").touch()
         shutil.chown(self._data / "recovery.signal", self.directory.owner())
         self.start()
-        while self.execute("SELECT pg_is_in_recovery()") != [(False,)]:
-            time.sleep(0.05)
+        wait_until(lambda: self.execute("SELECT pg_is_in_recovery()") == [(False,)])
 
     def start(self) -> None:
         self._control("start", "-w")
@@ -84,8 +83,7 @@ class Node:
         for process in (server, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        while any(_is_running(process) for process in (server, *map(int, children))):
-            time.sleep(0.01)
+        wait_until(lambda: not any(_is_running(process) for process in (server, *map(int, children))))
         # As after a restart of the machine: a killed process that nobody waits for would keep the server from starting.
         (self._data / "postmaster.pid").unlink()
         (self.directory / ".s.PGSQL.5432.lock").unlink()

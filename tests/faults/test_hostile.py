@@ -90,6 +90,7 @@ def test_invalid_forwarded_addresses_are_not_trusted(world: World, address: str)
 def test_a_locked_customer_row_does_not_block_other_customers(world: World) -> None:
     if world.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks its whole file")
+    world.configure(lock_timeout=0.3)
     world.customer("8", balance="1000.00")
     assert world.place(bet(999, user=8)) == OK
     with writing(world.engine) as session:

@@ -12,12 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.service import command, post, served, status_of, wait_until_ready, workers_of
+from tests.waiting import wait_until
 from tests.wire import wire
 from tests.worker_classes import OWN
 from tests.world import OK, World, bet
@@ -77,8 +79,7 @@ def sending(url: str) -> Iterator[list[Client]]:
     clients = [Client(url, number) for number in range(1, CLIENTS + 1)]
     for client in clients:
         client.start()
-    while not all(client.ends for client in clients):
-        time.sleep(0.01)
+    wait_until(lambda: all(client.ends for client in clients))
     yield clients
     for client in clients:
         client.stop.set()
@@ -87,6 +88,11 @@ def sending(url: str) -> Iterator[list[Client]]:
 
 def ends(clients: list[Client]) -> Counter[int | str]:
     return sum((client.ends for client in clients), Counter())
+
+
+def have_ended(clients: list[Client], count: int) -> bool:
+    """Return whether the clients' requests that have ended are as many."""
+    return sum(ends(clients).values()) >= count
 
 
 @pytest.fixture
@@ -132,8 +138,7 @@ def test_the_next_request_of_a_kept_connection_is_answered_and_then_it_closes(
         for number in range(4):
             if number == 3:
                 os.kill(master, signal.SIGTERM)
-                while "Handling signal: term" not in (tmp_path / "server.log").read_text():
-                    time.sleep(0.01)
+                wait_until(lambda: "Handling signal: term" in (tmp_path / "server.log").read_text())
                 time.sleep(0.1)
             kept.request("GET", path)
             answer = kept.getresponse()
@@ -154,10 +159,11 @@ def test_reloading_loses_no_request(rich_world: World, tmp_path: Path) -> None:
 
 
 def wait_for_others(master: int, before: set[int], count: int = 2) -> None:
-    deadline = time.monotonic() + 30
-    while len(now := set(workers_of(master))) != count or now & before:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    def are_others() -> bool:
+        now = workers_of(master)
+        return len(now) == count and before.isdisjoint(now)
+
+    wait_until(are_others)
 
 
 def test_a_worker_has_the_release_of_its_master_after_another_was_installed(rich_world: World, tmp_path: Path) -> None:
@@ -207,8 +213,7 @@ def test_a_restart_behind_a_socket_of_systemd_refuses_nobody(rich_world: World, 
                 if number == 0:
                     clients = stack.enter_context(sending(url))
                 answered = sum(ends(clients).values())
-                while sum(ends(clients).values()) < answered + 100:
-                    time.sleep(0.01)
+                wait_until(partial(have_ended, clients, answered + 100))
                 if number == 1:
                     for client in clients:
                         client.stop.set()

@@ -100,6 +100,23 @@ def test_an_invalid_fixture_is_reported_with_file_and_line(tmp_path: Path, docum
     assert str(error.value).startswith(f"{capture}:3: ")
 
 
+@pytest.mark.parametrize("number", ["0.12345678901234567890", "1e400", "-1e-400", "1e99999999999999999999"])
+def test_a_number_that_would_be_sent_with_another_value_is_refused(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps(changed("request", "body", to={"stake": 1.5})).replace("1.5", number))
+    with pytest.raises(FixtureError, match=f"^{path}:1: .*{number}.* body_b64"):
+        list(read_cases(path))
+
+
+def test_a_number_is_sent_with_its_value(tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(
+        json.dumps(changed("request", "body", to=[1.5])).replace("[1.5]", "[1.50, 0.1, 1E2, 12345678901234567890]")
+    )
+    (case,) = read_cases(path)
+    assert encode_body(case.request) == b"[1.5,0.1,100.0,12345678901234567890]"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1,", '{"v": 1, "v": 1}', '{"v": 1, "v": NaN}', "\x00", "[" * 100_000])
 def test_invalid_json_is_reported_with_file_and_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "case.json"

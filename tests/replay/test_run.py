@@ -7,8 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -22,6 +20,7 @@ from tests.replay.test_catalogue import CATALOGUE
 from tests.replay.test_fixture import CASE, changed
 from tests.service import served
 from tests.test_commands import Ran, Shell
+from tests.waiting import wait_until
 from tests.world import World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.replay.fixture import read_cases, write_cases
@@ -130,11 +129,11 @@ def test_a_run_that_is_ended_leaves_no_process(tmp_path: Path, number: int) -> N
     environment = os.environ | {"TMPDIR": str(temporary)}
     with (tmp_path / "output").open("wb") as output:
         ran = subprocess.Popen(command, start_new_session=True, stdout=output, stderr=output, env=environment)
-        until(lambda: len(descendants(ran.pid)) >= 2)
+        wait_until(lambda: len(descendants(ran.pid)) >= 2)
         children = descendants(ran.pid)
         (os.killpg if number == signal.SIGINT else os.kill)(ran.pid, number)
         assert ran.wait(30) != 0
-    until(lambda: not any(map(is_running, children)))
+    wait_until(lambda: not any(map(is_running, children)))
     said = (tmp_path / "output").read_text()
     if number != signal.SIGKILL:
         assert list(temporary.iterdir()) == []
@@ -154,13 +153,6 @@ def descendants(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children")
     found = [int(child) for child in children.read_text().split()] if children.exists() else []
     return [*found, *(grandchild for child in found for grandchild in descendants(child))]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_markup_in_a_case_is_escaped_in_the_page(tmp_path: Path, case: Path) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -55,6 +56,18 @@ def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def reject_constant(name: str) -> Any:
     raise ValueError(f"{name} is not valid JSON")
+
+
+def parse_float(number: str) -> float:
+    """Return a float that is written with the same value again. Raises ValueError if there is none."""
+    parsed = float(number)
+    try:
+        is_same = Decimal(repr(parsed)) == Decimal(number)
+    except ArithmeticError:  # its exponent is out of any range
+        is_same = False
+    if not is_same:
+        raise ValueError(f"the number {number} would be sent with another value: give the body as body_b64")
+    return parsed
 
 
 def _parse_exact(read: Callable[[str], float], number: str) -> float:

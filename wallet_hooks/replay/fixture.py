@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from wallet_hooks.files import replace_atomically
-from wallet_hooks.replay.bodies import decode_body, encode_body, reject_constant, reject_duplicate_keys
+from wallet_hooks.replay.bodies import decode_body, encode_body, parse_float, reject_constant, reject_duplicate_keys
 
 VERSION = 1
 CAPTURE_SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -237,7 +237,12 @@ def _read_texts(path: Path) -> Iterator[tuple[int, str]]:
 
 def _read(path: Path, line: int, text: str) -> Case:
     try:
-        document = json.loads(text, parse_constant=reject_constant, object_pairs_hook=reject_duplicate_keys)
+        document = json.loads(
+            text,
+            parse_float=parse_float,
+            parse_constant=reject_constant,
+            object_pairs_hook=reject_duplicate_keys,
+        )
     except json.JSONDecodeError as error:
         raise FixtureError(f"{path}:{line + error.lineno - 1}", f"not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
