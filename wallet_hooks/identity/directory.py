@@ -133,22 +133,23 @@ class DirectoryCache:
         self._lifetime = lifetime
         self._lock = threading.Lock()
         self._read_at = self._failed_at = float("-inf")
-        self._directory = Directory({}, ())
+        self._directory: Directory | None = None
 
     def get(self) -> Directory:
         """Return the directory. Raises the database's error, or TryAgainError, if it is stale and cannot be read.
 
         One caller refreshes a stale directory, the others use the old one meanwhile: they must not wait for a database
-        that does not respond. Before the first read they wait for it; after the time-out they get an empty directory,
-        which authenticates nobody.
+        that does not respond. They wait for the first read, but not for long.
         """
-        wait = 0 if self._directory.brands else _FIRST_WAIT
+        wait = 0 if self._directory is not None else _FIRST_WAIT
         if self._age() > self._lifetime and self._lock.acquire(timeout=wait):
             try:
                 if self._age() > self._lifetime:
                     self._read()
             finally:
                 self._lock.release()
+        if self._directory is None:
+            raise TryAgainError("the brands and providers have not been read yet")
         return self._directory
 
     def refresh(self) -> None:

@@ -88,7 +88,7 @@ class Callbacks:
     def _answer(self, route: CallbackRoute, call: ApiRequest) -> Answer:
         try:
             with answer_within(self._settings.callback_time_outs.answer):
-                callback = self._callback(route, call)
+                callback = _callback(route, call, self._directory.get())
             answer = self._commits.submit(callback)
             if answer is None:
                 answer = self._waiting_commits.submit(callback)
@@ -102,23 +102,28 @@ class Callbacks:
 
     def _answer_group(self, calls: Sequence[Call], wait: bool) -> list[Answer | Exception | None]:
         with answer_within(self._settings.callback_time_outs.answer):
-            prepared = [self._prepare(call) for call in calls]
+            try:
+                directory = self._directory.get()
+            except Exception as error:
+                return [_answer_to(error) for _ in calls]
+            prepared = [_prepare(call, directory) for call in calls]
             commits = self._waiting_commits if wait else self._commits
             answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))
         results = [next(answers) if isinstance(one, Callback) else one for one in prepared]
         return [_answer_to(result) if isinstance(result, Exception) else result for result in results]
 
-    def _prepare(self, call: Call) -> Callback | Exception:
-        try:
-            return self._callback(_ROUTES_BY_PATH[call.endpoint.path], call.request)
-        except Exception as error:
-            return error
 
-    def _callback(self, route: CallbackRoute, call: ApiRequest) -> Callback:
-        directory = self._directory.get()
-        body, request = _read(route, call, directory)
-        address = str(call.source.address or "")
-        return Callback(call.id, route.path, request, directory.brands, address, body, call.now, call.started)
+def _prepare(call: Call, directory: Directory) -> Callback | Exception:
+    try:
+        return _callback(_ROUTES_BY_PATH[call.endpoint.path], call.request, directory)
+    except Exception as error:
+        return error
+
+
+def _callback(route: CallbackRoute, call: ApiRequest, directory: Directory) -> Callback:
+    body, request = _read(route, call, directory)
+    address = str(call.source.address or "")
+    return Callback(call.id, route.path, request, directory.brands, address, body, call.now, call.started)
 
 
 def _answer_to(error: Exception) -> Answer | Exception:
