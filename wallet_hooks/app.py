@@ -21,12 +21,12 @@ from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes
 from wallet_hooks.ledger import currencies
 from wallet_hooks.limits import routes as limits
+from wallet_hooks.logs import start_logging
 from wallet_hooks.openapi import routes as openapi
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
-from wallet_hooks.telemetry import start_logging
 from wallet_hooks.web import api
 from wallet_hooks.web.api import GROUPED_API, ApiContext
 from wallet_hooks.web.countries import Countries

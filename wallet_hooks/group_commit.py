@@ -21,7 +21,8 @@ from wallet_hooks.database.connecting import replace_connections
 from wallet_hooks.database.deadlines import answer_within, is_too_late, seconds_left
 from wallet_hooks.database.writes import await_standby, transaction
 from wallet_hooks.errors import TryAgainError
-from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE, LOG
+from wallet_hooks.logs import LOG
+from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

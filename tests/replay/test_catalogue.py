@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.replay.case_databases import database_factory_on
+from wallet_hooks.logs import log_errors_only
 from wallet_hooks.replay.fixture import read_sequences
 from wallet_hooks.replay.linting import find_secrets
 from wallet_hooks.replay.reports import describe_failure
 from wallet_hooks.replay.running import RunOptions, run_sequences
 from wallet_hooks.sportsbook.messages import CODES, STATUS_OF_CODE
-from wallet_hooks.telemetry import log_errors_only
 
 CATALOGUE = Path(__file__).parent.parent / "fixtures" / "callbacks"
 FOLDERS = sorted(path.name for path in CATALOGUE.iterdir())

@@ -11,8 +11,8 @@ from wallet_hooks.accounts_api.json_rpc import JsonRpc
 from wallet_hooks.accounts_api.login import Login
 from wallet_hooks.accounts_api.operations import Operations
 from wallet_hooks.accounts_api.rest import FAULT_STATUSES, Rest
+from wallet_hooks.logs import LOG
 from wallet_hooks.settings import Settings
-from wallet_hooks.telemetry import LOG
 from wallet_hooks.web import api
 from wallet_hooks.web.api import AnsweredCall, Api, Endpoint
 

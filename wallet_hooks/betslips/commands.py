@@ -22,9 +22,10 @@ from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.service import brand_by_client, check_game
 from wallet_hooks.listing import echo_rows
+from wallet_hooks.logs import start_logging
 from wallet_hooks.options import JSON
 from wallet_hooks.settings import Settings, parse_address
-from wallet_hooks.telemetry import serve_metrics, start_logging
+from wallet_hooks.telemetry import serve_metrics
 
 _BATCH = 1000
 _TIMEOUT = 5.0  # seconds for each lock and statement of `follow`

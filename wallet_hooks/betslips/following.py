@@ -17,7 +17,8 @@ from websockets.uri import parse_uri
 from wallet_hooks import clock
 from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, ParsedBody, is_stored, parse_body, store_bodies
 from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of
-from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE, LOG
+from wallet_hooks.logs import LOG
+from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE
 from wallet_hooks.web.api import cause_of, log_defect
 from wallet_hooks.web.requests import new_request_id
 

@@ -16,7 +16,8 @@ from wallet_hooks import clock
 from wallet_hooks.betslips.feed import PAGE, CustomerStream, Feed
 from wallet_hooks.database import DATABASE_ERRORS
 from wallet_hooks.errors import TryAgainError
-from wallet_hooks.telemetry import LOG, STREAMS_CLOSED, STREAMS_OPENED
+from wallet_hooks.logs import LOG
+from wallet_hooks.telemetry import STREAMS_CLOSED, STREAMS_OPENED
 from wallet_hooks.web.websocket import GOING_AWAY, POLICY_VIOLATION, WebSocket
 
 SESSION_ENDED = 4001

@@ -26,8 +26,8 @@ from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import Options
 from wallet_hooks.finance.general_ledger import LEDGERS
 from wallet_hooks.finance.report_request import ReportRequest
+from wallet_hooks.logs import LOG
 from wallet_hooks.settings import Settings
-from wallet_hooks.telemetry import LOG
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _KEPT_SECONDS = 3600

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.telemetry import LOG
+from wallet_hooks.logs import LOG
 
 _unreadable: set[str] = set()  # references that were logged
 

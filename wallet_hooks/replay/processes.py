@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from wallet_hooks import money
+from wallet_hooks.logs import log_errors_only
 from wallet_hooks.replay.case_database import copied_database_factory, temporary_template
 from wallet_hooks.replay.fixture import CaseSequence
 from wallet_hooks.replay.groups import split
 from wallet_hooks.replay.running import CaseResult, RunOptions, run_sequences
-from wallet_hooks.telemetry import log_errors_only
 
 CASES_PER_PART = 500  # they take about two seconds
 

@@ -17,11 +17,12 @@ from wallet_hooks.errors import TryAgainError
 from wallet_hooks.group_commit import LARGEST_GROUP
 from wallet_hooks.identity.credentials import Denial, ReceivedCall, Scope, authenticate
 from wallet_hooks.identity.directory import Directory, DirectoryCache
+from wallet_hooks.logs import log_together
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.commits import CallbackCommits
 from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, Declined, Rejected, Request, answer_of
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
-from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS, log_together
+from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS
 from wallet_hooks.web import api
 from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
 from wallet_hooks.web.countries import Countries

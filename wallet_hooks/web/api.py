@@ -23,9 +23,9 @@ from werkzeug.wrappers import Request
 from wallet_hooks import clock
 from wallet_hooks.database import DATABASE_ERRORS, Fault, brand_engine, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError, WalletHooksError
+from wallet_hooks.logs import LOG
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
-from wallet_hooks.telemetry import LOG
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of

@@ -9,7 +9,7 @@ import pytest
 
 _LOG = """
 import sys
-from wallet_hooks.telemetry import LOG, log_errors_only, log_together, start_logging
+from wallet_hooks.logs import LOG, log_errors_only, log_together, start_logging
 start_logging(sys.argv[1])
 if sys.argv[2] == "errors only":
     log_errors_only()
@@ -39,7 +39,7 @@ def test_the_level_holds_for_both(level: str, errors: str) -> None:
 
 _DEFECT = """
 import psycopg
-from wallet_hooks.telemetry import start_logging
+from wallet_hooks.logs import start_logging
 from wallet_hooks.web.api import log_defect
 start_logging("info")
 try:
