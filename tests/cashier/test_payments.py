@@ -1,15 +1,22 @@
 """Payments over HTTP: idempotent by key, in one step or two."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from tests.desk import Desk
 from tests.test_commands import OF_ANN as OF_UID_7
 from tests.test_commands import Shell
 from tests.world import OK, Reply, bet, result
+from wallet_hooks import clock
+from wallet_hooks.customers.queries import customer_by_uid
+from wallet_hooks.database import reading, writing
+from wallet_hooks.ledger.models import Transaction
 
 OF_ANN = "/v1/customers/ann"
 PAY = {"method": "card", "amount": ["EUR", 25.5], "reference": "P1"}
@@ -55,6 +62,28 @@ def test_thirty_concurrent_deposits_with_one_key_are_done_once(desk: Desk) -> No
     assert {reply.status for reply in replies} == {200}
     assert len({str(reply.body) for reply in replies}) == 1
     assert desk.world.balance() == "125.50"
+
+
+def test_a_payment_is_booked_when_it_has_the_customers_lock(desk: Desk) -> None:
+    """Not when it arrived: what it waited for is booked before it, and a statement is in the order of time."""
+    headers = {"Session": desk.token("boss"), "Idempotency-Key": "k1"}
+    before = clock.now().replace(hour=12, minute=0)
+    after = before + timedelta(days=1)
+    with ThreadPoolExecutor(1) as pool, clock.restored_wall_clock():
+        clock.set_now(before)
+        with writing(desk.world.engine) as session:
+            customer_by_uid(session, client="acme", uid="7", lock=True)
+            paying = pool.submit(desk.call, None, "POST", f"{OF_ANN}/deposits/", PAY, headers=headers)
+            time.sleep(0.3)
+            clock.set_now(after)
+        assert paying.result().status == 200
+    with reading(desk.world.engine) as session:
+        (booked_on,) = session.scalars(
+            select(Transaction.booked_on)
+            .where(Transaction.kind == "deposit")
+            .where(Transaction.reference.contains("P1"))
+        )
+    assert booked_on == after.date()
 
 
 def test_a_withdrawal_above_the_balance_is_refused(desk: Desk) -> None:

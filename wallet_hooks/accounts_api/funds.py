@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from wallet_hooks import money
+from wallet_hooks import clock, money
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.cashier.transfers import transfer
@@ -73,7 +73,13 @@ def transfer_funds(call: OperationCall) -> dict[str, str]:
             raise AccountsError("INVALID_INPUT_DATA", "amount: above 0 is required")
         try:
             transaction_id = transfer(
-                session, customer, source=source, target=target, amount=amount, reference=call.reference, now=call.now
+                session,
+                customer,
+                source=source,
+                target=target,
+                amount=amount,
+                reference=call.reference,
+                now=clock.now(),
             )
         except RefusedError as error:
             raise AccountsError("WALLET_TRANSFER_ERROR", str(error)) from error

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks import clock
 from wallet_hooks.cashier import schemas, service
 from wallet_hooks.cashier.schemas import Reference
 from wallet_hooks.cashier.service import Movement
@@ -32,7 +33,7 @@ def confirm_deposit(context: ApiContext, call: ApiCall, username: str, payment_i
     """Confirm a reserved deposit: credit it. Idempotent. An exception is raised if the customer may not deposit now."""
     with writing(_engine(context, call, username)) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
-        payment = service.confirm(session, customer, payment_id, now=call.now)
+        payment = service.confirm(session, customer, payment_id, now=clock.now())
         return schemas.payment_data(payment, status=payment.status)
 
 
@@ -40,7 +41,7 @@ def fail_deposit(context: ApiContext, call: ApiCall, username: str, payment_id: 
     """Fail a reserved deposit: release it without credit. Idempotent."""
     with writing(_engine(context, call, username)) as session:
         customer = _locked_customer(session, call, username, _CASHIER)
-        payment = service.fail(session, customer, payment_id, now=call.now)
+        payment = service.fail(session, customer, payment_id, now=clock.now())
         return schemas.payment_data(payment, status=payment.status)
 
 
@@ -90,7 +91,7 @@ def _move(
             reason=call.given.get("reason"),
             by=_caller_name(call),
         )
-        payment, _ = service.move(session, customer, movement, now=call.now)
+        payment, _ = service.move(session, customer, movement, now=clock.now())
         # A repeated request gets the first answer, even if the payment was confirmed or failed since.
         return schemas.payment_data(payment, status="reserved" if in_two_steps else "done")
 
