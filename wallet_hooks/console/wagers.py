@@ -17,7 +17,6 @@ from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.queries import deliveries_of
 from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError
-from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.identity.directory import brand_facts, read_directory
 from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.identity.service import brand_by_client
@@ -25,7 +24,7 @@ from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.sportsbook import corrections
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
-from wallet_hooks.sportsbook.queries import history, wager_by_key
+from wallet_hooks.sportsbook.queries import exceptions_of, history, wager_by_key
 from wallet_hooks.web.api import Reply
 
 
@@ -46,7 +45,7 @@ def show(visit: Visit, client: str, game: str, uid: str) -> Html:
             "wager": wager,
             "facts": history(session, wager),
             "steps": _steps(session, wager, key),
-            "exceptions": _exceptions(session, key),
+            "exceptions": exceptions_of(session, key),
             "requests": _requests(session, key),
             "needs_approval": _needs_approval(session, client),
         }
@@ -133,12 +132,6 @@ def _steps(session: Session, wager: Wager, key: BetKey) -> list[TimelineStep]:
 def _at(one: dict[str, Any]) -> datetime:
     recorded_at: datetime = one["transaction"].recorded_at
     return recorded_at
-
-
-def _exceptions(session: Session, key: BetKey) -> list[CallbackException]:
-    own = (CallbackException.game == key.game, CallbackException.client == key.client)
-    query = select(CallbackException).where(*own, CallbackException.bet_uid == key.uid)
-    return list(session.scalars(query.order_by(CallbackException.id)))
 
 
 def _requests(session: Session, key: BetKey) -> list[ResettleRequest]:

@@ -40,9 +40,6 @@ def history(session: Session, wager: Wager) -> dict[str, Any]:
     """
     key = BetKey(wager.game, wager.client, wager.uid)
     found = transactions_with(session, references=key.references(wager.settlements))
-    raised = select(CallbackException).where(
-        CallbackException.game == key.game, CallbackException.client == key.client, CallbackException.bet_uid == key.uid
-    )
     return {
         "brand": wager.client,
         "game": wager.game,
@@ -64,8 +61,15 @@ def history(session: Session, wager: Wager) -> dict[str, Any]:
         "closed_at": wager.closed_at.isoformat() if wager.closed_at else None,
         "transactions": [_transaction(item) for item in found],
         "deliveries": [_delivery(delivery) for delivery in deliveries_of(session, bet=str(key))],
-        "exceptions": [exception_row(row) for row in session.scalars(raised.order_by(CallbackException.id))],
+        "exceptions": [exception_row(row) for row in exceptions_of(session, key)],
     }
+
+
+def exceptions_of(session: Session, key: BetKey) -> list[CallbackException]:
+    """Return the exceptions that were raised about a bet, the oldest first."""
+    own = (CallbackException.game == key.game, CallbackException.client == key.client)
+    query = select(CallbackException).where(*own, CallbackException.bet_uid == key.uid)
+    return list(session.scalars(query.order_by(CallbackException.id)))
 
 
 def _transaction(item: dict[str, Any]) -> dict[str, Any]:
