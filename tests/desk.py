@@ -91,10 +91,13 @@ class Desk:
             key = create_versions(session, application)[0].key
             make_vendor(session, "edges", redirect_url="https://vendor.example/", subscription_required=False)
         session_headers, key_headers = {"X-Authentication": self.token("ann")}, {"X-Application": key}
+        both = session_headers | key_headers
         return {
             ("x-authentication",): session_headers,
             ("x-application",): key_headers,
-            ("x-authentication", "x-application"): session_headers | key_headers,
+            ("x-authentication", "x-application"): both,
+            ("x-authentication", "x-application", "access-token", "x-application"): both,
+            ("x-authentication", "x-authentication", "x-application"): both,
         }
 
     def api_token(self, role: str, client: str | None = None) -> str:

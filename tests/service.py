@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.world import Reply
+from tests.world import PATIENCE, Reply
 
 GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 # The environment variable with the worker class that tests run the service with.
 WORKER_CLASS = "WALLET_HOOKS_TEST_WORKER_CLASS"
+# The settings with which a service waits as long as the tests' applications do.
+PATIENT_SETTINGS = {f"WALLET_HOOKS_{name.upper()}": str(seconds) for name, seconds in PATIENCE.items()}
 
 
 def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None, *, attempts: int = 200) -> Reply:

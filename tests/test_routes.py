@@ -9,7 +9,7 @@ from tests.desk import Desk
 from tests.world import OK, World, bet
 from wallet_hooks import clock
 
-LOGINS = {("POST", "/v1/sessions/"): 400, ("GET", "/console/login"): 200, ("POST", "/console/login"): 401}
+LOGINS = {("POST", "/v1/sessions"): 400, ("GET", "/console/login"): 200, ("POST", "/console/login"): 401}
 CONSOLE = "/console"  # lands on the login page: see console/test_access.py
 ACCOUNT_API = ("/exchange/", "/api/")  # has its own error codes: see accounts_api/test_access.py
 STATIC = "/console/static/<path:file>"
@@ -27,6 +27,22 @@ def test_every_route_refuses_unauthenticated_requests(world: World) -> None:
             expected = LOGINS.get((method, rule.rule), 303 if rule.rule.startswith(CONSOLE) else 401)
             assert response.status_code == expected, f"{method} {rule.rule}"
     assert world.count("wager") == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/bets", "/v1/sessions", "/v1/customers/ann/deposits", "/exchange/account/json-rpc/v1",
+     "/exchange/account/rest/v1.0/getAccountFunds", "/finance/exports/journal.csv", "/betslips/messages"],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["PUT", "OPTIONS"])
+def test_a_wrong_method_is_405_in_the_apis_envelope_with_and_without_a_slash(
+    world: World, method: str, path: str
+) -> None:
+    for each in (path, f"{path}/"):
+        answer = world.client.open(each, method=method)
+        assert (answer.status_code, answer.is_json, len(answer.headers["X-Request-Id"])) == (405, True, 32), each
+        assert "POST" in answer.headers["Allow"] or "GET" in answer.headers["Allow"]
+    assert world.client.open(f"{path}//").status_code == 404
 
 
 def test_open_routes_have_no_parameters_and_are_read_only(world: World) -> None:

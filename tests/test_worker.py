@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
-from tests.service import post, served, workers_of
+from tests.service import PATIENT_SETTINGS, post, served, workers_of
 from tests.wire import request, wire
 from tests.worker_classes import HASTY, NARROW, OWN, PATIENT
 from tests.world import OK, World, bet, result
@@ -185,9 +185,8 @@ def locked_table(world: World) -> Iterator[None]:
 @contextmanager
 def waiting_service(world: World, directory: Path, **settings: str) -> Iterator[tuple[str, int]]:
     """Run the service with such time-outs that callbacks wait for as long as a test locks what they need."""
-    seconds = {"LOCK_TIMEOUT": "30", "STATEMENT_TIMEOUT": "40", "REQUEST_TIMEOUT": "40"}
-    waits = {f"WALLET_HOOKS_{name}": value for name, value in seconds.items()}
-    with served(world.settings.database_url, directory, worker_class=OWN, settings=waits | settings) as found:
+    patient = PATIENT_SETTINGS | settings
+    with served(world.settings.database_url, directory, worker_class=OWN, settings=patient) as found:
         yield found
 
 

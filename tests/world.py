@@ -31,7 +31,7 @@ ACME = 1007  # brand acme's id
 Item = dict[str, Any]
 OK = (200, {"status": "OK"})
 # In seconds. A machine that stands still for two seconds, as a virtual one may, is no fault in most tests.
-_PATIENT: Any = {"request_timeout": 30.0, "lock_timeout": 20.0, "statement_timeout": 20.0}
+PATIENCE: Any = {"request_timeout": 30.0, "lock_timeout": 20.0, "statement_timeout": 20.0}
 
 
 class Reply(NamedTuple):
@@ -46,7 +46,7 @@ class World:
     schema. Amounts are decimal strings, ids are the provider's."""
 
     def __init__(self, database_url: str, *, brand_schemas: bool = HAS_BRAND_SCHEMAS) -> None:
-        self.settings = Settings(database_url=database_url, log_level="error", brand_schemas=brand_schemas, **_PATIENT)
+        self.settings = Settings(database_url=database_url, log_level="error", brand_schemas=brand_schemas, **PATIENCE)
         self.shared: Engine = open_engine(self.settings)
         self.engine: Engine = brand_engine(self.shared, ACME)
         self._app: Flask | None = None

@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> Flask:
     start_logging(settings.log_level)
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.url_map.merge_slashes = False  # a path with `//` is unknown: clients of an API do not follow redirects
     engines = _open_engines(settings)
     app.extensions["wallet_hooks"] = engines
     countries = Countries(settings.geoip_file)

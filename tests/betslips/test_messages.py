@@ -86,6 +86,13 @@ def test_numbers_are_shown_exactly_as_they_were_sent(desk: Desk) -> None:
     assert '"x":1.50,"y":[1e2,{"z":-0.0}]' in answer.text
 
 
+def test_optional_fields_may_be_null(desk: Desk) -> None:
+    prices = [{"bookie": None, "effective": {"price": 2, "min": ["GBP", 1], "max": ["GBP", 5]}}]
+    assert post(desk, [[BETSLIP, BETSLIP_BODY | {"is_open": None}], pmm(price_list=prices)]) == OK
+    assert shown(desk)["is_open"]
+    assert shown(desk)["bounds"] != {}
+
+
 def test_bad_messages_are_named_and_the_others_taken(desk: Desk) -> None:
     failed = {"code": "failed"}
     body = [

@@ -9,7 +9,7 @@ import pytest
 from tests import postgresql
 from tests.faults.pgbouncer import PROGRAM, Pooler, can_prepare, pgbouncer
 from tests.faults.test_network import fetch, send
-from tests.service import served
+from tests.service import PATIENT_SETTINGS, served
 from tests.test_commands import Shell
 from tests.world import World
 from wallet_hooks.customers.queries import customer_by_uid
@@ -45,29 +45,31 @@ def pooled_url(pooler: Pooler, world: World) -> str:
 
 
 @pytest.fixture
-def url(pooled_url: str, prepared: int, tmp_path: Path) -> Iterator[str]:
-    settings = {"WALLET_HOOKS_PREPARED_STATEMENTS": str(bool(prepared))}
-    with served(pooled_url, tmp_path, workers=2, settings=settings) as (url, _):
-        yield url
+def settings(prepared: int) -> dict[str, str]:
+    return {"WALLET_HOOKS_PREPARED_STATEMENTS": str(bool(prepared))}
 
 
-def test_bets_of_many_clients_are_taken(url: str, world: World) -> None:
-    with ThreadPoolExecutor(32) as clients:
+def test_bets_of_many_clients_are_taken(
+    pooled_url: str, settings: dict[str, str], world: World, tmp_path: Path
+) -> None:
+    patient = settings | PATIENT_SETTINGS
+    with served(pooled_url, tmp_path, workers=2, settings=patient) as (url, _), ThreadPoolExecutor(32) as clients:
         statuses = [one.status for one in clients.map(lambda uid: send(url, uid), range(BETS))]
+        assert fetch(f"{url}/readyz").status == 200
     assert statuses == [200] * BETS
     assert world.balance() == "80.00"
-    assert fetch(f"{url}/readyz").status == 200
     assert world.differences() == []
 
 
-def test_the_time_outs_hold(url: str, world: World) -> None:
-    assert send(url, 1).status == 200
-    with writing(world.engine) as session:
-        customer_by_uid(session, client="acme", uid="7", lock=True)
-        sent = send(url, 2)
-    assert sent.status == 503
-    assert sent.seconds < 2, "the time-out for locks is 0.3 seconds"
-    assert send(url, 2).status == 200
+def test_the_time_outs_hold(pooled_url: str, settings: dict[str, str], world: World, tmp_path: Path) -> None:
+    with served(pooled_url, tmp_path, workers=2, settings=settings) as (url, _):
+        assert send(url, 1).status == 200
+        with writing(world.engine) as session:
+            customer_by_uid(session, client="acme", uid="7", lock=True)
+            sent = send(url, 2)
+        assert sent.status == 503
+        assert sent.seconds < 2, "the time-out for locks is 0.3 seconds"
+        assert send(url, 2).status == 200
 
 
 def test_what_one_transaction_sets_is_not_seen_by_the_next(pooled_url: str) -> None:
@@ -92,8 +94,9 @@ def test_migrations_have_a_way_of_their_own(pooled_url: str, world: World) -> No
     assert (ran.returncode, ran.stdout) == (0, "migrated\n")
 
 
-def test_commands_and_exports_work(pooled_url: str, url: str, tmp_path: Path) -> None:
-    assert send(url, 1).status == 200
+def test_commands_and_exports_work(pooled_url: str, settings: dict[str, str], tmp_path: Path) -> None:
+    with served(pooled_url, tmp_path, settings=settings) as (url, _):
+        assert send(url, 1).status == 200
     shell = Shell(pooled_url)
     exported = tmp_path / "journal.parquet"
     for command in (

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.service import command, post, served, status_of, wait_until_ready, workers_of
+from tests.service import PATIENT_SETTINGS, command, post, served, status_of, wait_until_ready, workers_of
 from tests.waiting import wait_until
 from tests.wire import wire
 from tests.worker_classes import OWN
@@ -103,7 +103,10 @@ def rich_world(world: World) -> World:
 
 
 def test_sigterm_answers_what_has_arrived_and_refuses_the_rest(rich_world: World, tmp_path: Path) -> None:
-    with served(rich_world.settings.database_url, tmp_path, workers=2, worker_class=OWN) as (url, master):
+    with served(rich_world.settings.database_url, tmp_path, workers=2, worker_class=OWN, settings=PATIENT_SETTINGS) as (
+        url,
+        master,
+    ):
         with ExitStack() as idle, sending(url) as clients:
             for _ in range(20):
                 idle.enter_context(wire(url))
@@ -147,7 +150,10 @@ def test_the_next_request_of_a_kept_connection_is_answered_and_then_it_closes(
 
 
 def test_reloading_loses_no_request(rich_world: World, tmp_path: Path) -> None:
-    with served(rich_world.settings.database_url, tmp_path, workers=2, worker_class=OWN) as (url, master):
+    with served(rich_world.settings.database_url, tmp_path, workers=2, worker_class=OWN, settings=PATIENT_SETTINGS) as (
+        url,
+        master,
+    ):
         with sending(url) as clients:
             for _ in range(2):
                 before = set(workers_of(master))
@@ -190,7 +196,7 @@ def test_a_worker_has_the_release_of_its_master_after_another_was_installed(rich
 def activated(listener: socket.socket, database_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the service with a socket that is kept open for it, as systemd does."""
     script = f'exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
-    environment = os.environ | {"WALLET_HOOKS_DATABASE_URL": database_url, "WEB_CONCURRENCY": "2"}
+    environment = os.environ | PATIENT_SETTINGS | {"WALLET_HOOKS_DATABASE_URL": database_url, "WEB_CONCURRENCY": "2"}
     with log.open("ab") as output:
         process = subprocess.Popen(
             ["bash", "-c", script, "bash", *command("wsgi:app", OWN)],

@@ -21,7 +21,7 @@ def test_confirm_required_waits_for_swap_after_the_cool_off(world: World) -> Non
         assert player.swap(row_id) == gateway_error("not_yet")
         moment.tick(timedelta(seconds=1))
         shown = player.get()
-        assert (shown["pending"]["bet"]["can_activate"], shown["active"]["bet"]["can_activate"]) == (True, True)
+        assert (shown["pending"]["bet"]["can_activate"], shown["active"]["bet"]["can_activate"]) == (True, False)
         assert player.active() == {"week": "100"}
         for _ in range(2):
             expected = {"bet": {"effective_of": "now", "time_frame": "week", "amount": "200"}}

@@ -25,55 +25,62 @@ from wallet_hooks.web.fields import BaseSchema, BoundedList
 _MAX_ELEMENTS = 100
 
 
-class NoParameters(BaseSchema):
+class _Parameters(BaseSchema):
+    """Parameters, of which the optional ones may be null: that is as if they were missing."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        field_obj.allow_none = not field_obj.required
+
+
+class NoParameters(_Parameters):
     pass
 
 
-class AppNameParameters(BaseSchema):
+class AppNameParameters(_Parameters):
     app_name = ApiString(data_key="appName", required=True)
 
 
-class WalletParameters(BaseSchema):
+class WalletParameters(_Parameters):
     wallet = ApiEnum(WALLETS)
 
 
-class TransferParameters(BaseSchema):
+class TransferParameters(_Parameters):
     source = ApiEnum(WALLETS, data_key="from", required=True)
     target = ApiEnum(WALLETS, data_key="to", required=True)
     amount = ApiDouble(required=True)
 
 
-class SubscriptionTokenRequest(BaseSchema):
+class SubscriptionTokenRequest(_Parameters):
     days = ApiInteger(data_key="subscriptionLength")
     client_reference = ClientReference(data_key="clientReference")
 
 
-class SubscriptionTokenParameters(BaseSchema):
+class SubscriptionTokenParameters(_Parameters):
     token = ApiString(data_key="subscriptionToken", required=True)
 
 
-class UpdateSubscriptionParameters(BaseSchema):
+class UpdateSubscriptionParameters(_Parameters):
     vendor_client_id = ApiString(data_key="vendorClientId", required=True)
     days = ApiInteger(data_key="subscriptionLength", required=True)
 
 
-class SubscriptionStatusParameters(BaseSchema):
+class SubscriptionStatusParameters(_Parameters):
     status = ApiEnum(SUBSCRIPTION_STATUSES, data_key="subscriptionStatus")
 
 
-class SubscriptionHistoryParameters(BaseSchema):
+class SubscriptionHistoryParameters(_Parameters):
     vendor_client_id = ApiString(data_key="vendorClientId")
     application_key = ApiString(data_key="applicationKey")
 
 
-class TimeRangeSchema(BaseSchema):
+class TimeRangeSchema(_Parameters):
     """Both ends are inclusive; a missing one is open."""
 
     since = ApiDate(data_key="from")
     until = ApiDate(data_key="to")
 
 
-class StatementParameters(BaseSchema):
+class StatementParameters(_Parameters):
     locale = ApiString()
     from_record = ApiInteger(data_key="fromRecord")
     record_count = ApiInteger(data_key="recordCount")
@@ -82,19 +89,19 @@ class StatementParameters(BaseSchema):
     wallet = ApiEnum(WALLETS)
 
 
-class CurrencyParameters(BaseSchema):
+class CurrencyParameters(_Parameters):
     from_currency = ApiString(data_key="fromCurrency")
 
 
-class VendorIdParameters(BaseSchema):
+class VendorIdParameters(_Parameters):
     vendor_id = ApiString(data_key="vendorId", required=True)
 
 
-class RevokeParameters(BaseSchema):
+class RevokeParameters(_Parameters):
     vendor_id = LongOrString(data_key="vendorId", required=True)
 
 
-class TokenParameters(BaseSchema):
+class TokenParameters(_Parameters):
     client_id = ApiString(required=True)
     grant_type = ApiEnum(GRANT_TYPES, required=True)
     code = ApiString()
@@ -102,7 +109,7 @@ class TokenParameters(BaseSchema):
     refresh_token = ApiString()
 
 
-class VendorClientIdsParameters(BaseSchema):
+class VendorClientIdsParameters(_Parameters):
     vendor_client_ids = BoundedList(
         ApiString(),
         most=_MAX_ELEMENTS,

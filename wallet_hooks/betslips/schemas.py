@@ -76,7 +76,7 @@ class BetslipSchema(_MessageSchema):
     event_id = Text(allow_none=True)
     bet_type = Text(allow_none=True)
     customer_username = Text(allow_none=True)
-    is_open = StrictBoolean()
+    is_open = StrictBoolean(allow_none=True)
     expiry_ts = PlainNumber(allow_none=True)
     close_reason = Text(allow_none=True)
     accounts = fields.List(fields.Raw(), allow_none=True)
@@ -111,7 +111,7 @@ class PriceListEntrySchema(Schema):
     class Meta:
         unknown = INCLUDE
 
-    bookie = fields.Nested(OfferSchema, validate=_has_one_currency)
+    bookie = fields.Nested(OfferSchema, validate=_has_one_currency, allow_none=True)
     effective = fields.Nested(OfferSchema, required=True, validate=_has_one_currency)
 
 

@@ -163,8 +163,8 @@ def limits_data(
     }
     active: dict[str, Any] = {type_: _active_data(current, type_, usage) for type_ in AMOUNT_TYPES}
     active["time_limit"] = _time_data(current)
-    for type_, one in pending.items():
-        active[type_]["can_activate"] = one["can_activate"]
+    for type_ in pending:
+        active[type_]["can_activate"] = False  # it is in force; the pending one may be activated
     return {"active": active, "pending": pending, "reality_check": reality_check or UNDEFINED, "session": dict(session)}
 
 

@@ -13,6 +13,11 @@ from wallet_hooks.openapi.fields import Json
 SECURITY: dict[str, Json] = {
     "x-authentication": {"type": "apiKey", "in": "header", "name": "X-Authentication"},
     "x-application": {"type": "apiKey", "in": "header", "name": "X-Application"},
+    "access-token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token that a customer gave to the vendor of the application key.",
+    },
 }
 _EXCEPTION: Json = {
     "type": "object",
@@ -61,6 +66,11 @@ def paths(converter: Any) -> dict[str, Json]:
 
 def describe_field(_converter: Any, field: Any, **_kwargs: Any) -> Json:
     """Return the JSON Schema of the API's field types; empty for any other."""
+    schema = _schema_of(field)
+    return {"anyOf": [schema, {"type": "null"}]} if schema and field.allow_none else schema
+
+
+def _schema_of(field: Any) -> Json:
     match field:
         case LongOrString():
             return {"oneOf": [_integer(field), {"type": "string", "pattern": r"^-?\d{1,19}$"}]}
@@ -83,8 +93,8 @@ def _operation(operation: Operation, converter: Any) -> Json:
         "summary": " ".join((operation.run.__doc__ or "").split()),
         "operationId": f"account_{operation.name}",
         "tags": ["account API"],
-        "security": [{name: [] for name in _schemes(operation.access)}],
-        "requestBody": {"required": True, "content": responses.content(operation.parameters)},
+        "security": [{name: [] for name in names} for names in _schemes(operation.access)],
+        "requestBody": {"required": _has_required(operation), "content": responses.content(operation.parameters)},
         "responses": {
             "200": responses.response("The result.", schema),
             **responses.described(_ERRORS.items(), {"$ref": "#/components/schemas/AccountsError"}),
@@ -92,9 +102,18 @@ def _operation(operation: Operation, converter: Any) -> Json:
     }
 
 
-def _schemes(access: Access) -> list[str]:
-    wanted = {"x-authentication": access.session, "x-application": access.key or access.owner}
-    return [name for name, is_wanted in wanted.items() if is_wanted]
+def _has_required(operation: Operation) -> bool:
+    return any(field.required for field in operation.parameters().fields.values())
+
+
+def _schemes(access: Access) -> list[tuple[str, ...]]:
+    """Return which headers an operation needs together, in one or two ways."""
+    session, key = ("x-authentication",), ("x-application",)
+    if not access.session:
+        return [key]
+    if not access.key:
+        return [session, session + key] if access.owner else [session]
+    return [session + key, ("access-token", *key)] if access.token else [session + key]
 
 
 def _integer(field: ApiInteger) -> Json:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from wallet_hooks.betslips.schemas import BetslipId, PlainNumber, Price
 from wallet_hooks.bookies.schemas import TagRuleSchema, TagRulesField
 from wallet_hooks.customers.models import ROLES
 from wallet_hooks.customers.schemas import Percent, Roles
@@ -42,7 +43,9 @@ def _schema_of(converter: Any, field: Any) -> Json:
         case Percent():
             return {"type": "number", "minimum": 0, "maximum": 100}
         case Roles():
-            return {"type": "object", "propertyNames": {"enum": list(ROLES)}, "additionalProperties": _BOOLEAN}
+            return _ROLES
+        case PlainNumber():
+            return {"type": "number"} | ({"exclusiveMinimum": 0} if isinstance(field, Price) else {})
         case StrictBoolean():
             return _BOOLEAN
         case WholeNumber():
@@ -62,6 +65,8 @@ def _amounts(field: Amount) -> list[Json]:
 
 def _text(field: Text) -> Json:
     match field:
+        case BetslipId():
+            return _id_text(known=False)
         case Identifier():
             return {"oneOf": [_id_text(known=field.known), {"type": "integer", "minimum": 0}]}
         case Flag():
@@ -88,6 +93,12 @@ _PAIR: Json = {
     "examples": [["EUR", 25.0]],
 }
 _BOOLEAN: Json = {"type": "boolean"}
+_ROLES: Json = {
+    "type": "object",
+    "propertyNames": {"enum": list(ROLES)},
+    "properties": {"customer": {"const": True}},
+    "additionalProperties": _BOOLEAN,
+}
 _INTEGER: Json = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
 
 

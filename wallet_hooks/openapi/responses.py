@@ -100,6 +100,7 @@ LIMITS_ERRORS = (
     ("400", '`{"errMsg":"invalid input - …","code":…}`: nothing was done.'),
     ("401", "Login missing or expired."),
     ("404", "Unknown API version; expected v1."),
+    ("500", "An unexpected error."),
 )
 _OBJECT: Json = {"200": {"description": "Success.", "content": {"application/json": {"schema": {"type": "object"}}}}}
 _UPDATED: Json = {"description": "Updated.", "content": {"application/json": {"schema": {"const": "Updated"}}}}

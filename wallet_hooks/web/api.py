@@ -270,9 +270,11 @@ def blueprint(api: Api, endpoints: Iterable[Endpoint], settings: Settings, *, na
     views = Blueprint(name or api.name, __name__)
     for endpoint in endpoints:
         view = partial(_view, api, endpoint, settings)
+        # A rule without its trailing slash is matched with one, too; the other way round, werkzeug knows no 405.
+        rule = endpoint.path.rstrip("/")
         for is_websocket in (False, True) if endpoint.is_websocket else (False,):
             options: dict[str, Any] = {"methods": [endpoint.method], "strict_slashes": False, "websocket": is_websocket}
-            views.add_url_rule(endpoint.path, endpoint.name, view, **options)
+            views.add_url_rule(rule, endpoint.name, view, provide_automatic_options=False, **options)
     return views
 
 
