@@ -3,19 +3,16 @@
 Lock and statement timeouts protect a running service.
 """
 
-from importlib import import_module
-from pathlib import Path
-
 from alembic import context
 from sqlalchemy import Connection, text
 
-import wallet_hooks
 from wallet_hooks.database import Base, open_engine
 from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas, see_schema
 from wallet_hooks.database.citus import distribute_schema
 from wallet_hooks.database.layout import require_layout, stored_layout
 from wallet_hooks.database.migrating import Migration, exclusive_migration
 from wallet_hooks.database.schema_contents import Scope, brand_schemas, keep_own_tables, keep_shared_tables
+from wallet_hooks.database.tables import load_models
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
 
@@ -24,8 +21,7 @@ STATEMENT_TIMEOUT = "300s"
 
 
 def run() -> None:
-    for file in Path(wallet_hooks.__file__).parent.glob("*/models.py"):
-        import_module(f"wallet_hooks.{file.parent.name}.models")
+    load_models()
     migration: Migration | None = context.config.attributes.get("migration")
     if migration is None:  # Alembic's own command line
         settings = Settings.from_env()

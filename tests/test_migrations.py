@@ -15,7 +15,6 @@ import wallet_hooks.betslips.models
 import wallet_hooks.bookies.models
 import wallet_hooks.console.models
 import wallet_hooks.customers.models
-import wallet_hooks.customers.payments
 import wallet_hooks.deliveries.models
 import wallet_hooks.exceptions.models
 import wallet_hooks.finance.models
@@ -99,7 +98,6 @@ MODELS = (
     wallet_hooks.accounts_api.models,
     wallet_hooks.betslips.models,
     wallet_hooks.bookies.models,
-    wallet_hooks.customers.payments,
     wallet_hooks.customers.models,
     wallet_hooks.deliveries.models,
     wallet_hooks.exceptions.models,

@@ -103,7 +103,11 @@ def main() -> None:
     except DATABASE_ERRORS as error:
         if is_misconfigured(error):
             _fail(f"database URL: {first_line(error)}", status=2)
-        advice = "; run wallet-hooks db upgrade" if fault_of(error) is Fault.SCHEMA_OUTDATED else ""
+        advice = (
+            "; run wallet-hooks db upgrade, or db check for a database that is up to date"
+            if fault_of(error) is Fault.SCHEMA_OUTDATED
+            else ""
+        )
         _fail(f"database ({fault_of(error).value}): {first_line(error)}{advice}")
 
 

@@ -6,10 +6,10 @@ from weakref import WeakSet
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import Dialect, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from wallet_hooks import money
-from wallet_hooks.database import read_with_retries, reading
+from wallet_hooks.database import first_line, read_with_retries, reading
 from wallet_hooks.database.brands import engines_of_brands
 from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.database.guards import database_problem
@@ -73,6 +73,8 @@ def _schemas_problem(engine: Engine) -> str | None:
     try:
         with reading(engine) as session:
             problem = database_problem(session.connection())
+    except ProgrammingError as error:  # such as a role without rights on a schema
+        return first_line(error)
     except SQLAlchemyError:
         return "database unreachable"
     if problem is None:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from tests import citus
 from tests.brand_schemas.conftest import BRANDS
+from tests.conftest import Databases
 from tests.test_commands import Shell
 from tests.world import OK, World, bet, result
 from wallet_hooks.database import migrating, reading, schema_contents
@@ -200,6 +201,17 @@ def test_the_traffic_of_a_brand_is_recorded(spread: World, shell: Shell, tmp_pat
             "DROP TRIGGER staff_action_is_kept ON staff_action",
             marks=pytest.mark.skipif(citus.COORDINATOR is not None, reason="Citus refuses this"),
         ),
+        "DROP TRIGGER ledger_entry_is_balanced ON brand_1008.ledger_entry",
+        "DROP TRIGGER ledger_transaction_is_in_open_period ON brand_1008.ledger_transaction",
+        "ALTER TABLE brand_1008.ledger_entry ENABLE REPLICA TRIGGER ledger_entry_is_kept",
+        "CREATE OR REPLACE FUNCTION brand_1008.ledger_keep() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN RETURN NULL; END $$",
+        "DROP TABLE brand_1008.wager",
+        "DROP TABLE brand_1008.payment",
+        "DROP TABLE brand_1008.ledger_entry CASCADE",
+        "ALTER TABLE brand_1008.delivery RENAME TO lost",
+        "CREATE TABLE public.payment (brand_1008 int)",
+        "DELETE FROM brand_1008.alembic_version",
         "UPDATE brand_1008.alembic_version SET version_num = '0001'",
         "ALTER SCHEMA brand_1008 RENAME TO lost",
     ],
@@ -207,11 +219,50 @@ def test_the_traffic_of_a_brand_is_recorded(spread: World, shell: Shell, tmp_pat
 def test_a_schema_that_is_not_as_it_must_be_is_found(spread: World, shell: Shell, harm: str) -> None:
     with spread.shared.begin() as connection:
         connection.execute(text(harm))
-    named = "staff_action" if "staff" in harm else "brand_1008"
+    named = next((name for name in ("staff_action", "public.payment") if name in harm), "brand_1008")
     ran = shell.run("db", "check")
     assert (ran.returncode, named in ran.stderr) == (1, True)
     answer = spread.client.get("/readyz")
     assert (answer.status_code, named in answer.get_json()["status"]) == (503, True)
+
+
+def test_a_role_without_rights_on_a_schema_is_told_so(spread: World, shell: Shell) -> None:
+    """As where another role migrates, and the service's has no default privileges."""
+    name = f"service_{spread.database}"
+    grants = ("USAGE ON SCHEMA public", "SELECT ON ALL TABLES IN SCHEMA public")
+    with spread.shared.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+        for grant in grants:
+            connection.execute(text(f"GRANT {grant} TO {name}"))
+    try:
+        url = spread.settings.database_url.replace("postgres@", f"{name}@")
+        ran = shell.run("db", "check", WALLET_HOOKS_DATABASE_URL=url)
+        assert (ran.returncode, "permission denied for schema brand_1007" in ran.stderr) == (1, True)
+        world = World(url, brand_schemas=True)
+        assert "permission denied for schema brand_1007" in world.client.get("/readyz").get_json()["status"]
+        world.close()
+    finally:
+        with spread.shared.begin() as connection:
+            connection.execute(text(f"DROP OWNED BY {name}"))
+            connection.execute(text(f"DROP ROLE {name}"))
+
+
+def test_each_schema_has_its_tables_after_a_migration_by_the_command(databases: Databases, tmp_path: Path) -> None:
+    """In a process that has loaded no more than the command needs."""
+    databases.create("by_command")
+    shell = Shell(databases.url("by_command"), WALLET_HOOKS_BRAND_SCHEMAS="on")
+    shell.ok("db", "upgrade")
+    shell.ok(*NEW)
+    assert shell.ok("db", "check") == "no problem found\n"
+    shell.ok("customer", "create", "--brand", "south", "--uid", "7", "--username", "s7", "--currency", "EUR")
+    of_south = ("--brand", "south", "--uid", "7", "--amount", "5.00", "--reference", "r", "--method", "card")
+    shell.ok("cashier", "deposit", *of_south)
+    world = World(shell.environment["WALLET_HOOKS_DATABASE_URL"], brand_schemas=True)
+    with reading(world.shared) as session:
+        assert session.scalar(text("SELECT count(*) FROM brand_2000.payment")) == 1
+        assert session.scalar(text("SELECT to_regclass('public.payment')")) is None
+    world.close()
+    databases.drop("by_command")
 
 
 def test_a_brand_is_added_by_the_program_that_migrated(spread: World, shell: Shell) -> None:

@@ -6,7 +6,7 @@ from tests.world import World
 from wallet_hooks import clock
 from wallet_hooks.cashier import service as cashier
 from wallet_hooks.cashier.service import Movement
-from wallet_hooks.customers.payments import Payment
+from wallet_hooks.customers.models import Payment
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 from wallet_hooks.identity.directory import brand_facts

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.payments import Payment, payment_reference
+from wallet_hooks.customers.models import Customer, Payment, payment_reference
 from wallet_hooks.customers.service import opening_reference
 from wallet_hooks.database.bulk import BulkStatement, RowSet, run
 from wallet_hooks.identity.models import Brand

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wallet_hooks.customers.payments import Payment
+from wallet_hooks.customers.models import Payment
 from wallet_hooks.customers.schemas import pair
 from wallet_hooks.web.fields import BaseSchema, Pair, Reason, StrictBoolean, Text
 

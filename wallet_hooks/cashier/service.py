@@ -7,8 +7,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.payments import Payment, payment_reference
+from wallet_hooks.customers.models import Customer, Payment, payment_reference
 from wallet_hooks.customers.queries import balances_of_customers, facts_of
 from wallet_hooks.customers.refusals import account_refusal
 from wallet_hooks.customers.service import OPENING_METHOD

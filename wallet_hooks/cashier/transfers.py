@@ -5,8 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.payments import Payment, payment_reference
+from wallet_hooks.customers.models import Customer, Payment, payment_reference
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.ledger import chart, rules

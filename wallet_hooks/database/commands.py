@@ -7,9 +7,11 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
+from wallet_hooks.database.engine import open_engine
 from wallet_hooks.database.guards import database_problem
 from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.database.revisions import current_revision, schema_problem
+from wallet_hooks.settings import Settings
 
 
 @click.group()
@@ -43,11 +45,15 @@ def db_downgrade(engine: Engine, revision: str) -> None:
 
 
 @db.command("check")
-@click.pass_obj
-def db_check(engine: Engine) -> None:
-    """Check the migrations, the layout, the brands' schemas, and that the ledger is append-only wherever it is."""
+def db_check() -> None:
+    """Check what the service sees: migrations, layout, the brands' schemas, tables, and what guards the ledger.
+
+    Uses WALLET_HOOKS_DATABASE_URL, because the role that migrates may see more.
+    """
+    engine = open_engine(Settings.from_env())
     with engine.connect() as connection:
         problem = next(filter(None, _problems(connection)), None)
+    engine.dispose()
     if problem is not None:
         raise click.ClickException(problem)
     click.echo("no problem found")

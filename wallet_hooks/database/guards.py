@@ -1,5 +1,6 @@
-"""Checks that a database is as it must be: its layout, its schemas, and what keeps the ledger append-only."""
+"""Checks that a database is as it must be: layout, schemas, tables, and the triggers that guard the ledger."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -8,33 +9,49 @@ from wallet_hooks.database.brand_schemas import has_brand_schemas, schema_of
 from wallet_hooks.database.citus import has_citus
 from wallet_hooks.database.layout import layout_problem
 from wallet_hooks.database.revisions import schema_problem
+from wallet_hooks.database.tables import Shared, SharedAndOwn, load_models, table_names
 
-_OWN = ("ledger_account", "ledger_entry", "ledger_transaction")
-_SHARED = ("ledger_currency", "staff_action")
-# Citus keeps rows in tables with a number at the end of their names, on its nodes. In `pg_trigger`, 16 is UPDATE, 8
-# DELETE and 32 TRUNCATE; a disabled trigger is 'D'.
+_Table = tuple[str, str]  # its schema and name
+
+# Events of triggers, as in `pg_trigger`.
+_INSERT, _KEEP = 4, 8 | 16 | 32  # _KEEP: DELETE, UPDATE, TRUNCATE
+# Which functions must be called at which events of which tables.
+_GUARDS = (
+    ("ledger_account", "ledger_keep", _KEEP),
+    ("ledger_entry", "ledger_keep", _KEEP),
+    ("ledger_entry", "ledger_check_entries", _INSERT),
+    ("ledger_transaction", "ledger_keep", _KEEP),
+    ("ledger_transaction", "ledger_check_period", _INSERT),
+    ("ledger_currency", "ledger_keep", _KEEP),
+    ("staff_action", "ledger_keep", _KEEP),
+)
+# Citus keeps rows in tables with a number at the end of their names, on its nodes. A trigger that is disabled, or only
+# for replicas, does not count ('D' and 'R'), nor does a function that refuses nothing.
 _UNGUARDED = """
-    SELECT relation.oid::regclass::text FROM pg_class relation
-    WHERE relation.relkind IN ('r', 'p') AND relation.relname ~ '^({names}){suffix}$'
-        AND relation.relnamespace::regnamespace::text ~ '^({schemas})$'
-        AND (SELECT coalesce(bit_or(t.tgtype::integer), 0) & 56 FROM pg_trigger t
+    SELECT DISTINCT relation.oid::regclass::text || ' (' || guard.function || ')'
+    FROM (VALUES {guards}) AS guard (name, function, events)
+    JOIN pg_class relation ON relation.relname ~ ('^' || guard.name || '{suffix}$')
+    WHERE relation.relkind IN ('r', 'p') AND relation.relnamespace::regnamespace::text ~ '^({schemas})$'
+        AND (SELECT coalesce(bit_or(t.tgtype::integer), 0) & guard.events FROM pg_trigger t
              JOIN pg_proc p ON p.oid = t.tgfoid
-             WHERE t.tgrelid = relation.oid AND p.proname = 'ledger_keep' AND t.tgenabled <> 'D') <> 56
+             WHERE t.tgrelid = relation.oid AND p.proname = guard.function AND t.tgenabled IN ('O', 'A')
+                AND p.prosrc LIKE '%RAISE EXCEPTION%') <> guard.events
     ORDER BY 1
 """
 
 
 def database_problem(connection: Connection) -> str | None:
-    """Return what is wrong with a migrated database: its layout, the brands' schemas, or the guards of its tables."""
-    return layout_problem(connection) or brand_problem(connection) or guard_problem(connection)
+    """Return what is wrong with a migrated database: its layout, the brands' schemas, tables, or their guards."""
+    problems = (layout_problem, brand_problem, table_problem, guard_problem)
+    return next(filter(None, (problem(connection) for problem in problems)), None)
 
 
 def guard_problem(connection: Connection) -> str | None:
-    """Return which tables are not append-only although they must be; None if all are. SQLite's file is not checked."""
+    """Return which tables lack triggers that refuse wrong changes; None if all have them. SQLite is not checked."""
     if connection.dialect.name != "postgresql":
         return None
-    unguarded = sorted(set(_unguarded(connection)))
-    return f"not append-only: {', '.join(unguarded)}" if unguarded else None
+    unguarded = _unguarded(connection)
+    return f"without the triggers that guard the ledger: {', '.join(unguarded)}: restore them" if unguarded else None
 
 
 def brand_problem(connection: Connection) -> str | None:
@@ -42,19 +59,54 @@ def brand_problem(connection: Connection) -> str | None:
     if not has_brand_schemas(connection.engine):
         return None
     found = _revisions(connection)
-    for brand_id in connection.scalars(text("SELECT id FROM public.brand ORDER BY id")).all():
-        schema = schema_of(brand_id)
+    for schema in _schemas_of_brands(connection):
         if schema not in found:
-            return f"{schema} does not exist: restore it"
+            return f"{schema}, or its table alembic_version, does not exist: restore it"
         if (problem := schema_problem(found[schema])) is not None:
             return f"{schema}: {problem}"
     return None
 
 
+def table_problem(connection: Connection) -> str | None:
+    """Return which tables are missing, or are in `public` although each brand has its own; None if none are."""
+    if connection.dialect.name != "postgresql":
+        return None
+    found = _tables(connection)
+    if missing := sorted(set(_expected(connection)) - found):
+        return f"missing tables: {', '.join(map('.'.join, missing))}: restore them"
+    if has_brand_schemas(connection.engine):
+        own = table_names() - table_names(Shared) - table_names(SharedAndOwn)
+        if misplaced := sorted({("public", name) for name in own} & found):
+            return f"tables of brands: {', '.join(map('.'.join, misplaced))}: run wallet-hooks db upgrade"
+    return None
+
+
+def _expected(connection: Connection) -> Iterator[_Table]:
+    load_models()
+    if not has_brand_schemas(connection.engine):
+        schema = str(connection.scalar(text("SELECT current_schema()")))
+        yield from ((schema, name) for name in table_names())
+        return
+    yield from (("public", name) for name in table_names(Shared) | table_names(SharedAndOwn))
+    own = table_names() - table_names(Shared)
+    yield from ((schema, name) for schema in _schemas_of_brands(connection) for name in own)
+
+
+def _tables(connection: Connection) -> set[_Table]:
+    query = text("SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind IN ('r', 'p')")
+    return {(schema, name) for schema, name in connection.execute(query)}
+
+
+def _schemas_of_brands(connection: Connection) -> list[str]:
+    return [schema_of(id_) for id_ in connection.scalars(text("SELECT id FROM public.brand ORDER BY id")).all()]
+
+
 def _unguarded(connection: Connection) -> list[str]:
     on_nodes = has_citus(connection)
     query = _UNGUARDED.format(
-        names="|".join((*_OWN, *_SHARED)), suffix="(_[0-9]+)?" if on_nodes else "", schemas="public|brand_[0-9]+"
+        guards=", ".join(f"('{name}', '{function}', {events})" for name, function, events in _GUARDS),
+        suffix="(_[0-9]+)?" if on_nodes else "",
+        schemas="public|brand_[0-9]+" if has_brand_schemas(connection.engine) else "public",
     )
     if not on_nodes:
         return list(connection.scalars(text(query)))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from wallet_hooks.database.brand_schemas import choose_schema, schema_of
 from wallet_hooks.database.citus import distribute_shared_tables
-from wallet_hooks.database.tables import Base, Shared, SharedAndOwn
+from wallet_hooks.database.tables import Base, Shared, SharedAndOwn, table_names
 
 
 class Scope(Enum):
@@ -45,19 +45,19 @@ def brand_schemas(connection: Connection) -> list[str]:
 
 def keep_shared_tables(connection: Connection) -> None:
     """Remove the brands' own tables from `public`. Their sequences stay: ids are unique over all brands."""
-    own = sorted(_names() - _names(Shared) - _names(SharedAndOwn))
+    own = sorted(table_names() - table_names(Shared) - table_names(SharedAndOwn))
     for sequence, table, _ in _sequences(connection, "public"):
         if table in own:
             connection.execute(text(f"ALTER SEQUENCE public.{sequence} OWNED BY NONE"))
     for table in own:
         connection.execute(text(f"DROP TABLE IF EXISTS public.{table} CASCADE"))
-    shared = _names(Shared)
+    shared = table_names(Shared)
     distribute_shared_tables(connection, [table.name for table in Base.metadata.sorted_tables if table.name in shared])
 
 
 def keep_own_tables(connection: Connection, schema: str) -> None:
     """Remove the shared tables and the sequences from a brand's schema; what refers to them uses those in `public`."""
-    shared = sorted(_names(Shared))
+    shared = sorted(table_names(Shared))
     references = _references(connection, schema, shared)
     for sequence, table, column in _sequences(connection, schema):
         if table is not None and table not in shared:
@@ -70,15 +70,6 @@ def keep_own_tables(connection: Connection, schema: str) -> None:
     connection.execute(text(choose_schema(schema)))
     for table, name, definition in references:
         connection.execute(text(f"ALTER TABLE {schema}.{table} ADD CONSTRAINT {name} {definition}"))
-
-
-def _names(mark: type[Any] = object) -> set[str]:
-    """Return the names of the tables of all models, or of those with a mark."""
-    return {
-        mapper.local_table.name  # type: ignore[attr-defined]
-        for mapper in Base.registry.mappers
-        if issubclass(mapper.class_, mark)
-    }
 
 
 def _sequences(connection: Connection, schema: str) -> Sequence[Any]:

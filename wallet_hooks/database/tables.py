@@ -2,11 +2,15 @@
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Numeric, String
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+import wallet_hooks
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -30,6 +34,21 @@ class Shared:
 
 class SharedAndOwn:
     """Marks the model of a table that is shared, and that each brand has as well where it has a schema."""
+
+
+def load_models() -> None:
+    """Import all models, so that Base knows every table."""
+    for file in Path(wallet_hooks.__file__).parent.glob("*/models.py"):
+        import_module(f"wallet_hooks.{file.parent.name}.models")
+
+
+def table_names(mark: type[Any] = object) -> set[str]:
+    """Return the names of the tables of all models that are loaded, or of those with a mark."""
+    return {
+        mapper.local_table.name  # type: ignore[attr-defined]
+        for mapper in Base.registry.mappers
+        if issubclass(mapper.class_, mark)
+    }
 
 
 def Key(length: int = 64) -> String:  # noqa: N802 - used as a type

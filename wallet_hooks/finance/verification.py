@@ -15,8 +15,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.commission import commission_due
-from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.payments import Payment
+from wallet_hooks.customers.models import Customer, Payment
 from wallet_hooks.database import can_share_snapshot, reading_beside, stream_rows
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand

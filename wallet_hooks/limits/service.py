@@ -12,8 +12,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.payments import RESERVE_TTL, Payment
+from wallet_hooks.customers.models import RESERVE_TTL, Customer, Payment
 from wallet_hooks.customers.play_sessions import play_session_of
 from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import RefusedError
