@@ -12,7 +12,7 @@ import click
 from sqlalchemy import Engine
 
 from wallet_hooks import money
-from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured, open_engine
+from wallet_hooks.database import DATABASE_ERRORS, describe, first_line, is_misconfigured, open_engine
 from wallet_hooks.database.revisions import require_current_schema
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.ledger import currencies
@@ -95,7 +95,7 @@ def main() -> None:
     except (ConfigurationError, money.CurrencyMismatchError) as error:
         _fail(str(error), status=2)
     except WalletHooksError as error:
-        _fail(f"{error.code}: {error}")
+        _fail(describe(error))
     except (UnicodeError, OverflowError, money.MoneyError) as error:
         _fail(str(error))
     except OSError as error:
@@ -103,12 +103,7 @@ def main() -> None:
     except DATABASE_ERRORS as error:
         if is_misconfigured(error):
             _fail(f"database URL: {first_line(error)}", status=2)
-        advice = (
-            "; run wallet-hooks db upgrade, or db check for a database that is up to date"
-            if fault_of(error) is Fault.SCHEMA_OUTDATED
-            else ""
-        )
-        _fail(f"database ({fault_of(error).value}): {first_line(error)}{advice}")
+        _fail(describe(error))
 
 
 def _fail(message: str, *, status: int = 1) -> NoReturn:

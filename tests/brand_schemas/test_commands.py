@@ -112,7 +112,44 @@ def test_books_are_closed_and_opened_brand_by_brand(played: World, shell: Shell)
     assert shell.run("verify", "--since", "2026-11-20").returncode == 0
     assert shell.ok("reopen", "2026-11-20", "--reason", "late", "--brand", "west") == "opened again: 1 day\n"
     opened = shell.ok("reopen", "2026-11-20", "--reason", "late")
-    assert (opened.count("opened again: 1 day"), opened.count("is not closed")) == (2, 1)
+    assert (opened.count("opened again of "), opened.count(": 1 day"), opened.count("is not closed")) == (2, 2, 1)
+    assert shell.run("reopen", "2026-11-20", "--reason", "late").returncode == 1
+
+
+def test_a_command_goes_on_with_the_other_brands_where_one_fails(played: World, shell: Shell, tmp_path: Path) -> None:
+    with played.shared.begin() as connection:
+        connection.execute(text("ALTER SCHEMA brand_1008 RENAME TO lost"))
+    period = ("--from", "2026-11-20", "--to", "2026-11-20")
+    report = tmp_path / "report.csv"
+    report.write_text(REPORT)
+    for command in (
+        ("verify",),
+        ("close", "2026-11-20"),
+        ("reopen", "2026-11-20", "--reason", "late"),
+        ("export", "journal", "-o", str(tmp_path / "journal.csv")),
+        ("reconcile", "--provider", "betflex", str(report), *period),
+        ("betslips", "prune"),
+    ):
+        ran = shell.run(*command)
+        assert ran.returncode == 1, command
+        assert "brand nordbet: database (schema_outdated): " in ran.stderr, command
+        assert ran.stderr.splitlines()[-1] == "Error: failed for nordbet; done for the other brands", command
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == [
+        "journal.acme.csv",
+        "journal.west.csv",
+        "report.csv",
+    ]
+
+
+def test_brands_whose_files_would_have_one_name_are_exported_one_by_one(
+    played: World, shell: Shell, tmp_path: Path
+) -> None:
+    played.brand("acme-2", id_=3000)
+    ran = shell.run("export", "journal", "--format", "xero", "-o", str(tmp_path / "j.csv"))
+    assert (ran.returncode, "'acme-2'" in ran.stderr, list(tmp_path.iterdir())) == (2, True, [])
+    shell.ok("export", "journal", "--format", "xero", "--brand", "acme-2", "-o", str(tmp_path / "j.csv"))
+    ran = shell.run("export", "journal", "-o", "/dev/null")
+    assert (ran.returncode, "name a brand" in ran.stderr) == (2, True)
 
 
 def test_each_brands_report_is_a_file(played: World, shell: Shell, tmp_path: Path) -> None:
@@ -126,6 +163,8 @@ def test_each_brands_report_is_a_file(played: World, shell: Shell, tmp_path: Pat
     manifest = str(tmp_path / "journal.acme.csv.manifest.json")
     assert shell.run("verify", "--against", manifest, "--brand", "acme").returncode == 0
     assert shell.run("verify", "--against", manifest).returncode == 2
+    assert shell.run("verify", "--against", manifest, "--brand", "west").returncode == 2
+    assert json.loads(Path(manifest).read_text())["filters"] == {"brand": "acme"}
 
 
 def test_exports_over_http_name_a_brand(played: World, shell: Shell) -> None:
@@ -144,7 +183,11 @@ def test_a_report_of_several_brands_is_matched_with_each(played: World, shell: S
     report.write_text(REPORT)
     period = ("--from", "2026-11-20", "--to", "2026-11-20")
     ran = shell.run("reconcile", "--provider", "betflex", str(report), *period)
-    assert (ran.returncode, ran.stderr.count("1 lines: no breaks"), ran.stderr.count("0 lines: no breaks")) == (0, 2, 1)
+    assert (
+        ran.returncode,
+        ran.stderr.count("1 lines: no breaks"),
+        ran.stderr.count("brand west: not in the report"),
+    ) == (0, 2, 1)
     report.write_text(REPORT.replace("nordbet,2", "nordbet,3"))
     assert shell.run("reconcile", "--provider", "betflex", str(report), *period).returncode == 1
     report.write_text(REPORT + "nobody,1,EUR,1.00\n")

@@ -17,7 +17,7 @@ from wallet_hooks.betslips.following import Follower, is_stream_url
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
 from wallet_hooks.betslips.queries import betslip_data, find_betslips, messages_of, state_of
 from wallet_hooks.database import brand_engine, open_engine, reading, run_in_batches
-from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
+from wallet_hooks.database.brand_commands import BrandFailures, each_brand, named_brands, pass_brand_engine
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.service import brand_by_client, check_game
@@ -137,10 +137,13 @@ def prune(engine: Engine, older_than: int | None) -> None:
     """Close betslips that nothing touched for the days, and delete closed ones with their messages."""
     days = older_than or Settings.from_env().betslip_days
     closed = total = 0
-    for own in each_brand(engine):
-        closed += run_in_batches(own, partial(service.close_stale, now=clock.now(), retention_days=days))
-        total += run_in_batches(own, partial(service.prune, now=clock.now(), retention_days=days))
+    failures = BrandFailures()
+    for client, own in named_brands(engine):
+        with failures.of(client):
+            closed += run_in_batches(own, partial(service.close_stale, now=clock.now(), retention_days=days))
+            total += run_in_batches(own, partial(service.prune, now=clock.now(), retention_days=days))
     click.echo(f"{total} betslips deleted, {closed} closed as stale")
+    failures.end()
 
 
 def _message_row(stored: BetslipMessage) -> dict[str, Any]:

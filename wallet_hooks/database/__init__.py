@@ -2,7 +2,7 @@
 
 from wallet_hooks.database.brand_schemas import brand_engine, has_brand_schemas
 from wallet_hooks.database.engine import check_databases, open_engine
-from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
+from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, describe, fault_of, first_line, is_misconfigured
 from wallet_hooks.database.snapshots import can_share_snapshot, reading_beside
 from wallet_hooks.database.tables import Base, Identity64, Key, Shared, SharedAndOwn, UTCDateTime, WideAmount
 from wallet_hooks.database.transactions import (
@@ -33,6 +33,7 @@ __all__ = [
     "can_share_snapshot",
     "check_databases",
     "connection_cache",
+    "describe",
     "fault_of",
     "first_line",
     "has_brand_schemas",

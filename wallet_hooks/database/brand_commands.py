@@ -1,6 +1,7 @@
 """How commands reach the brands' tables, where each brand has a schema: those of one brand, or brand by brand."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -9,8 +10,9 @@ from sqlalchemy import Engine
 
 from wallet_hooks.database.brand_schemas import has_brand_schemas
 from wallet_hooks.database.brands import engine_of_client, engines_of_brands
+from wallet_hooks.database.faults import DATABASE_ERRORS, describe
 from wallet_hooks.database.transactions import reading
-from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.errors import NotFoundError, RefusedError, WalletHooksError
 
 
 def pass_brand_engine(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,7 +33,7 @@ def chosen_brands(engine: Engine, client: str | None) -> Iterator[tuple[str | No
     Raises RefusedError for a brand whose books are not apart from the others'.
     """
     if client is None:
-        yield from _announced(engine)
+        yield from named_brands(engine)
     elif not has_brand_schemas(engine):
         raise RefusedError("brand", "--brand: all brands are in one schema here, which is handled as a whole")
     else:
@@ -50,14 +52,38 @@ def engine_with_row(engine: Engine, model: type[Any], id_: int) -> Engine:
 
 
 def each_brand(engine: Engine) -> Iterator[Engine]:
-    """Yield the engine of each brand and, if there are several, say on stderr which brand it is.
+    """Yield the engine of each brand, as `named_brands` does."""
+    return (own for _, own in named_brands(engine))
 
-    Where all brands are together, yield one engine.
+
+class BrandFailures:
+    """Lets a command for all brands go on with the others where one fails, and fail in the end."""
+
+    def __init__(self) -> None:
+        self._failed: list[str] = []
+
+    @contextmanager
+    def of(self, client: str | None) -> Iterator[None]:
+        """Run what is for one brand: an error is printed with its name. Without a name, errors are raised."""
+        try:
+            yield
+        except (WalletHooksError, *DATABASE_ERRORS) as error:
+            if client is None:
+                raise
+            click.echo(f"brand {client}: {describe(error)}", err=True)
+            self._failed.append(client)
+
+    def end(self) -> None:
+        """Exit with status 1 if a brand failed."""
+        if self._failed:
+            raise click.ClickException(f"failed for {', '.join(self._failed)}; done for the other brands")
+
+
+def named_brands(engine: Engine) -> Iterator[tuple[str | None, Engine]]:
+    """Yield the name and the engine of each brand and, if there are several, say on stderr which brand it is.
+
+    Where all brands are together, yield one engine without a name.
     """
-    return (own for _, own in _announced(engine))
-
-
-def _announced(engine: Engine) -> Iterator[tuple[str | None, Engine]]:
     brands = engines_of_brands(engine)
     for number, (client, own) in enumerate(brands, 1):
         if len(brands) > 1:

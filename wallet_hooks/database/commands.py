@@ -51,9 +51,11 @@ def db_check() -> None:
     Uses WALLET_HOOKS_DATABASE_URL, because the role that migrates may see more.
     """
     engine = open_engine(Settings.from_env())
-    with engine.connect() as connection:
-        problem = next(filter(None, _problems(connection)), None)
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            problem = next(filter(None, _problems(connection)), None)
+    finally:
+        engine.dispose()
     if problem is not None:
         raise click.ClickException(problem)
     click.echo("no problem found")

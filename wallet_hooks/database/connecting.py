@@ -62,7 +62,11 @@ class Connector:
             connection = BoundedConnection.connect(*arguments, **parameters)
             connection.opened_at = clock.monotonic()
             connection.longest_wait = self._longest_wait
-            self._prepare(connection)
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
         thread = ThreadPoolExecutor(1)

@@ -9,6 +9,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.money import CurrencyMismatchError
 
 
@@ -163,6 +164,17 @@ def is_misconfigured(error: BaseException) -> bool:
 def first_line(error: BaseException) -> str:
     """Return the first line of the driver's message; further lines quote statements and rows."""
     return (str(_cause(error)).splitlines() or [type(error).__name__])[0]
+
+
+def describe(error: BaseException) -> str:
+    """Return one line for the operator about an error of ours or of the database."""
+    if isinstance(error, WalletHooksError):
+        return f"{error.code}: {error}"
+    advice = _MIGRATE if fault_of(error) is Fault.SCHEMA_OUTDATED else ""
+    return f"database ({fault_of(error).value}): {first_line(error)}{advice}"
+
+
+_MIGRATE = "; run wallet-hooks db upgrade, or db check if the database is up to date"
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import has_brand_schemas, run_in_batches
-from wallet_hooks.database.brand_commands import each_brand
+from wallet_hooks.database.brand_commands import BrandFailures, named_brands
 from wallet_hooks.deliveries import service
 from wallet_hooks.settings import Settings
 
@@ -30,6 +30,9 @@ def prune(engine: Engine, older_than: int | None) -> None:
     days = older_than or Settings.from_env().retention_days
     prune_some = partial(service.prune, now=clock.now(), retention_days=days)
     total = run_in_batches(engine, prune_some) if has_brand_schemas(engine) else 0
-    for own in each_brand(engine):
-        total += run_in_batches(own, prune_some)
+    failures = BrandFailures()
+    for client, own in named_brands(engine):
+        with failures.of(client):
+            total += run_in_batches(own, prune_some)
     click.echo(f"{total} deliveries deleted")
+    failures.end()

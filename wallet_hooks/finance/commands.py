@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
 from wallet_hooks.database import has_brand_schemas, reading, writing
-from wallet_hooks.database.brand_commands import chosen_brands
+from wallet_hooks.database.brand_commands import BrandFailures, chosen_brands
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.anchors import check_against, read_manifest
 from wallet_hooks.finance.closing import close as close_days
@@ -55,13 +55,19 @@ def verify(
     if anchors and client is None and has_brand_schemas(engine):
         raise click.UsageError("--against: an export is of one brand here: --brand is required")
     since_day = None if day is None else day.date()
+    if client is not None and (
+        others := {anchor.get("filters", {}).get("brand") for anchor in anchors} - {None, client}
+    ):
+        raise click.UsageError(f"--against: an export of brand {others.pop()!r}, not of {client!r}")
     differences: list[Difference] = []
+    failures = BrandFailures()
     for brand, own in chosen_brands(engine, client):
-        found = _verify(own, since_day, anchors, may_be_open=client is None and has_brand_schemas(engine))
-        with writing(own) as session:
-            session.add(found.run)
-        where = "" if brand is None else f"brand {brand}: "
-        differences += [one._replace(where=f"{where}{one.where}") for one in found.differences]
+        with failures.of(brand):
+            found = _verify(own, since_day, anchors, may_be_open=client is None and has_brand_schemas(engine))
+            with writing(own) as session:
+                session.add(found.run)
+            where = "" if brand is None else f"brand {brand}: "
+            differences += [one._replace(where=f"{where}{one.where}") for one in found.differences]
     if as_json:
         click.echo(json.dumps([difference._asdict() for difference in differences]))
     else:
@@ -69,6 +75,7 @@ def verify(
             click.echo(f"{difference.rule}: {difference.where}: {difference.what}")
         known = f", and nothing is missing of {len(anchors)} exports" if anchors else ""
         click.echo("the ledger is broken" if differences else f"{len(ALL_CHECKS)} rules hold{known}")
+    failures.end()
     if differences:
         raise SystemExit(1)
 
@@ -124,16 +131,20 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
     """
     shows_progress = sys.stderr.isatty()
     goes_on = client is None and has_brand_schemas(engine)
-    for _, own in chosen_brands(engine, client):
-        with _going_on("already_closed") if goes_on else nullcontext():
+    failures = BrandFailures()
+    for brand, own in chosen_brands(engine, client):
+        with failures.of(brand), _going_on("already_closed") if goes_on else nullcontext():
             sealed = close_days(
                 own,
                 day.date(),
                 now=clock.now(),
                 progress=lambda text: click.echo(text, err=True) if shows_progress else None,
             )
+            of_brand = f" of {brand}" if goes_on else ""
             for one in sealed:
-                click.echo(f"{one.day} closed: {one.transactions} transactions, {one.entries} entries, seal {one.hash}")
+                counts = f"{one.transactions} transactions, {one.entries} entries"
+                click.echo(f"{one.day}{of_brand} closed: {counts}, seal {one.hash}")
+    failures.end()
 
 
 @click.command()
@@ -145,10 +156,16 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
 def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | None) -> None:
     """Open DATE and every closed day after it. Their seals stay on record; close the days again when corrected."""
     goes_on = client is None and has_brand_schemas(engine)
-    for _, own in chosen_brands(engine, client):
-        with _going_on("not_closed") if goes_on else nullcontext():
+    failures = BrandFailures()
+    total = 0
+    for brand, own in chosen_brands(engine, client):
+        with failures.of(brand), _going_on("not_closed") if goes_on else nullcontext():
             count = reopen_days(own, day.date(), reason=reason, by=by, now=clock.now())
-            click.echo(f"opened again: {count} day{'s' if count > 1 else ''}")
+            total += count
+            click.echo(f"opened again{f' of {brand}' if goes_on else ''}: {count} day{'s' if count > 1 else ''}")
+    failures.end()
+    if not total:
+        raise RefusedError("not_closed", f"no brand has {day.date()} closed")
 
 
 @contextmanager

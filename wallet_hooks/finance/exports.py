@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.database import reading
+from wallet_hooks.database.brand_schemas import current_brand
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.files import is_regular, replace_atomically
 from wallet_hooks.finance import general_ledger
@@ -302,6 +303,8 @@ def _manifest(
     session: Session, report: str, format_: str, request: ReportRequest, totals: RunningTotals
 ) -> dict[str, Any]:
     filters = dict(zip(("brand", "uid"), request.customer or (), strict=False))
+    if current_brand(session.connection()) is not None:
+        filters["brand"] = own_brands(session)[0].client
     if request.currency is not None:
         filters["currency"] = request.currency
     manifest = {

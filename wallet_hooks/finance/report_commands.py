@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,12 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import has_brand_schemas, open_engine, reading, writing
+from wallet_hooks.database.brand_commands import BrandFailures
 from wallet_hooks.database.brands import brand_ids, engine_of_client, engines_of_brands
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
-from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes, read_codes
+from wallet_hooks.finance.general_ledger import LEDGERS, AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.pages import write_html
 from wallet_hooks.finance.provider_report import COLUMNS, BadReportError, read_report
 from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope
@@ -97,20 +98,37 @@ def export(
         raise click.UsageError("--partition-by: requires --format parquet and -o DIRECTORY")
     if output is not None and output.is_dir() and not partition_by:
         raise click.UsageError(f"--output: {output} is a directory; a file is expected")
+    failures = BrandFailures()
     with reporting_engine(engine) as reports, progress_bar("export", "rows") as progress:
         brands = _chosen(reports, client)
+        if len(brands) > 1 and output is not None:
+            _check_paths(output, [name for name, _ in brands if name is not None], format_)
         for name, own in brands:
-            through = last.date() if last else newest_day(own, now)
-            request = ReportRequest(first.date(), through, customer, now, currency=currency)
-            if output is None:
-                write(own, report, format_, request, sys.stdout.buffer, options, progress)
-                continue
-            path = _path_of(output, name if len(brands) > 1 else None)
-            if partition_by:
-                manifest = write_dataset(own, report, request, path, progress)
-            else:
-                manifest = write_file(own, report, format_, request, path, options, progress)
-            click.echo(f"{manifest['rows']} rows written to {path}", err=True)
+            with failures.of(name if len(brands) > 1 else None):
+                through = last.date() if last else newest_day(own, now)
+                request = ReportRequest(first.date(), through, customer, now, currency=currency)
+                if output is None:
+                    write(own, report, format_, request, sys.stdout.buffer, options, progress)
+                    continue
+                path = _path_of(output, name if len(brands) > 1 else None)
+                if partition_by:
+                    manifest = write_dataset(own, report, request, path, progress)
+                else:
+                    manifest = write_file(own, report, format_, request, path, options, progress)
+                click.echo(f"{manifest['rows']} rows written to {path}", err=True)
+    failures.end()
+
+
+def _check_paths(output: Path, clients: Sequence[str], format_: str) -> None:
+    """Raise UsageError where brands cannot have files of their own beside each other."""
+    if output.exists() and not output.is_file() and not output.is_dir():
+        raise click.UsageError(f"--output: {output} is no regular file, and each brand's report is one: name a brand")
+    # A journal's further files are named `-2`, `-3`, as another brand may be.
+    further = [name for name in clients if name.rpartition("-")[0] in clients and name.rpartition("-")[2].isdigit()]
+    if further and format_ in LEDGERS:
+        raise click.UsageError(
+            f"--brand: files of {further[0]!r} would have the names of another brand's: name a brand"
+        )
 
 
 def _chosen(engine: Engine, client: str | None) -> list[tuple[str | None, Engine]]:
@@ -227,15 +245,21 @@ def reconcile(
     if output is not None and output.suffix[1:] not in _BREAK_FORMATS:
         raise click.UsageError(f"--output: {output.name}; accepted suffixes are .{', .'.join(_BREAK_FORMATS)}")
     has_breaks = False
+    failures = BrandFailures()
     with _bad_reports_exit_2():
         named = _named_brands(engine, file, mapping, brand)
         scope = MatchScope(game, first.date(), last.date(), timedelta(minutes=minutes), named)
         brands = _chosen(engine, brand)
         for client, own in brands:
+            if client is not None and named and client not in named:
+                click.echo(f"brand {client}: not in the report, not matched", err=True)
+                continue
             if len(brands) > 1:
                 click.echo(f"brand {client}", err=True)
             path = None if output is None else _path_of(output, client if len(brands) > 1 else None)
-            has_breaks |= _reconcile(own, client, scope, file, mapping, brand, path, as_json)
+            with failures.of(client if len(brands) > 1 else None):
+                has_breaks |= _reconcile(own, client, scope, file, mapping, brand, path, as_json)
+    failures.end()
     if has_breaks:
         raise SystemExit(1)
 
