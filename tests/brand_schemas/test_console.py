@@ -1,5 +1,7 @@
 """The console where each brand has a schema: its pages show one brand, which is chosen."""
 
+import json
+
 from tests.brand_schemas.conftest import BRANDS
 from tests.console.staff import PASSWORD, Browser, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
@@ -39,6 +41,19 @@ def test_books_are_closed_for_the_brand_that_is_shown(spread: World, shell: Shel
     browser.submit("/console/ledger", "/console/ledger/close", day="2026-01-01")
     assert shell.run("reopen", "2026-01-01", "--reason", "x", "--brand", "acme").returncode == 1
     assert shell.run("reopen", "2026-01-01", "--reason", "x", "--brand", "west").returncode == 0
+
+
+def test_a_form_acts_on_the_brand_that_its_page_showed(spread: World, shell: Shell) -> None:
+    browser = signed_in(spread, "operations")
+    browser.submit("/console/", "/console/brand", brand="west")
+    form = {"csrf_token": csrf_token(page := browser.page("/console/ledger")), "day": "2026-01-01"}
+    assert 'name="shown_brand" value="west"' in page
+    browser.submit("/console/", "/console/brand", brand="acme")  # in another tab
+    refused = browser.client.post("/console/ledger/close", data=form | {"shown_brand": "west"})
+    assert (refused.status_code, "nothing was done" in refused.text) == (400, True)
+    browser.submit("/console/ledger", "/console/ledger/close", day="2026-01-01", shown_brand="acme")
+    done = [row for row in json.loads(shell.ok("staff", "actions", "--json")) if row["action"] == "close"]
+    assert [row["details"] for row in done] == [{"brand": "acme"}]
 
 
 def test_staff_can_sign_in_before_there_is_a_brand(spread: World, shell: Shell) -> None:

@@ -1,6 +1,7 @@
 """What staff does in the console: it is done as the command does it, and recorded."""
 
 import json
+import re
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,39 @@ def test_an_exception_is_commented_and_resolved_once(world: World) -> None:
     assert actions(world) == [("finance", "comment", "exception 1"), ("finance", "resolve", "exception 1")]
     for form in ({}, {"reason": " "}, {"reason": "x" * 1001}, {"reason": "a\0"}):
         assert browser.client.post(f"{page}/resolve", data={"csrf_token": token, **form}).status_code == 400
+
+
+def test_a_resettlement_from_an_outdated_page_or_without_a_change_is_refused(settled: World) -> None:
+    browser = signed_in(settled, "operations")
+    page = "/console/wagers/acme/betflex/9"
+    form = {"csrf_token": csrf_token(browser.page(page)), "reason": "odds"}
+    (shown,) = re.findall('name="settlement" value="([0-9]+)"', browser.page(page))
+
+    def send(payout: str, **more: str) -> str:
+        answer = browser.client.post(f"{page}/resettle", data={**form, "payout": payout, **more}, follow_redirects=True)
+        return answer.text
+
+    assert "nothing was done" in send("25.00")
+    assert "nothing was done" in send("25.00", result="lost")
+    assert "settled again" in send("30.00", settlement=shown)
+    assert "settled again meanwhile" in send("31.00", settlement=shown)
+    send("32.00")
+    rows = json.loads(Shell(settled.settings.database_url).ok("staff", "actions", "--json"))
+    changes = [row["details"] for row in rows if row["action"] == "resettle"]
+    assert sorted((one["payout_before"], one["payout"]) for one in changes) == [("25.00", "30.00"), ("30.00", "32.00")]
+    assert settled.balance() == "122.00"
+
+
+def test_a_request_that_was_overtaken_or_changes_nothing_is_refused(two_persons: World) -> None:
+    browser = signed_in(two_persons, "operations")
+    page = "/console/wagers/acme/betflex/9"
+    (shown,) = re.findall('name="settlement" value="([0-9]+)"', browser.page(page))
+    two_persons.settle(result(payout="26.00"))
+    asked = browser.submit(page, f"{page}/resettle", payout="30", reason="odds", settlement=shown)
+    assert (asked.status_code, "meanwhile" in asked.text) == (400, True)
+    asked = browser.submit(page, f"{page}/resettle", payout="26", reason="odds")
+    assert (asked.status_code, "nothing was done" in asked.text) == (400, True)
+    assert actions(two_persons) == []
 
 
 def test_resettling_posts_a_new_settlement(settled: World) -> None:

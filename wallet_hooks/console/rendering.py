@@ -144,9 +144,11 @@ _templates = Environment(
 
 @pass_context
 def _csrf(context: Context) -> Markup:
-    """Return the hidden field that each form needs."""
+    """Return the hidden fields that each form needs."""
     visit: Visit = context["visit"]
-    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(visit.csrf_token)
+    field = Markup('<input type="hidden" name="{}" value="{}">')
+    of_brand = "" if visit.brand is None else field.format("shown_brand", visit.brand)
+    return field.format("csrf_token", visit.csrf_token) + of_brand
 
 
 def _next_page(shown: Mapping[str, str], after: str) -> str:

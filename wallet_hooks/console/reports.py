@@ -13,6 +13,7 @@ from wallet_hooks.console.charts import Series, bar_chart
 from wallet_hooks.console.exporting import Export
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.visits import Visit
+from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import exports
@@ -71,8 +72,10 @@ def export(visit: Visit, report: str) -> Reply:
         request = request._replace(currency=currency)
     id_ = visit.console.exports.start(visit.reports, report, format_, request, options, owner=visit.member.username)
     with writing(visit.engine) as session:
-        period = {"from": request.first.isoformat(), "to": request.last.isoformat()}
-        visit.record(session, "export", report, format=format_, **period, uid=given["uid"] or None)
+        facts = {"from": request.first.isoformat(), "to": request.last.isoformat()}
+        if request.customer is not None:
+            facts |= dict(zip(("brand", "uid"), request.customer, strict=True))
+        visit.record(session, "export", report, format=format_, **facts)
     return redirect(f"/console/exports/{id_}")
 
 
@@ -125,7 +128,11 @@ def _request(visit: Visit, given: dict[str, str], *, needs_customer: bool) -> Re
     last = read_day("to", given["to"]) if given["to"] else newest
     first = read_day("from", given["from"]) if given["from"] else newest - timedelta(days=_DEFAULT_DAYS - 1)
     check_period(first, last)
-    customer = (given["brand"], given["uid"]) if needs_customer and given["uid"] else None
+    customer = None
+    if needs_customer and given["uid"]:
+        customer = given["brand"], given["uid"]
+        with reading(visit.reports) as session:
+            customer_by_uid(session, client=given["brand"], uid=given["uid"])  # raises NotFoundError
     return ReportRequest(first, last, customer, visit.request.now)
 
 

@@ -25,7 +25,17 @@ from wallet_hooks.console import (
 from wallet_hooks.console.exporting import Exports
 from wallet_hooks.console.rendering import Html, redirect, render, static_file
 from wallet_hooks.console.texts import checked, read_form
-from wallet_hooks.console.visits import DECIDE, RECONCILE, REPLAY, SEE, Console, Visit, check_csrf, visit_of
+from wallet_hooks.console.visits import (
+    DECIDE,
+    RECONCILE,
+    REPLAY,
+    SEE,
+    Console,
+    Visit,
+    check_brand,
+    check_csrf,
+    visit_of,
+)
 from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.settings import Settings
@@ -53,6 +63,7 @@ class Page(NamedTuple):
     view: Callable[..., Html | Reply]
     permission: str = SEE
     takes_file: bool = False
+    is_of_brand: bool = True
 
 
 PAGES = (
@@ -87,8 +98,8 @@ PAGES = (
     Page("POST", "/exceptions/<id_>/comment", exceptions.comment, DECIDE),
     Page("POST", "/exceptions/<id_>/resolve", exceptions.resolve, DECIDE),
     Page("GET", "/actions", sign_in.show_actions),
-    Page("POST", "/brand", sign_in.choose_brand),
-    Page("POST", "/logout", sign_in.log_out),
+    Page("POST", "/brand", sign_in.choose_brand, is_of_brand=False),
+    Page("POST", "/logout", sign_in.log_out, is_of_brand=False),
 )
 
 
@@ -146,9 +157,12 @@ def _view(page: Page, visit: Visit, path: dict[str, str]) -> Html | Reply:
     if not page.takes_file:
         visit.form = read_form(visit.request)
         check_csrf(visit, visit.form)
+        if page.is_of_brand:
+            check_brand(visit)
         return page.view(visit, **path)
     with uploads.received(visit.request, partial(check_csrf, visit)) as upload:
         visit.form, visit.upload = upload.fields, upload
+        check_brand(visit)
         return page.view(visit, **path)
 
 

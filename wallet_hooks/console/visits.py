@@ -101,9 +101,14 @@ class Visit:
             raise RefusedError("bad_field", f"{name}: {len(value)} characters; 1 to {most} are accepted")
         return value
 
+    def optional(self, name: str, *, most: int) -> str | None:
+        """Return an optional field of the form; None if it is absent or empty. Raises RefusedError for a long one."""
+        return self.required(name, most=most) if self.form.get(name, "").strip() else None
+
     def record(self, session: Session, action: str, subject: str, **details: object) -> None:
-        """Add an action of this member to the audit trail."""
-        audit.record(session, action, subject, details, by=self.member.username, request=self.request)
+        """Add an action of this member to the audit trail, with the brand where each has a schema."""
+        of_brand = {} if self.brand is None else {"brand": self.brand}
+        audit.record(session, action, subject, of_brand | details, by=self.member.username, request=self.request)
 
 
 def visit_of(console: Console, request: ApiRequest, client: str | None = None) -> Visit:
@@ -134,6 +139,14 @@ def check_csrf(visit: Visit, form: Mapping[str, str]) -> None:
     """Raise ForbiddenError unless the form has the session's token."""
     if not hmac.compare_digest(form.get("csrf_token", "").encode(errors="replace"), visit.csrf_token.encode()):
         raise ForbiddenError("The form has no valid token. Open the page again, and send the form from there.")
+
+
+def check_brand(visit: Visit) -> None:
+    """Raise RefusedError if the form is of another brand's page than is shown now: in another tab, it was chosen."""
+    shown = visit.form.get("shown_brand", visit.brand)
+    if shown != visit.brand:
+        message = f"The page was of brand {shown}, and {visit.brand} is shown now: nothing was done."
+        raise RefusedError("other_brand", message)
 
 
 def check_same_site(request: ApiRequest) -> None:

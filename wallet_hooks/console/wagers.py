@@ -25,7 +25,10 @@ from wallet_hooks.sportsbook import corrections
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.sportsbook.queries import exceptions_of, history, wager_by_key
+from wallet_hooks.sportsbook.settling import outcome_of
 from wallet_hooks.web.api import Reply
+
+_UNCHANGED = "The wager is settled like this already: nothing was done."
 
 
 class TimelineStep(NamedTuple):
@@ -56,7 +59,8 @@ def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
     """Replace a wager's settlement, or ask for it where the brand's policy wants a second person."""
     key = BetKey(game, client, uid)
     payout, reason = visit.required("payout", most=40), visit.required("reason")
-    result = visit.form.get("result", "").strip() or None
+    result = visit.optional("result", most=100)
+    settlement = number(shown, "settlement") if (shown := visit.form.get("settlement", "")) else None
     brands = read_directory(visit.engine).brands
     name = visit.member.username
     with writing(visit.engine) as session:
@@ -64,15 +68,18 @@ def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
         currency = wager.currency or ""
         minor = money.parse_amount(payout, currency)
         facts = {"payout": money.format_amount(minor, currency), "result": result, "reason": reason}
-        facts["payout_before"] = money.format_amount(wager.payout or 0, currency)
         if _needs_approval(session, client):
-            _request(session, visit, wager, facts)
+            if settlement not in (None, wager.settlements):
+                raise RefusedError("outdated", "The wager was settled again meanwhile.")
+            facts["payout_before"] = money.format_amount(wager.payout or 0, currency)
+            _request(session, visit, wager, facts, outcome_of(minor, result, wager.stake))
             done = "resettlement_requested"
         else:
-            corrections.resettle(
+            before = corrections.resettle(
                 session.connection(), key, payout=minor, result=result, reason=f"{reason} (resettled by {name})",
-                brands=brands, read_clock=clock.now,
+                brands=brands, read_clock=clock.now, settlement=settlement,
             )  # fmt: skip
+            facts["payout_before"] = money.format_amount(_changed(before), currency)
             visit.record(session, "resettle", str(key), **facts)
             done = "resettled"
     return redirect(_address(visit), done=done)
@@ -96,13 +103,21 @@ def decide(visit: Visit, client: str, game: str, uid: str) -> Reply:
         if decision == "approved":
             minor = money.parse_amount(request.payout, wager_by_key(session, key).currency or "")
             reason = f"{request.reason} (requested by {asked}, approved by {name})"
-            corrections.resettle(
+            before = corrections.resettle(
                 session.connection(), key, payout=minor, result=request.result, reason=reason, brands=brands,
                 read_clock=clock.now, settlement=request.settlement,
             )  # fmt: skip
+            _changed(before)
         facts = {name: getattr(request, name) for name in ("payout", "payout_before", "result", "reason")}
         visit.record(session, f"resettlement_{decision}", str(key), **facts, requested_by=asked)
     return redirect(_address(visit), done=f"resettlement_{decision}")
+
+
+def _changed(payout_before: int | None) -> int:
+    """Return the payout that was replaced. Raises RefusedError if none was."""
+    if payout_before is None:
+        raise RefusedError("unchanged", _UNCHANGED)
+    return payout_before
 
 
 def open_requests(session: Session) -> list[ResettleRequest]:
@@ -139,11 +154,13 @@ def _requests(session: Session, key: BetKey) -> list[ResettleRequest]:
     return list(session.scalars(select(ResettleRequest).where(*own).order_by(ResettleRequest.id)))
 
 
-def _request(session: Session, visit: Visit, wager: Wager, facts: Mapping[str, str | None]) -> None:
+def _request(session: Session, visit: Visit, wager: Wager, facts: Mapping[str, str | None], outcome: str) -> None:
     """Store a request to replace the wager's present settlement. Raises RefusedError."""
     key = BetKey(wager.game, wager.client, wager.uid)
     if wager.status != "settled":
         raise RefusedError("not_settled", f"The wager is {wager.status}, not settled.")
+    if outcome == wager.outcome:
+        raise RefusedError("unchanged", _UNCHANGED)
     if any(request.decision is None for request in _requests(session, key)):
         raise RefusedError("already_requested", "A resettlement of this wager waits for a decision already.")
     session.add(

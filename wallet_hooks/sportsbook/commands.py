@@ -61,10 +61,11 @@ def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, resul
     with writing(engine) as session:
         found = queries.wager_by_key(session, key)
         amount = money.parse_amount(payout, found.currency or "")
-        corrections.resettle(
+        before = corrections.resettle(
             session.connection(), key, payout=amount, result=result, reason=reason, brands=brands, read_clock=clock.now
         )
-    click.echo(f"wager {key} settled with {payout}")
+    already = " already: nothing was done" if before is None else ""
+    click.echo(f"wager {key} settled with {payout}{already}")
 
 
 def _echo_transactions(transactions: list[dict[str, Any]]) -> None:

@@ -23,12 +23,12 @@ def resettle(
     brands: Mapping[str, BrandFacts],
     read_clock: ReadClock,
     settlement: int | None = None,
-) -> None:
-    """Replace a wager's settlement; `payout` in minor units of its currency.
+) -> int | None:
+    """Replace a wager's settlement; `payout` in minor units of its currency. Return the payout that was replaced.
 
-    The reason is stored with the transactions. `settlement` is the number of the settlement to replace, by default the
-    newest. Raises NotFoundError for an unknown wager, RefusedError where it was not settled, was settled again since
-    (`outdated`), or the brand's policy refuses.
+    None if the settlement is like this already; nothing is done then. The reason is stored with the transactions.
+    `settlement` is the number of the settlement to replace, by default the newest. Raises NotFoundError for an unknown
+    wager, RefusedError where it was not settled, was settled again since (`outdated`), or the brand's policy refuses.
     """
     found = run(connection, KNOWN_WAGERS([key]))
     if not found:
@@ -42,9 +42,10 @@ def resettle(
     wager = state.wagers[key]
     if settlement is not None and wager.settlements != settlement:
         raise RefusedError("outdated", "the wager was settled again meanwhile")
-    outcome = outcome_of(payout, result, wager)
+    outcome = outcome_of(payout, result, wager.stake)
     if outcome == wager.outcome:
-        return
+        return None
+    payout_before = wager.payout or 0
     if is_out_of_range(wager, payout, outcome, state):
         raise RefusedError(
             "payout_out_of_range", "the payout, or the balance after it, is more than an account can hold"
@@ -52,3 +53,4 @@ def resettle(
     if (code := settle_again(wager, payout, result, state)) is not None:
         raise RefusedError(code, "the brand's policy refuses a correction that takes back more than there is")
     save(connection, state)
+    return payout_before

@@ -26,7 +26,7 @@ def settle(bet: SettleBet, state: BettingState) -> str | None:
         return "try_again"  # another process used the currency first, after this request was read
     for contradiction in _contradictions(bet, wager):
         state.raise_exception("contradictory_settlement", bet.key, contradiction)
-    outcome = outcome_of(bet.payout, bet.result, wager)
+    outcome = outcome_of(bet.payout, bet.result, wager.stake)
     if is_out_of_range(wager, bet.payout, outcome, state):
         state.raise_exception("payout_out_of_range", bet.key, outcome)
         return "invalid_request"
@@ -47,7 +47,7 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
     customer = state.customer(wager.client, wager.user_uid)
     assert customer is not None, "the customer of a taken wager is loaded"
     assert wager.outcome is not None
-    outcome = outcome_of(payout, result, wager)
+    outcome = outcome_of(payout, result, wager.stake)
     takes_back = _current_net_return(wager) - _net(wager, _gross_return(wager, payout, outcome), outcome)
     leaves_debt = takes_back > max(0, state.available(customer))
     if leaves_debt and state.brands[wager.client].corrections == "refuse":
@@ -59,9 +59,9 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
     return None
 
 
-def outcome_of(payout: int, result: str | None, wager: WagerState) -> str:
+def outcome_of(payout: int, result: str | None, stake: int | None) -> str:
     """Return the outcome of a settlement as one text; settlements with equal texts are the same."""
-    return _VOID if says_void(result) and payout == wager.stake else str(payout)
+    return _VOID if says_void(result) and payout == stake else str(payout)
 
 
 def replaced_outcomes(wager: WagerState) -> list[str]:
