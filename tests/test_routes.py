@@ -45,6 +45,12 @@ def test_a_wrong_method_is_405_in_the_apis_envelope_with_and_without_a_slash(
     assert world.client.open(f"{path}//").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/v1/customers/", "/api/keepAlive", "/finance/exports/journal.csv", "/console/"])
+def test_what_is_for_one_caller_is_not_stored_by_caches(world: World, path: str) -> None:
+    answer = world.client.get(path)
+    assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+
+
 def test_open_routes_have_no_parameters_and_are_read_only(world: World) -> None:
     rules = [rule for rule in world.app.url_map.iter_rules() if rule.rule in OPEN]
     assert {rule.rule for rule in rules} == OPEN

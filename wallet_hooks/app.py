@@ -28,7 +28,7 @@ from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
 from wallet_hooks.web import api
-from wallet_hooks.web.api import GROUPED_API, ApiContext
+from wallet_hooks.web.api import GROUPED_API, ApiContext, WholePath
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> Flask:
     start_logging(settings.log_level)
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.url_map.converters["whole"] = WholePath
     app.url_map.merge_slashes = False  # a path with `//` is unknown: clients of an API do not follow redirects
     engines = _open_engines(settings)
     app.extensions["wallet_hooks"] = engines

@@ -21,7 +21,7 @@ START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _FILLED = {
     "<client>": "acme",
     "<game>": "betflex",
-    "<path:uid>": "9",
+    "<whole:uid>": "9",
     "<uid>": "7",
     "<id_>": "1",
     "<report>": "journal",
@@ -40,6 +40,15 @@ def test_who_is_not_signed_in_lands_on_the_login_page(world: World) -> None:
         assert response.status_code == 303, page
         assert response.headers["Location"].startswith("/console/login")
     assert 'name="username"' in world.client.get("/console/", follow_redirects=True).text
+
+
+def test_an_action_after_the_session_ended_says_that_nothing_was_done(world: World) -> None:
+    page = "/console/exceptions/1?x=1"
+    answer = world.client.post(
+        "/console/exceptions/1/comment", headers={"Referer": f"http://localhost{page}"}, follow_redirects=True
+    )
+    assert "Your session had ended: nothing was done." in answer.text
+    assert f'name="next" value="{page}"' in answer.text
 
 
 @pytest.mark.parametrize("role", ["operations", "finance", "qa"])
@@ -65,7 +74,7 @@ def test_permissions_are_those_that_the_roles_are_promised() -> None:
     for path in ("/ledger/close", "/ledger/reopen", "/exceptions/<id_>/resolve"):
         assert needed["POST", path] == "decide"
     for action in ("resettle", "decide"):
-        assert needed["POST", f"/wagers/<client>/<game>/<path:uid>/{action}"] == "decide"
+        assert needed["POST", f"/wagers/<client>/<game>/<whole:uid>/{action}"] == "decide"
 
 
 def test_every_action_needs_the_token_of_its_session(world: World) -> None:

@@ -58,7 +58,14 @@ def test_an_exception_is_commented_and_resolved_once(world: World) -> None:
     assert again.status_code == 400
     assert "is resolved already" in again.text
     assert actions(world) == [("finance", "comment", "exception 1"), ("finance", "resolve", "exception 1")]
-    for form in ({}, {"reason": " "}, {"reason": "x" * 1001}, {"reason": "a\0"}):
+    for form in (
+        {},
+        {"reason": " "},
+        {"reason": "x" * 1001},
+        {"reason": "a\0"},
+        {"reason": "\x1b[2J"},
+        {"reason": "\u202e"},
+    ):
         assert browser.client.post(f"{page}/resolve", data={"csrf_token": token, **form}).status_code == 400
 
 

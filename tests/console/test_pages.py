@@ -2,13 +2,14 @@
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.console.staff import Browser, csrf_token, deliveries, links, signed_in
+from tests.console.staff import Browser, add_staff, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
 
@@ -295,6 +296,19 @@ def test_search_by_the_beginning_of_an_id_is_case_sensitive(world: World) -> Non
     for text, found in {"Ab": {"Ab1"}, "aB": {"aB2"}, "AB": set(), "a%": {"a%3"}}.items():
         customers = {one for one in links(browser.page("/console/customers", q=text)) if "/customers/acme/" in one}
         assert customers == {f"/console/customers/acme/{quote(uid, safe='')}" for uid in found}, text
+
+
+@pytest.mark.parametrize("uid", ["/9", "//9", "9?x=1", "9#x", "9%2F", "é€", "9\\", "..9"])
+def test_a_page_of_any_id_is_reached_also_by_signing_in(busy_world: World, uid: str) -> None:
+    busy_world.place(bet(uid, "1.00"))
+    page = f"/console/wagers/acme/betflex/{quote(uid, safe='')}"
+    browser = Browser(busy_world)
+    form = browser.client.get(page, follow_redirects=True).text
+    (following,) = re.findall('name="next" value="([^"]+)"', form)
+    assert html.unescape(following) == page
+    name = add_staff(busy_world, "operations")
+    shown = browser.sign_in(name, next=html.unescape(following)).text
+    assert f"Wager {html.escape(uid)} of acme" in shown
 
 
 @pytest.mark.parametrize("uid", ["/7", "//7", "7/", "7//"])

@@ -97,7 +97,7 @@ def fixture(visit: Visit, id_: str) -> Reply:
         case = case_of(session, delivery, visit.console.countries).document
     with writing(visit.engine) as session:
         visit.record(session, "download_fixture", str(delivery.id))
-    headers = {"Content-Disposition": f'attachment; filename="{case["name"]}.json"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": f'attachment; filename="{case["name"]}.json"'}
     return Reply(200, json.dumps(case, indent=2, ensure_ascii=False) + "\n", headers=headers)
 
 

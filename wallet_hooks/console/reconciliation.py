@@ -75,7 +75,7 @@ def download(visit: Visit, id_: str) -> Reply:
         out = BytesIO()
         WRITERS["csv"](BREAK_COLUMNS, in_batches(BREAK_COLUMNS, rows), out)
         visit.record(session, "download_breaks", f"run {run.id}")
-    headers = {"Content-Disposition": f'attachment; filename="breaks-{run.id}.csv"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": f'attachment; filename="breaks-{run.id}.csv"'}
     return Reply(200, [out.getvalue()], content_type("csv"), headers)
 
 

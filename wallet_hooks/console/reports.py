@@ -91,7 +91,6 @@ def download(visit: Visit, id_: str, file: str) -> Reply:
     headers = {
         "Content-Disposition": f'attachment; filename="{path.name}"',
         "Content-Length": str(path.stat().st_size),
-        "Cache-Control": "no-store",
     }
     kind = content_type(found.format) if path.name == found.file else "application/json"
     return Reply(200, FileChunks(path.open("rb")), kind, headers)

@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, request
 from sqlalchemy import Engine
-from werkzeug.exceptions import NotFound
-from werkzeug.routing import RequestRedirect
 
 from wallet_hooks.console import (
     customers,
@@ -32,6 +30,7 @@ from wallet_hooks.console.visits import (
     SEE,
     Console,
     Visit,
+    address_of,
     check_brand,
     check_csrf,
     visit_of,
@@ -73,10 +72,10 @@ PAGES = (
     Page("GET", "/deliveries/<id_>/fixture", deliveries.fixture),
     Page("POST", "/deliveries/<id_>/replay", deliveries.replay_now, REPLAY),
     Page("GET", "/customers", customers.search),
-    Page("GET", "/customers/<client>/<path:uid>", customers.show),
-    Page("GET", "/wagers/<client>/<game>/<path:uid>", wagers.show),
-    Page("POST", "/wagers/<client>/<game>/<path:uid>/resettle", wagers.resettle, DECIDE),
-    Page("POST", "/wagers/<client>/<game>/<path:uid>/decide", wagers.decide, DECIDE),
+    Page("GET", "/customers/<client>/<whole:uid>", customers.show),
+    Page("GET", "/wagers/<client>/<game>/<whole:uid>", wagers.show),
+    Page("POST", "/wagers/<client>/<game>/<whole:uid>/resettle", wagers.resettle, DECIDE),
+    Page("POST", "/wagers/<client>/<game>/<whole:uid>/decide", wagers.decide, DECIDE),
     Page("GET", "/ledger", ledger.show),
     Page("GET", "/ledger/trial-balance", ledger.trial_balance),
     Page("GET", "/ledger/accounts/<id_>", ledger.account),
@@ -111,16 +110,7 @@ def blueprint(
         engine=engine, reports=reports_engine, settings=settings, codes=codes, countries=countries,
         exports=Exports(settings),
     )  # fmt: skip
-    views = api.blueprint(CONSOLE, _endpoints(console), settings)
-    views.before_app_request(_refuse_changed_path)
-    return views
-
-
-def _refuse_changed_path() -> None:
-    """Answer 404 where werkzeug would redirect to a path with fewer slashes: the id in it would be another one."""
-    redirection = request.routing_exception
-    if isinstance(redirection, RequestRedirect) and urlsplit(redirection.new_url).path.startswith(f"{PREFIX}/"):
-        raise NotFound
+    return api.blueprint(CONSOLE, _endpoints(console), settings)
 
 
 def _endpoints(console: Console) -> Iterable[Endpoint]:
@@ -138,10 +128,8 @@ def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
             visit = visit_of(console, request, path.get("client"))
         except UnauthenticatedError:
             if page.method == "GET":
-                query = request.environ.get("QUERY_STRING", "")
-                path_ = request.environ.get("PATH_INFO", "")
-                return redirect(f"{PREFIX}/login", next=f"{path_}?{query}" if query else path_)
-            return redirect(f"{PREFIX}/login")
+                return redirect(f"{PREFIX}/login", next=address_of(request))
+            return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
         if not visit.may(page.permission):
             raise ForbiddenError(f"The role {visit.member.role} may not do this.")
         found = _view(page, visit, {name: checked(value) for name, value in path.items()})

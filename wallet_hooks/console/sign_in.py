@@ -16,7 +16,9 @@ _HOME = "/console/"
 
 def show_login(request: ApiRequest) -> Reply:
     """Show the form to sign in."""
-    return render(Html("login.html", {"message": "", "next": _inside(request.query.get("next", ""))}))
+    ended = "Your session had ended: nothing was done. Sign in, and send the form again."
+    message = ended if request.query.get("ended") else ""
+    return render(Html("login.html", {"message": message, "next": _inside(request.query.get("next", ""))}))
 
 
 def log_in(console: Console, request: ApiRequest) -> Reply:
@@ -87,7 +89,8 @@ def _address_of(action: StaffAction) -> str | None:
 
 def _inside(path: str) -> str:
     """Return a path of the console to go to after signing in; the first page for anything else."""
-    is_inside = path.startswith(_HOME) and path.isprintable() and "\\" not in path and ".." not in path
+    parts = path.partition("?")[0].split("/")
+    is_inside = path.startswith(_HOME) and path.isprintable() and "\\" not in path and ".." not in parts
     return path if is_inside else _HOME
 
 

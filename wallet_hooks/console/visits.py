@@ -1,11 +1,12 @@
 """A visit: a request of a member of staff, with what its page works with. Checks the session, the role and the form."""
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -32,6 +33,10 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "finance": frozenset({SEE, RECONCILE, DECIDE}),
     "qa": frozenset({SEE, REPLAY}),
 }
+
+
+# Control characters except line breaks, and those that change the direction of the text around them.
+_UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +101,11 @@ class Visit:
 
     def required(self, name: str, *, most: int = 1000) -> str:
         """Return a required field of the form. Raises RefusedError if it is absent, empty or too long."""
-        value = self.form.get(name, "").strip()
+        value = self.form.get(name, "").strip().replace("\r\n", "\n")
         if not 0 < len(value) <= most:
             raise RefusedError("bad_field", f"{name}: {len(value)} characters; 1 to {most} are accepted")
+        if _UNSEEN.search(value):
+            raise RefusedError("bad_field", f"{name}: control characters are not accepted")
         return value
 
     def optional(self, name: str, *, most: int) -> str | None:
@@ -124,6 +131,15 @@ def visit_of(console: Console, request: ApiRequest, client: str | None = None) -
     chosen = client or unquote(parse_cookie(request.headers.get("Cookie")).get(BRAND_COOKIE, ""))
     brand = chosen if chosen in brands else next(iter(brands), None)
     return Visit(console, request, token, member, brand, brands)
+
+
+def address_of(request: ApiRequest) -> str:
+    """Return the request's path and parameters as they were sent: decoded, an id in them may be another one."""
+    environ = request.environ
+    if raw := environ.get("RAW_URI"):
+        return str(raw)
+    query = environ.get("QUERY_STRING", "")
+    return quote(environ["PATH_INFO"], encoding="latin-1") + (f"?{query}" if query else "")
 
 
 def session_token(request: ApiRequest) -> str:

@@ -12,7 +12,7 @@ from wallet_hooks.console.delivery_search import is_caused_by
 from wallet_hooks.console.models import ResettleRequest
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.texts import number
-from wallet_hooks.console.visits import Visit
+from wallet_hooks.console.visits import Visit, address_of
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.queries import deliveries_of
@@ -128,8 +128,7 @@ def open_requests(session: Session) -> list[ResettleRequest]:
 
 def _address(visit: Visit) -> str:
     """Return the wager's address: its actions are below it."""
-    raw = str(visit.request.environ.get("RAW_URI") or visit.request.environ["PATH_INFO"])
-    return raw.partition("?")[0].rpartition("/")[0]
+    return address_of(visit.request).partition("?")[0].rpartition("/")[0]
 
 
 def _steps(session: Session, wager: Wager, key: BetKey) -> list[TimelineStep]:

@@ -18,6 +18,7 @@ from marshmallow import ValidationError
 from sqlalchemy import Engine
 from werkzeug.datastructures import EnvironHeaders, MultiDict
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 from werkzeug.wrappers import Request
 
 from wallet_hooks import clock
@@ -78,6 +79,10 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     code: str | None = None
     on_sent: Callable[[], None] | None = None
+
+
+# Of what is for one caller: no cache between stores it, and no browser takes it for another type.
+_PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class ApiRequest:
@@ -262,7 +267,16 @@ def _reply(api: Api, call: Call, result: Any) -> Reply:
     except Exception as error:
         reply = _refusal(api, error, request_id=call.request.id, path=call.endpoint.path)
     reply.headers["X-Request-Id"] = call.request.id
+    if call.endpoint.method == "GET":  # answers to other methods are not stored by caches
+        reply.headers = _PRIVATE | reply.headers
     return reply
+
+
+class WholePath(PathConverter):
+    """A part of a path that may have slashes, at its beginning, too: ids have them."""
+
+    regex = ".+?"
+    part_isolating = False
 
 
 def blueprint(api: Api, endpoints: Iterable[Endpoint], settings: Settings, *, name: str | None = None) -> Blueprint:
