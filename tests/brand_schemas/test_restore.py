@@ -1,0 +1,46 @@
+"""One brand is restored from a dump of its schema while the service serves, as docs/scale.md says."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from tests import citus, postgresql
+from tests.test_commands import Shell
+from tests.world import OK, World, bet, result
+
+PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+
+
+@pytest.mark.skipif(citus.COORDINATOR is not None, reason="runs the programs of the tests' own server")
+def test_a_brand_is_restored_from_a_dump_of_its_schema(
+    spread: World, shell: Shell, postgresql_server: postgresql.Server, tmp_path: Path
+) -> None:
+    commands = re.findall(r"```sh not-run\n(pg_dump .*?)```", PAGE.read_text(), re.DOTALL)[0]
+    dump, restore = commands.partition("(\n")[0], "(\n" + commands.partition("(\n")[2].partition("systemctl")[0]
+    url = make_url(spread.settings.database_url)
+    environment = {
+        "PATH": f"{postgresql_server.binaries}:/usr/bin:/bin",
+        "PGHOST": str(url.query["host"]),
+        "PGUSER": "postgres",
+    }
+
+    def run(script: str) -> None:
+        script = script.replace("wallet", str(url.database)).replace("> acme", f"> {tmp_path}/acme")
+        script = script.replace("cat acme", f"cat {tmp_path}/acme")
+        subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True, capture_output=True)
+
+    assert spread.place(bet(1), bet(1, client="west")) == OK
+    run(dump)
+    create = ("customer", "create", "--brand", "acme", "--uid", "90", "--username", "latecomer", "--currency", "EUR")
+    shell.ok(*create)
+    assert spread.settle(result(1), result(1, client="west")) == OK
+    run(restore)
+    spread.close_app()
+    assert shell.ok("db", "check") == "no problem found\n"
+    assert [spread.balance(client=client) for client in ("acme", "west")] == ["90.00", "115.00"]
+    assert spread.settle(result(1)) == OK
+    shell.ok(*create)
+    assert spread.differences() == []
