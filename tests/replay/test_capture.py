@@ -202,7 +202,7 @@ def test_callbacks_about_bets_placed_before_the_capture_are_left_out_and_counted
     path = tmp_path / "capture.jsonl"
     ran = Shell(world.settings.database_url).run("replay", "record", "--from", moment, "-o", str(path))
     assert ran.stderr.strip().endswith(
-        "1 left out (answered 403, or about bets placed before the capture); "
+        "1 left out (answered 403, or about bets placed before the capture, or by callbacks that it lacks); "
         "1 customers also had other transactions, which are not in the capture"
     )
     (case,) = read_cases(path)

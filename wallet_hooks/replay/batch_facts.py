@@ -9,7 +9,9 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.database import has_brand_schemas
 from wallet_hooks.database.bulk import RowSet, find_rows, run
+from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
@@ -44,6 +46,22 @@ def read_placed_at(session: Session, keys: Iterable[BetKey]) -> dict[BetKey, dat
     """Return when each of the bets was placed (UTC); those that are unknown are left out."""
     rows = run(session.connection(), _PLACED_WAGERS(sorted(set(keys))))
     return {BetKey(row.game, row.client, row.uid): row.placed_at for row in rows}
+
+
+def find_placed_elsewhere(session: Session, keys: Collection[BetKey]) -> set[BetKey]:
+    """Return those of the bets that no callback placed which is stored where the session sees callbacks.
+
+    Where each brand has a schema, requests that name several brands are stored outside them.
+    """
+    if not has_brand_schemas(session.get_bind().engine):
+        return set()
+    texts = {str(key): key for key in keys}
+    placing = select(DeliveryBet.bet).join(Delivery, Delivery.id == DeliveryBet.delivery_id)
+    found: set[str] = set()
+    for first in range(0, len(texts), _AT_A_TIME):
+        some = list(texts)[first : first + _AT_A_TIME]
+        found.update(session.scalars(placing.where(Delivery.path == "/bets", DeliveryBet.bet.in_(some))))
+    return {key for name, key in texts.items() if name not in found}
 
 
 def read_customers(

@@ -20,6 +20,8 @@ from wallet_hooks.replay.selecting import EXIT_NOTHING, FILE, OUTPUT, read_secre
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.countries import Countries
 
+_MISSING = "placed before the capture, or by callbacks that it lacks"
+
 
 @click.command()
 @click.option("--from", "first", metavar="TIME", help="Received at or after (ISO 8601, UTC).")
@@ -50,7 +52,7 @@ def record(
         recorder = Recorder(session, criteria, countries)
         count = _write(output, recorder.lines())
         notes = [
-            (recorder.left_out, "left out (answered 403, or about bets placed before the capture)"),
+            (recorder.left_out, f"left out (answered 403, or about bets {_MISSING})"),
             (recorder.left_out_cut, "left out (answered 401, and not stored whole)"),
             (recorder.count_other_movements(), "customers also had other transactions, which are not in the capture"),
             (recorder.count_used_limits(), "customers had bets before, which count for their limits"),

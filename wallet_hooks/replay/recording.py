@@ -22,7 +22,13 @@ from wallet_hooks.ledger.rates import rates_into
 from wallet_hooks.limits.enforcement import BET_TYPES, LONGEST_WINDOW, defaults_bind_bets
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, REPLACED, SESSION
-from wallet_hooks.replay.batch_facts import CapturedCustomer, count_bettors, read_customers, read_placed_at
+from wallet_hooks.replay.batch_facts import (
+    CapturedCustomer,
+    count_bettors,
+    find_placed_elsewhere,
+    read_customers,
+    read_placed_at,
+)
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member, decode_body
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, is_storable
@@ -60,7 +66,7 @@ class Recorder:
 
     A line has the preconditions of customers that no earlier line names; balances are those before the first delivery
     of the capture, limits those after its last one. A bet has the earlier messages of its betslip that are in no line.
-    Left out and counted are deliveries about bets that were placed before the capture, those that were answered with
+    Left out and counted are deliveries about bets that it lacks, those that were answered with
     403, because the role or address that they lacked is not stored, and unsigned ones whose body is not stored whole.
     """
 
@@ -79,6 +85,7 @@ class Recorder:
         self._secrets: list[set[str]] = []
         self._recorded: set[tuple[str, str]] = set()
         self._placed_at: Mapping[BetKey, datetime] = {}
+        self._elsewhere: Collection[BetKey] = ()  # bets whose callbacks are not among those that are seen
         self._customers: Mapping[tuple[str, str], CapturedCustomer] = {}
         self._limited: set[int] = set()  # ids of customers with limits on bets
         self._left_out: set[tuple[str, str]] = set()  # customers of deliveries that are left out
@@ -98,7 +105,7 @@ class Recorder:
             for delivery, request in zip(deliveries, requests, strict=True):
                 if delivery.status == 401 and _is_cut(delivery.body, request):
                     self.left_out_cut += 1
-                elif delivery.status == 403 or self._is_about_earlier_bet(request):
+                elif delivery.status == 403 or self._is_about_missing_bet(request):
                     self.left_out += 1
                     if delivery.status in _POSTING:
                         self._left_out.update((bet["brand"], bet["user"]) for bet in _named_bets(request))
@@ -109,6 +116,7 @@ class Recorder:
         """Read what a batch of requests names."""
         bets = [bet for request in requests for bet in _named_bets(request)]
         self._placed_at = read_placed_at(self._session, map(_key_of, bets))
+        self._elsewhere = find_placed_elsewhere(self._session, self._placed_at)
         names = dict.fromkeys((bet["brand"], bet["user"]) for bet in bets)
         self._customers = read_customers(
             self._session,
@@ -157,9 +165,12 @@ class Recorder:
             self._with_country_rules[client] = has_rules
         return self._with_country_rules[client]
 
-    def _is_about_earlier_bet(self, request: dict[str, Any]) -> bool:
-        placed = (self._placed_at.get(_key_of(bet)) for bet in _named_bets(request))
-        return any(instant is not None and instant < (self._started_at or instant) for instant in placed)
+    def _is_about_missing_bet(self, request: dict[str, Any]) -> bool:
+        """Return whether a bet of the request was placed by a callback that the capture does not have."""
+        keys = [_key_of(bet) for bet in _named_bets(request)]
+        placed = (self._placed_at.get(key) for key in keys)
+        is_earlier = any(instant is not None and instant < (self._started_at or instant) for instant in placed)
+        return is_earlier or any(key in self._elsewhere for key in keys)
 
     def _given(self, delivery: Delivery, request: dict[str, Any], sender: str | None) -> dict[str, Any]:
         """Return the preconditions of a delivery that earlier lines do not have; `sender` is the brand of messages."""

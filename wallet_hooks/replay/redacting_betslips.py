@@ -31,7 +31,9 @@ class MessageRedactor:
     def __init__(self, redact_id: Redact, digits: Callable[[str], str]) -> None:
         self._digits = digits
         offer: dict[str, Redact] = dict.fromkeys(("price", "min", "max"), keep)
-        offers: dict[str, Redact] = dict.fromkeys(("effective", "bookie"), lambda value: listed(value, offer))
+        offers: dict[str, Redact] = dict.fromkeys(
+            ("effective", "bookie"), lambda value: None if value is None else listed(value, offer)
+        )
         status: dict[str, Redact] = {"code": _known_word(_CODES), "reason": _known_word(())}
         close_reason = _known_word(_CLOSE_REASONS)
         self._allowed: Mapping[str, Mapping[str, Redact]] = {
