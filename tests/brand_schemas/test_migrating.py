@@ -87,7 +87,7 @@ def test_a_migration_changes_each_table_where_it_is(spread: World, next_migratio
     assert migrate(url, next_migrations, "upgrade") == schemas
     assert probes(spread) == [*(f"{schema}.wager" for schema in schemas), "public.brand"]
     assert spread.place(bet()) == OK
-    assert migrate(url, next_migrations, "downgrade", "0023", "--yes") == schemas[::-1]
+    assert migrate(url, next_migrations, "downgrade", "0024", "--yes") == schemas[::-1]
     assert probes(spread) == []
     assert spread.place(bet(10)) == OK
 

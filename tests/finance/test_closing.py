@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 from freezegun import freeze_time
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from tests.finance.tampering import tampered
 from tests.test_commands import Shell
@@ -225,6 +226,18 @@ def test_a_change_that_bypassed_the_triggers_is_found(history: World, statement:
     with reading(history.engine) as session:
         found = check_seals(session, None)
     assert (found[0].where if found else None) == (f"day {where}" if where else None)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM ledger_seal", "UPDATE ledger_seal SET sealed_at = '2026-01-01'", "UPDATE ledger_seal SET hash = ''"],
+)
+def test_seals_are_kept_also_those_of_days_that_were_opened_again(history: World, statement: str) -> None:
+    close(history.engine, SECOND, now=NOON)
+    reopen(history.engine, FIRST, reason="a deposit was missing", by="ann", now=NOON)
+    with pytest.raises(DBAPIError, match="ledger_seal is refused"), history.engine.begin() as connection:
+        connection.execute(text(statement))
+    assert history.count("ledger_seal") == 2
 
 
 def test_deleted_transactions_are_found(history: World) -> None:

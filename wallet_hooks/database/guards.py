@@ -22,6 +22,7 @@ _GUARDS = (
     ("ledger_entry", "ledger_check_entries", _INSERT),
     ("ledger_transaction", "ledger_keep", _KEEP),
     ("ledger_transaction", "ledger_check_period", _INSERT),
+    ("ledger_seal", "ledger_keep", _KEEP),
     ("ledger_currency", "ledger_keep", _KEEP),
     ("staff_action", "ledger_keep", _KEEP),
 )

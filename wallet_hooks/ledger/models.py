@@ -134,7 +134,7 @@ class Seal(Base):
 
     `totals` are debits by currency; `balances` are the accounts' balances at the day's end, by name (customers'
     accounts summed by wallet) and currency. Both are minor units, debit positive. Reopening a day keeps its seal for
-    the audit trail.
+    the audit trail; triggers refuse any other change.
     """
 
     __tablename__ = "ledger_seal"
