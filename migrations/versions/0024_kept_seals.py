@@ -25,7 +25,7 @@ def downgrade() -> None:
 
 
 def _triggers() -> dict[str, str]:
-    """Return the events by trigger. Citus makes none on its nodes that is also for TRUNCATE, and SQLite one for each."""
+    """Return the events by trigger. On Citus, one that is also for TRUNCATE would be missing on its nodes."""
     if _is_sqlite():
         return {"ledger_seal_is_kept_from_delete": "DELETE", "ledger_seal_is_kept_from_update": f"UPDATE OF {_KEPT}"}
     return {"ledger_seal_is_kept": f"DELETE OR UPDATE OF {_KEPT}", "ledger_seal_is_not_truncated": "TRUNCATE"}

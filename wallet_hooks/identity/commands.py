@@ -246,7 +246,8 @@ def list_tokens(engine: Engine, as_json: bool) -> None:
 
 def _token_line(row: dict[str, Any]) -> str:
     state = "revoked" if row["revoked_at"] else f"last used {row['used_at'] or 'never'}"
-    return f"{row['id']:>6}  {row['role']:<12} {row['name']:<24} {state}"
+    brand = "" if row["brand_id"] is None else f"  for brand {row['brand_id']} alone"
+    return f"{row['id']:>6}  {row['role']:<12} {row['name']:<24} {state}{brand}"
 
 
 @token.command("revoke")
