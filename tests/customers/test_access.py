@@ -66,8 +66,9 @@ def test_access_of_each_caller_to_each_route(desk: Desk) -> None:
 def test_every_route_of_the_protocol_is_in_the_table(desk: Desk) -> None:
     named = {(method, path.replace("ann", "x").replace("{desk}", "1")) for method, path, *_ in TABLE}
     for rule in desk.world.app.url_map.iter_rules():
-        if rule.rule.startswith("/v1/") and not rule.rule.startswith(("/v1/sessions/", "/v1/stream/")):
-            path = rule.rule.replace("<username>", "x" if "/customers/" in rule.rule else "boss")
+        rule_path = f"{rule.rule}/"
+        if rule_path.startswith("/v1/") and not rule_path.startswith(("/v1/sessions/", "/v1/stream/")):
+            path = rule_path.replace("<username>", "x" if "/customers/" in rule_path else "boss")
             path = re.sub("<int[^>]*>", "1", path)
             for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
                 assert (method, path) in named, f"{method} {rule.rule}"
