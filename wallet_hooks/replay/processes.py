@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -47,12 +48,14 @@ def run_in_processes(
         pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_prepare_worker, initargs=(reader,))
         try:
             with _signals_blocked():  # a worker that is not started completely would wait for ever
-                running = pool.map(_run, parts)
-            for results in running:
-                yield from results
+                running = deque(pool.submit(_run, part) for part in parts)
+            while running:
+                yield from running.popleft().result()
         finally:
-            writer.close()  # ends the workers, also where the caller stops before the end
-            pool.shutdown(cancel_futures=True)
+            # Ends the workers, also where the caller stops before the end. Nothing is cancelled before: a pool that
+            # finds a cancelled call when its workers have ended would not be shut down (until Python 3.13).
+            writer.close()
+            pool.shutdown()
 
 
 def prepare_process() -> None:
