@@ -53,6 +53,8 @@ def _readiness_problem(engine: Engine) -> str | None:
     """Return why the service is not ready, or None."""
     try:
         revision, stored = read_with_retries(lambda: _read_state(engine))
+    except ProgrammingError as error:  # such as a role without rights
+        return first_line(error)
     except SQLAlchemyError:
         return "database unreachable"
     if (problem := schema_problem(revision)) is not None:
@@ -73,7 +75,7 @@ def _schemas_problem(engine: Engine) -> str | None:
     try:
         with reading(engine) as session:
             problem = database_problem(session.connection())
-    except ProgrammingError as error:  # such as a role without rights on a schema
+    except ProgrammingError as error:
         return first_line(error)
     except SQLAlchemyError:
         return "database unreachable"

@@ -132,6 +132,7 @@ def test_a_command_goes_on_with_the_other_brands_where_one_fails(played: World, 
     ):
         ran = shell.run(*command)
         assert ran.returncode == 1, command
+        assert "hold" not in ran.stdout
         assert "brand nordbet: database (schema_outdated): " in ran.stderr, command
         assert ran.stderr.splitlines()[-1] == "Error: failed for nordbet; done for the other brands", command
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == [
@@ -139,6 +140,13 @@ def test_a_command_goes_on_with_the_other_brands_where_one_fails(played: World, 
         "journal.west.csv",
         "report.csv",
     ]
+
+
+def test_a_command_for_one_brand_says_what_is_wrong_with_it(played: World, shell: Shell) -> None:
+    ran = shell.run("close", "2199-01-01", "--brand", "west")
+    assert (ran.returncode, ran.stderr.count("\n"), "day_not_over" in ran.stderr) == (1, 1, True)
+    ran = shell.run("verify", "--since", "2026-11-20", "--brand", "west", "--json")
+    assert (ran.returncode, ran.stdout, "not_closed" in ran.stderr) == (1, "", True)
 
 
 def test_brands_whose_files_would_have_one_name_are_exported_one_by_one(

@@ -50,7 +50,7 @@ def test_a_form_acts_on_the_brand_that_its_page_showed(spread: World, shell: She
     assert 'name="shown_brand" value="west"' in page
     browser.submit("/console/", "/console/brand", brand="acme")  # in another tab
     refused = browser.client.post("/console/ledger/close", data=form | {"shown_brand": "west"})
-    assert (refused.status_code, "nothing was done" in refused.text) == (400, True)
+    assert (refused.status_code, "Nothing was done" in refused.text) == (400, True)
     browser.submit("/console/ledger", "/console/ledger/close", day="2026-01-01", shown_brand="acme")
     done = [row for row in json.loads(shell.ok("staff", "actions", "--json")) if row["action"] == "close"]
     assert [row["details"] for row in done] == [{"brand": "acme"}]

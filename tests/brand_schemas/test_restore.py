@@ -18,8 +18,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 def test_a_brand_is_restored_from_a_dump_of_its_schema(
     spread: World, shell: Shell, postgresql_server: postgresql.Server, tmp_path: Path
 ) -> None:
-    commands = re.findall(r"```sh not-run\n(pg_dump .*?)```", PAGE.read_text(), re.DOTALL)[0]
-    dump, restore = commands.partition("(\n")[0], "(\n" + commands.partition("(\n")[2].partition("systemctl")[0]
+    blocks = re.findall(r"```sh not-run\n((?:pg_dump|grep) .*?)```", PAGE.read_text(), re.DOTALL)
+    dump, restore = (block.partition("systemctl")[0] for block in blocks)
     url = make_url(spread.settings.database_url)
     environment = {
         "PATH": f"{postgresql_server.binaries}:/usr/bin:/bin",
@@ -28,8 +28,7 @@ def test_a_brand_is_restored_from_a_dump_of_its_schema(
     }
 
     def run(script: str) -> None:
-        script = script.replace("wallet", str(url.database)).replace("> acme", f"> {tmp_path}/acme")
-        script = script.replace("cat acme", f"cat {tmp_path}/acme")
+        script = script.replace("wallet", str(url.database)).replace("acme-", f"{tmp_path}/acme-")
         subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True, capture_output=True)
 
     assert spread.place(bet(1), bet(1, client="west")) == OK

@@ -129,6 +129,8 @@ def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
         except UnauthenticatedError:
             if page.method == "GET":
                 return redirect(f"{PREFIX}/login", next=address_of(request))
+            if page.view is sign_in.log_out:
+                return redirect(f"{PREFIX}/login")
             return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
         if not visit.may(page.permission):
             raise ForbiddenError(f"The role {visit.member.role} may not do this.")

@@ -45,7 +45,8 @@ def log_out(visit: Visit) -> Reply:
     """End the session."""
     with writing(visit.console.engine) as session:
         staff.sign_out(session, visit.token)
-        visit.record(session, "sign_out", visit.member.username)
+        name = visit.member.username
+        audit.record(session, "sign_out", name, {}, by=name, request=visit.request)
     reply = redirect("/console/login")
     reply.headers["Set-Cookie"] = _cookie(visit.request, "", "; Max-Age=0")
     return reply

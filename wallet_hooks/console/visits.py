@@ -35,8 +35,8 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
 }
 
 
-# Control characters except line breaks, and those that change the direction of the text around them.
-_UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Control characters except line breaks and tabs, and those that change the direction of the text around them.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ class Visit:
     def record(self, session: Session, action: str, subject: str, **details: object) -> None:
         """Add an action of this member to the audit trail, with the brand where each has a schema."""
         of_brand = {} if self.brand is None else {"brand": self.brand}
-        audit.record(session, action, subject, of_brand | details, by=self.member.username, request=self.request)
+        audit.record(session, action, subject, details | of_brand, by=self.member.username, request=self.request)
 
 
 def visit_of(console: Console, request: ApiRequest, client: str | None = None) -> Visit:
@@ -161,7 +161,9 @@ def check_brand(visit: Visit) -> None:
     """Raise RefusedError if the form is of another brand's page than is shown now: in another tab, it was chosen."""
     shown = visit.form.get("shown_brand", visit.brand)
     if shown != visit.brand:
-        message = f"The page was of brand {shown}, and {visit.brand} is shown now: nothing was done."
+        message = (
+            f"Nothing was done: the page was of brand {shown}, and {visit.brand} is shown now. Choose {shown} again."
+        )
         raise RefusedError("other_brand", message)
 
 

@@ -28,7 +28,7 @@ from wallet_hooks.sportsbook.queries import exceptions_of, history, wager_by_key
 from wallet_hooks.sportsbook.settling import outcome_of
 from wallet_hooks.web.api import Reply
 
-_UNCHANGED = "The wager is settled like this already: nothing was done."
+_UNCHANGED = "The payout is the same as before: nothing was done."
 
 
 class TimelineStep(NamedTuple):

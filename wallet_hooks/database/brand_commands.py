@@ -60,7 +60,8 @@ class BrandFailures:
     """Lets a command for all brands go on with the others where one fails, and fail in the end."""
 
     def __init__(self) -> None:
-        self._failed: list[str] = []
+        self.failed: list[str] = []
+        self._is_one_done = False
 
     @contextmanager
     def of(self, client: str | None) -> Iterator[None]:
@@ -71,12 +72,15 @@ class BrandFailures:
             if client is None:
                 raise
             click.echo(f"brand {client}: {describe(error)}", err=True)
-            self._failed.append(client)
+            self.failed.append(client)
+        else:
+            self._is_one_done = True
 
     def end(self) -> None:
         """Exit with status 1 if a brand failed."""
-        if self._failed:
-            raise click.ClickException(f"failed for {', '.join(self._failed)}; done for the other brands")
+        if self.failed:
+            others = "; done for the other brands" if self._is_one_done else ""
+            raise click.ClickException(f"failed for {', '.join(self.failed)}{others}")
 
 
 def named_brands(engine: Engine) -> Iterator[tuple[str | None, Engine]]:

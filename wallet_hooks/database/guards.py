@@ -1,6 +1,6 @@
 """Checks that a database is as it must be: layout, schemas, tables, and the triggers that guard the ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -32,13 +32,15 @@ _UNGUARDED = """
     SELECT DISTINCT relation.oid::regclass::text || ' (' || guard.function || ')'
     FROM (VALUES {guards}) AS guard (name, function, events)
     JOIN pg_class relation ON relation.relname ~ ('^' || guard.name || '{suffix}$')
-    WHERE relation.relkind IN ('r', 'p') AND relation.relnamespace::regnamespace::text ~ '^({schemas})$'
+    WHERE relation.relkind IN ('r', 'p') AND {is_ours}
         AND (SELECT coalesce(bit_or(t.tgtype::integer), 0) & guard.events FROM pg_trigger t
              JOIN pg_proc p ON p.oid = t.tgfoid
              WHERE t.tgrelid = relation.oid AND p.proname = guard.function AND t.tgenabled IN ('O', 'A')
                 AND p.prosrc LIKE '%RAISE EXCEPTION%') <> guard.events
     ORDER BY 1
 """
+_IN_SCHEMAS = "relation.relnamespace::regnamespace::text ~ '^(public|brand_[0-9]+)$'"
+_SHOWN = 10  # of the tables that are missing
 
 
 def database_problem(connection: Connection) -> str | None:
@@ -72,22 +74,26 @@ def table_problem(connection: Connection) -> str | None:
     """Return which tables are missing, or are in `public` although each brand has its own; None if none are."""
     if connection.dialect.name != "postgresql":
         return None
+    load_models()
+    if not has_brand_schemas(connection.engine):
+        query = text("SELECT name FROM unnest(:names) AS name WHERE to_regclass(quote_ident(name)) IS NULL ORDER BY 1")
+        return _missing(connection.scalars(query, {"names": sorted(table_names())}).all())
     found = _tables(connection)
     if missing := sorted(set(_expected(connection)) - found):
-        return f"missing tables: {', '.join(map('.'.join, missing))}: restore them"
-    if has_brand_schemas(connection.engine):
-        own = table_names() - table_names(Shared) - table_names(SharedAndOwn)
-        if misplaced := sorted({("public", name) for name in own} & found):
-            return f"tables of brands: {', '.join(map('.'.join, misplaced))}: run wallet-hooks db upgrade"
+        return _missing(list(map(".".join, missing)))
+    own = table_names() - table_names(Shared) - table_names(SharedAndOwn)
+    if misplaced := sorted({("public", name) for name in own} & found):
+        return f"tables of brands: {', '.join(map('.'.join, misplaced))}: run wallet-hooks db upgrade"
     return None
 
 
+def _missing(names: Sequence[str]) -> str | None:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"missing tables: {', '.join(names[:_SHOWN])}{more}: restore them" if names else None
+
+
 def _expected(connection: Connection) -> Iterator[_Table]:
-    load_models()
-    if not has_brand_schemas(connection.engine):
-        schema = str(connection.scalar(text("SELECT current_schema()")))
-        yield from ((schema, name) for name in table_names())
-        return
+    """Return the tables that a database with a schema for each brand has."""
     yield from (("public", name) for name in table_names(Shared) | table_names(SharedAndOwn))
     own = table_names() - table_names(Shared)
     yield from ((schema, name) for schema in _schemas_of_brands(connection) for name in own)
@@ -107,7 +113,7 @@ def _unguarded(connection: Connection) -> list[str]:
     query = _UNGUARDED.format(
         guards=", ".join(f"('{name}', '{function}', {events})" for name, function, events in _GUARDS),
         suffix="(_[0-9]+)?" if on_nodes else "",
-        schemas="public|brand_[0-9]+" if has_brand_schemas(connection.engine) else "public",
+        is_ours=_IN_SCHEMAS if has_brand_schemas(connection.engine) else "relation.oid = to_regclass(guard.name)",
     )
     if not on_nodes:
         return list(connection.scalars(text(query)))

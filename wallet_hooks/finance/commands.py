@@ -56,19 +56,21 @@ def verify(
         raise click.UsageError("--against: an export is of one brand here: --brand is required")
     since_day = None if day is None else day.date()
     if client is not None and (
-        others := {anchor.get("filters", {}).get("brand") for anchor in anchors} - {None, client}
+        others := {(anchor.get("filters") or {}).get("brand") for anchor in anchors} - {None, client}
     ):
         raise click.UsageError(f"--against: an export of brand {others.pop()!r}, not of {client!r}")
     differences: list[Difference] = []
     failures = BrandFailures()
     for brand, own in chosen_brands(engine, client):
-        with failures.of(brand):
+        with failures.of(brand if client is None else None):
             found = _verify(own, since_day, anchors, may_be_open=client is None and has_brand_schemas(engine))
             with writing(own) as session:
                 session.add(found.run)
             where = "" if brand is None else f"brand {brand}: "
             differences += [one._replace(where=f"{where}{one.where}") for one in found.differences]
-    if as_json:
+    if failures.failed and not differences:
+        pass  # of what was not checked nothing is known
+    elif as_json:
         click.echo(json.dumps([difference._asdict() for difference in differences]))
     else:
         for difference in differences:
@@ -133,7 +135,7 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
     goes_on = client is None and has_brand_schemas(engine)
     failures = BrandFailures()
     for brand, own in chosen_brands(engine, client):
-        with failures.of(brand), _going_on("already_closed") if goes_on else nullcontext():
+        with failures.of(brand if goes_on else None), _going_on("already_closed", brand) if goes_on else nullcontext():
             sealed = close_days(
                 own,
                 day.date(),
@@ -159,7 +161,7 @@ def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | No
     failures = BrandFailures()
     total = 0
     for brand, own in chosen_brands(engine, client):
-        with failures.of(brand), _going_on("not_closed") if goes_on else nullcontext():
+        with failures.of(brand if goes_on else None), _going_on("not_closed", brand) if goes_on else nullcontext():
             count = reopen_days(own, day.date(), reason=reason, by=by, now=clock.now())
             total += count
             click.echo(f"opened again{f' of {brand}' if goes_on else ''}: {count} day{'s' if count > 1 else ''}")
@@ -169,11 +171,11 @@ def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | No
 
 
 @contextmanager
-def _going_on(code: str) -> Iterator[None]:
+def _going_on(code: str, client: str | None) -> Iterator[None]:
     """Print a refusal with this code, after which the next brand's books follow."""
     try:
         yield
     except RefusedError as error:
         if error.code != code:
             raise
-        click.echo(str(error))
+        click.echo(f"brand {client}: {error}")

@@ -49,7 +49,7 @@ def read_placed_at(session: Session, keys: Iterable[BetKey]) -> dict[BetKey, dat
 
 
 def find_placed_elsewhere(session: Session, keys: Collection[BetKey]) -> set[BetKey]:
-    """Return those of the bets that no callback placed which is stored where the session sees callbacks.
+    """Return the bets whose placing callback is not stored in the brand's tables.
 
     Where each brand has a schema, requests that name several brands are stored outside them.
     """

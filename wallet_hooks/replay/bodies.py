@@ -66,7 +66,7 @@ def parse_float(number: str) -> float:
     except ArithmeticError:  # its exponent is out of any range
         is_same = False
     if not is_same:
-        raise ValueError(f"the number {number} would be sent with another value: give the body as body_b64")
+        raise ValueError(f"the number {number} cannot be kept exactly: in a body, give its bytes as body_b64")
     return parsed
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock, money
 from wallet_hooks.database import reading, writing
-from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
+from wallet_hooks.database.brand_commands import BrandFailures, named_brands, pass_brand_engine
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.options import JSON, FieldType
 from wallet_hooks.sportsbook import corrections, coupons, queries
@@ -91,9 +91,11 @@ def map_events(engine: Engine, file: TextIO) -> None:
             raise click.UsageError("the first line must name the columns game,coupon,event")
         mapped = list(rows)
         count = 0
-        for own in each_brand(engine):
-            with writing(own) as session:
+        failures = BrandFailures()
+        for client, own in named_brands(engine):
+            with failures.of(client), writing(own) as session:
                 count = coupons.map_events(session, mapped)
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line {rows.line_num}: {error}") from None
     click.echo(f"{count} coupons mapped")
+    failures.end()
