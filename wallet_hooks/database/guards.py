@@ -76,7 +76,8 @@ def table_problem(connection: Connection) -> str | None:
         return None
     load_models()
     if not has_brand_schemas(connection.engine):
-        query = text("SELECT name FROM unnest(:names) AS name WHERE to_regclass(quote_ident(name)) IS NULL ORDER BY 1")
+        absent = "SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(quote_ident(name)) IS NULL"
+        query = text(f"{absent} ORDER BY 1")
         return _missing(connection.scalars(query, {"names": sorted(table_names())}).all())
     found = _tables(connection)
     if missing := sorted(set(_expected(connection)) - found):
