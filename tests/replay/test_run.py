@@ -124,7 +124,9 @@ def test_a_run_that_is_ended_leaves_no_process(tmp_path: Path, number: int) -> N
     """As Ctrl-C does, SIGINT reaches all processes of the group."""
     capture = tmp_path / "long.jsonl"
     write_cases(capture, [changed("name", to=str(place)) for place in range(5000)])
-    command = [str(Path(sys.executable).with_name("wallet-hooks")), "replay", "run", str(capture)]
+    # Programs that a shell runs in the background ignore SIGINT, and so do those that they start.
+    program = ["env", "--default-signal=INT", str(Path(sys.executable).with_name("wallet-hooks"))]
+    command = [*program, "replay", "run", str(capture)]
     (temporary := tmp_path / "temporary").mkdir()
     environment = os.environ | {"TMPDIR": str(temporary)}
     with (tmp_path / "output").open("wb") as output:
