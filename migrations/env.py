@@ -7,11 +7,11 @@ from alembic import context
 from sqlalchemy import Connection, text
 
 from wallet_hooks.database import Base, open_engine
-from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas, see_schema
+from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas, schemas_of_brands, see_schema
 from wallet_hooks.database.citus import distribute_schema
 from wallet_hooks.database.layout import require_layout, stored_layout
 from wallet_hooks.database.migrating import Migration, exclusive_migration
-from wallet_hooks.database.schema_contents import Scope, brand_schemas, keep_own_tables, keep_shared_tables
+from wallet_hooks.database.schema_contents import Scope, keep_own_tables, keep_shared_tables
 from wallet_hooks.database.tables import load_models
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
@@ -52,7 +52,7 @@ def migrate_all(connection: Connection, migration: Migration) -> None:
     with connection.begin():
         require_layout(connection)
         is_spread = bool(stored_layout(connection))
-        schemas = brand_schemas(connection) if is_spread else []
+        schemas = schemas_of_brands(connection) if is_spread else []
     passes: list[tuple[Scope, str | None]] = [
         (Scope.SHARED if is_spread else Scope.ALL, None),
         *((Scope.OWN, schema) for schema in schemas),

@@ -53,10 +53,8 @@ def _readiness_problem(engine: Engine) -> str | None:
     """Return why the service is not ready, or None."""
     try:
         revision, stored = read_with_retries(lambda: _read_state(engine))
-    except ProgrammingError as error:  # such as a role without rights
-        return first_line(error)
-    except SQLAlchemyError:
-        return "database unreachable"
+    except SQLAlchemyError as error:
+        return _reason(error)
     if (problem := schema_problem(revision)) is not None:
         return problem
     if (problem := _schemas_problem(engine)) is not None:
@@ -75,13 +73,16 @@ def _schemas_problem(engine: Engine) -> str | None:
     try:
         with reading(engine) as session:
             problem = database_problem(session.connection())
-    except ProgrammingError as error:
-        return first_line(error)
-    except SQLAlchemyError:
-        return "database unreachable"
+    except SQLAlchemyError as error:
+        return _reason(error)
     if problem is None:
         _checked.add(engine.dialect)
     return problem
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """Return why the database could not be read: what it denied, as to a role without rights, or that it is away."""
+    return first_line(error) if isinstance(error, ProgrammingError) else "database unreachable"
 
 
 def _read_state(engine: Engine) -> tuple[str | None, dict[str, int]]:

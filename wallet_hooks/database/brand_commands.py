@@ -64,15 +64,22 @@ class BrandFailures:
         self._is_one_done = False
 
     @contextmanager
-    def of(self, client: str | None) -> Iterator[None]:
-        """Run what is for one brand: an error is printed with its name. Without a name, errors are raised."""
+    def of(self, client: str | None, *, tolerated: str | None = None) -> Iterator[None]:
+        """Run what is for one brand: an error is printed with its name. Without a name, errors are raised.
+
+        A refusal with the code `tolerated` is printed too, and is no failure.
+        """
         try:
             yield
         except (WalletHooksError, *DATABASE_ERRORS) as error:
             if client is None:
                 raise
-            click.echo(f"brand {client}: {describe(error)}", err=True)
-            self.failed.append(client)
+            if isinstance(error, RefusedError) and error.code == tolerated:
+                click.echo(f"brand {client}: {error}")
+                self._is_one_done = True
+            else:
+                click.echo(f"brand {client}: {describe(error)}", err=True)
+                self.failed.append(client)
         else:
             self._is_one_done = True
 

@@ -8,7 +8,7 @@ tables are together, and it returns the engine itself.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 # Execution option of an engine whose database has brand schemas.
 HAS_BRAND_SCHEMAS = "wallet_hooks_has_brand_schemas"
@@ -19,6 +19,11 @@ _SCHEMA = "wallet_hooks_schema"  # execution option: the schema that transaction
 def schema_of(brand_id: int) -> str:
     """Return the name of a brand's schema."""
     return f"{_PREFIX}{brand_id}"
+
+
+def schemas_of_brands(connection: Connection) -> list[str]:
+    """Return the schemas of all brands, in the order of their ids."""
+    return [schema_of(id_) for id_ in connection.scalars(text("SELECT id FROM public.brand ORDER BY id"))]
 
 
 def has_brand_schemas(engine: Engine) -> bool:

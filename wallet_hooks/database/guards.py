@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from wallet_hooks.database.brand_schemas import has_brand_schemas, schema_of
+from wallet_hooks.database.brand_schemas import has_brand_schemas, schemas_of_brands
 from wallet_hooks.database.citus import has_citus
 from wallet_hooks.database.layout import layout_problem
 from wallet_hooks.database.revisions import schema_problem
-from wallet_hooks.database.tables import Shared, SharedAndOwn, load_models, table_names
+from wallet_hooks.database.tables import Shared, SharedAndOwn, load_models, names_of_own_tables, table_names
 
 _Table = tuple[str, str]  # its schema and name
 
@@ -62,7 +62,7 @@ def brand_problem(connection: Connection) -> str | None:
     if not has_brand_schemas(connection.engine):
         return None
     found = _revisions(connection)
-    for schema in _schemas_of_brands(connection):
+    for schema in schemas_of_brands(connection):
         if schema not in found:
             return f"{schema}, or its table alembic_version, does not exist: restore it"
         if (problem := schema_problem(found[schema])) is not None:
@@ -82,8 +82,7 @@ def table_problem(connection: Connection) -> str | None:
     found = _tables(connection)
     if missing := sorted(set(_expected(connection)) - found):
         return _missing(list(map(".".join, missing)))
-    own = table_names() - table_names(Shared) - table_names(SharedAndOwn)
-    if misplaced := sorted({("public", name) for name in own} & found):
+    if misplaced := sorted({("public", name) for name in names_of_own_tables()} & found):
         return f"tables of brands: {', '.join(map('.'.join, misplaced))}: run wallet-hooks db upgrade"
     return None
 
@@ -97,16 +96,12 @@ def _expected(connection: Connection) -> Iterator[_Table]:
     """Return the tables that a database with a schema for each brand has."""
     yield from (("public", name) for name in table_names(Shared) | table_names(SharedAndOwn))
     own = table_names() - table_names(Shared)
-    yield from ((schema, name) for schema in _schemas_of_brands(connection) for name in own)
+    yield from ((schema, name) for schema in schemas_of_brands(connection) for name in own)
 
 
 def _tables(connection: Connection) -> set[_Table]:
     query = text("SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind IN ('r', 'p')")
     return {(schema, name) for schema, name in connection.execute(query)}
-
-
-def _schemas_of_brands(connection: Connection) -> list[str]:
-    return [schema_of(id_) for id_ in connection.scalars(text("SELECT id FROM public.brand ORDER BY id")).all()]
 
 
 def _unguarded(connection: Connection) -> list[str]:

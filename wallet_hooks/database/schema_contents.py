@@ -10,9 +10,9 @@ from typing import Any
 from alembic import op
 from sqlalchemy import Connection, text
 
-from wallet_hooks.database.brand_schemas import choose_schema, schema_of
+from wallet_hooks.database.brand_schemas import choose_schema
 from wallet_hooks.database.citus import distribute_shared_tables
-from wallet_hooks.database.tables import Base, Shared, SharedAndOwn, table_names
+from wallet_hooks.database.tables import Base, Shared, names_of_own_tables, table_names
 
 
 class Scope(Enum):
@@ -38,14 +38,9 @@ def _scope() -> Scope:
     return scope
 
 
-def brand_schemas(connection: Connection) -> list[str]:
-    """Return the schemas of all brands, in the order of their ids."""
-    return [schema_of(id_) for id_ in connection.scalars(text("SELECT id FROM public.brand ORDER BY id"))]
-
-
 def keep_shared_tables(connection: Connection) -> None:
     """Remove the brands' own tables from `public`. Their sequences stay: ids are unique over all brands."""
-    own = sorted(table_names() - table_names(Shared) - table_names(SharedAndOwn))
+    own = sorted(names_of_own_tables())
     for sequence, table, _ in _sequences(connection, "public"):
         if table in own:
             connection.execute(text(f"ALTER SEQUENCE public.{sequence} OWNED BY NONE"))

@@ -51,6 +51,11 @@ def table_names(mark: type[Any] = object) -> set[str]:
     }
 
 
+def names_of_own_tables() -> set[str]:
+    """Return the names of the tables that only the brands have, where each brand has a schema."""
+    return table_names() - table_names(Shared) - table_names(SharedAndOwn)
+
+
 def Key(length: int = 64) -> String:  # noqa: N802 - used as a type
     """Return a text type compared by bytes: cheaper in an index than a locale's order, and equal on both engines."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")

@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,18 +67,21 @@ def verify(
                 session.add(found.run)
             where = "" if brand is None else f"brand {brand}: "
             differences += [one._replace(where=f"{where}{one.where}") for one in found.differences]
-    if failures.failed and not differences:
-        pass  # of what was not checked nothing is known
-    elif as_json:
-        click.echo(json.dumps([difference._asdict() for difference in differences]))
-    else:
-        for difference in differences:
-            click.echo(f"{difference.rule}: {difference.where}: {difference.what}")
-        known = f", and nothing is missing of {len(anchors)} exports" if anchors else ""
-        click.echo("the ledger is broken" if differences else f"{len(ALL_CHECKS)} rules hold{known}")
+    if differences or not failures.failed:  # of what was not checked nothing is known
+        _echo(differences, len(anchors), as_json=as_json)
     failures.end()
     if differences:
         raise SystemExit(1)
+
+
+def _echo(differences: Sequence[Difference], exports: int, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([difference._asdict() for difference in differences]))
+        return
+    for difference in differences:
+        click.echo(f"{difference.rule}: {difference.where}: {difference.what}")
+    known = f", and nothing is missing of {exports} exports" if exports else ""
+    click.echo("the ledger is broken" if differences else f"{len(ALL_CHECKS)} rules hold{known}")
 
 
 class _Verified(NamedTuple):
@@ -135,7 +137,7 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
     goes_on = client is None and has_brand_schemas(engine)
     failures = BrandFailures()
     for brand, own in chosen_brands(engine, client):
-        with failures.of(brand if goes_on else None), _going_on("already_closed", brand) if goes_on else nullcontext():
+        with failures.of(brand if goes_on else None, tolerated="already_closed"):
             sealed = close_days(
                 own,
                 day.date(),
@@ -161,21 +163,10 @@ def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | No
     failures = BrandFailures()
     total = 0
     for brand, own in chosen_brands(engine, client):
-        with failures.of(brand if goes_on else None), _going_on("not_closed", brand) if goes_on else nullcontext():
+        with failures.of(brand if goes_on else None, tolerated="not_closed"):
             count = reopen_days(own, day.date(), reason=reason, by=by, now=clock.now())
             total += count
             click.echo(f"opened again{f' of {brand}' if goes_on else ''}: {count} day{'s' if count > 1 else ''}")
     failures.end()
     if not total:
         raise RefusedError("not_closed", f"no brand has {day.date()} closed")
-
-
-@contextmanager
-def _going_on(code: str, client: str | None) -> Iterator[None]:
-    """Print a refusal with this code, after which the next brand's books follow."""
-    try:
-        yield
-    except RefusedError as error:
-        if error.code != code:
-            raise
-        click.echo(f"brand {client}: {error}")

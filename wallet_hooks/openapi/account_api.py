@@ -8,7 +8,7 @@ from wallet_hooks.accounts_api.field_types import ApiDate, ApiDouble, ApiEnum, A
 from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, Operation
 from wallet_hooks.accounts_api.routes import REST_PATH
 from wallet_hooks.openapi import responses
-from wallet_hooks.openapi.fields import Json
+from wallet_hooks.openapi.fields import Json, with_null
 
 SECURITY: dict[str, Json] = {
     "x-authentication": {"type": "apiKey", "in": "header", "name": "X-Authentication"},
@@ -66,8 +66,7 @@ def paths(converter: Any) -> dict[str, Json]:
 
 def describe_field(_converter: Any, field: Any, **_kwargs: Any) -> Json:
     """Return the JSON Schema of the API's field types; empty for any other."""
-    schema = _schema_of(field)
-    return {"anyOf": [schema, {"type": "null"}]} if schema and field.allow_none else schema
+    return with_null(_schema_of(field), field)
 
 
 def _schema_of(field: Any) -> Json:

@@ -30,7 +30,11 @@ DATE: Json = {"type": "string", "format": "date"}
 
 def describe_field(converter: Any, field: Any, **_kwargs: Any) -> Json:
     """Return the JSON Schema of a field; empty for marshmallow's field types, which apispec describes itself."""
-    schema = _schema_of(converter, field)
+    return with_null(_schema_of(converter, field), field)
+
+
+def with_null(schema: Json, field: Any) -> Json:
+    """Return a field's schema, which accepts null if the field does; an empty one stays empty."""
     return {"anyOf": [schema, {"type": "null"}]} if schema and field.allow_none else schema
 
 

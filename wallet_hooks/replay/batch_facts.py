@@ -57,9 +57,9 @@ def find_placed_elsewhere(session: Session, keys: Collection[BetKey]) -> set[Bet
         return set()
     texts = {str(key): key for key in keys}
     placing = select(DeliveryBet.bet).join(Delivery, Delivery.id == DeliveryBet.delivery_id)
-    found: set[str] = set()
-    for first in range(0, len(texts), _AT_A_TIME):
-        some = list(texts)[first : first + _AT_A_TIME]
+    names, found = list(texts), set[str]()
+    for first in range(0, len(names), _AT_A_TIME):
+        some = names[first : first + _AT_A_TIME]
         found.update(session.scalars(placing.where(Delivery.path == "/bets", DeliveryBet.bet.in_(some))))
     return {key for name, key in texts.items() if name not in found}
 
