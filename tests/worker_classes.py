@@ -18,7 +18,7 @@ class PatientWorker(CallbackWorker):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        worker._PAUSE = 1.0
+        worker._PAUSE = 5.0
 
 
 class HastyWorker(CallbackWorker):

@@ -63,7 +63,10 @@ def test_a_promoted_standby_has_every_acknowledged_bet(pair: tuple[Node, Node], 
         standby.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
         standby.promote()
         before = [len(bettor.answered) for bettor in bettors]
-        wait_until(lambda: all(len(bettor.answered) > count + 5 for bettor, count in zip(bettors, before, strict=True)))
+        wait_until(
+            lambda: all(len(bettor.answered) > count + 5 for bettor, count in zip(bettors, before, strict=True)),
+            seconds=10,  # service must be back by itself
+        )
         for bettor in bettors:
             bettor.stop.set()
         for bettor in bettors:
