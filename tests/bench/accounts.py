@@ -18,7 +18,6 @@ from wallet_hooks.sportsbook.messages import Callback
 from wallet_hooks.sportsbook.schemas import read_place_bets
 from wallet_hooks.sportsbook.service import process_batch
 from wallet_hooks.web.requests import new_request_id
-from wallet_hooks.web.strict_json import read_json
 
 USERNAME = "c1"
 ENVIRONMENT = {"WALLET_HOOKS_ACCOUNTS_OPERATIONS_PER_SECOND": "1000000"}
@@ -32,7 +31,7 @@ def fill_statement(url: str, items: int) -> None:
     brands = read_directory(engine).brands
     for numbers in load.chunks(10**9, items // _STEP, _STEP):
         now = clock.now()
-        place_bets = read_place_bets(read_json(load.placed(numbers, customer=1)))
+        place_bets = read_place_bets(load.placed(numbers, customer=1))
         callback = Callback(new_request_id(now), "/bets", place_bets, brands, "", b"{}", now, clock.monotonic())
         with engine.begin() as connection:
             process_batch(connection, [callback], read_clock=clock.now)

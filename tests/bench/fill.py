@@ -11,7 +11,6 @@ from wallet_hooks.sportsbook.messages import Callback
 from wallet_hooks.sportsbook.schemas import read_place_bets
 from wallet_hooks.sportsbook.service import process_batch
 from wallet_hooks.web.requests import new_request_id
-from wallet_hooks.web.strict_json import read_json
 
 
 def fill(url: str, wagers: int) -> None:
@@ -28,7 +27,7 @@ def _fill_from(url: str, first: int, count: int) -> None:
     for numbers in load.chunks(first, count // 1000, 1000):
         body = load.placed(numbers)
         now = clock.now()
-        place_bets = read_place_bets(read_json(body))
+        place_bets = read_place_bets(body)
         callback = Callback(new_request_id(now), "/bets", place_bets, brands, "", b"{}", now, clock.monotonic())
         with engine.begin() as connection:
             process_batch(connection, [callback], read_clock=clock.now)

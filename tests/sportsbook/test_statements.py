@@ -17,7 +17,6 @@ from wallet_hooks.sportsbook.messages import Callback, Request
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.sportsbook.service import process_batch
 from wallet_hooks.web.requests import new_request_id
-from wallet_hooks.web.strict_json import read_json
 
 # Time-outs are set in one statement, on Citus in up to four.
 MOST_STATEMENTS = 16 if citus.COORDINATOR is None else 19
@@ -39,8 +38,8 @@ def cancel(numbers: Sequence[int]) -> list[Request]:
     return [_read(read_cancel_bets, {"pools": [refund(n, user=n % 50)]}) for n in numbers]
 
 
-def _read(read: Callable[[Any], Request], document: Any) -> Request:
-    return read(read_json(json.dumps(document).encode()))
+def _read(read: Callable[[bytes], Request], document: Any) -> Request:
+    return read(json.dumps(document).encode())
 
 
 def statements_of(world: World, requests: Sequence[Request]) -> int:

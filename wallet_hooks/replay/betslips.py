@@ -52,7 +52,7 @@ def find_bets_of_betslips(request: Mapping[str, Any]) -> list[PlaceBet]:
     if request["path"] != "/bets":
         return []
     try:
-        bets = read_place_bets(read_json(encode_body(request))).bets
+        bets = read_place_bets(encode_body(request)).bets
     except (InvalidJSONError, ValidationError):
         return []
     return [bet for bet in bets if bet.betslip_id is not None]

@@ -28,7 +28,7 @@ from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, 
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError
 from wallet_hooks.web.source import read_address
-from wallet_hooks.web.strict_json import InvalidJSONError, read_json
+from wallet_hooks.web.strict_json import InvalidJSONError
 
 # Body bytes stored for unauthenticated requests.
 UNAUTHENTICATED_BODY_CAP = 4096
@@ -38,7 +38,7 @@ class CallbackRoute(NamedTuple):
     """A callback's path, what reads its body, and whether only a provider's administrator may call it."""
 
     path: str
-    read: Callable[[Any], Request]
+    read: Callable[[bytes], Request]
     needs_admin: bool
 
 
@@ -148,7 +148,7 @@ def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple
     if isinstance(scope, Denial):
         return body[:UNAUTHENTICATED_BODY_CAP], Rejected(scope.value)
     try:
-        request = route.read(read_json(body))
+        request = route.read(body)
     except InvalidJSONError as error:
         return body, Rejected("invalid_request", {"_body": [str(error)]})
     except ValidationError as error:

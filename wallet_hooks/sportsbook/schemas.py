@@ -19,8 +19,8 @@ from wallet_hooks.sportsbook.messages import (
     SettleBets,
     says_void,
 )
+from wallet_hooks.web.body_reader import body_reader
 from wallet_hooks.web.fields import Amount, Anything, BaseSchema, Identifier, Lenient, Text
-from wallet_hooks.web.quick_reader import quick_reader
 from wallet_hooks.web.strict_json import Number
 
 _SOME = validate.Length(min=1)
@@ -180,21 +180,21 @@ class CallbackErrorSchema(BaseSchema):
     bets = fields.List(fields.Nested(FailedBetSchema), metadata={"description": "Which bets failed."})
 
 
-_load_placed = quick_reader(PlaceBetsSchema())
-_load_settled = quick_reader(SettleBetsSchema())
-_load_cancelled = quick_reader(CancelBetsSchema())
+_load_placed = body_reader(PlaceBetsSchema(), like={BetIdentifier: Identifier})
+_load_settled = body_reader(SettleBetsSchema(), like={ResultWord: Text})
+_load_cancelled = body_reader(CancelBetsSchema())
 
 
-def read_place_bets(document: Any) -> PlaceBets:
-    """Raises marshmallow's ValidationError, as do the other two."""
-    items = _load_placed(document)["bets"]
+def read_place_bets(body: bytes) -> PlaceBets:
+    """Raises InvalidJSONError and marshmallow's ValidationError, as do the other two."""
+    items = _load_placed(body)["bets"]
     return PlaceBets(tuple(_place_bet(item, index) for index, item in enumerate(items)))
 
 
-def read_settle_bets(document: Any) -> SettleBets:
+def read_settle_bets(body: bytes) -> SettleBets:
     outcomes: dict[tuple[BetKey, str], tuple[int | None, bool]] = {}
     bets = []
-    for pool, item, path in _bets_of_pools(_load_settled(document)):
+    for pool, item, path in _bets_of_pools(_load_settled(body)):
         bet = _settle_bet(pool, item, path)
         payout, is_void = outcomes.setdefault((bet.key, bet.currency), (bet.payout, says_void(bet.result)))
         if payout != bet.payout:
@@ -205,11 +205,11 @@ def read_settle_bets(document: Any) -> SettleBets:
     return SettleBets(tuple(bets))
 
 
-def read_cancel_bets(document: Any) -> CancelBets:
+def read_cancel_bets(body: bytes) -> CancelBets:
     return CancelBets(
         tuple(
-            CancelBet(BetKey(pool["game"], item["user"]["client"], item["bet"]["uid"]), item["user"]["uid"])
-            for pool, item, _ in _bets_of_pools(_load_cancelled(document))
+            CancelBet(_key(pool, item), str(item["user"]["uid"]))
+            for pool, item, _ in _bets_of_pools(_load_cancelled(body))
         )
     )
 
@@ -223,37 +223,41 @@ def _bets_of_pools(document: Any) -> Iterator[tuple[Any, Any, _Path]]:
             yield coupon["pool"], item, ("pools", number, "bets", index)
 
 
+def _key(pool: Any, item: Any) -> BetKey:
+    return BetKey(str(pool["game"]), str(item["user"]["client"]), str(item["bet"]["uid"]))
+
+
 def _place_bet(item: Any, index: int) -> PlaceBet:
     user, pool, bet = item["user"], item["pool"], item["bet"]
-    currency = pool["currency"]
+    currency, amount, uid = pool["currency"], str(bet["amount"]), bet["uid"]
     path = ("bets", index)
-    if pool["client"] != user["client"]:
+    if str(pool["client"]) != str(user["client"]):
         raise _invalid((*path, "pool", "client"), "not the brand that user.client names")
-    uid = bet["uid"]
+    betslip_id = (bet.get("extra") or {}).get("betslip_id", uid if type(uid) is str else None)
     return PlaceBet(
-        BetKey(pool["game"], user["client"], str(uid)),
-        user["uid"],
+        _key(pool, item),
+        str(user["uid"]),
         user.get("ip"),
-        pool["uid"],
+        str(pool["uid"]),
         currency,
-        _minor(bet["amount"], currency, lambda: (*path, "bet", "amount")),
-        bet["amount"],
+        _minor(amount, currency, lambda: (*path, "bet", "amount")),
+        amount,
         _readable_minor(pool.get("overdraw"), currency),
-        (bet.get("extra") or {}).get("betslip_id", None if type(uid) is Number else uid),
+        None if betslip_id is None else str(betslip_id),
     )
 
 
 def _settle_bet(pool: Any, item: Any, path: _Path) -> SettleBet:
     user, bet = item["user"], item["bet"]
-    currency = bet["currency"]
+    currency, pool_uid = bet["currency"], pool.get("uid")
     return SettleBet(
-        BetKey(pool["game"], user["client"], bet["uid"]),
-        user["uid"],
+        _key(pool, item),
+        str(user["uid"]),
         currency,
-        _minor(bet["payout"], currency, lambda: (*path, "bet", "payout")),
+        _minor(str(bet["payout"]), currency, lambda: (*path, "bet", "payout")),
         bet.get("result"),
         _readable_minor(bet.get("amount"), currency),
-        pool.get("uid"),
+        None if pool_uid is None else str(pool_uid),
     )
 
 
@@ -267,10 +271,10 @@ def _minor(text: str, currency: str, path: Callable[[], _Path]) -> int | None:
         raise _invalid(path(), str(error)) from None
 
 
-def _readable_minor(text: str | None, currency: str) -> int | None:
+def _readable_minor(amount: str | int | None, currency: str) -> int | None:
     """Minor units of an informative amount; None where it cannot be read."""
     try:
-        return None if text is None else money.parse_amount(text, currency)
+        return None if amount is None else money.parse_amount(str(amount), currency)
     except money.MoneyError:
         return None
 

@@ -1,0 +1,105 @@
+"""Reads bodies by a marshmallow schema: msgspec decodes and validates the plain ones, marshmallow reads the others."""
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, NotRequired, TypedDict
+
+import msgspec
+from marshmallow import Schema, fields, validate
+
+from wallet_hooks import money
+from wallet_hooks.web.fields import Amount, Anything, Identifier, Lenient, Text
+from wallet_hooks.web.quick_reader import quick_reader
+from wallet_hooks.web.strict_json import is_deep, read_json
+
+# Control characters; escapes that may stand for them, for quotes or for halves of surrogate pairs; and -0, which would
+# be read as 0.
+_UNUSUAL = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\\(?:[^/u]|u00[0-9]|u[dD])|[\s\[:,]-0")
+_WITHOUT_SPACE_AT_ENDS = r"\A\S(?:.*\S)?\Z"
+_AMOUNT = rf"\A(?a:{money.AMOUNT.pattern})\Z"
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+_Like = Mapping[type[fields.Field[Any]], type[fields.Field[Any]]]
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _NotPlainError(Exception):
+    """A body is invalid, or may be."""
+
+
+def body_reader(schema: Schema, like: _Like = MappingProxyType({})) -> Callable[[bytes], Any]:
+    """Return a function that reads a body as `schema.load(read_json(body))` does, in a fraction of its time.
+
+    Ids and amounts that were sent as whole numbers may be ints; `str` makes them what was sent. `like` names, for types
+    of fields that are not known here, a known one that accepts no more, and reads it to the same value.
+
+    The function raises InvalidJSONError and marshmallow's ValidationError.
+    """
+    plain_type = _object_type(schema, like)
+    load = quick_reader(schema)
+
+    def read(body: bytes) -> Any:
+        try:
+            return msgspec.convert(_decode_plain(body), plain_type)
+        except (_NotPlainError, msgspec.ValidationError):
+            return load(read_json(body))
+
+    return read
+
+
+def _decode_plain(body: bytes) -> Any:
+    """Return the document of a body that `read_json` accepts and that has nothing unusual; numbers as Python's."""
+    if (b"\\" in body or b"-0" in body or b"\x7f" in body or not body.isascii()) and _UNUSUAL.search(body):
+        raise _NotPlainError
+    try:
+        document = _decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise _NotPlainError from None
+    # No string has a quote in it. If a key was there twice, its first value and both quotes of the key are missing.
+    if body.count(b'"') != _encode(document).count(b'"') or is_deep(body, document):
+        raise _NotPlainError
+    return document
+
+
+def _object_type(schema: Schema, like: _Like) -> Any:
+    types = {}
+    for name, field in schema.fields.items():
+        assert field.data_key is None, "fields are read by their names"
+        kind = _type_of(field, like)
+        kind = kind | None if field.allow_none else kind
+        types[name] = kind if field.required else NotRequired[kind]
+    return TypedDict(type(schema).__name__, types)  # type: ignore[operator]
+
+
+def _type_of(field: fields.Field[Any], like: _Like) -> Any:
+    """Return the type of a field's plain values. Raises KeyError if its own type is not known."""
+    if isinstance(field, fields.Nested):
+        return _object_type(field.schema, like)
+    if isinstance(field, fields.List):
+        (length,) = field.validators
+        assert isinstance(length, validate.Length)
+        return Annotated[list[_type_of(field.inner, like)], msgspec.Meta(min_length=length.min)]  # type: ignore[misc]
+    assert not field.validators, "values are validated by their type alone"
+    if isinstance(field, Lenient):
+        return _type_of(field.inner, like)
+    return _PLAIN_TYPES[like.get(type(field), type(field))](field)
+
+
+def _text_type(field: Any, pattern: str | None = None) -> Any:
+    return Annotated[str, msgspec.Meta(min_length=field.min_length, max_length=field.max_length, pattern=pattern)]
+
+
+def _identifier_type(field: Any) -> Any:
+    return _Number | _text_type(field, None if field.known else _WITHOUT_SPACE_AT_ENDS)
+
+
+# By the exact type of a field: a type derived from it reads its values in another way.
+_PLAIN_TYPES: dict[type[fields.Field[Any]], Callable[[Any], Any]] = {
+    Text: _text_type,
+    Identifier: _identifier_type,
+    Amount: lambda _: _Number | Annotated[str, msgspec.Meta(pattern=_AMOUNT)],
+    Anything: lambda _: object,
+}
