@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from tests.service import PATIENT_SETTINGS, post, served, workers_of
-from tests.wire import request, wire
+from tests.waiting import wait_until
+from tests.wire import Wire, request, wire
 from tests.worker_classes import HASTY, NARROW, OWN, PATIENT
 from tests.world import OK, World, bet, result
 from wallet_hooks.customers.queries import customer_by_uid
@@ -97,6 +98,30 @@ def settled_world(world: World) -> World:
     world.customer("8")
     world.close_app()
     return world
+
+
+def test_busy_clients_move_to_a_worker_that_replaces_a_killed_one(settled_world: World, tmp_path: Path) -> None:
+    """The other worker has all of them, and closes some of their connections, each after an answer."""
+    with served(settled_world.settings.database_url, tmp_path, workers=2, worker_class=OWN) as (url, master):
+        wait_until_all_accept(master, url, workers=2)
+        os.kill(workers_of(master)[0], signal.SIGKILL)
+        clients = [Wire(url) for _ in range(16)]
+
+        def are_spread() -> bool:
+            for place, client in enumerate(clients):
+                client.send(placed(1))
+                answer = client.answer()
+                assert (answer.status, answer.body) == (200, b'{"status":"OK"}')
+                if answer.connection == "close":
+                    client.close()
+                    clients[place] = Wire(url)
+            counts = connections_of(master, url)
+            return len(counts) == 2 and min(counts.values()) >= 6
+
+        wait_until(are_spread)
+        for client in clients:
+            client.close()
+    assert settled_world.count("wager") == 1
 
 
 def test_slow_clients_do_not_keep_others_waiting(settled_world: World, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ seven tenths of the time are threads that wait for each other. This class differ
 - Plain requests to the application's GroupedApi (the callbacks) that have arrived are answered together, in one
   database transaction, by a thread beside the loop: the loop goes on while the database works. All other requests go
   to the thread pool, as in gthread, and so does every request whose head is unusual.
-- A worker that has more connections than another leaves new ones to it for a moment. A worker that has as many as it
-  may have closes some that wait for their clients: first those that have sent nothing.
+- A worker that has more connections than another leaves new ones to it for a moment. If it has many more, because the
+  other is new or lost its own, it closes some after their answers, one at a time: their clients open new ones.
+- A worker that has as many connections as it may have closes some that wait for their clients: first those that have
+  sent nothing.
 - A worker that stops first accepts the connections that the kernel holds for it, and then closes its listening
   sockets: requests that have arrived are answered, and later clients are refused at once, not reset afterwards.
 
@@ -34,6 +36,7 @@ from wallet_hooks.web.loop_connection import LoopConnection, State
 
 _STOP_IDLE = 1.0  # seconds in which a kept connection may still send a request, once the worker stops
 _PAUSE = 0.002  # seconds that a new connection is left to a worker with fewer ones
+_MOVE_EVERY = 0.01  # seconds between connections that are closed because another worker has many fewer
 # Largest body that the loop receives for the thread pool; a larger one is received by a thread.
 _BODY_CAP = 64 * 1024
 _BUFFER_CAP = 64 * 1024 * 1024  # bytes of all requests that are arriving, beyond those with small bodies
@@ -63,11 +66,12 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._has_stopped = False  # accepting
         self._check_at = 0.0
         self._notify_at = 0.0
+        self._move_at = 0.0
 
-    def init_process(self) -> None:
-        """Run the worker, in its own process."""
+    def run(self) -> None:
+        """Run the loop until the worker is to end."""
         self._publish_count()
-        super().init_process()
+        super().run()
 
     def notify(self) -> None:
         """Tell the arbiter that the worker lives; once a second is enough, and each is a system call."""
@@ -92,7 +96,9 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         """Accept a connection, unless another worker has fewer and this is the first attempt."""
         if self._has_stopped:
             return
-        if not self._has_paused and _counts.others_have_fewer(self.age, self.nr_conns):
+        # The more there are, the less one counts; and thousands that come at once must not wait for each other.
+        enough = self.nr_conns - self.nr_conns // 32
+        if not self._has_paused and _counts.others_have_fewer(self.age, enough):
             self._resume_at = clock.monotonic() + _PAUSE
             self.set_accept_enabled(False)
             return
@@ -184,6 +190,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._drop(connection)
 
     def _stop_accepting(self) -> None:
+        _counts.remove(self.age)
         for listener in self.sockets:
             while self._accept(listener):
                 pass
@@ -283,8 +290,17 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if reply is None:
             self._drop(connection)
             return
-        connection.closes = not self.alive
+        connection.closes = not self.alive or self._has_too_many()
         self._handle(connection, partial(connection.send, render(reply, closes=connection.closes)))
 
+    def _has_too_many(self) -> bool:
+        """Return whether to close a connection, because another worker has many fewer; seldom, as each costs time."""
+        now = clock.monotonic()
+        if now < self._move_at:
+            return False
+        self._move_at = now + _MOVE_EVERY
+        return _counts.others_have_fewer(self.age, self.nr_conns - max(self.nr_conns // 8, 4))
+
     def _publish_count(self) -> None:
-        _counts.publish(self.age, self.nr_conns)
+        if not self._has_stopped:
+            _counts.publish(self.age, self.nr_conns)

@@ -22,11 +22,11 @@ class ConnectionCounts:
         self._write(worker, connections + 1)
 
     def remove(self, worker: int) -> None:
-        """Remove a worker that has ended."""
+        """Remove a worker that accepts no more."""
         self._write(worker, 0)
 
     def others_have_fewer(self, worker: int, connections: int) -> bool:
-        """Return whether another worker has fewer connections than this one has."""
+        """Return whether another worker has fewer than that many connections."""
         slot = worker % _SLOTS
         counts = (count for number, (count,) in enumerate(_COUNT.iter_unpack(self._counts[:])) if number != slot)
         return any(count and count - 1 < connections for count in counts)
