@@ -82,19 +82,21 @@ class _Exchange:
     """A connection with one request at a time."""
 
     def __init__(self, url: str, path: str, selector: selectors.BaseSelector, headers: Mapping[str, str]) -> None:
-        parts = urlsplit(url)
-        lines = {"Host": parts.netloc, "Content-Type": "application/json", **headers}
+        self._address = urlsplit(url)
+        lines = {"Host": self._address.netloc, "Content-Type": "application/json", **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         self._head = f"POST {path} HTTP/1.1\r\n{head}".encode()
         self._selector = selector
-        self._socket = socket.create_connection((parts.hostname, parts.port or 80))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(self._socket, selectors.EVENT_READ, self)
         self._received = b""
+        self._is_last = False  # of this connection
         self.started = 0.0
+        self._connect()
 
     def start(self, body: bytes) -> None:
         self.started = time.perf_counter()
+        if self._is_last:
+            self.close()
+            self._connect()
         self._socket.sendall(self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     def receive(self) -> int | None:
@@ -107,7 +109,13 @@ class _Exchange:
         if len(body) < length:
             return None
         self._received = b""
+        self._is_last = b"connection: close" in head.lower()
         return int(head.split(b" ", 2)[1])
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection((self._address.hostname, self._address.port or 80))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._selector.register(self._socket, selectors.EVENT_READ, self)
 
     def close(self) -> None:
         self._selector.unregister(self._socket)
