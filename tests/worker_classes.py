@@ -19,6 +19,7 @@ class PatientWorker(CallbackWorker):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         worker._PAUSE = 5.0
+        self.cfg.set("keepalive", 300)  # the pauses of many connections add up
 
 
 class HastyWorker(CallbackWorker):

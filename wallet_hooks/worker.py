@@ -8,8 +8,9 @@ seven tenths of the time are threads that wait for each other. This class differ
 - Plain requests to the application's GroupedApi (the callbacks) that have arrived are answered together, in one
   database transaction, by a thread beside the loop: the loop goes on while the database works. All other requests go
   to the thread pool, as in gthread, and so does every request whose head is unusual.
-- A worker that has more connections than another leaves new ones to it for a moment. If it has many more, because the
-  other is new or lost its own, it closes some after their answers, one at a time: their clients open new ones.
+- A worker that has more connections than another leaves new ones to it for a moment. If it has many more than the
+  workers' mean, because another one is new or has lost its own, it closes as many after answers to callbacks: their
+  clients open new ones.
 - A worker that has as many connections as it may have closes some that wait for their clients: first those that have
   sent nothing.
 - A worker that stops first accepts the connections that the kernel holds for it, and then closes its listening
@@ -36,7 +37,6 @@ from wallet_hooks.web.loop_connection import LoopConnection, State
 
 _STOP_IDLE = 1.0  # seconds in which a kept connection may still send a request, once the worker stops
 _PAUSE = 0.002  # seconds that a new connection is left to a worker with fewer ones
-_MOVE_EVERY = 0.01  # seconds between connections that are closed because another worker has many fewer
 # Largest body that the loop receives for the thread pool; a larger one is received by a thread.
 _BODY_CAP = 64 * 1024
 _BUFFER_CAP = 64 * 1024 * 1024  # bytes of all requests that are arriving, beyond those with small bodies
@@ -66,7 +66,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._has_stopped = False  # accepting
         self._check_at = 0.0
         self._notify_at = 0.0
-        self._move_at = 0.0
+        self._surplus = 0  # connections to close, because others have fewer
 
     def run(self) -> None:
         """Run the loop until the worker is to end."""
@@ -96,7 +96,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         """Accept a connection, unless another worker has fewer and this is the first attempt."""
         if self._has_stopped:
             return
-        # The more there are, the less one counts; and thousands that come at once must not wait for each other.
+        # With many connections a small difference does not matter. If it did, workers would wait for each other while
+        # thousands of clients connect.
         enough = self.nr_conns - self.nr_conns // 32
         if not self._has_paused and _counts.others_have_fewer(self.age, enough):
             self._resume_at = clock.monotonic() + _PAUSE
@@ -150,6 +151,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
                     self._handle(connection, connection.end)
                 else:
                     self._drop(connection)
+            self._surplus = self._count_surplus() if self.alive else 0
         super().murder_keepalived()
 
     def finish_request(self, conn: Any, fs: Any) -> None:
@@ -290,16 +292,23 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if reply is None:
             self._drop(connection)
             return
-        connection.closes = not self.alive or self._has_too_many()
+        connection.closes = not self.alive or self._gives_away(connection)
         self._handle(connection, partial(connection.send, render(reply, closes=connection.closes)))
 
-    def _has_too_many(self) -> bool:
-        """Return whether to close a connection, because another worker has many fewer; seldom, as each costs time."""
-        now = clock.monotonic()
-        if now < self._move_at:
+    def _gives_away(self, connection: LoopConnection) -> bool:
+        """Return whether to close a connection as one of the surplus; not if its client has already sent more."""
+        has_sent_more = connection.arriving.size or not connection.events
+        if has_sent_more or not self._surplus:
             return False
-        self._move_at = now + _MOVE_EVERY
-        return _counts.others_have_fewer(self.age, self.nr_conns - max(self.nr_conns // 8, 4))
+        self._surplus -= 1
+        return True
+
+    def _count_surplus(self) -> int:
+        """Return by how many connections this worker exceeds the mean of all; 0 if they are few."""
+        # Those that are ending are given away already; their clients may not have come back yet.
+        own = sum(connection.state is not State.END for connection in self._connections)
+        surplus = int(own - _counts.mean())
+        return surplus if surplus > max(own // 16, 2) else 0
 
     def _publish_count(self) -> None:
         if not self._has_stopped:

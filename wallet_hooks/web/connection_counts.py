@@ -28,3 +28,8 @@ class ConnectionCounts:
         counts = self._counts.tolist()
         counts[worker % _SLOTS] = 0
         return 0 < min(filter(None, counts), default=0) <= connections
+
+    def mean(self) -> float:
+        """Return how many connections a worker has on average; at least one must have published its count."""
+        counts = [count - 1 for count in self._counts if count]
+        return sum(counts) / len(counts)
