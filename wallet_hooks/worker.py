@@ -145,12 +145,11 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._groups.refuse_late()
         now = clock.monotonic()
         if now >= self._check_at:
-            self._check_at = now + (1 if self.alive else _STOP_IDLE / 5)
-            for connection in [one for one in self._connections if one.is_late(now)]:
-                if connection.is_idle and not self.alive:
-                    self._handle(connection, connection.end)
-                else:
-                    self._drop(connection)
+            interval = 1 if self.alive else _STOP_IDLE / 5
+            if now < self._check_at + interval:
+                self._close_late(now)
+            # Otherwise the process was held up, perhaps with its clients: what they send now is received first.
+            self._check_at = now + interval
             self._surplus = self._count_surplus() if self.alive else 0
         super().murder_keepalived()
 
@@ -239,6 +238,13 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if connection.events:
             self.poller.unregister(connection.sock)
             connection.events = 0
+
+    def _close_late(self, now: float) -> None:
+        for connection in [one for one in self._connections if one.is_late(now)]:
+            if connection.is_idle and not self.alive:
+                self._handle(connection, connection.end)
+            else:
+                self._drop(connection)
 
     def _drop(self, connection: LoopConnection) -> None:
         if connection in self._connections:

@@ -149,6 +149,27 @@ def test_the_next_request_of_a_kept_connection_is_answered_and_then_it_closes(
             assert answer.getheader("Connection") == ("close" if number == 3 else "keep-alive")
 
 
+def test_a_worker_that_was_held_up_receives_before_it_closes_idle_connections(
+    rich_world: World, tmp_path: Path
+) -> None:
+    with (
+        served(rich_world.settings.database_url, tmp_path, worker_class=OWN) as (url, master),
+        closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as kept,
+    ):
+        kept.request("GET", "/healthz")
+        assert kept.getresponse().read()
+        (worker,) = workers_of(master)
+        os.kill(master, signal.SIGTERM)
+        wait_until(lambda: "Handling signal: term" in (tmp_path / "server.log").read_text())
+        time.sleep(0.1)
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(1.5)  # longer than a connection may be idle now
+        os.kill(worker, signal.SIGCONT)
+        time.sleep(0.02)  # its loop wakes up before the client sends
+        kept.request("GET", "/healthz")
+        assert kept.getresponse().status == 200
+
+
 def test_reloading_loses_no_request(rich_world: World, tmp_path: Path) -> None:
     with served(rich_world.settings.database_url, tmp_path, workers=2, worker_class=OWN, settings=PATIENT_SETTINGS) as (
         url,
