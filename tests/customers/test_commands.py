@@ -129,3 +129,11 @@ def test_a_list_with_rows_does_not_say_that_it_is_empty(desk: Desk, shell: Shell
         assert len(shell.ok(*command).splitlines()) == max(1, len(rows))
         assert (empty in shell.ok(*command)) == (not rows)
     assert json.loads(shell.ok("customer", "list", "--brand", "nordbet", "--json"))[0]["username"] == "freja"
+
+
+def test_the_list_of_tokens_names_the_brand_of_each(world: World) -> None:
+    shell = Shell(world.settings.database_url)
+    shell.ok("token", "create", "--role", "finance", "--name", "all")
+    shell.ok("token", "create", "--role", "qa", "--name", "own", "--brand", "acme")
+    assert [row["brand"] for row in json.loads(shell.ok("token", "list", "--json"))] == [None, "acme"]
+    assert shell.ok("token", "list").splitlines()[1].endswith("for brand acme alone")

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.world import OK, World, bet, failed, refund, result
 from wallet_hooks import clock
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import has_row_locks, reading, writing
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import prune
 from wallet_hooks.identity.directory import read_directory
@@ -54,6 +55,19 @@ def test_10_deliveries_are_pruned_after_their_retention(world: World) -> None:
         assert prune(session, now=later - timedelta(days=2), retention_days=30, at_most=10) == 0
         assert prune(session, now=later, retention_days=30, at_most=10) == 1
     assert (world.count("delivery"), world.count("delivery_bet"), world.count("wager")) == (0, 0, 1)
+
+
+def test_10_deliveries_that_another_process_is_deleting_are_left_to_it(world: World) -> None:
+    if not has_row_locks(world.engine):  # the second writer would wait for the first
+        return
+    world.place(bet(1))
+    world.place(bet(2))
+    later = clock.now() + timedelta(days=31)
+    with writing(world.engine) as first, writing(world.engine) as second:
+        assert prune(first, now=later, retention_days=30, at_most=1) == 1
+        second.execute(text("SET LOCAL lock_timeout = '1s'"))
+        assert prune(second, now=later, retention_days=30, at_most=10) == 1
+    assert world.count("delivery") == 0
 
 
 def test_11_an_unknown_bet_raises_one_exception_however_often(world: World) -> None:

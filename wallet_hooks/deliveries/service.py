@@ -48,9 +48,12 @@ def add_deliveries(writes: Writes, received: Sequence[tuple[DeliveryRow, Sequenc
 
 
 def prune(session: Session, at_most: int, *, now: datetime, retention_days: int) -> int:
-    """Delete up to `at_most` deliveries older than the retention. Return how many were deleted."""
+    """Delete up to `at_most` deliveries older than the retention. Return how many were deleted.
+
+    Those that another process is deleting are left to it.
+    """
     old = select(Delivery.id).where(Delivery.received_at < now - timedelta(days=retention_days)).limit(at_most)
-    ids = list(session.scalars(old))
+    ids = list(session.scalars(old.with_for_update(skip_locked=True)))
     session.execute(delete(DeliveryBet).where(DeliveryBet.delivery_id.in_(ids)))
     session.execute(delete(Delivery).where(Delivery.id.in_(ids)))
     return len(ids)

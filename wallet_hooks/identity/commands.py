@@ -229,12 +229,14 @@ def create_token(engine: Engine, role: str, client: str | None, name: str) -> No
 def list_tokens(engine: Engine, as_json: bool) -> None:
     """List the tokens and their last use. The tokens themselves are not stored."""
     with reading(engine) as session:
+        clients = {one.id: one.client for one in session.scalars(select(Brand))}
         rows = [
             {
                 "id": row.id,
                 "name": row.name,
                 "role": row.role,
                 "brand_id": row.brand_id,
+                "brand": None if row.brand_id is None else clients[row.brand_id],
                 "created_at": row.created_at.isoformat(),
                 "used_at": row.used_at.isoformat() if row.used_at else None,
                 "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,
@@ -246,7 +248,7 @@ def list_tokens(engine: Engine, as_json: bool) -> None:
 
 def _token_line(row: dict[str, Any]) -> str:
     state = "revoked" if row["revoked_at"] else f"last used {row['used_at'] or 'never'}"
-    brand = "" if row["brand_id"] is None else f"  for brand {row['brand_id']} alone"
+    brand = "" if row["brand"] is None else f"  for brand {row['brand']} alone"
     return f"{row['id']:>6}  {row['role']:<12} {row['name']:<24} {state}{brand}"
 
 
