@@ -1,6 +1,7 @@
 """Requests of hostile or defective senders."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,21 @@ def test_a_payout_out_of_range_is_refused_and_raises_an_exception(world: World) 
     assert reply == failed(400, "invalid_request")
     assert world.balance("8") == "100.00"
     assert [raised["kind"] for raised in world.exceptions()] == ["payout_out_of_range"]
+
+
+def test_a_payout_that_was_paid_near_the_range_is_repeated_and_corrected(world: World) -> None:
+    world.customer("8", currency="IDR")
+    rate(world, "USD", "IDR", "4000")
+    assert world.place(bet(user=8, currency="USD", amount="0")) == OK
+    paid = {"user": "8", "currency": "USD", "stake": "0"}
+    for payout, balance in (
+        ("9999999999999.99", "39999999999999960.00"),
+        ("9999999999999.99", "39999999999999960.00"),
+        ("6000000000000.00", "24000000000000000.00"),
+    ):
+        assert world.settle(result(payout=payout, **paid)) == OK
+        assert world.balance("8") == str(Decimal(balance) + 100)
+    assert world.exceptions() == []
 
 
 def test_the_largest_amounts_are_exact(world: World) -> None:

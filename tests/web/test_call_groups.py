@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -67,3 +68,27 @@ def test_a_defect_ends_its_own_group_without_replies() -> None:
             raise ZeroDivisionError
 
     assert run_calls(grouped(observe), 5) == ["done", "done", None, None, "done"]
+
+
+def test_a_call_whose_lock_ends_soon_does_not_wait_behind_those_whose_lock_is_held() -> None:
+    waited: list[bool] = []
+    tries = iter([None, None, "done"])
+
+    def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
+        waited.append(wait)
+        return [next(tries) for _ in calls]
+
+    one = replace(grouped(lambda _: None), answer=answer)
+    assert run_calls(one, 1) == ["done"]
+    assert waited == [False, False, False]
+
+
+def test_a_call_whose_lock_is_held_waits_for_it() -> None:
+    waited: list[bool] = []
+
+    def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
+        waited.append(wait)
+        return ["done" if wait else None for _ in calls]
+
+    assert run_calls(replace(grouped(lambda _: None), answer=answer), 1) == ["done"]
+    assert waited.count(True) == 1

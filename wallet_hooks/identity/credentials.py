@@ -88,7 +88,7 @@ def _uses_method_of(provider: ProviderFacts, call: ReceivedCall) -> bool:
         case "none":
             return call.source.is_loopback
         case "scout-jwt":
-            return scheme == "Bearer" and rest.partition(" ")[0] == provider.client
+            return scheme.lower() == "bearer" and rest.partition(" ")[0] == provider.client
         case "basic":
             return scheme.lower() == "basic"
         case "hmac":

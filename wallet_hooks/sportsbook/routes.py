@@ -1,6 +1,7 @@
 """POST /bets, /winners and /bets/cancel: bodies become requests, outcomes become HTTP answers."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -32,6 +33,9 @@ from wallet_hooks.web.strict_json import InvalidJSONError
 
 # Body bytes stored for unauthenticated requests.
 UNAUTHENTICATED_BODY_CAP = 4096
+# How often a thread tries a callback whose customer is locked, and the seconds between, before it waits for the lock.
+_TRIES = 5
+_PAUSE = 0.01
 
 
 class CallbackRoute(NamedTuple):
@@ -90,14 +94,22 @@ class Callbacks:
         try:
             with answer_within(self._settings.callback_time_outs.answer):
                 callback = _callback(route, call, self._directory.get())
-            answer = self._commits.submit(callback)
-            if answer is None:
-                answer = self._waiting_commits.submit(callback)
+            answer = self._submit(callback)
         except Exception as error:
             result = _answer_to(error)
             if isinstance(result, Exception):
                 raise
             return result
+        return answer
+
+    def _submit(self, callback: Callback) -> Answer:
+        """Commit a callback; as in `CallGroups`, it is tried again for a moment before it waits for its locks."""
+        for _ in range(_TRIES):
+            answer = self._commits.submit(callback)
+            if answer is not None:
+                return answer
+            time.sleep(_PAUSE)
+        answer = self._waiting_commits.submit(callback)
         assert answer is not None, "a group that waits for locks leaves no callback out"
         return answer
 

@@ -27,19 +27,19 @@ def settle(bet: SettleBet, state: BettingState) -> str | None:
     for contradiction in _contradictions(bet, wager):
         state.raise_exception("contradictory_settlement", bet.key, contradiction)
     outcome = outcome_of(bet.payout, bet.result, wager.stake)
-    if is_out_of_range(wager, bet.payout, outcome, state):
-        state.raise_exception("payout_out_of_range", bet.key, outcome)
-        return "invalid_request"
-    if wager.status == "open":
-        state.changes.settled_first.append(wager.key)
-        _settle_anew(wager, bet.payout, bet.result, outcome, state)
-        return None
     if outcome == wager.outcome:
         return None
     if outcome in replaced_outcomes(wager):
         state.raise_exception("superseded_settlement", bet.key, outcome)
         return "superseded_settlement"
-    return settle_again(wager, bet.payout, bet.result, state)
+    if is_out_of_range(wager, bet.payout, outcome, state):
+        state.raise_exception("payout_out_of_range", bet.key, outcome)
+        return "invalid_request"
+    if wager.status == "settled":
+        return settle_again(wager, bet.payout, bet.result, state)
+    state.changes.settled_first.append(wager.key)
+    _settle_anew(wager, bet.payout, bet.result, outcome, state)
+    return None
 
 
 def settle_again(wager: WagerState, payout: int, result: str | None, state: BettingState) -> str | None:
@@ -161,4 +161,5 @@ def is_out_of_range(wager: WagerState, payout: int, outcome: str, state: Betting
     stake = wager.as_stake()
     home = _gross_return(wager, payout, outcome)
     balance = -state.journal.balance(chart.player(stake.customer_id, stake.home_currency))
-    return max(home, balance + home) > MAX_BALANCE
+    replaced = _current_net_return(wager) if wager.status == "settled" else 0
+    return max(home, balance - replaced + home) > MAX_BALANCE

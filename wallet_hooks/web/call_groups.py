@@ -17,6 +17,9 @@ from wallet_hooks.web.requests import Environ
 # waited beside it: clients answer with their next request. Otherwise two halves of the clients would take turns, and a
 # bet in a group of half the size costs nearly twice as much.
 _GATHER = 0.001
+# Seconds in which a call whose customer is locked is tried again in the next groups. Most such locks are of another
+# worker's group and end within milliseconds; a call that waits for its lock may wait behind others.
+_TRY_AGAIN = 0.05
 _REFRESH = 0.5  # seconds after which what is cached for all calls is read again
 
 
@@ -27,17 +30,23 @@ Defer = Callable[..., None]
 
 
 class WaitingCall(NamedTuple):
-    """A call that waits for its group, and the function that gets its reply."""
+    """A call that waits for its group, and the function that gets its reply.
+
+    `until` is the monotonic instant to which it is tried again, if a group has left it out.
+    """
 
     call: Call
     tell: Tell
+    until: float | None = None
 
 
 Answered = Sequence[tuple[WaitingCall, Reply | None]]
 
 
 class CallGroups:
-    """Calls that wait for their group. A call that its group leaves out waits for its locks with others of its kind."""
+    """Calls that wait for their group. A call that its group leaves out is tried again for a moment, and then waits for
+    its locks with others of its kind.
+    """
 
     def __init__(self, grouped: GroupedApi, defer: Defer) -> None:
         self._grouped = grouped
@@ -91,13 +100,20 @@ class CallGroups:
         waiting.tell(api.refuse_busy(self._grouped, waiting.call))
 
     def _finish(self, answered: Answered) -> None:
+        now = clock.monotonic()
         self._expected = len(answered) + len(self._calls.queue)
-        self._gather_until = clock.monotonic() + _GATHER
+        self._gather_until = now + _GATHER
+        left_out = []
         for waiting, reply in answered:
-            if reply is None:
-                self._locked_calls.queue.append(waiting)
-            else:
+            if reply is not None:
                 waiting.tell(reply)
+            elif waiting.until is None:
+                left_out.append(waiting._replace(until=now + _TRY_AGAIN))
+            elif now < waiting.until:
+                left_out.append(waiting)
+            else:
+                self._locked_calls.queue.append(waiting)
+        self._calls.queue.extendleft(reversed(left_out))
         self._locked_calls.start()
 
     def _finish_locked(self, answered: Answered) -> None:
@@ -141,6 +157,6 @@ class _Lane:
         if defect is None:
             self._finish(list(zip(group, done.result(), strict=True)))
             return
-        for call, tell in group:
-            api.log_defect(defect, request_id=call.request.id, path=call.endpoint.path)
-            tell(None)
+        for waiting in group:
+            api.log_defect(defect, request_id=waiting.call.request.id, path=waiting.call.endpoint.path)
+            waiting.tell(None)
