@@ -116,6 +116,14 @@ def test_invalid_parameters_are_refused(each: Client, given: dict[str, Any], cod
     assert each.code("getAccountStatement", key=key, **given) == code
 
 
+def test_a_date_range_that_does_not_bind_is_not_checked(each: Client) -> None:
+    key, _ = each.new_keys("ann", "app")
+    turned = {"from": "2026-11-21T00:00:00Z", "to": "2026-11-20T00:00:00Z"}
+    assert (
+        each.ok("getAccountStatement", key=key, includeItem="EXCHANGE", itemDateRange=turned)["moreAvailable"] is False
+    )
+
+
 def at(seconds: float) -> str:
     return (NOON + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -131,6 +131,11 @@ def test_a_body_that_is_none_of_the_three_is_refused(desk: Desk, body: Any) -> N
     assert desk.world.count("betslip_message") == 0
 
 
+def test_a_bad_instant_of_a_frame_is_named(desk: Desk) -> None:
+    _, answer = post(desk, {"ts": "now", "data": [pmm()]})
+    assert list(answer["fields"]) == ["ts"]
+
+
 @pytest.mark.parametrize(
     "price", ["1e99999999999999999999", "1e99", "1e-99", "9" * 4400, "-1", "0e5", '"2"', "null", "true", "[]"]
 )

@@ -1,5 +1,6 @@
 """The stream thread: what it sends to whom, from where on, and how streams end."""
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -101,12 +102,28 @@ def test_a_client_resumes_and_misses_nothing(desk: Desk, open_stream: Open) -> N
     assert money_in(later.frame())[0] == ["EUR", 100.0]
     for since in (0, 1, 99, 100, 250, 251):
         peer = open_stream("ann", since=since)
-        frames = [frame for frame in peer.frames(251 - since + 1) if frame["data"][0][0] != "balance"]
+        *frames, last = peer.frames(251 - since + 1)
         assert [frame["seq"] for frame in frames] == list(range(since + 1, 252))
+        assert money_in(last)[0] == ["EUR", 100.0], "the balance comes after all messages"
     beyond = open_stream("ann", since=10**15)
     assert beyond.frames(1)[0]["seq"] == 251
     send(desk, closed("a"))
     assert [peer.frames(1)[0]["seq"] for peer in (later, beyond)] == [252, 252]
+
+
+def test_large_messages_are_read_a_few_at_a_time(desk: Desk) -> None:
+    for _ in range(8):
+        send(desk, ["betslip", {"betslip_id": "a", "customer_username": "ann", "more": "x" * 100_000}])
+    with reading(desk.world.engine) as session:
+        customer_id = session.scalars(select(Customer.id).where(Customer.username == "ann")).one()
+    feed = Feed(desk.world.engine, timedelta(hours=1), cost_of_open_stakes)
+    of_ann = CustomerStream(1007, customer_id, "", since=0)
+    feed.begin(of_ann)
+    pages = []
+    for _ in range(4):
+        frames = feed.next_frames([of_ann], now=clock.now()).get(of_ann, [])
+        pages.append([json.loads(frame)["data"][0][0] for frame in frames])
+    assert pages == [["betslip"] * 3, ["betslip"] * 3, ["betslip"] * 2 + ["balance"], []]
 
 
 def test_messages_before_the_customer_is_known_are_sent_once_it_is(desk: Desk, open_stream: Open) -> None:

@@ -57,6 +57,10 @@ def test_valid_scout_token_is_accepted(scout: World, claims: dict[str, Any]) -> 
     assert call(scout, bearer("acme", token(**claims))) == OK
 
 
+def test_the_name_of_the_scheme_is_read_in_any_case(scout: World) -> None:
+    assert call(scout, {"Authorization": f"bearer acme {token()}"}) == OK
+
+
 @pytest.mark.parametrize(
     "headers",
     [

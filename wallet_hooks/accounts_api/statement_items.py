@@ -61,12 +61,12 @@ def _versions(
 ) -> list[int]:
     """Return the versions of the items on a page. The date range binds only where all items are included."""
     include = given.get("include", "ALL")
-    since, until = (given.get("date_range", {}).get(end) for end in ("since", "until"))
-    if since is not None and until is not None and since > until:
-        raise AccountsError("INVALID_INPUT_DATA", "itemDateRange: from is after to")
     if include == "POKER_ROOM":
         return []
     if include == "ALL":
+        since, until = (given.get("date_range", {}).get(end) for end in ("since", "until"))
+        if since is not None and until is not None and since > until:
+            raise AccountsError("INVALID_INPUT_DATA", "itemDateRange: from is after to")
         selection = statement.in_date_range(session, account, since, until)
         return list(islice(selection.from_position(position), size))
     payments = statement.payment_versions(session, account, customer)

@@ -1,12 +1,14 @@
 """What customers' streams send: messages of their betslips, and their balances when these change."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Engine, func, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
@@ -22,7 +24,9 @@ from wallet_hooks.web.exact_json import dumps
 
 # Returns a customer's open stakes, in minor units of its currency.
 OpenStakes = Callable[[Session, Customer, CustomerBalances], int]
-PAGE = 100
+_PAGE = 100
+# Of a page: once its messages have as many bytes, no further one is read. One message may be larger.
+_PAGE_BYTES = 256 * 1024
 T = TypeVar("T")
 _LAST = 2**63 - 1
 
@@ -32,8 +36,8 @@ class CustomerStream:
     """A customer's stream: the session that it belongs to, and what was sent.
 
     `since` is the number after which the client wants messages, None for those to come. `seq` is the number of the
-    last message that was sent, None before the stream has begun. `versions` are those of the customer's accounts when
-    its balance was sent last.
+    last message that was sent, None before the stream has begun. `has_more` says that there may be more messages than
+    were read with the last page. `versions` are those of the customer's accounts when its balance was sent last.
     """
 
     brand_id: int
@@ -41,16 +45,20 @@ class CustomerStream:
     token_hash: str
     since: int | None
     seq: int | None = None
+    has_more: bool = False
     versions: dict[int, int] | None = None
 
 
 class _NextMessage(NamedTuple):
+    """A message of the page of the stream at a position; `total` are the bytes of the page's bodies up to it."""
+
     position: int
     seq: int
     type: str
     ts: str | None
     body: str
     received_at: datetime
+    total: int
 
 
 class _LoginRow(NamedTuple):
@@ -73,14 +81,21 @@ _page_end = (
     .where(BetslipMessage.customer_id == _positions.c.customer_id, BetslipMessage.seq > _positions.c.seq)
     .order_by(BetslipMessage.seq)
     .limit(1)
-    .offset(PAGE - 1)
+    .offset(_PAGE - 1)
     .correlate(_positions)
     .scalar_subquery()
 )
-_NEXT_MESSAGES = BulkStatement(
-    _positions,
-    lambda _: (
-        select(_positions.c.position, *(getattr(BetslipMessage, name) for name in _NextMessage._fields[1:]))
+
+
+def _next_messages(dialect: Any) -> Any:
+    # PostgreSQL knows the bytes of a text without reading it; SQLite counts characters.
+    size = func.octet_length if dialect is postgresql else func.length
+    total = func.sum(size(BetslipMessage.body)).over(
+        partition_by=_positions.c.position, order_by=BetslipMessage.seq
+    )  # fmt: skip
+    stored = [getattr(BetslipMessage, name) for name in _NextMessage._fields[1:-1]]
+    page = (
+        select(_positions.c.position, *stored, total.label("total"))
         .select_from(
             _positions.join(
                 BetslipMessage,
@@ -89,10 +104,14 @@ _NEXT_MESSAGES = BulkStatement(
                 & (BetslipMessage.seq <= func.coalesce(_page_end, _LAST)),
             )
         )
-        .order_by(_positions.c.position, BetslipMessage.seq)
-    ),
-    row=_NextMessage,
-)
+        .subquery()
+    )
+    columns = [page.c[name] for name in _NextMessage._fields]
+    is_within = page.c.total - size(page.c.body) < _PAGE_BYTES
+    return select(*columns).where(is_within).order_by(page.c.position, page.c.seq)
+
+
+_NEXT_MESSAGES = BulkStatement(_positions, _next_messages, row=_NextMessage)
 _tokens = RowSet("requested", LoginSession.token_hash)
 _LOGINS = BulkStatement(
     _tokens,
@@ -130,7 +149,7 @@ class Feed:
     def next_frames(self, streams: Sequence[CustomerStream], *, now: datetime) -> dict[CustomerStream, list[str]]:
         """Return the frames that streams send next, each in order, and advance the streams past them.
 
-        At most PAGE messages of betslips for each; then its balance, if that changed.
+        A page of messages of betslips for each; then its balance, if that changed and there are no more messages.
         """
         frames: dict[CustomerStream, list[str]] = {}
         for found in self._of_each_brand(streams, partial(self._frames, now=now)):
@@ -147,10 +166,14 @@ class Feed:
                     _NEXT_MESSAGES([(position, one.customer_id, one.seq) for position, one in enumerate(streams)])
                 )
                 accounts = reads.add(HELD_ACCOUNTS([(id_,) for id_ in {one.customer_id for one in streams}]))
+            pages = Counter(message.position for message in messages.rows)
+            totals = {message.position: message.total for message in messages.rows}
+            for position, stream in enumerate(streams):
+                stream.has_more = pages[position] >= _PAGE or totals.get(position, 0) >= _PAGE_BYTES
             versions: dict[int, dict[int, int]] = {one.customer_id: {} for one in streams}
             for account in accounts.rows:
                 versions[account.holder_id][account.id] = account.version
-            changed = [one for one in streams if one.versions != versions[one.customer_id]]
+            changed = [one for one in streams if not one.has_more and one.versions != versions[one.customer_id]]
             texts = self._balance_bodies(session, {one.customer_id for one in changed})
         for message in messages.rows:
             stream = streams[message.position]

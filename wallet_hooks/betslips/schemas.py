@@ -161,7 +161,7 @@ def read_messages(document: Any, *, most: int = MAX_MESSAGES) -> tuple[list[Mess
     if type(document) is dict:
         if type(document.get("data")) is not list:
             raise ValidationError({"data": ["A list of messages is expected."]})
-        ts = None if document.get("ts") is None else _Instant().deserialize(document["ts"])
+        ts = _read_ts(document.get("ts"))
         document = document["data"]
     elif type(document) is list and document and type(document[0]) is str:
         document = [document]
@@ -176,6 +176,13 @@ def read_messages(document: Any, *, most: int = MAX_MESSAGES) -> tuple[list[Mess
         else:
             found += [] if message is None else [message]
     return found, bad
+
+
+def _read_ts(value: Any) -> Decimal | None:
+    try:
+        return None if value is None else _Instant().deserialize(value)
+    except ValidationError as error:
+        raise ValidationError({"ts": error.messages}) from None
 
 
 def _read_message(member: Any, ts: Decimal | None) -> Message | None:

@@ -13,7 +13,7 @@ import threading
 from collections import Counter, deque
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import PAGE, CustomerStream, Feed
+from wallet_hooks.betslips.feed import CustomerStream, Feed
 from wallet_hooks.database import DATABASE_ERRORS
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.logs import LOG
@@ -169,8 +169,8 @@ class Streams:
             frames = self._feed.next_frames(list(ready), now=clock.now())
             for stream, texts in frames.items():
                 ready[stream].send(texts, now=now)
-                if len(texts) >= PAGE:
-                    self._polled_at = 0.0  # there may be more
+                if stream.has_more:
+                    self._polled_at = 0.0
 
     def _end_sessions(self, now: float) -> None:
         served = {self._served[websocket]: websocket for websocket in self._open()}
