@@ -16,14 +16,13 @@ from wallet_hooks.cashier import routes as cashier
 from wallet_hooks.console import routes as console
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.database import open_engine
-from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import routes as finance
-from wallet_hooks.finance.general_ledger import AccountCodes, configured_codes
+from wallet_hooks.finance.general_ledger import configured_codes
 from wallet_hooks.ledger import currencies
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.logs import start_logging
 from wallet_hooks.openapi import routes as openapi
-from wallet_hooks.settings import ConfigurationError, Settings
+from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
@@ -62,7 +61,7 @@ def create_app(settings: Settings) -> Flask:
     _add_apis_of_customers(app, engines, settings, countries)
     for blueprint in accounts.blueprints(engines.accounts, settings):
         app.register_blueprint(blueprint)
-    codes = _account_codes(settings)
+    codes = configured_codes(settings)
     app.register_blueprint(finance.blueprint(engines.staff, engines.reports, codes, settings))
     app.register_blueprint(console.blueprint(engines.staff, engines.reports, settings, codes, countries))
     timeout = settings.callback_time_outs.answer
@@ -130,10 +129,3 @@ def _report_clock(response: Response) -> Response:
     if TEST_CLOCK_HEADER in request.headers:
         response.headers[TEST_CLOCK_HEADER] = clock.now().isoformat()
     return response
-
-
-def _account_codes(settings: Settings) -> AccountCodes:
-    try:
-        return configured_codes(settings)
-    except RefusedError as error:
-        raise ConfigurationError(f"WALLET_HOOKS_ACCOUNT_CODES_FILE: {error}") from None

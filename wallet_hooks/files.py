@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,12 +12,15 @@ from typing import BinaryIO
 def replace_atomically(path: Path) -> Iterator[BinaryIO]:
     """Replace a file atomically: write a temporary file next to it and rename it when the block ends.
 
-    If the block raises, the file is unchanged. A path that is no regular file is written directly.
+    If the block raises, the file is unchanged. A path that is no regular file is written directly. Raises OSError where
+    the file cannot be written.
     """
     if not is_regular(path):
         with path.open("wb") as out:
             yield out
         return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(ENOENT, "its directory does not exist", str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as out:

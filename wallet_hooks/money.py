@@ -154,7 +154,7 @@ def parse_amount(text: str, currency: str, *, maximum: int = MAX_AMOUNT) -> int:
     scale = decimals(currency)
     match = AMOUNT.fullmatch(text)
     if match is None:
-        raise AmountError("not an amount: digits, with an optional point and decimals, are expected")
+        raise AmountError("not an amount: up to 19 digits, with an optional point and up to 18 decimals, are expected")
     whole, fraction = match[1], (match[2] or "").rstrip("0")
     if len(fraction) > scale:
         raise AmountError(f"{currency} has {scale} decimals")

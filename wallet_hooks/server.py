@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from wallet_hooks.database import check_databases, open_engine
+from wallet_hooks.finance.general_ledger import configured_codes
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.web.connections import announce_closing, discard_input, has_unread_bytes
+from wallet_hooks.web.countries import Countries
 
 
 def _checked_settings() -> Settings:
@@ -26,6 +28,8 @@ def _checked_settings() -> Settings:
     Raises ConfigurationError.
     """
     settings = Settings.from_env()
+    Countries(settings.geoip_file)
+    configured_codes(settings)
     check_databases(settings)
     engine = open_engine(settings)
     currencies.initialize(engine, settings)

@@ -22,6 +22,7 @@ from wallet_hooks.finance.closing import close, reopen
 from wallet_hooks.finance.verification import check_seals
 from wallet_hooks.ledger.models import Period, Seal
 from wallet_hooks.ledger.sealing import seals_in_force
+from wallet_hooks.ledger.verify import since
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FIRST, SECOND = date(2026, 11, 19), date(2026, 11, 20)
@@ -251,6 +252,16 @@ def test_deleted_transactions_are_found(history: World) -> None:
     with reading(history.engine) as session:
         (found,) = check_seals(session, None)
     assert "transactions 0, sealed 1" in found.what
+
+
+def test_a_day_before_the_first_seal_is_said_to_be_locked_with_it(history: World) -> None:
+    close(history.engine, SECOND, now=NOON)
+    before = date(2026, 11, 18)
+    message = "2026-11-18 has no seal: it is locked with the first closed day, 2026-11-19"
+    with pytest.raises(RefusedError, match=message):
+        reopen(history.engine, before, reason="x", by="ann", now=NOON)
+    with pytest.raises(RefusedError, match=message), reading(history.engine) as session:
+        since(session, before)
 
 
 def test_a_ledger_with_differences_is_not_closed(history: World) -> None:

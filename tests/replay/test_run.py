@@ -172,6 +172,12 @@ def test_fail_fast_stops_at_the_first_failure(tmp_path: Path) -> None:
     assert run(tmp_path).stdout.count("FAILED") == 3
 
 
+@pytest.mark.parametrize("text", ["status=abc", "status=", "from=foo", "colour=red", "path"])
+def test_a_filter_that_can_select_nothing_is_wrong_usage(case: Path, text: str) -> None:
+    ran = run(case, "--filter", text)
+    assert (ran.returncode, ran.stdout) == (2, "")
+
+
 @pytest.mark.parametrize(
     ("filters", "names"),
     [

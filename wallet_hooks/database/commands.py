@@ -11,6 +11,7 @@ from wallet_hooks.database.engine import open_engine
 from wallet_hooks.database.guards import database_problem
 from wallet_hooks.database.migrating import downgrade, upgrade
 from wallet_hooks.database.revisions import current_revision, schema_problem
+from wallet_hooks.database.transactions import reading
 from wallet_hooks.settings import Settings
 
 
@@ -37,11 +38,12 @@ def db_upgrade(engine: Engine, revision: str) -> None:
 @click.pass_obj
 def db_downgrade(engine: Engine, revision: str) -> None:
     """Undo migrations down to REVISION (base: all)."""
+    before = _revision(engine)
     try:
         downgrade(engine, revision, waiting=_report_waiting, progress=_report_schema)
     except CommandError as error:
         raise click.ClickException(str(error)) from None
-    click.echo("undone")
+    click.echo("nothing to undo" if _revision(engine) == before else "undone")
 
 
 @db.command("check")
@@ -59,6 +61,11 @@ def db_check() -> None:
     if problem is not None:
         raise click.ClickException(problem)
     click.echo("no problem found")
+
+
+def _revision(engine: Engine) -> str | None:
+    with reading(engine) as session:
+        return current_revision(session)
 
 
 def _problems(connection: Connection) -> Iterator[str | None]:

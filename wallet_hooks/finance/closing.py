@@ -13,7 +13,7 @@ from wallet_hooks.finance.verification import check_totals
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.service import own_brands
 from wallet_hooks.ledger.models import Period, Seal, Transaction
-from wallet_hooks.ledger.sealing import SealedDay, counts_of, newest_seal, seal_day, seals_in_force
+from wallet_hooks.ledger.sealing import SealedDay, counts_of, newest_seal, not_closed, seal_day, seals_in_force
 from wallet_hooks.ledger.verify import CHECKS, since
 
 _ONE_DAY = timedelta(days=1)
@@ -76,7 +76,7 @@ def reopen(
         _block_postings(session, engine)
         seals = [seal for seal in seals_in_force(session) if seal.day >= day]
         if not seals or seals[0].day != day:
-            raise RefusedError("not_closed", f"{day} is not closed")
+            raise not_closed(session, day)
         for seal in seals:
             seal.reopened_at, seal.reopened_by, seal.reopen_reason = now, by, reason
         session.execute(delete(Period).where(Period.day >= day))

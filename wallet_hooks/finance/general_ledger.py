@@ -22,7 +22,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
-from wallet_hooks.settings import Settings
+from wallet_hooks.settings import ConfigurationError, Settings
 
 XERO_LINES = 300
 _MAX_LINES = {"xero": XERO_LINES, "datev": 99_999}  # in one file
@@ -106,7 +106,9 @@ def read_codes(path: Path) -> AccountCodes:
     """Read a mapping file; defaults apply to what it does not list. Raises RefusedError (`bad_mapping`)."""
     try:
         read = _CodesSchema().load(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise RefusedError("bad_mapping", f"{path.name}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise RefusedError("bad_mapping", f"{path.name}: {error}") from None
     except ValidationError as error:
         raise RefusedError("bad_mapping", f"{path.name}: {json.dumps(error.messages)}") from None
@@ -119,8 +121,13 @@ def read_codes(path: Path) -> AccountCodes:
 
 
 def configured_codes(settings: Settings) -> AccountCodes:
-    """Return the codes of the mapping file that the settings name, or the default codes. Raises RefusedError."""
-    return DEFAULT_CODES if settings.account_codes_file is None else read_codes(Path(settings.account_codes_file))
+    """Return the codes of the mapping file that the settings name, or the default codes. Raises ConfigurationError."""
+    if settings.account_codes_file is None:
+        return DEFAULT_CODES
+    try:
+        return read_codes(Path(settings.account_codes_file))
+    except RefusedError as error:
+        raise ConfigurationError(f"WALLET_HOOKS_ACCOUNT_CODES_FILE: {error}") from None
 
 
 class DailyLine(NamedTuple):
@@ -232,7 +239,8 @@ def _datev(lines: list[DailyLine], request: ReportRequest, codes: AccountCodes) 
     datev = codes.datev
     begins = _fiscal_year(request.first, datev)
     if begins != _fiscal_year(request.last, datev):
-        raise RefusedError("bad_period", f"a DATEV file covers one fiscal year; that of {request.first} began {begins}")
+        several = f"{request.first} to {request.last} has several; give the period's first day"
+        raise RefusedError("bad_period", f"a DATEV file covers one fiscal year, and {several}")
     head = (
         f'"EXTF";700;21;"Buchungsstapel";13;{request.last:%Y%m%d}000000000;;"";"";"";{datev.consultant};{datev.client};'
         f'{begins:%Y%m%d};{datev.account_length};{request.first:%Y%m%d};{request.last:%Y%m%d};"Betting";"";1;0;0;"EUR";'

@@ -338,7 +338,7 @@ def _mapping(columns: Any) -> dict[str, str]:
     try:
         mapping = {} if columns is None else json.load(columns)
     except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"--columns: not JSON: {error}") from None
+        raise click.UsageError(f"--columns: not JSON: {error}") from None
     if not isinstance(mapping, dict) or not set(mapping) <= set(COLUMNS):
         raise click.UsageError(f"--columns: a JSON object with keys among {', '.join(COLUMNS)} is expected")
     return {column: str(name) for column, name in mapping.items()}

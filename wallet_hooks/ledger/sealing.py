@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger.chart import balance_name
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
 
@@ -58,6 +59,14 @@ def seals_in_force(session: Session, *, after: date = date.min) -> list[Seal]:
 def newest_seal(session: Session) -> Seal | None:
     """Return the seal of the last closed day, or None."""
     return session.scalar(select(Seal).where(Seal.reopened_at.is_(None)).order_by(Seal.day.desc()).limit(1))
+
+
+def not_closed(session: Session, day: date) -> RefusedError:
+    """Return the error (`not_closed`) for a day without a seal in force."""
+    first = session.scalar(select(func.min(Seal.day)).where(Seal.reopened_at.is_(None)))
+    if first is not None and day < first:
+        return RefusedError("not_closed", f"{day} has no seal: it is locked with the first closed day, {first}")
+    return RefusedError("not_closed", f"{day} is not closed")
 
 
 def counts_of(session: Session, first: date, last: date) -> dict[date, tuple[int, int]]:

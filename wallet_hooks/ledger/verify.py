@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger.models import Seal, Transaction
+from wallet_hooks.ledger.sealing import not_closed
 
 MAX_DIFFERENCES = 20  # reported for each rule
 
@@ -35,7 +35,7 @@ def since(session: Session, day: date) -> Since:
     """Return the range after a closed day. Raises RefusedError (`not_closed`) if the day is not closed."""
     seal = session.scalar(select(Seal).where(Seal.day == day, Seal.reopened_at.is_(None)))
     if seal is None:
-        raise RefusedError("not_closed", f"{day} is not closed")
+        raise not_closed(session, day)
     first_id = session.scalar(select(func.min(Transaction.id)).where(Transaction.booked_on > day))
     return Since(seal, _AFTER_ALL_IDS if first_id is None else first_id)
 

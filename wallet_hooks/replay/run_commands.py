@@ -96,6 +96,8 @@ def run(
     ):
         if wrong:
             raise click.UsageError(why)
+    if target is not None:
+        _check_url(target)
     files = [file for file in (junit, json_file, html) if file is not None]
     for file in files:
         if not file.resolve().parent.is_dir():
@@ -164,7 +166,7 @@ def _run(
     if target is None and database is None and not in_order and _count(sequences) >= _LONG_RUN:
         yield from run_in_processes(sequences, options)
         return
-    remote = Remote(_url(target), connections=options.parallel) if target else None
+    remote = Remote(target, connections=options.parallel) if target else None
     with _database_factory(target, database) as new_database, closing(remote) if remote else nullcontext():
         if new_database is not None:
             yield from run_sequences(sequences, new_database, options, remote=remote)
@@ -221,7 +223,7 @@ def _write_reports(ended: Run, address: str, junit: Path | None, json_file: Path
         exit_with(f"{error.filename or 'report'}: {error.strerror or error}", EXIT_BAD_USAGE)
 
 
-def _url(target: str) -> str:
+def _check_url(target: str) -> None:
     try:
         parts = urlsplit(target)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 80) > 0
@@ -229,7 +231,6 @@ def _url(target: str) -> str:
         is_url = False
     if not is_url:
         raise click.UsageError(f"--target {target!r}: expected a URL such as http://127.0.0.1:8000")
-    return target
 
 
 def _signing_key(sign: str | None) -> SigningKey | None:

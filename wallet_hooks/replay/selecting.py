@@ -1,5 +1,6 @@
 """Shared parts of the replay commands: selecting cases, reading options, exit statuses."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ FILTER = click.option(
     help="KEY is path, bet, tag, status, from or to; repeatable.",
 )
 OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+_STATUS = re.compile(r"[1-5][0-9]{2}")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -73,6 +75,8 @@ def _parse_filter(text: str) -> Callable[[Case], bool]:
         instant = read_time("--filter", value)
         assert instant is not None
         return lambda case: case.at is not None and (case.at >= instant if key == "from" else case.at < instant)
+    if key == "status" and not _STATUS.fullmatch(value):
+        raise click.UsageError(f"--filter {text}: an HTTP status such as 402 is expected")
     matches: dict[str, Callable[[Case], bool]] = {
         "path": lambda case: case.request["path"] == value,
         "bet": lambda case: any(bet["bet"] == value for bet in find_bets(case.request)),

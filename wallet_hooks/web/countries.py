@@ -16,7 +16,8 @@ class Countries:
         try:
             self._reader = None if file is None else maxminddb.open_database(file)
         except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-            raise ConfigurationError(f"WALLET_HOOKS_GEOIP_FILE: {error}") from None
+            reason = f"{file}: {error.strerror}" if isinstance(error, OSError) else error
+            raise ConfigurationError(f"WALLET_HOOKS_GEOIP_FILE: {reason}") from None
 
     def of(self, address: Address | None) -> str | None:
         """Return the ISO 3166 code of the address's country, or None if it is unknown."""
