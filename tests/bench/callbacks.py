@@ -114,10 +114,9 @@ class Table:
         return Figures(measured.per_second * situation.bets, measured.p99, measured.bad, *times)
 
     def _times(self, service: Service) -> tuple[float, float, float]:
-        """Return the processor time of the service, of PostgreSQL and of this process."""
+        """Return the processor time of the service, of PostgreSQL, and of this process with its ended children."""
         postmaster = int((Path(self._server.socket_dir) / "postmaster.pid").read_text().split()[0])
-        own = os.times()
-        return processor_time(service.pid), processor_time(postmaster), (own.user + own.system) * 1e6
+        return processor_time(service.pid), processor_time(postmaster), sum(os.times()[:4]) * 1e6
 
     def _numbers(self, count: int) -> int:
         self._next += count
