@@ -90,9 +90,7 @@ _page_end = (
 def _next_messages(dialect: Any) -> Any:
     # PostgreSQL knows the bytes of a text without reading it; SQLite counts characters.
     size = func.octet_length if dialect is postgresql else func.length
-    total = func.sum(size(BetslipMessage.body)).over(
-        partition_by=_positions.c.position, order_by=BetslipMessage.seq
-    )  # fmt: skip
+    total = func.sum(size(BetslipMessage.body)).over(partition_by=_positions.c.position, order_by=BetslipMessage.seq)
     stored = [getattr(BetslipMessage, name) for name in _NextMessage._fields[1:-1]]
     page = (
         select(_positions.c.position, *stored, total.label("total"))

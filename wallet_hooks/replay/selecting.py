@@ -24,8 +24,8 @@ FILTER = click.option(
     help="KEY is path, bet, tag, status, from or to; repeatable.",
 )
 OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
-_STATUS = re.compile(r"[1-5][0-9]{2}")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_STATUS = re.compile(r"[1-5][0-9]{2}")
 
 
 def select_cases(paths: Sequence[Path], filters: Sequence[str]) -> list[CaseSequence]:

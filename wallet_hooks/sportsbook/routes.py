@@ -94,13 +94,12 @@ class Callbacks:
         try:
             with answer_within(self._settings.callback_time_outs.answer):
                 callback = _callback(route, call, self._directory.get())
-            answer = self._submit(callback)
+            return self._submit(callback)
         except Exception as error:
             result = _answer_to(error)
             if isinstance(result, Exception):
                 raise
             return result
-        return answer
 
     def _submit(self, callback: Callback) -> Answer:
         """Commit a callback; as in `CallGroups`, it is tried again for a moment before it waits for its locks."""
