@@ -1,6 +1,7 @@
 """Groups of calls: a defect ends its own group, not the loop."""
 
 import queue
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -70,20 +71,7 @@ def test_a_defect_ends_its_own_group_without_replies() -> None:
     assert run_calls(grouped(observe), 5) == ["done", "done", None, None, "done"]
 
 
-def test_a_call_whose_lock_ends_soon_does_not_wait_behind_those_whose_lock_is_held() -> None:
-    waited: list[bool] = []
-    tries = iter([None, None, "done"])
-
-    def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
-        waited.append(wait)
-        return [next(tries) for _ in calls]
-
-    one = replace(grouped(lambda _: None), answer=answer)
-    assert run_calls(one, 1) == ["done"]
-    assert waited == [False, False, False]
-
-
-def test_a_call_whose_lock_is_held_waits_for_it() -> None:
+def test_a_call_whose_lock_is_held_is_tried_again_before_it_waits() -> None:
     waited: list[bool] = []
 
     def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
@@ -91,4 +79,30 @@ def test_a_call_whose_lock_is_held_waits_for_it() -> None:
         return ["done" if wait else None for _ in calls]
 
     assert run_calls(replace(grouped(lambda _: None), answer=answer), 1) == ["done"]
-    assert waited.count(True) == 1
+    assert waited == [False] * (len(waited) - 1) + [True]
+    assert 1 < waited.count(False) <= 101, "there are pauses between the tries"
+
+
+def test_a_call_whose_lock_ends_is_answered_without_waiting_for_others() -> None:
+    tried: Counter[int] = Counter()
+
+    def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
+        tried.update(map(id, calls))
+        assert not wait
+        return ["done" if tried[id(call)] == 2 else None for call in calls]
+
+    assert run_calls(replace(grouped(lambda _: None), answer=answer), 5) == ["done"] * 5
+
+
+def test_many_calls_whose_locks_are_held_hold_up_no_other() -> None:
+    """Groups have two calls, and the first four calls are of locked customers."""
+    order: list[str] = []
+    numbers: dict[int, int] = {}
+
+    def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
+        found = [numbers.setdefault(id(call), len(numbers)) for call in calls]
+        order.extend(f"{number}{'w' if wait else ''}" for number in found)
+        return ["done" if wait or number >= 4 else None for number in found]
+
+    assert run_calls(replace(grouped(lambda _: None), answer=answer), 6) == ["done"] * 6
+    assert order[:6] == ["0", "1", "2", "3", "4", "5"], "no call is tried twice before another is tried once"

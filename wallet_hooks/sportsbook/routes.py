@@ -33,8 +33,8 @@ from wallet_hooks.web.strict_json import InvalidJSONError
 
 # Body bytes stored for unauthenticated requests.
 UNAUTHENTICATED_BODY_CAP = 4096
-# How often a thread tries a callback whose customer is locked, and the seconds between, before it waits for the lock.
-_TRIES = 5
+# Seconds in which a thread tries a callback whose customer is locked, before it waits for the lock, and between tries.
+_TRY_AGAIN = 0.05
 _PAUSE = 0.01
 
 
@@ -103,12 +103,13 @@ class Callbacks:
 
     def _submit(self, callback: Callback) -> Answer:
         """Commit a callback; as in `CallGroups`, it is tried again for a moment before it waits for its locks."""
-        for _ in range(_TRIES):
-            answer = self._commits.submit(callback)
-            if answer is not None:
-                return answer
+        until = clock.monotonic() + _TRY_AGAIN
+        answer = self._commits.submit(callback)
+        while answer is None and clock.monotonic() < until:
             time.sleep(_PAUSE)
-        answer = self._waiting_commits.submit(callback)
+            answer = self._commits.submit(callback)
+        if answer is None:
+            answer = self._waiting_commits.submit(callback)
         assert answer is not None, "a group that waits for locks leaves no callback out"
         return answer
 

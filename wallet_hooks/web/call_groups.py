@@ -17,9 +17,10 @@ from wallet_hooks.web.requests import Environ
 # waited beside it: clients answer with their next request. Otherwise two halves of the clients would take turns, and a
 # bet in a group of half the size costs nearly twice as much.
 _GATHER = 0.001
-# Seconds in which a call whose customer is locked is tried again in the next groups. Most such locks are of another
+# Seconds in which a call whose customer is locked is tried again with the next groups. Most such locks are of another
 # worker's group and end within milliseconds; a call that waits for its lock may wait behind others.
 _TRY_AGAIN = 0.05
+_PAUSE = 0.0005  # seconds between two such tries, if no other call arrives meanwhile
 _REFRESH = 0.5  # seconds after which what is cached for all calls is read again
 
 
@@ -32,7 +33,7 @@ Defer = Callable[..., None]
 class WaitingCall(NamedTuple):
     """A call that waits for its group, and the function that gets its reply.
 
-    `until` is the monotonic instant to which it is tried again, if a group has left it out.
+    `until` is the monotonic instant until which it is tried again; None before a group has left it out.
     """
 
     call: Call
@@ -55,6 +56,8 @@ class CallGroups:
         self._refreshing: Future[None] | None = None
         self._refresher = ThreadPoolExecutor(max_workers=1)
         self._refresh_at = 0.0
+        self._left_out: deque[WaitingCall] = deque()
+        self._try_again_at = 0.0
         self._expected = 0  # calls of the next group
         self._gather_until = 0.0
 
@@ -62,13 +65,18 @@ class CallGroups:
         """Add a call that has arrived; it is refused at once if the queue is full."""
         call = Call(endpoint, ApiRequest(environ, self._grouped.settings))
         self._calls.queue.append(WaitingCall(call, tell))
-        if sum(len(lane.queue) for lane in self._lanes) > self._grouped.settings.queue_size:
+        if sum(map(len, self._queues)) > self._grouped.settings.queue_size:
             self._refuse(self._calls.queue.pop())
 
     def start(self) -> None:
         """Start a group, if none is running and its calls have gathered."""
         now = clock.monotonic()
-        if len(self._calls.queue) >= self._expected or now >= self._gather_until:
+        queue = self._calls.queue
+        has_gathered = queue and (len(queue) >= self._expected or now >= self._gather_until)
+        if not self._calls.is_running and (has_gathered or (self._left_out and now >= self._try_again_at)):
+            # Those that were left out come last, so that many of them hold up no other call.
+            while self._left_out and len(queue) < self._grouped.largest_group:
+                queue.append(self._left_out.popleft())
             self._calls.start()
         if self._calls.is_running and now >= self._refresh_at and (self._refreshing is None or self._refreshing.done()):
             self._refresh_at = now + _REFRESH
@@ -77,21 +85,24 @@ class CallGroups:
 
     def refuse_late(self) -> None:
         """Refuse the calls that have waited too long for their groups."""
-        for lane in self._lanes:
-            while lane.queue and self._patience(lane.queue[0]) <= 0:
-                self._refuse(lane.queue.popleft())
+        for queue in self._queues:
+            while queue and self._patience(queue[0]) <= 0:
+                self._refuse(queue.popleft())
 
     def seconds(self) -> Iterator[float]:
         """Yield after how many seconds the loop has to call `start` or `refuse_late`."""
-        for lane in self._lanes:
-            if lane.queue:
-                yield self._patience(lane.queue[0])
-        if self._calls.queue and not self._calls.is_running:
-            yield self._gather_until - clock.monotonic()
+        for queue in self._queues:
+            if queue:
+                yield self._patience(queue[0])
+        if not self._calls.is_running:
+            if self._calls.queue:
+                yield self._gather_until - clock.monotonic()
+            if self._left_out:
+                yield self._try_again_at - clock.monotonic()
 
     @property
-    def _lanes(self) -> "tuple[_Lane, _Lane]":
-        return self._calls, self._locked_calls
+    def _queues(self) -> tuple[deque[WaitingCall], ...]:
+        return self._calls.queue, self._left_out, self._locked_calls.queue
 
     def _patience(self, waiting: WaitingCall) -> float:
         return waiting.call.request.started + self._grouped.settings.request_timeout - clock.monotonic()
@@ -101,19 +112,18 @@ class CallGroups:
 
     def _finish(self, answered: Answered) -> None:
         now = clock.monotonic()
-        self._expected = len(answered) + len(self._calls.queue)
-        self._gather_until = now + _GATHER
-        left_out = []
+        told = 0
         for waiting, reply in answered:
-            if reply is not None:
-                waiting.tell(reply)
-            elif waiting.until is None:
-                left_out.append(waiting._replace(until=now + _TRY_AGAIN))
-            elif now < waiting.until:
-                left_out.append(waiting)
+            if reply is None:
+                self._left_out.append(waiting if waiting.until else waiting._replace(until=now + _TRY_AGAIN))
             else:
-                self._locked_calls.queue.append(waiting)
-        self._calls.queue.extendleft(reversed(left_out))
+                told += 1
+                waiting.tell(reply)
+        self._expected = told + len(self._calls.queue)
+        self._gather_until = now + _GATHER
+        self._try_again_at = now + _PAUSE
+        while self._left_out and (self._left_out[0].until or 0) <= now:
+            self._locked_calls.queue.append(self._left_out.popleft())
         self._locked_calls.start()
 
     def _finish_locked(self, answered: Answered) -> None:
