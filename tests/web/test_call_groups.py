@@ -7,7 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pytest
+
 from wallet_hooks.settings import Settings
+from wallet_hooks.web import call_groups
 from wallet_hooks.web.api import AnsweredCall, Api, Endpoint, GroupedApi, Reply
 from wallet_hooks.web.call_groups import CallGroups
 
@@ -71,7 +74,9 @@ def test_a_defect_ends_its_own_group_without_replies() -> None:
     assert run_calls(grouped(observe), 5) == ["done", "done", None, None, "done"]
 
 
-def test_a_call_whose_lock_is_held_is_tried_again_before_it_waits() -> None:
+def test_a_call_whose_lock_is_held_is_tried_again_before_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_groups, "TRY_AGAIN", 1.0)
+    monkeypatch.setattr(call_groups, "_PAUSE", 0.01)
     waited: list[bool] = []
 
     def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
@@ -83,7 +88,8 @@ def test_a_call_whose_lock_is_held_is_tried_again_before_it_waits() -> None:
     assert 1 < waited.count(False) <= 101, "there are pauses between the tries"
 
 
-def test_a_call_whose_lock_ends_is_answered_without_waiting_for_others() -> None:
+def test_a_call_whose_lock_ends_is_answered_without_waiting_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_groups, "TRY_AGAIN", 60.0)
     tried: Counter[int] = Counter()
 
     def answer(calls: Sequence[Any], wait: bool) -> list[Any]:

@@ -26,6 +26,7 @@ from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, r
 from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS
 from wallet_hooks.web import api
 from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
+from wallet_hooks.web.call_groups import TRY_AGAIN
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError
 from wallet_hooks.web.source import read_address
@@ -33,9 +34,7 @@ from wallet_hooks.web.strict_json import InvalidJSONError
 
 # Body bytes stored for unauthenticated requests.
 UNAUTHENTICATED_BODY_CAP = 4096
-# Seconds in which a thread tries a callback whose customer is locked, before it waits for the lock, and between tries.
-_TRY_AGAIN = 0.05
-_PAUSE = 0.01
+_PAUSE = 0.01  # seconds between a thread's tries of a callback whose customer is locked
 
 
 class CallbackRoute(NamedTuple):
@@ -103,7 +102,7 @@ class Callbacks:
 
     def _submit(self, callback: Callback) -> Answer:
         """Commit a callback; as in `CallGroups`, it is tried again for a moment before it waits for its locks."""
-        until = clock.monotonic() + _TRY_AGAIN
+        until = clock.monotonic() + TRY_AGAIN
         answer = self._commits.submit(callback)
         while answer is None and clock.monotonic() < until:
             time.sleep(_PAUSE)

@@ -6,6 +6,7 @@ The server's loop calls everything here; only the answering itself, and reading 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from math import inf
 from typing import Any, NamedTuple
 
 from wallet_hooks import clock
@@ -19,7 +20,7 @@ from wallet_hooks.web.requests import Environ
 _GATHER = 0.001
 # Seconds in which a call whose customer is locked is tried again with the next groups. Most such locks are of another
 # worker's group and end within milliseconds; a call that waits for its lock may wait behind others.
-_TRY_AGAIN = 0.05
+TRY_AGAIN = 0.05
 _PAUSE = 0.0005  # seconds between two such tries, if no other call arrives meanwhile
 _REFRESH = 0.5  # seconds after which what is cached for all calls is read again
 
@@ -33,12 +34,12 @@ Defer = Callable[..., None]
 class WaitingCall(NamedTuple):
     """A call that waits for its group, and the function that gets its reply.
 
-    `until` is the monotonic instant until which it is tried again; None before a group has left it out.
+    `until` is the monotonic instant until which it is tried again, from the first group on that has left it out.
     """
 
     call: Call
     tell: Tell
-    until: float | None = None
+    until: float = inf
 
 
 Answered = Sequence[tuple[WaitingCall, Reply | None]]
@@ -112,18 +113,17 @@ class CallGroups:
 
     def _finish(self, answered: Answered) -> None:
         now = clock.monotonic()
-        told = 0
-        for waiting, reply in answered:
-            if reply is None:
-                self._left_out.append(waiting if waiting.until else waiting._replace(until=now + _TRY_AGAIN))
-            else:
-                told += 1
-                waiting.tell(reply)
-        self._expected = told + len(self._calls.queue)
+        self._expected = sum(reply is not None for _, reply in answered) + len(self._calls.queue)
         self._gather_until = now + _GATHER
         self._try_again_at = now + _PAUSE
-        while self._left_out and (self._left_out[0].until or 0) <= now:
-            self._locked_calls.queue.append(self._left_out.popleft())
+        left_out = list(self._left_out)
+        for waiting, reply in answered:
+            if reply is None:
+                left_out.append(waiting._replace(until=min(waiting.until, now + TRY_AGAIN)))
+            else:
+                waiting.tell(reply)
+        self._left_out = deque(waiting for waiting in left_out if now < waiting.until)
+        self._locked_calls.queue.extend(waiting for waiting in left_out if now >= waiting.until)
         self._locked_calls.start()
 
     def _finish_locked(self, answered: Answered) -> None:
