@@ -19,7 +19,7 @@ from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.exact_json import dumps
-from wallet_hooks.web.fields import BaseSchema, Text
+from wallet_hooks.web.fields import UNWANTED, BaseSchema, Text
 from wallet_hooks.web.requests import FORM, JSON, media_type
 from wallet_hooks.web.source import Source
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
@@ -90,7 +90,7 @@ def blueprint(name: str, routes: Sequence[V1Route], context: ApiContext, authent
 
 def _run(route: V1Route, context: ApiContext, authenticate: Authenticate, request: ApiRequest, **path: Any) -> Any:
     caller = None if route.is_open else _caller(route, context, authenticate, request)
-    if not all(str(value).isprintable() for value in path.values()):
+    if any(UNWANTED.search(str(value)) for value in path.values()):
         raise NotFoundError("no resource has this path")
     call = ApiCall(caller, _read(route, request), request.source, request.now, request.headers.get("Idempotency-Key"))
     return route.view(context.of_brand(caller.brand_id) if isinstance(caller, Caller) else context, call, **path)

@@ -7,7 +7,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from statistics import median
 
@@ -128,13 +128,18 @@ def _show_p99(what: str, other: str, pairs: list[tuple[Measured, Measured]], *, 
 def _in_turns(
     address: str, seconds: int, *, first: int, beside: Callable[[], AbstractContextManager[None]]
 ) -> list[tuple[Measured, Measured]]:
-    """Measure single bets without and beside something, in turns, because single runs differ by more than that."""
+    """Measure single bets without and beside something, in turns, because single runs differ by more than that.
+
+    Every other turn begins with those beside it, because bets become slower while the tables grow.
+    """
     pairs = []
     for turn in range(_TURNS):
-        start = first + turn * 2 * 10**7
-        without = load.single_bets(address, first=start, seconds=seconds)
-        with beside():
-            pairs.append((without, load.single_bets(address, first=start + 10**7, seconds=seconds)))
+        measured = {}
+        for number, what in enumerate((nullcontext, beside) if turn % 2 == 0 else (beside, nullcontext)):
+            with what():
+                start = first + (turn * 2 + number) * 10**7
+                measured[what] = load.single_bets(address, first=start, seconds=seconds)
+        pairs.append((measured[nullcontext], measured[beside]))
     return pairs
 
 

@@ -19,6 +19,7 @@ from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.service import prune
 from wallet_hooks.database import has_row_locks, reading, writing
+from wallet_hooks.deliveries.models import Delivery
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ID = "b2e936565fea4d778c38269ab1667f17"
@@ -93,6 +94,38 @@ def test_optional_fields_may_be_null(desk: Desk) -> None:
     assert shown(desk)["bounds"] != {}
 
 
+@pytest.mark.parametrize("null_at", [0, 1, 2])
+def test_an_entry_without_a_bookmakers_offer_keeps_the_rest_of_the_list(desk: Desk, null_at: int) -> None:
+    offers = [{"price": 2, "min": ["GBP", 1], "max": ["GBP", most]} for most in (5, 70, 900)]
+    prices = [{"effective": offer} | ({"bookie": None} if at == null_at else {}) for at, offer in enumerate(offers)]
+    assert post(desk, [[BETSLIP, BETSLIP_BODY], pmm(price_list=prices)]) == OK
+    answer = shown(desk)
+    assert answer["accounts"][0]["price_list"] == prices
+    assert answer["bounds"] == [{"min": ["GBP", 1], "max": ["GBP", 975]}]
+
+
+def test_fields_that_decide_nothing_are_checked_for_their_type_alone(desk: Desk) -> None:
+    opened = BETSLIP_BODY | {"sport": "x" * 500, "event_id": "a\nb", "accounts": [{"a": 1}, None]}
+    assert post(desk, [[BETSLIP, opened], pmm(event_id="x" * 500, bet_type="\t")]) == OK
+    closed = {"betslip_id": ID, "close_reason": "x" * 500 + "\n\0"}
+    assert post(desk, [[CLOSED, closed]]) == OK
+    answer = shown(desk)
+    assert (answer["betslip"], answer["is_open"], answer["close_reason"]) == (opened, False, closed["close_reason"])
+
+
+def test_a_customer_who_cannot_exist_is_nobody(desk: Desk) -> None:
+    assert post(desk, [[BETSLIP, BETSLIP_BODY | {"customer_username": "an\0n"}]]) == OK
+    assert post(desk, [[BETSLIP, BETSLIP_BODY]]) == OK
+    assert shown(desk)["is_open"]
+
+
+def test_prices_of_an_account_without_success_are_not_read(desk: Desk) -> None:
+    failed = pmm(status={"code": "failed", "reason": "timeout"}, price_list=[{"x": 1}])
+    assert post(desk, [[BETSLIP, BETSLIP_BODY], pmm(), failed]) == OK
+    answer = shown(desk)
+    assert (answer["accounts"], answer["bounds"]) == ([failed[1]], [])
+
+
 def test_bad_messages_are_named_and_the_others_taken(desk: Desk) -> None:
     failed = {"code": "failed"}
     body = [
@@ -125,9 +158,13 @@ def test_bad_messages_are_named_and_the_others_taken(desk: Desk) -> None:
         [["pmm", {}]] * 1001,
     ],
 )
-def test_a_body_that_is_none_of_the_three_is_refused(desk: Desk, body: Any) -> None:
+def test_a_body_that_is_none_of_the_three_is_refused_and_stored(desk: Desk, body: Any) -> None:
     status, answer = post(desk, body)
     assert (status, answer["error"]) == (400, "invalid_request")
+    with reading(desk.world.engine) as session:
+        stored = session.scalars(select(Delivery)).one()
+    assert (stored.path, stored.status, json.loads(stored.answer)) == ("/betslips/messages", 400, answer)
+    assert json.loads(stored.body) == body
     assert desk.world.count("betslip_message") == 0
 
 

@@ -54,10 +54,5 @@ def test_a_state_that_is_kept_is_the_state_of_all_messages(messages: tuple[Messa
         )
 
 
-def lasting(state: BetslipState) -> tuple[object, ...]:
-    """Return what does not depend on repetitions, which `late_prices` counts."""
-    return state.announcement, state.closing, state.prices, state.bounds
-
-
 def _order(instants: list[int]) -> list[int]:
     return sorted(range(len(instants)), key=instants.__getitem__)

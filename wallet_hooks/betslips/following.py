@@ -4,6 +4,7 @@ A frame counts as taken once it is committed, and the next ones are read only th
 connection is open is lost unless it sends it again; messages that come twice leave the same state.
 """
 
+import logging
 import random
 from collections.abc import Collection, Iterator
 from threading import Event
@@ -19,13 +20,17 @@ from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, ParsedBody, is_sto
 from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of
 from wallet_hooks.logs import LOG
 from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE
-from wallet_hooks.web.api import cause_of, log_defect
+from wallet_hooks.web.api import log_defect
 from wallet_hooks.web.requests import new_request_id
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
 _WAIT = 0.5  # how often a stop is noticed while nothing arrives
 _LARGEST_FRAME = 16 * 1024 * 1024  # bytes
 _MOST_MESSAGES = 100_000  # of a frame
+# The library would print tracebacks beside the log's lines of JSON.
+_UNLOGGED = logging.getLogger("wallet_hooks.betslips.websockets")
+_UNLOGGED.addHandler(logging.NullHandler())
+_UNLOGGED.propagate = False
 _BATCH_FRAMES, _BATCH_BYTES = 100, 1024 * 1024  # that share a commit
 
 
@@ -85,6 +90,7 @@ class Follower:
                 ping_timeout=self._timeouts.pong,
                 close_timeout=1,
                 max_size=_LARGEST_FRAME,
+                logger=_UNLOGGED,
             ) as connection:
                 FOLLOW_CONNECTIONS.labels("opened").inc()
                 LOG.info("betslip_stream_opened")
@@ -111,8 +117,8 @@ class Follower:
                 yield frames
 
     def _take(self, bodies: list[Body]) -> bool:
-        """Store the frames that can be read, and count them. Return whether any was stored."""
-        stored = self._store([one for body in bodies if (one := _read(body)) is not None])
+        """Store frames, and count them. Return whether one that can be read was stored."""
+        stored = self._store([_read(body) for body in bodies])
         for one in stored:
             FOLLOW_MESSAGES.labels("taken").inc(len(one.messages))
             FOLLOW_MESSAGES.labels("bad").inc(len(one.answer.get("messages", ())))
@@ -120,7 +126,7 @@ class Follower:
                 FOLLOW_LAG.observe(max(clock.now().timestamp() - float(ts), 0))
         if stored:
             LOG.info("betslip_frames_taken", frames=len(stored), messages=sum(len(one.messages) for one in stored))
-        return bool(stored)
+        return any(one.is_readable for one in stored)
 
     def _store(self, taken: list[ParsedBody]) -> list[ParsedBody]:
         """Store frames, again and again while the database is not available. Return those that are stored."""
@@ -163,16 +169,12 @@ def _body(frame: str | bytes) -> Body:
     return Body(new_request_id(now), now, "", content, clock.monotonic())
 
 
-def _read(body: Body) -> ParsedBody | None:
-    try:
-        return parse_body(body, most=_MOST_MESSAGES)
-    except Exception as error:
-        cause = cause_of(error)
-        if cause is None:
-            raise
+def _read(body: Body) -> ParsedBody:
+    parsed = parse_body(body, most=_MOST_MESSAGES)
+    if not parsed.is_readable:
         FOLLOW_UNREADABLE.inc()
-        LOG.warning("betslip_frame_unreadable", error=cause[1] or cause[0])
-        return None
+        LOG.warning("betslip_frame_unreadable", delivery=body.id, fields=parsed.answer["fields"])
+    return parsed
 
 
 def _code_of(error: Exception) -> int | None:

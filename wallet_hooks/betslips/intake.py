@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from marshmallow import ValidationError
 from sqlalchemy import Engine
 
 from wallet_hooks import clock
@@ -17,7 +18,7 @@ from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
-from wallet_hooks.web.strict_json import read_json
+from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 MESSAGES_PATH = "/betslips/messages"
 _OK = {"status": "OK"}
@@ -34,20 +35,26 @@ class Body(NamedTuple):
 
 
 class ParsedBody(NamedTuple):
-    """A body with its valid messages, and the answer that it gets."""
+    """A body with its valid messages, and the answer that it gets. An unreadable one has no messages."""
 
     body: Body
     messages: list[Message]
     status: int
     answer: dict[str, Any]
+    is_readable: bool = True
 
 
 def parse_body(body: Body, *, most: int = MAX_MESSAGES) -> ParsedBody:
     """Read a body of at most `most` messages; the answer names the bad ones.
 
-    Raises InvalidJSONError, and ValidationError for a body that is neither message, array nor frame.
+    A body that is not JSON, or neither message, array nor frame, is unreadable.
     """
-    messages, bad = read_messages(read_json(body.content), most=most)
+    try:
+        messages, bad = read_messages(read_json(body.content), most=most)
+    except InvalidJSONError as error:
+        return _unreadable(body, {"_body": [str(error)]})
+    except ValidationError as error:
+        return _unreadable(body, error.normalized_messages())  # type: ignore[no-untyped-call]
     return ParsedBody(body, messages, *((400, _refusal(bad)) if bad else (200, _OK)))
 
 
@@ -86,6 +93,10 @@ def _delivery(taken: ParsedBody) -> DeliveryRow:
     return DeliveryRow(
         body.id, MESSAGES_PATH, body.received_at, body.source, body.content, taken.status, answer, duration
     )
+
+
+def _unreadable(body: Body, fields: Any) -> ParsedBody:
+    return ParsedBody(body, [], 400, {"error": "invalid_request", "fields": fields}, is_readable=False)
 
 
 def _refusal(bad: Sequence[BadMessage]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from wallet_hooks.betslips.bounds import bounds_of_prices
 from wallet_hooks.betslips.models import StakeBounds
+from wallet_hooks.customers.usernames import is_username
 from wallet_hooks.web.strict_json import write_json
 
 BETSLIP, PMM, CLOSED = "betslip", "pmm", "betslip_closed"
@@ -18,7 +19,7 @@ class Message(NamedTuple):
     """A message of a known type. `ts` is the frame's instant, `body` the object as it was sent, as JSON.
 
     A pmm has the bookmaker account (bookie, username) and the stakes that it takes. `closes` says that the
-    message closes its betslip; `customer` is the username that a betslip message names.
+    message closes its betslip; `customer` is the username that a betslip message names, None where it cannot be one.
     """
 
     type: str
@@ -55,6 +56,7 @@ def message_of(type_: str, ts: Decimal | None, body: Mapping[str, Any]) -> Messa
     if type_ == PMM:
         prices = body.get("price_list") or () if body["status"]["code"] == SUCCESS else ()
         return Message(type_, id_, ts, text, (body["bookie"], body["username"]), bounds_of_prices(prices))
-    customer = body.get("customer_username") if type_ == BETSLIP else None
+    named = body.get("customer_username") if type_ == BETSLIP else None
+    customer = named if named is not None and is_username(named) else None
     closes = type_ == CLOSED or body.get("is_open") is False
     return Message(type_, id_, ts, text, closes=closes, customer=customer)

@@ -13,6 +13,7 @@ from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, SUCCESS, Messag
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, StakeBounds
 from wallet_hooks.betslips.state import BetslipState
 from wallet_hooks.database.bulk import columns_of
+from wallet_hooks.web.fields import UNWANTED
 from wallet_hooks.web.strict_json import read_json
 
 
@@ -30,7 +31,7 @@ class PriceRow(NamedTuple):
 def find_betslips(session: Session, betslip_id: str) -> list[Betslip]:
     """Return the betslips with an id, of all games."""
     query = select(Betslip).where(Betslip.betslip_id == betslip_id).order_by(Betslip.id)
-    return list(session.scalars(query)) if betslip_id.isprintable() else []
+    return list(session.scalars(query)) if not UNWANTED.search(betslip_id) else []
 
 
 def messages_of(session: Session, betslip: Betslip) -> list[BetslipMessage]:

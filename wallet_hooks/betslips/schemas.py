@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 
-from wallet_hooks.betslips.messages import BETSLIP, CLOSED, FAILED, PMM, BadMessage, Message, message_of
+from wallet_hooks.betslips.messages import BETSLIP, CLOSED, FAILED, PMM, SUCCESS, BadMessage, Message, message_of
 from wallet_hooks.web.fields import Amount, BaseSchema, BoundedList, Count, Identifier, Pair, StrictBoolean, Text
 from wallet_hooks.web.quick_reader import quick_reader
 from wallet_hooks.web.strict_json import Number
@@ -60,6 +60,15 @@ class Price(PlainNumber):
         return price
 
 
+class KeptText(fields.Field[str]):
+    """A string that is kept and shown as it is, and decides nothing: only its type is checked."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is not str:
+            raise ValidationError("Not a string.")
+        return value
+
+
 class _MessageSchema(Schema):
     """Unknown fields are kept."""
 
@@ -72,14 +81,14 @@ class _MessageSchema(Schema):
 class BetslipSchema(_MessageSchema):
     """A betslip was opened or updated."""
 
-    sport = Text(allow_none=True)
-    event_id = Text(allow_none=True)
-    bet_type = Text(allow_none=True)
-    customer_username = Text(allow_none=True)
+    sport = KeptText(allow_none=True)
+    event_id = KeptText(allow_none=True)
+    bet_type = KeptText(allow_none=True)
+    customer_username = KeptText(allow_none=True)
     is_open = StrictBoolean(allow_none=True)
     expiry_ts = PlainNumber(allow_none=True)
-    close_reason = Text(allow_none=True)
-    accounts = fields.List(fields.Raw(), allow_none=True)
+    close_reason = KeptText(allow_none=True)
+    accounts = fields.List(fields.Raw(allow_none=True), allow_none=True)
     equivalent_bets = fields.Raw(allow_none=True)
 
 
@@ -133,22 +142,29 @@ def _has_reason(status: Mapping[str, Any]) -> None:
 class PmmSchema(_MessageSchema):
     """A bookmaker account returned prices with smallest and largest stakes."""
 
-    sport = Text(allow_none=True)
-    event_id = Text(allow_none=True)
+    sport = KeptText(allow_none=True)
+    event_id = KeptText(allow_none=True)
     bookie = Text(required=True, min_length=1, max_length=64)
     username = Text(required=True, min_length=1, max_length=100)
-    bet_type = Text(allow_none=True)
+    bet_type = KeptText(allow_none=True)
     status = fields.Nested(StatusSchema, required=True, validate=_has_reason)
     price_list = BoundedList(fields.Nested(PriceListEntrySchema), most=100, allow_none=True)
+
+
+class _UnpricedSchema(PmmSchema):
+    """The message of an account without success, whose prices decide nothing."""
+
+    price_list: Any = fields.Raw(allow_none=True)
 
 
 class ClosedSchema(_MessageSchema):
     """A betslip was closed."""
 
-    close_reason = Text(allow_none=True)
+    close_reason = KeptText(allow_none=True)
 
 
 _CHECKS = {BETSLIP: quick_reader(BetslipSchema()), PMM: quick_reader(PmmSchema()), CLOSED: quick_reader(ClosedSchema())}
+_check_unpriced = quick_reader(_UnpricedSchema())
 
 
 def read_messages(document: Any, *, most: int = MAX_MESSAGES) -> tuple[list[Message], list[BadMessage]]:
@@ -193,6 +209,8 @@ def _read_message(member: Any, ts: Decimal | None) -> Message | None:
     check = _CHECKS.get(type_)
     if check is None:
         return None
+    if type_ == PMM and type(body.get("status")) is dict and body["status"].get("code") != SUCCESS:
+        check = _check_unpriced
     check(body)
     return message_of(type_, ts, body)
 

@@ -19,6 +19,7 @@ from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account
 from wallet_hooks.ledger.queries import HELD_COLUMNS, HeldAccountRow, balances_of
+from wallet_hooks.web.fields import UNWANTED
 
 
 class CustomerFacts(NamedTuple):
@@ -82,7 +83,7 @@ def facts_of(customer: Customer) -> CustomerFacts:
 
 def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = False) -> tuple[Customer, Brand]:
     """Return a customer and its brand by their ids at the providers. Raises NotFoundError."""
-    if not (client + uid).isprintable():
+    if UNWANTED.search(client + uid):
         raise NotFoundError("no customer has this name")
     query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
     query = query.where(Brand.client == client, Customer.uid == uid)

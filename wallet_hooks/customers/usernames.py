@@ -13,8 +13,13 @@ from wallet_hooks.identity.models import Username
 
 def check_username(username: str) -> None:
     """Raises RefusedError unless it is made of ASCII letters and digits; its schema type owns the length."""
-    if not username.isalnum() or not username.isascii():
+    if not is_username(username):
         raise RefusedError("bad_username", f"username {username!r}: ASCII letters and digits are expected")
+
+
+def is_username(text: str) -> bool:
+    """Return whether a text is made of ASCII letters and digits, as every username is."""
+    return text.isascii() and text.isalnum()
 
 
 def folded(username: str) -> str:
