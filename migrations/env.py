@@ -11,7 +11,7 @@ from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas
 from wallet_hooks.database.citus import distribute_schema
 from wallet_hooks.database.layout import require_layout, stored_layout
 from wallet_hooks.database.migrating import Migration, exclusive_migration
-from wallet_hooks.database.schema_contents import Scope, keep_own_tables, keep_shared_tables
+from wallet_hooks.database.schema_contents import MigrationScope, keep_own_tables, keep_shared_tables
 from wallet_hooks.database.tables import load_models
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
@@ -42,7 +42,7 @@ def create(connection: Connection, schema: str) -> None:
     """Create a brand's schema in the connection's transaction."""
     connection.execute(text(f"CREATE SCHEMA {schema}"))
     connection.execute(text(f"SET LOCAL search_path = {schema}"))
-    migrate(connection, Scope.ALL, schema=schema)
+    migrate(connection, MigrationScope.ALL, schema=schema)
     connection.execute(text(choose_schema(None)))
     distribute_schema(connection, schema)
 
@@ -53,9 +53,9 @@ def migrate_all(connection: Connection, migration: Migration) -> None:
         require_layout(connection)
         is_spread = bool(stored_layout(connection))
         schemas = schemas_of_brands(connection) if is_spread else []
-    passes: list[tuple[Scope, str | None]] = [
-        (Scope.SHARED if is_spread else Scope.ALL, None),
-        *((Scope.OWN, schema) for schema in schemas),
+    passes: list[tuple[MigrationScope, str | None]] = [
+        (MigrationScope.SHARED if is_spread else MigrationScope.ALL, None),
+        *((MigrationScope.OWN, schema) for schema in schemas),
     ]
     for scope, schema in reversed(passes) if migration.is_downgrade else passes:
         if schema is not None:
@@ -71,7 +71,7 @@ def migrate_all(connection: Connection, migration: Migration) -> None:
         connection.commit()
 
 
-def migrate(connection: Connection, scope: Scope, *, schema: str | None) -> None:
+def migrate(connection: Connection, scope: MigrationScope, *, schema: str | None) -> None:
     """Migrate one schema; None is `public`, or the only one."""
     context.configure(
         connection=connection,

@@ -85,11 +85,7 @@ class Desk:
 
     def _account_api_headers(self) -> dict[tuple[str, ...], dict[str, str]]:
         """Return ann's credentials for the account API; ann is also a vendor's owner, and a client of hers."""
-        with writing(self.world.engine) as session:
-            ann = groups.customer_by_username(session, "ann")
-            application = create_application(session, ann.id, "edges", limit=10, now=clock.now())
-            key = create_versions(session, application)[0].key
-            make_vendor(session, "edges", redirect_url="https://vendor.example/", subscription_required=False)
+        key = self.vendor("ann", "edges")
         session_headers, key_headers = {"X-Authentication": self.token("ann")}, {"X-Application": key}
         both = session_headers | key_headers
         return {
@@ -99,6 +95,16 @@ class Desk:
             ("x-authentication", "x-application", "access-token", "x-application"): both,
             ("x-authentication", "x-authentication", "x-application"): both,
         }
+
+    def vendor(self, owner: str, name: str) -> str:
+        """Create a vendor's application. Return its key."""
+        engine = engine_of_username(self.world.shared, folded(owner))
+        assert engine is not None
+        with writing(engine) as session:
+            owner_id = groups.customer_by_username(session, owner).id
+            application = create_application(session, owner_id, name, limit=10, now=clock.now())
+            make_vendor(session, name, redirect_url="https://vendor.example/", subscription_required=False)
+            return create_versions(session, application)[0].key
 
     def api_token(self, role: str, client: str | None = None) -> str:
         with writing(self.world.engine) as session:

@@ -61,6 +61,7 @@ BODIES: dict[str, Any] = {
     "adjust": {"amount": ["EUR", 1], "reference": "A", "reason": "error", "take": True},
     "preview_bookie_accounts": {"tag_rules": [RULE], "env_tags": ["x"]},
     "kick_balance": {"account_id": 1},
+    "patch_vendor": {"redirect_url": "https://vendor.example/back"},
     "limits_calculate": {
         "uuid": "u",
         "changed_by": "x",
@@ -124,6 +125,7 @@ BODIES["betslip_messages"] = {
 BODIES |= {f"account_{name}": body for name, body in ACCOUNT_API.items()}
 NAMES = {"username": "bob", "group_id": "1", "payment_id": "1", "token": "0" * 32, "brand_id": "1007"}
 NAMES |= {"currency": "EUR", "report": "statement", "format": "csv", "betslip_id": "b1"}
+NAMES |= {"vendor_id": "1"}
 STATEMENT = {"from": "2026-01-01", "to": "2026-12-31", "brand": "acme", "uid": "8"}
 
 

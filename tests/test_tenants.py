@@ -13,6 +13,7 @@ from wallet_hooks.database import reading
 
 # Objects by the parameter that names one. A login's token is its own proof, so it is nobody else's.
 OF_ANOTHER_BRAND = {"username": "freja", "group_id": "3", "brand_id": "1008", "betslip_id": "of-freja"}
+OF_ANOTHER_BRAND |= {"vendor_id": "1"}
 OF_ANOTHER_GROUP = {"username": "eve", "group_id": "2"}
 OWN = {"username": "bob", "group_id": "1", "payment_id": "1", "brand_id": "1007", "currency": "EUR", "version": "v1"}
 # Operations that name a brand and a currency, but nobody's object.
@@ -73,6 +74,8 @@ def test_foreign_objects_are_refused_and_stay_as_they_are(desk: Desk, operation:
     slip = {"betslip_id": "of-freja", "customer_username": "freja", "is_open": True}
     assert desk.world.repeat("/betslips/messages", {"ts": 1, "data": [["betslip", slip]]}).status == 200
     assert desk.call("freja", "GET", "/v1/betslips/of-freja/").status == 200
+    desk.vendor("freja", "of freja")
+    assert [vendor["vendor_id"] for vendor in desk.ok("freja", "GET", "/v1/vendors/")] == ["1"]
     tried = list(attempts(desk, operation))
     before = facts(desk)
     for who, headers, path in tried:

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from wallet_hooks import clock, probes, v1
 from wallet_hooks.accounts_api import routes as accounts
+from wallet_hooks.accounts_api import vendor_routes
 from wallet_hooks.betslips import routes as betslips
 from wallet_hooks.betslips.feed import Feed
 from wallet_hooks.betslips.stream import Streams
@@ -106,9 +107,10 @@ def _add_apis_of_customers(app: Flask, engines: Engines, settings: Settings, cou
         ("cashier", cashier.ROUTES),
         ("betslips", betslips.ROUTES),
         ("accounting", customer_routes.ROUTES),
+        ("vendors", vendor_routes.ROUTES),
     ):
         app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
-    feed = Feed(engines.accounts, context.session_idle, cost_of_open_stakes)
+    feed = Feed(engines.accounts, context.login_idle, cost_of_open_stakes)
     opening = betslips.StreamOpening(context, Streams(feed, most=settings.streams)).endpoint()
     app.register_blueprint(api.blueprint(v1.V1, [opening], settings, name="stream"))
     app.register_blueprint(limits.blueprint(context))

@@ -24,8 +24,8 @@ from wallet_hooks.errors import TryAgainError
 from wallet_hooks.logs import LOG
 from wallet_hooks.telemetry import DATABASE_SECONDS, GROUP_FAULTS, GROUP_SIZE
 
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
 
 LARGEST_GROUP = 128
 _MAX_ATTEMPTS = 4
@@ -39,29 +39,29 @@ _RETRIED_FAULTS = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLO
 _PERHAPS_DONE = (Fault.DUPLICATE, Fault.LOST)
 
 
-class _Waiter(Generic[Request, Answer]):
+class _Waiter(Generic[RequestT, AnswerT]):
     """A request in the queue. Each has its own lock to wait on, because a shared one causes a lock convoy."""
 
     __slots__ = ("answer", "deadline", "error", "is_answered", "is_leader", "request", "wake_up")
 
-    def __init__(self, request: Request, deadline: float) -> None:
+    def __init__(self, request: RequestT, deadline: float) -> None:
         self.request = request
         self.deadline = deadline
-        self.answer: Answer | None = None
+        self.answer: AnswerT | None = None
         self.is_answered = False
         self.error: Exception | None = None
         self.is_leader = False
         self.wake_up = threading.Lock()
         self.wake_up.acquire()
 
-    def result(self) -> Answer:
+    def result(self) -> AnswerT:
         if self.error is not None:
             raise self.error
         assert self.is_answered, "a waiter is woken with an answer, with an error or as leader"
-        return cast("Answer", self.answer)
+        return cast("AnswerT", self.answer)
 
 
-class GroupCommit(Generic[Request, Answer]):
+class GroupCommit(Generic[RequestT, AnswerT]):
     """Runs `work(connection, requests)`, which returns one answer per request, in few database transactions.
 
     `find_answers(connection, requests)` returns, for each request, the answer that an earlier attempt has committed, or
@@ -72,9 +72,9 @@ class GroupCommit(Generic[Request, Answer]):
     def __init__(
         self,
         engine: Engine,
-        work: Callable[[Connection, Sequence[Request]], Sequence[Answer]],
+        work: Callable[[Connection, Sequence[RequestT]], Sequence[AnswerT]],
         *,
-        find_answers: Callable[[Connection, Sequence[Request]], Sequence[Answer | None]],
+        find_answers: Callable[[Connection, Sequence[RequestT]], Sequence[AnswerT | None]],
         queue_size: int,
         queue_timeout: float,
         group_timeout: float,
@@ -88,10 +88,10 @@ class GroupCommit(Generic[Request, Answer]):
         self._group_timeout = group_timeout
         self._largest_group = largest_group
         self._mutex = threading.Lock()
-        self._queue: deque[_Waiter[Request, Answer]] = deque()
+        self._queue: deque[_Waiter[RequestT, AnswerT]] = deque()
         self._has_leader = False
 
-    def submit(self, request: Request) -> Answer:
+    def submit(self, request: RequestT) -> AnswerT:
         """Run a request and return its answer, after the commit.
 
         Raises TryAgainError if it is not known to be done: nothing was done, or the connection was lost and the
@@ -112,7 +112,7 @@ class GroupCommit(Generic[Request, Answer]):
             self._run_as_leader(waiter)
         return waiter.result()
 
-    def run_together(self, requests: Sequence[Request]) -> list[Answer | Exception]:
+    def run_together(self, requests: Sequence[RequestT]) -> list[AnswerT | Exception]:
         """Run requests as a group of their own, in the calling thread, and return each one's answer or error.
 
         The errors are those of `submit`.
@@ -120,12 +120,12 @@ class GroupCommit(Generic[Request, Answer]):
         waiters = [self._waiter(request) for request in requests]
         if waiters:
             self._run(waiters)
-        return [cast("Answer", waiter.answer) if waiter.error is None else waiter.error for waiter in waiters]
+        return [cast("AnswerT", waiter.answer) if waiter.error is None else waiter.error for waiter in waiters]
 
-    def _waiter(self, request: Request) -> _Waiter[Request, Answer]:
+    def _waiter(self, request: RequestT) -> _Waiter[RequestT, AnswerT]:
         return _Waiter(request, clock.monotonic() + self._queue_timeout)
 
-    def _wait(self, waiter: _Waiter[Request, Answer]) -> None:
+    def _wait(self, waiter: _Waiter[RequestT, AnswerT]) -> None:
         if waiter.wake_up.acquire(timeout=self._queue_timeout):
             return
         with self._mutex:
@@ -135,7 +135,7 @@ class GroupCommit(Generic[Request, Answer]):
         # Its group is running, and ends in time.
         waiter.wake_up.acquire()
 
-    def _run_as_leader(self, own: _Waiter[Request, Answer]) -> None:
+    def _run_as_leader(self, own: _Waiter[RequestT, AnswerT]) -> None:
         with self._mutex:
             group = [self._queue.popleft() for _ in range(min(len(self._queue), self._largest_group))]
         assert group[0] is own, "the leader is the oldest request in the queue"
@@ -156,7 +156,7 @@ class GroupCommit(Generic[Request, Answer]):
                 self._queue[0].is_leader = True
                 self._queue[0].wake_up.release()
 
-    def _run(self, group: list[_Waiter[Request, Answer]]) -> None:
+    def _run(self, group: list[_Waiter[RequestT, AnswerT]]) -> None:
         GROUP_SIZE.observe(len(group))
         with answer_within(self._group_timeout):
             try:
@@ -168,7 +168,7 @@ class GroupCommit(Generic[Request, Answer]):
                 else:
                     self._run_one_by_one(group, fault)
 
-    def _run_one_by_one(self, group: list[_Waiter[Request, Answer]], fault: Fault) -> None:
+    def _run_one_by_one(self, group: list[_Waiter[RequestT, AnswerT]], fault: Fault) -> None:
         """Run each request alone, so that a bad request fails only itself; requests past their deadline are not run."""
         GROUP_FAULTS.labels(fault.value).inc()
         for waiter in group:
@@ -180,7 +180,7 @@ class GroupCommit(Generic[Request, Answer]):
             except Exception as error:
                 self._fail([waiter], error, fault_of(error))
 
-    def _commit(self, group: list[_Waiter[Request, Answer]], *, short_lock_wait: bool = False) -> None:
+    def _commit(self, group: list[_Waiter[RequestT, AnswerT]], *, short_lock_wait: bool = False) -> None:
         """Run and commit a group. `short_lock_wait`: do not wait long for locks, after a time-out before."""
         requests = [waiter.request for waiter in group]
         work, attempts_left = self._work, _MAX_ATTEMPTS
@@ -209,7 +209,7 @@ class GroupCommit(Generic[Request, Answer]):
         for waiter, answer in zip(group, answers, strict=True):
             waiter.answer, waiter.is_answered = answer, True
 
-    def _work_if_not_done(self, connection: Connection, requests: Sequence[Request]) -> list[Answer]:
+    def _work_if_not_done(self, connection: Connection, requests: Sequence[RequestT]) -> list[AnswerT]:
         """Return the answers that were committed, and work for the other requests."""
         found = self._find_answers(connection, requests)
         if any(answer is not None for answer in found):
@@ -218,7 +218,7 @@ class GroupCommit(Generic[Request, Answer]):
         answers = iter(self._work(connection, missing) if missing else ())
         return [next(answers) if answer is None else answer for answer in found]
 
-    def _fail(self, group: list[_Waiter[Request, Answer]], error: Exception, fault: Fault) -> None:
+    def _fail(self, group: list[_Waiter[RequestT, AnswerT]], error: Exception, fault: Fault) -> None:
         is_defect = fault in (Fault.OTHER, Fault.OUT_OF_RANGE)
         for waiter in group:
             waiter.error = error if is_defect else TryAgainError(fault.value)

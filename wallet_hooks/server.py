@@ -164,7 +164,7 @@ def on_starting(server: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Merge the metrics of a worker that ended, and forget its connections."""
+    """Merge the metrics of a worker that ended, and remove its count of connections."""
     if hasattr(worker, "release"):  # another worker class may be given on the command line
         worker.release()
     _merge_metrics(server)

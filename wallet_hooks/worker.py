@@ -74,7 +74,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         super().run()
 
     def notify(self) -> None:
-        """Tell the arbiter that the worker lives; once a second is enough, and each is a system call."""
+        """ReplyCallback the arbiter that the worker lives; once a second is enough, and each is a system call."""
         now = clock.monotonic()
         if now >= self._notify_at:
             self._notify_at = now + 1
@@ -163,7 +163,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             if not self.alive:  # the answer had been given before the worker began to stop
                 conn.stop_waiting(clock.monotonic() + _STOP_IDLE)
 
-    # A connection's life in the loop.
+    # States of a connection in the loop.
 
     def _accept(self, listener: Any) -> bool:
         """Accept a connection; return whether there was one."""
@@ -180,10 +180,10 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._connections.add(connection)
         self._watch(connection)
         if self.nr_conns >= self.worker_connections and self.alive:
-            self._make_room(connection)
+            self._close_oldest_idle(connection)
         return True
 
-    def _make_room(self, newest: LoopConnection) -> None:
+    def _close_oldest_idle(self, newest: LoopConnection) -> None:
         """Close connections that wait for their clients: first those that have sent nothing, the oldest first."""
         waiting = [one for one in self._connections if one.state is State.REQUEST and one is not newest]
         count = self.worker_connections // 16 + 1
@@ -298,10 +298,10 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if reply is None:
             self._drop(connection)
             return
-        connection.closes = not self.alive or self._gives_away(connection)
+        connection.closes = not self.alive or self._leaves_to_others(connection)
         self._handle(connection, partial(connection.send, render(reply, closes=connection.closes)))
 
-    def _gives_away(self, connection: LoopConnection) -> bool:
+    def _leaves_to_others(self, connection: LoopConnection) -> bool:
         """Return whether to close a connection as one of the surplus; not if its client has already sent more."""
         has_sent_more = connection.arriving.size or not connection.events
         if has_sent_more or not self._surplus:

@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from wallet_hooks.files import replace_atomically
 
-Report = Callable[[Path, str], None]  # called with a file that was skipped, and why
+ReportUnreadable = Callable[[Path, str], None]  # called with a file that was skipped, and why
 
 _MERGED = "merged"
 _OWNER = "owner"
@@ -42,7 +42,7 @@ def claim(directory: Path) -> int:
     return file
 
 
-def reserve(directory: Path, report: Report) -> None:
+def reserve(directory: Path, report: ReportUnreadable) -> None:
     """Reserve the space of this process's files. Otherwise it would be killed when it writes and there is none.
 
     If that fails, it is reported, and the process keeps its values to itself. Call it before a metric is changed.
@@ -91,7 +91,7 @@ def remove_abandoned(directories: Iterable[Path]) -> None:
             continue
 
 
-def merge_ended(directory: Path, report: Report) -> None:
+def merge_ended(directory: Path, report: ReportUnreadable) -> None:
     """Add the values of processes that ended to the merged files, and remove the processes' files.
 
     Unreadable files are reported and removed. Does nothing if readers hold the lock for a second, because a reader that
@@ -106,7 +106,7 @@ def merge_ended(directory: Path, report: Report) -> None:
                     file.unlink()
 
 
-def collect(directory: Path, report: Report) -> list[Metric]:
+def collect(directory: Path, report: ReportUnreadable) -> list[Metric]:
     """Return all metrics, summed over the processes. Unreadable files are reported and left out."""
     with _lock(directory, shared=True):
         files = [str(file) for file in sorted(directory.glob("*.db")) if _read(file, report) is not None]
@@ -153,7 +153,7 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _merge(merged: Path, files: Iterable[Path], report: Report) -> None:
+def _merge(merged: Path, files: Iterable[Path], report: ReportUnreadable) -> None:
     sums: dict[str, float] = defaultdict(float)
     for file in (merged, *files):
         if file.exists():
@@ -163,7 +163,7 @@ def _merge(merged: Path, files: Iterable[Path], report: Report) -> None:
         out.write(_encode(sums))
 
 
-def _read(file: Path, report: Report) -> dict[str, float] | None:
+def _read(file: Path, report: ReportUnreadable) -> dict[str, float] | None:
     """Return a file's values by key, or None (reported) if prometheus_client cannot read it."""
     try:
         MultiProcessCollector.merge([str(file)])  # type: ignore[no-untyped-call]

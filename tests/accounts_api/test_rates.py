@@ -134,5 +134,9 @@ def test_rates_are_listed_from_any_of_their_currencies(each: Client, tmp_path: P
     assert rates(None) == rates("GBP")
     assert set(rates("GBP")) == {"EUR", "JPY", "USD"}
     assert abs(rates("GBP")["USD"] - Decimal("1.16") / Decimal("0.88")) < Decimal("1e-9")
+    with writing(each.desk.world.engine) as session:
+        set_rate(session, source="GBP", target="EUR", rate="1.17", now=clock.now())
+    assert rates("GBP")["EUR"] == Decimal("1.17"), "as a bet is converted"
+    assert rates("EUR")["GBP"] == Decimal("0.88")
     for unknown in ("XXX", "eur", "", "SEK"):
         assert each.code("listCurrencyRates", key=key, fromCurrency=unknown) == "INVALID_INPUT_DATA"

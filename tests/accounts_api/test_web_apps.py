@@ -46,7 +46,10 @@ def test_a_customer_gives_access_and_takes_it_back(each: Client) -> None:
     assert each.ok("getAuthorisationCode", vendorId=vendor.id)["redirectUrl"] == details["redirectUrl"]
     tokens = vendor.tokens(vendor.code())
     assert (tokens["token_type"], tokens["expires_in"]) == ("BEARER", 43_200)
-    assert tokens["application_subscription"] == {"vendorClientId": each.ok("getVendorClientId", key=vendor.key)}
+    assert tokens["application_subscription"] == {
+        "subscriptionToken": "",
+        "vendorClientId": each.ok("getVendorClientId", key=vendor.key),
+    }
     assert vendor.funds(tokens["access_token"]) is None
     assert each.ok("listAuthorizedWebApps") == [details]
     assert each.ok("isAccountSubscribedToWebApp", vendorId=vendor.id) is True
@@ -215,3 +218,16 @@ def test_a_code_stays_known_while_its_grant_stands(each: Client) -> None:
 def test_an_owner_needs_no_subscription_to_its_own_application(each: Client) -> None:
     vendor = Vendor(each, subscription_required=True)
     assert each.code("getAuthorisationCode", who="bob", vendorId=vendor.id) is None
+
+
+def test_an_owner_changes_where_customers_are_sent(client: Client) -> None:
+    vendor = Vendor(client)
+    path, other = f"/v1/vendors/{vendor.id}/", {"redirect_url": "https://other.example/back"}
+    (listed,) = client.desk.ok("bob", "GET", "/v1/vendors/")
+    assert (listed["vendor_id"], listed["redirect_url"]) == (vendor.id, "https://vendor.example/back")
+    assert client.desk.call("eve", "PATCH", path, other).status == 404
+    for url in ("ftp://a.example/", "https://", "https://a b.example/", "x" * 501, ""):
+        assert client.desk.call("bob", "PATCH", path, {"redirect_url": url}).status == 400
+    assert client.desk.ok("bob", "GET", "/v1/vendors/") == [listed]
+    assert client.desk.ok("bob", "PATCH", path, other) == listed | other
+    assert client.ok("getAuthorisationCode", vendorId=vendor.id)["redirectUrl"] == other["redirect_url"]

@@ -72,4 +72,4 @@ def _check(session: Session, name: str) -> None:
 
 
 def _facts(prices: Iterable[Message]) -> dict[object, tuple[object, str]]:
-    return {one.account: (one.ts, one.body) for one in prices}
+    return {one.bookie_login: (one.ts, one.body) for one in prices}

@@ -251,12 +251,12 @@ def test_streams_are_bounded_and_close_when_the_process_ends(desk: Desk, streams
     peers = [open_stream("ann") for _ in range(20)]
     assert all(peer.frame() for peer in peers)
     with pytest.raises(TryAgainError):
-        streams.check_room(_customer_id(desk, "ann"))
+        streams.check_capacity(_customer_id(desk, "ann"))
     bob = _customer_id(desk, "bob")
-    streams.check_room(bob)
+    streams.check_capacity(bob)
     peers += [open_stream("bob") for _ in range(10)]
     with pytest.raises(TryAgainError):
-        streams.check_room(bob)
+        streams.check_capacity(bob)
     streams.stop()
     for peer in peers:
         while peer.frame() is not None:
@@ -267,7 +267,7 @@ def test_streams_are_bounded_and_close_when_the_process_ends(desk: Desk, streams
 def test_no_stream_is_opened_where_the_setting_is_0(desk: Desk) -> None:
     none = Streams(Feed(desk.world.engine, timedelta(days=1), cost_of_open_stakes), most=0)
     with pytest.raises(TryAgainError):
-        none.check_room(1)
+        none.check_capacity(1)
 
 
 def test_a_client_resumes_over_pruned_messages(desk: Desk, open_stream: Open) -> None:

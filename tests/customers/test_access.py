@@ -45,6 +45,8 @@ TABLE: list[tuple[str, str, Any, tuple[int, int, int, int, int, int]]] = [
     ("DELETE", "/v1/groups/{desk}/managers/boss/", None, (401, 403, 403, 400, 403, 403)),
     ("GET", "/v1/betslips/", None, (401, 200, 200, 200, 200, 200)),
     ("GET", "/v1/betslips/<betslip_id>/", None, (401, 404, 404, 404, 404, 404)),
+    ("GET", "/v1/vendors/", None, (401, 200, 200, 200, 200, 200)),
+    ("PATCH", "/v1/vendors/1/", {"redirect_url": "https://a.example/"}, (401, 404, 404, 404, 404, 404)),
 ]
 CALLERS = (None, "ann", "bob", "boss", "rival", "freja")
 

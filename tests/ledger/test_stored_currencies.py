@@ -31,7 +31,15 @@ from wallet_hooks.ledger import currencies
 from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.settings import ConfigurationError
-from wallet_hooks.sportsbook.messages import BetKey, Callback, PlaceBet, PlaceBets, Request, SettleBet, SettleBets
+from wallet_hooks.sportsbook.messages import (
+    BetKey,
+    Callback,
+    PlaceBet,
+    PlaceBets,
+    ProviderRequest,
+    SettleBet,
+    SettleBets,
+)
 from wallet_hooks.sportsbook.service import process_batch
 
 MIGRATION = next((Path(__file__).parents[2] / "migrations" / "versions").glob("*_stored_currencies.py"))
@@ -282,7 +290,7 @@ KEY = BetKey("betflex", "acme", "1")
     ],
     ids=["settlement", "bet"],
 )
-def test_a_request_parsed_before_its_currency_was_registered_gets_503(world: World, message: Request) -> None:
+def test_a_request_parsed_before_its_currency_was_registered_gets_503(world: World, message: ProviderRequest) -> None:
     list_bitcoin(world)
     brands = read_directory(world.engine).brands
     with writing(world.engine) as session:

@@ -13,7 +13,7 @@ from tests.world import World, bet, refund, result
 from wallet_hooks import clock
 from wallet_hooks.database.pipelines import _Pipeline
 from wallet_hooks.identity.directory import read_directory
-from wallet_hooks.sportsbook.messages import Callback, Request
+from wallet_hooks.sportsbook.messages import Callback, ProviderRequest
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.sportsbook.service import process_batch
 from wallet_hooks.web.requests import new_request_id
@@ -22,27 +22,27 @@ from wallet_hooks.web.requests import new_request_id
 MOST_STATEMENTS = 16 if citus.COORDINATOR is None else 19
 
 
-def place(numbers: Sequence[int]) -> list[Request]:
+def place(numbers: Sequence[int]) -> list[ProviderRequest]:
     return [_read(read_place_bets, {"bets": [bet(n, "0.10", user=n % 50)]}) for n in numbers]
 
 
-def settle(numbers: Sequence[int]) -> list[Request]:
+def settle(numbers: Sequence[int]) -> list[ProviderRequest]:
     return [_read(read_settle_bets, {"pools": [result(n, "0.30", user=n % 50, stake="0.10")]}) for n in numbers]
 
 
-def settle_again(numbers: Sequence[int]) -> list[Request]:
+def settle_again(numbers: Sequence[int]) -> list[ProviderRequest]:
     return [_read(read_settle_bets, {"pools": [result(n, "0", user=n % 50, stake="0.10")]}) for n in numbers]
 
 
-def cancel(numbers: Sequence[int]) -> list[Request]:
+def cancel(numbers: Sequence[int]) -> list[ProviderRequest]:
     return [_read(read_cancel_bets, {"pools": [refund(n, user=n % 50)]}) for n in numbers]
 
 
-def _read(read: Callable[[bytes], Request], document: Any) -> Request:
+def _read(read: Callable[[bytes], ProviderRequest], document: Any) -> ProviderRequest:
     return read(json.dumps(document).encode())
 
 
-def statements_of(world: World, requests: Sequence[Request]) -> int:
+def statements_of(world: World, requests: Sequence[ProviderRequest]) -> int:
     """How many statements the engine itself was sent for the group, the transaction's own among them."""
     brands = read_directory(world.engine).brands
     callbacks = [
@@ -70,7 +70,7 @@ def statements_of(world: World, requests: Sequence[Request]) -> int:
 
 @pytest.mark.parametrize("kind", [place, settle, settle_again, cancel], ids=lambda kind: kind.__name__)
 def test_the_number_of_statements_does_not_depend_on_the_group(
-    world: World, kind: Callable[[Sequence[int]], list[Request]]
+    world: World, kind: Callable[[Sequence[int]], list[ProviderRequest]]
 ) -> None:
     for number in range(50):
         if number != 7:

@@ -16,7 +16,7 @@ from wallet_hooks.customers.queries import customer_of_any_brand
 from wallet_hooks.database import reading
 from wallet_hooks.errors import SessionExpiredError
 from wallet_hooks.identity import sessions
-from wallet_hooks.identity.brand_engines import engine_of_session
+from wallet_hooks.identity.brand_engines import engine_of_login
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.settings import Settings
@@ -27,12 +27,12 @@ Headers = EnvironHeaders
 class Access(NamedTuple):
     """What an operation requires of its caller.
 
-    `session`: a customer's login session, or with `token` an access token that the customer gave to the key's vendor.
+    `login`: a customer's login session, or with `token` an access token that the customer gave to the key's vendor.
     `key`: an active application key. `owner`: if there is a key, its application is the caller's. `subscription`: the
     caller has subscribed to the key's application, if that requires it.
     """
 
-    session: bool = True
+    login: bool = True
     key: bool = True
     owner: bool = False
     subscription: bool = False
@@ -45,7 +45,7 @@ READER_WITH_KEY = Access(subscription=True, token=True)
 CLIENT = Access()
 OWNER = Access(owner=True)
 OWNER_OR_CLIENT = Access(key=False, owner=True)
-VENDOR = Access(session=False)
+VENDOR = Access(login=False)
 
 
 class KeyFacts(NamedTuple):
@@ -69,10 +69,10 @@ def identify(engine: Engine, settings: Settings, headers: Headers, access: Acces
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     is_token = access.token and "X-Authentication" not in headers and scheme.upper() == "BEARER"
     idle, login, customer = timedelta(seconds=settings.session_idle), None, None
-    session_token = headers.get("X-Authentication", "") if access.session and not is_token else None
-    with reading(engine if session_token is None else engine_of_session(engine, session_token)) as session:
-        if session_token is not None:
-            customer, login = _read_login(session, session_token, now=now, idle=idle)
+    login_token = headers.get("X-Authentication", "") if access.login and not is_token else None
+    with reading(engine if login_token is None else engine_of_login(engine, login_token)) as session:
+        if login_token is not None:
+            customer, login = _read_login(session, login_token, now=now, idle=idle)
         key = _key(session, headers.get("X-Application", ""), access, is_token=is_token)
         if is_token and key is not None:
             customer = _token_customer(session, token.strip(), key, now=now)

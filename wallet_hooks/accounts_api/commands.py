@@ -1,7 +1,6 @@
 """The command `wallet-hooks vendor`, and `wallet-hooks customer show`, which adds wallets and exposure."""
 
 import json
-from typing import Any
 
 import click
 from sqlalchemy import Engine, select
@@ -52,7 +51,7 @@ def list_(engine: Engine, as_json: bool) -> None:
         query = select(Application).where(Application.secret_hash.is_not(None)).order_by(Application.id)
         for application in session.scalars(query).all():
             owner = customer_of_any_brand(session, application.owner_id)
-            rows.append(_vendor_row(application, owner.username))
+            rows.append(vendors.vendor_data(application) | {"owner": owner.username})
     echo_rows(
         rows,
         as_json=as_json,
@@ -70,16 +69,6 @@ def key(engine: Engine, application_key: str, active: bool) -> None:
     with writing(engine) as session:
         vendors.set_key_active(session, application_key, is_active=active)
     click.echo(f"key {application_key} is {'active' if active else 'inactive'}")
-
-
-def _vendor_row(application: Application, owner: str) -> dict[str, Any]:
-    return {
-        "vendor_id": str(application.id),
-        "app": application.name,
-        "owner": owner,
-        "redirect_url": application.redirect_url,
-        "subscription_required": application.subscription_required,
-    }
 
 
 @customer.command("show")
@@ -100,5 +89,6 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(row))
         return
+    row["wallets"] = ", ".join(f"{name} {amount}" for name, amount in row["wallets"].items())
     for name, value in row.items():
         click.echo(f"{name:<20} {value}")

@@ -56,7 +56,7 @@ class Login:
         return _succeeded(request, token)
 
     def keep_alive(self, request: ApiRequest) -> dict[str, str]:
-        """Keep the session from ending for want of use."""
+        """Record the use of a login, so that it does not time out."""
         token = request.headers.get("X-Authentication", "")
         return _succeeded(request, token) if self._is_known(request, token) else _failed(request, NO_SESSION)
 

@@ -202,7 +202,7 @@ class Operations:
 
 
 def _failure(error: Exception, request: OperationRequest, operation: Operation) -> AccountsError:
-    """Return the operation's exception for an error; a defect of ours is logged."""
+    """Return the operation's exception for an error; an internal error is logged."""
     if isinstance(error, AccountsError):
         return error
     if isinstance(error, MoneyError):

@@ -120,7 +120,7 @@ class VendorClientIdsParameters(_Parameters):
 
 
 def read_parameters(schema: Schema, document: Any) -> dict[str, Any]:
-    """Read an operation's parameters: an object, an array by position, or None. A null is as a missing one.
+    """Read an operation's parameters: an object, an array by position, or None. null is treated as missing.
 
     Raises ProtocolError for a missing parameter or a wrong type, AccountsError for a text or list that none takes.
     """

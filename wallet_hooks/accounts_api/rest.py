@@ -54,7 +54,7 @@ class Rest:
         if operation.lower() not in OPERATIONS_BY_NAME:
             raise ProtocolError(UNKNOWN_OPERATION)
         check_accept(request)
-        parameters = read_json(request.body(lenient=True) or b"{}")  # none is as an empty object
+        parameters = read_json(request.body(lenient=True) or b"{}")  # an empty body is treated as an empty object
         if type(parameters) is not dict:
             raise ProtocolError(UNREADABLE)
         try:

@@ -86,12 +86,6 @@ class ApplicationSubscriptionSchema(SubscriptionHistorySchema):
     vendorClientId = ApiString()
 
 
-class VendorSubscriptionSchema(ApplicationSubscriptionSchema):
-    """The subscription that comes with an access token: without one it has the vendor client id alone."""
-
-    subscriptionToken = ApiString()
-
-
 class SubscriptionTokenInfoSchema(Schema):
     subscriptionToken = ApiString(required=True)
     activatedDateTime = ApiDate()
@@ -171,7 +165,7 @@ class VendorAccessTokenInfoSchema(Schema):
     token_type = ApiEnum(TOKEN_TYPES, required=True)
     expires_in = ApiInteger(is_long=True, required=True)
     refresh_token = ApiString(required=True)
-    application_subscription = fields.Nested(VendorSubscriptionSchema, required=True)
+    application_subscription = fields.Nested(ApplicationSubscriptionSchema, required=True)
 
 
 class VendorDetailsSchema(Schema):

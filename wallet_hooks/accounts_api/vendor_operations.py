@@ -103,7 +103,7 @@ def _tokens(session: Session, call: OperationCall, vendor: Application, grant: W
         "refresh_token": refresh,
         "application_subscription": subscription_data(subscription, now=call.now, client_id=client)
         if subscription is not None and is_active
-        else {"vendorClientId": client},
+        else {"subscriptionToken": "", "vendorClientId": client},  # the token is a required field
     }
 
 

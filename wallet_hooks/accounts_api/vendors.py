@@ -1,6 +1,7 @@
-"""What the operator decides about applications: which are vendors', and which keys are active."""
+"""What the operator decides about applications: which are vendors', and which keys are active; and vendors' URLs."""
 
 import secrets
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
@@ -24,7 +25,7 @@ def make_vendor(
     application = find_application(session, name)
     if application is None:
         raise NotFoundError(f"no application {name!r}; developers create them with createDeveloperAppKeys")
-    _check_url(redirect_url)
+    check_url(redirect_url)
     secret = secrets.token_hex(32)
     application.secret_hash, application.redirect_url = token_hash(secret), redirect_url
     application.subscription_required = subscription_required
@@ -40,7 +41,18 @@ def set_key_active(session: Session, key: str, *, is_active: bool) -> None:
     version.active = is_active
 
 
-def _check_url(url: str) -> None:
+def vendor_data(vendor: Application) -> dict[str, Any]:
+    """Return a vendor as its owner and commands see it."""
+    return {
+        "vendor_id": str(vendor.id),
+        "app": vendor.name,
+        "redirect_url": vendor.redirect_url,
+        "subscription_required": vendor.subscription_required,
+    }
+
+
+def check_url(url: str) -> None:
+    """Raise RefusedError unless the URL is one that customers may be sent to."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -57,7 +57,7 @@ def stake_refusal(betslip: BetslipFacts, stake: int, currency: str, rates: Mappi
     """Return why a betslip refuses a stake (minor units of `currency`), or None.
 
     Bounds in other currencies are converted, the smallest stake rounded up and the largest down; WITHOUT_RATE says that
-    no bound binds for want of a rate. `rates` are by source and target currency.
+    no bound could be converted, because no rate is stored. `rates` are by source and target currency.
     """
     if not betslip.is_open:
         return "betslip_closed"

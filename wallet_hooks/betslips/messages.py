@@ -12,7 +12,7 @@ from wallet_hooks.web.strict_json import write_json
 BETSLIP, PMM, CLOSED = "betslip", "pmm", "betslip_closed"
 SUCCESS, FAILED, BLACKLIST = "success", "failed", "blacklist"
 
-Account = tuple[str, str]
+BookieLogin = tuple[str, str]
 
 
 class Message(NamedTuple):
@@ -26,7 +26,7 @@ class Message(NamedTuple):
     betslip_id: str
     ts: Decimal | None
     body: str
-    account: Account | None = None
+    bookie_login: BookieLogin | None = None
     bounds: StakeBounds | None = None
     closes: bool = False
     customer: str | None = None

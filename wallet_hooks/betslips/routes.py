@@ -73,12 +73,12 @@ class StreamOpening:
     def open(self, request: ApiRequest) -> Reply:
         """Answer 101 and begin a stream after `since`, for the session whose token is in the query string."""
         given = StreamSchema().load(read_query(request))
-        idle = self._context.session_idle
+        idle = self._context.login_idle
         caller, _ = find_login(self._context.engine, given["token"], now=request.now, idle=idle)
         if caller is None:
             raise UnauthenticatedError("token: the token of a login session is expected")
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)
-        self._streams.check_room(caller.id)
+        self._streams.check_capacity(caller.id)
         stream = CustomerStream(caller.brand_id, caller.id, token_hash(given["token"]), given.get("since"))
         return Reply(101, "", headers=headers, on_sent=lambda: self._streams.serve(take_over(connection), stream))
 

@@ -171,7 +171,7 @@ def _change(betslip: LockedBetslip, now: datetime) -> _BetslipChange:
 
 def _new_prices(betslip: LockedBetslip) -> Iterator[PriceRow]:
     prices = betslip.state.prices
-    for account in prices if betslip.needs_rebuild else {message.account for message in betslip.arrived}:
+    for account in prices if betslip.needs_rebuild else {message.bookie_login for message in betslip.arrived}:
         if account in prices:
             price = prices[account]
             yield PriceRow(betslip.id, *account, _text(price.ts), price.body, price.bounds or {})

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from wallet_hooks.betslips.bounds import merged_bounds
-from wallet_hooks.betslips.messages import BETSLIP, PMM, Account, Message
+from wallet_hooks.betslips.messages import BETSLIP, PMM, BookieLogin, Message
 from wallet_hooks.betslips.models import StakeBounds
 
 
@@ -21,7 +21,7 @@ class BetslipState:
 
     announcement: Message | None = None
     closing: Message | None = None
-    prices: dict[Account, Message] = field(default_factory=dict)
+    prices: dict[BookieLogin, Message] = field(default_factory=dict)
     late_prices: int = 0
 
     @property
@@ -52,13 +52,13 @@ class BetslipState:
             self.announcement = message
 
     def _add_price(self, message: Message, *, is_late: bool) -> None:
-        assert message.account is not None, "a pmm names its account"
+        assert message.bookie_login is not None, "a pmm names its bookmaker account"
         if is_late:
             self.late_prices += 1
             return
-        before = self.prices.get(message.account)
+        before = self.prices.get(message.bookie_login)
         if before is None or message.is_newer_than(before.ts):
-            self.prices[message.account] = message
+            self.prices[message.bookie_login] = message
 
 
 def state_after(messages: Iterable[Message]) -> BetslipState:

@@ -48,7 +48,7 @@ class Streams:
         self._polled_at = self._checked_at = self._pinged_at = 0.0
         self._is_database_lost = False
 
-    def check_room(self, customer_id: int) -> None:
+    def check_capacity(self, customer_id: int) -> None:
         """Raise TryAgainError if this process has too many streams, or too many of the customer."""
         waiting = [stream for _, stream in list(self._accepted)]
         counts = Counter(one.customer_id for one in [*list(self._served.values()), *waiting])
@@ -90,7 +90,7 @@ class Streams:
     def _run(self) -> None:
         while not self._is_stopping:
             try:
-                self._turn()
+                self._run_once()
             except Exception as error:
                 # A defect must not end the streams of all customers.
                 LOG.error("stream_defect", exc_info=error)
@@ -102,8 +102,8 @@ class Streams:
             self._discard(websocket)
         self._selector.close()
 
-    def _turn(self) -> None:
-        """Wait until something is to be done, and do it."""
+    def _run_once(self) -> None:
+        """Run one iteration: wait for events, then handle them."""
         pause = max(self._polled_at + _POLL_INTERVAL - clock.monotonic(), 0) if self._served else None
         for key, _ in self._selector.select(pause):
             if key.data is None:

@@ -32,7 +32,10 @@ def staff() -> None:
 @click.option("--totp", is_flag=True, help="Require one-time codes, and print the address for an authenticator app.")
 @click.pass_obj
 def add(engine: Engine, username: str, role: str, password_stdin: bool, totp: bool) -> None:
-    """Add a member of staff. operations may do everything; finance all but replaying; qa looks, and replays."""
+    """Add a member of staff.
+
+    operations may do everything; finance all but replaying; qa may view pages and replay deliveries.
+    """
     hashed = hash_password(_read_password()) if password_stdin else ""
     with writing(engine) as session:
         made = service.add(session, username=username, role=role, password_hash=hashed, now=clock.now())
@@ -46,7 +49,7 @@ def add(engine: Engine, username: str, role: str, password_stdin: bool, totp: bo
 @staff.command()
 @click.option("--username", required=True, type=FieldType(ShortName()), help="The name to sign in with.")
 @click.option("--role", type=_ROLE, help="A new role.")
-@click.option("--active/--inactive", default=None, help="Whether the account may be used.")
+@click.option("--active/--inactive", default=None, help="Whether the member of staff may sign in.")
 @click.option("--password-stdin", is_flag=True, help="Read a new password from standard input.")
 @click.option("--totp/--no-totp", default=None, help="Require one-time codes with a new secret, or none.")
 @click.pass_obj

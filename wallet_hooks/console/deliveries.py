@@ -155,7 +155,7 @@ def _delivery(visit: Visit, session: Session, id_: str) -> Delivery:
 
 def _bets(session: Session, delivery: Delivery) -> list[BetKey]:
     query = select(DeliveryBet.bet).where(DeliveryBet.delivery_id == delivery.id).order_by(DeliveryBet.bet)
-    return [BetKey(*bet.split(":", 2)) for bet in session.scalars(query)]
+    return [BetKey.of_text(bet) for bet in session.scalars(query)]
 
 
 def _named_bets(session: Session, delivery: Delivery) -> list[NamedBet]:

@@ -11,11 +11,11 @@ from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
+from wallet_hooks.limits.enforcement import bound_of
 from wallet_hooks.limits.models import LimitUsage, PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION, Limit
 from wallet_hooks.limits.service import CurrentLimits, Player, player_of, usage_of_players
 from wallet_hooks.limits.usage import Usage
-from wallet_hooks.limits.windows import window_at
 
 NEAR = 0.8  # the share of a limit from which on it is shown as nearly used up
 SEARCHED_CUSTOMERS = 500
@@ -46,12 +46,12 @@ def used_limits(limits: Iterable[Limit], player: Player, usage: Usage, *, now: d
     for limit in limits:
         if limit.amount is None or limit.frame == SESSION:
             continue
-        window = window_at(limit.frame, now, player.brand, player.policy, anchored_at=limit.anchored_at)
-        used = usage.used(limit.type, customer.id, window.first, window.last, player.policy)
-        left = limit.amount - used
-        used_text, left_text, amount = (money.format_amount(minor, currency) for minor in (used, left, limit.amount))
-        share = used / limit.amount if limit.amount else 1.0
-        yield UsedLimit(limit, used_text, left_text, amount, share, window.end)
+        bound = bound_of(limit, player.brand, player.policy, now=now)
+        left = bound.left(usage, customer.id, player.policy)
+        used = bound.amount - left
+        used_text, left_text, amount = (money.format_amount(minor, currency) for minor in (used, left, bound.amount))
+        share = used / bound.amount if bound.amount else 1.0
+        yield UsedLimit(limit, used_text, left_text, amount, share, bound.window.end)
 
 
 def limits_near_their_end(session: Session, *, now: datetime) -> Sequence[NearLimit]:

@@ -1,4 +1,4 @@
-"""The first page: is the ledger sound, what do the callbacks do, and what needs a person."""
+"""The start page: checks of the ledger, statistics of callbacks, and open exceptions."""
 
 from datetime import datetime
 from typing import Any, NamedTuple

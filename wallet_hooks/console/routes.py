@@ -47,9 +47,9 @@ _MESSAGES = {
     400: "This request is not valid.",
     403: "Your role may not do this.",
     404: "There is no such page.",
-    405: "This address does not take that.",
-    413: "This is too large.",
-    500: "This is a defect. It was logged with the number in the header X-Request-Id.",
+    405: "This method is not allowed here.",
+    413: "The form or file is too large.",
+    500: "Internal error. It is logged under the id in the header X-Request-Id.",
     503: "The database is busy or not available. Try again.",
 }
 

@@ -9,6 +9,7 @@ from wallet_hooks.console.texts import number, read_form
 from wallet_hooks.console.visits import BRAND_COOKIE, COOKIE, RECONCILE, Console, Visit, check_same_site
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError, UnauthenticatedError
+from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.web.api import ApiRequest, Reply
 
 _HOME = "/console/"
@@ -83,7 +84,7 @@ def _address_of(action: StaffAction) -> str | None:
     if action.action in ("replay", "download_fixture"):
         return f"/console/deliveries/{action.subject}"
     if action.action.startswith("resettle") and action.subject.count(":") >= 2:
-        game, client, uid = (quote(part, safe="") for part in action.subject.split(":", 2))
+        game, client, uid = (quote(part, safe="") for part in BetKey.of_text(action.subject))
         return f"/console/wagers/{client}/{game}/{uid}"
     return None
 

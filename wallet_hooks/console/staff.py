@@ -94,7 +94,7 @@ def sign_in(engine: Engine, *, username: str, password: str, code: str, request:
                 audit.record(session, action, username, {}, by=username, request=request)
     if token is None:
         raise UnauthenticatedError(
-            "Username, password or code is wrong, or the account is closed or locked for a while."
+            "Username, password or code is wrong, or the member of staff is inactive or locked for a while."
         )
     return token
 

@@ -1,4 +1,4 @@
-"""The page of a wager: its life as a timeline, and its resettlement."""
+"""The page of a wager: its history as a timeline, and its resettlement."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -32,7 +32,7 @@ _UNCHANGED = "The payout is the same as before: nothing was done."
 
 
 class TimelineStep(NamedTuple):
-    """A step of a wager's life: a callback, or a transaction that staff posted; with what it posted."""
+    """A step of a wager's history: a callback, or a transaction that staff posted; with what it posted."""
 
     at: datetime
     delivery: Delivery | None

@@ -16,7 +16,7 @@ from wallet_hooks.customers.usernames import folded, has_username
 from wallet_hooks.database import locked, reading
 from wallet_hooks.errors import ForbiddenError, NotFoundError
 from wallet_hooks.identity import sessions
-from wallet_hooks.identity.brand_engines import engine_of_session
+from wallet_hooks.identity.brand_engines import engine_of_login
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.sessions import Caller
 
@@ -29,7 +29,7 @@ def find_login(
     (None, None) where the session is unknown or has ended, or where its customer may not log in any more. Raises
     SessionExpiredError.
     """
-    with reading(engine_of_session(engine, token)) as session:
+    with reading(engine_of_login(engine, token)) as session:
         found = read_login(session, token, now=now, idle=idle)
     if found is None:
         return None, None

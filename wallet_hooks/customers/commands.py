@@ -128,7 +128,7 @@ def _profile_options(command: Any) -> Any:
 @click.option("--commission-rate", metavar="PERCENT", help="Of net winnings, for stakes from --commission-from on.")
 @click.option("--commission-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: today in the brand's time zone.")
 @click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable: exactly these.")
-@click.option("--active/--inactive", default=None, help="Whether the account may be used.")
+@click.option("--active/--inactive", default=None, help="Whether the customer may log in and bet.")
 @click.option("--lock/--unlock", "locked", default=None, help="Stop logins and bets, or allow them again.")
 @click.option("--expires-at", type=_InstantOrNone(), help=f"{_EXPIRY_HELP} Or none.")
 @click.option("--group", "group_name", help="Move to this group.")

@@ -43,7 +43,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
                 record_login(session, customer, now=now)
                 token = sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)
     if token is None:
-        raise UnauthenticatedError("username or password is wrong, or the account is closed")
+        raise UnauthenticatedError("username or password is wrong, or the customer is inactive")
     return token
 
 

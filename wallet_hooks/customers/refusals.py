@@ -6,7 +6,7 @@ from wallet_hooks.customers.queries import CustomerFacts
 
 
 def account_refusal(customer: CustomerFacts, *, now: datetime) -> str | None:
-    """Return why the account is closed to bets and new deposits, as an error code; None where it is open."""
+    """Return why the customer may neither bet nor deposit, as an error code; None where it may."""
     if not customer.active:
         return "customer_inactive"
     if customer.locked:

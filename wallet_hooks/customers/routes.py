@@ -40,7 +40,7 @@ _MAX_PAGE = 1000
 
 def authenticate(context: ApiContext, token: str, now: datetime) -> Caller:
     """Return whose login session the token is, and record its use. Raises UnauthenticatedError."""
-    caller, _ = find_login(context.engine, token, now=now, idle=context.session_idle)
+    caller, _ = find_login(context.engine, token, now=now, idle=context.login_idle)
     if caller is None:
         raise UnauthenticatedError("a header Session with the token of a login session is expected")
     return caller
@@ -49,27 +49,27 @@ def authenticate(context: ApiContext, token: str, now: datetime) -> Caller:
 def begin_session(context: ApiContext, call: ApiCall) -> str:
     """Log in. Returns the token for the header Session."""
     source = str(call.source.address or "")
-    return log_in(context.engine, **call.given, source=source, now=call.now, idle=context.session_idle)
+    return log_in(context.engine, **call.given, source=source, now=call.now, idle=context.login_idle)
 
 
 def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, Any]:
     """Return whose session it is, and when it ends if it is not used."""
-    caller, found = find_login(context.engine, token, now=call.now, idle=context.session_idle)
+    caller, found = find_login(context.engine, token, now=call.now, idle=context.login_idle)
     if caller is None or found is None:
-        raise UnauthenticatedError("the session is unknown or over")
+        raise UnauthenticatedError("the session is unknown or has ended")
     return {
         "username": caller.username,
         "customer_id": caller.id,
         "created_at": found.created_at.isoformat(),
-        "expires_at": (found.used_at + context.session_idle).isoformat(),
+        "expires_at": (found.used_at + context.login_idle).isoformat(),
     }
 
 
 def end_session(context: ApiContext, call: ApiCall, token: str) -> None:
     """Log out."""
     with writing(context.engine) as session:
-        if sessions.find(session, token, now=call.now, idle=context.session_idle) is None:
-            raise UnauthenticatedError("the session is unknown or over")
+        if sessions.find(session, token, now=call.now, idle=context.login_idle) is None:
+            raise UnauthenticatedError("the session is unknown or has ended")
         sessions.end(session, token, now=call.now)
 
 
@@ -246,7 +246,7 @@ def _new_customer(given: dict[str, Any]) -> NewCustomer:
 
 
 def _all_listed(context: ApiContext, call: ApiCall, wanted: Listing) -> Iterator[list[Any]]:
-    """Batch by batch, each in a transaction of its own: whoever reads slowly holds up nobody."""
+    """Batch by batch, each in a transaction of its own: so that a slow reader keeps no transaction open."""
     while True:
         with reading(context.engine) as session:
             rows = next(listed(session, wanted, batch=_MAX_PAGE), [])

@@ -30,7 +30,7 @@ def pass_brand_engine(command: Callable[..., Any]) -> Callable[..., Any]:
 def chosen_brands(engine: Engine, client: str | None) -> Iterator[tuple[str | None, Engine]]:
     """Yield the name and the engine of the brand that was chosen, or of each as `each_brand`.
 
-    Raises RefusedError for a brand whose books are not apart from the others'.
+    Raises RefusedError for a brand that does not have a schema of its own.
     """
     if client is None:
         yield from named_brands(engine)

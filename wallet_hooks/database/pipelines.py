@@ -32,7 +32,7 @@ class PreparedStatements:
     """The names of a connection's prepared statements.
 
     No two connections use the same name, and none is used twice: a pooler may give one client's server connection to
-    another client, and a statement that is forgotten here may still exist there.
+    another client, and a statement whose name was cleared here may still exist there.
     """
 
     def __init__(self) -> None:
@@ -57,8 +57,8 @@ class PreparedStatements:
     def are_too_many(self) -> bool:
         return len(self._names) > _MOST_PREPARED
 
-    def forget(self) -> None:
-        """Have all statements prepared again."""
+    def clear(self) -> None:
+        """Clear the names, so that all statements are prepared again."""
         self._names.clear()
 
 
@@ -119,10 +119,10 @@ def run_statements(
 
 
 def _deallocate(driver: BoundedConnection, prepared: PreparedStatements) -> None:
-    """Have the server forget the connection's prepared statements, which is not in a transaction."""
+    """Deallocate the prepared statements on the server. The connection must not be in a transaction."""
     driver.pgconn.send_query(b"DEALLOCATE ALL")
     driver.wait(generators.execute(driver.pgconn))
-    prepared.forget()
+    prepared.clear()
 
 
 def _begin_command(driver: Any) -> bytes:
@@ -214,5 +214,5 @@ class _Pipeline:
         if error.sqlstate is None:
             return psycopg.OperationalError(str(error))
         if self._prepared is not None and error.sqlstate in _UNUSABLE:
-            self._prepared.forget()
+            self._prepared.clear()
         return error

@@ -15,7 +15,7 @@ from wallet_hooks.database.citus import distribute_shared_tables
 from wallet_hooks.database.tables import Base, Shared, names_of_own_tables, table_names
 
 
-class Scope(Enum):
+class MigrationScope(Enum):
     """The tables that a run of migrations changes."""
 
     ALL = "all"  # those of a database without brand schemas, or of a new schema
@@ -25,16 +25,16 @@ class Scope(Enum):
 
 def changes_shared_tables() -> bool:
     """Return whether the running migration is to change the tables that all brands share."""
-    return _scope() is not Scope.OWN
+    return _scope() is not MigrationScope.OWN
 
 
 def changes_own_tables() -> bool:
     """Return whether the running migration is to change the brands' own tables."""
-    return _scope() is not Scope.SHARED
+    return _scope() is not MigrationScope.SHARED
 
 
-def _scope() -> Scope:
-    scope: Scope = op.get_context().opts["scope"]
+def _scope() -> MigrationScope:
+    scope: MigrationScope = op.get_context().opts["scope"]
     return scope
 
 

@@ -84,7 +84,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """
     with engine.begin() as connection:
         last: list[Writes] = []
-        facts = connection.info  # of a connection that is lost meanwhile, they cannot be asked for
+        facts = connection.info  # `connection.info` cannot be read once the connection is lost
         facts[_LAST_WRITES] = last
         try:
             yield connection

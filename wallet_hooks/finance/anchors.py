@@ -21,7 +21,7 @@ _RULE = "nothing is missing that an export had"
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Return a manifest that `export` wrote. Raises RefusedError (`invalid_manifest`) if the file is none."""
+    """Return a manifest that `export` wrote. Raises RefusedError (`invalid_manifest`) if the file is not a manifest."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         date.fromisoformat(manifest["period"]["from"])

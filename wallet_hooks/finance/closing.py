@@ -18,7 +18,7 @@ from wallet_hooks.ledger.verify import CHECKS, since
 
 _ONE_DAY = timedelta(days=1)
 _MAX_NAME_LENGTH = 100
-Progress = Callable[[str], None]
+DayProgress = Callable[[str], None]
 # Called in the database transaction that closes or reopens, to record who did it.
 Recording = Callable[[Session], None]
 
@@ -28,7 +28,7 @@ def close(
     through: date,
     *,
     now: datetime,
-    progress: Progress = lambda _: None,
+    progress: DayProgress = lambda _: None,
     record: Recording = lambda _: None,
 ) -> list[SealedDay]:
     """Check the ledger's rules, then seal and lock each open day through `through`. Return the sealed days.
@@ -105,7 +105,9 @@ def _first_open_day(session: Session, through: date) -> date:
     return last + _ONE_DAY
 
 
-def _seal(session: Session, before: Seal | None, first: date, through: date, progress: Progress) -> Iterator[SealedDay]:
+def _seal(
+    session: Session, before: Seal | None, first: date, through: date, progress: DayProgress
+) -> Iterator[SealedDay]:
     previous, balances = (before.hash, before.balances) if before else ("", {})
     for ordinal in range(first.toordinal(), through.toordinal() + 1):
         sealed = seal_day(session, date.fromordinal(ordinal), previous, balances)

@@ -36,7 +36,7 @@ from wallet_hooks.ledger.sealing import newest_seal
 
 FORMATS = (*WRITERS, *DIALECTS, *LEDGERS)
 _BOM = b"\xef\xbb\xbf"
-Progress = Callable[[int], None]
+RowProgress = Callable[[int], None]
 
 
 class Options(NamedTuple):
@@ -85,7 +85,7 @@ def write(
     request: ReportRequest,
     out: BinaryIO,
     options: Options = DEFAULT_OPTIONS,
-    progress: Progress = lambda rows: None,
+    progress: RowProgress = lambda rows: None,
 ) -> dict[str, Any]:
     """Write a report from one database snapshot. Return its manifest, without the file's name and hash.
 
@@ -126,7 +126,7 @@ def write_file(
     request: ReportRequest,
     path: Path,
     options: Options = DEFAULT_OPTIONS,
-    progress: Progress = lambda rows: None,
+    progress: RowProgress = lambda rows: None,
 ) -> dict[str, Any]:
     """Write a report to a file and its manifest to `<file>.manifest.json`. Return the manifest.
 
@@ -197,7 +197,7 @@ def _file_list(hashes: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def write_dataset(
-    engine: Engine, report: str, request: ReportRequest, directory: Path, progress: Progress = lambda rows: None
+    engine: Engine, report: str, request: ReportRequest, directory: Path, progress: RowProgress = lambda rows: None
 ) -> dict[str, Any]:
     """Write a report as Hive-partitioned Parquet, one directory a day (`booked_on=2026-11-20/part-0.parquet`).
 
@@ -223,7 +223,7 @@ def write_dataset(
 
 
 def _write_partitions(
-    engine: Engine, report: str, request: ReportRequest, directory: Path, day: str, progress: Progress
+    engine: Engine, report: str, request: ReportRequest, directory: Path, day: str, progress: RowProgress
 ) -> dict[str, Any]:
     found = report_named(report)
     columns = {name: kind for name, kind in found.columns.items() if name != day}
@@ -259,7 +259,7 @@ class RunningTotals:
 
     columns: Columns
     credit_positive: bool = False
-    progress: Progress = lambda rows: None
+    progress: RowProgress = lambda rows: None
     rows: int = 0
     by_currency: dict[str, dict[str, int]] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)

@@ -122,7 +122,9 @@ def export(
 def _check_paths(output: Path, clients: Sequence[str], format_: str) -> None:
     """Raise UsageError where brands cannot have files of their own beside each other."""
     if output.exists() and not output.is_file() and not output.is_dir():
-        raise click.UsageError(f"--output: {output} is no regular file, and each brand's report is one: name a brand")
+        raise click.UsageError(
+            f"--output: {output} is not a regular file, but each brand's report needs one: name a brand"
+        )
     # A journal's further files are named `-2`, `-3`, as another brand may be.
     further = [name for name in clients if name.rpartition("-")[0] in clients and name.rpartition("-")[2].isdigit()]
     if further and format_ in LEDGERS:

@@ -27,6 +27,7 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
 from wallet_hooks.ledger.queries import account_id
 from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.sportsbook.queries import step_reference
 
 
 class Report(NamedTuple):
@@ -229,8 +230,7 @@ def _was_open(last: date, end: datetime) -> ColumnElement[bool]:
 
 def _booked_on(step: str | ColumnElement[str]) -> ScalarSelect[date]:
     """Return the day on which a step of a wager is booked, as a subquery that PostgreSQL runs by the unique index."""
-    reference = Wager.game + ":" + Wager.client + ":wager:" + Wager.uid + ":" + step
-    return select(Transaction.booked_on).where(Transaction.reference == reference).scalar_subquery()
+    return select(Transaction.booked_on).where(Transaction.reference == step_reference(step)).scalar_subquery()
 
 
 def _player_funds(session: Session, request: ReportRequest) -> Iterator[Row]:

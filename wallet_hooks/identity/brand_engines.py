@@ -1,6 +1,6 @@
 """Which engine sees the tables that a call needs, where each brand has a schema: by session, username or customer.
 
-Any other database has all tables together: each function returns the engine that it is given, and asks nothing.
+Any other database has all tables together: each function returns the engine that it is given, and sends no query.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from wallet_hooks.identity.models import LoginSession, Username
 from wallet_hooks.identity.sessions import token_hash
 
 
-def engine_of_session(engine: Engine, token: str) -> Engine:
+def engine_of_login(engine: Engine, token: str) -> Engine:
     """Return the engine of a login session's brand; for an unknown session the one that is given."""
     query = select(Username.brand_id).join(LoginSession, LoginSession.customer_id == Username.customer_id)
     return _find(engine, query.where(LoginSession.token_hash == token_hash(token))) or engine

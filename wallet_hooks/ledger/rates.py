@@ -16,7 +16,7 @@ from wallet_hooks.database.bulk import BulkStatement, RowSet, run
 from wallet_hooks.ledger.models import ExchangeRate
 
 PIVOT = "EUR"
-Pair = tuple[str, str]  # source and target currency
+CurrencyPair = tuple[str, str]  # source and target currency
 _DIGITS = Context(prec=12, rounding=ROUND_HALF_EVEN)
 _MAX_DECIMALS = 24
 
@@ -56,13 +56,13 @@ RATES = BulkStatement(
 )
 
 
-def pairs_to_read(pairs: Iterable[Pair]) -> list[Pair]:
+def pairs_to_read(pairs: Iterable[CurrencyPair]) -> list[CurrencyPair]:
     """Return the pairs whose stored rates decide the rates of the given pairs."""
     needed = {one for source, target in pairs for one in ((source, target), (PIVOT, source), (PIVOT, target))}
     return sorted(needed - {(PIVOT, PIVOT)})
 
 
-def rates_of(pairs: Iterable[Pair], rows: Iterable[RateRow]) -> dict[Pair, str]:
+def rates_of(pairs: Iterable[CurrencyPair], rows: Iterable[RateRow]) -> dict[CurrencyPair, str]:
     """Return the rate of each pair that has one, from the stored rates of `pairs_to_read`."""
     known = list(rows)
     set_rates = {(row.source, row.target): row.set_rate for row in known}
@@ -84,7 +84,7 @@ def cross(euro_in_source: str, euro_in_target: str) -> str:
     return f"{round(rate, _MAX_DECIMALS).normalize() if rate < 1 else rate:f}"
 
 
-def _crossed(quoted: Mapping[Pair, str], source: str, target: str) -> str | None:
+def _crossed(quoted: Mapping[CurrencyPair, str], source: str, target: str) -> str | None:
     in_source = "1" if source == PIVOT else quoted.get((PIVOT, source))
     in_target = "1" if target == PIVOT else quoted.get((PIVOT, target))
     if in_source is None or in_target is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from wallet_hooks.customers.play_sessions import PlaySession, PlaySessionRow
@@ -10,7 +10,7 @@ from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
 from wallet_hooks.limits.rules import SESSION, Limit, apply_due_changes, default_limits, in_force
 from wallet_hooks.limits.usage import Usage
-from wallet_hooks.limits.windows import window_at
+from wallet_hooks.limits.windows import Window, window_at
 
 BET_TYPES = ("bet", "loss")
 # The longest window is a month.
@@ -18,12 +18,21 @@ LONGEST_WINDOW = timedelta(days=31)
 
 
 class Bound(NamedTuple):
-    """A limit in force (minor units of the customer's currency) and the first and last local day of its window."""
+    """A limit on money that is in force (minor units of the customer's currency), and its window."""
 
     type: str
     amount: int
-    first: date
-    last: date
+    window: Window
+
+    def left(self, usage: Usage, customer_id: int, policy: Policy) -> int:
+        """Return what is left of the limit: negative if it is exceeded."""
+        return self.amount - usage.used(self.type, customer_id, self.window.first, self.window.last, policy)
+
+
+def bound_of(limit: Limit, brand: BrandFacts, policy: Policy, *, now: datetime) -> Bound:
+    """Return the bound of a limit on money that is in force at `now`."""
+    assert limit.amount is not None
+    return Bound(limit.type, limit.amount, window_at(limit.frame, now, brand, policy, anchored_at=limit.anchored_at))
 
 
 @dataclass(slots=True)
@@ -43,11 +52,7 @@ class Bounds:
     def left(self, type_: str, usage: Usage) -> int | None:
         """Return what is left of the tightest limit of a type: negative if exceeded, None without a limit."""
         return min(
-            (
-                bound.amount - usage.used(type_, self.customer_id, bound.first, bound.last, self.policy)
-                for bound in self.bounds
-                if bound.type == type_
-            ),
+            (bound.left(usage, self.customer_id, self.policy) for bound in self.bounds if bound.type == type_),
             default=None,
         )
 
@@ -67,11 +72,10 @@ def bounds_of(
     apply_due_changes(limits, defaults, policy.caps_in(currency), now)
     bounds = Bounds(customer_id, policy)
     for limit in in_force(limits, defaults):
-        assert limit.amount is not None
         if limit.frame != SESSION:
-            window = window_at(limit.frame, now, brand, policy, anchored_at=limit.anchored_at)
-            bounds.bounds.append(Bound(limit.type, limit.amount, window.first, window.last))
+            bounds.bounds.append(bound_of(limit, brand, policy, now=now))
             continue
+        assert limit.amount is not None
         began = play.begins(gap=policy.session_gap, now=now)
         until = began + timedelta(minutes=limit.amount)
         bounds.playing_until = min(until, bounds.playing_until or until)

@@ -48,8 +48,8 @@ class GatewayCall(NamedTuple):
         return player_of(customer, brand_by_id(session, customer.brand_id))
 
 
-Answer = tuple[int, Any]
-View = Callable[..., Answer]
+GatewayAnswer = tuple[int, Any]
+GatewayView = Callable[..., GatewayAnswer]
 
 
 def blueprint(context: ApiContext) -> Blueprint:
@@ -61,7 +61,7 @@ def blueprint(context: ApiContext) -> Blueprint:
     return api.blueprint(LIMITS, endpoints, context.settings)
 
 
-def show_limits(call: GatewayCall) -> Answer:
+def show_limits(call: GatewayCall) -> GatewayAnswer:
     """Return the active and pending limits, the reality check, and the play session's start and net result."""
     with reading(call.context.engine) as session:
         player = call.player(session)
@@ -69,11 +69,11 @@ def show_limits(call: GatewayCall) -> Answer:
         usage = service.usage_of(session, player, now=call.now)
         check = session.get(RealityCheck, call.customer_id)
         period = check.period if check else None
-        play_session = _session_data(session, call, player)
-        return 200, schemas.limits_data(current, usage, reality_check=period, session=play_session)
+        play_session = _play_session_data(session, call, player)
+        return 200, schemas.limits_data(current, usage, reality_check=period, play_session=play_session)
 
 
-def calculate(call: GatewayCall) -> Answer:
+def calculate(call: GatewayCall) -> GatewayAnswer:
     """Calculate the effect of a change and store it as a quote. No limit is changed; update applies the quote."""
     with writing(call.context.engine) as session:
         player = call.player(session, lock=True)
@@ -88,7 +88,7 @@ def calculate(call: GatewayCall) -> Answer:
         return 200, answer
 
 
-def update(call: GatewayCall) -> Answer:
+def update(call: GatewayCall) -> GatewayAnswer:
     """Apply a calculated quote."""
     uuid, body = schemas.read_update(call.body)
     with writing(call.context.engine) as session:
@@ -100,12 +100,12 @@ def update(call: GatewayCall) -> Answer:
     return 202, "Updated"
 
 
-def swap_or_delete(call: GatewayCall) -> Answer:
+def swap_or_delete(call: GatewayCall) -> GatewayAnswer:
     """Activate pending limits (an array of row ids), or cancel them (an object): the vendor has one path for both."""
     return delete(call) if type(call.body) is dict else swap(call)
 
 
-def swap(call: GatewayCall) -> Answer:
+def swap(call: GatewayCall) -> GatewayAnswer:
     """Confirm and activate pending limits whose cool-off is over."""
     ids = schemas.read_row_ids(call.body)
     with writing(call.context.engine) as session:
@@ -114,7 +114,7 @@ def swap(call: GatewayCall) -> Answer:
         return 200, schemas.swapped_data(rows, current.player.customer.currency)
 
 
-def delete(call: GatewayCall) -> Answer:
+def delete(call: GatewayCall) -> GatewayAnswer:
     """Cancel pending limits."""
     if set(call.body) != {"row_id"}:
         raise ValidationError({"row_id": ["The only field, a list of row ids, is expected."]})
@@ -124,14 +124,14 @@ def delete(call: GatewayCall) -> Answer:
         return 204, None
 
 
-def show_metadata(call: GatewayCall, currency: str) -> Answer:
+def show_metadata(call: GatewayCall, currency: str) -> GatewayAnswer:
     """Return the defaults, caps, frames and reality-check options for a currency."""
     money.decimals(currency)
     with reading(call.context.engine) as session:
         return 200, schemas.metadata(call.player(session).policy, currency)
 
 
-ROUTES: tuple[tuple[str, str, View], ...] = (
+ROUTES: tuple[tuple[str, str, GatewayView], ...] = (
     ("GET", "/player/limits/<brand_id>", show_limits),
     ("POST", "/player/limits/calculate/<brand_id>", calculate),
     ("PUT", "/player/limits/<brand_id>", update),
@@ -141,7 +141,9 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
 )
 
 
-def _run(context: ApiContext, view: View, request: ApiRequest, version: str, brand_id: str, **path: str) -> Answer:
+def _run(
+    context: ApiContext, view: GatewayView, request: ApiRequest, version: str, brand_id: str, **path: str
+) -> GatewayAnswer:
     if version != "v1":
         raise RefusedError("unknown_version", "unknown version")
     caller, login = _authenticate(context, request)
@@ -154,7 +156,7 @@ def _run(context: ApiContext, view: View, request: ApiRequest, version: str, bra
 
 
 def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, LoginSession]:
-    token, idle = request.headers.get("x-auth-token", ""), context.session_idle
+    token, idle = request.headers.get("x-auth-token", ""), context.login_idle
     try:
         caller, login = find_login(context.engine, token, now=request.now, idle=idle)
     except SessionExpiredError:
@@ -177,7 +179,7 @@ def _lock_changeable_limits(session: Session, call: GatewayCall) -> CurrentLimit
     return current
 
 
-def _session_data(session: Session, call: GatewayCall, player: Player) -> dict[str, Any]:
+def _play_session_data(session: Session, call: GatewayCall, player: Player) -> dict[str, Any]:
     """Return duration and net result of the play session, for reality checks."""
     customer = player.customer
     wallet = chart.player(customer.id, customer.currency)
@@ -191,7 +193,7 @@ def _session_data(session: Session, call: GatewayCall, player: Player) -> dict[s
     }
 
 
-def _success(answer: Answer) -> Reply:
+def _success(answer: GatewayAnswer) -> Reply:
     status, document = answer
     return Reply(status, "" if status == 204 else json.dumps(document))
 

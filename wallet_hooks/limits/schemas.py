@@ -12,12 +12,12 @@ from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES, Policy
+from wallet_hooks.limits.enforcement import bound_of
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.quotes import RequestedLimits
 from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, LimitChange
 from wallet_hooks.limits.service import REALITY_CHECKS, CurrentLimits
 from wallet_hooks.limits.usage import Usage
-from wallet_hooks.limits.windows import window_at
 from wallet_hooks.web.fields import Amount, BaseSchema, Identifier, Text
 from wallet_hooks.web.strict_json import Number
 
@@ -153,7 +153,7 @@ def _new_amounts(current: CurrentLimits, change: LimitChange, usage: Usage) -> d
 
 
 def limits_data(
-    current: CurrentLimits, usage: Usage, *, reality_check: str | None, session: Mapping[str, Any]
+    current: CurrentLimits, usage: Usage, *, reality_check: str | None, play_session: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the answer of GET: active and pending limits, reality check, play session."""
     pending = {
@@ -165,7 +165,12 @@ def limits_data(
     active["time_limit"] = _time_data(current)
     for type_ in pending:
         active[type_]["can_activate"] = False  # it is in force; the pending one may be activated
-    return {"active": active, "pending": pending, "reality_check": reality_check or UNDEFINED, "session": dict(session)}
+    return {
+        "active": active,
+        "pending": pending,
+        "reality_check": reality_check or UNDEFINED,
+        "session": dict(play_session),
+    }
 
 
 def _active_data(current: CurrentLimits, type_: str, usage: Usage) -> dict[str, Any]:
@@ -180,16 +185,15 @@ def _active_data(current: CurrentLimits, type_: str, usage: Usage) -> dict[str, 
 
 def _row(current: CurrentLimits, limit: Limit, usage: Usage) -> tuple[int, dict[str, Any]]:
     """Return what is left of a limit (minor units, negative if exceeded), and the limit as JSON data."""
-    assert limit.amount is not None
     player, currency = current.player, current.player.customer.currency
-    window = window_at(limit.frame, current.now, player.brand, player.policy, anchored_at=limit.anchored_at)
-    used = usage.used(limit.type, player.customer.id, window.first, window.last, player.policy)
+    bound = bound_of(limit, player.brand, player.policy, now=current.now)
+    left = bound.left(usage, player.customer.id, player.policy)
     changed = {"last_changed": UNDEFINED} if limit.set_by == BRAND else _instants(last_changed=limit.created_at)
-    return limit.amount - used, {
+    return left, {
         "time_frame": limit.frame,
-        "amount": format_plain(limit.amount, currency),
-        "amount_left": _left(limit.amount, used, currency),
-        **_instants(start_time=window.start, end_time=window.end),
+        "amount": format_plain(bound.amount, currency),
+        "amount_left": format_plain(max(0, left), currency),
+        **_instants(start_time=bound.window.start, end_time=bound.window.end),
         **changed,
         **_changed_by(limit),
     }
@@ -294,10 +298,6 @@ def format_plain(minor: int, currency: str) -> str:
     text = money.format_amount(minor, currency)
     whole, _, fraction = text.partition(".")
     return text if fraction.strip("0") else whole
-
-
-def _left(amount: int, used: int, currency: str) -> str:
-    return format_plain(max(0, amount - used), currency)
 
 
 def _frame(type_: str, frame: str, amount: int | None) -> str:

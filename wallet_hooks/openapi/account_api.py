@@ -107,12 +107,12 @@ def _has_required(operation: Operation) -> bool:
 
 def _schemes(access: Access) -> list[tuple[str, ...]]:
     """Return which headers an operation needs together, in one or two ways."""
-    session, key = ("x-authentication",), ("x-application",)
-    if not access.session:
+    login, key = ("x-authentication",), ("x-application",)
+    if not access.login:
         return [key]
     if not access.key:
-        return [session, session + key] if access.owner else [session]
-    return [session + key, ("access-token", *key)] if access.token else [session + key]
+        return [login, login + key] if access.owner else [login]
+    return [login + key, ("access-token", *key)] if access.token else [login + key]
 
 
 def _integer(field: ApiInteger) -> Json:

@@ -10,6 +10,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from wallet_hooks.accounts_api import vendor_routes
 from wallet_hooks.betslips import routes as betslips
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
@@ -31,6 +32,14 @@ _CALLBACKS = {
     "/winners": (schemas.SettleBetsSchema, "Settle bets, each independently. A payout of 0 settles the bet too."),
     "/bets/cancel": (schemas.CancelBetsSchema, "Return stakes, each bet independently: the amount that was taken."),
 }
+_V1_ROUTES = (
+    *customers.ROUTES,
+    *bookies.ROUTES,
+    *cashier.ROUTES,
+    *betslips.ROUTES,
+    *customer_routes.ROUTES,
+    *vendor_routes.ROUTES,
+)
 _CALLBACK_AUTHENTICATIONS = ("scout-jwt", "basic", "hmac", "standard-webhooks")
 _SECURITY = {
     "scout-jwt": {
@@ -119,7 +128,7 @@ def specification() -> Json:
     for path, operations in {**account_api.paths(plugin.converter), **betslip_calls}.items():
         spec.path(path, operations=operations)
     ignoring_more = set(spec.components.schemas)
-    for route in (*customers.ROUTES, *bookies.ROUTES, *cashier.ROUTES, *betslips.ROUTES, *customer_routes.ROUTES):
+    for route in _V1_ROUTES:
         spec.path(_path(route.path), operations={route.method.lower(): _call(route)})
     for method, path, view in limits.ROUTES:
         operation = _limit_call(path, view)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wallet_hooks.betslips.schemas import BetslipId, PlainNumber, Price
+from wallet_hooks.betslips.schemas import BetslipId, KeptText, PlainNumber, Price
 from wallet_hooks.bookies.schemas import TagRuleSchema, TagRulesField
 from wallet_hooks.customers.models import ROLES
 from wallet_hooks.customers.schemas import Percent, Roles
@@ -50,10 +50,8 @@ def _schema_of(converter: Any, field: Any) -> Json:
             return _ROLES
         case PlainNumber():
             return {"type": "number"} | ({"exclusiveMinimum": 0} if isinstance(field, Price) else {})
-        case StrictBoolean():
-            return _BOOLEAN
-        case WholeNumber():
-            return _INTEGER
+        case KeptText() | StrictBoolean() | WholeNumber():
+            return _PLAIN[type(field)]
         case Amount():
             return {"oneOf": _amounts(field)}
         case Text():
@@ -104,6 +102,8 @@ _ROLES: Json = {
     "additionalProperties": _BOOLEAN,
 }
 _INTEGER: Json = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
+
+_PLAIN: dict[type, Json] = {KeptText: {"type": "string"}, StrictBoolean: _BOOLEAN, WholeNumber: _INTEGER}
 
 
 def _id_text(*, known: bool) -> Json:

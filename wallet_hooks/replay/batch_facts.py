@@ -1,4 +1,4 @@
-"""What the lines of a capture tell about bets and customers, read for a batch of deliveries at a time."""
+"""Facts of a capture's lines about bets and customers, read for a batch of deliveries at a time."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence

@@ -32,9 +32,9 @@ from wallet_hooks.ledger.journal import Posting, fingerprint
 from wallet_hooks.ledger.models import ExchangeRate
 from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.limits import service as limits
+from wallet_hooks.limits.enforcement import bound_of
 from wallet_hooks.limits.operators import set_by_operator
 from wallet_hooks.limits.rules import SESSION
-from wallet_hooks.limits.windows import window_at
 from wallet_hooks.replay.betslips import read_given_messages
 from wallet_hooks.replay.fixture import read_instant
 from wallet_hooks.replay.signing import new_secret
@@ -367,10 +367,9 @@ def _amount_left(session: Session, customer: Customer, type_: str, frame: str, n
     brand = brand_facts(session.get_one(Brand, customer.brand_id))
     player = limits.player_of(customer, brand)
     usage = limits.usage_of(session, player, now=now)
-    found = None
-    for limit in limits.CurrentLimits(session, player, now=now).in_force():
-        if (limit.type, limit.frame) == (type_, frame) and limit.amount is not None:
-            window = window_at(frame, now, brand, player.policy, anchored_at=limit.anchored_at)
-            left = limit.amount - usage.used(type_, customer.id, window.first, window.last, player.policy)
-            found = left if found is None else min(found, left)
-    return found
+    found = (
+        bound_of(limit, brand, player.policy, now=now)
+        for limit in limits.CurrentLimits(session, player, now=now).in_force()
+        if (limit.type, limit.frame) == (type_, frame) and limit.amount is not None
+    )
+    return min((bound.left(usage, customer.id, player.policy) for bound in found), default=None)

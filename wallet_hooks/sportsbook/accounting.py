@@ -16,7 +16,7 @@ from wallet_hooks.database.bulk import run
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import POSTED_LINES, betting_entries, posted_transactions
-from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.messages import BetKey, BetStep
 from wallet_hooks.sportsbook.models import Wager
 
 
@@ -52,7 +52,7 @@ def betting_results(session: Session, customer: Customer, *, since: date) -> dic
         else:
             bet = BetKey.of_reference(entry.reference)
             assert bet is not None, "the entry is of a bet"
-            moved_abroad.append((entry.booked_on, f"{bet.reference}:stake", entry.amount))
+            moved_abroad.append((entry.booked_on, BetStep(bet, "stake").reference, entry.amount))
     costs = dict(_costs(session, customer, {stake for _, stake, _ in moved_abroad}))
     for day, stake, amount in moved_abroad:
         results[day] = results.get(day, 0) + (costs[stake] if amount < 0 else -costs[stake])

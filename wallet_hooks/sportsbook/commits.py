@@ -24,10 +24,10 @@ from wallet_hooks.sportsbook.several_brands import brand_of, process_over_brands
 
 _Commits = GroupCommit[Callback, Answer | None]
 _GROUPS_AT_ONCE = 4  # of each kind; the pool has twice as many connections
-# A brand whose group took longer than this and failed is refused at once for a while, so that callbacks of other
-# brands, which arrive with its own, seldom wait for it. In seconds.
+# A circuit breaker for each brand: one whose group took longer than _SLOW and failed is refused at once for a while, so
+# that callbacks of other brands, which arrive with its own, seldom wait for it. In seconds.
 _SLOW = 1.0
-_REST = 2.0
+_OPEN_SECONDS = 2.0
 
 
 class CallbackCommits:
@@ -40,7 +40,7 @@ class CallbackCommits:
         self._wait = wait
         self._has_queues = has_brand_schemas(engine)
         self._queues: dict[int | None, _Commits] = {None: self._queue(None)}
-        self._rests_until: dict[int | None, float] = {}
+        self._open_until: dict[int | None, float] = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE - 1)
 
@@ -70,13 +70,13 @@ class CallbackCommits:
         return answers
 
     def _run(self, key: int | None, group: Sequence[Callback]) -> list[Answer | Exception | None]:
-        """Run the group of one brand; refuse it at once while the brand rests, because its database was too slow."""
+        """Run the group of one brand; refuse it at once while the brand's circuit breaker is open."""
         began = clock.monotonic()
-        if began < self._rests_until.get(key, 0):
+        if began < self._open_until.get(key, 0):
             return [TryAgainError("the brand's database did not answer in time a moment ago") for _ in group]
         results = self._queue_of(key).run_together(group)
         if clock.monotonic() - began > _SLOW and all(isinstance(result, TryAgainError) for result in results):
-            self._rests_until[key] = clock.monotonic() + _REST
+            self._open_until[key] = clock.monotonic() + _OPEN_SECONDS
         return results
 
     def _key(self, callback: Callback) -> int | None:

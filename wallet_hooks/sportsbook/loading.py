@@ -27,7 +27,15 @@ from wallet_hooks.ledger.queries import POSTED_LINES, held_accounts, posted_tran
 from wallet_hooks.ledger.rates import RATES, pairs_to_read, rates_of
 from wallet_hooks.limits.loading import LimitedCustomer, LimitReads, is_limited
 from wallet_hooks.sportsbook.coupons import STAKES_ON_EVENTS, StakesOnEvents
-from wallet_hooks.sportsbook.messages import BetKey, CancelBet, PlaceBet, PlaceBets, Request, SettleBet, SettleBets
+from wallet_hooks.sportsbook.messages import (
+    BetKey,
+    CancelBet,
+    PlaceBet,
+    PlaceBets,
+    ProviderRequest,
+    SettleBet,
+    SettleBets,
+)
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
 
@@ -78,7 +86,7 @@ class _Locked(NamedTuple):
 
 def load_state(
     connection: Connection,
-    requests: Sequence[Request],
+    requests: Sequence[ProviderRequest],
     brands: Mapping[str, BrandFacts],
     *,
     read_clock: ReadClock,
@@ -88,8 +96,8 @@ def load_state(
     """Lock the customers of the requests, and read everything that the decisions need.
 
     `brands` are by client name, `locate` turns an address into its country. The time is read once the customers are
-    locked: whoever waits for a lock is booked after what it waited for. Without `wait`, customers that another
-    transaction has locked are left out and `unavailable`. The caller's transaction holds the locks.
+    locked: a request that waited for a lock is booked after the transaction that held it. Without `wait`, customers
+    that another transaction has locked are left out and `unavailable`. The caller's transaction holds the locks.
     """
     bets = [bet for request in requests for bet in request.bets]
     if not bets:
@@ -184,7 +192,7 @@ def _early_cancels(rows: Iterable[KnownEarlyCancel]) -> set[UserBet]:
 _Stake = tuple[PlaceBet, CustomerFacts]
 
 
-def _currencies(requests: Iterable[Request], customers: Iterable[CustomerFacts]) -> set[str]:
+def _currencies(requests: Iterable[ProviderRequest], customers: Iterable[CustomerFacts]) -> set[str]:
     """Return the currencies of the amounts that were read from the requests, and of the customers' balances."""
     found = {customer.currency for customer in customers}
     for request in requests:
@@ -196,7 +204,9 @@ def _currencies(requests: Iterable[Request], customers: Iterable[CustomerFacts])
 
 
 def _bettors(
-    requests: Sequence[Request], brands: Mapping[str, BrandFacts], customers: Mapping[tuple[int, str], CustomerFacts]
+    requests: Sequence[ProviderRequest],
+    brands: Mapping[str, BrandFacts],
+    customers: Mapping[tuple[int, str], CustomerFacts],
 ) -> Iterator[_Stake]:
     """Yield the stakes to take, each with its customer; those of unknown customers are left out, and refused."""
     for request in requests:
@@ -255,7 +265,7 @@ def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:
     }
 
 
-def _current_settlements(requests: Iterable[Request], wagers: Mapping[BetKey, WagerState]) -> set[tuple[str]]:
+def _current_settlements(requests: Iterable[ProviderRequest], wagers: Mapping[BetKey, WagerState]) -> set[tuple[str]]:
     """Return the references of the current settlements of wagers that are settled again."""
     found = (wagers.get(bet.key) for request in requests if isinstance(request, SettleBets) for bet in request.bets)
     return {(wager.settlement_reference,) for wager in found if wager is not None and wager.status == "settled"}

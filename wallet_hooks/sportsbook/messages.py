@@ -55,10 +55,10 @@ class BetKey(NamedTuple):
     def __str__(self) -> str:
         return f"{self.game}:{self.client}:{self.uid}"
 
-    @property
-    def reference(self) -> str:
-        """The beginning of the ledger references of this bet."""
-        return f"{self.game}:{self.client}:wager:{self.uid}"
+    @classmethod
+    def of_text(cls, text: str) -> "BetKey":
+        """Return the bet of a text that `str` made."""
+        return cls(*text.split(":", 2))
 
     @classmethod
     def of_reference(cls, reference: str) -> "BetKey | None":
@@ -68,18 +68,25 @@ class BetKey(NamedTuple):
 
     def references(self, settlements: int) -> list[str]:
         """Return the ledger references of all steps of this bet, which was settled that many times."""
-        steps = ["stake", "cancel"]
+        steps = [BetStep(self, "stake"), BetStep(self, "cancel")]
         for number in range(1, settlements + 1):
-            steps += [f"settlement:{number}", f"reversal:{number}"]
-        return [f"{self.reference}:{step}" for step in steps]
+            steps += [BetStep(self, "settlement", number), BetStep(self, "reversal", number)]
+        return [step.reference for step in steps]
 
 
 class BetStep(NamedTuple):
-    """What a ledger reference says of a bet: stake, cancel, settlement or reversal, the last two with their number."""
+    """A ledger transaction of a bet: stake, cancel, settlement or reversal, the last two with their number."""
 
     bet: BetKey
     kind: str
-    number: int | None
+    number: int | None = None
+
+    @property
+    def reference(self) -> str:
+        """The transaction's reference in the ledger."""
+        (game, client, uid), kind, number = self
+        reference = f"{game}:{client}:wager:{uid}:{kind}"
+        return reference if number is None else f"{reference}:{number}"
 
     @classmethod
     def of_reference(cls, reference: str) -> Self | None:
@@ -154,7 +161,7 @@ class Rejected(NamedTuple):
     bets: tuple[()] = ()
 
 
-Request = PlaceBets | SettleBets | CancelBets | Rejected
+ProviderRequest = PlaceBets | SettleBets | CancelBets | Rejected
 
 
 class Accepted(NamedTuple):
@@ -186,7 +193,7 @@ class Callback(NamedTuple):
 
     id: str
     path: str
-    request: Request
+    request: ProviderRequest
     brands: Mapping[str, BrandFacts]
     source: str
     body: bytes

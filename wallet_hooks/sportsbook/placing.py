@@ -11,8 +11,8 @@ from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
 from wallet_hooks.limits.enforcement import stake_refusal
 from wallet_hooks.sportsbook.coupons import EventKey
-from wallet_hooks.sportsbook.messages import Accepted, BetKey, Declined, PlaceBet, PlaceBets
-from wallet_hooks.sportsbook.state import BettingState, StateOf, Step, UserBet, WagerState
+from wallet_hooks.sportsbook.messages import Accepted, BetKey, BetStep, Declined, PlaceBet, PlaceBets
+from wallet_hooks.sportsbook.state import BettingState, StateOf, UserBet, WagerState
 
 
 class Trial:
@@ -53,7 +53,7 @@ class Trial:
         for wager in self._taken.values():
             state.create(wager)
             state.count_stake(wager)
-            state.post(wager, Step("stake", "stake", wager.fingerprint), rules.staked(wager.as_stake()))
+            state.post(BetStep(wager.key, "stake"), wager.fingerprint, rules.staked(wager.as_stake()))
         for event, cost in self._event_stakes.items():
             state.event_stakes.add(event, cost)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.deliveries.models import Delivery
@@ -31,6 +31,11 @@ def wager_by_key(session: Session, key: BetKey) -> Wager:
     return Wager(
         **key._asdict(), user_uid=cancelled.user_uid, status="cancelled", placed_at=at, closed_at=at, settlements=0
     )
+
+
+def step_reference(kind: str | ColumnElement[str]) -> ColumnElement[str]:
+    """Return the SQL expression of `BetStep.reference` for a wager; `kind` ends it, with a number where it has one."""
+    return Wager.game + ":" + Wager.client + ":wager:" + Wager.uid + ":" + kind
 
 
 def history(session: Session, wager: Wager) -> dict[str, Any]:

@@ -21,7 +21,15 @@ from wallet_hooks.identity.directory import Directory, DirectoryCache
 from wallet_hooks.logs import log_together
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.commits import CallbackCommits
-from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, Declined, Rejected, Request, answer_of
+from wallet_hooks.sportsbook.messages import (
+    Answer,
+    Callback,
+    CancelBets,
+    Declined,
+    ProviderRequest,
+    Rejected,
+    answer_of,
+)
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS
 from wallet_hooks.web import api
@@ -41,7 +49,7 @@ class CallbackRoute(NamedTuple):
     """A callback's path, what reads its body, and whether only a provider's administrator may call it."""
 
     path: str
-    read: Callable[[bytes], Request]
+    read: Callable[[bytes], ProviderRequest]
     needs_admin: bool
 
 
@@ -148,7 +156,7 @@ def _answer_to(error: Exception) -> Answer | Exception:
     return answer_of(Declined("try_again"))
 
 
-def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple[bytes, Request]:
+def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple[bytes, ProviderRequest]:
     """Return the raw body and its request, or why it is rejected. Authentication comes first, over the raw bytes."""
     try:
         body = call.body()
@@ -170,7 +178,7 @@ def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple
     return body[: None if code == "forbidden" else UNAUTHENTICATED_BODY_CAP], Rejected(code)
 
 
-def _denial_of(received: ReceivedCall, scope: Scope, request: Request, directory: Directory) -> str:
+def _denial_of(received: ReceivedCall, scope: Scope, request: ProviderRequest, directory: Directory) -> str:
     """Return why a caller may not name the request's brands.
 
     Where all providers that accept the call need no credentials, the caller may have sent wrong ones for the brands
@@ -185,7 +193,7 @@ def _denial_of(received: ReceivedCall, scope: Scope, request: Request, directory
     return Denial.FORBIDDEN.value
 
 
-def _is_within(scope: Scope, request: Request, directory: Directory) -> bool:
+def _is_within(scope: Scope, request: ProviderRequest, directory: Directory) -> bool:
     """Return whether the caller is authorised for every brand and game that it names.
 
     An unknown brand is refused later, bet by bet; a cancel for one would be stored, so it is refused here.

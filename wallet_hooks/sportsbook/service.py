@@ -17,7 +17,7 @@ from wallet_hooks.sportsbook.messages import (
     Failed,
     Outcome,
     PlaceBets,
-    Request,
+    ProviderRequest,
     SettleBets,
     answer_of,
     stored_answer,
@@ -77,7 +77,7 @@ def answered(callbacks: Sequence[Callback], answers: Sequence[Answer | None]) ->
     ]
 
 
-def _names_any(request: Request, state: BettingState) -> bool:
+def _names_any(request: ProviderRequest, state: BettingState) -> bool:
     """Return whether a bet of the request is of an unavailable customer."""
     return any(
         (state.brands[bet.key.client].id, bet.user_uid) in state.unavailable
@@ -86,7 +86,7 @@ def _names_any(request: Request, state: BettingState) -> bool:
     )
 
 
-def _outcome(request: Request, state_of: StateOf) -> Outcome:
+def _outcome(request: ProviderRequest, state_of: StateOf) -> Outcome:
     if isinstance(request, PlaceBets):
         return place(request, state_of)
     if isinstance(request, SettleBets):

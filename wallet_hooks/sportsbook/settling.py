@@ -10,8 +10,8 @@ from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
-from wallet_hooks.sportsbook.messages import LOSS_RESULTS, SettleBet, says_void
-from wallet_hooks.sportsbook.state import MAX_BALANCE, BettingState, Step, UserBet, WagerState
+from wallet_hooks.sportsbook.messages import LOSS_RESULTS, BetStep, SettleBet, says_void
+from wallet_hooks.sportsbook.state import MAX_BALANCE, BettingState, UserBet, WagerState
 
 _VOID = "void"
 
@@ -98,8 +98,8 @@ def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
 def _reverse(wager: WagerState, state: BettingState) -> None:
     """Reverse the current settlement."""
     settlement = state.posted(wager.settlement_reference)
-    step = Step("reversal", f"reversal:{wager.settlements}", fingerprint(settlement.id))
-    state.post(wager, step, rules.reversed_(settlement.lines), settlement.id)
+    step = BetStep(wager.key, "reversal", wager.settlements)
+    state.post(step, fingerprint(settlement.id), rules.reversed_(settlement.lines), settlement.id)
     is_void = wager.outcome == _VOID
     state.count_return(wager, -_current_net_return(wager), is_void=is_void)
     if is_void:
@@ -110,8 +110,8 @@ def _reverse(wager: WagerState, state: BettingState) -> None:
 def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: str, state: BettingState) -> None:
     home_payout = _gross_return(wager, payout, outcome)
     wager.settlements += 1
-    step = Step("settlement", f"settlement:{wager.settlements}", fingerprint(outcome, home_payout))
-    state.post(wager, step, _lines(wager, payout, home_payout, outcome))
+    step = BetStep(wager.key, "settlement", wager.settlements)
+    state.post(step, fingerprint(outcome, home_payout), _lines(wager, payout, home_payout, outcome))
     wager.status, wager.outcome, wager.result = "settled", outcome, result
     wager.payout, wager.home_payout, wager.closed_at = payout, home_payout, state.now
     state.change(wager)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.sportsbook.loading import Locate, ReadClock, load_state, no_country
-from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, PlaceBets, Request, SettleBets
+from wallet_hooks.sportsbook.messages import Answer, Callback, CancelBets, PlaceBets, ProviderRequest, SettleBets
 from wallet_hooks.sportsbook.saving import changes_of, save_deliveries
 from wallet_hooks.sportsbook.service import answered, decide
 from wallet_hooks.sportsbook.state import BettingState
@@ -35,13 +35,13 @@ def process_over_brands(
     named = {client for callback in callbacks for client in _clients(callback.request) if client in brands}
     clients = sorted(named, key=lambda client: brands[client].id)
     now = read_clock()
-    nobody = BettingState(now, {}, ledger.begin(recorded_at=now))
+    empty_state = BettingState(now, {}, ledger.begin(recorded_at=now))
     states = {}
     for client in clients:
         requests = [_of_client(callback.request, client) for callback in callbacks]
         with seeing_brand(connection, brands[client].id):
             states[client] = load_state(connection, requests, brands, read_clock=read_clock, locate=locate, wait=wait)
-    answers = [decide(callback, lambda client: states.get(client, nobody)) for callback in callbacks]
+    answers = [decide(callback, lambda client: states.get(client, empty_state)) for callback in callbacks]
     for client, state in states.items():
         with seeing_brand(connection, brands[client].id):
             changes_of(connection, state).run(connection)
@@ -49,11 +49,11 @@ def process_over_brands(
     return answers
 
 
-def _clients(request: Request) -> set[str]:
+def _clients(request: ProviderRequest) -> set[str]:
     return {bet.key.client for bet in request.bets}
 
 
-def _of_client(request: Request, client: str) -> Request:
+def _of_client(request: ProviderRequest, client: str) -> ProviderRequest:
     """Return the part of a request that names a brand."""
     match request:
         case PlaceBets(bets):

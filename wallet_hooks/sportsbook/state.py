@@ -22,7 +22,7 @@ from wallet_hooks.ledger.rules import Stake
 from wallet_hooks.limits.enforcement import Bounds
 from wallet_hooks.limits.usage import DayUsage, Usage
 from wallet_hooks.sportsbook.coupons import EventKey, StakesOnEvents
-from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.messages import BetKey, BetStep
 
 # Balances are BIGINT columns: a credit limit or a payout must not take one out of that range.
 MAX_BALANCE = 2**62
@@ -66,7 +66,7 @@ class WagerState:
     @property
     def settlement_reference(self) -> str:
         """The ledger reference of the current settlement."""
-        return f"{self.key.reference}:settlement:{self.settlements}"
+        return BetStep(self.key, "settlement", self.settlements).reference
 
     def as_stake(self) -> Stake:
         """Return the stake as it was taken; it never changes. A refused wager has none."""
@@ -79,14 +79,6 @@ class WagerState:
             whose = (self.customer_id, self.client, self.game)
             self._stake = Stake(*whose, self.currency, self.stake, self.home_currency, self.cost)
         return self._stake
-
-
-class Step(NamedTuple):
-    """A ledger step of a wager. `name` ends its reference (stake, cancel, settlement:1); `facts` is a fingerprint."""
-
-    kind: str
-    name: str
-    facts: str
 
 
 class UserBet(NamedTuple):
@@ -205,11 +197,10 @@ class BettingState:
     def change(self, wager: WagerState) -> None:
         self.changes.changed[wager.key] = wager
 
-    def post(self, wager: WagerState, step: Step, lines: tuple[Line, ...], reverses: int | None = None) -> None:
-        """Add the posting of a wager's step to the journal."""
-        reference = f"{wager.key.reference}:{step.name}"
-        day = self.booking_day(wager.client)
-        self.journal.post(Posting(step.kind, reference, step.facts, self.now, day, lines, self.reason, reverses))
+    def post(self, step: BetStep, facts: str, lines: tuple[Line, ...], reverses: int | None = None) -> None:
+        """Add the posting of a bet's step to the journal; `facts` is a fingerprint of what it was decided on."""
+        day = self.booking_day(step.bet.client)
+        self.journal.post(Posting(step.kind, step.reference, facts, self.now, day, lines, self.reason, reverses))
 
     def posted(self, reference: str) -> PostedTransaction:
         """Return a transaction that this group posted, or the settlement that was current before."""

@@ -81,7 +81,7 @@ class Reply:
     on_sent: Callable[[], None] | None = None
 
 
-# Of what is for one caller: no cache between stores it, and no browser takes it for another type.
+# For answers to one caller: no intermediate cache may store them, and browsers must not guess their type.
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -132,7 +132,7 @@ class ApiContext:
         return replace(self, engine=brand_engine(self.engine, brand_id))
 
     @property
-    def session_idle(self) -> timedelta:
+    def login_idle(self) -> timedelta:
         """How long a login session may be unused."""
         return timedelta(seconds=self.settings.session_idle)
 

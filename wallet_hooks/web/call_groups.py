@@ -25,8 +25,8 @@ _PAUSE = 0.0005  # seconds between two such tries, if no other call arrives mean
 _REFRESH = 0.5  # seconds after which what is cached for all calls is read again
 
 
-# Is given the reply to a call; None means that there is none, because a defect prevented it.
-Tell = Callable[[Reply | None], None]
+# Receives the reply to a call; None means that there is none, because a defect prevented it.
+ReplyCallback = Callable[[Reply | None], None]
 # Has a function called in the loop's thread, with arguments.
 Defer = Callable[..., None]
 
@@ -38,7 +38,7 @@ class WaitingCall(NamedTuple):
     """
 
     call: Call
-    tell: Tell
+    on_reply: ReplyCallback
     until: float = inf
 
 
@@ -52,8 +52,8 @@ class CallGroups:
 
     def __init__(self, grouped: GroupedApi, defer: Defer) -> None:
         self._grouped = grouped
-        self._calls = _Lane(grouped, defer, self._finish, wait=False)
-        self._locked_calls = _Lane(grouped, defer, self._finish_locked, wait=True)
+        self._calls = _CallQueue(grouped, defer, self._finish, wait=False)
+        self._locked_calls = _CallQueue(grouped, defer, self._finish_locked, wait=True)
         self._refreshing: Future[None] | None = None
         self._refresher = ThreadPoolExecutor(max_workers=1)
         self._refresh_at = 0.0
@@ -62,10 +62,10 @@ class CallGroups:
         self._expected = 0  # calls of the next group
         self._gather_until = 0.0
 
-    def add(self, endpoint: Endpoint, environ: Environ, tell: Tell) -> None:
+    def add(self, endpoint: Endpoint, environ: Environ, on_reply: ReplyCallback) -> None:
         """Add a call that has arrived; it is refused at once if the queue is full."""
         call = Call(endpoint, ApiRequest(environ, self._grouped.settings))
-        self._calls.queue.append(WaitingCall(call, tell))
+        self._calls.queue.append(WaitingCall(call, on_reply))
         if sum(map(len, self._queues)) > self._grouped.settings.queue_size:
             self._refuse(self._calls.queue.pop())
 
@@ -87,14 +87,14 @@ class CallGroups:
     def refuse_late(self) -> None:
         """Refuse the calls that have waited too long for their groups."""
         for queue in self._queues:
-            while queue and self._patience(queue[0]) <= 0:
+            while queue and self._seconds_until_refused(queue[0]) <= 0:
                 self._refuse(queue.popleft())
 
     def seconds(self) -> Iterator[float]:
         """Yield after how many seconds the loop has to call `start` or `refuse_late`."""
         for queue in self._queues:
             if queue:
-                yield self._patience(queue[0])
+                yield self._seconds_until_refused(queue[0])
         if not self._calls.is_running:
             if self._calls.queue:
                 yield self._gather_until - clock.monotonic()
@@ -105,11 +105,11 @@ class CallGroups:
     def _queues(self) -> tuple[deque[WaitingCall], ...]:
         return self._calls.queue, self._left_out, self._locked_calls.queue
 
-    def _patience(self, waiting: WaitingCall) -> float:
+    def _seconds_until_refused(self, waiting: WaitingCall) -> float:
         return waiting.call.request.started + self._grouped.settings.request_timeout - clock.monotonic()
 
     def _refuse(self, waiting: WaitingCall) -> None:
-        waiting.tell(api.refuse_busy(self._grouped, waiting.call))
+        waiting.on_reply(api.refuse_busy(self._grouped, waiting.call))
 
     def _finish(self, answered: Answered) -> None:
         now = clock.monotonic()
@@ -121,14 +121,14 @@ class CallGroups:
             if reply is None:
                 left_out.append(waiting._replace(until=min(waiting.until, now + TRY_AGAIN)))
             else:
-                waiting.tell(reply)
+                waiting.on_reply(reply)
         self._left_out = deque(waiting for waiting in left_out if now < waiting.until)
         self._locked_calls.queue.extend(waiting for waiting in left_out if now >= waiting.until)
         self._locked_calls.start()
 
     def _finish_locked(self, answered: Answered) -> None:
         for waiting, reply in answered:
-            waiting.tell(reply)
+            waiting.on_reply(reply)
         self._locked_calls.start()
 
 
@@ -137,7 +137,7 @@ def _log_defect(refreshing: "Future[None]") -> None:
         api.log_defect(defect, request_id="", path="refresh of the directory")
 
 
-class _Lane:
+class _CallQueue:
     """A queue of calls, and a thread that answers them, one group at a time.
 
     `finish` is called in the loop's thread, with the calls of a group and their replies.
@@ -169,4 +169,4 @@ class _Lane:
             return
         for waiting in group:
             api.log_defect(defect, request_id=waiting.call.request.id, path=waiting.call.endpoint.path)
-            waiting.tell(None)
+            waiting.on_reply(None)

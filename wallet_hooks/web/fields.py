@@ -129,7 +129,7 @@ class BoundedList(fields.List[Any]):
     default_error_messages = {"too_long": "Longer than maximum length {most}."}  # noqa: RUF012 - marshmallow's
 
     def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
-        super().__init__(inner, **kwargs)
+        super().__init__(inner, metadata={"maxItems": most}, **kwargs)
         self.most = most
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
