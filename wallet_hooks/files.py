@@ -12,8 +12,8 @@ from typing import BinaryIO
 def replace_atomically(path: Path) -> Iterator[BinaryIO]:
     """Replace a file atomically: write a temporary file next to it and rename it when the block ends.
 
-    If the block raises, the file is unchanged. A path that is not a regular file is written directly. Raises OSError where
-    the file cannot be written.
+    If the block raises, the file is unchanged. A path that is not a regular file is written directly. Raises OSError
+    where the file cannot be written.
     """
     if not is_regular(path):
         with path.open("wb") as out:

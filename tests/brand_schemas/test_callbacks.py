@@ -106,7 +106,7 @@ def test_a_brand_that_is_stuck_holds_up_the_others_once(spread: World, monkeypat
     """Its callbacks are refused at once for a while, instead of making those that arrive with them wait each time."""
     spread.configure(lock_timeout=0.3)
     monkeypatch.setattr(commits, "_SLOW", 0.1)
-    monkeypatch.setattr(commits, "_REST", 60.0)
+    monkeypatch.setattr(commits, "_OPEN_SECONDS", 60.0)
     callbacks = spread.app.extensions[GROUPED_API]
 
     def together(uid: int) -> tuple[list[int], int]:

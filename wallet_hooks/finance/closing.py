@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 from wallet_hooks.database import has_row_locks, reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.report_request import check_period
-from wallet_hooks.finance.verification import check_totals
+from wallet_hooks.finance.verification import CLOSING_CHECKS
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.service import own_brands
 from wallet_hooks.ledger.models import Period, Seal, Transaction
 from wallet_hooks.ledger.sealing import SealedDay, counts_of, newest_seal, not_closed, seal_day, seals_in_force
-from wallet_hooks.ledger.verify import CHECKS, since
+from wallet_hooks.ledger.verify import since
 
 _ONE_DAY = timedelta(days=1)
 _MAX_NAME_LENGTH = 100
@@ -43,7 +43,7 @@ def close(
         first = _first_open_day(session, through)
         before = newest_seal(session)
         posted = since(session, before.day) if before else None  # sealed days are checked by `verify`
-        for check in (*CHECKS, check_totals):
+        for check in CLOSING_CHECKS:
             for difference in check(session, posted):
                 raise RefusedError("ledger_broken", f"{difference.rule}: {difference.where}: {difference.what}")
         sealed = list(_seal(session, before, first, through, progress))

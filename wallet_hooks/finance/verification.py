@@ -114,7 +114,8 @@ def check_usage(session: Session, posted: Since | None) -> list[Difference]:
     return differences[:MAX_DIFFERENCES]
 
 
-ALL_CHECKS = (*CHECKS, check_totals, check_seals, check_usage)
+CLOSING_CHECKS = (*CHECKS, check_totals)  # of what was posted since the last seal, before a day is closed
+ALL_CHECKS = (*CLOSING_CHECKS, check_seals, check_usage)
 
 
 def run_checks(session: Session, posted: Since | None) -> Iterator[list[Difference]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wallet_hooks.listing import echo_lines
 from wallet_hooks.options import JSON
 from wallet_hooks.replay import reports
 from wallet_hooks.replay.capture_commands import record, redact
@@ -53,16 +54,12 @@ def replay() -> None:
 @JSON
 def list_(paths: tuple[Path, ...], filters: tuple[str, ...], as_json: bool) -> None:
     """List cases: name, path, status, bets and tags."""
-    for sequence in select_cases(paths, filters):
-        for case in sequence.cases:
-            bets = [bet["bet"] for bet in find_bets(case.request)]
-            status, path = case.expect["status"], case.request["path"]
-            if as_json:
-                row = {"name": case.name, "where": case.where, "path": path, "status": status, "bets": bets}
-                click.echo(json.dumps(row | {"tags": case.tags, "description": case.document.get("description")}))
-            else:
-                line = f"{status} {path:<12} {case.name:<48} {','.join(bets):<20} {' '.join(case.tags)}"
-                click.echo(reports.printable(line.replace("\n", " ")))
+    cases = (case for sequence in select_cases(paths, filters) for case in sequence.cases)
+    if as_json:
+        for case in cases:
+            click.echo(json.dumps(_row(case)))
+    else:
+        echo_lines(map(_line, cases), empty="no cases")
 
 
 @replay.command()
@@ -94,6 +91,24 @@ def diff(before: Path, after: Path) -> None:
             different = True
             click.echo(click.style(line, fg={"-": "red", "+": "green"}.get(line[:1])))
     sys.exit(EXIT_DIFFERENT if different else 0)
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "where": case.where,
+        "path": case.request["path"],
+        "status": case.expect["status"],
+        "bets": [bet["bet"] for bet in find_bets(case.request)],
+        "tags": case.tags,
+        "description": case.document.get("description"),
+    }
+
+
+def _line(case: Case) -> str:
+    row = _row(case)
+    line = f"{row['status']} {row['path']:<12} {case.name:<48} {','.join(row['bets']):<20} {' '.join(case.tags)}"
+    return reports.printable(line.replace("\n", " "))
 
 
 def _by_name(path: Path) -> dict[str, Case]:

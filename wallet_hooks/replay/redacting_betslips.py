@@ -72,7 +72,12 @@ class MessageRedactor:
         if is_bad:
             return _INVALID
         type_, body = member
-        return [type_, listed(body, self._allowed[type_])] if type_ in self._allowed else _IGNORED
+        if type_ not in self._allowed:
+            return _IGNORED
+        redacted = listed(body, self._allowed[type_])
+        if type_ == PMM and body["status"]["code"] != SUCCESS:
+            redacted.pop("price_list", None)  # it may have anything in it, because it is not read
+        return [type_, redacted]
 
     def _name(self, value: str | None) -> str | None:
         return None if value is None else f"name-{self._digits(f'name {value}')}"

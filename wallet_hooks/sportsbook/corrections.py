@@ -37,8 +37,7 @@ def resettle(
     if before.status != "settled" or before.currency is None:
         raise RefusedError("not_settled", f"the wager is {before.status}, not settled")
     bet = SettleBet(key, before.user_uid, before.currency, payout, result)
-    state = load_state(connection, [SettleBets((bet,))], brands, read_clock=read_clock)
-    state.reason = reason
+    state = load_state(connection, [SettleBets((bet,))], brands, read_clock=read_clock, reason=reason)
     wager = state.wagers[key]
     if settlement is not None and wager.settlements != settlement:
         raise RefusedError("outdated", "the wager was settled again meanwhile")

@@ -92,12 +92,14 @@ def load_state(
     read_clock: ReadClock,
     locate: Locate = no_country,
     wait: bool = True,
+    reason: str | None = None,
 ) -> BettingState:
     """Lock the customers of the requests, and read everything that the decisions need.
 
     `brands` are by client name, `locate` turns an address into its country. The time is read once the customers are
     locked: a request that waited for a lock is booked after the transaction that held it. Without `wait`, customers
-    that another transaction has locked are left out and `unavailable`. The caller's transaction holds the locks.
+    that another transaction has locked are left out and `unavailable`. The caller's transaction holds the locks. `reason`
+    is why staff settle a bet again.
     """
     bets = [bet for request in requests for bet in request.bets]
     if not bets:
@@ -130,6 +132,7 @@ def load_state(
         betslips=locked.betslips,
         event_stakes=StakesOnEvents(coupons.rows),
         settlements=posted_transactions(lines.rows),
+        reason=reason,
     )
 
 
