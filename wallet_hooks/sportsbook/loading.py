@@ -98,8 +98,8 @@ def load_state(
 
     `brands` are by client name, `locate` turns an address into its country. The time is read once the customers are
     locked: a request that waited for a lock is booked after the transaction that held it. Without `wait`, customers
-    that another transaction has locked are left out and `unavailable`. The caller's transaction holds the locks. `reason`
-    is why staff settle a bet again.
+    that another transaction has locked are left out and `unavailable`. The caller's transaction holds the locks.
+    `reason` is why staff settle a bet again.
     """
     bets = [bet for request in requests for bet in request.bets]
     if not bets:
