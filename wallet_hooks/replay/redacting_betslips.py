@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from wallet_hooks.betslips.messages import BETSLIP, BLACKLIST, CLOSED, FAILED, PMM, SUCCESS
-from wallet_hooks.betslips.schemas import read_messages
+from wallet_hooks.betslips.schemas import PmmSchema, read_messages
 from wallet_hooks.replay.allow_list import Redact, each_listed, keep, listed
 from wallet_hooks.web.strict_json import read_json, write_json
 
@@ -19,6 +19,7 @@ _CLOSE_REASONS = (None, "explicit_close_request", "timeout", "stale")
 _WORD = "redacted"
 _INVALID_BODY: dict[str, Any] = {}
 _INVALID = [_WORD]
+_PRICES = PmmSchema(only=["price_list"])
 _IGNORED = [_WORD, {}]
 
 
@@ -75,8 +76,8 @@ class MessageRedactor:
         if type_ not in self._allowed:
             return _IGNORED
         redacted = listed(body, self._allowed[type_])
-        if type_ == PMM and body["status"]["code"] != SUCCESS:
-            redacted.pop("price_list", None)  # it may have anything in it, because it is not read
+        if type_ == PMM and _PRICES.validate({"price_list": body.get("price_list")}):
+            del redacted["price_list"]  # without success it is not read, and may have anything in it
         return [type_, redacted]
 
     def _name(self, value: str | None) -> str | None:
