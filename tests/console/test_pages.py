@@ -8,10 +8,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 
 from tests.console.staff import Browser, add_staff, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
+from wallet_hooks.customers.models import Payment
+from wallet_hooks.database import reading
+from wallet_hooks.ledger.models import Transaction
 
 
 @pytest.fixture
@@ -65,6 +69,18 @@ def test_customer_and_wager_show_what_the_commands_show(busy_world: World) -> No
         assert delivery["id"] in page.replace("-", "")
     for transaction in wager["transactions"]:
         assert f"/console/ledger/transactions/{transaction['id']}" in page
+
+
+def test_a_payment_is_shown_with_who_requested_it(busy_world: World) -> None:
+    arguments = ("--brand", "acme", "--uid", "7", "--amount", "5.00", "--reference", "shown", "--method", "card")
+    Shell(busy_world.settings.database_url).ok("cashier", "deposit", *arguments)
+    with reading(busy_world.engine) as session:
+        found = session.scalars(select(Transaction).where(Transaction.reference == "cashier:acme:deposit:shown")).one()
+        payment = session.scalars(select(Payment).where(Payment.reference == "shown")).one()
+    page = signed_in(busy_world, "finance").page(f"/console/ledger/transactions/{found.id}")
+    shown = re.sub("<[^>]+>", "", page)
+    assert re.search(rf"by card, requested [-:\d ]+UTC by {payment.created_by}, finished [-:\d ]+UTC", shown)
+    assert "<dt>Callback</dt>" not in page
 
 
 def test_trial_balance_and_previews_equal_the_exports(busy_world: World, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.field_types import instant_data
 from wallet_hooks.accounts_api.statement import ItemRow, Selection
-from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.models import Customer, NamedPayment
 from wallet_hooks.database import reading
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import BETTING_KINDS, account_id
@@ -132,10 +132,9 @@ def _item(row: ItemRow, legacy: dict[str, Any], step: ItemStep | None, currency:
 
 
 def _payment_reference(reference: str) -> str:
-    """Return the cashier's own reference from the ledger's (`cashier:client:kind:reference`)."""
-    if reference.startswith("cashier:"):
-        return reference.split(":", 3)[3]
-    return reference
+    """Return the cashier's own reference from the ledger's."""
+    payment = NamedPayment.of_reference(reference)
+    return reference if payment is None else payment.reference
 
 
 def _legacy_data(row: ItemRow, step: ItemStep | None, wager: Wager | None, gross: int, currency: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from wallet_hooks.console.paging import READ, Listed, take_page
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.texts import number, row_of
 from wallet_hooks.console.visits import Visit
-from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.models import Customer, NamedPayment, Payment
 from wallet_hooks.database import reading
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.queries import deliveries_of
@@ -86,6 +86,7 @@ def transaction(visit: Visit, id_: str) -> Html:
             "account_ids": {(name, currency): account_id for name, currency, account_id in accounts},
             "bet": BetKey.of_reference(found.reference),
             "delivery": _cause(session, found),
+            "payment": _payment(session, found),
         }
     return Html("transaction.html", values)
 
@@ -146,6 +147,15 @@ def _entries(session: Session, found: Account, after: str) -> Listed[Any]:
         key = (number(transaction_id, "page"), number(line, "page"))
         query = query.where(tuple_(Entry.transaction_id, Entry.line) < key)
     return take_page(session.execute(query), lambda row: f"{row.Entry.transaction_id}-{row.Entry.line}")
+
+
+def _payment(session: Session, found: Transaction) -> Payment | None:
+    """Return the payment that posted a transaction; None for any other."""
+    named = NamedPayment.of_reference(found.reference)
+    if named is None:
+        return None
+    same = (Brand.client == named.client, Payment.kind == named.kind, Payment.reference == named.reference)
+    return session.scalar(select(Payment).join(Brand, Brand.id == Payment.brand_id).where(*same))
 
 
 def _cause(session: Session, found: Transaction) -> Delivery | None:

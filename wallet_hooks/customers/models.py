@@ -1,7 +1,7 @@
 """Customers, their groups, the history of their credit limits, and their payments."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import (
     JSON,
@@ -186,3 +186,17 @@ class Payment(Base):
 def payment_reference(client: str, kind: str, reference: str) -> str:
     """Return the ledger's reference of a payment; `client` is the brand's client name."""
     return f"cashier:{client}:{kind}:{reference}"
+
+
+class NamedPayment(NamedTuple):
+    """What the ledger's reference of a payment says: the brand's client name, the kind, and the payment's reference."""
+
+    client: str
+    kind: str
+    reference: str
+
+    @classmethod
+    def of_reference(cls, reference: str) -> Self | None:
+        """Return the payment of a transaction's reference; None if it is not about one."""
+        origin, *parts = reference.split(":", 3)
+        return cls(*parts) if origin == "cashier" and len(parts) == 3 else None
