@@ -156,6 +156,53 @@ def test_a_client_that_does_not_send_its_request_is_disconnected(settled_world: 
     assert settled_world.count("wager") == 0
 
 
+# Beginnings of requests whose bodies threads of the pool read.
+_HEAD = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+READ_BY_THREADS = [
+    _HEAD % b"/v1/sessions/" + b"Expect: 100-continue\r\nContent-Length: 60000\r\n\r\n",
+    _HEAD % b"/bets" + b"Expect: 100-continue\r\nContent-Length: 60000\r\n\r\n",
+    _HEAD % b"/exchange/account/rest/v1.0/getAccountFunds/" + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    _HEAD % b"/betslips/messages" + b"Content-Length: 200000\r\n\r\n" + b"[" * 1000,
+]
+
+
+def test_requests_that_threads_read_leave_threads_to_others(settled_world: World, tmp_path: Path) -> None:
+    with (
+        served(settled_world.settings.database_url, tmp_path, worker_class=PATIENT) as (url, _),
+        ExitStack() as connections,
+    ):
+        for head in READ_BY_THREADS:
+            for _ in range(20):
+                connections.enter_context(wire(url)).send(head)
+        for number in range(1, 4):
+            assert post(url, "/bets", {"bets": [bet(number)]}) == OK
+            assert post(url, "/v1/sessions/", {"username": "nobody", "password": "x"}).status == 401
+
+
+@pytest.mark.parametrize("head", READ_BY_THREADS, ids=["expect", "callback", "chunked", "long"])
+def test_a_client_that_sends_a_little_again_and_again_is_disconnected(
+    settled_world: World, tmp_path: Path, head: bytes
+) -> None:
+    """More clients than threads read for, so that some wait for a thread."""
+    with (
+        served(settled_world.settings.database_url, tmp_path, worker_class=HASTY) as (url, _),
+        ExitStack() as connections,
+    ):
+        clients = [connections.enter_context(wire(url)) for _ in range(12)]
+        for client in clients:
+            client.send(head)
+        wait_until(lambda: sum(map(_has_ended, clients)) == len(clients))
+
+
+def _has_ended(client: Wire) -> bool:
+    """Send one more byte; return whether the connection has ended."""
+    try:
+        client.send(b" ")
+    except OSError:
+        return True
+    return False
+
+
 def test_answers_that_nobody_reads_hold_nobody_up_and_are_given_up(settled_world: World, tmp_path: Path) -> None:
     """Clients ask for long answers, ten of the loop and more than there are threads of a thread, and read nothing."""
     unknown = json.dumps({"pools": [result(f"{uid:0>64}") for uid in range(150)]}).encode()

@@ -14,11 +14,12 @@ NARROW = "tests.worker_classes.NarrowWorker"
 
 
 class PatientWorker(CallbackWorker):
-    """Leaves a connection to other workers for so long that even those of a busy machine take it."""
+    """Waits long for slow clients, and leaves connections to other workers until those of a busy machine take them."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         worker._PAUSE = 5.0
+        loop_connection.CLIENT_SECONDS = 300.0
         self.cfg.set("keepalive", 300)  # the pauses of many connections add up
 
 

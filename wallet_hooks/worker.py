@@ -20,6 +20,7 @@ The application stays a WSGI application: under gthread, or any other server, it
 """
 
 import selectors
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from heapq import nsmallest
@@ -60,6 +61,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         # Encrypted connections, and those that begin with another protocol, are received by threads.
         self._receives = not self.cfg.is_ssl and self.cfg.http2_cleartext == "off" and self.cfg.proxy_protocol == "off"
         self._connections: set[LoopConnection] = set()
+        self._unread: deque[LoopConnection] = deque()  # for a thread to read the rest of their requests
+        self._reading: set[LoopConnection] = set()  # which a thread does
         self._groups: CallGroups | None = None
         self._resume_at: float | None = None
         self._has_paused = False
@@ -74,7 +77,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         super().run()
 
     def notify(self) -> None:
-        """ReplyCallback the arbiter that the worker lives; once a second is enough, and each is a system call."""
+        """Tell the arbiter that the worker lives; once a second is enough, and each is a system call."""
         now = clock.monotonic()
         if now >= self._notify_at:
             self._notify_at = now + 1
@@ -158,6 +161,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if not isinstance(conn, LoopConnection):
             super().finish_request(conn, fs)
         else:
+            self._reading.discard(conn)
+            self._start_reading()
             is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
             self._handle(conn, partial(self._resume, conn) if is_kept else conn.end)
             if not self.alive:  # the answer had been given before the worker began to stop
@@ -276,9 +281,23 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if self._groups and head and head.endpoint and arriving.missing == 0:
             self._count_request()
             self._groups.add(head.endpoint, arriving.take_request(), partial(self._send, connection))
+            return
+        self._unwatch(connection)
+        if arriving.is_incomplete and not connection.is_at_end:
+            connection.state = State.THREAD
+            self._unread.append(connection)
+            self._start_reading()
         else:
-            self._unwatch(connection)
             self.enqueue_req(connection)
+
+    def _start_reading(self) -> None:
+        """Have threads read the rest of requests: few at a time, so that slow clients leave most threads to others."""
+        while self._unread and len(self._reading) < max(self.cfg.threads // 4, 1):
+            connection = self._unread.popleft()
+            if connection in self._connections:  # not too late meanwhile
+                connection.state = State.ANSWER
+                self._reading.add(connection)
+                self.enqueue_req(connection)
 
     def _receives_body(self, arriving: Arriving) -> bool:
         """Return whether the loop receives what is missing of a body; otherwise nothing is, or a thread does."""

@@ -5,6 +5,7 @@ that the pool sees what it would have seen if it had received them itself.
 """
 
 import io
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,11 +15,14 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader, SocketUnreader
 
+from wallet_hooks import clock
 from wallet_hooks.web.api import Endpoint, GroupedApi
 from wallet_hooks.web.requests import Environ, RejectedBodyError, body_length
 
 SEGMENT = SocketUnreader.__init__.__defaults__[0]  # bytes that gunicorn receives in one call
 _LONGEST_HEAD = 64 * 1024
+_SLOWEST = 64 * 1024  # bytes a second that a long body must arrive with
+_SHORTEST_WAIT = 0.001  # seconds; 0 would mean not to block
 _LONGEST_KEPT, _MOST_KEPT = 2048, 1024
 _UNUSUAL = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE")
 
@@ -142,6 +146,11 @@ class Arriving:
         return environ
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether a thread may have to wait for the rest of the request, of which the head has arrived."""
+        return self.head is None or self.missing > 0 or "HTTP_TRANSFER_ENCODING" in self.head.environ
+
+    @property
     def missing(self) -> int:
         """The bytes of the body that have not arrived; negative if more than the request has arrived."""
         return 0 if self.head is None else self.head.size + self.head.body_size - self.size
@@ -157,13 +166,26 @@ class Arriving:
 
 
 class ArrivedUnreader(SocketUnreader):  # type: ignore[misc]
-    """Reads the segments that have arrived already, then from the socket."""
+    """Reads the segments that have arrived already, then from the socket.
+
+    `until` is the monotonic instant until which the client may send; each received byte defers it a little.
+    """
 
     def __init__(self, connection: Any, arriving: Arriving) -> None:
         super().__init__(connection)
         self._arriving = arriving
+        self.until = math.inf
 
     def chunk(self) -> bytes:
-        """Return the next segment, as gunicorn's parser asks for it."""
+        """Return the next segment, as gunicorn's parser asks for it. Raises TimeoutError for a client that is late."""
         segment = self._arriving.take()
-        return super().chunk() if segment is None else segment
+        if segment is not None:
+            return segment
+        time_out = self.sock.gettimeout()
+        self.sock.settimeout(max(self.until - clock.monotonic(), _SHORTEST_WAIT))
+        try:
+            received: bytes = super().chunk()
+        finally:
+            self.sock.settimeout(time_out)
+        self.until += len(received) / _SLOWEST
+        return received

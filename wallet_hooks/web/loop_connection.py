@@ -11,7 +11,7 @@ from wallet_hooks.web.arriving import SEGMENT, ArrivedUnreader, Arriving, HeadPa
 from wallet_hooks.web.connections import LINGER_SECONDS
 
 # Seconds from a request's first byte (or its connection's opening) in which it must have arrived, and in which a client
-# must take some of its answer.
+# must take some of its answer. A long body has longer (`ArrivedUnreader`).
 CLIENT_SECONDS = 20.0
 _LINGER_BYTES = 64 * 1024  # that are read and discarded after the last answer
 
@@ -20,6 +20,7 @@ class State(Enum):
     """What a connection waits for."""
 
     REQUEST = "request"
+    THREAD = "thread"  # that reads the rest of a request
     ANSWER = "answer"  # from the application; what the client sends meanwhile is not read
     CLIENT = "client"  # to take the rest of an answer
     END = "end"  # of what the client still sends after its last answer
@@ -47,6 +48,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
         if not self.initialized:
             super().init()
             self.parser.unreader = ArrivedUnreader(self.sock, self.arriving)
+        self.parser.unreader.until = self.timeout
         self.sock.settimeout(CLIENT_SECONDS)
 
     @property
