@@ -3,12 +3,11 @@
 import json
 
 import click
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from wallet_hooks import clock, money
 from wallet_hooks.accounts_api import vendors
 from wallet_hooks.accounts_api.funds import funds_of
-from wallet_hooks.accounts_api.models import Application
 from wallet_hooks.customers.commands import customer
 from wallet_hooks.customers.queries import customer_by_uid, customer_of_any_brand
 from wallet_hooks.database import reading, writing
@@ -48,8 +47,7 @@ def list_(engine: Engine, as_json: bool) -> None:
     """List the vendors."""
     rows = []
     with reading(engine) as session:
-        query = select(Application).where(Application.secret_hash.is_not(None)).order_by(Application.id)
-        for application in session.scalars(query).all():
+        for application in session.scalars(vendors.select_vendors()).all():
             owner = customer_of_any_brand(session, application.owner_id)
             rows.append(vendors.vendor_data(application) | {"owner": owner.username})
     echo_rows(

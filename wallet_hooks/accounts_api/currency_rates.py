@@ -6,8 +6,7 @@ from typing import Any
 from wallet_hooks.accounts_api.calls import OperationCall
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.database import reading
-from wallet_hooks.database.bulk import run
-from wallet_hooks.ledger.rates import PIVOT, RATES, newest_reference_rates, pairs_to_read, rates_of
+from wallet_hooks.ledger.rates import PIVOT, newest_reference_rates, read_rates
 from wallet_hooks.money import is_currency
 
 _DEFAULT = "GBP"
@@ -27,5 +26,5 @@ def list_currency_rates(call: OperationCall) -> list[dict[str, Any]]:
         if source not in currencies:
             raise AccountsError("INVALID_INPUT_DATA", f"fromCurrency: no rates from {source!r}")
         pairs = [(source, currency) for currency in sorted(currencies - {source})]
-        rates = rates_of(pairs, run(session.connection(), RATES(pairs_to_read(pairs))))
+        rates = read_rates(session, pairs)
     return [{"currencyCode": currency, "rate": Decimal(rate)} for (_, currency), rate in rates.items()]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 
 from wallet_hooks.accounts_api.models import Application
-from wallet_hooks.accounts_api.vendors import check_url, vendor_data
+from wallet_hooks.accounts_api.vendors import MAX_URL, check_url, select_vendors, vendor_data
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.v1 import ID, ApiCall, V1Route
@@ -14,20 +14,20 @@ from wallet_hooks.web.fields import BaseSchema, Text
 
 
 class ChangedVendorSchema(BaseSchema):
-    redirect_url = Text(required=True, max_length=500, metadata={"description": "An http or https URL."})
+    redirect_url = Text(required=True, max_length=MAX_URL, metadata={"description": "An http or https URL."})
 
 
 def list_vendors(context: ApiContext, call: ApiCall) -> list[dict[str, Any]]:
     """Return the caller's applications that are vendors'."""
     with reading(context.engine) as session:
-        return [vendor_data(vendor) for vendor in session.scalars(_vendors_of(call).order_by(Application.id))]
+        return [vendor_data(vendor) for vendor in session.scalars(_vendors_of(call))]
 
 
 def patch_vendor(context: ApiContext, call: ApiCall, vendor_id: int) -> dict[str, Any]:
     """Change where customers are sent with an authorisation code of the caller's application."""
     check_url(call.given["redirect_url"])
     with writing(context.engine) as session:
-        vendor = session.scalar(_vendors_of(call).where(Application.id == vendor_id).with_for_update())
+        vendor = session.scalar(_vendors_of(call).where(Application.id == vendor_id))
         if vendor is None:
             raise NotFoundError(f"no vendor {vendor_id}")
         vendor.redirect_url = call.given["redirect_url"]
@@ -41,4 +41,4 @@ ROUTES = (
 
 
 def _vendors_of(call: ApiCall) -> Select[Application]:
-    return select(Application).where(Application.owner_id == call.customer.id, Application.secret_hash.is_not(None))
+    return select_vendors().where(Application.owner_id == call.customer.id)

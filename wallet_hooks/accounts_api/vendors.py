@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api.applications import find_application
@@ -12,7 +12,7 @@ from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.sessions import token_hash
 
-_MAX_URL = 500
+MAX_URL = 500
 
 
 def make_vendor(
@@ -41,6 +41,11 @@ def set_key_active(session: Session, key: str, *, is_active: bool) -> None:
     version.active = is_active
 
 
+def select_vendors() -> Select[Application]:
+    """Return the statement that selects the vendors, oldest first."""
+    return select(Application).where(Application.secret_hash.is_not(None)).order_by(Application.id)
+
+
 def vendor_data(vendor: Application) -> dict[str, Any]:
     """Return a vendor as its owner and commands see it."""
     return {
@@ -58,5 +63,5 @@ def check_url(url: str) -> None:
     except ValueError:
         parts = urlsplit("")
     is_url = parts.scheme in ("http", "https") and parts.netloc and url.isprintable() and " " not in url
-    if not is_url or len(url) > _MAX_URL:
-        raise RefusedError("bad_url", f"redirect URL: an http or https URL of up to {_MAX_URL} characters is expected")
+    if not is_url or len(url) > MAX_URL:
+        raise RefusedError("bad_url", f"redirect URL: an http or https URL of up to {MAX_URL} characters is expected")

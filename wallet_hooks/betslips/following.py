@@ -29,8 +29,7 @@ _LARGEST_FRAME = 16 * 1024 * 1024  # bytes
 _MOST_MESSAGES = 100_000  # of a frame
 # The library would print tracebacks beside the log's lines of JSON.
 _UNLOGGED = logging.getLogger("wallet_hooks.betslips.websockets")
-_UNLOGGED.addHandler(logging.NullHandler())
-_UNLOGGED.propagate = False
+_UNLOGGED.disabled = True
 _BATCH_FRAMES, _BATCH_BYTES = 100, 1024 * 1024  # that share a commit
 
 

@@ -18,6 +18,7 @@ from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
+from wallet_hooks.web.api import cause_of
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 MESSAGES_PATH = "/betslips/messages"
@@ -51,10 +52,8 @@ def parse_body(body: Body, *, most: int = MAX_MESSAGES) -> ParsedBody:
     """
     try:
         messages, bad = read_messages(read_json(body.content), most=most)
-    except InvalidJSONError as error:
-        return _unreadable(body, {"_body": [str(error)]})
-    except ValidationError as error:
-        return _unreadable(body, error.normalized_messages())  # type: ignore[no-untyped-call]
+    except (InvalidJSONError, ValidationError) as error:
+        return ParsedBody(body, [], 400, _reason(error), is_readable=False)
     return ParsedBody(body, messages, *((400, _refusal(bad)) if bad else (200, _OK)))
 
 
@@ -95,8 +94,12 @@ def _delivery(taken: ParsedBody) -> DeliveryRow:
     )
 
 
-def _unreadable(body: Body, fields: Any) -> ParsedBody:
-    return ParsedBody(body, [], 400, {"error": "invalid_request", "fields": fields}, is_readable=False)
+def _reason(error: Exception) -> dict[str, Any]:
+    """Return the answer to a body that cannot be read."""
+    cause = cause_of(error)
+    assert cause is not None, "the sender can act on it"
+    code, _, fields = cause
+    return {"error": code, "fields": fields}
 
 
 def _refusal(bad: Sequence[BadMessage]) -> dict[str, Any]:

@@ -246,7 +246,7 @@ def _new_customer(given: dict[str, Any]) -> NewCustomer:
 
 
 def _all_listed(context: ApiContext, call: ApiCall, wanted: Listing) -> Iterator[list[Any]]:
-    """Batch by batch, each in a transaction of its own: so that a slow reader keeps no transaction open."""
+    """Batch by batch, each in a transaction of its own, so that a slow reader keeps no transaction open."""
     while True:
         with reading(context.engine) as session:
             rows = next(listed(session, wanted, batch=_MAX_PAGE), [])

@@ -4,7 +4,7 @@ An operator sets single pairs; imported reference rates (`quoted_on`) are all fr
 as it is, whatever was imported since; any other pair is crossed through the euro by reference rates.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
@@ -93,13 +93,17 @@ def _crossed(quoted: Mapping[CurrencyPair, str], source: str, target: str) -> st
     return rate if Decimal(rate) else None
 
 
+def read_rates(session: Session, pairs: Collection[CurrencyPair]) -> dict[CurrencyPair, str]:
+    """Return the current rate of each pair that has one."""
+    return rates_of(pairs, run(session.connection(), RATES(pairs_to_read(pairs))))
+
+
 def rates_into(session: Session, target: str) -> dict[str, str]:
     """Return the current rates into a currency, by source currency."""
     is_useful = or_(ExchangeRate.target == target, ExchangeRate.source == PIVOT)
     stored = session.execute(select(ExchangeRate.source, ExchangeRate.target).where(is_useful).distinct())
     pairs = [(source, target) for source in sorted({one for pair in stored for one in pair} - {target})]
-    rates = rates_of(pairs, run(session.connection(), RATES(pairs_to_read(pairs))))
-    return {source: rate for (source, _), rate in rates.items()}
+    return {source: rate for (source, _), rate in read_rates(session, pairs).items()}
 
 
 def set_rate(session: Session, *, source: str, target: str, rate: str, now: datetime) -> None:

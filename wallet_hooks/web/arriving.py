@@ -147,7 +147,7 @@ class Arriving:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether a thread may have to wait for the rest of the request, of which the head has arrived."""
+        """Whether a thread may have to wait for the rest of the request that it is to read."""
         return self.head is None or self.missing > 0 or "HTTP_TRANSFER_ENCODING" in self.head.environ
 
     @property

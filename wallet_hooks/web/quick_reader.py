@@ -1,6 +1,7 @@
 """A fast reader for valid bodies, built from a marshmallow schema."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, missing
@@ -75,8 +76,7 @@ def _not_null_reader(field: fields.Field[Any]) -> _Reader:
         return _list_reader(_reader(field.inner), most=field.most if isinstance(field, BoundedList) else None)
     if isinstance(field, Lenient):
         return _lenient_reader(_reader(field.inner))
-    read = field._deserialize
-    return lambda value: read(value, None, None)
+    return partial(field._deserialize, attr=None, data=None)
 
 
 def _lenient_reader(read: _Reader) -> _Reader:
