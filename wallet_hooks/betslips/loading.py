@@ -112,7 +112,7 @@ class LockedBetslip:
 _keys = RowSet("requested", Betslip.brand_id, Betslip.game, Betslip.betslip_id)
 _EXISTING: BulkStatement[_KeyRow] = find_rows(_keys, Betslip, _KeyRow)
 _created = RowSet.of("created", Betslip, _NewRow)
-_CREATE = insert_rows(_created, Betslip, ignore_conflicts_on=_KeyRow._fields)
+_CREATE = insert_rows(_created, Betslip, skip_existing=True)
 # Locked in the order of their keys, in which missing ones are created too, so that two requests cannot deadlock.
 _LOCK = BulkStatement(
     _keys,

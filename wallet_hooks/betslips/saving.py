@@ -12,7 +12,16 @@ from wallet_hooks.betslips.loading import BetslipKey, LockedBetslip
 from wallet_hooks.betslips.messages import Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, CustomerSequence, StakeBounds
 from wallet_hooks.betslips.queries import PriceRow
-from wallet_hooks.database.bulk import BulkStatement, RowSet, insert_from, insert_rows, run, select_rows, update_rows
+from wallet_hooks.database.bulk import (
+    BulkStatement,
+    RowSet,
+    insert_from,
+    insert_rows,
+    run,
+    select_rows,
+    unique_key,
+    update_rows,
+)
 from wallet_hooks.database.writes import Writes, write
 
 
@@ -68,13 +77,13 @@ class _UnnumberedRow(NamedTuple):
 _changed = RowSet.of("changed", Betslip, _BetslipChange)
 _CHANGE = update_rows(_changed, Betslip)
 _prices = RowSet.of("prices", BetslipPrice, PriceRow)
-_accounts = ("betslip_id", "bookie", "username")
 
 
 def _upsert_prices(dialect: Any) -> Any:
     insert = insert_from(dialect, _prices, BetslipPrice)
-    new = {name: insert.excluded[name] for name in _prices.names if name not in _accounts}
-    return insert.on_conflict_do_update(index_elements=_accounts, set_=new)
+    account = unique_key(BetslipPrice)
+    new = {name: insert.excluded[name] for name in _prices.names if name not in account}
+    return insert.on_conflict_do_update(index_elements=account, set_=new)
 
 
 _SET_PRICES: BulkStatement[Any] = BulkStatement(_prices, _upsert_prices)
@@ -90,7 +99,7 @@ _counts = RowSet.of("counts", CustomerSequence, _CountRow)
 def _advance_sequences(dialect: Any) -> Any:
     insert = insert_from(dialect, _counts, CustomerSequence)
     total = CustomerSequence.seq + insert.excluded.seq
-    advanced = insert.on_conflict_do_update(index_elements=["customer_id"], set_={"seq": total})
+    advanced = insert.on_conflict_do_update(index_elements=unique_key(CustomerSequence), set_={"seq": total})
     return advanced.returning(CustomerSequence.customer_id, CustomerSequence.seq)
 
 

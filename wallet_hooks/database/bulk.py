@@ -8,7 +8,7 @@ bets: statements are prepared once, reads are sent together in a pipeline, and w
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, field, fields, is_dataclass, make_dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from itertools import starmap
@@ -28,7 +28,9 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
+    Table,
     TableClause,
+    UniqueConstraint,
     Uuid,
     and_,
     column,
@@ -44,7 +46,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from wallet_hooks.database.array_literals import array_literal
 from wallet_hooks.database.pipelines import Statement, run_statements
-from wallet_hooks.database.tables import UTCDateTime, WideAmount, as_day, as_instant
+from wallet_hooks.database.tables import Base, UTCDateTime, WideAmount, as_day, as_instant
 
 Row = TypeVar("Row")
 Values = Sequence[Sequence[Any]]
@@ -166,14 +168,23 @@ def _converted(values: Sequence[Any], readers: Sequence[tuple[int, Callable[[Any
     return converted
 
 
-def insert_rows(given: RowSet, model: Any, *, ignore_conflicts_on: Sequence[str] = ()) -> BulkStatement[Any]:
-    """Return an INSERT of the set's rows; it skips rows that conflict on the unique columns `ignore_conflicts_on`."""
+def insert_rows(given: RowSet, model: type[Base], *, skip_existing: bool = False) -> BulkStatement[Any]:
+    """Return an INSERT of the set's rows; with `skip_existing` it skips those whose unique key is there already."""
 
     def build(dialect: Any) -> Any:
         insert = insert_from(dialect, given, model)
-        return insert.on_conflict_do_nothing(index_elements=ignore_conflicts_on) if ignore_conflicts_on else insert
+        return insert.on_conflict_do_nothing(index_elements=unique_key(model)) if skip_existing else insert
 
     return BulkStatement(given, build)
+
+
+def unique_key(model: type[Base]) -> list[str]:
+    """Return the columns for ON CONFLICT: those of the table's one unique constraint, or else of its primary key."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    unique = [one for one in table.constraints if isinstance(one, UniqueConstraint)]
+    assert len(unique) <= 1, "which of several unique constraints is meant is not known here"
+    return [one.name for one in (unique[0] if unique else table.primary_key).columns]
 
 
 def insert_from(dialect: Any, given: RowSet, model: Any) -> Any:
@@ -182,8 +193,9 @@ def insert_from(dialect: Any, given: RowSet, model: Any) -> Any:
     return dialect.insert(model).from_select(given.names, select(*given.c).where(true()))
 
 
-def update_rows(given: RowSet, model: Any, *, key: Sequence[str] = ("id",)) -> BulkStatement[Any]:
-    """Return an UPDATE of the rows with the values of the set's `key` columns, to the values of its other columns."""
+def update_rows(given: RowSet, model: type[Base]) -> BulkStatement[Any]:
+    """Return an UPDATE of the rows with the set's values of the primary key, to the values of its other columns."""
+    key = [one.name for one in model.__table__.primary_key]
     return BulkStatement(
         given,
         lambda _: (
@@ -269,6 +281,18 @@ def _kind(type_: TypeEngine[Any]) -> str:
 def columns_of(model: Any, row: Any) -> list[Any]:
     """Return the model's columns for a row type's fields, in their order."""
     return [getattr(model, name) for name in field_names(row)]
+
+
+def plain_class(model: type[Base]) -> type[Any]:
+    """Return a dataclass with the columns of a model as fields, whose objects the ORM does not track.
+
+    A column that may be NULL is None by default.
+    """
+    columns: list[tuple[str, Any, Any]] = []
+    for one in model.__table__.columns:
+        default = None if one.nullable else one.default.arg if one.default is not None else MISSING
+        columns.append((one.name, Any, field(default=default)))
+    return make_dataclass(f"{model.__name__}Columns", columns, slots=True)
 
 
 def field_names(row: Any) -> list[str]:

@@ -37,7 +37,7 @@ class SettledBet(NamedTuple):
 
 
 _raised = RowSet.of("raised", CallbackException, BetExceptionRow)
-_RAISE = insert_rows(_raised, CallbackException, ignore_conflicts_on=("game", "client", "bet_uid", "kind", "subject"))
+_RAISE = insert_rows(_raised, CallbackException, skip_existing=True)
 _settled = RowSet.of("settled", CallbackException, SettledBet)
 _RESOLVE_UNKNOWN: BulkStatement[Any] = BulkStatement(
     _settled,

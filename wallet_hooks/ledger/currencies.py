@@ -27,7 +27,7 @@ class StoredCurrencyRow(NamedTuple):
 
 
 _used = RowSet.of("used", StoredCurrency, StoredCurrencyRow)
-_INSERT_CURRENCIES = insert_rows(_used, StoredCurrency, ignore_conflicts_on=("code",))
+_INSERT_CURRENCIES = insert_rows(_used, StoredCurrency, skip_existing=True)
 _requested = RowSet("requested", StoredCurrency.code)
 _STORED = find_rows(_requested, StoredCurrency, StoredCurrencyRow)
 # Seconds for which the read currencies are cached, so that a request with many unknown currencies costs one query.

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import connection_cache
-from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, insert_rows, pipeline, run
+from wallet_hooks.database.bulk import BulkCall, BulkStatement, RowSet, insert_rows, pipeline, run, unique_key
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.errors import ConflictError
 from wallet_hooks.ledger.currencies import store_currencies
@@ -77,7 +77,7 @@ _OPEN_ACCOUNTS: BulkStatement[Any] = BulkStatement(
             [*_opened.names, "balance", "version"],
             select(*_opened.c, case((_is_house, null()), else_=0), case((_is_house, null()), else_=0)).where(true()),
         )
-        .on_conflict_do_nothing(index_elements=["name", "currency"])
+        .on_conflict_do_nothing(index_elements=unique_key(Account))
     ),
 )
 # Ids are reserved before the bets are decided, in the same round trip as the reads. PostgreSQL has a sequence, and the

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, insert_from
+from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, insert_from, unique_key
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.identity.policy import Policy
 from wallet_hooks.limits.models import LimitUsage
@@ -54,7 +54,7 @@ _added = RowSet.of("added", LimitUsage, UsageRow)
 def _add_usage(dialect: Any) -> Any:
     insert = insert_from(dialect, _added, LimitUsage)
     return insert.on_conflict_do_update(
-        index_elements=["customer_id", "day"],
+        index_elements=unique_key(LimitUsage),
         set_={name: getattr(LimitUsage, name) + insert.excluded[name] for name in DayUsage._fields},
     )
 

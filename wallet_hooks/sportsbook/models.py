@@ -3,18 +3,24 @@
 from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, MappedAsDataclass, mapped_column
 
 from wallet_hooks.database import Base, Key, UTCDateTime
 
+# Marks the columns that a settlement or a cancel changes. The others never change.
+CHANGES = "changes"
+_CHANGES = {CHANGES: True}
 
-class Wager(Base):
+
+class Wager(MappedAsDataclass, Base):
     """A bet that was placed: taken or refused. It is never placed again.
 
     Its identity is the provider's: game, client (the brand's name there) and bet id. `stake` and `payout` are in
     `currency`; `cost` is the stake in the customer's own currency, `home_payout` the payout, at `rate`.
     `commission_rate` is the percent of net winnings that was in force when the stake was taken.
     `outcome` is the current settlement, `replaced` the earlier ones.
+
+    A new column needs this line and a migration: what reads, makes and writes wagers takes its columns from here.
     """
 
     __tablename__ = "wager"
@@ -44,27 +50,27 @@ class Wager(Base):
     client: Mapped[str] = mapped_column(Key(), primary_key=True)
     uid: Mapped[str] = mapped_column(Key(), primary_key=True)
     user_uid: Mapped[str] = mapped_column(Key())
-    customer_id: Mapped[int | None] = mapped_column(BigInteger)
-    status: Mapped[str] = mapped_column(String(10))
-    refusal: Mapped[str | None] = mapped_column(String(40))
-    fingerprint: Mapped[str | None] = mapped_column(String(32))
-    pool_uid: Mapped[str | None] = mapped_column(Key())
-    currency: Mapped[str | None] = mapped_column(Key(6))
-    stake: Mapped[int | None] = mapped_column(BigInteger)
-    cost: Mapped[int | None] = mapped_column(BigInteger)
-    home_currency: Mapped[str | None] = mapped_column(Key(6))
-    rate: Mapped[str | None] = mapped_column(String(26))
-    commission_rate: Mapped[str | None] = mapped_column(String(20))
-    possible_payout: Mapped[int | None] = mapped_column(BigInteger)
-    ip: Mapped[str | None] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(10), info=_CHANGES)
     placed_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    payout: Mapped[int | None] = mapped_column(BigInteger)
-    home_payout: Mapped[int | None] = mapped_column(BigInteger)
-    result: Mapped[str | None] = mapped_column(Text)
-    outcome: Mapped[str | None] = mapped_column(String(40))
-    replaced: Mapped[str | None] = mapped_column(Text)
-    settlements: Mapped[int] = mapped_column(BigInteger, default=0)
-    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    customer_id: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    refusal: Mapped[str | None] = mapped_column(String(40), default=None)
+    fingerprint: Mapped[str | None] = mapped_column(String(32), default=None)
+    pool_uid: Mapped[str | None] = mapped_column(Key(), default=None)
+    currency: Mapped[str | None] = mapped_column(Key(6), default=None)
+    stake: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    cost: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    home_currency: Mapped[str | None] = mapped_column(Key(6), default=None)
+    rate: Mapped[str | None] = mapped_column(String(26), default=None)
+    commission_rate: Mapped[str | None] = mapped_column(String(20), default=None)
+    possible_payout: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    ip: Mapped[str | None] = mapped_column(String(64), default=None)
+    payout: Mapped[int | None] = mapped_column(BigInteger, info=_CHANGES, default=None)
+    home_payout: Mapped[int | None] = mapped_column(BigInteger, info=_CHANGES, default=None)
+    result: Mapped[str | None] = mapped_column(Text, info=_CHANGES, default=None)
+    outcome: Mapped[str | None] = mapped_column(String(40), info=_CHANGES, default=None)
+    replaced: Mapped[str | None] = mapped_column(Text, info=_CHANGES, default=None)
+    settlements: Mapped[int] = mapped_column(BigInteger, info=_CHANGES, default=0)
+    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime, info=_CHANGES, default=None)
 
 
 class EarlyCancel(Base):

@@ -40,7 +40,7 @@ class Trial:
 
     def take(self, bet: PlaceBet, customer: CustomerFacts, cost: int, rate: str | None) -> None:
         wager = _wager(bet, self.state, customer)
-        wager.status, wager.cost, wager.home_currency, wager.rate = "open", cost, customer.currency, rate
+        wager.cost, wager.home_currency, wager.rate = cost, customer.currency, rate
         wager.commission_rate = self.state.commission_rate(customer, bet.key.client)
         self._taken[bet.key] = wager
         self._spent[customer.id] = self._spent.get(customer.id, 0) + cost
@@ -53,6 +53,7 @@ class Trial:
         for wager in self._taken.values():
             state.create(wager)
             state.count_stake(wager)
+            assert wager.fingerprint is not None
             state.post(BetStep(wager.key, "stake"), wager.fingerprint, rules.staked(wager.as_stake()))
         for event, cost in self._event_stakes.items():
             state.event_stakes.add(event, cost)
@@ -189,18 +190,13 @@ def _wager(bet: PlaceBet, state: BettingState, customer: CustomerFacts | None) -
     return WagerState(
         *bet.key,
         user_uid=bet.user_uid,
-        customer_id=customer.id if customer else None,
         status="open",
-        refusal=None,
+        placed_at=state.now,
+        customer_id=customer.id if customer else None,
         fingerprint=bet_fingerprint(bet),
         pool_uid=bet.pool_uid,
         currency=None if bet.amount is None else bet.currency,
         stake=bet.amount,
-        cost=None,
-        home_currency=None,
-        rate=None,
-        commission_rate=None,
         possible_payout=bet.possible_payout,
         ip=bet.ip,
-        placed_at=state.now,
     )

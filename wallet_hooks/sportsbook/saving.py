@@ -8,31 +8,15 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from wallet_hooks.customers.play_sessions import add_play_sessions
-from wallet_hooks.database.bulk import RowSet, field_names, insert_rows, update_rows
+from wallet_hooks.database.bulk import RowSet, insert_rows, update_rows
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import JournalWriter
 from wallet_hooks.limits.enforcement import play_sessions_to_store
-from wallet_hooks.sportsbook.messages import Answer, BetKey, Callback
-from wallet_hooks.sportsbook.models import EarlyCancel, Wager
-from wallet_hooks.sportsbook.state import BettingState, WagerState
-
-
-class WagerChange(NamedTuple):
-    """The columns of a wager that a settlement or a cancel changes."""
-
-    game: str
-    client: str
-    uid: str
-    status: str
-    payout: int | None
-    home_payout: int | None
-    result: str | None
-    outcome: str | None
-    replaced: str | None
-    settlements: int
-    closed_at: datetime | None
+from wallet_hooks.sportsbook.messages import Answer, Callback
+from wallet_hooks.sportsbook.models import CHANGES, EarlyCancel, Wager
+from wallet_hooks.sportsbook.state import BettingState
 
 
 class EarlyCancelRow(NamedTuple):
@@ -45,14 +29,15 @@ class EarlyCancelRow(NamedTuple):
     cancelled_at: datetime
 
 
-_created = RowSet.of("created", Wager, WagerState)
+_columns = Wager.__table__.columns
+_created = RowSet("created", *_columns)
 _CREATE_WAGERS = insert_rows(_created, Wager)
-_changed = RowSet.of("changed", Wager, WagerChange)
-_CHANGE_WAGERS = update_rows(_changed, Wager, key=BetKey._fields)
+_changed = RowSet("changed", *(one for one in _columns if one.primary_key or one.info.get(CHANGES)))
+_CHANGE_WAGERS = update_rows(_changed, Wager)
 _cancelled = RowSet.of("cancelled", EarlyCancel, EarlyCancelRow)
-_INSERT_EARLY_CANCELS = insert_rows(_cancelled, EarlyCancel, ignore_conflicts_on=("game", "client", "uid", "user_uid"))
-_values_of_created = attrgetter(*field_names(WagerState))
-_values_of_changed = attrgetter(*WagerChange._fields)
+_INSERT_EARLY_CANCELS = insert_rows(_cancelled, EarlyCancel, skip_existing=True)
+_values_of_created = attrgetter(*_created.names)
+_values_of_changed = attrgetter(*_changed.names)
 
 
 def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[Callback, Answer, int]] = ()) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_CEILING
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wallet_hooks import money
 from wallet_hooks.betslips.bounds import BetslipFacts
 from wallet_hooks.customers.commission import rate_on
 from wallet_hooks.customers.queries import CustomerFacts
+from wallet_hooks.database.bulk import plain_class
 from wallet_hooks.exceptions.service import BetExceptionRow
 from wallet_hooks.identity.countries import CountryRules
 from wallet_hooks.identity.directory import BrandFacts
@@ -23,40 +24,22 @@ from wallet_hooks.limits.enforcement import Bounds
 from wallet_hooks.limits.usage import DayUsage, Usage
 from wallet_hooks.sportsbook.coupons import EventKey, StakesOnEvents
 from wallet_hooks.sportsbook.messages import BetKey, BetStep
+from wallet_hooks.sportsbook.models import Wager
 
 # Balances are BIGINT columns: a credit limit or a payout must not take one out of that range.
 MAX_BALANCE = 2**62
 
 
-@dataclass(slots=True)
-class WagerState:
-    """A wager as it was read or is being made. The fields are the columns of `models.Wager`, which explains them."""
+if TYPE_CHECKING:
+    _WagerColumns = Wager
+else:  # the same attributes, without the cost of an ORM's object
+    _WagerColumns = plain_class(Wager)
 
-    game: str
-    client: str
-    uid: str
-    user_uid: str
-    customer_id: int | None
-    status: str
-    refusal: str | None
-    fingerprint: str
-    pool_uid: str
-    currency: str | None
-    stake: int | None
-    cost: int | None
-    home_currency: str | None
-    rate: str | None
-    commission_rate: str | None
-    possible_payout: int | None
-    ip: str | None
-    placed_at: datetime
-    payout: int | None = None
-    home_payout: int | None = None
-    result: str | None = None
-    outcome: str | None = None
-    replaced: str | None = None
-    settlements: int = 0
-    closed_at: datetime | None = None
+
+@dataclass(slots=True)
+class WagerState(_WagerColumns):
+    """A wager as it was read or is being made."""
+
     key: BetKey = field(init=False)
     _stake: Stake | None = field(init=False, default=None)
 
@@ -166,6 +149,7 @@ class BettingState:
     def event_of(self, wager: WagerState) -> EventKey:
         """Return the event that a wager's stake counts against."""
         assert wager.customer_id is not None
+        assert wager.pool_uid is not None
         return self.event_stakes.event_of(wager.customer_id, wager.game, wager.pool_uid)
 
     def count_stake(self, wager: WagerState) -> None:
