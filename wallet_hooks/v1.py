@@ -20,7 +20,7 @@ from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.fields import UNWANTED, BaseSchema, Text
-from wallet_hooks.web.requests import FORM, JSON, media_type
+from wallet_hooks.web.requests import FORM, JSON, bearer_token, media_type
 from wallet_hooks.web.source import Source
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
@@ -99,9 +99,9 @@ def _run(route: V1Route, context: ApiContext, authenticate: Authenticate, reques
 def _caller(
     route: V1Route, context: ApiContext, authenticate: Authenticate, request: ApiRequest
 ) -> Caller | TokenHolder:
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    if route.tokens and scheme.lower() == "bearer":
-        return token_holder(context.engine, bearer.strip(), route.tokens, now=request.now)
+    token = bearer_token(request.headers)
+    if route.tokens and token is not None:
+        return token_holder(context.engine, token, route.tokens, now=request.now)
     caller = authenticate(context, request.headers.get("Session", ""), request.now)
     if route.only_tokens:
         raise ForbiddenError(f"an API token is required, with role {' or '.join(route.tokens)}")

@@ -24,7 +24,7 @@ from wallet_hooks.betslips.stream import SESSION_ENDED, Streams
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import TryAgainError
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import sessions, tokens
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
@@ -52,7 +52,7 @@ def open_stream(desk: Desk, streams: Streams) -> Iterator[Open]:
         with reading(desk.world.engine) as session:
             customer_id = session.scalars(select(Customer.id).where(Customer.username == username)).one()
         ours, theirs = socket.socketpair()
-        hash_ = sessions.token_hash(desk.token(username) if token is None else token)
+        hash_ = tokens.token_hash(desk.token(username) if token is None else token)
         streams.serve(theirs, CustomerStream(1007, customer_id, hash_, since))
         peers.append(Peer(ours))
         return peers[-1]
@@ -180,7 +180,7 @@ def test_a_session_that_ends_closes_its_streams(desk: Desk, open_stream: Open, h
         elif how == "expired":
             customer.expires_at = clock.now()
         else:
-            login = session.get_one(LoginSession, sessions.token_hash(token))
+            login = session.get_one(LoginSession, tokens.token_hash(token))
             login.used_at -= timedelta(seconds=desk.world.settings.session_idle + 1)
     assert (peer.frame(), peer.close_code) == (None, SESSION_ENDED)
     assert money_in(other.frame())[0] == ["EUR", 100.0]

@@ -20,6 +20,7 @@ from wallet_hooks.identity.brand_engines import engine_of_login
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.settings import Settings
+from wallet_hooks.web.requests import bearer_token
 
 Headers = EnvironHeaders
 
@@ -66,16 +67,15 @@ class Identity(NamedTuple):
 
 def identify(engine: Engine, settings: Settings, headers: Headers, access: Access, *, now: datetime) -> Identity:
     """Return who calls. Raises AccountsError as docs/protocols/accounts.md says, for the session before the key."""
-    scheme, _, token = headers.get("Authorization", "").partition(" ")
-    is_token = access.token and "X-Authentication" not in headers and scheme.upper() == "BEARER"
+    token = bearer_token(headers) if access.token and "X-Authentication" not in headers else None
     idle, login, customer = timedelta(seconds=settings.session_idle), None, None
-    login_token = headers.get("X-Authentication", "") if access.login and not is_token else None
+    login_token = headers.get("X-Authentication", "") if access.login and token is None else None
     with reading(engine if login_token is None else engine_of_login(engine, login_token)) as session:
         if login_token is not None:
             customer, login = _read_login(session, login_token, now=now, idle=idle)
-        key = _key(session, headers.get("X-Application", ""), access, is_token=is_token)
-        if is_token and key is not None:
-            customer = _token_customer(session, token.strip(), key, now=now)
+        key = _key(session, headers.get("X-Application", ""), access, is_token=token is not None)
+        if token is not None and key is not None:
+            customer = _token_customer(session, token, key, now=now)
         if key is not None and customer is not None:
             if access.owner and key.owner_id != customer.id:
                 raise AccountsError("INVALID_APP_KEY", "the application key belongs to another developer")

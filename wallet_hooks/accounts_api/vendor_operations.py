@@ -16,7 +16,7 @@ from wallet_hooks.accounts_api.vendor_clients import client_id
 from wallet_hooks.customers.callers import may_log_in
 from wallet_hooks.customers.queries import customer_of_any_brand
 from wallet_hooks.database import reading, writing
-from wallet_hooks.identity.sessions import token_hash
+from wallet_hooks.identity.tokens import token_hash
 
 
 def get_authorisation_code(call: OperationCall) -> dict[str, str]:

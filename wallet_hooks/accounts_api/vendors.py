@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.accounts_api.applications import find_application
 from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.errors import NotFoundError, RefusedError
-from wallet_hooks.identity.sessions import token_hash
+from wallet_hooks.identity.tokens import token_hash
 
 MAX_URL = 500
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.field_types import is_id
 from wallet_hooks.accounts_api.models import Application, AuthorisationCode, WebAppGrant, WebAppToken
-from wallet_hooks.identity.sessions import token_hash
+from wallet_hooks.identity.tokens import token_hash
 
 _ACCESS, _REFRESH = "access", "refresh"
 _IS_OPEN = WebAppGrant.revoked_at.is_(None)

@@ -18,7 +18,7 @@ from wallet_hooks.database import reading
 from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from wallet_hooks.identity.credentials import Denial, ReceivedCall, authenticate
 from wallet_hooks.identity.directory import DirectoryCache
-from wallet_hooks.identity.sessions import token_hash
+from wallet_hooks.identity.tokens import token_hash
 from wallet_hooks.settings import Settings
 from wallet_hooks.v1 import ApiCall, ListPage, V1Route, read_query
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
@@ -73,10 +73,9 @@ class StreamOpening:
     def open(self, request: ApiRequest) -> Reply:
         """Answer 101 and begin a stream after `since`, for the session whose token is in the query string."""
         given = StreamSchema().load(read_query(request))
-        idle = self._context.login_idle
-        caller, _ = find_login(self._context.engine, given["token"], now=request.now, idle=idle)
-        if caller is None:
-            raise UnauthenticatedError("token: the token of a login session is expected")
+        engine, idle = self._context.engine, self._context.login_idle
+        expected = "token: the token of a login session is expected"
+        caller, _ = find_login(engine, given["token"], now=request.now, idle=idle, otherwise=expected)
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)
         self._streams.check_capacity(caller.id)
         stream = CustomerStream(caller.brand_id, caller.id, token_hash(given["token"]), given.get("since"))

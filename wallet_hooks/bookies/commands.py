@@ -13,11 +13,10 @@ from wallet_hooks.bookies.adapters import ADAPTERS
 from wallet_hooks.bookies.models import BookieAccount
 from wallet_hooks.bookies.simulator import Simulator
 from wallet_hooks.customers.groups import customer_by_username, group_by_name
-from wallet_hooks.customers.usernames import folded
+from wallet_hooks.customers.usernames import engine_of_customer
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import each_brand, engine_with_row, pass_brand_engine
 from wallet_hooks.errors import NotFoundError
-from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
 from wallet_hooks.options import JSON
@@ -122,10 +121,7 @@ def rules(engine: Engine, username: str, file: TextIO) -> None:
     """Set the tag rules that choose a customer's accounts, from a JSON file. The first rule that matches decides."""
     try:
         document = json.load(file)
-        home = engine_of_username(engine, folded(username))
-        if home is None:
-            raise NotFoundError(f"no customer {username!r}")
-        with writing(home) as session:
+        with writing(engine_of_customer(engine, username)) as session:
             service.set_tag_rules(session, customer_by_username(session, username), document)
     except (json.JSONDecodeError, ValidationError, RecursionError) as error:
         raise click.ClickException(f"{file.name}: expected a JSON list of tag rules: {error}") from None

@@ -12,11 +12,10 @@ from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.callers import managed_customer, managed_groups
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.service import own_amount
-from wallet_hooks.customers.usernames import folded, has_username
+from wallet_hooks.customers.usernames import engine_of_customer, has_username, unknown_customer
 from wallet_hooks.database import locked, writing
-from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError
+from wallet_hooks.errors import ForbiddenError, RefusedError
 from wallet_hooks.identity.api_tokens import TokenHolder
-from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.options import read_field
 from wallet_hooks.v1 import ID, ApiCall, V1Route
 from wallet_hooks.web.api import ApiContext
@@ -98,12 +97,8 @@ def _move(
 
 def _engine(context: ApiContext, call: ApiCall, username: str) -> Engine:
     """Return the engine that sees the customer's tables; an API token may be for all brands. Raises NotFoundError."""
-    if not isinstance(call.caller, TokenHolder):
-        return context.engine
-    engine = engine_of_username(context.engine, folded(username))
-    if engine is None:
-        raise NotFoundError(f"no customer {username!r}")
-    return engine
+    is_of_any_brand = isinstance(call.caller, TokenHolder)
+    return engine_of_customer(context.engine, username) if is_of_any_brand else context.engine
 
 
 def _locked_customer(session: Session, call: ApiCall, username: str, role: str) -> Customer:
@@ -119,7 +114,7 @@ def _locked_customer(session: Session, call: ApiCall, username: str, role: str) 
     query = select(Customer).where(has_username(username))
     customer = session.scalar(locked(query, Customer))
     if customer is None or not call.caller.may(role, customer.brand_id):
-        raise NotFoundError(f"no customer {username!r}")
+        raise unknown_customer(username)
     return customer
 
 

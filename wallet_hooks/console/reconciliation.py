@@ -1,7 +1,6 @@
 """Pages of reconciliations: upload of a provider's report, runs, and the breaks of each."""
 
 import hashlib
-import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -18,7 +17,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
-from wallet_hooks.finance.provider_report import COLUMNS, BadReportError, ReportLine
+from wallet_hooks.finance.provider_report import COLUMNS, BadReportError, ReportLine, read_columns
 from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope, reconcile
 from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_first, store_run
 from wallet_hooks.finance.report_request import read_day
@@ -93,7 +92,7 @@ def upload(visit: Visit) -> Reply:
         brand = visit.required("brand", most=_LONGEST_FIELD) if visit.form.get("brand", "").strip() else None
         if visit.brands and brand not in (None, visit.brand):
             raise RefusedError("bad_field", f"brand: the page shows {visit.brand}; choose the brand above")
-        mapping = _mapping(visit.form.get("columns", "").strip())
+        mapping = _mapping(visit.form.get("columns", "").strip() or "{}")
         counted: Counter[str] = Counter()
         kept: list[Break] = []
         with reading(visit.reports) as session:
@@ -133,9 +132,6 @@ def _minutes(text: str) -> int:
 def _mapping(text: str) -> dict[str, str]:
     """Return the report's names of our columns, given as JSON. Raises RefusedError."""
     try:
-        found = json.loads(text or "{}") if len(text) <= _LONGEST_MAPPING else None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not set(found) <= set(COLUMNS):
-        raise RefusedError("bad_columns", f"columns: a JSON object with keys among {', '.join(COLUMNS)} is expected")
-    return {column: str(name) for column, name in found.items()}
+        return read_columns(text if len(text) <= _LONGEST_MAPPING else "")
+    except ValueError as error:
+        raise RefusedError("bad_columns", f"columns: {error}") from None

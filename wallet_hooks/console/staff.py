@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import pyotp
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.console import audit
@@ -14,12 +14,11 @@ from wallet_hooks.customers.login_lock import count_failure, is_login_locked, un
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import ConflictError, NotFoundError, UnauthenticatedError
 from wallet_hooks.identity.passwords import is_password
-from wallet_hooks.identity.sessions import new_token, token_hash
+from wallet_hooks.identity.tokens import new_token, record_use, token_hash
 from wallet_hooks.web.api import ApiRequest
 
 ROLES = ("finance", "operations", "qa")
 LONGEST_SESSION = timedelta(hours=12)
-_TOUCH_INTERVAL = timedelta(seconds=60)
 _CODE_SECONDS = 30
 _ISSUER = "wallet-hooks"
 
@@ -100,7 +99,7 @@ def sign_in(engine: Engine, *, username: str, password: str, code: str, request:
 
 
 def find_member(engine: Engine, token: str, *, now: datetime, idle: timedelta) -> Member:
-    """Return the member of staff with this session, and record its use at most once a minute.
+    """Return the member of staff with this session, and record its use.
 
     Raises UnauthenticatedError if there is none, or it was idle for too long.
     """
@@ -114,9 +113,7 @@ def find_member(engine: Engine, token: str, *, now: datetime, idle: timedelta) -
     is_over = now - login.used_at >= idle or now - login.created_at >= LONGEST_SESSION
     if is_over or not member.active:
         raise UnauthenticatedError("the session has ended")
-    if now - login.used_at >= min(_TOUCH_INTERVAL, idle / 10):
-        with writing(engine) as session:
-            session.execute(update(StaffSession).where(own, StaffSession.used_at < now).values(used_at=now))
+    record_use(engine, StaffSession, own, login.used_at, now=now, idle=idle)
     return Member(member.id, member.username, member.role)
 
 

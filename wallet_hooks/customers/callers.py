@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Engine, Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer, Group, GroupManager
-from wallet_hooks.customers.usernames import folded, has_username
+from wallet_hooks.customers.usernames import folded, has_username, unknown_customer
 from wallet_hooks.database import locked, reading
-from wallet_hooks.errors import ForbiddenError, NotFoundError
+from wallet_hooks.errors import ForbiddenError, UnauthenticatedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.brand_engines import engine_of_login
 from wallet_hooks.identity.models import LoginSession
@@ -22,24 +22,24 @@ from wallet_hooks.identity.sessions import Caller
 
 
 def find_login(
-    engine: Engine, token: str, *, now: datetime, idle: timedelta
-) -> tuple[Caller, LoginSession] | tuple[None, None]:
+    engine: Engine, token: str, *, now: datetime, idle: timedelta, otherwise: str
+) -> tuple[Caller, LoginSession]:
     """Return the caller and the login session of a token, and record its use.
 
-    (None, None) where the session is unknown or has ended, or where its customer may not log in any more. Raises
-    SessionExpiredError.
+    Raises UnauthenticatedError with the message `otherwise` where the session is unknown or has ended, or where its
+    customer may not log in any more; SessionExpiredError where it was idle for too long.
     """
     with reading(engine_of_login(engine, token)) as session:
         found = read_login(session, token, now=now, idle=idle)
     if found is None:
-        return None, None
+        raise UnauthenticatedError(otherwise)
     caller, login = found
     login.used_at = sessions.touch(engine, login, now=now, idle=idle)
     return caller, login
 
 
 def read_login(session: Session, token: str, *, now: datetime, idle: timedelta) -> tuple[Caller, LoginSession] | None:
-    """As `find_login`, in the caller's database transaction and without recording the use."""
+    """As `find_login`, in a given database transaction and without recording the use; None for no such login."""
     login = sessions.find(session, token, now=now, idle=idle)
     customer = session.get(Customer, login.customer_id) if login else None
     if login is None or customer is None or not may_log_in(customer, now=now):
@@ -119,5 +119,5 @@ def _managed_by(caller: Caller) -> ColumnElement[bool]:
 def _one(session: Session, query: Select[Customer], username: str) -> Customer:
     customer = session.scalar(query)
     if customer is None:
-        raise NotFoundError(f"no customer {username!r}")
+        raise unknown_customer(username)
     return customer

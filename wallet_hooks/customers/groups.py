@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer, Group, GroupManager
-from wallet_hooks.customers.usernames import folded, has_username
+from wallet_hooks.customers.usernames import folded, has_username, unknown_customer
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
 
@@ -75,5 +75,5 @@ def customer_by_username(session: Session, username: str) -> Customer:
     """Return the customer of a username, in any case. Raises NotFoundError."""
     customer = session.scalar(select(Customer).where(has_username(username)))
     if customer is None:
-        raise NotFoundError(f"no customer {username!r}")
+        raise unknown_customer(username)
     return customer

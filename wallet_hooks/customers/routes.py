@@ -36,14 +36,13 @@ from wallet_hooks.v1 import ID, ApiCall, ListPage, V1Route
 from wallet_hooks.web.api import ApiContext
 
 _MAX_PAGE = 1000
+_NO_SESSION = "the session is unknown or has ended"
 
 
 def authenticate(context: ApiContext, token: str, now: datetime) -> Caller:
     """Return whose login session the token is, and record its use. Raises UnauthenticatedError."""
-    caller, _ = find_login(context.engine, token, now=now, idle=context.login_idle)
-    if caller is None:
-        raise UnauthenticatedError("a header Session with the token of a login session is expected")
-    return caller
+    expected = "a header Session with the token of a login session is expected"
+    return find_login(context.engine, token, now=now, idle=context.login_idle, otherwise=expected)[0]
 
 
 def begin_session(context: ApiContext, call: ApiCall) -> str:
@@ -54,9 +53,7 @@ def begin_session(context: ApiContext, call: ApiCall) -> str:
 
 def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, Any]:
     """Return whose session it is, and when it ends if it is not used."""
-    caller, found = find_login(context.engine, token, now=call.now, idle=context.login_idle)
-    if caller is None or found is None:
-        raise UnauthenticatedError("the session is unknown or has ended")
+    caller, found = find_login(context.engine, token, now=call.now, idle=context.login_idle, otherwise=_NO_SESSION)
     return {
         "username": caller.username,
         "customer_id": caller.id,
@@ -69,7 +66,7 @@ def end_session(context: ApiContext, call: ApiCall, token: str) -> None:
     """Log out."""
     with writing(context.engine) as session:
         if sessions.find(session, token, now=call.now, idle=context.login_idle) is None:
-            raise UnauthenticatedError("the session is unknown or has ended")
+            raise UnauthenticatedError(_NO_SESSION)
         sessions.end(session, token, now=call.now)
 
 

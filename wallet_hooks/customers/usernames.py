@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, Engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import has_brand_schemas
-from wallet_hooks.errors import RefusedError
+from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.models import Username
 
 
@@ -33,6 +34,19 @@ def folded(username: str) -> str:
 def has_username(username: str) -> ColumnElement[bool]:
     """Return the condition that a customer has this username, in any case."""
     return func.lower(Customer.username) == folded(username)
+
+
+def unknown_customer(username: str) -> NotFoundError:
+    """Return the error for a username that no customer has, or none that the caller may see."""
+    return NotFoundError(f"no customer {username!r}")
+
+
+def engine_of_customer(engine: Engine, username: str) -> Engine:
+    """Return the engine that sees the tables of a username's customer. Raises NotFoundError."""
+    found = engine_of_username(engine, folded(username))
+    if found is None:
+        raise unknown_customer(username)
+    return found
 
 
 def taken_usernames(session: Session, names: Collection[str]) -> list[str]:

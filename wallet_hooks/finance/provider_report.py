@@ -1,6 +1,7 @@
 """Reads the report of a provider, CSV or XLSX, line by line."""
 
 import csv
+import json
 from collections.abc import Iterator, Mapping
 from lzma import LZMAError
 from pathlib import Path
@@ -38,6 +39,17 @@ class BadReportError(RefusedError):
 
     def __init__(self, message: str) -> None:
         super().__init__("bad_report", message)
+
+
+def read_columns(text: str) -> dict[str, str]:
+    """Return a report's names of our columns, given as a JSON object. Raises ValueError."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or not document.keys() <= set(COLUMNS):
+        raise ValueError(f"a JSON object with keys among {', '.join(COLUMNS)} is expected")
+    return {column: str(name) for column, name in document.items()}
 
 
 def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) -> Iterator[ReportLine]:

@@ -24,7 +24,7 @@ from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
 from wallet_hooks.finance.general_ledger import LEDGERS, AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.pages import write_html
-from wallet_hooks.finance.provider_report import COLUMNS, BadReportError, read_report
+from wallet_hooks.finance.provider_report import BadReportError, read_columns, read_report
 from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reconciliation_runs import keep_first, store_run
@@ -338,12 +338,9 @@ def _bad_reports_exit_2() -> Iterator[None]:
 
 def _mapping(columns: Any) -> dict[str, str]:
     try:
-        mapping = {} if columns is None else json.load(columns)
-    except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"--columns: not JSON: {error}") from None
-    if not isinstance(mapping, dict) or not set(mapping) <= set(COLUMNS):
-        raise click.UsageError(f"--columns: a JSON object with keys among {', '.join(COLUMNS)} is expected")
-    return {column: str(name) for column, name in mapping.items()}
+        return {} if columns is None else read_columns(columns.read())
+    except ValueError as error:
+        raise click.UsageError(f"--columns: {error}") from None
 
 
 def _write_breaks(breaks: Iterator[Break], output: Path, title: str) -> None:

@@ -31,6 +31,7 @@ from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.settings import Settings
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.requests import bearer_token
 
 PREFIX = "/finance/"
 _CHUNK = 256 * 1024
@@ -88,10 +89,10 @@ def _engine(reports: Engine, client: str | None) -> Engine:
 
 
 def _authenticate(engine: Engine, request: ApiRequest, client: str | None) -> None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    token = bearer_token(request.headers)
+    if token is None:
         raise UnauthenticatedError("header Authorization: Bearer with an API token is required")
-    holder = token_holder(engine, token.strip(), ("finance",), now=request.now)
+    holder = token_holder(engine, token, ("finance",), now=request.now)
     if holder.brand_id is not None and not _is_only(engine, client, holder.brand_id):
         raise ForbiddenError("the export has other brands than the token: a token for all brands is required")
 

@@ -1,21 +1,20 @@
 """API tokens of machine callers: finance, operations, QA, payment providers. Only their hashes are stored."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import reading
 from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError, UnauthenticatedError
 from wallet_hooks.identity.models import ApiToken
-from wallet_hooks.identity.sessions import new_token, token_hash
+from wallet_hooks.identity.tokens import new_token, record_use, token_hash
 
 ROLES = ("finance", "operations", "qa", "cashier")
 _PREFIX = "whk_"
 _MAX_NAME_LENGTH = 100
-_TOUCH_INTERVAL = timedelta(seconds=60)
 
 
 class TokenHolder(NamedTuple):
@@ -47,13 +46,6 @@ def find(session: Session, token: str) -> ApiToken | None:
     return session.scalar(query)
 
 
-def touch(engine: Engine, found: ApiToken, *, now: datetime) -> None:
-    """Record the last use. Written at most once a minute."""
-    if found.used_at is None or now - found.used_at >= _TOUCH_INTERVAL:
-        with writing(engine) as session:
-            session.execute(update(ApiToken).where(ApiToken.id == found.id).values(used_at=now))
-
-
 def token_holder(engine: Engine, token: str, roles: Collection[str], *, now: datetime) -> TokenHolder:
     """Authenticate a token. Raises UnauthenticatedError if invalid, ForbiddenError if its role is not in `roles`."""
     with reading(engine) as session:
@@ -62,7 +54,7 @@ def token_holder(engine: Engine, token: str, roles: Collection[str], *, now: dat
         raise UnauthenticatedError("the token is unknown or was revoked")
     if found.role not in roles:
         raise ForbiddenError(f"an API token with role {' or '.join(roles)} is required")
-    touch(engine, found, now=now)
+    record_use(engine, ApiToken, ApiToken.id == found.id, found.used_at, now=now)
     return TokenHolder(found.id, found.name, found.role, found.brand_id)
 
 

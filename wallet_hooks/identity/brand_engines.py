@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.database import brand_engine, has_brand_schemas, reading
 from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.identity.models import LoginSession, Username
-from wallet_hooks.identity.sessions import token_hash
+from wallet_hooks.identity.tokens import token_hash
 
 
 def engine_of_login(engine: Engine, token: str) -> Engine:

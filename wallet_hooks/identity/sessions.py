@@ -1,19 +1,15 @@
 """Login sessions: random tokens, returned once and stored as hashes."""
 
-import hashlib
-import secrets
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from wallet_hooks.database import writing
 from wallet_hooks.errors import SessionExpiredError
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.policy import MAX_SESSION_GAP
-
-_TOUCH_INTERVAL = timedelta(seconds=60)
+from wallet_hooks.identity.tokens import new_token, record_use, token_hash
 
 
 class Caller(NamedTuple):
@@ -23,16 +19,6 @@ class Caller(NamedTuple):
     brand_id: int
     username: str
     roles: frozenset[str]
-
-
-def new_token() -> str:
-    """Return 128 random bits as 32 hex digits."""
-    return secrets.token_hex(16)
-
-
-def token_hash(token: str) -> str:
-    """Return the stored hash of a token. 128 random bits need neither salt nor a slow hash."""
-    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 def start(session: Session, *, customer_id: int, source: str, now: datetime, idle: timedelta) -> str:
@@ -57,21 +43,14 @@ def find(session: Session, token: str, *, now: datetime, idle: timedelta) -> Log
 
 
 def last_use(session: Session, *, customer_id: int) -> datetime | None:
-    """Return when a customer last used a session, ended ones included. Precise to a minute (see `touch`)."""
+    """Return when a customer last used a session, ended ones included. Precise to a minute (see `record_use`)."""
     return session.scalar(select(func.max(LoginSession.used_at)).where(LoginSession.customer_id == customer_id))
 
 
 def touch(engine: Engine, found: LoginSession, *, now: datetime, idle: timedelta) -> datetime:
-    """Record the use of a session and return the recorded time.
-
-    Written at most once a minute, so that most reading calls do not write.
-    """
-    if now - found.used_at < min(_TOUCH_INTERVAL, idle / 10):
-        return found.used_at
-    with writing(engine) as session:
-        own = LoginSession.token_hash == found.token_hash
-        session.execute(update(LoginSession).where(own, LoginSession.used_at < now).values(used_at=now))
-    return now
+    """Record the use of a session, and return the recorded time."""
+    own = LoginSession.token_hash == found.token_hash
+    return record_use(engine, LoginSession, own, found.used_at, now=now, idle=idle)
 
 
 def end(session: Session, token: str, *, now: datetime) -> None:

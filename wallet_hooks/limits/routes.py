@@ -14,7 +14,7 @@ from wallet_hooks import money
 from wallet_hooks.customers.callers import find_login
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import locked, reading, writing
-from wallet_hooks.errors import RefusedError, SessionExpiredError, UnauthenticatedError
+from wallet_hooks.errors import RefusedError, SessionExpiredError
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.sessions import Caller
@@ -158,12 +158,9 @@ def _run(
 def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, LoginSession]:
     token, idle = request.headers.get("x-auth-token", ""), context.login_idle
     try:
-        caller, login = find_login(context.engine, token, now=request.now, idle=idle)
+        return find_login(context.engine, token, now=request.now, idle=idle, otherwise="invalid token")
     except SessionExpiredError:
         raise SessionExpiredError("invalid token") from None
-    if caller is None or login is None:
-        raise UnauthenticatedError("invalid token")
-    return caller, login
 
 
 def _lock_changeable_limits(session: Session, call: GatewayCall) -> CurrentLimits:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from wallet_hooks.database.bulk import run
-from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS, ReadClock, load_state
-from wallet_hooks.sportsbook.messages import BetKey, SettleBet, SettleBets
+from wallet_hooks.sportsbook.messages import BetKey, SettleBet, SettleBets, unknown_wager
 from wallet_hooks.sportsbook.saving import save
 from wallet_hooks.sportsbook.settling import is_out_of_range, outcome_of, settle_again
 
@@ -32,7 +32,7 @@ def resettle(
     """
     found = run(connection, KNOWN_WAGERS([key]))
     if not found:
-        raise NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
+        raise unknown_wager(key)
     before = found[0]
     if before.status != "settled" or before.currency is None:
         raise RefusedError("not_settled", f"the wager is {before.status}, not settled")

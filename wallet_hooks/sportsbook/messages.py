@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.directory import BrandFacts
 
 _STEP = re.compile(r"([^:]+):([^:]+):wager:(.+):(stake|cancel|settlement|reversal)(?::(\d+))?", re.DOTALL)
@@ -72,6 +73,11 @@ class BetKey(NamedTuple):
         for number in range(1, settlements + 1):
             steps += [BetStep(self, "settlement", number), BetStep(self, "reversal", number)]
         return [step.reference for step in steps]
+
+
+def unknown_wager(key: BetKey) -> NotFoundError:
+    """Return the error for a bet that was never placed."""
+    return NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
 
 
 class BetStep(NamedTuple):

@@ -7,12 +7,11 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.queries import deliveries_of
-from wallet_hooks.errors import NotFoundError
 from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.exceptions.service import exception_row
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.money import format_amount
-from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.messages import BetKey, unknown_wager
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 
 
@@ -26,7 +25,7 @@ def wager_by_key(session: Session, key: BetKey) -> Wager:
     )
     cancelled = session.scalars(early.order_by(EarlyCancel.cancelled_at).limit(1)).one_or_none()
     if cancelled is None:
-        raise NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
+        raise unknown_wager(key)
     at = cancelled.cancelled_at
     return Wager(
         **key._asdict(), user_uid=cancelled.user_uid, status="cancelled", placed_at=at, closed_at=at, settlements=0

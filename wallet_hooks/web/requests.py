@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from werkzeug.datastructures import Headers
 from werkzeug.http import parse_options_header
 
 from wallet_hooks.web.source import Source, read_address
@@ -35,6 +36,12 @@ def new_request_id(now: datetime) -> str:
     bits = _generator.getrandbits(74)
     high = int(now.timestamp() * 1000) << 16 | 0x7000 | bits >> 62
     return f"{high:016x}{0x8 << 60 | bits & 0x3FFF_FFFF_FFFF_FFFF:016x}"
+
+
+def bearer_token(headers: Headers) -> str | None:
+    """Return the token of `Authorization: Bearer <token>`; None without such a header."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def source_of(environ: Environ, *, proxy_hops: int) -> Source:
