@@ -32,7 +32,6 @@ from wallet_hooks.web.api import GROUPED_API, ApiContext, WholePath
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
-_FIRST_YEAR, _LAST_YEAR = 1970, 2199
 _CALL_TIMEOUT = 2.0  # seconds for each lock and statement of a customer's call
 _INTAKE_TIMEOUT = 1.0  # seconds for each lock and statement of an array of betslip messages
 
@@ -123,8 +122,8 @@ def _set_clock() -> None:
         instant = None if text is None else datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         instant = None
-    # Outside these years, instants derived from the clock, such as a window's end, may overflow datetime.
-    clock.set_now(instant if instant is not None and _FIRST_YEAR <= instant.year <= _LAST_YEAR else None)
+    is_accepted = instant is not None and clock.FIRST_YEAR <= instant.year <= clock.LAST_YEAR
+    clock.set_now(instant if is_accepted else None)
 
 
 def _report_clock(response: Response) -> Response:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+# Instants and days of other years are not accepted: what is derived from them may overflow datetime.
+FIRST_YEAR, LAST_YEAR = 1970, 2199
 _fixed_now: datetime | None = None
 
 

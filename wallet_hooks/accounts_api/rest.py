@@ -68,11 +68,6 @@ class Rest:
         return Reply(200, dumps(result))
 
 
-def success(reply: Reply) -> Reply:
-    """Return the operation's own reply."""
-    return reply
-
-
 def failure(problem: Problem) -> Reply:
     """Return the reply to a call that reached no operation."""
     code = problem.code if problem.code.startswith("DSC-") else _FAULTS.get(problem.status, UNREADABLE)

@@ -39,7 +39,6 @@ JSON_RPC_API = Api(
 REST_API = Api(
     name="accounts-rest",
     prefix="/exchange/",
-    success=rest.success,
     failure=rest.failure,
     statuses=FAULT_STATUSES,
     observe=_observe,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flask import Blueprint, request
@@ -180,9 +180,4 @@ def _page_before() -> str | None:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
-def _unwrapped(reply: Any) -> Reply:
-    assert isinstance(reply, Reply)
-    return reply
-
-
-CONSOLE = Api(name="console", prefix=PREFIX, success=_unwrapped, failure=_failure)
+CONSOLE = Api(name="console", prefix=PREFIX, failure=_failure)

@@ -30,7 +30,7 @@ from wallet_hooks.finance.report_request import check_period
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS
-from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID_RESULTS, BetKey
+from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID_RESULTS, BetKey, is_returned
 from wallet_hooks.sportsbook.models import Wager
 
 _BATCH = 2000
@@ -231,9 +231,7 @@ def _bounds(brand: BrandFacts, scope: MatchScope) -> tuple[datetime, datetime]:
 
 
 def _status(wager: WagerFacts) -> str:
-    if wager.status == "cancelled" or wager.outcome == "void":
-        return "returned"
-    return wager.status
+    return "returned" if is_returned(wager.status, wager.outcome) else wager.status
 
 
 def _minor(text: str, currency: str) -> int | None:

@@ -3,9 +3,8 @@
 from datetime import UTC, date, datetime, time
 from typing import NamedTuple
 
+from wallet_hooks.clock import FIRST_YEAR, LAST_YEAR
 from wallet_hooks.errors import RefusedError
-
-_FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 class StatementPage(NamedTuple):
@@ -41,12 +40,12 @@ class ReportRequest(NamedTuple):
 
 
 def check_period(first: date, last: date) -> None:
-    """Raise RefusedError (`bad_period`) unless the days are a period within the years 1970 to 2199."""
+    """Raise RefusedError (`bad_period`) unless the days are a period within the years that are accepted."""
     if first > last:
         raise RefusedError("bad_period", f"the period ends ({last}) before it begins ({first})")
-    if not _FIRST_YEAR <= first.year <= last.year <= _LAST_YEAR:
+    if not FIRST_YEAR <= first.year <= last.year <= LAST_YEAR:
         raise RefusedError(
-            "bad_period", f"the period {first} to {last}: years {_FIRST_YEAR} to {_LAST_YEAR} are accepted"
+            "bad_period", f"the period {first} to {last}: years {FIRST_YEAR} to {LAST_YEAR} are accepted"
         )
 
 

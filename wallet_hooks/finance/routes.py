@@ -71,11 +71,7 @@ def _failure(problem: Problem) -> Reply:
     return Reply(problem.status, json.dumps(body))
 
 
-def _unwrapped(reply: Reply) -> Reply:
-    return reply
-
-
-FINANCE = Api(name="finance", prefix=PREFIX, success=_unwrapped, failure=_failure)
+FINANCE = Api(name="finance", prefix=PREFIX, failure=_failure)
 
 
 def _engine(reports: Engine, client: str | None) -> Engine:

@@ -26,6 +26,7 @@ from wallet_hooks.ledger.sealing import seal_day, seals_in_force
 from wallet_hooks.ledger.verify import CHECKS, MAX_DIFFERENCES, Difference, Since
 from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.usage import DayUsage
+from wallet_hooks.sportsbook.messages import is_returned
 from wallet_hooks.sportsbook.models import Wager
 
 _SEAL_RULE = "a closed day matches its seal"
@@ -149,7 +150,7 @@ def _from_wagers(session: Session, brands: dict[int, BrandFacts], begins: dateti
     query = select(*columns, Wager.home_payout, Wager.commission_rate).join(Customer, Customer.id == Wager.customer_id)
     query = query.where(Wager.cost.is_not(None), *([Wager.placed_at >= begins] if begins else []))
     for row in stream_rows(session, query.order_by(Wager.customer_id)):
-        is_void = row.status == "cancelled" or row.outcome == "void"
+        is_void = is_returned(row.status, row.outcome)
         returned = 0
         if row.status == "settled" and not is_void:
             returned = row.home_payout - commission_due(row.home_payout - row.cost, row.commission_rate)

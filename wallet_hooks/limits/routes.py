@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from flask import Blueprint, json
-from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -116,9 +115,7 @@ def swap(call: GatewayCall) -> GatewayAnswer:
 
 def delete(call: GatewayCall) -> GatewayAnswer:
     """Cancel pending limits."""
-    if set(call.body) != {"row_id"}:
-        raise ValidationError({"row_id": ["The only field, a list of row ids, is expected."]})
-    ids = schemas.read_row_ids(call.body["row_id"])
+    ids = schemas.read_deleted(call.body)
     with writing(call.context.engine) as session:
         service.delete(session, _lock_changeable_limits(session, call), ids)
         return 204, None

@@ -108,6 +108,13 @@ def read_update(document: Any) -> tuple[str, dict[str, Any]]:
     return body["uuid"], {name: value for name, value in document.items() if name != "uuid"}
 
 
+def read_deleted(body: dict[str, Any]) -> list[int]:
+    """Read the row ids of a deletion. Raises ValidationError."""
+    if set(body) != {"row_id"}:
+        raise ValidationError({"row_id": ["The only field, a list of row ids, is expected."]})
+    return read_row_ids(body["row_id"])
+
+
 def read_row_ids(values: Any) -> list[int]:
     """Read row ids: one or a list; each a string, a number, or several joined by commas. Raises ValidationError."""
     values = [values] if type(values) is str else values

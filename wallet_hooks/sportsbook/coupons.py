@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from wallet_hooks.database.bulk import BulkStatement, RowSet
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.sportsbook.messages import VOID
 from wallet_hooks.sportsbook.models import CouponEvent, Wager
 from wallet_hooks.web.fields import Identifier
 
@@ -38,7 +39,7 @@ _requested = RowSet("requested", Wager.customer_id, Wager.game, Wager.pool_uid)
 _other = aliased(CouponEvent, name="other")
 # Settled stakes count too; only a returned stake no longer does.
 _IS_STAKED = (
-    Wager.cost.is_not(None) & Wager.status.in_(["open", "settled"]) & (func.coalesce(Wager.outcome, "") != "void")
+    Wager.cost.is_not(None) & Wager.status.in_(["open", "settled"]) & (func.coalesce(Wager.outcome, "") != VOID)
 )
 _OWN = select(func.sum(Wager.cost)).where(
     Wager.customer_id == _requested.c.customer_id,

@@ -36,9 +36,15 @@ REFUSALS = frozenset(
 _REFUSED = 402
 # Results of a bet that return its stake, and those that lose it, in lower case.
 VOID_RESULTS = frozenset({"void", "refund", "cancelled", "canceled", "push", "returned"})
+VOID = "void"  # the outcome of a wager whose settlement returned its stake
 LOSS_RESULTS = frozenset({"lost", "loss", "lose"})
 CODES = frozenset({"OK", *STATUS_OF_CODE, *REFUSALS})
 OK_BODY = '{"status":"OK"}'
+
+
+def is_returned(status: str, outcome: str | None) -> bool:
+    """Return whether a wager's stake was returned: it was cancelled, or settled as void."""
+    return status == "cancelled" or outcome == VOID
 
 
 def says_void(result: str | None) -> bool:

@@ -10,10 +10,8 @@ from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
-from wallet_hooks.sportsbook.messages import LOSS_RESULTS, BetStep, SettleBet, says_void
+from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID, BetStep, SettleBet, says_void
 from wallet_hooks.sportsbook.state import MAX_BALANCE, BettingState, UserBet, WagerState
-
-_VOID = "void"
 
 
 def settle(bet: SettleBet, state: BettingState) -> str | None:
@@ -61,7 +59,7 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
 
 def outcome_of(payout: int, result: str | None, stake: int | None) -> str:
     """Return the outcome of a settlement as one text; settlements with equal texts are the same."""
-    return _VOID if says_void(result) and payout == stake else str(payout)
+    return VOID if says_void(result) and payout == stake else str(payout)
 
 
 def replaced_outcomes(wager: WagerState) -> list[str]:
@@ -100,7 +98,7 @@ def _reverse(wager: WagerState, state: BettingState) -> None:
     settlement = state.posted(wager.settlement_reference)
     step = BetStep(wager.key, "reversal", wager.settlements)
     state.post(step, fingerprint(settlement.id), rules.reversed_(settlement.lines), settlement.id)
-    is_void = wager.outcome == _VOID
+    is_void = wager.outcome == VOID
     state.count_return(wager, -_current_net_return(wager), is_void=is_void)
     if is_void:
         state.count_on_event(wager)
@@ -115,7 +113,7 @@ def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: st
     wager.status, wager.outcome, wager.result = "settled", outcome, result
     wager.payout, wager.home_payout, wager.closed_at = payout, home_payout, state.now
     state.change(wager)
-    is_void = outcome == _VOID
+    is_void = outcome == VOID
     state.count_return(wager, _current_net_return(wager), is_void=is_void)
     if is_void:
         state.count_on_event(wager, times=-1)
@@ -125,7 +123,7 @@ def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: st
 
 def _lines(wager: WagerState, payout: int, home_payout: int, outcome: str) -> tuple[Line, ...]:
     stake = wager.as_stake()
-    if outcome == _VOID:
+    if outcome == VOID:
         return rules.returned(stake)
     return rules.settled(stake, payout, home_payout) + rules.commissioned(stake, _commission(wager, home_payout))
 
@@ -136,13 +134,13 @@ def _commission(wager: WagerState, home_payout: int) -> int:
 
 def _net(wager: WagerState, home_return: int, outcome: str) -> int:
     """Return what a bet returns, less commission."""
-    return home_return if outcome == _VOID else home_return - _commission(wager, home_return)
+    return home_return if outcome == VOID else home_return - _commission(wager, home_return)
 
 
 def _gross_return(wager: WagerState, payout: int, outcome: str) -> int:
     """Return what a settlement gives back before commission, in the customer's currency, at the stake's rate."""
     stake = wager.as_stake()
-    if outcome == _VOID:
+    if outcome == VOID:
         return stake.cost
     if wager.rate is None:
         return payout
@@ -153,7 +151,7 @@ def _current_net_return(wager: WagerState) -> int:
     """Return what the current settlement gave back after commission, in the customer's currency."""
     assert wager.home_payout is not None, "a settled wager has a payout"
     assert wager.outcome is not None, "a settled wager has an outcome"
-    return wager.as_stake().cost if wager.outcome == _VOID else _net(wager, wager.home_payout, wager.outcome)
+    return wager.as_stake().cost if wager.outcome == VOID else _net(wager, wager.home_payout, wager.outcome)
 
 
 def is_out_of_range(wager: WagerState, payout: int, outcome: str, state: BettingState) -> bool:

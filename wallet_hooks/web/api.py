@@ -178,9 +178,13 @@ def _log(answered: Sequence[AnsweredCall]) -> None:
         LOG.info("call", **names, status=status, ms=one.ms)
 
 
+def _as_returned(reply: Reply) -> Reply:
+    return reply
+
+
 @dataclass(frozen=True, kw_only=True)
 class Api:
-    """An HTTP API. `success` and `failure` are its envelope.
+    """An HTTP API. `failure` and `success` are its envelope; by default its endpoints return replies themselves.
 
     `prefix` begins the paths that belong to it. `names` are its own names of shared codes, `statuses` the statuses of
     codes where they differ from the shared ones. `observe` logs and counts answers. The requests of all APIs with
@@ -189,8 +193,8 @@ class Api:
 
     name: str
     prefix: str
-    success: Callable[[Any], Reply]
     failure: Callable[[Problem], Reply]
+    success: Callable[[Any], Reply] = _as_returned
     statuses: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     observe: Callable[[Sequence[AnsweredCall]], None] = _log
