@@ -3,9 +3,9 @@
 import argparse
 import os
 import platform
-import sysconfig
 import tempfile
 import time
+import timeit
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
@@ -52,9 +52,9 @@ def main() -> None:
 
 
 def _interpreter() -> str:
-    """Return the interpreter's version, and how it was built: that decides a fifth of the service's figures."""
-    is_optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return f"Python {platform.python_version()}, built {'with' if is_optimized else 'without'} optimizations"
+    """Return the interpreter's version, and its speed: how it was built decides a fifth of the service's figures."""
+    milliseconds = 1000 * min(timeit.repeat("for i in range(1_000_000): i + i", number=1, repeat=5))
+    return f"Python {platform.python_version()}, a loop of a million additions in {milliseconds:.0f} ms"
 
 
 def _show_hostile() -> None:
