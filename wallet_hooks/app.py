@@ -32,9 +32,6 @@ from wallet_hooks.web.api import GROUPED_API, ApiContext, WholePath
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import TEST_CLOCK_HEADER
 
-_CALL_TIMEOUT = 2.0  # seconds for each lock and statement of a customer's call
-_INTAKE_TIMEOUT = 1.0  # seconds for each lock and statement of an array of betslip messages
-
 
 class Engines(NamedTuple):
     """The application's engines, which differ in their time-outs and pools, by what uses them."""
@@ -79,9 +76,9 @@ def create_app(settings: Settings) -> Flask:
 def _open_engines(settings: Settings) -> Engines:
     return Engines(
         callbacks=open_engine(settings, for_callbacks=True),
-        messages=open_engine(settings, timeout=_INTAKE_TIMEOUT),
-        customers=open_engine(settings, timeout=_CALL_TIMEOUT),
-        accounts=open_engine(settings, timeout=settings.accounts_timeout),
+        messages=open_engine(settings, time_outs=settings.message_time_outs),
+        customers=open_engine(settings, time_outs=settings.call_time_outs),
+        accounts=open_engine(settings, time_outs=settings.account_time_outs),
         staff=open_engine(settings),
         reports=open_engine(settings, for_reports=True),
     )

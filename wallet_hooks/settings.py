@@ -76,6 +76,26 @@ class Settings:
         """The time-outs of a callback's locks, statements and answer."""
         return TimeOuts(self.lock_timeout, self.statement_timeout)
 
+    @property
+    def call_time_outs(self) -> TimeOuts:
+        """The time-outs of a call under /v1 or of the limits gateway."""
+        return TimeOuts(2.0, 2.0)
+
+    @property
+    def message_time_outs(self) -> TimeOuts:
+        """The time-outs of an array of betslip messages."""
+        return TimeOuts(0.7, 1.0)
+
+    @property
+    def account_time_outs(self) -> TimeOuts:
+        """The time-outs of the account API."""
+        return TimeOuts(self.accounts_timeout, self.accounts_timeout)
+
+    @property
+    def page_time_outs(self) -> TimeOuts:
+        """The time-outs of a page of the console, whose figures may be over all rows of a period."""
+        return TimeOuts(30.0, 30.0)
+
     @classmethod
     def from_env(cls) -> Self:
         """Return the environment's settings. Raises ConfigurationError: one line that names every invalid setting."""

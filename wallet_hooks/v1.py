@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -190,4 +191,5 @@ V1 = Api(
     },
     statuses={"busy": 429, "bookie_unavailable": 502},
     is_limited=True,
+    time_outs=attrgetter("call_time_outs"),
 )

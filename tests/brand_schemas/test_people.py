@@ -14,6 +14,7 @@ from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.identity import api_tokens
 from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.settings import TimeOuts
 
 PASSWORD = "long-enough-1"
 
@@ -108,7 +109,7 @@ def test_a_vendor_of_one_brand_has_access_to_a_customer_of_another(people: World
 
 
 def test_a_stream_goes_on_while_another_brand_is_stuck(people: World) -> None:
-    engine = open_engine(people.settings, timeout=0.2)
+    engine = open_engine(people.settings, time_outs=TimeOuts(0.2, 0.2))
     feed = Feed(engine, timedelta(days=1), lambda *_: 0)
     ids = {client: customer_id(people, client) for client in ("acme", "nordbet")}
     streams = {client: CustomerStream(BRANDS[client], id_, "no session", None) for client, id_ in ids.items()}

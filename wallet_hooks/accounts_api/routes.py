@@ -1,6 +1,7 @@
 """The account API over HTTP: its two transports, and login."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from flask import Blueprint
@@ -35,6 +36,7 @@ JSON_RPC_API = Api(
     statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
+    time_outs=attrgetter("account_time_outs"),
 )
 REST_API = Api(
     name="accounts-rest",
@@ -43,8 +45,16 @@ REST_API = Api(
     statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
+    time_outs=attrgetter("account_time_outs"),
 )
-LOGIN_API = Api(name="accounts-login", prefix="/api/", success=login.success, failure=login.failure, observe=_observe)
+LOGIN_API = Api(
+    name="accounts-login",
+    prefix="/api/",
+    success=login.success,
+    failure=login.failure,
+    observe=_observe,
+    time_outs=attrgetter("account_time_outs"),
+)
 APIS = (JSON_RPC_API, REST_API, LOGIN_API)
 
 

@@ -24,7 +24,7 @@ from wallet_hooks.identity.service import brand_by_client, check_game
 from wallet_hooks.listing import echo_rows
 from wallet_hooks.logs import start_logging
 from wallet_hooks.options import JSON
-from wallet_hooks.settings import Settings, parse_address
+from wallet_hooks.settings import Settings, TimeOuts, parse_address
 from wallet_hooks.telemetry import serve_metrics
 
 _BATCH = 1000
@@ -123,7 +123,7 @@ def follow(engine: Engine, url: str, client: str, games: tuple[str, ...], metric
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     scopes = [(brand.id, name) for name in games]
-    bounded = open_engine(settings, timeout=_TIMEOUT)
+    bounded = open_engine(settings, time_outs=TimeOuts(_TIMEOUT, _TIMEOUT))
     Follower(brand_engine(bounded, brand.id), url, scopes, stopping).run()
     bounded.dispose()
 

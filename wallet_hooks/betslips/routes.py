@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -128,4 +129,5 @@ BETSLIPS_API = Api(
     success=_success,
     failure=_failure,
     names={"busy": "try_again"},
+    time_outs=attrgetter("message_time_outs"),
 )

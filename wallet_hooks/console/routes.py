@@ -1,5 +1,6 @@
 """The console's addresses: which page or action each is, and which permission it needs."""
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
@@ -35,6 +36,7 @@ from wallet_hooks.console.visits import (
     check_csrf,
     visit_of,
 )
+from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.settings import Settings
@@ -124,20 +126,26 @@ def _endpoints(console: Console) -> Iterable[Endpoint]:
 
 def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
     def answer(request: ApiRequest, **path: str) -> Reply:
-        try:
-            visit = visit_of(console, request, path.get("client"))
-        except UnauthenticatedError:
-            if page.method == "GET":
-                return redirect(f"{PREFIX}/login", next=address_of(request))
-            if page.view is sign_in.log_out:
-                return redirect(f"{PREFIX}/login")
-            return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
-        if not visit.may(page.permission):
-            raise ForbiddenError(f"The role {visit.member.role} may not do this.")
-        found = _view(page, visit, {name: checked(value) for name, value in path.items()})
-        return render(found, visit) if isinstance(found, Html) else found
+        # What staff changes, and a report that is matched, take as long as they need.
+        with answer_within(request.settings.page_time_outs.answer if page.method == "GET" else math.inf):
+            return _answer(console, page, request, path)
 
     return answer
+
+
+def _answer(console: Console, page: Page, request: ApiRequest, path: dict[str, str]) -> Reply:
+    try:
+        visit = visit_of(console, request, path.get("client"))
+    except UnauthenticatedError:
+        if page.method == "GET":
+            return redirect(f"{PREFIX}/login", next=address_of(request))
+        if page.view is sign_in.log_out:
+            return redirect(f"{PREFIX}/login")
+        return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
+    if not visit.may(page.permission):
+        raise ForbiddenError(f"The role {visit.member.role} may not do this.")
+    found = _view(page, visit, {name: checked(value) for name, value in path.items()})
+    return render(found, visit) if isinstance(found, Html) else found
 
 
 def _view(page: Page, visit: Visit, path: dict[str, str]) -> Html | Reply:

@@ -52,26 +52,28 @@ def open_engine(
     for_callbacks: bool = False,
     for_reports: bool = False,
     for_migrations: bool = False,
-    timeout: float | None = None,
+    time_outs: TimeOuts | None = None,
 ) -> Engine:
     """Return an engine for the database in the settings. Raises ConfigurationError if the URL is invalid.
 
     `for_callbacks` sets the lock and statement timeouts and the planner settings of callbacks; `for_reports` selects
     the reporting replica, if the settings name one, and `for_migrations` a direct connection, because migrations
-    need a session of their own, which a pooler does not give. `timeout` (seconds) bounds each lock and statement.
+    need a session of their own, which a pooler does not give. `time_outs` bound each lock and statement.
     """
+    if for_callbacks:
+        time_outs = settings.callback_time_outs
     name, url = _named_url(settings, for_reports=for_reports, for_migrations=for_migrations)
     try:
         if url.startswith("sqlite:"):
             if settings.brand_schemas:
                 raise ConfigurationError("WALLET_HOOKS_BRAND_SCHEMAS needs PostgreSQL: SQLite has no schemas")
-            return _open_sqlite(url, busy_timeout=settings.lock_timeout if for_callbacks else timeout or 10.0)
+            return _open_sqlite(url, busy_timeout=10.0 if time_outs is None else time_outs.lock)
         return _open_postgresql(
             postgresql_parameters(url),
             settings,
             for_callbacks=for_callbacks,
             for_reports=for_reports,
-            timeout=timeout,
+            time_outs=time_outs,
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
@@ -158,7 +160,12 @@ def _begin_writing(connection: Connection, busy_timeout: float) -> None:
 
 
 def _open_postgresql(
-    parameters: dict[str, str], settings: Settings, *, for_callbacks: bool, for_reports: bool, timeout: float | None
+    parameters: dict[str, str],
+    settings: Settings,
+    *,
+    for_callbacks: bool,
+    for_reports: bool,
+    time_outs: TimeOuts | None,
 ) -> Engine:
     """Return an engine with the URL's libpq parameters."""
     # These detect a dead server within seconds; the operating system would take a quarter of an hour.
@@ -167,7 +174,6 @@ def _open_postgresql(
     # Only the bulk statements of callbacks are prepared (`pipelines`), because GroupCommit retries them if a migration
     # changed their result.
     connect_args |= {"prepare_threshold": None}
-    time_outs = _time_outs(settings, for_callbacks=for_callbacks, timeout=timeout)
     engine = create_engine(
         "postgresql+psycopg://",
         connect_args=connect_args | parameters,
@@ -191,12 +197,6 @@ def _open_postgresql(
         event.listen(engine, "before_cursor_execute", _begin_postgresql)
     event.listen(engine, "rollback", clear_cache)
     return engine
-
-
-def _time_outs(settings: Settings, *, for_callbacks: bool, timeout: float | None) -> TimeOuts | None:
-    if for_callbacks:
-        return settings.callback_time_outs
-    return None if timeout is None else TimeOuts(timeout, timeout)
 
 
 def _server_settings(time_outs: TimeOuts) -> dict[str, str]:

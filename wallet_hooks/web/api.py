@@ -7,7 +7,7 @@ paths are the same for all and live here.
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -23,10 +23,11 @@ from werkzeug.wrappers import Request
 
 from wallet_hooks import clock
 from wallet_hooks.database import DATABASE_ERRORS, Fault, brand_engine, fault_of, run_with_retries
+from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.logs import LOG
 from wallet_hooks.money import MoneyError
-from wallet_hooks.settings import Settings
+from wallet_hooks.settings import Settings, TimeOuts
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of
@@ -188,7 +189,8 @@ class Api:
 
     `prefix` begins the paths that belong to it. `names` are its own names of shared codes, `statuses` the statuses of
     codes where they differ from the shared ones. `observe` logs and counts answers. The requests of all APIs with
-    `is_limited` share a part of the server's threads.
+    `is_limited` share a part of the server's threads. `time_outs` bound how long an answer may wait for the
+    database in all.
     """
 
     name: str
@@ -199,6 +201,7 @@ class Api:
     names: Mapping[str, str] = field(default_factory=dict)
     observe: Callable[[Sequence[AnsweredCall]], None] = _log
     is_limited: bool = False
+    time_outs: Callable[[Settings], TimeOuts] | None = None
 
     def refuse(self, code: str, message: str = "", fields: Mapping[str, Any] | None = None) -> Reply:
         """Return a refusal in the API's envelope; `code` is a shared one or a domain error's."""
@@ -232,11 +235,15 @@ class GroupedApi:
 def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
     """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
     try:
-        with _calls.slot() if api.is_limited else nullcontext():
+        with _calls.slot() if api.is_limited else nullcontext(), _bounded(api, call.request):
             result = run_with_retries(lambda: call.endpoint.answer(call.request, **path))
     except Exception as error:
         result = error
     return _replies(api, [(call, result)])[0]
+
+
+def _bounded(api: Api, request: ApiRequest) -> AbstractContextManager[None]:
+    return nullcontext() if api.time_outs is None else answer_within(api.time_outs(request.settings).answer)
 
 
 def answer_group(grouped: GroupedApi, calls: Sequence[Call], *, wait: bool) -> list[Reply | None]:

@@ -1,0 +1,87 @@
+"""PostgreSQL falls silent while the other APIs wait for it: each answers in time, in its own envelope."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests import postgresql
+from tests.console.staff import PASSWORD, add_staff
+from tests.desk import Desk
+from tests.faults.network import Network, network
+from wallet_hooks.settings import Settings, TimeOuts
+
+SHORT = TimeOuts(0.5, 0.5)
+LEEWAY = 1.0  # seconds for what is not a wait for the database
+
+
+class Request(NamedTuple):
+    path: str
+    body: Any = None
+    headers: dict[str, str] | None = None
+
+
+@pytest.fixture
+def engine_name() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+def between(desk: Desk, postgresql_server: postgresql.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
+    """The network to the database of a service that has short time-outs everywhere."""
+    for name in ("call_time_outs", "message_time_outs", "account_time_outs", "page_time_outs"):
+        monkeypatch.setattr(Settings, name, SHORT)
+    add_staff(desk.world, "operations")
+    with network(postgresql_server.socket) as one:
+        url = desk.world.settings.database_url
+        desk.world.configure(database_url=one.url(desk.world.database))
+        yield one
+        desk.world.configure(database_url=url)
+
+
+@pytest.mark.parametrize(
+    ("api", "status"),
+    [
+        ("v1", 503),
+        ("gateway", 503),
+        ("account API", 504),
+        ("betslip messages", 503),
+        ("console", 503),
+        ("finance", 503),
+    ],
+)
+def test_a_silent_database_holds_no_api(desk: Desk, between: Network, api: str, status: int) -> None:
+    client = desk.world.client
+    client.post("/console/login", data={"username": "operations", "password": PASSWORD})
+    path, body, headers = _requests(desk)[api]
+
+    def send() -> Any:
+        return client.get(path, headers=headers) if body is None else client.post(path, json=body, headers=headers)
+
+    assert send().status_code == 200
+    with between.silent():
+        began = time.monotonic()
+        answer = send()
+        seconds = time.monotonic() - began
+    assert answer.status_code == status
+    assert seconds < SHORT.answer + LEEWAY
+    assert send().status_code == 200
+
+
+def _requests(desk: Desk) -> dict[str, Request]:
+    session, manager = desk.token("ann"), desk.token("boss")
+    return {
+        "v1": Request("/v1/customers/", headers={"Session": manager}),
+        "gateway": Request("/gateway/limits/v1/player/limits/1007", headers={"x-auth-token": session}),
+        "account API": Request(
+            "/exchange/account/rest/v1.0/getAccountDetails/",
+            {},
+            {"X-Authentication": session, "X-Application": desk.vendor("ann", "app")},
+        ),
+        "betslip messages": Request("/betslips/messages", [pmm()]),
+        "console": Request("/console/"),
+        "finance": Request(
+            "/finance/exports/trial-balance.csv", headers={"Authorization": f"Bearer {desk.api_token('finance')}"}
+        ),
+    }
