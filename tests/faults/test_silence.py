@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests import postgresql
+from tests.betslips.test_messages import pmm
 from tests.console.staff import PASSWORD, add_staff
 from tests.desk import Desk
 from tests.faults.network import Network, network
