@@ -53,7 +53,14 @@ class Node:
         """Keep the log (WAL) in a directory, as a server does that is backed up."""
         directory.mkdir()
         shutil.chown(directory, self.directory.owner())
-        self._set(f"archive_mode = on\narchive_command = 'cp %p {directory}/%f'\n")
+        # A file is there whole or not at all, also if the server is stopped while it is copied.
+        command = f"cp %p {directory}/%f.new && mv {directory}/%f.new {directory}/%f"
+        self._set(f"archive_mode = on\narchive_command = '{command}'\n")
+
+    def finish_archive(self) -> None:
+        """Have the log so far archived, and wait until it is."""
+        ((last,),) = self.execute("SELECT pg_walfile_name(pg_switch_wal())")
+        wait_until(lambda: self.execute(f"SELECT last_archived_wal >= '{last}' FROM pg_stat_archiver") == [(True,)])
 
     def back_up(self, primary: "Node") -> None:
         """Take a base backup of a running server."""

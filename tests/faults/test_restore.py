@@ -44,7 +44,7 @@ def test_postgresql_is_restored_to_a_moment(server: tuple[Node, Node], tmp_path:
     ((moment,),) = node.execute("SELECT clock_timestamp()::text")
     assert world.place(bet(2)) == OK
     late = export(shell, tmp_path / "late.csv")
-    node.execute("SELECT pg_switch_wal()")
+    node.finish_archive()
     world.close()
     node.stop()
     restored.restore(archive=node.directory / "archive", moment=str(moment))

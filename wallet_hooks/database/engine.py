@@ -174,19 +174,19 @@ def _open_postgresql(
     # Only the bulk statements of callbacks are prepared (`pipelines`), because GroupCommit retries them if a migration
     # changed their result.
     connect_args |= {"prepare_threshold": None}
+    longest_wait = math.inf if time_outs is None else time_outs.answer
     engine = create_engine(
         "postgresql+psycopg://",
         connect_args=connect_args | parameters,
         pool_size=4,
         pool_use_lifo=True,  # the connection used last has the warmest caches
         max_overflow=4,
-        pool_timeout=settings.statement_timeout if for_callbacks else _POOL_TIMEOUT,
+        pool_timeout=settings.statement_timeout if for_callbacks else min(_POOL_TIMEOUT, longest_wait),
         pool_pre_ping=not for_callbacks,
         hide_parameters=True,  # errors are logged, and parameters may be secrets
         use_native_hstore=False,  # saves a search for its type with each connection
         execution_options={HAS_BRAND_SCHEMAS: settings.brand_schemas},
     )
-    longest_wait = math.inf if time_outs is None else time_outs.answer
     prepare = partial(_prepare_postgresql, check_timeline=not for_reports, may_have_citus=settings.brand_schemas)
     use_connector(engine, longest_wait, prepare)
     if for_callbacks:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 
+from tests.faults.history.nemeses import NEMESES
 from tests.faults.history.run import Strike, run_all
 
 
@@ -23,6 +24,10 @@ def main() -> None:
     for engine in given.engine or ["sqlite", "postgresql"]:
         run_all(engine, lambda strike, engine=engine: report(engine, strike), seconds=given.seconds)  # type: ignore[misc]
     print("\n".join(_table(strikes)))
+    for engine in dict.fromkeys(engine for engine, _ in strikes):
+        tried = {strike.nemesis for used, strike in strikes if used == engine}
+        if missing := [nemesis.name for nemesis in NEMESES if nemesis.name not in tried]:
+            print(f"not tried on {engine}: {', '.join(missing)}")
     sys.exit(any(strike.problems for _, strike in strikes))
 
 

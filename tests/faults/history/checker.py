@@ -12,16 +12,19 @@ from operator import attrgetter
 from tests.faults.history.ledger import Ledger, Line
 from tests.faults.history.operations import Attempt, Operation
 
-_OPENING = "customer:"  # begins the references of the balances that customers were created with
-_TRANSFER = "cashier:acme:transfer:"  # and of transfers, which get them from the service
+_TRANSFER = "cashier:acme:transfer:"  # begins the references of transfers, which get them from the service
 
 
-def problems(history: Sequence[Attempt], ledger: Ledger) -> list[str]:
-    """Return what contradicts the history, one line each."""
+def problems(history: Sequence[Attempt], ledger: Ledger, openings: Mapping[str, int]) -> list[str]:
+    """Return what contradicts the history, one line each.
+
+    `openings` are the amounts, by reference, that customers were created with.
+    """
     return [
         *_unexpected_answers(history),
-        *_wrong_outcomes(history, ledger),
+        *_wrong_outcomes(history, ledger, openings),
         *_wrong_transfers(history, ledger),
+        *_wrong_open_stakes(ledger),
         *_wrong_sums(ledger),
         *_wrong_balances(ledger),
         *_stale_reads(history, ledger),
@@ -34,46 +37,89 @@ def _unexpected_answers(history: Sequence[Attempt]) -> Iterator[str]:
             yield f"{_name(attempt.operation)}: answered {attempt.status}"
 
 
-def _wrong_outcomes(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str]:
+def _wrong_outcomes(history: Sequence[Attempt], ledger: Ledger, openings: Mapping[str, int]) -> Iterator[str]:
     """Acknowledged operations are there once, refused ones are not, others once or not at all, and nothing else is."""
     attempts: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in history:
         if attempt.operation.reference is not None:
             attempts[attempt.operation.reference].append(attempt)
-    changes: dict[str, list[int]] = defaultdict(list)
-    wallets = set(ledger.wallets.values())
-    for (_, reference), lines in groupby(ledger.lines, key=lambda line: (line.transaction, line.reference)):
-        changes[reference].append(-sum(line.amount for line in lines if line.account in wallets))
-    for reference, made in changes.items():
-        if reference not in attempts and not reference.startswith((_OPENING, _TRANSFER)):
+    done = _changes(ledger)
+    for reference, changes in done.items():
+        amounts = [sum(change.values()) for change in changes]
+        if reference in openings:
+            if amounts != [openings[reference]]:
+                yield f"{reference}: {amounts} instead of {openings[reference]}"
+        elif reference not in attempts and not reference.startswith(_TRANSFER):
             yield f"{reference}: nobody asked for it"
-        if len(made) > 1:
-            yield f"{reference}: done {len(made)} times"
+        if len(changes) > 1:
+            yield f"{reference}: done {len(changes)} times"
+    for reference in openings.keys() - done.keys():
+        yield f"{reference}: not there"
     for reference, tried in attempts.items():
-        yield from _wrong_outcome(tried, changes.get(reference, []))
+        yield from _wrong_outcome(tried, done.get(reference, []), ledger)
 
 
-def _wrong_outcome(tried: Sequence[Attempt], amounts: Sequence[int]) -> Iterator[str]:
+def _changes(ledger: Ledger) -> Mapping[str, list[dict[str, int]]]:
+    """Return what each transaction changes wallets by, by its reference."""
+    wallets = set(ledger.wallets.values())
+    found: dict[str, list[dict[str, int]]] = defaultdict(list)
+    for (_, reference), lines in groupby(ledger.lines, key=lambda line: (line.transaction, line.reference)):
+        found[reference].append({line.account: -line.amount for line in lines if line.account in wallets})
+    return found
+
+
+def _wrong_outcome(tried: Sequence[Attempt], changes: Sequence[Mapping[str, int]], ledger: Ledger) -> Iterator[str]:
     """Compare the attempts of one operation with the changes of the customer's balance that it made."""
     operation = tried[0].operation
     if any(one.is_acknowledged for one in tried):
-        if not amounts:
+        if not changes:
             yield f"{_name(operation)}: acknowledged, and not there"
-    elif amounts and not any(one.is_unknown for one in tried):
+    elif changes and not any(one.is_unknown for one in tried):
         yield f"{_name(operation)}: refused, and there"
-    if amounts and amounts[0] != operation.amount:
-        yield f"{_name(operation)}: changed the balance by {amounts[0]} instead of {operation.amount}"
+    expected = {ledger.wallets[operation.customer]: operation.amount}
+    # A settlement that pays nothing changes no balance.
+    if changes and changes[0] != expected and (changes[0] or operation.amount):
+        yield f"{_name(operation)}: changed {dict(changes[0])} instead of {expected}"
+    if changes and operation.refusal is not None:
+        yield f"{_name(operation)}: there, although it had to be refused"
 
 
 def _wrong_transfers(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str]:
-    """Each transfer that was acknowledged is there, and no more than were asked for and not refused."""
+    """Each transfer that was acknowledged is there, and no more than were asked for and not refused.
+
+    Each moves what was asked for between the customer's wallets.
+    """
     for customer, wallet in ledger.wallets.items():
         mine = [one for one in history if one.operation.kind == "transfer" and one.operation.customer == customer]
-        done = sum(line.account == wallet and line.reference.startswith(_TRANSFER) for line in ledger.lines)
+        done = [line for line in ledger.lines if line.account == wallet and line.reference.startswith(_TRANSFER)]
         least = sum(one.is_acknowledged for one in mine)
         most = least + sum(one.is_unknown for one in mine)
-        if not least <= done <= most:
-            yield f"transfers of {customer}: {done}, and {least} to {most} were asked for"
+        if not least <= len(done) <= most:
+            yield f"transfers of {customer}: {len(done)}, and {least} to {most} were asked for"
+        amounts = {one.operation.amount for one in mine}
+        yield from (f"{line.reference}: of {-line.amount}" for line in done if -line.amount not in amounts)
+    transfers = [line for line in ledger.lines if line.reference.startswith(_TRANSFER)]
+    for _, lines in groupby(transfers, key=attrgetter("transaction")):
+        accounts = {line.account for line in lines}
+        if len({account.rpartition(":")[0] for account in accounts}) > 1:
+            yield f"a transfer between {' and '.join(sorted(accounts))}"
+
+
+def _wrong_open_stakes(ledger: Ledger) -> Iterator[str]:
+    """A settlement or a cancel takes all of its bet's stake from the customer's open stakes, once."""
+    held: dict[tuple[str, str], int] = defaultdict(int)
+    for line in ledger.lines:
+        bet, _, step = line.reference.partition(":wager:")
+        if step and line.account.endswith(":open_stakes"):
+            held[f"{bet}:wager:{step.split(':')[0]}", line.account] += line.amount
+    closed = {
+        line.reference.rpartition(":cancel")[0] or line.reference.rpartition(":settlement:")[0]
+        for line in ledger.lines
+        if ":wager:" in line.reference and not line.reference.endswith(":stake")
+    }
+    for (bet, account), amount in held.items():
+        if amount > 0 or (amount < 0) is (bet in closed):
+            yield f"{bet}: {account} holds {-amount}, and the bet is {'closed' if bet in closed else 'open'}"
 
 
 def _wrong_sums(ledger: Ledger) -> Iterator[str]:
@@ -128,12 +174,23 @@ def _stale_reads(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str]:
             continue
         lines = held.get(ledger.wallets[read.operation.customer], [])
         known = [number for number, line in enumerate(lines, 1) if acknowledged.get(line.reference, inf) < read.began]
-        first = max(known, default=1)  # the opening balance was there before
         later = [number for number, line in enumerate(lines, 1) if began.get(line.reference, 0) > read.ended]
-        last = min(later, default=len(lines) + 1) - 1
-        possible = {-(line.balance_after or 0) for line in lines[max(first - 1, 0) : last]}
+        least, most = _transfers_seen(read, history)
+        transfers = [number for number, line in enumerate(lines, 1) if line.reference.startswith(_TRANSFER)]
+        first = max([1, *known, *transfers[:least][-1:]])  # the opening balance was there before
+        last = min([len(lines) + 1, *later, *transfers[most : most + 1]]) - 1
+        possible = {-(line.balance_after or 0) for line in lines[first - 1 : last]}
         if read.balance not in possible:
             yield f"{_name(read.operation)} of {read.operation.customer}: {read.balance} is none of {sorted(possible)}"
+
+
+def _transfers_seen(read: Attempt, history: Sequence[Attempt]) -> tuple[int, int]:
+    """Return how many of the customer's transfers a read must see, and how many it may see."""
+    mine = [
+        one for one in history if one.operation.kind == "transfer" and one.operation.customer == read.operation.customer
+    ]
+    least = sum(one.is_acknowledged and one.ended < read.began for one in mine)
+    return least, sum(not one.is_refused and one.began <= read.ended for one in mine)
 
 
 def _name(operation: Operation) -> str:

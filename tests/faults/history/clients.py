@@ -40,7 +40,7 @@ class Client(threading.Thread):
         self._turn = number
 
     def run(self) -> None:
-        acts = [self._bet] * 3 + [self._read] * 2
+        acts = [self._bet] * 3 + [self._read] * 2 + [self._bet_too_much]
         acts += [self._pay_in, self._pay_out, self._transfer, self._betslip, self._limits]
         if self._number % 4 == 0:
             acts = [self._bet]
@@ -65,6 +65,11 @@ class Client(threading.Thread):
             pool = result(uid, _decimal(payout), user=player.uid, stake=_decimal(stake), outcome="won")
             self._repeat(settled, "/winners", {"pools": [pool]})
 
+    def _bet_too_much(self, player: Player) -> None:
+        uid = str(next(self._uids))
+        refused = Operation("bet", player.uid, f"betflex:acme:wager:{uid}:stake", refusal=402)
+        self._repeat(refused, "/bets", {"bets": [bet(uid, "9000000.00", user=player.uid)]})
+
     def _pay_in(self, player: Player) -> None:
         self._pay(player, "deposit", 1)
 
@@ -81,9 +86,8 @@ class Client(threading.Thread):
     def _transfer(self, player: Player) -> None:
         """Ask once: the account API has no key by which a transfer that is sent again would be the same."""
         body = {"from": "UK", "to": "AUSTRALIAN", "amount": 0.01}
-        self._send(
-            Operation("transfer", player.uid), "/exchange/account/rest/v1.0/transferFunds/", body, self._login(player)
-        )
+        operation = Operation("transfer", player.uid, amount=-1)
+        self._send(operation, "/exchange/account/rest/v1.0/transferFunds/", body, self._login(player))
 
     def _read(self, player: Player) -> None:
         path = "/exchange/account/rest/v1.0/getAccountFunds/"

@@ -145,6 +145,18 @@ def _table_locked(target: Target) -> None:
         time.sleep(2)
 
 
+def _statements_slow(target: Target) -> None:
+    """Have each group's write take longer than a statement may."""
+    slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'"
+    trigger = "CREATE TRIGGER slow AFTER INSERT ON delivery FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+    with writing(target.world.engine) as session:
+        session.execute(text(slow))
+        session.execute(text(trigger))
+    time.sleep(2)
+    with writing(target.world.engine) as session:
+        session.execute(text("DROP FUNCTION slow() CASCADE"))
+
+
 def _disk_full(target: Target) -> None:
     """Fill the file systems of the database, and free them again."""
     fillers = [directory / "filler" for directory in target.disks]
@@ -197,6 +209,7 @@ NEMESES = (
     Nemesis("all connections of the database used up", _connections_used_up, ("servers",)),
     Nemesis("a customer's row locked for 2 s", _row_locked),
     Nemesis("a table locked for 2 s", _table_locked, ("servers",)),
+    Nemesis("statements slower than their time-out for 2 s", _statements_slow, ("servers",)),
     Nemesis("the database's disk full", _disk_full, ("disks",)),
     Nemesis("clocks an hour back and a day forward", _clock_set),
 )

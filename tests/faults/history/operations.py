@@ -2,18 +2,24 @@
 
 from typing import NamedTuple
 
+_BUSY = 429
+# What people call may be answered 429, when too many calls wait: nothing was done.
+_CALLS = ("deposit", "withdrawal", "transfer", "read", "limits")
+
 
 class Operation(NamedTuple):
     """Something that a client wants done, once, however often it asks.
 
-    `reference` is the reference of the ledger transaction that it makes; None for a read. `amount`, in minor units, is
-    what the customer's balance changes by.
+    `reference` is the reference of the ledger transaction that it makes; None for a read, and for a transfer, whose
+    reference the service chooses. `amount`, in minor units, is what the customer's balance changes by. `refusal` is the
+    status with which the operation must be refused; None for one that there is no reason to refuse.
     """
 
     kind: str
     customer: str
     reference: str | None = None
     amount: int = 0
+    refusal: int | None = None
 
 
 class Attempt(NamedTuple):
@@ -30,11 +36,14 @@ class Attempt(NamedTuple):
 
     @property
     def is_acknowledged(self) -> bool:
-        return self.status == 200
+        return self.status == 200 and self.operation.refusal is None
 
     @property
     def is_refused(self) -> bool:
-        return self.status in (400, 402, 403, 404, 409, 429)
+        """Whether it was refused as it may be; nothing was done then."""
+        if self.status == _BUSY:
+            return self.operation.kind in _CALLS
+        return self.status is not None and self.status == self.operation.refusal
 
     @property
     def is_unknown(self) -> bool:

@@ -8,15 +8,17 @@ from tests.world import World
 from wallet_hooks import clock
 from wallet_hooks.accounts_api.applications import create_application, create_versions
 from wallet_hooks.customers import groups
+from wallet_hooks.customers.service import opening_reference
 from wallet_hooks.database import writing
 from wallet_hooks.identity import api_tokens, sessions
 
 CUSTOMERS = 20
+OPENING = 100_000_000  # minor units: more than a run can lose
 _LOGIN = timedelta(days=365)  # of which the clocks that are set forward leave enough
 
 
 class Player(NamedTuple):
-    """A customer with 1,000.00 EUR. `token` is its login's."""
+    """A customer with `OPENING`. `token` is its login's."""
 
     uid: str
     username: str
@@ -28,6 +30,11 @@ class Players(NamedTuple):
     cashier_token: str
     application_key: str
 
+    @property
+    def openings(self) -> dict[str, int]:
+        """The amounts that the customers were created with, by the references of their transactions."""
+        return {opening_reference("acme", one.uid): OPENING for one in self.customers}
+
 
 def create_players(world: World) -> Players:
     """Create brand `acme`, its provider, and the customers."""
@@ -35,7 +42,7 @@ def create_players(world: World) -> Players:
     world.provider()
     uids = [str(number) for number in range(1, CUSTOMERS + 1)]
     for uid in uids:
-        world.customer(uid, balance="1000.00")
+        world.customer(uid, balance=f"{OPENING // 100}.00")
     now = clock.now()
     with writing(world.engine) as session:
         found = [groups.customer_by_username(session, f"acme{uid}") for uid in uids]

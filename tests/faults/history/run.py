@@ -70,7 +70,7 @@ class Run:
             assert not client.is_alive(), "a client waits for ever"
         new = [attempt for client in clients for attempt in client.history]
         self._history += new
-        found = problems(self._history, read_ledger(self.target.world.engine))
+        found = problems(self._history, read_ledger(self.target.world.engine), self._players.openings)
         found += [str(difference) for difference in self.target.world.differences()]
         ends = Counter("acknowledged" if one.is_acknowledged else "unknown" for one in new if not one.is_refused)
         return Strike(nemesis.name, len(new), ends["acknowledged"], ends["unknown"], _away(new), found)
