@@ -38,6 +38,15 @@ def restored_wall_clock() -> Iterator[None]:
         set_now(None)
 
 
+def parse_instant(text: str) -> datetime:
+    """Return the instant of an ISO 8601 time in UTC; a time without an offset is UTC. Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a year that is not accepted") from None
+
+
 def monotonic() -> float:
     """Return monotonic seconds, for durations and deadlines."""
     return time.monotonic()

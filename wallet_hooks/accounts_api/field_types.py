@@ -10,6 +10,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from wallet_hooks import clock
 from wallet_hooks.web.fields import UNWANTED
 from wallet_hooks.web.strict_json import Number
 
@@ -94,9 +95,8 @@ class ApiDate(fields.Field[datetime]):
         if type(value) is not str or not _INSTANT.fullmatch(value):
             raise ValidationError(WRONG_TYPE)
         try:
-            instant = datetime.fromisoformat(value.upper())
-            return (instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant).astimezone(UTC)
-        except (ValueError, OverflowError):
+            return clock.parse_instant(value.upper())
+        except ValueError:
             raise ValidationError(WRONG_TYPE) from None
 
 

@@ -17,7 +17,7 @@ from websockets.uri import parse_uri
 
 from wallet_hooks import clock
 from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, ParsedBody, is_stored, parse_body, store_bodies
-from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of
+from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, run_with_retries
 from wallet_hooks.logs import LOG
 from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE
 from wallet_hooks.web.api import log_defect
@@ -132,7 +132,7 @@ class Follower:
         pause = _FIRST_PAUSE
         while taken and not self._stopping.is_set():
             try:
-                store_bodies(self._engine, taken, self._scopes)
+                run_with_retries(lambda: store_bodies(self._engine, taken, self._scopes))
             except Exception as error:
                 fault = fault_of(error)
                 if fault is Fault.DUPLICATE and self._is_committed(taken):

@@ -13,7 +13,7 @@ from wallet_hooks import clock
 from wallet_hooks.betslips.messages import BadMessage, Message
 from wallet_hooks.betslips.schemas import MAX_MESSAGES, read_messages
 from wallet_hooks.betslips.service import store_messages
-from wallet_hooks.database import brand_engine, has_brand_schemas, reading, run_with_retries, writing
+from wallet_hooks.database import brand_engine, has_brand_schemas, reading, writing
 from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.models import Delivery
@@ -59,16 +59,6 @@ def parse_body(body: Body, *, most: int = MAX_MESSAGES) -> ParsedBody:
 
 def store_bodies(engine: Engine, taken: Sequence[ParsedBody], scopes: Collection[tuple[int, str]]) -> None:
     """Store bodies as deliveries, and their messages for each brand id and game, in one database transaction."""
-    run_with_retries(lambda: _store(engine, taken, scopes))
-
-
-def is_stored(engine: Engine, delivery_id: str) -> bool:
-    """Return whether a body's delivery is stored."""
-    with reading(engine) as session:
-        return session.get(Delivery, UUID(delivery_id)) is not None
-
-
-def _store(engine: Engine, taken: Sequence[ParsedBody], scopes: Collection[tuple[int, str]]) -> None:
     received = [(message, one.body.id) for one in taken for message in one.messages]
     now = taken[-1].body.received_at
     brand_ids = sorted({brand_id for brand_id, _ in scopes})
@@ -83,6 +73,12 @@ def _store(engine: Engine, taken: Sequence[ParsedBody], scopes: Collection[tuple
         writes = Writes()
         add_deliveries(writes, [(_delivery(one), ()) for one in taken])
         writes.run(session.connection())
+
+
+def is_stored(engine: Engine, delivery_id: str) -> bool:
+    """Return whether a body's delivery is stored."""
+    with reading(engine) as session:
+        return session.get(Delivery, UUID(delivery_id)) is not None
 
 
 def _delivery(taken: ParsedBody) -> DeliveryRow:

@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.models import Customer, Payment, payment_reference
+from wallet_hooks.cashier.payments import check_own_money, post_payment
+from wallet_hooks.customers.models import Customer, Payment
 from wallet_hooks.customers.queries import balances_of_customers, facts_of
 from wallet_hooks.customers.refusals import account_refusal
 from wallet_hooks.customers.service import OPENING_METHOD
@@ -15,8 +16,7 @@ from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.exceptions.service import raise_for_payment
 from wallet_hooks.identity.directory import BrandFacts, brand_by_id
 from wallet_hooks.ledger import rules
-from wallet_hooks.ledger import service as ledger
-from wallet_hooks.ledger.journal import Line, Posting, fingerprint
+from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.limits.deposits import count_deposit, take_deposit
 from wallet_hooks.limits.service import Player, player_of
 
@@ -159,9 +159,7 @@ def _earlier_payment(session: Session, customer: Customer, movement: Movement) -
 
 def _check_own_money(session: Session, customer: Customer, amount: int) -> None:
     balance = balances_of_customers(session, [customer])[customer.id].balance
-    if amount > balance:
-        own = f"{money.format_amount(max(0, balance), customer.currency)} {customer.currency}"
-        raise RefusedError("insufficient_funds", f"amount: above the customer's own money, which is {own}")
+    check_own_money(amount, balance, customer.currency)
 
 
 def _check_may_deposit(customer: Customer, *, now: datetime) -> None:
@@ -185,11 +183,8 @@ def _reserved_payment(session: Session, customer: Customer, payment_id: int, tar
 
 def _post(session: Session, customer: Customer, payment: Payment, *, now: datetime) -> None:
     brand = brand_by_id(session, customer.brand_id)
-    reference = payment_reference(brand.client, payment.kind, payment.reference)
     facts = fingerprint(customer.id, payment.currency, payment.amount, payment.method, payment.reason or "")
-    lines = _lines(customer, payment, brand)
-    posting = Posting(payment.kind, reference, facts, now, brand.booking_day(now), lines, payment.reason)
-    ledger.post_one(session, posting, holder_id=customer.id, recorded_at=now)
+    post_payment(session, customer, payment, brand, _lines(customer, payment, brand), facts, now=now)
 
 
 def _lines(customer: Customer, payment: Payment, brand: BrandFacts) -> tuple[Line, ...]:

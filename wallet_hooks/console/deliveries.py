@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from wallet_hooks import clock
 from wallet_hooks.console.delivery_search import (
     SEARCHED_BETS,
     DeliveryCriteria,
@@ -130,9 +131,8 @@ def _read_time(name: str, text: str) -> datetime | None:
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return clock.parse_instant(text)
+    except ValueError:
         raise RefusedError("bad_time", f"{name}: {text[:40]!r}; a time such as 2026-11-21T12:00 is expected") from None
 
 

@@ -6,12 +6,12 @@ exist.
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from sqlalchemy import ColumnElement, Engine, Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Customer, Group, GroupManager
+from wallet_hooks.customers.refusals import AccountFacts, account_refusal
 from wallet_hooks.customers.usernames import folded, has_username, unknown_customer
 from wallet_hooks.database import locked, reading
 from wallet_hooks.errors import ForbiddenError, UnauthenticatedError
@@ -52,19 +52,8 @@ def caller_of(customer: Customer) -> Caller:
     return Caller(customer.id, customer.brand_id, customer.username, frozenset(customer.roles))
 
 
-class LoginFacts(Protocol):
-    """The columns of a customer that decide whether it may log in."""
-
-    @property
-    def active(self) -> bool: ...
-    @property
-    def locked(self) -> bool: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
-
-
-def may_log_in(customer: LoginFacts, *, now: datetime) -> bool:
-    return customer.active and not customer.locked and (customer.expires_at is None or customer.expires_at > now)
+def may_log_in(customer: AccountFacts, *, now: datetime) -> bool:
+    return account_refusal(customer, now=now) is None
 
 
 def known_customer(session: Session, caller: Caller, username: str) -> Customer:

@@ -1,12 +1,30 @@
 """Whether a customer may bet or deposit at all, whatever the amount. Pure."""
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Protocol
 
-from wallet_hooks.customers.queries import CustomerFacts
+
+class AccountFacts(Protocol):
+    """The columns of a customer that decide whether it is let in."""
+
+    @property
+    def active(self) -> bool: ...
+    @property
+    def locked(self) -> bool: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
 
 
-def account_refusal(customer: CustomerFacts, *, now: datetime) -> str | None:
-    """Return why the customer may neither bet nor deposit, as an error code; None where it may."""
+class BettorFacts(AccountFacts, Protocol):
+    """The columns of a customer that decide whether it may bet."""
+
+    @property
+    def roles(self) -> Collection[str]: ...
+
+
+def account_refusal(customer: AccountFacts, *, now: datetime) -> str | None:
+    """Return why the customer may neither log in, bet nor deposit, as an error code; None where it may."""
     if not customer.active:
         return "customer_inactive"
     if customer.locked:
@@ -16,7 +34,7 @@ def account_refusal(customer: CustomerFacts, *, now: datetime) -> str | None:
     return None
 
 
-def betting_refusal(customer: CustomerFacts, *, is_country_permitted: bool, now: datetime) -> str | None:
+def betting_refusal(customer: BettorFacts, *, is_country_permitted: bool, now: datetime) -> str | None:
     """Return the first reason why the customer may not bet, in the order of the rules; None where it may."""
     if (closed := account_refusal(customer, now=now)) is not None:
         return closed

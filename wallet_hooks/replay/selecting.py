@@ -3,12 +3,13 @@
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from wallet_hooks import clock
 from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.secrets import check_reference, read_secret
@@ -102,10 +103,9 @@ def read_time(option: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        instant = datetime.fromisoformat(text)
+        return clock.parse_instant(text)
     except ValueError:
         raise click.UsageError(f"{option} {text}: expected an ISO 8601 time such as 2026-11-21T12:00:00Z") from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def exit_with(message: str, status: int) -> NoReturn:

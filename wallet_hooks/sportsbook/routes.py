@@ -33,7 +33,7 @@ from wallet_hooks.sportsbook.messages import (
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS
 from wallet_hooks.web import api
-from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
+from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply, cause_of
 from wallet_hooks.web.call_groups import TRY_AGAIN
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError
@@ -168,10 +168,10 @@ def _read(route: CallbackRoute, call: ApiRequest, directory: Directory) -> tuple
         return body[:UNAUTHENTICATED_BODY_CAP], Rejected(scope.value)
     try:
         request = route.read(body)
-    except InvalidJSONError as error:
-        return body, Rejected("invalid_request", {"_body": [str(error)]})
-    except ValidationError as error:
-        return body, Rejected("invalid_request", error.normalized_messages())  # type: ignore[no-untyped-call]
+    except (InvalidJSONError, ValidationError) as error:
+        cause = cause_of(error)
+        assert cause is not None
+        return body, Rejected(cause[0], cause[2])
     if _is_within(scope, request, directory):
         return body, request
     code = _denial_of(received, scope, request, directory)
@@ -206,8 +206,7 @@ def _is_within(scope: Scope, request: ProviderRequest, directory: Directory) -> 
 
 
 def _reply(answer: Answer) -> Reply:
-    headers = {"Retry-After": "1"} if answer.status == 503 else {}
-    return Reply(answer.status, answer.body, headers=headers, code=answer.code)
+    return Reply(answer.status, answer.body, code=answer.code)
 
 
 def _failure(problem: Problem) -> Reply:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
+from wallet_hooks.customers.queries import MAX_BALANCE
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID, BetStep, SettleBet, says_void
-from wallet_hooks.sportsbook.state import MAX_BALANCE, BettingState, UserBet, WagerState
+from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
 
 
 def settle(bet: SettleBet, state: BettingState) -> str | None:

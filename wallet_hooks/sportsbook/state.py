@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wallet_hooks import money
 from wallet_hooks.betslips.bounds import BetslipFacts
 from wallet_hooks.customers.commission import rate_on
-from wallet_hooks.customers.queries import CustomerFacts
+from wallet_hooks.customers.queries import CustomerFacts, available
 from wallet_hooks.database.bulk import plain_class
 from wallet_hooks.exceptions.service import BetExceptionRow
 from wallet_hooks.identity.countries import CountryRules
@@ -25,10 +25,6 @@ from wallet_hooks.limits.usage import DayUsage, Usage
 from wallet_hooks.sportsbook.coupons import EventKey, StakesOnEvents
 from wallet_hooks.sportsbook.messages import BetKey, BetStep
 from wallet_hooks.sportsbook.models import Wager
-
-# Balances are BIGINT columns: a credit limit or a payout must not take one out of that range.
-MAX_BALANCE = 2**62
-
 
 if TYPE_CHECKING:
     _WagerColumns = Wager
@@ -123,7 +119,7 @@ class BettingState:
     def available(self, customer: CustomerFacts) -> int:
         """Return the customer's balance plus credit limit, in minor units of its currency."""
         balance = self.journal.balance(chart.player(customer.id, customer.currency))
-        return min(customer.credit_limit, MAX_BALANCE) - balance
+        return available(-balance, customer.credit_limit)
 
     def cost(self, amount: int, currency: str, customer: CustomerFacts) -> tuple[int, str | None] | None:
         """Return a stake's cost in the customer's currency and the rate used (None for the same currency).

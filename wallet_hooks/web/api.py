@@ -208,8 +208,6 @@ class Api:
         status = self.statuses.get(code, _STATUSES.get(code, 400))
         reply = self.failure(Problem(self.names.get(code, code), status, message, fields))
         reply.code = self.names.get(code, code)
-        if reply.status in _RETRY:
-            reply.headers["Retry-After"] = _RETRY[reply.status]
         return reply
 
 
@@ -278,6 +276,8 @@ def _reply(api: Api, call: Call, result: Any) -> Reply:
     except Exception as error:
         reply = _refusal(api, error, request_id=call.request.id, path=call.endpoint.path)
     reply.headers["X-Request-Id"] = call.request.id
+    if reply.status in _RETRY:
+        reply.headers["Retry-After"] = _RETRY[reply.status]
     if call.endpoint.method == "GET":  # answers to other methods are not stored by caches
         reply.headers = _PRIVATE | reply.headers
     return reply

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from wallet_hooks import money
+from wallet_hooks import clock, money
 from wallet_hooks.web.strict_json import Number
 
 # Control characters, and halves of surrogate pairs, which JSON's \u escapes can contain.
@@ -107,9 +107,8 @@ class Instant(Text):
         try:
             if len(text) <= _DATE_LENGTH:
                 return date.fromisoformat(text)
-            instant = datetime.fromisoformat(text)
-            return (instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant).astimezone(UTC)
-        except (ValueError, OverflowError):
+            return clock.parse_instant(text)
+        except ValueError:
             raise ValidationError("Not an ISO 8601 date.") from None
 
 
