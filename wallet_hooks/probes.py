@@ -15,7 +15,7 @@ from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.database.guards import database_problem
 from wallet_hooks.database.revisions import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
-from wallet_hooks.ledger.queries import open_stakes
+from wallet_hooks.ledger.queries import sum_open_stakes
 from wallet_hooks.telemetry import exposition
 
 _METRICS_TIMEOUT = 5.0  # seconds
@@ -99,7 +99,7 @@ def _open_stakes(engine: Engine) -> bytes:
     try:
         for _, own in engines_of_brands(engine):
             with reading(own) as session:
-                stakes.update(open_stakes(session))
+                stakes.update(sum_open_stakes(session))
     except SQLAlchemyError:
         return b""
     name = "wallet_hooks_open_stakes_minor_units"

@@ -78,7 +78,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         super().run()
 
     def notify(self) -> None:
-        """Tell the arbiter that the worker lives; once a second is enough, and each is a system call."""
+        """Tell the arbiter that the worker runs; once a second is enough, and each is a system call."""
         now = clock.monotonic()
         if now >= self._notify_at:
             self._notify_at = now + 1
@@ -123,7 +123,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._stop_accepting()
 
     def is_parent_alive(self) -> bool:
-        """Return whether the arbiter lives; without it the worker stops as it does after SIGTERM."""
+        """Return whether the arbiter runs; without it the worker stops as it does after SIGTERM."""
         self.alive = self.alive and bool(super().is_parent_alive())
         return self.alive
 
@@ -152,7 +152,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             interval = 1 if self.alive else _STOP_IDLE / 5
             if now < self._check_at + interval:
                 self._close_late(now)
-            # Otherwise the process was held up, perhaps with its clients: what they send now is received first.
+            # Otherwise the process was paused, perhaps with its clients: what they send now is received first.
             self._check_at = now + interval
             self._surplus = self._count_surplus() if self.alive else 0
         super().murder_keepalived()

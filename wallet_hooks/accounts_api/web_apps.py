@@ -20,7 +20,7 @@ _IS_OPEN = WebAppGrant.revoked_at.is_(None)
 
 
 def create_code(session: Session, application_id: int, customer_id: int, *, now: datetime, life: timedelta) -> str:
-    """Return a new authorisation code. The customer's expired codes are deleted, unless their grants still stand."""
+    """Return a new authorisation code. Expired codes of the customer are deleted, except those of open grants."""
     open_grants = select(WebAppGrant.id).where(WebAppGrant.customer_id == customer_id, _IS_OPEN)
     expired = (AuthorisationCode.customer_id == customer_id, AuthorisationCode.expires_at <= now)
     is_useless = or_(AuthorisationCode.grant_id.is_(None), AuthorisationCode.grant_id.not_in(open_grants))

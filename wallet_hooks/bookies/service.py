@@ -25,11 +25,11 @@ _CODE = re.compile("[a-z0-9_-]{1,64}")
 def set_bookie(session: Session, *, code: str, adapter: str, url: str, secret: str | None) -> None:
     """Add a bookmaker, or change its adapter, URL and secret. Raises RefusedError for an invalid value."""
     if not _CODE.fullmatch(code):
-        raise RefusedError("bad_value", f"code {code!r}: expected 1 to 64 lower-case letters, digits, - or _")
+        raise RefusedError("bad_value", f"code {code!r}: 1 to 64 lower-case letters, digits, - or _ are expected")
     if adapter not in ADAPTERS:
-        raise RefusedError("bad_value", f"adapter {adapter!r}: expected one of {', '.join(ADAPTERS)}")
+        raise RefusedError("bad_value", f"adapter {adapter!r}: one of {', '.join(ADAPTERS)} is expected")
     if not url.startswith(("http://", "https://")) or len(url) > 500:
-        raise RefusedError("bad_value", "url: expected http://… or https://…, at most 500 characters")
+        raise RefusedError("bad_value", "url: http://… or https://… is expected, at most 500 characters")
     reference = None if secret is None else check_reference(secret)
     session.merge(Bookie(code=code, adapter=adapter, url=url, secret=reference))
     session.flush()

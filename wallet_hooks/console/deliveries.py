@@ -22,7 +22,7 @@ from wallet_hooks.console.delivery_search import (
 from wallet_hooks.console.paging import Listed
 from wallet_hooks.console.rendering import Html
 from wallet_hooks.console.replaying import case_of, replay
-from wallet_hooks.console.statistics import outcome_of
+from wallet_hooks.console.statistics import answer_kind
 from wallet_hooks.console.visits import Visit
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
@@ -81,7 +81,7 @@ def show(visit: Visit, id_: str) -> Html:
         bets = _bets(session, delivery)
         values = {
             "delivery": delivery,
-            "outcome_name": outcome_of(delivery.status),
+            "outcome_name": answer_kind(delivery.status),
             "body": _shown(delivery.body),
             "answer": _shown(delivery.answer.encode()),
             "bets": _named_bets(session, delivery),

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks.console.paging import READ, Listed, take_page
-from wallet_hooks.console.statistics import outcome_of
+from wallet_hooks.console.statistics import answer_kind
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.errors import RefusedError
@@ -62,7 +62,7 @@ def statuses_of(outcome: str) -> Sequence[int] | None:
     """Return the statuses of an outcome, or the one of that number; None for any. Raises RefusedError."""
     if not outcome:
         return None
-    found = [status for status in _STATUSES if outcome in (outcome_of(status), str(status))]
+    found = [status for status in _STATUSES if outcome in (answer_kind(status), str(status))]
     if not found:
         raise RefusedError("bad_outcome", f"outcome: {outcome[:20]!r} is unknown")
     return found

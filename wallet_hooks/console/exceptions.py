@@ -8,16 +8,14 @@ from wallet_hooks.console.texts import number, row_of
 from wallet_hooks.console.visits import Visit
 from wallet_hooks.database import reading, writing
 from wallet_hooks.exceptions.models import CallbackException, ExceptionComment
-from wallet_hooks.exceptions.service import resolve_exception
+from wallet_hooks.exceptions.service import exceptions_query, resolve_exception
 from wallet_hooks.web.api import Reply
 
 
 def show_list(visit: Visit) -> Html:
     """List exceptions, oldest first: those that are open, or all."""
     include_resolved = visit.query("all") == "yes"
-    query = select(CallbackException).order_by(CallbackException.id).limit(READ)
-    if not include_resolved:
-        query = query.where(CallbackException.resolved_at.is_(None))
+    query = exceptions_query(include_resolved=include_resolved).limit(READ)
     if after := visit.query("after"):
         query = query.where(CallbackException.id > number(after, "page"))
     with reading(visit.engine) as session:
@@ -47,7 +45,7 @@ def comment(visit: Visit, id_: str) -> Reply:
 
 def resolve(visit: Visit, id_: str) -> Reply:
     """Resolve an exception."""
-    reason, exception_id = visit.required("reason"), number(id_, "exception")
+    reason, exception_id = visit.reason(), number(id_, "exception")
     with writing(visit.engine) as session:
         resolve_exception(session, exception_id, reason=reason, now=visit.request.now, by=visit.member.username)
         visit.record(session, "resolve", f"exception {exception_id}", reason=reason)

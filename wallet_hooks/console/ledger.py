@@ -102,7 +102,7 @@ def close(visit: Visit) -> Reply:
 
 def reopen(visit: Visit) -> Reply:
     """Open a closed day, and every closed day after it."""
-    day, reason = read_day("day", visit.required("day", most=10)), visit.required("reason")
+    day, reason = read_day("day", visit.required("day", most=10)), visit.reason()
 
     def record(session: Session) -> None:
         visit.record(session, "reopen", day.isoformat(), reason=reason)

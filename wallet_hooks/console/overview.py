@@ -20,7 +20,7 @@ from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.finance.models import Verification
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger.models import Transaction
-from wallet_hooks.ledger.queries import open_stakes
+from wallet_hooks.ledger.queries import sum_open_stakes
 from wallet_hooks.ledger.sealing import newest_seal
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import find_bets
@@ -55,7 +55,7 @@ def show(visit: Visit) -> Html:
             "seal": newest_seal(session),
             "open_stakes": [
                 (currency, money.format_amount(minor, currency))
-                for currency, minor in sorted(open_stakes(session).items())
+                for currency, minor in sorted(sum_open_stakes(session).items())
                 if minor
             ],
             "providers": _last_deliveries(session),

@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from wallet_hooks import money
-from wallet_hooks.console.statistics import outcome_of
+from wallet_hooks.console.statistics import answer_kind
 from wallet_hooks.console.visits import DECIDE, RECONCILE, REPLAY, Visit
 from wallet_hooks.web.api import Reply
 
@@ -157,6 +157,6 @@ def _next_page(shown: Mapping[str, str], after: str) -> str:
 
 _templates.filters |= {"instant": _instant, "amount": _amount, "words": _words, "part": _path_part}
 _templates.globals |= {
-    "static": _static_url, "csrf": _csrf, "notice": _NOTICES.get, "query": _next_page, "outcome_of": outcome_of,
+    "static": _static_url, "csrf": _csrf, "notice": _NOTICES.get, "query": _next_page, "answer_kind": answer_kind,
     "DECIDE": DECIDE, "REPLAY": REPLAY,
 }  # fmt: skip

@@ -49,7 +49,7 @@ class Statistics(NamedTuple):
     p95_ms: float | None
 
 
-def outcome_of(status: int) -> str:
+def answer_kind(status: int) -> str:
     """Return how a callback was answered: refused by a rule (402), rejected as invalid, or failed on our side."""
     if status == 200:
         return "accepted"
@@ -68,7 +68,7 @@ def callback_statistics(session: Session, span: Span, *, now: datetime) -> Stati
     for minute, status, reason, count in counted:
         bar = bars.get(_floor(minute, span.step))
         if bar is not None:
-            bar[outcome_of(status)] += count
+            bar[answer_kind(status)] += count
         if status != 200:
             key = (status, reason or str(status))
             reasons[key] = reasons.get(key, 0) + count

@@ -24,6 +24,7 @@ from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.api import ApiRequest
 from wallet_hooks.web.countries import Countries
+from wallet_hooks.web.fields import LONGEST_REASON
 
 COOKIE = "wallet_hooks_console"
 BRAND_COOKIE = "wallet_hooks_console_brand"
@@ -107,6 +108,10 @@ class Visit:
         if _UNSEEN.search(value):
             raise RefusedError("bad_field", f"{name}: control characters are not accepted")
         return value
+
+    def reason(self) -> str:
+        """Return why the member of staff acts. Raises RefusedError."""
+        return self.required("reason", most=LONGEST_REASON)
 
     def optional(self, name: str, *, most: int) -> str | None:
         """Return an optional field of the form; None if it is absent or empty. Raises RefusedError for a long one."""

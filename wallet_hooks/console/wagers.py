@@ -58,7 +58,7 @@ def show(visit: Visit, client: str, game: str, uid: str) -> Html:
 def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
     """Replace a wager's settlement, or ask for it where the brand's policy wants a second person."""
     key = BetKey(game, client, uid)
-    payout, reason = visit.required("payout", most=40), visit.required("reason")
+    payout, reason = visit.required("payout", most=40), visit.reason()
     result = visit.optional("result", most=100)
     settlement = number(shown, "settlement") if (shown := visit.form.get("settlement", "")) else None
     brands = read_directory(visit.engine).brands
@@ -69,8 +69,7 @@ def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
         minor = money.parse_amount(payout, currency)
         facts = {"payout": money.format_amount(minor, currency), "result": result, "reason": reason}
         if _needs_approval(session, client):
-            if settlement not in (None, wager.settlements):
-                raise RefusedError("outdated", "The wager was settled again meanwhile.")
+            corrections.check_settled(wager, settlement)
             facts["payout_before"] = money.format_amount(wager.payout or 0, currency)
             _request(session, visit, wager, facts, outcome_of(minor, result, wager.stake))
             done = "resettlement_requested"
@@ -156,8 +155,6 @@ def _requests(session: Session, key: BetKey) -> list[ResettleRequest]:
 def _request(session: Session, visit: Visit, wager: Wager, facts: Mapping[str, str | None], outcome: str) -> None:
     """Store a request to replace the wager's present settlement. Raises RefusedError."""
     key = BetKey(wager.game, wager.client, wager.uid)
-    if wager.status != "settled":
-        raise RefusedError("not_settled", f"The wager is {wager.status}, not settled.")
     if outcome == wager.outcome:
         raise RefusedError("unchanged", _UNCHANGED)
     if any(request.decision is None for request in _requests(session, key)):

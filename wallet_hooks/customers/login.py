@@ -1,8 +1,9 @@
 """Logging in. Unknown users and wrong passwords are answered alike; five failures lock the login."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Date, Engine, Row, bindparam, select, text
+from sqlalchemy import Engine, Row, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import may_log_in
@@ -12,9 +13,12 @@ from wallet_hooks.customers.play_sessions import record_login
 from wallet_hooks.customers.queries import lock_customer
 from wallet_hooks.customers.usernames import folded, has_username
 from wallet_hooks.database import reading, writing
+from wallet_hooks.database.bulk import BulkStatement, RowSet, insert_from, unique_key
+from wallet_hooks.database.writes import write
 from wallet_hooks.errors import UnauthenticatedError
 from wallet_hooks.identity import sessions
 from wallet_hooks.identity.brand_engines import engine_of_username
+from wallet_hooks.identity.models import UnknownLogin
 from wallet_hooks.identity.passwords import is_password
 
 
@@ -67,8 +71,16 @@ def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:
 
 def count_unknown(session: Session, day: date) -> None:
     """Write as much as for a known customer, so that the response time does not reveal which usernames exist."""
-    counted = text(
-        "INSERT INTO unknown_login (day, failures) VALUES (:day, 1)"
-        " ON CONFLICT (day) DO UPDATE SET failures = unknown_login.failures + 1"
-    ).bindparams(bindparam("day", type_=Date))
-    session.execute(counted, {"day": day})
+    write(session.connection(), _COUNT_UNKNOWN([(day, 1)]))
+
+
+_counted = RowSet("counted", UnknownLogin.day, UnknownLogin.failures)
+
+
+def _add_failures(dialect: Any) -> Any:
+    insert = insert_from(dialect, _counted, UnknownLogin)
+    total = UnknownLogin.failures + insert.excluded.failures
+    return insert.on_conflict_do_update(index_elements=unique_key(UnknownLogin), set_={"failures": total})
+
+
+_COUNT_UNKNOWN: BulkStatement[Any] = BulkStatement(_counted, _add_failures)

@@ -26,6 +26,7 @@ from wallet_hooks.web.fields import (
     StrictBoolean,
     Text,
     WholeNumber,
+    currency_code,
 )
 from wallet_hooks.web.strict_json import Number
 
@@ -101,7 +102,7 @@ class ChangedCustomerSchema(BaseSchema):
     active = StrictBoolean()
     locked = StrictBoolean()
     expires_at = Instant(allow_none=True, max_length=40)
-    ccy_code = Text(min_length=3, max_length=6)
+    ccy_code = currency_code()
 
 
 class NewCustomerSchema(ChangedCustomerSchema):
@@ -110,7 +111,7 @@ class NewCustomerSchema(ChangedCustomerSchema):
     username = ShortName(required=True)
     password = Text(required=True, max_length=1000)
     group_id = WholeNumber(required=True)
-    ccy_code = Text(required=True, min_length=3, max_length=6)
+    ccy_code = currency_code(required=True)
     uid = Identifier()
 
 

@@ -168,7 +168,7 @@ def _open_postgresql(
     time_outs: TimeOuts | None,
 ) -> Engine:
     """Return an engine with the URL's libpq parameters."""
-    # These detect a dead server within seconds; the operating system would take a quarter of an hour.
+    # These detect an unreachable server within seconds; the operating system would take a quarter of an hour.
     connect_args: dict[str, Any] = {"connect_timeout": 2, "tcp_user_timeout": 3000, "client_encoding": "UTF8"}
     connect_args |= {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3}
     # Only the bulk statements of callbacks are prepared (`pipelines`), because GroupCommit retries them if a migration

@@ -50,17 +50,13 @@ def downgrade(engine: Engine, revision: str, **reports: Any) -> None:
     command.downgrade(_config(Migration(engine=engine, is_downgrade=True, **reports)), revision)
 
 
-def exclude_migrations(connection: Connection) -> None:
+def forbid_migrations(connection: Connection) -> None:
     """Let no migration begin until the connection's transaction ends; wait for one that runs.
 
     To be called before anything is locked that a migration may want. Raises TryAgainError after ten minutes, and
     RefusedError if the database is at another migration than the code.
     """
-    deadline = clock.monotonic() + _LOCK_TIMEOUT
-    while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
-        if clock.monotonic() > deadline:
-            raise TryAgainError("another process has been migrating for ten minutes")
-        time.sleep(0.1)
+    _lock(connection, "pg_try_advisory_xact_lock", lambda: None)
     revision = connection.scalar(text("SELECT version_num FROM public.alembic_version"))
     if revision != newest_revision():
         raise RefusedError("schema_outdated", f"database at migration {revision}, this program at {newest_revision()}")
@@ -86,16 +82,16 @@ def exclusive_migration(connection: Connection, waiting: Callable[[], None]) -> 
         )
         yield
         return
-    deadline = clock.monotonic() + _LOCK_TIMEOUT
     has_reported = False
-    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+
+    def wait() -> None:
+        nonlocal has_reported
         connection.rollback()
         if not has_reported:
             waiting()
             has_reported = True
-        if clock.monotonic() > deadline:
-            raise TryAgainError("another process has been migrating for ten minutes")
-        time.sleep(0.1)
+
+    _lock(connection, "pg_try_advisory_lock", wait)
     connection.commit()
     try:
         yield
@@ -103,6 +99,16 @@ def exclusive_migration(connection: Connection, waiting: Callable[[], None]) -> 
         connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
         connection.commit()
+
+
+def _lock(connection: Connection, function: str, wait: Callable[[], None]) -> None:
+    """Take the lock of migrations by a function of PostgreSQL; call `wait` before each further try."""
+    deadline = clock.monotonic() + _LOCK_TIMEOUT
+    while not connection.scalar(text(f"SELECT {function}(:key)"), {"key": _LOCK}):
+        wait()
+        if clock.monotonic() > deadline:
+            raise TryAgainError("another process has been migrating for ten minutes")
+        time.sleep(0.1)
 
 
 def _config(migration: Migration) -> Config:

@@ -90,6 +90,12 @@ def shorten_lock_timeout(connection: Connection) -> None:
         connection.execute(text("SET LOCAL lock_timeout = '10ms'"))
 
 
+def lock_table(session: Session, model: type[Any]) -> None:
+    """Block writes to a table of PostgreSQL until the transaction ends; wait at most 5 s for those in progress."""
+    session.execute(text("SET LOCAL lock_timeout = '5s'"))
+    session.execute(text(f"LOCK TABLE {model.__tablename__} IN SHARE ROW EXCLUSIVE MODE"))
+
+
 def connection_cache(connection: Connection) -> dict[str, Any]:
     """Return the connection's cache, for facts of the database that never change, such as ids of house accounts.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import literal, select, update
+from sqlalchemy import Select, literal, select, update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.bulk import BulkStatement, RowSet, insert_rows
@@ -72,10 +72,13 @@ def raise_for_payment(
 
 def list_exceptions(session: Session, *, include_resolved: bool) -> list[dict[str, Any]]:
     """Return exceptions as dictionaries, oldest first."""
+    return [exception_row(row) for row in session.scalars(exceptions_query(include_resolved=include_resolved))]
+
+
+def exceptions_query(*, include_resolved: bool) -> Select[CallbackException]:
+    """Return the query of all exceptions, or of the open ones, oldest first."""
     query = select(CallbackException).order_by(CallbackException.id)
-    if not include_resolved:
-        query = query.where(CallbackException.resolved_at.is_(None))
-    return [exception_row(row) for row in session.scalars(query)]
+    return query if include_resolved else query.where(CallbackException.resolved_at.is_(None))
 
 
 def exception_row(row: CallbackException) -> dict[str, Any]:

@@ -36,7 +36,7 @@ _KINDS = {
 }
 
 
-def schema_of(columns: Columns, *, amounts: pa.DataType = _MINOR) -> pa.Schema:
+def arrow_schema(columns: Columns, *, amounts: pa.DataType = _MINOR) -> pa.Schema:
     """Return a report's Arrow schema. `amounts` may be int64, which is faster, for single amounts but not for sums."""
     kinds = _KINDS | {"amount": amounts}
     return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
@@ -44,7 +44,7 @@ def schema_of(columns: Columns, *, amounts: pa.DataType = _MINOR) -> pa.Schema:
 
 def in_batches(columns: Columns, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
     """Yield rows as record batches, amounts in minor units."""
-    schema = schema_of(columns)
+    schema = arrow_schema(columns)
     rows = iter(rows)
     while batch := list(islice(rows, _BATCH)):
         values = zip(*batch, strict=True)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Engine, delete, func, select, text
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import has_row_locks, reading, writing
+from wallet_hooks.database.transactions import lock_table
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.report_request import check_period
 from wallet_hooks.finance.verification import CLOSING_CHECKS
@@ -119,8 +120,7 @@ def _seal(
 def _block_postings(session: Session, engine: Engine) -> None:
     """Wait for postings and closes in progress, and block new ones until this database transaction ends."""
     if has_row_locks(engine):  # SQLite allows one writer at a time
-        session.execute(text("SET LOCAL lock_timeout = '5s'"))
-        session.execute(text("LOCK TABLE ledger_transaction IN SHARE ROW EXCLUSIVE MODE"))
+        lock_table(session, Transaction)
 
 
 def _hash(seal: Seal | None) -> str:

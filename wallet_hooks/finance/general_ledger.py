@@ -60,25 +60,23 @@ class AccountCodes(NamedTuple):
 
     def account_of(self, name: str) -> LedgerAccount:
         """Return the general ledger account. Raises RefusedError (`unmapped_account`) if none is listed."""
-        start = name
-        while start:
-            if start in self.accounts:
-                return self.accounts[start]
-            start = start.rpartition(":")[0]
+        for one in chart.with_parents(name):
+            if one in self.accounts:
+                return self.accounts[one]
         raise RefusedError("unmapped_account", f"accounts: the mapping file has no entry for {name!r}")
 
 
 DEFAULT_CODES = AccountCodes(
     {
-        "psp": LedgerAccount("1100", "Payment providers"),
-        "players:UK": LedgerAccount("2100", "Player funds:Balances"),
-        "players:AUSTRALIAN": LedgerAccount("2105", "Player funds:Second wallet"),
-        "players:open_stakes": LedgerAccount("2110", "Player funds:Open stakes"),
-        "equity:conversion": LedgerAccount("3900", "Currency conversion"),
-        "income:stakes": LedgerAccount("4000", "Betting income:Stakes"),
-        "income:commission": LedgerAccount("4010", "Betting income:Commission"),
-        "expenses:winnings": LedgerAccount("5000", "Betting costs:Winnings"),
-        "expenses:adjustments": LedgerAccount("5010", "Betting costs:Adjustments"),
+        chart.PAYMENT_PROVIDERS: LedgerAccount("1100", "Payment providers"),
+        chart.sum_of(chart.BETTING_WALLET): LedgerAccount("2100", "Player funds:Balances"),
+        chart.sum_of(chart.SECOND_WALLET): LedgerAccount("2105", "Player funds:Second wallet"),
+        chart.sum_of(chart.OPEN_STAKES): LedgerAccount("2110", "Player funds:Open stakes"),
+        chart.CONVERSION: LedgerAccount("3900", "Currency conversion"),
+        chart.STAKES: LedgerAccount("4000", "Betting income:Stakes"),
+        chart.COMMISSION: LedgerAccount("4010", "Betting income:Commission"),
+        chart.WINNINGS: LedgerAccount("5000", "Betting costs:Winnings"),
+        chart.ADJUSTMENTS: LedgerAccount("5010", "Betting costs:Adjustments"),
     }
 )
 

@@ -194,7 +194,7 @@ def _account(name: str, kind: str) -> str:
 
     Parts begin with a capital letter, as beancount requires. Different accounts have different names.
     """
-    parts = name.split(":")
+    parts = chart.parts_of(name)
     return ":".join([_ROOTS[kind], *(part if part in chart.WALLETS else _part(part) for part in parts)])
 
 

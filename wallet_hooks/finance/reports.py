@@ -19,15 +19,17 @@ from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.database.tables import as_day
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.finance.batches import Columns, Row, in_batches, schema_of
+from wallet_hooks.finance.batches import Columns, Row, arrow_schema, in_batches
 from wallet_hooks.finance.report_request import ReportRequest, StatementPage
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
+from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.queries import account_id
+from wallet_hooks.ledger.sealing import newest_seal
+from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
-from wallet_hooks.sportsbook.queries import step_reference
+from wallet_hooks.sportsbook.queries import wager_reference
 
 
 class Report(NamedTuple):
@@ -123,8 +125,7 @@ def _trial_balance(session: Session, request: ReportRequest) -> Iterator[Row]:
 
 def _balances_before(session: Session, first: date) -> dict[tuple[str, str], int]:
     """Return balances before a day, from the newest seal before it plus later entries, to avoid reading all history."""
-    query = select(Seal).where(Seal.reopened_at.is_(None), Seal.day < first).order_by(Seal.day.desc()).limit(1)
-    seal = session.scalar(query)
+    seal = newest_seal(session, before=first)
     balances = {
         (name, currency): minor
         for name, amounts in (seal.balances.items() if seal else ())
@@ -178,13 +179,18 @@ def _gaming_revenue(session: Session, request: ReportRequest) -> Iterator[Row]:
         account = chart.parse_revenue_account(name)
         if account is None:
             continue
-        game = account.game or reference.partition(":")[0]
+        game = account.game or _game_of(reference)
         totals = sums.setdefault((booked_on, account.brand, game, currency), [0, 0, 0, 0])
         column = _REVENUE_COLUMNS[account.kind]
         totals[column] += amount if column == 1 else -amount
         totals[3] += (1 if kind == "settlement" else -1) * (column == 0)
     for key, (stakes, winnings, commission, bets) in sorted(sums.items()):
         yield *key, stakes, winnings, stakes - winnings, commission, bets
+
+
+def _game_of(reference: str) -> str:
+    bet = BetKey.of_reference(reference)
+    return bet.game if bet else ""
 
 
 _REVENUE_COLUMNS = {chart.STAKES: 0, chart.WINNINGS: 1, chart.COMMISSION: 2}
@@ -230,7 +236,7 @@ def _was_open(last: date, end: datetime) -> ColumnElement[bool]:
 
 def _booked_on(step: str | ColumnElement[str]) -> ScalarSelect[date]:
     """Return the day on which a step of a wager is booked, as a subquery that PostgreSQL runs by the unique index."""
-    return select(Transaction.booked_on).where(Transaction.reference == step_reference(step)).scalar_subquery()
+    return select(Transaction.booked_on).where(Transaction.reference == wager_reference(step)).scalar_subquery()
 
 
 def _player_funds(session: Session, request: ReportRequest) -> Iterator[Row]:
@@ -293,7 +299,7 @@ _JOURNAL_COLUMNS = {
     "recorded_at": "instant", "kind": "text", "reference": "text", "description": "text", "account": "text",
     "currency": "text", "amount": "amount", "balance_after": "amount",
 }  # fmt: skip
-_JOURNAL_SCHEMA = schema_of(_JOURNAL_COLUMNS, amounts=pa.int64())
+_JOURNAL_SCHEMA = arrow_schema(_JOURNAL_COLUMNS, amounts=pa.int64())
 REPORTS: dict[str, Report] = {
     "journal": Report(_JOURNAL_COLUMNS, _journal),
     "statement": _report(

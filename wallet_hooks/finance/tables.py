@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xlsxwriter
 
-from wallet_hooks.finance.batches import EXACT, Columns, as_decimals, as_texts, converted, schema_of
+from wallet_hooks.finance.batches import EXACT, Columns, arrow_schema, as_decimals, as_texts, converted
 
 Batches = Iterable[pa.RecordBatch]
 
@@ -120,7 +120,7 @@ class Sheet:
 
 def write_parquet(columns: Columns, batches: Batches, out: BinaryIO) -> None:
     """Write Parquet: amounts as decimal128 with 8 decimals, days as dates, instants as timestamps."""
-    schema = schema_of(columns, amounts=EXACT)
+    schema = arrow_schema(columns, amounts=EXACT)
     with pq.ParquetWriter(out, schema) as writer:
         for batch in batches:
             arrays = [

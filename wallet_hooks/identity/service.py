@@ -49,7 +49,7 @@ def add_brand(
         ) from None
     has_schema = has_brand_schemas(session.get_bind().engine)
     if has_schema:
-        _migrating().exclude_migrations(session.connection())
+        _migrating().forbid_migrations(session.connection())
     if session.scalar(select(Brand).where(or_(Brand.id == id_, Brand.client == client))) is not None:
         raise ConflictError(f"a brand with id {id_} or client {client!r} already exists")
     rules = {"preset": policy, "corrections": corrections}

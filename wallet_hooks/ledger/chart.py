@@ -1,5 +1,6 @@
 """The chart of accounts: the only module that builds and parses account names."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast
@@ -10,6 +11,7 @@ from wallet_hooks.ledger.journal import AccountName
 WALLETS = BETTING_WALLET, SECOND_WALLET = "UK", "AUSTRALIAN"
 OPEN_STAKES = "open_stakes"
 STAKES, WINNINGS, COMMISSION = "income:stakes", "expenses:winnings", "income:commission"
+PAYMENT_PROVIDERS, ADJUSTMENTS, CONVERSION = "psp", "expenses:adjustments", "equity:conversion"
 _PLAYERS = "players:"
 
 
@@ -49,12 +51,28 @@ def summary_name(name: SQLColumnExpression[str]) -> ColumnElement[str]:
     Customers' accounts are summed by wallet (`players:UK`, `players:open_stakes`); other accounts keep their names.
     """
     wallets = (*WALLETS, OPEN_STAKES)
-    return case(*((has_wallet(name, wallet), f"{_PLAYERS}{wallet}") for wallet in wallets), else_=name)
+    return case(*((has_wallet(name, wallet), sum_of(wallet)) for wallet in wallets), else_=name)
+
+
+def sum_of(wallet: str) -> str:
+    """Return the name under which finance sums customers' accounts of a wallet, or of OPEN_STAKES."""
+    return f"{_PLAYERS}{wallet}"
+
+
+def parts_of(name: str) -> list[str]:
+    """Return the parts of an account's name, from its root on."""
+    return name.split(":")
+
+
+def with_parents(name: str) -> Iterator[str]:
+    """Yield an account's name, and those of the accounts above it."""
+    parts = parts_of(name)
+    return (":".join(parts[:length]) for length in range(len(parts), 0, -1))
 
 
 def balance_name(account: str) -> str:
     """Return the name under which reports and seals sum an account: customers' by wallet, any other by its own name."""
-    return f"{_PLAYERS}{account.rpartition(':')[2]}" if account.startswith(_PLAYERS) else account
+    return sum_of(parts_of(account)[-1]) if account.startswith(_PLAYERS) else account
 
 
 class RevenueAccount(NamedTuple):
@@ -75,7 +93,7 @@ def parse_revenue_account(name: str) -> RevenueAccount | None:
 
 
 def payment_provider(method: str, currency: str) -> AccountName:
-    return AccountName(f"psp:{method}", currency, "asset")
+    return AccountName(f"{PAYMENT_PROVIDERS}:{method}", currency, "asset")
 
 
 def stakes_income(brand: str, game: str, currency: str) -> AccountName:
@@ -91,8 +109,8 @@ def commission_income(brand: str, currency: str) -> AccountName:
 
 
 def adjustments_expense(brand: str, currency: str) -> AccountName:
-    return AccountName(f"expenses:adjustments:{brand}", currency, "expense")
+    return AccountName(f"{ADJUSTMENTS}:{brand}", currency, "expense")
 
 
 def conversion(currency: str) -> AccountName:
-    return AccountName("equity:conversion", currency, "equity")
+    return AccountName(CONVERSION, currency, "equity")

@@ -135,7 +135,7 @@ def transactions_with(session: Session, *, references: Sequence[str]) -> list[di
     return [{"transaction": transactions[id_], "entries": entries[id_]} for id_ in transactions]
 
 
-def open_stakes(session: Session) -> dict[str, int]:
+def sum_open_stakes(session: Session) -> dict[str, int]:
     """Return the sum of all open stakes by currency, in minor units."""
     rows = session.execute(
         select(Account.currency, func.sum(Account.balance))

@@ -12,7 +12,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger.rates import PIVOT, ReferenceRate
 
 _COLUMNS = ["date", "currency", "rate"]
-_CURRENCY = re.compile("[A-Z]{3,6}")
+_CURRENCY = re.compile(money.CURRENCY_CODE)
 
 
 def read_rate_file(content: bytes, *, today: date) -> list[ReferenceRate]:

@@ -56,9 +56,18 @@ def seals_in_force(session: Session, *, after: date = date.min) -> list[Seal]:
     return list(session.scalars(query.order_by(Seal.day)))
 
 
-def newest_seal(session: Session) -> Seal | None:
-    """Return the seal of the last closed day, or None."""
-    return session.scalar(select(Seal).where(Seal.reopened_at.is_(None)).order_by(Seal.day.desc()).limit(1))
+def newest_seal(session: Session, *, before: date = date.max) -> Seal | None:
+    """Return the seal of the last closed day, or of the last one before a day; None without one."""
+    query = select(Seal).where(Seal.reopened_at.is_(None), Seal.day < before)
+    return session.scalar(query.order_by(Seal.day.desc()).limit(1))
+
+
+def seal_of(session: Session, day: date) -> Seal:
+    """Return the seal of a closed day. Raises RefusedError (`not_closed`)."""
+    seal = session.scalar(select(Seal).where(Seal.day == day, Seal.reopened_at.is_(None)))
+    if seal is None:
+        raise not_closed(session, day)
+    return seal
 
 
 def not_closed(session: Session, day: date) -> RefusedError:

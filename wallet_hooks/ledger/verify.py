@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from wallet_hooks.ledger.models import Seal, Transaction
-from wallet_hooks.ledger.sealing import not_closed
+from wallet_hooks.ledger.sealing import seal_of
 
 MAX_DIFFERENCES = 20  # reported for each rule
 
@@ -33,9 +33,7 @@ class Since(NamedTuple):
 
 def since(session: Session, day: date) -> Since:
     """Return the range after a closed day. Raises RefusedError (`not_closed`) if the day is not closed."""
-    seal = session.scalar(select(Seal).where(Seal.day == day, Seal.reopened_at.is_(None)))
-    if seal is None:
-        raise not_closed(session, day)
+    seal = seal_of(session, day)
     first_id = session.scalar(select(func.min(Transaction.id)).where(Transaction.booked_on > day))
     return Since(seal, _AFTER_ALL_IDS if first_id is None else first_id)
 

@@ -18,7 +18,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
 from wallet_hooks.limits import operators, service
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.overview import format_amount
+from wallet_hooks.limits.overview import format_limit
 from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
 from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
@@ -120,7 +120,7 @@ def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
         "id": row.id,
         "type": row.type,
         "frame": row.frame,
-        "amount": None if row.amount is None else format_amount(row.type, row.amount, currency),
+        "amount": None if row.amount is None else format_limit(row.type, row.amount, currency),
         "status": row.status,
         "set_by": row.set_by,
         "changed_by": row.changed_by if row.set_by == OPERATOR else PLAYER,

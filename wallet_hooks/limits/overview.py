@@ -35,12 +35,12 @@ def _limits(session: Session, found: Customer, brand: Brand, now: datetime) -> d
     limits = {}
     for one in sorted(current.in_force(), key=lambda one: -(one.amount or 0)):
         name = "time_limit" if one.frame == SESSION else f"{one.type}_{one.frame}"
-        limits[name] = format_amount(one.type, one.amount or 0, found.currency)
+        limits[name] = format_limit(one.type, one.amount or 0, found.currency)
     if found.max_stake_per_event is not None:
         limits["stake_per_event"] = money.format_amount(found.max_stake_per_event, found.currency)
     return limits
 
 
-def format_amount(type_: str, amount: int, currency: str) -> str:
+def format_limit(type_: str, amount: int, currency: str) -> str:
     """Return the amount of a limit: a decimal string in its currency, or minutes for a time limit."""
     return f"{amount} minutes" if type_ == "time_limit" else money.format_amount(amount, currency)

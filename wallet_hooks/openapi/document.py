@@ -22,7 +22,7 @@ from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateSchema
 from wallet_hooks.openapi import account_api, responses
 from wallet_hooks.openapi.betslips import paths as betslip_paths
-from wallet_hooks.openapi.fields import DATE, MAX_INTEGER, Json, describe_field
+from wallet_hooks.openapi.fields import CURRENCY, DATE, MAX_INTEGER, Json, describe_field
 from wallet_hooks.openapi.links import links_of
 from wallet_hooks.sportsbook import customer_routes, schemas
 from wallet_hooks.v1 import V1Route
@@ -75,7 +75,7 @@ _EXPORT_PARAMETERS: dict[str, Json] = {
     "item": _POSITIVE_INTEGER,
     "balance": {"type": "string", "pattern": r"^-?\d{1,19}(\.\d{1,18})?$"},
     "bom": _BOOLEAN,
-    "currency": {"type": "string", "pattern": "^[A-Z]{3,6}$"},
+    "currency": CURRENCY,
     "part": _POSITIVE_INTEGER,
 }
 # A quote as `calculate` answered it; `update` needs only the documented members (docs/protocols/limits.md).

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from wallet_hooks import money
 from wallet_hooks.betslips.schemas import BetslipId, KeptText, PlainNumber, Price
 from wallet_hooks.bookies.schemas import TagRuleSchema, TagRulesField
 from wallet_hooks.customers.models import ROLES
@@ -59,8 +60,11 @@ def _schema_of(converter: Any, field: Any) -> Json:
     return {}
 
 
+AMOUNT_PATTERN = rf"^{money.AMOUNT.pattern}$"
+
+
 def _amounts(field: Amount) -> list[Json]:
-    text: Json = {"type": "string", "pattern": r"^\d{1,19}(\.\d{1,18})?$", "examples": ["10.00"]}
+    text: Json = {"type": "string", "pattern": AMOUNT_PATTERN, "examples": ["10.00"]}
     accepted = [text, _NUMBER]
     return [*accepted, {"const": NO_LIMIT}] if isinstance(field, NewAmount) else accepted
 
@@ -84,12 +88,12 @@ def _text(field: Text) -> Json:
     return {"type": "string", "minLength": field.min_length, "maxLength": field.max_length}
 
 
-_CURRENCY: Json = {"type": "string", "pattern": "^[A-Z]{3,6}$"}
+CURRENCY: Json = {"type": "string", "pattern": f"^{money.CURRENCY_CODE}$"}
 _NUMBER: Json = {"type": "number", "minimum": 0}
 _PAIR: Json = {
     "type": "array",
-    "prefixItems": [_CURRENCY, _NUMBER],
-    "items": {"oneOf": [_CURRENCY, _NUMBER]},  # for tools without support for prefixItems
+    "prefixItems": [CURRENCY, _NUMBER],
+    "items": {"oneOf": [CURRENCY, _NUMBER]},  # for tools without support for prefixItems
     "minItems": 2,
     "maxItems": 2,
     "examples": [["EUR", 25.0]],

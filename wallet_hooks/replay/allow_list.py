@@ -5,7 +5,7 @@ from typing import Any
 
 Redact = Callable[[Any], Any]
 
-# Stands where a value of another type is expected.
+# Replaces a value that is not of the expected type.
 _INVALID = "redacted"
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import event, select, text
+from sqlalchemy import Select, event, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
@@ -29,16 +29,18 @@ from wallet_hooks.identity.service import add_brand, add_provider, brand_by_clie
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger import service as ledger
 from wallet_hooks.ledger.journal import Posting, fingerprint
-from wallet_hooks.ledger.models import ExchangeRate
+from wallet_hooks.ledger.models import Account, Entry, ExchangeRate
 from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.limits import service as limits
 from wallet_hooks.limits.enforcement import bound_of
+from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.operators import set_by_operator
 from wallet_hooks.limits.rules import SESSION
 from wallet_hooks.replay.betslips import read_given_messages
 from wallet_hooks.replay.fixture import read_instant
 from wallet_hooks.replay.signing import new_secret
 from wallet_hooks.settings import Settings
+from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.source import Address, read_address
 
@@ -49,11 +51,11 @@ _NO_START_DATE = date(2000, 1, 1)
 _DEFAULT_BRAND: Mapping[str, Any] = {"client": BRAND}
 _DEFAULT_PROVIDERS = ({"game": "betflex"},)
 # What a callback may change. Deliveries and exceptions are left out: every repetition adds some.
-_STATE_QUERIES = (
-    "SELECT name, currency, balance, version FROM ledger_account ORDER BY name, currency",
-    "SELECT count(*), sum(amount), sum(abs(amount)) FROM ledger_entry",
-    "SELECT game, client, uid, status, refusal, payout, outcome, settlements FROM wager ORDER BY game, client, uid",
-    "SELECT customer_id, day, staked, voided, returned, paid FROM limit_usage ORDER BY customer_id, day",
+_STATE_QUERIES: tuple[Select[*tuple[Any, ...]], ...] = (
+    select(Account.name, Account.currency, Account.balance, Account.version).order_by(Account.name, Account.currency),
+    select(func.count(), func.sum(Entry.amount), func.sum(func.abs(Entry.amount))),
+    select(*Wager.__table__.columns).order_by(*Wager.__table__.primary_key),
+    select(*LimitUsage.__table__.columns).order_by(*LimitUsage.__table__.primary_key),
 )
 
 
@@ -197,7 +199,7 @@ class CaseDatabase:
         digest = hashlib.sha256()
         with reading(self.engine) as session:
             for query in _STATE_QUERIES:
-                for row in session.execute(text(query)):
+                for row in session.execute(query):
                     digest.update(repr(tuple(map(str, row))).encode())
         return digest.hexdigest()
 

@@ -105,7 +105,7 @@ def read_time(option: str, text: str | None) -> datetime | None:
     try:
         return clock.parse_instant(text)
     except ValueError:
-        raise click.UsageError(f"{option} {text}: expected an ISO 8601 time such as 2026-11-21T12:00:00Z") from None
+        raise click.UsageError(f"{option} {text}: an ISO 8601 time such as 2026-11-21T12:00:00Z is expected") from None
 
 
 def exit_with(message: str, status: int) -> NoReturn:

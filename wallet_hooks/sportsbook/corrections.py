@@ -9,8 +9,10 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS, ReadClock, load_state
 from wallet_hooks.sportsbook.messages import BetKey, SettleBet, SettleBets, unknown_wager
+from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.sportsbook.saving import save
 from wallet_hooks.sportsbook.settling import is_out_of_range, outcome_of, settle_again
+from wallet_hooks.sportsbook.state import WagerState
 
 
 def resettle(
@@ -34,13 +36,12 @@ def resettle(
     if not found:
         raise unknown_wager(key)
     before = found[0]
-    if before.status != "settled" or before.currency is None:
-        raise RefusedError("not_settled", f"the wager is {before.status}, not settled")
+    check_settled(before, settlement)
+    assert before.currency is not None
     bet = SettleBet(key, before.user_uid, before.currency, payout, result)
     state = load_state(connection, [SettleBets((bet,))], brands, read_clock=read_clock, reason=reason)
     wager = state.wagers[key]
-    if settlement is not None and wager.settlements != settlement:
-        raise RefusedError("outdated", "the wager was settled again meanwhile")
+    check_settled(wager, settlement)
     outcome = outcome_of(payout, result, wager.stake)
     if outcome == wager.outcome:
         return None
@@ -53,3 +54,11 @@ def resettle(
         raise RefusedError(code, "the brand's policy refuses a correction that takes back more than there is")
     save(connection, state)
     return payout_before
+
+
+def check_settled(wager: Wager | WagerState, settlement: int | None) -> None:
+    """Raise RefusedError unless the wager is settled, and its newest settlement has the number, if one is given."""
+    if wager.status != "settled":
+        raise RefusedError("not_settled", f"The wager is {wager.status}, not settled.")
+    if settlement not in (None, wager.settlements):
+        raise RefusedError("outdated", "The wager was settled again meanwhile.")

@@ -86,6 +86,11 @@ def unknown_wager(key: BetKey) -> NotFoundError:
     return NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
 
 
+def step_reference(game: Any, client: Any, uid: Any, kind: Any) -> Any:
+    """Return the ledger reference of a bet's step, from texts, or as an SQL expression from columns."""
+    return game + ":" + client + ":wager:" + uid + ":" + kind
+
+
 class BetStep(NamedTuple):
     """A ledger transaction of a bet: stake, cancel, settlement or reversal, the last two with their number."""
 
@@ -96,9 +101,8 @@ class BetStep(NamedTuple):
     @property
     def reference(self) -> str:
         """The transaction's reference in the ledger."""
-        (game, client, uid), kind, number = self
-        reference = f"{game}:{client}:wager:{uid}:{kind}"
-        return reference if number is None else f"{reference}:{number}"
+        reference: str = step_reference(*self.bet, self.kind)
+        return reference if self.number is None else f"{reference}:{self.number}"
 
     @classmethod
     def of_reference(cls, reference: str) -> Self | None:

@@ -11,7 +11,7 @@ from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.exceptions.service import exception_row
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.money import format_amount
-from wallet_hooks.sportsbook.messages import BetKey, unknown_wager
+from wallet_hooks.sportsbook.messages import BetKey, step_reference, unknown_wager
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 
 
@@ -32,9 +32,10 @@ def wager_by_key(session: Session, key: BetKey) -> Wager:
     )
 
 
-def step_reference(kind: str | ColumnElement[str]) -> ColumnElement[str]:
+def wager_reference(kind: str | ColumnElement[str]) -> ColumnElement[str]:
     """Return the SQL expression of `BetStep.reference` for a wager; `kind` ends it, with a number where it has one."""
-    return Wager.game + ":" + Wager.client + ":wager:" + Wager.uid + ":" + kind
+    found: ColumnElement[str] = step_reference(Wager.game, Wager.client, Wager.uid, kind)
+    return found
 
 
 def history(session: Session, wager: Wager) -> dict[str, Any]:

@@ -45,9 +45,7 @@ def save(connection: Connection, state: BettingState, callbacks: Sequence[tuple[
 
     Missing accounts are created first; everything else is one set of writes, the last of the transaction.
     """
-    writes = changes_of(connection, state)
-    add_deliveries(writes, [_delivery(*one) for one in callbacks])
-    writes.run_last(connection)
+    _run_with_deliveries(connection, changes_of(connection, state), callbacks)
 
 
 def changes_of(connection: Connection, state: BettingState) -> Writes:
@@ -57,7 +55,7 @@ def changes_of(connection: Connection, state: BettingState) -> Writes:
     writes.add(_CREATE_WAGERS([_values_of_created(wager) for wager in changes.created.values()]))
     changed = (wager for key, wager in changes.changed.items() if key not in changes.created)
     writes.add(_CHANGE_WAGERS([_values_of_changed(wager) for wager in changed]))
-    writes.add(_INSERT_EARLY_CANCELS([(*key, user_uid, now) for key, user_uid in changes.early_cancels]))
+    writes.add(_INSERT_EARLY_CANCELS([EarlyCancelRow(*key, user_uid, now) for key, user_uid in changes.early_cancels]))
     add_bet_exceptions(writes, changes.exceptions)
     add_resolutions(writes, (SettledBet(*key, now) for key in changes.settled_first))
     state.usage.add_to(writes)
@@ -68,7 +66,12 @@ def changes_of(connection: Connection, state: BettingState) -> Writes:
 
 def save_deliveries(connection: Connection, callbacks: Sequence[tuple[Callback, Answer, int]]) -> None:
     """Write callbacks with their answers and durations in microseconds, as the last writes of the transaction."""
-    writes = Writes()
+    _run_with_deliveries(connection, Writes(), callbacks)
+
+
+def _run_with_deliveries(
+    connection: Connection, writes: Writes, callbacks: Sequence[tuple[Callback, Answer, int]]
+) -> None:
     add_deliveries(writes, [_delivery(*one) for one in callbacks])
     writes.run_last(connection)
 

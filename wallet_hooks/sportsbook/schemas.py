@@ -20,7 +20,7 @@ from wallet_hooks.sportsbook.messages import (
     says_void,
 )
 from wallet_hooks.web.body_reader import body_reader
-from wallet_hooks.web.fields import Amount, Anything, BaseSchema, Identifier, Lenient, Text
+from wallet_hooks.web.fields import Amount, Anything, BaseSchema, Identifier, Lenient, Text, currency_code
 from wallet_hooks.web.strict_json import Number
 
 _SOME = validate.Length(min=1)
@@ -32,9 +32,9 @@ class BettingUserSchema(BaseSchema):
     ip = Lenient(Text(max_length=64), metadata={"description": "Where the customer placed the bet from."})
 
 
-class BetslipPoolSchema(BaseSchema):
+class PlacedPoolSchema(BaseSchema):
     client = Identifier(required=True, metadata={"description": "The brand again, the same as user.client."})
-    currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
+    currency = currency_code(required=True, metadata={"description": "Currency of the bet."})
     game = Identifier(required=True, metadata={"description": "The provider's game, such as betflex."})
     uid = Identifier(required=True, metadata={"description": "The coupon: what the bet is on."})
     overdraw = Lenient(Amount(), metadata={"description": "Potential payout."})
@@ -63,7 +63,7 @@ class StakeSchema(BaseSchema):
 
 class PlacedBetSchema(BaseSchema):
     user = fields.Nested(BettingUserSchema, required=True)
-    pool = fields.Nested(BetslipPoolSchema, required=True)
+    pool = fields.Nested(PlacedPoolSchema, required=True)
     bet = fields.Nested(StakeSchema, required=True)
 
 
@@ -103,7 +103,7 @@ class ResultWord(Text):
 
 class ResultSchema(BaseSchema):
     uid = Identifier(known=True, required=True)
-    currency = Text(required=True, min_length=3, max_length=6, metadata={"description": "Currency of the bet."})
+    currency = currency_code(required=True, metadata={"description": "Currency of the bet."})
     amount = Lenient(Amount(), metadata={"description": "The stake; another one than the recorded is an exception."})
     payout = Amount(required=True, metadata={"description": "What the customer gets; 0 closes the bet."})
     base_payout = Anything()

@@ -218,7 +218,7 @@ class GroupedApi:
     `endpoints` are by path. `answer` takes calls, and whether they may wait for each other's and other transactions'
     locks. It returns for each call what the endpoint's own `answer` returns, or its error, or None for a call that has
     to wait. `busy` is the result of a call that has waited too long. `refresh` reads again what is cached for all
-    calls; a server that calls it beside them spares them the wait for it.
+    calls; a server may call it beside them, so that they do not wait for it.
     """
 
     api: Api

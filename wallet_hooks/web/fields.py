@@ -184,6 +184,11 @@ class Pair(fields.Field[tuple[str, int]]):
             raise ValidationError(str(error)) from None
 
 
+def currency_code(**kwargs: Any) -> Text:
+    """Return the field of a currency's code; whether it is known is decided later."""
+    return Text(min_length=3, max_length=6, **kwargs)
+
+
 class NonBlankText(Text):
     """A string that is more than white space: 1 to 200 characters, or to `max_length`."""
 
@@ -197,11 +202,14 @@ class NonBlankText(Text):
         return text
 
 
+LONGEST_REASON = 500  # characters
+
+
 class Reason(NonBlankText):
     """Why staff change money or limits: 1 to 500 characters."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=500, **kwargs)
+        super().__init__(max_length=LONGEST_REASON, **kwargs)
 
 
 class Ids(Text):
