@@ -79,6 +79,7 @@ def test_set_up_a_brand_and_settle_a_bet(shell: Shell, empty_world: World) -> No
     empty_world.settle(result())
     wager = json.loads(shell.ok("wager", "show", "--brand", "acme", "--game", "betflex", "--uid", "9", "--json"))
     assert (wager["status"], wager["stake"], wager["payout"]) == ("settled", "10.00", "25.00")
+    assert wager["ip"] == bet()["user"]["ip"]
     assert [len(wager[key]) for key in ("transactions", "deliveries")] == [2, 2]
     listed = json.loads(shell.ok("customer", "list", "--json"))
     assert listed == [{key: listed[0][key] for key in listed[0]} | {"uid": "7", "username": "ann", "balance": "115.00"}]

@@ -49,7 +49,8 @@ def list_(engine: Engine, as_json: bool) -> None:
     with reading(engine) as session:
         for application in session.scalars(vendors.select_vendors()).all():
             owner = customer_of_any_brand(session, application.owner_id)
-            rows.append(vendors.vendor_data(application) | {"owner": owner.username})
+            more = {"owner": owner.username, "created_at": application.created_at.isoformat()}
+            rows.append(vendors.vendor_data(application) | more)
     echo_rows(
         rows,
         as_json=as_json,

@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from wallet_hooks import clock
-from wallet_hooks.web.fields import UNWANTED
+from wallet_hooks.web.fields import UNWANTED, is_whole_number
 from wallet_hooks.web.strict_json import Number
 
 INCLUDE_ITEMS = ("ALL", "EXCHANGE", "POKER_ROOM", "DEPOSITS_WITHDRAWALS")
@@ -119,7 +119,7 @@ class ApiEnum(fields.Field[str]):
 
 def is_id(text: str) -> bool:
     """Return whether a text can be the number of a row: up to 18 digits."""
-    return text.isascii() and text.isdigit() and len(text) <= 18
+    return is_whole_number(text)
 
 
 def instant_data(instant: datetime) -> str:

@@ -27,6 +27,7 @@ from wallet_hooks.identity.models import Provider
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.web.api import Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
+from wallet_hooks.web.fields import is_whole_number
 
 _DEFAULT_CUT_OFF = "60"
 _LONGEST_FIELD, _LONGEST_MAPPING = 64, 1000  # characters
@@ -124,7 +125,7 @@ def _of_shown_brand(visit: Visit, lines: Iterable[ReportLine]) -> Iterator[Repor
 
 
 def _minutes(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 4 or int(text) > 1440:
+    if not is_whole_number(text, digits=4) or int(text) > 1440:
         raise RefusedError("bad_field", "cut_off: a number of minutes from 0 to 1440 is expected")
     return int(text)
 

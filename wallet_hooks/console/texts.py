@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.database import Base
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.web.api import ApiRequest
+from wallet_hooks.web.fields import is_whole_number
 from wallet_hooks.web.requests import FORM, media_type
 
 Row = TypeVar("Row", bound=Base)
@@ -40,7 +41,7 @@ def checked(text: str) -> str:
 
 def number(text: str, what: str) -> int:
     """Return a row's number from a path or parameter. Raises NotFoundError if it cannot be one."""
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:20]) < 2**63 or len(text) > 19:
+    if not is_whole_number(text, digits=19) or not 0 < int(text) < 2**63:
         raise NotFoundError(f"no {what} {text[:40]!r}")
     return int(text)
 

@@ -46,7 +46,13 @@ def list_groups(engine: Engine, as_json: bool) -> None:
     for own in each_brand(engine):
         with reading(own) as session:
             rows += [
-                {"id": row.id, "brand": client, "name": row.name, "managers": groups.managers_of(session, row)}
+                {
+                    "id": row.id,
+                    "brand": client,
+                    "name": row.name,
+                    "managers": groups.managers_of(session, row),
+                    "created_at": row.created_at.isoformat(),
+                }
                 for row, client in session.execute(
                     select(Group, Brand.client).join(Brand, Brand.id == Group.brand_id).order_by(Group.id)
                 )

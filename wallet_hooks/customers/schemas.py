@@ -27,6 +27,7 @@ from wallet_hooks.web.fields import (
     Text,
     WholeNumber,
     currency_code,
+    is_whole_number,
 )
 from wallet_hooks.web.strict_json import Number
 
@@ -149,7 +150,7 @@ class _Points(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if not text.isascii() or not text.isdigit() or len(text) > 9:
+        if not is_whole_number(text, digits=9):
             raise ValidationError("A whole number of up to 9 digits is expected.")
         return int(text)
 

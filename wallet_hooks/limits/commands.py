@@ -17,13 +17,13 @@ from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
 from wallet_hooks.limits import operators, service
-from wallet_hooks.limits.models import PlayerLimit
+from wallet_hooks.limits.models import PlayerLimit, RealityCheck
 from wallet_hooks.limits.overview import format_limit
 from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
 from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
 from wallet_hooks.options import JSON, FieldType
-from wallet_hooks.web.fields import NonBlankText, Reason
+from wallet_hooks.web.fields import NonBlankText, Reason, is_whole_number
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
 
@@ -55,12 +55,16 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
         left = _limits_left(session, found, brand)
         query = select(PlayerLimit).where(PlayerLimit.customer_id == found.id).order_by(PlayerLimit.id)
         rows = [_row(row, found.currency) for row in session.scalars(query)]
+        check = session.get(RealityCheck, found.id)
+        checks = {} if check is None else {"period": check.period, "set_at": check.changed_at.isoformat()}
     if as_json:
-        click.echo(json.dumps({"limits": rows, "left": left}))
+        click.echo(json.dumps({"limits": rows, "left": left} | ({"reality_check": checks} if checks else {})))
         return
     echo_lines(map(_line, rows), empty="no limits")
     for name, amount in left.items():
         click.echo(f"left of {name}: {amount}")
+    if checks:
+        click.echo(f"reality check: {checks['period']}, set at {checks['set_at']}")
 
 
 @limit.command("set")
@@ -157,6 +161,6 @@ def _frame(type_: str, frame: str | None) -> str:
 def _amount(type_: str, text: str, currency: str) -> int:
     if type_ != "time_limit":
         return money.parse_amount(text, currency)
-    if not text.isascii() or not text.isdigit() or not 0 < len(text) <= 4 or not int(text):
+    if not is_whole_number(text, digits=4) or not int(text):
         raise RefusedError("bad_value", "amount: a time limit is a whole number of minutes from 1 to 9999")
     return int(text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from wallet_hooks.customers.play_sessions import PlaySession, PlaySessionRow
@@ -15,6 +15,11 @@ from wallet_hooks.limits.windows import Window, window_at
 BET_TYPES = ("bet", "loss")
 # The longest window is a month.
 LONGEST_WINDOW = timedelta(days=31)
+
+
+def usage_since(brand: BrandFacts, now: datetime) -> date:
+    """Return the day from which usage is read: that of the longest possible window."""
+    return brand.booking_day(now) - LONGEST_WINDOW
 
 
 class Bound(NamedTuple):

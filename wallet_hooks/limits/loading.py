@@ -8,9 +8,9 @@ from wallet_hooks.customers.play_sessions import PLAY_SESSIONS, PlaySession
 from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.database.bulk import BulkStatement, PendingRows, Pipeline, RowSet, select_rows
 from wallet_hooks.identity.directory import BrandFacts
-from wallet_hooks.limits.enforcement import LONGEST_WINDOW, Bounds, bounds_of, defaults_bind_bets
+from wallet_hooks.limits.enforcement import Bounds, bounds_of, defaults_bind_bets, usage_since
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import ACTIVE, PENDING, Limit
+from wallet_hooks.limits.rules import LIVE, Limit
 from wallet_hooks.limits.usage import USAGE_SINCE, Usage, UsageRow
 
 
@@ -24,11 +24,7 @@ class LimitedCustomer(NamedTuple):
 _requested = RowSet("requested", PlayerLimit.customer_id)
 _LIVE_LIMITS = BulkStatement(
     _requested,
-    lambda _: (
-        select_rows(_requested, PlayerLimit, Limit)
-        .where(PlayerLimit.status.in_([ACTIVE, PENDING]))
-        .order_by(PlayerLimit.id)
-    ),
+    lambda _: select_rows(_requested, PlayerLimit, Limit).where(PlayerLimit.status.in_(LIVE)).order_by(PlayerLimit.id),
     row=Limit,
 )
 
@@ -44,7 +40,7 @@ class LimitReads:
     def __init__(self, reads: Pipeline, customers: Mapping[int, LimitedCustomer], *, now: datetime) -> None:
         self._customers, self._now = customers, now
         ids = [(id_,) for id_ in sorted(customers)]
-        since = [(id_, customers[id_].brand.booking_day(now) - LONGEST_WINDOW) for (id_,) in ids]
+        since = [(id_, usage_since(customers[id_].brand, now)) for (id_,) in ids]
         self._limits: PendingRows[Limit] = reads.add(_LIVE_LIMITS(ids))
         self._usage: PendingRows[UsageRow] = reads.add(USAGE_SINCE(since))
         self._play: PendingRows[PlaySession] = reads.add(PLAY_SESSIONS(ids))

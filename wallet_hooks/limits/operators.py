@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.customers.play_sessions import record_bets
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import ACTIVE, OPERATOR, PENDING, REPLACED, Limit
+from wallet_hooks.limits.rules import ACTIVE, LIVE, OPERATOR, REPLACED, Limit
 from wallet_hooks.limits.service import CurrentLimits
 
 
@@ -38,7 +38,7 @@ def clear_by_operator(current: CurrentLimits, *, type_: str, frame: str, reason:
     if not _end_operator_limits(session, current, type_, frame, reason):
         raise NotFoundError(f"no {type_} limit with frame {frame} was set by an operator")
     query = select(PlayerLimit.id).where(
-        PlayerLimit.customer_id == current.player.customer.id, PlayerLimit.status.in_([ACTIVE, PENDING])
+        PlayerLimit.customer_id == current.player.customer.id, PlayerLimit.status.in_(LIVE)
     )
     current.player.customer.limited = session.scalar(query.limit(1)) is not None
 

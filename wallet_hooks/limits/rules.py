@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from wallet_hooks.identity.policy import Policy
 
-ACTIVE, PENDING = "ACTIVE", "PENDING"
+LIVE = ACTIVE, PENDING = "ACTIVE", "PENDING"
 REPLACED, SUPERSEDED, CANCELLED, EXPIRED = "REPLACED", "SUPERSEDED", "CANCELLED", "EXPIRED"
 NO_LIMIT, SESSION = "no_limit", "session"
 PLAYER, OPERATOR, BRAND = "player", "operator", "brand"
@@ -142,7 +142,7 @@ def change(limits: list[Limit], requested: LimitChange, context: ChangeContext) 
     """
     if requested.frame != NO_LIMIT:
         return _change_frame(limits, requested, context)
-    frames = {limit.frame for status in (ACTIVE, PENDING) for limit in _of(limits, status, requested.type)}
+    frames = {limit.frame for status in LIVE for limit in _of(limits, status, requested.type)}
     times = [_change_frame(limits, requested._replace(frame=frame), context) for frame in sorted(frames)]
     return max((time for time in times if time is not None), default=None)
 

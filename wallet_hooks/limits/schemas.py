@@ -18,7 +18,7 @@ from wallet_hooks.limits.quotes import RequestedLimits
 from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, LimitChange
 from wallet_hooks.limits.service import REALITY_CHECKS, CurrentLimits
 from wallet_hooks.limits.usage import Usage
-from wallet_hooks.web.fields import Amount, BaseSchema, Identifier, Text
+from wallet_hooks.web.fields import Amount, BaseSchema, Identifier, Text, is_whole_number
 from wallet_hooks.web.strict_json import Number
 
 UNDEFINED = "undefined"
@@ -121,7 +121,7 @@ def read_row_ids(values: Any) -> list[int]:
     if type(values) is not list or not all(type(value) in (str, Number) for value in values):
         raise ValidationError(f"A list of 1 to {_MAX_ROWS} row ids is expected.")
     ids = [one.strip() for value in values for one in value.split(",")]
-    if not ids or len(ids) > _MAX_ROWS or not all(re.fullmatch(r"\d{1,18}", one, re.ASCII) for one in ids):
+    if not ids or len(ids) > _MAX_ROWS or not all(map(is_whole_number, ids)):
         raise ValidationError(f"A list of 1 to {_MAX_ROWS} row ids is expected.")
     return list(dict.fromkeys(map(int, ids)))
 

@@ -19,11 +19,12 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
 from wallet_hooks.ledger.journal import fingerprint
-from wallet_hooks.limits.enforcement import LONGEST_WINDOW, Bounds, bounds_of
+from wallet_hooks.limits.enforcement import Bounds, bounds_of, usage_since
 from wallet_hooks.limits.models import PlayerLimit, RealityCheck
 from wallet_hooks.limits.rules import (
     ACTIVE,
     CANCELLED,
+    LIVE,
     NO_LIMIT,
     PENDING,
     PLAYER,
@@ -63,9 +64,7 @@ class CurrentLimits:
 
     def __init__(self, session: Session, player: Player, *, now: datetime) -> None:
         self._session, self.player, self.now = session, player, now
-        query = select(PlayerLimit).where(
-            PlayerLimit.customer_id == player.customer.id, PlayerLimit.status.in_([ACTIVE, PENDING])
-        )
+        query = select(PlayerLimit).where(PlayerLimit.customer_id == player.customer.id, PlayerLimit.status.in_(LIVE))
         self.limits = [_limit(row) for row in session.scalars(query.order_by(PlayerLimit.id))]
         self.caps = player.policy.caps_in(player.customer.currency)
         self.defaults = default_limits(player.policy, player.customer.currency, since=player.customer.created_at)
@@ -73,7 +72,7 @@ class CurrentLimits:
 
     def save(self) -> None:
         """Write changed limits, ended ones first (a frame has at most one live limit). The caller holds the lock."""
-        for limit in sorted(self.limits, key=lambda limit: (limit.id is None, limit.status in (ACTIVE, PENDING))):
+        for limit in sorted(self.limits, key=lambda limit: (limit.id is None, limit.status in LIVE)):
             row = PlayerLimit(customer_id=self.player.customer.id) if limit.id is None else None
             row = row or self._session.get_one(PlayerLimit, limit.id)
             for name in _LIMIT_COLUMNS:
@@ -83,7 +82,7 @@ class CurrentLimits:
                 self._session.add(row)
                 self._session.flush()
                 limit.id = row.id
-        live = any(limit.status in (ACTIVE, PENDING) for limit in self.limits)
+        live = any(limit.status in LIVE for limit in self.limits)
         if self.player.customer.limited != live:
             self.player.customer.limited = live
 
@@ -168,7 +167,7 @@ def usage_of(session: Session, player: Player, *, now: datetime) -> Usage:
 def usage_of_players(session: Session, players: Sequence[Player], *, now: datetime) -> Usage:
     """Return the usage of players over the longest possible window, without reserved deposits that have expired."""
     brands = {player.customer.id: player.brand for player in players}
-    since = {id_: brand.booking_day(now) - LONGEST_WINDOW for id_, brand in brands.items()}
+    since = {id_: usage_since(brand, now) for id_, brand in brands.items()}
     usage = Usage()
     usage.load(run(session.connection(), USAGE_SINCE(list(since.items()))), brands)
     begins = min((brands[id_].day_begins(day) for id_, day in since.items()), default=now)

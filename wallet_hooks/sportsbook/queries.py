@@ -60,6 +60,7 @@ def history(session: Session, wager: Wager) -> dict[str, Any]:
         "rate": wager.rate,
         "commission_rate": wager.commission_rate,
         "possible_payout": _amount(wager.possible_payout, wager.currency),
+        "ip": wager.ip,
         "payout": _amount(wager.payout, wager.currency),
         "result": wager.result,
         "placed_at": wager.placed_at.isoformat(),

@@ -184,6 +184,11 @@ class Pair(fields.Field[tuple[str, int]]):
             raise ValidationError(str(error)) from None
 
 
+def is_whole_number(text: str, *, digits: int = 18) -> bool:
+    """Return whether a text is a whole number of so many digits at most."""
+    return text.isascii() and text.isdigit() and len(text) <= digits
+
+
 def currency_code(**kwargs: Any) -> Text:
     """Return the field of a currency's code; whether it is known is decided later."""
     return Text(min_length=3, max_length=6, **kwargs)
@@ -217,7 +222,7 @@ class Ids(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         items = super()._deserialize(value, attr, data, **kwargs).split(",")
-        if not all(item.isascii() and item.isdigit() and len(item) <= 18 for item in items):
+        if not all(map(is_whole_number, items)):
             raise ValidationError("Comma-separated ids are expected.")
         return [int(item) for item in items]
 
@@ -227,6 +232,6 @@ class Count(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
+        if not is_whole_number(text):
             raise ValidationError("Not a whole number.")
         return int(text)
