@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.console import audit
 from wallet_hooks.console.models import Staff, StaffSession
 from wallet_hooks.customers.login import count_unknown
-from wallet_hooks.customers.login_lock import count_failure, is_login_locked, unlock_login
+from wallet_hooks.customers.login_lock import admit, is_login_locked
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import ConflictError, NotFoundError, UnauthenticatedError
 from wallet_hooks.identity.passwords import is_password
@@ -86,7 +86,8 @@ def sign_in(engine: Engine, *, username: str, password: str, code: str, request:
             member = session.scalars(locked(select(Staff).where(Staff.id == found.id), Staff)).one()
             is_right = is_right and member.password_hash == found.password_hash
             was_locked = is_login_locked(member, now=request.now)
-            if _admit(member, code, is_right=is_right, now=request.now):
+            is_right = is_right and not was_locked and _is_code(member, code, now=request.now)
+            if admit(member, is_right=is_right, is_permitted=member.active, now=request.now):
                 token = _start(session, member, now=request.now)
             if token or not was_locked:  # guesses during a lock would fill the trail
                 action = "sign_in" if token else "sign_in_refused"
@@ -120,17 +121,6 @@ def find_member(engine: Engine, token: str, *, now: datetime, idle: timedelta) -
 def sign_out(session: Session, token: str) -> None:
     """End a session."""
     session.execute(delete(StaffSession).where(StaffSession.token_hash == token_hash(token)))
-
-
-def _admit(member: Staff, code: str, *, is_right: bool, now: datetime) -> bool:
-    """Count a failure, or accept the sign-in; under the row's lock, so that parallel guesses are all counted."""
-    if not is_right or is_login_locked(member, now=now) or not _is_code(member, code, now=now):
-        count_failure(member, now=now)
-        return False
-    if not member.active:
-        return False
-    unlock_login(member)
-    return True
 
 
 def _is_code(member: Staff, code: str, *, now: datetime) -> bool:

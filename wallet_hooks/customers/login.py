@@ -7,7 +7,7 @@ from sqlalchemy import Engine, Row, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import may_log_in
-from wallet_hooks.customers.login_lock import count_failure, is_login_locked, unlock_login
+from wallet_hooks.customers.login_lock import admit
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.play_sessions import record_login
 from wallet_hooks.customers.queries import lock_customer
@@ -43,7 +43,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
         else:
             customer = lock_customer(session, found.id)
             is_right = is_right and customer.password_hash == found.password_hash
-            if _admit(customer, is_right=is_right, now=now):
+            if admit(customer, is_right=is_right, is_permitted=may_log_in(customer, now=now), now=now):
                 record_login(session, customer, now=now)
                 token = sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)
     if token is None:
@@ -56,17 +56,6 @@ def _find(engine: Engine, username: str) -> Row[int, str | None] | None:
     with reading(engine) as session:
         query = select(Customer.id, Customer.password_hash).where(has_username(username))
         return session.execute(query).one_or_none()
-
-
-def _admit(customer: Customer, *, is_right: bool, now: datetime) -> bool:
-    """Count a failure, or accept the login; under the customer's lock, so that parallel guesses are all counted."""
-    if not is_right or is_login_locked(customer, now=now):
-        count_failure(customer, now=now)
-        return False
-    if not may_log_in(customer, now=now):
-        return False
-    unlock_login(customer)
-    return True
 
 
 def count_unknown(session: Session, day: date) -> None:

@@ -44,6 +44,19 @@ def count_failure(owner: PasswordOwner, *, now: datetime) -> None:
         owner.login_locks += 1
 
 
+def admit(owner: PasswordOwner, *, is_right: bool, is_permitted: bool, now: datetime) -> bool:
+    """Count a failure, or accept a login. The caller holds the row's lock, so that parallel guesses are all counted.
+
+    `is_right` says whether the password is right, `is_permitted` whether its owner may log in at all.
+    """
+    if not is_right or is_login_locked(owner, now=now):
+        count_failure(owner, now=now)
+        return False
+    if is_permitted:
+        unlock_login(owner)
+    return is_permitted
+
+
 def unlock_login(owner: PasswordOwner) -> None:
     """Reset the failures and their locks."""
     owner.failed_logins = owner.login_locks = 0

@@ -19,6 +19,7 @@ from wallet_hooks import clock
 from wallet_hooks.database import has_brand_schemas, open_engine, reading, writing
 from wallet_hooks.database.brand_commands import BrandFailures
 from wallet_hooks.database.brands import brand_ids, engine_of_client, engines_of_brands
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
@@ -28,7 +29,7 @@ from wallet_hooks.finance.provider_report import BadReportError, read_columns, r
 from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reconciliation_runs import keep_first, store_run
-from wallet_hooks.finance.report_request import ReportRequest
+from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, customer_of
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity.service import brand_by_client
@@ -52,7 +53,12 @@ _BREAK_FORMATS = ("csv", "xlsx", "html")
     help="How it is written.",
 )
 @click.option(
-    "--from", "first", type=click.DateTime(["%Y-%m-%d"]), default="2000-01-01", show_default=True, help="First day."
+    "--from",
+    "first",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default=FIRST_DAY.isoformat(),
+    show_default=True,
+    help="First day.",
 )
 @click.option(
     "--to",
@@ -88,9 +94,10 @@ def export(
 ) -> None:
     """Export a report; with -o FILE, a manifest is written beside it (FILE.manifest.json)."""
     now = clock.now()
-    if (client is None) != (uid is None) and not (uid is None and has_brand_schemas(engine)):
-        raise click.UsageError("--brand and --uid: both or neither are required")
-    customer = None if client is None or uid is None else (client, uid)
+    try:
+        customer = customer_of(engine, client, uid)
+    except RefusedError as error:
+        raise click.UsageError(str(error)) from None
     if output is None and client is None and len(engines_of_brands(engine)) > 1:
         raise click.UsageError("--brand: each brand's report is a file of its own: name a brand, or a file with -o")
     options = Options(bom, _codes(accounts), part)

@@ -3,8 +3,13 @@
 from datetime import UTC, date, datetime, time
 from typing import NamedTuple
 
+from sqlalchemy import Engine
+
 from wallet_hooks.clock import FIRST_YEAR, LAST_YEAR
+from wallet_hooks.database import has_brand_schemas
 from wallet_hooks.errors import RefusedError
+
+FIRST_DAY = date(2000, 1, 1)  # by default the first day of a report
 
 
 class StatementPage(NamedTuple):
@@ -37,6 +42,16 @@ class ReportRequest(NamedTuple):
     def instants(self) -> tuple[datetime, datetime]:
         """The period's first and last instant, for reports by UTC day."""
         return datetime.combine(self.first, time.min, UTC), datetime.combine(self.last, time.max, UTC)
+
+
+def customer_of(engine: Engine, client: str | None, uid: str | None) -> tuple[str, str] | None:
+    """Return the brand and uid of a report's customer; None without one. Raises RefusedError (`customer`).
+
+    Where each brand has a schema, a report may be of a brand without a customer.
+    """
+    if (client is None) != (uid is None) and not (uid is None and has_brand_schemas(engine)):
+        raise RefusedError("customer", "brand and uid: both or neither are required")
+    return None if client is None or uid is None else (client, uid)
 
 
 def check_period(first: date, last: date) -> None:

@@ -26,7 +26,7 @@ from wallet_hooks.errors import (
 from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import Options
 from wallet_hooks.finance.general_ledger import AccountCodes
-from wallet_hooks.finance.report_request import ReportRequest, StatementPage, read_day
+from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, StatementPage, customer_of, read_day
 from wallet_hooks.identity.api_tokens import token_holder
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.settings import Settings
@@ -133,10 +133,7 @@ def _read_request(reports: Engine, request: ApiRequest) -> ReportRequest:
             raise RefusedError(
                 "bad_option", f"{name}: unknown or repeated; each of {', '.join(PARAMETERS)} is accepted once"
             )
-    brand, uid = request.query.get("brand"), request.query.get("uid")
-    if (brand is None) != (uid is None) and not (uid is None and has_brand_schemas(reports)):
-        raise RefusedError("customer", "brand and uid: both or neither are required")
-    customer = None if brand is None or uid is None else (brand, uid)
+    customer = customer_of(reports, request.query.get("brand"), request.query.get("uid"))
     limit, item = _read_number(request, "limit"), _read_number(request, "item")
     if (item is None) != ("balance" not in request.query) or (item is not None and limit is None):
         raise RefusedError(
@@ -144,7 +141,7 @@ def _read_request(reports: Engine, request: ApiRequest) -> ReportRequest:
         )
     page = None if limit is None else StatementPage(limit, item or 0, request.query.get("balance", ""))
     now = request.now
-    first = _read_day(request, "from") or date(2000, 1, 1)
+    first = _read_day(request, "from") or FIRST_DAY
     last = _read_day(request, "to") or exports.newest_day(reports, now)
     return ReportRequest(first, last, customer, now, page, request.query.get("currency"))
 
