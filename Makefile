@@ -44,8 +44,12 @@ check: venv
 
 # Fails where a package could not be checked, too.
 audit: venv
-	$(BIN)/pip-audit --strict --disable-pip --requirement requirements.lock || \
-		{ echo "audit: not checked, or vulnerable: see above" >&2; exit 1; }
+	@$(BIN)/pip-audit --strict --disable-pip --requirement requirements.lock >$(VENV)/audit.txt 2>&1; status=$$?; \
+		cat $(VENV)/audit.txt; \
+		if [ $$status -ne 0 ]; then \
+			grep -q "known vulnerabilit" $(VENV)/audit.txt && echo "audit: vulnerable" >&2 || echo "audit: not checked" >&2; \
+			exit 1; \
+		fi
 
 release: venv
 	.ci/release
