@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -191,5 +190,5 @@ V1 = Api(
     },
     statuses={"busy": 429, "bookie_unavailable": 502},
     is_limited=True,
-    time_outs=attrgetter("call_time_outs"),
+    time_outs=lambda settings: settings.call_time_outs,
 )

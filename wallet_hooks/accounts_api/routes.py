@@ -1,7 +1,6 @@
 """The account API over HTTP: its two transports, and login."""
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 from flask import Blueprint
@@ -36,7 +35,7 @@ JSON_RPC_API = Api(
     statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
-    time_outs=attrgetter("account_time_outs"),
+    time_outs=lambda settings: settings.account_time_outs,
 )
 REST_API = Api(
     name="accounts-rest",
@@ -45,7 +44,7 @@ REST_API = Api(
     statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
-    time_outs=attrgetter("account_time_outs"),
+    time_outs=lambda settings: settings.account_time_outs,
 )
 LOGIN_API = Api(
     name="accounts-login",
@@ -53,7 +52,7 @@ LOGIN_API = Api(
     success=login.success,
     failure=login.failure,
     observe=_observe,
-    time_outs=attrgetter("account_time_outs"),
+    time_outs=lambda settings: settings.account_time_outs,
 )
 APIS = (JSON_RPC_API, REST_API, LOGIN_API)
 

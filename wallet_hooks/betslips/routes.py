@@ -2,7 +2,6 @@
 
 import json
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -129,5 +128,5 @@ BETSLIPS_API = Api(
     success=_success,
     failure=_failure,
     names={"busy": "try_again"},
-    time_outs=attrgetter("message_time_outs"),
+    time_outs=lambda settings: settings.message_time_outs,
 )

@@ -1,6 +1,5 @@
 """The console's addresses: which page or action each is, and which permission it needs."""
 
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
@@ -36,10 +35,9 @@ from wallet_hooks.console.visits import (
     check_csrf,
     visit_of,
 )
-from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from wallet_hooks.finance.general_ledger import AccountCodes
-from wallet_hooks.settings import Settings
+from wallet_hooks.settings import Settings, TimeOuts
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.countries import Countries
@@ -118,34 +116,34 @@ def blueprint(
 def _endpoints(console: Console) -> Iterable[Endpoint]:
     for page in PAGES:
         name = f"{page.view.__module__.rpartition('.')[2]}_{page.view.__name__}"
-        yield Endpoint(page.method, PREFIX + page.path, name, _answer_of(console, page))
+        # What staff changes, and a report that is matched, take as long as they need.
+        time_outs = _page_time_outs if page.method == "GET" else None
+        yield Endpoint(page.method, PREFIX + page.path, name, _answer_of(console, page), time_outs=time_outs)
     yield Endpoint("GET", f"{PREFIX}/login", "login", sign_in.show_login)
     yield Endpoint("POST", f"{PREFIX}/login", "log_in", lambda request: sign_in.log_in(console, request))
     yield Endpoint("GET", f"{PREFIX}/static/<path:file>", "static", _static)
 
 
+def _page_time_outs(settings: Settings) -> TimeOuts:
+    return settings.page_time_outs
+
+
 def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
     def answer(request: ApiRequest, **path: str) -> Reply:
-        # What staff changes, and a report that is matched, take as long as they need.
-        with answer_within(request.settings.page_time_outs.answer if page.method == "GET" else math.inf):
-            return _answer(console, page, request, path)
+        try:
+            visit = visit_of(console, request, path.get("client"))
+        except UnauthenticatedError:
+            if page.method == "GET":
+                return redirect(f"{PREFIX}/login", next=address_of(request))
+            if page.view is sign_in.log_out:
+                return redirect(f"{PREFIX}/login")
+            return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
+        if not visit.may(page.permission):
+            raise ForbiddenError(f"The role {visit.member.role} may not do this.")
+        found = _view(page, visit, {name: checked(value) for name, value in path.items()})
+        return render(found, visit) if isinstance(found, Html) else found
 
     return answer
-
-
-def _answer(console: Console, page: Page, request: ApiRequest, path: dict[str, str]) -> Reply:
-    try:
-        visit = visit_of(console, request, path.get("client"))
-    except UnauthenticatedError:
-        if page.method == "GET":
-            return redirect(f"{PREFIX}/login", next=address_of(request))
-        if page.view is sign_in.log_out:
-            return redirect(f"{PREFIX}/login")
-        return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
-    if not visit.may(page.permission):
-        raise ForbiddenError(f"The role {visit.member.role} may not do this.")
-    found = _view(page, visit, {name: checked(value) for name, value in path.items()})
-    return render(found, visit) if isinstance(found, Html) else found
 
 
 def _view(page: Page, visit: Visit, path: dict[str, str]) -> Html | Reply:

@@ -21,6 +21,17 @@ from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.models import UnknownLogin
 from wallet_hooks.identity.passwords import is_password
 
+_counted = RowSet("counted", UnknownLogin.day, UnknownLogin.failures)
+
+
+def _add_failures(dialect: Any) -> Any:
+    insert = insert_from(dialect, _counted, UnknownLogin)
+    total = UnknownLogin.failures + insert.excluded.failures
+    return insert.on_conflict_do_update(index_elements=unique_key(UnknownLogin), set_={"failures": total})
+
+
+_COUNT_UNKNOWN: BulkStatement[Any] = BulkStatement(_counted, _add_failures)
+
 
 def log_in(engine: Engine, *, username: str, password: str, source: str, now: datetime, idle: timedelta) -> str:
     """Begin a login and return its token.
@@ -61,15 +72,3 @@ def _find(engine: Engine, username: str) -> Row[int, str | None] | None:
 def count_unknown(session: Session, day: date) -> None:
     """Write as much as for a known customer, so that the response time does not reveal which usernames exist."""
     write(session.connection(), _COUNT_UNKNOWN([(day, 1)]))
-
-
-_counted = RowSet("counted", UnknownLogin.day, UnknownLogin.failures)
-
-
-def _add_failures(dialect: Any) -> Any:
-    insert = insert_from(dialect, _counted, UnknownLogin)
-    total = UnknownLogin.failures + insert.excluded.failures
-    return insert.on_conflict_do_update(index_elements=unique_key(UnknownLogin), set_={"failures": total})
-
-
-_COUNT_UNKNOWN: BulkStatement[Any] = BulkStatement(_counted, _add_failures)

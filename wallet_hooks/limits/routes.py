@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from flask import Blueprint, json
@@ -221,5 +220,5 @@ LIMITS = Api(
     statuses=dict.fromkeys(("length_required", "body_too_large", "not_json"), 400)
     | {"unknown_version": 404, "conflict": 503},
     is_limited=True,
-    time_outs=attrgetter("call_time_outs"),
+    time_outs=lambda settings: settings.call_time_outs,
 )

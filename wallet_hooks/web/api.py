@@ -142,7 +142,7 @@ class Endpoint(NamedTuple):
     """A path of an API. `answer` takes the request and the path's parts, and returns what the envelope takes.
 
     `name` is unique in the API; it names the Flask endpoint and the log line. Flask routes WebSocket handshakes only to
-    an endpoint that `is_websocket`.
+    an endpoint that `is_websocket`. `time_outs` are its own, where its API has none.
     """
 
     method: str
@@ -150,6 +150,7 @@ class Endpoint(NamedTuple):
     name: str
     answer: Callable[..., Any]
     is_websocket: bool = False
+    time_outs: Callable[[Settings], TimeOuts] | None = None
 
 
 class Call(NamedTuple):
@@ -233,15 +234,16 @@ class GroupedApi:
 def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
     """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
     try:
-        with _calls.slot() if api.is_limited else nullcontext(), _bounded(api, call.request):
+        with _calls.slot() if api.is_limited else nullcontext(), _bounded(api, call):
             result = run_with_retries(lambda: call.endpoint.answer(call.request, **path))
     except Exception as error:
         result = error
     return _replies(api, [(call, result)])[0]
 
 
-def _bounded(api: Api, request: ApiRequest) -> AbstractContextManager[None]:
-    return nullcontext() if api.time_outs is None else answer_within(api.time_outs(request.settings).answer)
+def _bounded(api: Api, call: Call) -> AbstractContextManager[None]:
+    time_outs = call.endpoint.time_outs or api.time_outs
+    return nullcontext() if time_outs is None else answer_within(time_outs(call.request.settings).answer)
 
 
 def answer_group(grouped: GroupedApi, calls: Sequence[Call], *, wait: bool) -> list[Reply | None]:
@@ -275,12 +277,16 @@ def _reply(api: Api, call: Call, result: Any) -> Reply:
         reply = api.success(result)
     except Exception as error:
         reply = _refusal(api, error, request_id=call.request.id, path=call.endpoint.path)
-    reply.headers["X-Request-Id"] = call.request.id
-    if reply.status in _RETRY:
-        reply.headers["Retry-After"] = _RETRY[reply.status]
+    _add_headers(reply, call.request.id)
     if call.endpoint.method == "GET":  # answers to other methods are not stored by caches
         reply.headers = _PRIVATE | reply.headers
     return reply
+
+
+def _add_headers(reply: Reply, request_id: str) -> None:
+    reply.headers["X-Request-Id"] = request_id
+    if reply.status in _RETRY:
+        reply.headers["Retry-After"] = _RETRY[reply.status]
 
 
 class WholePath(PathConverter):
@@ -316,13 +322,13 @@ def register_error_handlers(app: Flask, apis: Sequence[Api]) -> None:
         headers = dict(error.get_headers())
         if "Allow" in headers:
             reply.headers["Allow"] = headers["Allow"]
-        reply.headers["X-Request-Id"] = new_request_id(clock.now())
+        _add_headers(reply, new_request_id(clock.now()))
         return to_response(reply)
 
     def defect(error: Exception) -> Response:
         id_ = new_request_id(clock.now())
         reply = _refusal(api_of(request.path), error, request_id=id_, path=str(request.url_rule))
-        reply.headers["X-Request-Id"] = id_
+        _add_headers(reply, id_)
         return to_response(reply)
 
     app.register_error_handler(HTTPException, unknown)

@@ -45,8 +45,8 @@ def _wrong_outcomes(history: Sequence[Attempt], ledger: Ledger, openings: Mappin
             attempts[attempt.operation.reference].append(attempt)
     done = _changes(ledger)
     for reference, changes in done.items():
-        amounts = [sum(change.values()) for change in changes]
         if reference in openings:
+            amounts = [sum(change.values()) for change in changes]
             if amounts != [openings[reference]]:
                 yield f"{reference}: {amounts} instead of {openings[reference]}"
         elif reference not in attempts and not reference.startswith(_TRANSFER):
@@ -161,10 +161,13 @@ def _stale_reads(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str]:
     The first has what was acknowledged before the read began; the last has nothing that was begun after it had ended.
     """
     held = _held_lines(ledger)
+    asked: dict[str, list[Attempt]] = defaultdict(list)  # for transfers, by customer
     acknowledged: dict[str, float] = {}
     began: dict[str, float] = {}
     for attempt in history:
         reference = attempt.operation.reference
+        if attempt.operation.kind == "transfer":
+            asked[attempt.operation.customer].append(attempt)
         if reference is not None:
             began[reference] = min(attempt.began, began.get(reference, attempt.began))
             if attempt.is_acknowledged:
@@ -175,7 +178,7 @@ def _stale_reads(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str]:
         lines = held.get(ledger.wallets[read.operation.customer], [])
         known = [number for number, line in enumerate(lines, 1) if acknowledged.get(line.reference, inf) < read.began]
         later = [number for number, line in enumerate(lines, 1) if began.get(line.reference, 0) > read.ended]
-        least, most = _transfers_seen(read, history)
+        least, most = _transfers_seen(read, asked[read.operation.customer])
         transfers = [number for number, line in enumerate(lines, 1) if line.reference.startswith(_TRANSFER)]
         first = max([1, *known, *transfers[:least][-1:]])  # the opening balance was there before
         last = min([len(lines) + 1, *later, *transfers[most : most + 1]]) - 1
@@ -184,13 +187,10 @@ def _stale_reads(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str]:
             yield f"{_name(read.operation)} of {read.operation.customer}: {read.balance} is none of {sorted(possible)}"
 
 
-def _transfers_seen(read: Attempt, history: Sequence[Attempt]) -> tuple[int, int]:
+def _transfers_seen(read: Attempt, asked: Sequence[Attempt]) -> tuple[int, int]:
     """Return how many of the customer's transfers a read must see, and how many it may see."""
-    mine = [
-        one for one in history if one.operation.kind == "transfer" and one.operation.customer == read.operation.customer
-    ]
-    least = sum(one.is_acknowledged and one.ended < read.began for one in mine)
-    return least, sum(not one.is_refused and one.began <= read.ended for one in mine)
+    least = sum(one.is_acknowledged and one.ended < read.began for one in asked)
+    return least, sum(not one.is_refused and one.began <= read.ended for one in asked)
 
 
 def _name(operation: Operation) -> str:
