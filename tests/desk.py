@@ -6,7 +6,7 @@ from typing import Any
 
 import simplejson
 
-from tests.world import Reply, World
+from tests.world import JsonReply, World
 from wallet_hooks import clock
 from wallet_hooks.accounts_api.applications import create_application, create_versions
 from wallet_hooks.accounts_api.vendors import make_vendor
@@ -14,7 +14,7 @@ from wallet_hooks.customers import groups
 from wallet_hooks.customers.models import Group
 from wallet_hooks.customers.usernames import change_username, folded
 from wallet_hooks.database import brand_engine, writing
-from wallet_hooks.identity import api_tokens, sessions
+from wallet_hooks.identity import api_tokens, login_sessions
 from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.service import brand_by_client
 
@@ -68,7 +68,7 @@ class Desk:
         with writing(engine) as session:
             customer = groups.customer_by_username(session, username)
             idle = self.world.settings.session_idle
-            return sessions.start(
+            return login_sessions.start(
                 session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(seconds=idle)
             )
 
@@ -111,7 +111,7 @@ class Desk:
             brand_id = None if client is None else brand_by_client(session, client).id
             return api_tokens.create(session, name="test", role=role, brand_id=brand_id, now=clock.now())
 
-    def call(self, who: str | None, method: str, path: str, body: Any = None, **kwargs: Any) -> Reply:
+    def call(self, who: str | None, method: str, path: str, body: Any = None, **kwargs: Any) -> JsonReply:
         """Make a call; `who` is a username (a new login), None (no credentials) or `token:…` (an API token).
 
         Numbers in the reply are exact decimals.
@@ -125,7 +125,7 @@ class Desk:
             kwargs |= {"data": body if isinstance(body, str) else json.dumps(body)}
             kwargs.setdefault("content_type", "application/json")
         response = self.world.client.open(path, method=method, headers=headers, **kwargs)
-        return Reply(response.status_code, simplejson.loads(response.text, use_decimal=True))
+        return JsonReply(response.status_code, simplejson.loads(response.text, use_decimal=True))
 
     def ok(self, who: str, method: str, path: str, body: Any = None, **kwargs: Any) -> Any:
         """Make a call that must succeed, and return the data of its envelope."""

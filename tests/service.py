@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.world import PATIENCE, Reply
+from tests.world import PATIENCE, JsonReply
 
 GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 # The environment variable with the worker class that tests run the service with.
@@ -25,16 +25,16 @@ WORKER_CLASS = "WALLET_HOOKS_TEST_WORKER_CLASS"
 PATIENT_SETTINGS = {f"WALLET_HOOKS_{name.upper()}": str(seconds) for name, seconds in PATIENCE.items()}
 
 
-def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None, *, attempts: int = 200) -> Reply:
+def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None, *, attempts: int = 200) -> JsonReply:
     """Send a request over a socket; retry 503 and lost connections, as a provider does."""
     data = json.dumps(body).encode()
     for attempt in range(1, attempts + 1):
         request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"} | (headers or {}))
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
-                return Reply(response.status, json.load(response))
+                return JsonReply(response.status, json.load(response))
         except urllib.error.HTTPError as refused:
-            reply = Reply(refused.code, json.load(refused))
+            reply = JsonReply(refused.code, json.load(refused))
             if reply.status != 503 or attempt == attempts:
                 return reply
         except (OSError, HTTPException):

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.world import OK, World, bet, result
 from wallet_hooks.cli import main
 from wallet_hooks.database import reading
@@ -165,7 +165,7 @@ def test_an_operator_sets_shows_and_clears_a_limit(shell: Shell, world: World) -
 
 
 def test_changed_by_of_a_player_is_shown_as_a_label(shell: Shell, world: World) -> None:
-    player = Player(world)
+    player = GatewayPlayer(world)
     player.set(changed_by="operator", bet=("week", "10"))
     player.set(loss=("week", "10"))
     shown = shell.ok("limit", "show", *OF_ANN)

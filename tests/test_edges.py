@@ -129,7 +129,7 @@ NAMES |= {"vendor_id": "1"}
 STATEMENT = {"from": "2026-01-01", "to": "2026-12-31", "brand": "acme", "uid": "8"}
 
 
-class Operation(NamedTuple):
+class DocumentedOperation(NamedTuple):
     """An operation of the OpenAPI document."""
 
     method: str
@@ -150,7 +150,7 @@ class Operation(NamedTuple):
 
 
 OPERATIONS = [
-    Operation(method, path, facts)
+    DocumentedOperation(method, path, facts)
     for path, methods in specification()["paths"].items()
     for method, facts in methods.items()
 ]
@@ -159,7 +159,7 @@ WITH_PARAMETERS = [one for one in OPERATIONS if one.parameters]
 ONE_OF_EACH_API = [one for one in OPERATIONS if one.id in ("winners", "deposit", "limits_calculate", "export")]
 
 
-class Client:
+class CheckedClient:
     """Calls operations with valid credentials, and checks that each status is documented."""
 
     def __init__(self, desk: Desk) -> None:
@@ -167,7 +167,12 @@ class Client:
         self._headers = desk.headers_by_security()
 
     def call(
-        self, operation: Operation, path: str = "", headers: Any = None, also: Collection[int] = (), **kwargs: Any
+        self,
+        operation: DocumentedOperation,
+        path: str = "",
+        headers: Any = None,
+        also: Collection[int] = (),
+        **kwargs: Any,
     ) -> int:
         """Call an operation and return the status, which must be documented or one of `also`."""
         schemes = tuple(name for one in operation.facts.get("security", ()) for name in one)
@@ -218,8 +223,8 @@ def test_every_part_of_a_path_has_a_value() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda one: one.id)
-def test_boundary_values_in_body_fields(desk: Desk, operation: Operation) -> None:
-    client, body = Client(desk), BODIES[operation.id]
+def test_boundary_values_in_body_fields(desk: Desk, operation: DocumentedOperation) -> None:
+    client, body = CheckedClient(desk), BODIES[operation.id]
     for place in places(body):
         text = json.dumps(replaced(body, place, _MARK))
         was_accepted = False
@@ -232,8 +237,8 @@ def test_boundary_values_in_body_fields(desk: Desk, operation: Operation) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", WITH_PARAMETERS, ids=lambda one: one.id)
-def test_boundary_values_in_parameters(desk: Desk, operation: Operation) -> None:
-    client = Client(desk)
+def test_boundary_values_in_parameters(desk: Desk, operation: DocumentedOperation) -> None:
+    client = CheckedClient(desk)
     kwargs = body_of(operation)
     query = STATEMENT if operation.id == "export" else {}
     for parameter in operation.parameters:
@@ -248,16 +253,16 @@ def test_boundary_values_in_parameters(desk: Desk, operation: Operation) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", ONE_OF_EACH_API, ids=lambda one: one.id)
-def test_boundary_values_in_headers(desk: Desk, operation: Operation) -> None:
+def test_boundary_values_in_headers(desk: Desk, operation: DocumentedOperation) -> None:
     desk.world.configure(proxy_hops=1)
-    client = Client(desk)
+    client = CheckedClient(desk)
     for name in ("Idempotency-Key", "Session", "x-auth-token", "Authorization", "X-Forwarded-For", "Content-Type"):
         for edge in HEADER_EDGES:
             sent = body_of(operation)
             client.call(operation, **sent | {"headers": sent.get("headers", {}) | {name: edge}})
 
 
-def body_of(operation: Operation) -> dict[str, Any]:
+def body_of(operation: DocumentedOperation) -> dict[str, Any]:
     if operation.id not in BODIES:
         return {}
     return {"data": json.dumps(BODIES[operation.id]), "headers": {"Content-Type": "application/json"}}

@@ -22,7 +22,7 @@ import wallet_hooks.identity.models
 import wallet_hooks.ledger.models
 import wallet_hooks.limits.models
 import wallet_hooks.sportsbook.models
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.world import World
 from wallet_hooks.database import Base
 from wallet_hooks.database.migrating import downgrade, upgrade
@@ -68,7 +68,7 @@ def test_migrations_result_in_the_schema_of_the_models(empty_world: World) -> No
 def test_a_pending_removal_of_all_limits_becomes_one_per_frame(world: World) -> None:
     """Migration 0014: a limit in a frame that is set later is not removed by an earlier request."""
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(bet=("day", "10"))
         player.set(bet=("week", "50"))
         player.set(bet=("week", "60"))

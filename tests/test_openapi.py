@@ -6,8 +6,8 @@ import pytest
 from freezegun import freeze_time
 from jsonschema import Draft202012Validator
 
-from tests.limits.player import Player, change
-from tests.world import Reply, World
+from tests.limits.player import GatewayPlayer, change
+from tests.world import JsonReply, World
 from wallet_hooks.openapi.document import specification
 
 _LIMITS = "/gateway/limits/v1/player"
@@ -25,7 +25,7 @@ def statuses(path: str, method: str) -> set[str]:
     return set(specification()["paths"][path][method]["responses"])
 
 
-def call(player: Player, method: str, path: str, body: Any) -> Reply:
+def call(player: GatewayPlayer, method: str, path: str, body: Any) -> JsonReply:
     """Make a call, and check that the document allows its body and lists its status."""
     reply = player.call(method, path, body)
     documented = f"/gateway/limits/v1{path.replace('BRAND', '{brand_id}')}"
@@ -36,7 +36,7 @@ def call(player: Player, method: str, path: str, body: Any) -> Reply:
 
 def test_calculate_update_swap_and_delete_match_the_document(world: World) -> None:
     with freeze_time("2026-11-20T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
 
         def update(uuid: str, frame: str, amount: str) -> None:
             body = {"uuid": uuid, "bet": change(frame, amount)}

@@ -1,6 +1,7 @@
 """Every route requires authentication, except routes without data of customers."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -127,3 +128,17 @@ def test_a_test_clock_out_of_range_is_ignored(world: World, sent: str) -> None:
         assert world.post("/bets", {"bets": [bet()]}, headers={"X-Test-Clock": sent}) == OK
     assert world.client.get("/gateway/limits/v1/player/limits/1007", headers={"X-Test-Clock": sent}).status_code == 401
     assert clock.now().year == clock.wall_clock().year
+
+
+def test_a_test_clock_without_an_offset_is_utc_wherever_the_service_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.configure(debug=True, test_clock=True)
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        answer = world.client.get("/healthz", headers={"X-Test-Clock": "2026-11-20T12:00:00"})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert answer.headers["X-Test-Clock"] == "2026-11-20T12:00:00+00:00"

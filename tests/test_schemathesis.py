@@ -47,13 +47,13 @@ api.config.phases.coverage.unexpected_methods = set()
 
 
 @pytest.fixture
-def callers(desks: list[Desk], monkeypatch: pytest.MonkeyPatch) -> list["Caller"]:
+def callers(desks: list[Desk], monkeypatch: pytest.MonkeyPatch) -> list["AuthorizedCaller"]:
     """A caller with all credentials, on each engine."""
     monkeypatch.setenv("ACME_SECRET", SECRET)
-    return [Caller(desk) for desk in desks]
+    return [AuthorizedCaller(desk) for desk in desks]
 
 
-class Caller:
+class AuthorizedCaller:
     """Calls an application with valid credentials of every API."""
 
     def __init__(self, desk: Desk) -> None:
@@ -69,7 +69,7 @@ class Caller:
 
 @api.parametrize()
 @settings(max_examples=10, suppress_health_check=list(HealthCheck))
-def test_every_answer_conforms_to_the_document(case: Any, callers: list[Caller]) -> None:
+def test_every_answer_conforms_to_the_document(case: Any, callers: list[AuthorizedCaller]) -> None:
     case.path_parameters = {name: NAMES.get(name, value) for name, value in (case.path_parameters or {}).items()}
     for caller in callers:
         response = caller.call(case)
@@ -86,7 +86,7 @@ class Scenario(linked.as_state_machine()):  # type: ignore[misc]
     Otherwise answers would depend on earlier scenarios, and hypothesis could not repeat one.
     """
 
-    open_caller: Callable[[], AbstractContextManager[Caller]]
+    open_caller: Callable[[], AbstractContextManager[AuthorizedCaller]]
 
     def setup(self) -> None:
         self._stack = ExitStack()
@@ -121,10 +121,10 @@ def test_calls_that_follow_links_conform_to_the_document(
     numbers = count()
 
     @contextmanager
-    def open_caller() -> Iterator[Caller]:
+    def open_caller() -> Iterator[AuthorizedCaller]:
         url, _ = templates.copy("sqlite", "desk", tmp_path / f"{next(numbers)}.db")
         world = World(url)
-        yield Caller(Desk(world))
+        yield AuthorizedCaller(Desk(world))
         world.close()
 
     Scenario.open_caller = staticmethod(open_caller)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.desk import Desk
-from tests.test_edges import BODIES, OPERATIONS, Operation
+from tests.test_edges import BODIES, OPERATIONS, DocumentedOperation
 from wallet_hooks.database import reading
 
 # Objects by the parameter that names one. A login's token is its own proof, so it is nobody else's.
@@ -23,7 +23,7 @@ NAMING = [
 ]
 
 
-class Attempt(NamedTuple):
+class ForeignRequest(NamedTuple):
     """A caller, its credentials, and the path of an object that is not the caller's."""
 
     who: str
@@ -31,7 +31,7 @@ class Attempt(NamedTuple):
     path: str
 
 
-def attempts(desk: Desk, operation: Operation) -> Iterator[Attempt]:
+def attempts(desk: Desk, operation: DocumentedOperation) -> Iterator[ForeignRequest]:
     """Yield an attempt of every kind of caller of brand acme on each foreign object that the operation names.
 
     Customers and managers may not reach other groups; API tokens that are bound to the brand may reach it all.
@@ -47,7 +47,7 @@ def attempts(desk: Desk, operation: Operation) -> Iterator[Attempt]:
         for foreign in others:
             for name, value in foreign.items():
                 if f"{{{name}}}" in operation.path:
-                    yield Attempt(who, headers, operation.path.format_map({**OWN, name: value}))
+                    yield ForeignRequest(who, headers, operation.path.format_map({**OWN, name: value}))
 
 
 def facts(desk: Desk) -> dict[str, Any]:
@@ -68,7 +68,7 @@ _TABLE_NAMES = {
 
 
 @pytest.mark.parametrize("operation", NAMING, ids=lambda operation: operation.id)
-def test_foreign_objects_are_refused_and_stay_as_they_are(desk: Desk, operation: Operation) -> None:
+def test_foreign_objects_are_refused_and_stay_as_they_are(desk: Desk, operation: DocumentedOperation) -> None:
     body = json.dumps(BODIES[operation.id]) if operation.id in BODIES else None
     desk.world.provider("nordbet")
     slip = {"betslip_id": "of-freja", "customer_username": "freja", "is_open": True}

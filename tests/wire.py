@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 JSON = b"Content-Type: application/json\r\n"
 
 
-class Answer(NamedTuple):
+class RawAnswer(NamedTuple):
     status: int
     connection: str
     body: bytes
@@ -32,7 +32,7 @@ class Wire:
     def send(self, *parts: bytes) -> None:
         self._socket.sendall(b"".join(parts))
 
-    def answer(self) -> Answer:
+    def answer(self) -> RawAnswer:
         """Return the next answer; it must have a Content-Length or no body."""
         while b"\r\n\r\n" not in self._received:
             self._receive()
@@ -43,7 +43,7 @@ class Wire:
         while len(self._received) < length:
             self._receive()
         body, self._received = self._received[:length], self._received[length:]
-        return Answer(int(first.split()[1]), headers["connection"], body)
+        return RawAnswer(int(first.split()[1]), headers["connection"], body)
 
     def skip_continue(self) -> None:
         expected = b"HTTP/1.1 100 Continue\r\n\r\n"

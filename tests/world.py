@@ -34,7 +34,7 @@ OK = (200, {"status": "OK"})
 PATIENCE: Any = {"request_timeout": 30.0, "lock_timeout": 20.0, "statement_timeout": 20.0}
 
 
-class Reply(NamedTuple):
+class JsonReply(NamedTuple):
     status: int
     body: Any
 
@@ -140,24 +140,24 @@ class World:
             customer, _ = customer_by_uid(session, client="acme", uid=uid, lock=True)
             move(session, customer, Movement(kind="deposit", amount=minor, reference=reference), now=clock.now())
 
-    def post(self, path: str, body: Any, **kwargs: Any) -> Reply:
+    def post(self, path: str, body: Any, **kwargs: Any) -> JsonReply:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         kwargs.setdefault("content_type", "application/json")
         response = self.client.post(path, data=data, **kwargs)
-        return Reply(response.status_code, response.get_json(silent=True))
+        return JsonReply(response.status_code, response.get_json(silent=True))
 
-    def repeat(self, path: str, body: Any) -> Reply:
+    def repeat(self, path: str, body: Any) -> JsonReply:
         """Send a callback again while it gets 503, as a provider does."""
         replies = (self.post(path, body) for _ in range(50))
         return next(reply for reply in replies if reply.status != 503)
 
-    def place(self, *bets: Item) -> Reply:
+    def place(self, *bets: Item) -> JsonReply:
         return self.post("/bets", {"bets": list(bets)})
 
-    def settle(self, *pools: Item) -> Reply:
+    def settle(self, *pools: Item) -> JsonReply:
         return self.post("/winners", {"pools": list(pools)})
 
-    def cancel(self, *pools: Item) -> Reply:
+    def cancel(self, *pools: Item) -> JsonReply:
         return self.post("/bets/cancel", {"pools": list(pools)})
 
     def balance(self, uid: str = "7", *, client: str = "acme") -> str:
@@ -259,15 +259,15 @@ def refund(
     }
 
 
-def error(status: int, code: str, **more: Any) -> Reply:
-    return Reply(status, {"error": code, **more})
+def error(status: int, code: str, **more: Any) -> JsonReply:
+    return JsonReply(status, {"error": code, **more})
 
 
-def refused(code: str, decided: str) -> Reply:
+def refused(code: str, decided: str) -> JsonReply:
     """Return the expected answer of /bets to several bets, when bet `decided` caused the refusal."""
-    return Reply(402, {"error": code, "bets": [{"uid": decided, "error": code}]})
+    return JsonReply(402, {"error": code, "bets": [{"uid": decided, "error": code}]})
 
 
-def failed(status: int, code: str, uids: Sequence[str] = ("9",)) -> Reply:
+def failed(status: int, code: str, uids: Sequence[str] = ("9",)) -> JsonReply:
     """Return the expected answer of /winners and /bets/cancel when these bets fail with one code."""
-    return Reply(status, {"error": code, "bets": [{"uid": uid, "error": code} for uid in uids]})
+    return JsonReply(status, {"error": code, "bets": [{"uid": uid, "error": code} for uid in uids]})

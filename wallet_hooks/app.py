@@ -1,6 +1,5 @@
 """The app factory: wires engines, blueprints and error handlers."""
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flask import Flask, Response, request
@@ -106,7 +105,7 @@ def _add_apis_of_customers(app: Flask, engines: Engines, settings: Settings, cou
         ("vendors", vendor_routes.ROUTES),
     ):
         app.register_blueprint(v1.blueprint(name, routes, context, customers.authenticate))
-    feed = Feed(engines.accounts, context.login_idle, cost_of_open_stakes)
+    feed = Feed(engines.accounts, context.settings.login_idle, cost_of_open_stakes)
     opening = betslips.StreamOpening(context, Streams(feed, most=settings.streams)).endpoint()
     app.register_blueprint(api.blueprint(v1.V1, [opening], settings, name="stream"))
     app.register_blueprint(limits.blueprint(context))
@@ -116,8 +115,8 @@ def _set_clock() -> None:
     """Set this process's clock from the request's test clock header, until the next request; for replays."""
     text = request.headers.get(TEST_CLOCK_HEADER)
     try:
-        instant = None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
+        instant = None if text is None else clock.parse_instant(text)
+    except ValueError:
         instant = None
     is_accepted = instant is not None and clock.FIRST_YEAR <= instant.year <= clock.LAST_YEAR
     clock.set_now(instant if is_accepted else None)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, NamedTuple, Self
 
 from environs import Env, EnvError, ValidationError
@@ -70,6 +71,11 @@ class Settings:
     pin_workers: bool = True
     debug: bool = False
     test_clock: bool = False
+
+    @property
+    def login_idle(self) -> timedelta:
+        """How long a customer's login session may be unused."""
+        return timedelta(seconds=self.session_idle)
 
     @property
     def callback_time_outs(self) -> TimeOuts:

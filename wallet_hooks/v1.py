@@ -15,7 +15,7 @@ from flask import Blueprint
 
 from wallet_hooks.errors import ForbiddenError, NotFoundError
 from wallet_hooks.identity.api_tokens import TokenHolder, token_holder
-from wallet_hooks.identity.sessions import Caller
+from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.exact_json import dumps

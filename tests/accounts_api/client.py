@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
     body: Any
 
 
-class Client:
+class AccountClient:
     """Sessions are made without passwords, because hashing takes long; a session is made once for each customer."""
 
     def __init__(self, desk: Desk, transport: str = JSON_RPC) -> None:

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.accounts_api.client import JSON_RPC, REST, Client
+from tests.accounts_api.client import JSON_RPC, REST, AccountClient
 from tests.desk import Desk
 
 
 @pytest.fixture
-def client(desk: Desk) -> Client:
-    return Client(desk)
+def client(desk: Desk) -> AccountClient:
+    return AccountClient(desk)
 
 
 @pytest.fixture(params=[JSON_RPC, REST])
-def each(request: pytest.FixtureRequest, desk: Desk) -> Client:
+def each(request: pytest.FixtureRequest, desk: Desk) -> AccountClient:
     """A client for each transport."""
-    return Client(desk, request.param)
+    return AccountClient(desk, request.param)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME
 from wallet_hooks.accounts_api.vendors import set_key_active
 from wallet_hooks.database import writing
@@ -52,7 +52,7 @@ def test_every_operation_is_in_the_tables() -> None:
     assert {name.lower() for name in [*WITH_SESSION, "token"]} == set(OPERATIONS_BY_NAME)
 
 
-def test_sessions_are_required(each: Client) -> None:
+def test_sessions_are_required(each: AccountClient) -> None:
     key, _ = each.new_keys("ann", "app")
     for operation in WITH_SESSION:
         assert each.code(operation, who=None, key=key, **given(operation)) == "NO_SESSION", operation
@@ -61,7 +61,7 @@ def test_sessions_are_required(each: Client) -> None:
         assert code == "INVALID_SESSION_INFORMATION", operation
 
 
-def test_expired_sessions_are_refused(each: Client) -> None:
+def test_expired_sessions_are_refused(each: AccountClient) -> None:
     with freeze_time(NOON) as frozen:
         key, _ = each.new_keys("ann", "app")
         assert each.code("getAccountFunds", key=key) is None
@@ -70,14 +70,14 @@ def test_expired_sessions_are_refused(each: Client) -> None:
             assert each.code(operation, key=key, **given(operation)) == "INVALID_SESSION_INFORMATION", operation
 
 
-def test_the_sessions_of_a_locked_customer_are_refused(client: Client) -> None:
+def test_the_sessions_of_a_locked_customer_are_refused(client: AccountClient) -> None:
     client.desk.world.change_customer("7", locked=True)
     bobs, _ = client.new_keys("bob", "bob's")
     headers = {"X-Authentication": client.desk.token("ann"), "X-Application": bobs}
     assert client.code("getAccountFunds", headers=headers) == "INVALID_SESSION_INFORMATION"
 
 
-def test_keys_are_required(each: Client) -> None:
+def test_keys_are_required(each: AccountClient) -> None:
     for operation in [*MONEY, *OWNERS, *CLIENTS, "token"]:
         who = None if operation == "token" else "ann"
         assert each.code(operation, who=who, **given(operation)) == "NO_APP_KEY", operation
@@ -85,7 +85,7 @@ def test_keys_are_required(each: Client) -> None:
             assert each.code(operation, who=who, key=key, **given(operation)) == "INVALID_APP_KEY", operation
 
 
-def test_inactive_keys_are_refused(client: Client) -> None:
+def test_inactive_keys_are_refused(client: AccountClient) -> None:
     active, delayed = client.new_keys("ann", "app")
     with writing(client.desk.world.engine) as session:
         set_key_active(session, active, is_active=False)
@@ -95,18 +95,18 @@ def test_inactive_keys_are_refused(client: Client) -> None:
     assert [version["active"] for version in app["appVersions"]] == [False, True]
 
 
-def test_operations_without_a_key_ignore_it(client: Client) -> None:
+def test_operations_without_a_key_ignore_it(client: AccountClient) -> None:
     for operation in WITHOUT_KEY:
         assert client.code(operation, key=UNKNOWN, **given(operation)) not in _ACCESS_CODES, operation
 
 
-def test_owners_operations_refuse_the_key_of_another(each: Client) -> None:
+def test_owners_operations_refuse_the_key_of_another(each: AccountClient) -> None:
     key, _ = each.new_keys("bob", "app")
     for operation in [*OWNERS, "getApplicationSubscriptionHistory"]:
         assert each.code(operation, key=key, **given(operation)) == "INVALID_APP_KEY", operation
 
 
-def test_a_required_subscription_is_checked_where_money_is_read_or_moved(each: Client) -> None:
+def test_a_required_subscription_is_checked_where_money_is_read_or_moved(each: AccountClient) -> None:
     with freeze_time(NOON) as frozen:
         key, _, _ = each.new_vendor("bob", "app", subscription_required=True)
         for operation in MONEY:
@@ -129,7 +129,7 @@ def test_a_required_subscription_is_checked_where_money_is_read_or_moved(each: C
             assert each.code(operation, key=key, **given(operation)) == "USER_NOT_SUBSCRIBED", operation
 
 
-def test_one_login_works_in_all_apis(client: Client) -> None:
+def test_one_login_works_in_all_apis(client: AccountClient) -> None:
     key, _ = client.new_keys("ann", "app")
     token = client.token("ann")
     web = client.desk.world.client
@@ -139,7 +139,7 @@ def test_one_login_works_in_all_apis(client: Client) -> None:
 
 
 @pytest.mark.parametrize("operation", MONEY)
-def test_a_cap_on_operations_is_kept(each: Client, operation: str) -> None:
+def test_a_cap_on_operations_is_kept(each: AccountClient, operation: str) -> None:
     key, _ = each.new_keys("ann", "app")
     each.desk.world.configure(accounts_operations_per_second=2)
     with freeze_time(NOON) as frozen:

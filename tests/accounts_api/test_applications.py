@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from wallet_hooks.accounts_api import applications
 
 
-def test_keys_come_in_pairs_and_are_listed(each: Client) -> None:
+def test_keys_come_in_pairs_and_are_listed(each: AccountClient) -> None:
     made = each.ok("createDeveloperAppKeys", appName="My app")
     assert (made["appName"], each.ok("getDeveloperAppKeys")) == ("My app", [made])
     shown = [(one["version"], one["delayData"], one["active"], one["owner"]) for one in made["appVersions"]]
@@ -21,7 +21,7 @@ def test_keys_come_in_pairs_and_are_listed(each: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["my app", "MY APP", " My app "])
-def test_names_are_unique_over_all_developers_in_any_case(each: Client, name: str) -> None:
+def test_names_are_unique_over_all_developers_in_any_case(each: AccountClient, name: str) -> None:
     each.new_keys("ann", "My App")
     assert each.code("createDeveloperAppKeys", who="bob", appName=name) == "DUPLICATE_APP_NAME"
 
@@ -33,12 +33,12 @@ def test_names_are_unique_over_all_developers_in_any_case(each: Client, name: st
         ("a\x00b", "INVALID_INPUT_DATA"), ("x" * 1001, "INVALID_INPUT_DATA"), (7, "DSC-0044"), (None, "DSC-0018"),
     ],
 )  # fmt: skip
-def test_invalid_names_are_refused(each: Client, name: Any, code: str) -> None:
+def test_invalid_names_are_refused(each: AccountClient, name: Any, code: str) -> None:
     assert each.code("createDeveloperAppKeys", appName=name) == code
     assert each.desk.world.count("application") == 0
 
 
-def test_a_developer_has_a_limited_number_of_applications(each: Client) -> None:
+def test_a_developer_has_a_limited_number_of_applications(each: AccountClient) -> None:
     each.desk.world.configure(accounts_applications=2)
     for name in ("one", "two"):
         each.new_keys("ann", name)
@@ -46,13 +46,13 @@ def test_a_developer_has_a_limited_number_of_applications(each: Client) -> None:
     assert each.code("createDeveloperAppKeys", who="bob", appName="three") is None
 
 
-def test_keys_that_cannot_be_created_leave_no_application(each: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_cannot_be_created_leave_no_application(each: AccountClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(applications, "_new_key", lambda: "k" * 16)
     assert each.code("createDeveloperAppKeys", appName="app") == "APP_KEY_CREATION_FAILED"
     assert each.desk.world.count("application") == 0
 
 
-def test_one_of_many_at_once_gets_a_name(client: Client) -> None:
+def test_one_of_many_at_once_gets_a_name(client: AccountClient) -> None:
     for who in ("ann", "bob", "boss", "eve"):
         client.token(who)
     with ThreadPoolExecutor(4) as pool:

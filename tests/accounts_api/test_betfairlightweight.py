@@ -6,7 +6,7 @@ import pytest
 from betfairlightweight import APIClient
 from betfairlightweight.exceptions import APIError, LoginError
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from tests.desk import PASSWORD, Desk
 from tests.service import served
 from tests.test_commands import Shell
@@ -23,7 +23,7 @@ def client_of(url: str, key: str, password: str = PASSWORD) -> APIClient:
 
 
 def test_betfairlightweight_works_unchanged(desk: Desk, tmp_path: Path) -> None:
-    key, _ = Client(desk).new_keys("ann", "app")
+    key, _ = AccountClient(desk).new_keys("ann", "app")
     desk.world.change_customer("7", password_hash=hash_password(PASSWORD))
     desk.world.place(bet(1, "10.00"))
     desk.world.settle(result(1, "25.00"))

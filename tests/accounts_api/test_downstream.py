@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tests.accounts_api.client import RPC_PATH, Client
+from tests.accounts_api.client import RPC_PATH, AccountClient
 from wallet_hooks.accounts_api import funds, operations
 from wallet_hooks.database import Fault
 
@@ -21,7 +21,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def check(client: Client, code: str, key: str) -> None:
+def check(client: AccountClient, code: str, key: str) -> None:
     outcome = client.call("getAccountFunds", key=key)
     assert outcome.code == code
     assert outcome.status == (200 if "jsonrpc" in outcome.body else STATUSES[code])
@@ -29,7 +29,7 @@ def check(client: Client, code: str, key: str) -> None:
         assert outcome.body["faultcode"] == "Server"
 
 
-def test_a_database_that_answers_late_is_a_timeout(each: Client) -> None:
+def test_a_database_that_answers_late_is_a_timeout(each: AccountClient) -> None:
     if each.desk.world.engine.dialect.name == "sqlite":
         pytest.skip("readers of SQLite wait for nobody")
     key, _ = each.new_keys("ann", "app")
@@ -41,7 +41,7 @@ def test_a_database_that_answers_late_is_a_timeout(each: Client) -> None:
     assert each.code("getAccountFunds", key=key) is None
 
 
-def test_a_transfer_that_waits_for_a_lock_is_a_timeout(each: Client) -> None:
+def test_a_transfer_that_waits_for_a_lock_is_a_timeout(each: AccountClient) -> None:
     key, _ = each.new_keys("ann", "app")
     each.desk.world.configure(accounts_timeout=0.2)
     each.call("getAccountFunds", key=key)
@@ -52,7 +52,7 @@ def test_a_transfer_that_waits_for_a_lock_is_a_timeout(each: Client) -> None:
     assert each.code("transferFunds", key=key, **given) is None
 
 
-def test_no_free_connection_is_a_busy_service(each: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_free_connection_is_a_busy_service(each: AccountClient, monkeypatch: pytest.MonkeyPatch) -> None:
     key, _ = each.new_keys("ann", "app")
     monkeypatch.setattr(operations, "identify", raising(PoolTimeoutError("QueuePool limit")))
     check(each, "SERVICE_BUSY", key)
@@ -60,7 +60,7 @@ def test_no_free_connection_is_a_busy_service(each: Client, monkeypatch: pytest.
 
 @pytest.mark.parametrize("fault", [Fault.CONTENDED, Fault.DUPLICATE, Fault.CLOSED_PERIOD])
 def test_conflicts_that_retries_do_not_end_are_a_busy_service(
-    each: Client, monkeypatch: pytest.MonkeyPatch, fault: Fault
+    each: AccountClient, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     key, _ = each.new_keys("ann", "app")
     monkeypatch.setattr(operations, "fault_of", lambda _: fault)
@@ -68,7 +68,7 @@ def test_conflicts_that_retries_do_not_end_are_a_busy_service(
     check(each, "SERVICE_BUSY", key)
 
 
-def test_a_defect_is_unexpected_and_shows_nothing_of_ours(each: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_unexpected_and_shows_nothing_of_ours(each: AccountClient, monkeypatch: pytest.MonkeyPatch) -> None:
     key, _ = each.new_keys("ann", "app")
     logged = []
     monkeypatch.setattr(operations, "log_defect", lambda _, request_id, path: logged.append((request_id, path)))
@@ -81,7 +81,7 @@ def test_a_defect_is_unexpected_and_shows_nothing_of_ours(each: Client, monkeypa
     assert (exception["requestUUID"], "getAccountFunds") in logged
 
 
-def test_a_defect_before_an_operation_is_the_frameworks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_before_an_operation_is_the_frameworks(client: AccountClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operations.Operations, "run", raising(RuntimeError("a defect")))
     answer = client.post(RPC_PATH, {"method": "AccountAPING/v1.0/getAccountFunds", "id": 1})
     assert answer == (500, {"jsonrpc": "2.0", "error": {"code": -32603, "message": "DSC-0005"}})
@@ -89,7 +89,9 @@ def test_a_defect_before_an_operation_is_the_frameworks(client: Client, monkeypa
     assert answer == (500, {"faultcode": "Server", "faultstring": "DSC-0005", "detail": {}})
 
 
-def test_a_time_out_before_an_operation_is_the_frameworks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_out_before_an_operation_is_the_frameworks(
+    client: AccountClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(operations.Operations, "run", raising(PoolTimeoutError("QueuePool limit")))
     answer = client.post(RPC_PATH, {"method": "AccountAPING/v1.0/getAccountFunds", "id": 1})
     assert answer == (503, {"jsonrpc": "2.0", "error": {"code": -32603, "message": "DSC-0019"}})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from tests.desk import Desk
 from tests.test_commands import Shell
 from tests.world import OK, World, bet, result
@@ -21,22 +21,24 @@ from wallet_hooks.ledger.rates import set_rate
 
 
 @pytest.fixture
-def key(client: Client) -> str:
+def key(client: AccountClient) -> str:
     return client.new_keys("ann", "app")[0]
 
 
-def funds(client: Client, key: str, wallet: str | None = None) -> tuple[str, str]:
+def funds(client: AccountClient, key: str, wallet: str | None = None) -> tuple[str, str]:
     """What can be bet, and the exposure."""
     answer = client.ok("getAccountFunds", key=key, wallet=wallet)
     assert answer["wallet"] == (wallet or "UK")
     return str(answer["availableToBetBalance"]), str(answer["exposure"])
 
 
-def transfer(client: Client, key: str, amount: Any, source: str = "UK", target: str = "AUSTRALIAN") -> str | None:
+def transfer(
+    client: AccountClient, key: str, amount: Any, source: str = "UK", target: str = "AUSTRALIAN"
+) -> str | None:
     return client.code("transferFunds", key=key, **{"from": source, "to": target, "amount": amount})
 
 
-def test_bets_move_the_uk_wallet_and_the_exposure(client: Client, key: str) -> None:
+def test_bets_move_the_uk_wallet_and_the_exposure(client: AccountClient, key: str) -> None:
     world = client.desk.world
     assert funds(client, key) == ("100.00", "0.00")
     world.change_customer("7", credit_limit=5000)
@@ -47,14 +49,14 @@ def test_bets_move_the_uk_wallet_and_the_exposure(client: Client, key: str) -> N
     assert funds(client, key) == ("180.00", "0.00")
 
 
-def test_a_stake_in_another_currency_is_exposed_at_its_cost(client: Client, key: str) -> None:
+def test_a_stake_in_another_currency_is_exposed_at_its_cost(client: AccountClient, key: str) -> None:
     with writing(client.desk.world.engine) as session:
         set_rate(session, source="GBP", target="EUR", rate="1.2", now=clock.now())
     assert client.desk.world.place(bet(1, "10.00", currency="GBP")) == OK
     assert funds(client, key) == ("88.00", "-12.00")
 
 
-def test_a_transfer_is_a_transaction_that_its_id_finds(each: Client) -> None:
+def test_a_transfer_is_a_transaction_that_its_id_finds(each: AccountClient) -> None:
     key, _ = each.new_keys("ann", "app")
     answer = each.ok("transferFunds", key=key, **{"from": "UK", "to": "AUSTRALIAN", "amount": Decimal("30.10")})
     assert (funds(each, key)[0], funds(each, key, "AUSTRALIAN")[0]) == ("69.90", "30.10")
@@ -88,7 +90,7 @@ def test_a_transfer_is_a_transaction_that_its_id_finds(each: Client) -> None:
         (None, "AUSTRALIAN", "DSC-0018"),
     ],
 )
-def test_transfers_that_cannot_be_move_nothing(each: Client, amount: Any, target: str, code: str) -> None:
+def test_transfers_that_cannot_be_move_nothing(each: AccountClient, amount: Any, target: str, code: str) -> None:
     key, _ = each.new_keys("ann", "app")
     each.desk.world.change_customer("7", credit_limit=100_000)
     assert transfer(each, key, amount, target=target) == code
@@ -96,7 +98,7 @@ def test_transfers_that_cannot_be_move_nothing(each: Client, amount: Any, target
     assert each.desk.world.count("payment") == 0
 
 
-def test_credit_is_not_transferred(client: Client, key: str) -> None:
+def test_credit_is_not_transferred(client: AccountClient, key: str) -> None:
     client.desk.world.change_customer("7", credit_limit=5000)
     client.desk.world.place(bet(1, "60.00"))
     assert transfer(client, key, 40.01) == "WALLET_TRANSFER_ERROR"
@@ -104,13 +106,13 @@ def test_credit_is_not_transferred(client: Client, key: str) -> None:
     assert funds(client, key)[0] == "50.00"
 
 
-def test_amounts_have_the_currencys_decimals(client: Client) -> None:
+def test_amounts_have_the_currencys_decimals(client: AccountClient) -> None:
     key, _ = client.new_keys("freja", "app")
     answer = client.call("getAccountFunds", who="freja", key=key)
     assert str(answer.result["availableToBetBalance"]) == "100.00"
 
 
-def test_transfers_and_bets_at_once_never_lose_a_cent(client: Client, key: str) -> None:
+def test_transfers_and_bets_at_once_never_lose_a_cent(client: AccountClient, key: str) -> None:
     world = client.desk.world
     client.token("ann")
 
@@ -130,7 +132,7 @@ def test_transfers_and_bets_at_once_never_lose_a_cent(client: Client, key: str) 
 
 def test_the_command_line_shows_the_same_money(desk: Desk) -> None:
     shell = Shell(desk.world.settings.database_url)
-    client = Client(desk)
+    client = AccountClient(desk)
     key, _ = client.new_keys("ann", "app")
     transfer(client, key, 12.5)
     desk.world.place(bet(1, "20.00"))
@@ -140,7 +142,7 @@ def test_the_command_line_shows_the_same_money(desk: Desk) -> None:
     assert funds(client, key) == (shown["available"], shown["exposure"])
 
 
-def test_details_show_what_is_known(each: Client) -> None:
+def test_details_show_what_is_known(each: AccountClient) -> None:
     key, _ = each.new_keys("ann", "app")
     assert each.ok("getAccountDetails", key=key) == {"currencyCode": "EUR", "discountRate": 0, "pointsBalance": 0}
     with writing(each.desk.world.engine) as session:

@@ -10,7 +10,7 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from tests.test_commands import Shell
 from tests.world import OK, World, bet
 from wallet_hooks import clock
@@ -120,7 +120,7 @@ def test_bets_are_converted_by_imported_rates(shell: Shell, tmp_path: Path, worl
     assert world.balance() == "85.00"
 
 
-def test_rates_are_listed_from_any_of_their_currencies(each: Client, tmp_path: Path) -> None:
+def test_rates_are_listed_from_any_of_their_currencies(each: AccountClient, tmp_path: Path) -> None:
     key, _ = each.new_keys("ann", "app")
     assert each.ok("listCurrencyRates", key=key) == []
     imported(Shell(each.desk.world.settings.database_url), tmp_path, CSV)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from tests.world import bet, refund, result
 from wallet_hooks.accounts_api.results import StatementLegacyDataSchema
 from wallet_hooks.accounts_api.statement import Selection
@@ -27,18 +27,18 @@ def test_positions_count_what_is_not_excluded(first: int, length: int, excluded:
 
 
 @pytest.fixture
-def key(client: Client) -> str:
+def key(client: AccountClient) -> str:
     return client.new_keys("ann", "app")[0]
 
 
-def statement(client: Client, key: str, **given: Any) -> tuple[list[str], bool]:
+def statement(client: AccountClient, key: str, **given: Any) -> tuple[list[str], bool]:
     """Return the items as `reference amount balance`, and whether more are available."""
     answer = client.ok("getAccountStatement", key=key, **given)
     items = [f"{one['refId']} {one['amount']} {one['balance']}" for one in answer["accountStatement"]]
     return items, answer["moreAvailable"]
 
 
-def play(client: Client) -> None:
+def play(client: AccountClient) -> None:
     """An opening balance of 100.00, then a bet that wins, a deposit, a bet that is cancelled, and a correction."""
     world = client.desk.world
     world.place(bet("b:1", "10.00"))
@@ -63,7 +63,7 @@ PAYMENTS = [ALL[0], ALL[3]]
 BETS = [item for item in ALL if item not in PAYMENTS]
 
 
-def test_every_entry_of_a_wallet_is_an_item_with_its_balance(each: Client) -> None:
+def test_every_entry_of_a_wallet_is_an_item_with_its_balance(each: AccountClient) -> None:
     key, _ = each.new_keys("ann", "app")
     play(each)
     assert statement(each, key) == (ALL, False)
@@ -80,7 +80,7 @@ def test_every_entry_of_a_wallet_is_an_item_with_its_balance(each: Client) -> No
     [(None, ALL), ("ALL", ALL), ("EXCHANGE", BETS), ("DEPOSITS_WITHDRAWALS", PAYMENTS), ("POKER_ROOM", [])],
 )
 def test_pages_of_every_filter_follow_one_another(
-    client: Client, key: str, include: str | None, expected: list[str]
+    client: AccountClient, key: str, include: str | None, expected: list[str]
 ) -> None:
     play(client)
     for size in (1, 2, 3, 8, 100):
@@ -89,7 +89,7 @@ def test_pages_of_every_filter_follow_one_another(
             assert page == (expected[start : start + size], start + size < len(expected)), (start, size)
 
 
-def test_a_page_has_a_hundred_items_at_most(client: Client, key: str) -> None:
+def test_a_page_has_a_hundred_items_at_most(client: AccountClient, key: str) -> None:
     for number in range(51):
         client.desk.world.place(bet(f"b{number}", "1.00"))
         client.desk.world.cancel(refund(f"b{number}"))
@@ -111,12 +111,12 @@ def test_a_page_has_a_hundred_items_at_most(client: Client, key: str) -> None:
         ({"itemDateRange": {"from": "2026-11-21T00:00:00Z", "to": "2026-11-20T00:00:00Z"}}, "INVALID_INPUT_DATA"),
     ],
 )  # fmt: skip
-def test_invalid_parameters_are_refused(each: Client, given: dict[str, Any], code: str) -> None:
+def test_invalid_parameters_are_refused(each: AccountClient, given: dict[str, Any], code: str) -> None:
     key, _ = each.new_keys("ann", "app")
     assert each.code("getAccountStatement", key=key, **given) == code
 
 
-def test_a_date_range_that_does_not_bind_is_not_checked(each: Client) -> None:
+def test_a_date_range_that_does_not_bind_is_not_checked(each: AccountClient) -> None:
     key, _ = each.new_keys("ann", "app")
     turned = {"from": "2026-11-21T00:00:00Z", "to": "2026-11-20T00:00:00Z"}
     assert (
@@ -144,7 +144,7 @@ def at(seconds: float) -> str:
     ],
 )
 def test_the_date_range_is_inclusive_at_both_ends(
-    client: Client, since: str | None, until: str | None, expected: str
+    client: AccountClient, since: str | None, until: str | None, expected: str
 ) -> None:
     world = client.desk.world
     for number in range(10):
@@ -160,7 +160,7 @@ def test_the_date_range_is_inclusive_at_both_ends(
         assert len(filtered["accountStatement"]) == 11  # the range binds where all items are included, and only there
 
 
-def test_entries_that_were_committed_out_of_order_are_in_their_range(client: Client) -> None:
+def test_entries_that_were_committed_out_of_order_are_in_their_range(client: AccountClient) -> None:
     """Another process may have read its clock before this one, and committed after it."""
     world = client.desk.world
     instants = [0, 60, 20, 100, 70, 200, 130, 400, 390, 600]
@@ -176,7 +176,7 @@ def test_entries_that_were_committed_out_of_order_are_in_their_range(client: Cli
             assert [one["refId"] for one in answer["accountStatement"]] == expected
 
 
-def test_an_item_shows_its_bet(each: Client) -> None:
+def test_an_item_shows_its_bet(each: AccountClient) -> None:
     key, _ = each.new_keys("ann", "app")
     with freeze_time(NOON):
         each.desk.world.place(bet("b1", "10.00", overdraw="25.00"))
@@ -204,7 +204,7 @@ def test_an_item_shows_its_bet(each: Client) -> None:
     assert reference == "betflex:acme:wager:b1:settlement:1"
 
 
-def test_commission_is_no_bet_and_names_the_winnings_that_it_was_charged_on(each: Client) -> None:
+def test_commission_is_no_bet_and_names_the_winnings_that_it_was_charged_on(each: AccountClient) -> None:
     world = each.desk.world
     world.change_customer(commission_rates=(with_rate((), date_from=NOON.date(), rate="10")))
     key, _ = each.new_keys("ann", "app")
@@ -233,7 +233,7 @@ def test_commission_is_no_bet_and_names_the_winnings_that_it_was_charged_on(each
         assert (last["amount"], last["legacyData"]["grossBetAmount"]) == (Decimal("-2.00"), Decimal("20.00"))
 
 
-def test_a_payment_is_no_bet_whatever_its_reference(client: Client, key: str) -> None:
+def test_a_payment_is_no_bet_whatever_its_reference(client: AccountClient, key: str) -> None:
     client.desk.world.deposit("5.00", reference="x:acme:wager:77:stake")
     item = client.ok("getAccountStatement", key=key)["accountStatement"][1]
     assert (item["refId"], item["legacyData"]["betType"]) == ("x:acme:wager:77:stake", "")

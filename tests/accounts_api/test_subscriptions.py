@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from wallet_hooks.accounts_api.subscriptions import expiry
 from wallet_hooks.customers.groups import customer_by_username
 from wallet_hooks.customers.profiles import change_profile
@@ -43,7 +43,7 @@ def test_a_subscription_ends_at_the_first_midnight_at_or_after_its_length(start:
     assert timedelta(0) <= end - (start + timedelta(days=days)) < timedelta(days=1)
 
 
-def test_life_of_a_subscription(each: Client) -> None:
+def test_life_of_a_subscription(each: AccountClient) -> None:
     with freeze_time(NOON) as frozen:
         key, delayed = each.new_keys("bob", "app")
         token = each.ok(
@@ -85,7 +85,7 @@ def test_life_of_a_subscription(each: Client) -> None:
         assert each.ok("getApplicationSubscriptionHistory", who="eve", applicationKey=key) == []
 
 
-def test_tokens_are_activated_once_by_anybody_and_only_for_their_application(each: Client) -> None:
+def test_tokens_are_activated_once_by_anybody_and_only_for_their_application(each: AccountClient) -> None:
     with freeze_time(NOON) as frozen:
         key, _ = each.new_keys("bob", "app")
         other, _ = each.new_keys("bob", "other")
@@ -110,7 +110,7 @@ def test_tokens_are_activated_once_by_anybody_and_only_for_their_application(eac
         assert activate(expired) == "INVALID_SUBSCRIPTION_TOKEN"
 
 
-def test_an_applications_tokens_are_filtered_by_their_status(each: Client) -> None:
+def test_an_applications_tokens_are_filtered_by_their_status(each: AccountClient) -> None:
     with freeze_time(NOON) as frozen:
         key, _ = each.new_keys("bob", "app")
 
@@ -145,7 +145,9 @@ def test_an_applications_tokens_are_filtered_by_their_status(each: Client) -> No
 @pytest.mark.parametrize(
     ("operation", "who"), [("listApplicationSubscriptionTokens", "bob"), ("listAccountSubscriptionTokens", "ann")]
 )
-def test_listing_tokens_binds_as_many_values_whatever_their_number(client: Client, operation: str, who: str) -> None:
+def test_listing_tokens_binds_as_many_values_whatever_their_number(
+    client: AccountClient, operation: str, who: str
+) -> None:
     """PostgreSQL takes 65,535 at most."""
 
     keys = [client.new_keys("bob", f"app {number}")[0] for number in range(8)]
@@ -168,7 +170,7 @@ def test_listing_tokens_binds_as_many_values_whatever_their_number(client: Clien
     assert most() == before
 
 
-def test_either_side_cancels_and_nobody_else(each: Client) -> None:
+def test_either_side_cancels_and_nobody_else(each: AccountClient) -> None:
     key, _ = each.new_keys("bob", "app")
     for canceller in ("ann", "bob"):
         token = each.ok("getApplicationSubscriptionToken", who="bob", key=key)
@@ -197,13 +199,13 @@ def test_either_side_cancels_and_nobody_else(each: Client) -> None:
         ({"clientReference": 1}, "DSC-0044"),
     ],
 )
-def test_invalid_lengths_and_references_are_refused(each: Client, given: dict[str, Any], code: str) -> None:
+def test_invalid_lengths_and_references_are_refused(each: AccountClient, given: dict[str, Any], code: str) -> None:
     key, _ = each.new_keys("bob", "app")
     assert each.code("getApplicationSubscriptionToken", who="bob", key=key, **given) == code
     assert each.desk.world.count("application_subscription") == 0
 
 
-def test_the_active_subscription_counts_whichever_came_last(each: Client) -> None:
+def test_the_active_subscription_counts_whichever_came_last(each: AccountClient) -> None:
     key, _, _ = each.new_vendor("bob", "app", subscription_required=True)
     first, second = (each.ok("getApplicationSubscriptionToken", who="bob", key=key) for _ in range(2))
     for token in (first, second):
@@ -218,7 +220,7 @@ def test_the_active_subscription_counts_whichever_came_last(each: Client) -> Non
     ("first", "second", "renewed"), [(9, 2, "first"), (2, 9, "second"), (None, 9, "first"), (9, None, "second")]
 )
 def test_of_two_active_subscriptions_the_one_that_expires_last_is_renewed(
-    client: Client, first: int | None, second: int | None, renewed: str
+    client: AccountClient, first: int | None, second: int | None, renewed: str
 ) -> None:
     key, _ = client.new_keys("bob", "app")
     tokens = {}
@@ -230,7 +232,7 @@ def test_of_two_active_subscriptions_the_one_that_expires_last_is_renewed(
     assert client.ok("updateApplicationSubscription", who="bob", key=key, **given) == tokens[renewed]
 
 
-def test_a_client_id_is_its_owners_alone(each: Client) -> None:
+def test_a_client_id_is_its_owners_alone(each: AccountClient) -> None:
     key, _ = each.new_keys("bob", "app")
     others, _ = each.new_keys("eve", "other")
     mine = each.ok("getVendorClientId", key=key)
@@ -244,12 +246,12 @@ def test_a_client_id_is_its_owners_alone(each: Client) -> None:
     assert each.code("updateApplicationSubscription", **given) == "INVALID_VENDOR_CLIENT_ID"  # not subscribed
 
 
-def test_a_client_names_the_application_of_its_history(each: Client) -> None:
+def test_a_client_names_the_application_of_its_history(each: AccountClient) -> None:
     assert each.code("getApplicationSubscriptionHistory") == "NO_APP_KEY"
     assert each.code("getApplicationSubscriptionHistory", applicationKey="unknown") == "INVALID_APP_KEY"
 
 
-def test_affiliates_are_customers_whom_the_owner_referred(each: Client) -> None:
+def test_affiliates_are_customers_whom_the_owner_referred(each: AccountClient) -> None:
     key, _ = each.new_keys("bob", "app")
     with writing(each.desk.world.engine) as session:
         bob = customer_by_username(session, "bob")
@@ -268,7 +270,7 @@ def test_affiliates_are_customers_whom_the_owner_referred(each: Client) -> None:
     assert each.code("getAffiliateRelation", who="bob", key=key, vendorClientIds="1") == "DSC-0044"
 
 
-def test_a_list_is_counted_before_its_elements_are_read(each: Client) -> None:
+def test_a_list_is_counted_before_its_elements_are_read(each: AccountClient) -> None:
     """A body can have half a million elements, and reading them takes seconds; the login is checked after that."""
     for elements in (["1"] * 100 + [1], [None] * 101):
         assert each.code("getAffiliateRelation", who=None, vendorClientIds=elements) == "INVALID_INPUT_DATA"

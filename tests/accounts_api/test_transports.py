@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.accounts_api.client import RPC_PATH, Client
+from tests.accounts_api.client import RPC_PATH, AccountClient
 from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME
 
 FUNDS = "AccountAPING/v1.0/getAccountFunds"
@@ -21,7 +21,7 @@ def test_there_are_twenty_two_operations() -> None:
     assert len(OPERATIONS_BY_NAME) == 22
 
 
-def test_a_batch_is_answered_in_order_whatever_is_wrong_with_its_members(client: Client) -> None:
+def test_a_batch_is_answered_in_order_whatever_is_wrong_with_its_members(client: AccountClient) -> None:
     key, _ = client.new_keys("ann", "app")
     batch = [
         call(id=1),
@@ -55,7 +55,7 @@ def test_a_batch_is_answered_in_order_whatever_is_wrong_with_its_members(client:
 
 
 @pytest.mark.parametrize("id_", ["1", "1.50", "1e3", "-0", '"é"', '""', "null", "12345678901234567890123"])
-def test_ids_are_echoed_as_they_were_sent(client: Client, id_: str) -> None:
+def test_ids_are_echoed_as_they_were_sent(client: AccountClient, id_: str) -> None:
     text = f'{{"method":"{FUNDS}","id":{id_}}}'
     response = client.desk.world.client.post(RPC_PATH, data=text, content_type="application/json")
     assert response.text.rpartition('"id":')[2] == f"{id_}}}".replace("é", "\\u00e9")
@@ -70,32 +70,32 @@ def test_ids_are_echoed_as_they_were_sent(client: Client, id_: str) -> None:
         f"{RPC_PATH}/AccountAPING/v1.0/getDeveloperAppKeys/",
     ],
 )
-def test_the_operation_is_named_in_the_body_or_in_the_url(client: Client, path: str) -> None:
+def test_the_operation_is_named_in_the_body_or_in_the_url(client: AccountClient, path: str) -> None:
     body = {"id": 1} if "AccountAPING" in path else call("AccountAPING/v1.0/getDeveloperAppKeys", id=1)
     assert client.post(path, body, client.headers("ann")) == (200, {"jsonrpc": "2.0", "result": [], "id": 1})
 
 
 @pytest.mark.parametrize("method", ["accountaping/V1/GETdeveloperAPPkeys", "AccountAPING/v1.3/getDeveloperAppKeys"])
-def test_names_are_matched_in_any_case_and_minor_version(client: Client, method: str) -> None:
+def test_names_are_matched_in_any_case_and_minor_version(client: AccountClient, method: str) -> None:
     _, answer = client.post(RPC_PATH, call(method, id=1), client.headers("ann"))
     assert answer["result"] == []
 
 
 @pytest.mark.parametrize("version", ["v1", "V1.0", "v1.3"])
-def test_rest_takes_any_minor_version_with_or_without_a_slash(client: Client, version: str) -> None:
+def test_rest_takes_any_minor_version_with_or_without_a_slash(client: AccountClient, version: str) -> None:
     for end in ("", "/"):
         path = f"/exchange/account/rest/{version}/getdeveloperappkeys{end}"
         assert client.post(path, {}, client.headers("ann")) == (200, [])
 
 
 @pytest.mark.parametrize("method", ["AccountAPING/v2.0/getAccountFunds", "getAccountFunds", "", 7, None, ["x"]])
-def test_an_unknown_operation_is_an_error_of_its_member(client: Client, method: Any) -> None:
+def test_an_unknown_operation_is_an_error_of_its_member(client: AccountClient, method: Any) -> None:
     status, answer = client.post(RPC_PATH, call(method, id=1), client.headers("ann"))
     assert (status, answer["error"], answer["id"]) == (200, {"code": -32601, "message": "DSC-0021"}, 1)
 
 
 @pytest.mark.parametrize("params", [{"from": "UK", "to": "AUSTRALIAN", "amount": 1}, ["UK", "AUSTRALIAN", 1]])
-def test_parameters_come_by_name_or_by_position(client: Client, params: Any) -> None:
+def test_parameters_come_by_name_or_by_position(client: AccountClient, params: Any) -> None:
     key, _ = client.new_keys("ann", "app")
     client.desk.world.deposit("5.00", uid="7")
     method = "AccountAPING/v1.0/transferFunds"
@@ -106,13 +106,13 @@ def test_parameters_come_by_name_or_by_position(client: Client, params: Any) -> 
 @pytest.mark.parametrize(
     "params", [["UK", "AUSTRALIAN", 1, 1], "UK", 5, {"from": "UK", "to": "AUSTRALIAN", "amount": "1"}]
 )
-def test_parameters_of_a_wrong_type_are_refused(client: Client, params: Any) -> None:
+def test_parameters_of_a_wrong_type_are_refused(client: AccountClient, params: Any) -> None:
     method = "AccountAPING/v1.0/transferFunds"
     _, answer = client.post(RPC_PATH, call(method, params=params, id=1), client.headers("ann"))
     assert answer["error"] == {"code": -32602, "message": "DSC-0044"}
 
 
-def test_unknown_and_null_parameters_are_as_missing_ones(client: Client) -> None:
+def test_unknown_and_null_parameters_are_as_missing_ones(client: AccountClient) -> None:
     key, _ = client.new_keys("ann", "app")
     params = {"wallet": None, "locale": "en", "more": {"x": [1]}}
     _, answer = client.post(RPC_PATH, call(params=params, id=1), client.headers("ann", key))
@@ -137,7 +137,7 @@ def test_unknown_and_null_parameters_are_as_missing_ones(client: Client) -> None
     ],
 )
 def test_what_is_wrong_with_the_whole_call_is_answered_without_an_id(
-    client: Client, body: Any, kwargs: dict[str, Any], status: int, code: int, message: str
+    client: AccountClient, body: Any, kwargs: dict[str, Any], status: int, code: int, message: str
 ) -> None:
     answer = client.post(RPC_PATH, body, **kwargs)
     assert answer == (status, {"jsonrpc": "2.0", "error": {"code": code, "message": message}})
@@ -159,10 +159,10 @@ def test_what_is_wrong_with_the_whole_call_is_answered_without_an_id(
     ],
 )
 def test_rest_answers_a_call_that_reaches_no_operation(
-    client: Client, path: str, body: str, kwargs: dict[str, Any], status: int, message: str
+    client: AccountClient, path: str, body: str, kwargs: dict[str, Any], status: int, message: str
 ) -> None:
     answer = client.post(f"/exchange/account/rest/{path}", body, **kwargs)
-    assert answer == (status, {"faultcode": "Client", "faultstring": message, "detail": {}})
+    assert answer == (status, {"faultcode": "AccountClient", "faultstring": message, "detail": {}})
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,14 @@ def test_rest_answers_a_call_that_reaches_no_operation(
         "application/json-rpc",
     ],
 )
-def test_json_is_accepted_and_answered_without_parameters(client: Client, accept: str, content_type: str) -> None:
+def test_json_is_accepted_and_answered_without_parameters(
+    client: AccountClient, accept: str, content_type: str
+) -> None:
     headers = client.headers("ann") | {"Accept": accept}
     assert client.post(RPC_PATH, call(id=1), headers, content_type=content_type)[0] == 200
 
 
-def test_bodies_without_a_length_are_read_where_the_server_marks_their_end(client: Client) -> None:
+def test_bodies_without_a_length_are_read_where_the_server_marks_their_end(client: AccountClient) -> None:
     body = json.dumps(call("AccountAPING/v1.0/getDeveloperAppKeys", id=1)).encode()
     chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
 
@@ -204,7 +206,7 @@ def test_bodies_without_a_length_are_read_where_the_server_marks_their_end(clien
     assert post("/bets", b"{}")[0] == 411  # the callbacks take none
 
 
-def test_an_empty_body_is_no_parameters(client: Client) -> None:
+def test_an_empty_body_is_no_parameters(client: AccountClient) -> None:
     path = "/exchange/account/rest/v1.0/getDeveloperAppKeys/"
     environ = {"CONTENT_LENGTH": "0"}
     assert client.post(path, "", client.headers("ann"), environ_overrides=environ) == (200, [])
@@ -212,7 +214,9 @@ def test_an_empty_body_is_no_parameters(client: Client) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"content_type": "application/json"}])
 @pytest.mark.parametrize("length", [None, "", "0"])
-def test_a_request_without_a_body_is_no_parameters(client: Client, length: str | None, more: dict[str, Any]) -> None:
+def test_a_request_without_a_body_is_no_parameters(
+    client: AccountClient, length: str | None, more: dict[str, Any]
+) -> None:
     """RFC 9112, section 6.3: without Content-Length and Transfer-Encoding there is no body."""
     environ = {} if length is None else {"CONTENT_LENGTH": length}
 
@@ -230,7 +234,7 @@ def test_a_request_without_a_body_is_no_parameters(client: Client, length: str |
 
 
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii"])
-def test_bodies_are_utf_8_whatever_charset_their_type_names(client: Client, charset: str) -> None:
+def test_bodies_are_utf_8_whatever_charset_their_type_names(client: AccountClient, charset: str) -> None:
     path, content_type = "/exchange/account/rest/v1.0/createDeveloperAppKeys/", f"application/json; charset={charset}"
     body = '{"appName":"Zürich"}'.encode()
     status, made = client.post(path, body, client.headers("ann"), content_type=content_type)

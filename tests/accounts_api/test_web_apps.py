@@ -9,7 +9,7 @@ import pytest
 from freezegun import freeze_time
 from sqlalchemy import text
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from wallet_hooks import clock
 from wallet_hooks.accounts_api import web_apps
 from wallet_hooks.database import writing
@@ -20,7 +20,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 class Vendor:
     """A vendor's application of bob, and its calls of `token`."""
 
-    def __init__(self, client: Client, name: str = "app", **options: Any) -> None:
+    def __init__(self, client: AccountClient, name: str = "app", **options: Any) -> None:
         self.client = client
         self.key, self.id, self.secret = client.new_vendor("bob", name, **options)
 
@@ -39,7 +39,7 @@ class Vendor:
         return self.client.code("getAccountFunds", headers=headers, **given)
 
 
-def test_a_customer_gives_access_and_takes_it_back(each: Client) -> None:
+def test_a_customer_gives_access_and_takes_it_back(each: AccountClient) -> None:
     vendor = Vendor(each)
     details = each.ok("getVendorDetails", vendorId=vendor.id)
     assert details == {"appVersionId": 1, "vendorName": "app", "redirectUrl": "https://vendor.example/back"}
@@ -64,7 +64,7 @@ def test_a_customer_gives_access_and_takes_it_back(each: Client) -> None:
     assert each.ok("isAccountSubscribedToWebApp", vendorId=vendor.id) is False
 
 
-def test_an_access_token_reads_money_and_does_nothing_else(client: Client) -> None:
+def test_an_access_token_reads_money_and_does_nothing_else(client: AccountClient) -> None:
     vendor = Vendor(client)
     token = vendor.tokens(vendor.code())["access_token"]
     headers = {"Authorization": f"BEARER {token}", "X-Application": vendor.key}
@@ -78,7 +78,7 @@ def test_an_access_token_reads_money_and_does_nothing_else(client: Client) -> No
     assert client.code("getAccountFunds", headers={"Authorization": f"BEARER {token}"}) == "NO_APP_KEY"
 
 
-def test_access_tokens_and_codes_expire(client: Client) -> None:
+def test_access_tokens_and_codes_expire(client: AccountClient) -> None:
     with freeze_time(NOON) as frozen:
         vendor = Vendor(client)
         late, code = vendor.code(), vendor.code()
@@ -93,7 +93,7 @@ def test_access_tokens_and_codes_expire(client: Client) -> None:
         assert vendor.funds(refreshed["access_token"]) is None
 
 
-def test_a_code_that_is_used_again_revokes_what_it_gave(each: Client) -> None:
+def test_a_code_that_is_used_again_revokes_what_it_gave(each: AccountClient) -> None:
     vendor = Vendor(each)
     code = vendor.code()
     tokens = vendor.tokens(code)
@@ -101,7 +101,7 @@ def test_a_code_that_is_used_again_revokes_what_it_gave(each: Client) -> None:
     assert vendor.funds(tokens["access_token"]) == "INVALID_SESSION_INFORMATION"
 
 
-def test_a_refresh_token_that_is_used_again_ends_its_family(each: Client) -> None:
+def test_a_refresh_token_that_is_used_again_ends_its_family(each: AccountClient) -> None:
     vendor = Vendor(each)
     first = vendor.tokens(vendor.code())
     second = each.ok("token", **vendor.request("REFRESH_TOKEN", refresh_token=first["refresh_token"]))
@@ -114,7 +114,7 @@ def test_a_refresh_token_that_is_used_again_ends_its_family(each: Client) -> Non
     assert each.code("token", **third) == "INVALID_GRANT_TYPE"
 
 
-def test_codes_are_refused_to_another_vendor(each: Client) -> None:
+def test_codes_are_refused_to_another_vendor(each: AccountClient) -> None:
     vendor, other = Vendor(each), Vendor(each, "other")
     code = vendor.code()
     assert each.code("token", **other.request(code=code)) == "INVALID_AUTH_CODE"
@@ -140,13 +140,15 @@ def test_codes_are_refused_to_another_vendor(each: Client) -> None:
         ({"client_secret": None}, "DSC-0018"),
     ],
 )
-def test_what_is_wrong_with_a_request_for_tokens_is_named(each: Client, changes: dict[str, Any], code: str) -> None:
+def test_what_is_wrong_with_a_request_for_tokens_is_named(
+    each: AccountClient, changes: dict[str, Any], code: str
+) -> None:
     vendor = Vendor(each)
     assert each.code("token", **(vendor.request(code=vendor.code()) | changes)) == code
     assert each.desk.world.count("web_app_token") == 0
 
 
-def test_a_required_subscription_comes_before_a_code_and_with_the_tokens(each: Client) -> None:
+def test_a_required_subscription_comes_before_a_code_and_with_the_tokens(each: AccountClient) -> None:
     vendor = Vendor(each, subscription_required=True)
     assert each.code("getAuthorisationCode", vendorId=vendor.id) == "USER_NOT_SUBSCRIBED"
     token = each.ok("getApplicationSubscriptionToken", who="bob", key=vendor.key)
@@ -156,7 +158,7 @@ def test_a_required_subscription_comes_before_a_code_and_with_the_tokens(each: C
 
 
 @pytest.mark.parametrize("vendor_id", ["", "x", "0", "99", "-1", "9" * 30])
-def test_unknown_vendors_are_refused(each: Client, vendor_id: str) -> None:
+def test_unknown_vendors_are_refused(each: AccountClient, vendor_id: str) -> None:
     each.new_keys("bob", "no vendor's")
     for operation in ("getVendorDetails", "getAuthorisationCode", "isAccountSubscribedToWebApp"):
         assert each.code(operation, vendorId=vendor_id) == "INVALID_INPUT_DATA"
@@ -166,7 +168,7 @@ def test_unknown_vendors_are_refused(each: Client, vendor_id: str) -> None:
         assert each.code("revokeAccessToWebApp", vendorId=wrong) == "DSC-0044"
 
 
-def test_secrets_codes_and_tokens_are_stored_as_hashes(client: Client) -> None:
+def test_secrets_codes_and_tokens_are_stored_as_hashes(client: AccountClient) -> None:
     vendor = Vendor(client)
     code = vendor.code()
     tokens = vendor.tokens(code)
@@ -178,7 +180,7 @@ def test_secrets_codes_and_tokens_are_stored_as_hashes(client: Client) -> None:
         assert secret not in stored
 
 
-def test_a_customer_who_may_not_log_in_gives_no_access(client: Client) -> None:
+def test_a_customer_who_may_not_log_in_gives_no_access(client: AccountClient) -> None:
     vendor = Vendor(client)
     code, tokens = vendor.code(), vendor.tokens(vendor.code())
     client.desk.world.change_customer("7", locked=True)
@@ -188,7 +190,7 @@ def test_a_customer_who_may_not_log_in_gives_no_access(client: Client) -> None:
     assert vendor.tokens(code)["token_type"] == "BEARER"  # the code was not used up
 
 
-def test_a_revocation_waits_for_a_code_that_is_being_used(client: Client) -> None:
+def test_a_revocation_waits_for_a_code_that_is_being_used(client: AccountClient) -> None:
     vendor = Vendor(client)
     code = vendor.code()
     engine = client.desk.world.engine
@@ -204,7 +206,7 @@ def test_a_revocation_waits_for_a_code_that_is_being_used(client: Client) -> Non
     assert client.ok("isAccountSubscribedToWebApp", vendorId=vendor.id) is False
 
 
-def test_a_code_stays_known_while_its_grant_stands(each: Client) -> None:
+def test_a_code_stays_known_while_its_grant_stands(each: AccountClient) -> None:
     with freeze_time(NOON) as frozen:
         vendor = Vendor(each)
         code = vendor.code()
@@ -215,12 +217,12 @@ def test_a_code_stays_known_while_its_grant_stands(each: Client) -> None:
         assert vendor.funds(tokens["access_token"]) == "INVALID_SESSION_INFORMATION"
 
 
-def test_an_owner_needs_no_subscription_to_its_own_application(each: Client) -> None:
+def test_an_owner_needs_no_subscription_to_its_own_application(each: AccountClient) -> None:
     vendor = Vendor(each, subscription_required=True)
     assert each.code("getAuthorisationCode", who="bob", vendorId=vendor.id) is None
 
 
-def test_an_owner_changes_where_customers_are_sent(client: Client) -> None:
+def test_an_owner_changes_where_customers_are_sent(client: AccountClient) -> None:
     vendor = Vendor(client)
     path, other = f"/v1/vendors/{vendor.id}/", {"redirect_url": "https://other.example/back"}
     (listed,) = client.desk.ok("bob", "GET", "/v1/vendors/")

@@ -11,7 +11,7 @@ from wallet_hooks import clock
 from wallet_hooks.accounts_api.applications import create_application, create_versions
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import open_engine, writing
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.messages import Callback
@@ -46,7 +46,7 @@ def credentials(url: str) -> dict[str, str]:
         application = create_application(session, customer.id, "bench", limit=10, now=clock.now())
         key = create_versions(session, application)[0].key
         idle = timedelta(seconds=Settings().session_idle)
-        token = sessions.start(session, customer_id=customer.id, source="", now=clock.now(), idle=idle)
+        token = login_sessions.start(session, customer_id=customer.id, source="", now=clock.now(), idle=idle)
     engine.dispose()
     return {"X-Authentication": token, "X-Application": key}
 

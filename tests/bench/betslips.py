@@ -11,7 +11,7 @@ from tests.bench import load
 from tests.bench.load import Measured
 from wallet_hooks import clock
 from wallet_hooks.database import open_engine, writing
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.settings import Settings
 
 PER_REQUEST = 100
@@ -67,7 +67,7 @@ def idle_streams(url: str, address: str, count: int) -> Iterator[None]:
     with writing(engine) as session:
         now, idle = clock.now(), timedelta(days=1)
         tokens = [
-            sessions.start(session, customer_id=id_, source="", now=now, idle=idle) for id_ in range(1, count + 1)
+            login_sessions.start(session, customer_id=id_, source="", now=now, idle=idle) for id_ in range(1, count + 1)
         ]
     engine.dispose()
     with ExitStack() as streams:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.desk import Desk
-from tests.world import OK, Reply, World, bet, error
+from tests.world import OK, JsonReply, World, bet, error
 from wallet_hooks.betslips.bounds import BetslipFacts, bounds_of_prices, merged_bounds, stake_refusal
 
 SLIP = "slip"
@@ -128,7 +128,7 @@ def test_prices_that_are_replaced_beside_a_hundred_bets_are_replaced_at_once(wor
             if are_placed.is_set():
                 break
 
-    def place_bets(first: int, outcomes: list[Reply]) -> None:
+    def place_bets(first: int, outcomes: list[JsonReply]) -> None:
         for number in range(first, first + 25):
             item = bet(f"b{number}", "45.00" if number % 2 else "55.00")
             item["bet"]["extra"] = {"betslip_id": SLIP}
@@ -136,7 +136,7 @@ def test_prices_that_are_replaced_beside_a_hundred_bets_are_replaced_at_once(wor
 
     replacing = threading.Thread(target=replace_prices)
     replacing.start()
-    outcomes: list[list[Reply]] = [[] for _ in range(4)]
+    outcomes: list[list[JsonReply]] = [[] for _ in range(4)]
     placing = [threading.Thread(target=place_bets, args=(25 * n, found)) for n, found in enumerate(outcomes)]
     for thread in placing:
         thread.start()

@@ -24,7 +24,7 @@ from wallet_hooks.betslips.stream import SESSION_ENDED, Streams
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import TryAgainError
-from wallet_hooks.identity import sessions, tokens
+from wallet_hooks.identity import login_sessions, tokens
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
@@ -174,7 +174,7 @@ def test_a_session_that_ends_closes_its_streams(desk: Desk, open_stream: Open, h
     with writing(desk.world.engine) as session:
         customer = session.scalars(select(Customer).where(Customer.username == "ann")).one()
         if how == "logged out":
-            sessions.end(session, token, now=clock.now())
+            login_sessions.end(session, token, now=clock.now())
         elif how == "locked":
             customer.locked = True
         elif how == "expired":

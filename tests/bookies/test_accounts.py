@@ -10,7 +10,7 @@ import pytest
 from freezegun import freeze_time
 
 from tests.desk import Desk
-from tests.world import Reply
+from tests.world import JsonReply
 from wallet_hooks.bookies import service
 from wallet_hooks.bookies.models import BookieAccount
 from wallet_hooks.bookies.simulator import Simulator
@@ -66,7 +66,7 @@ def set_rules(desk: Desk, document: Any) -> None:
         service.set_tag_rules(session, customer_by_username(session, "ann"), document)
 
 
-def kick(desk: Desk, who: str, account_id: int) -> Reply:
+def kick(desk: Desk, who: str, account_id: int) -> JsonReply:
     return desk.call(who, "POST", KICK, {"account_id": account_id})
 
 

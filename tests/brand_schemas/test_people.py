@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from tests.brand_schemas.conftest import BRANDS
 from tests.test_commands import Shell
-from tests.world import Reply, World, bet
+from tests.world import JsonReply, World, bet
 from wallet_hooks import clock
 from wallet_hooks.betslips.feed import CustomerStream, Feed
 from wallet_hooks.customers.queries import customer_by_uid
@@ -28,13 +28,13 @@ def people(spread: World, shell: Shell) -> World:
     return spread
 
 
-def log_in(world: World, username: str, password: str = PASSWORD) -> Reply:
+def log_in(world: World, username: str, password: str = PASSWORD) -> JsonReply:
     return world.post("/v1/sessions/", {"username": username, "password": password})
 
 
-def get(world: World, path: str, headers: dict[str, str]) -> Reply:
+def get(world: World, path: str, headers: dict[str, str]) -> JsonReply:
     response = world.client.get(path, headers=headers)
-    return Reply(response.status_code, response.get_json(silent=True))
+    return JsonReply(response.status_code, response.get_json(silent=True))
 
 
 def session_of(world: World, username: str) -> dict[str, str]:
@@ -91,7 +91,7 @@ def test_an_api_token_reaches_the_customers_of_its_brand(people: World) -> None:
 
 
 def test_a_vendor_of_one_brand_has_access_to_a_customer_of_another(people: World, shell: Shell) -> None:
-    def call(operation: str, headers: dict[str, str], **given: object) -> Reply:
+    def call(operation: str, headers: dict[str, str], **given: object) -> JsonReply:
         return people.post(f"/exchange/account/rest/v1.0/{operation}/", given, headers=headers)
 
     ann, freja = ({"X-Authentication": session_of(people, name)["Session"]} for name in ("ann", "freja"))

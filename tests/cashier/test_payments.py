@@ -12,7 +12,7 @@ from sqlalchemy import select
 from tests.desk import Desk
 from tests.test_commands import OF_ANN as OF_UID_7
 from tests.test_commands import Shell
-from tests.world import OK, Reply, bet, result
+from tests.world import OK, JsonReply, bet, result
 from wallet_hooks import clock
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
@@ -22,7 +22,7 @@ OF_ANN = "/v1/customers/ann"
 PAY = {"method": "card", "amount": ["EUR", 25.5], "reference": "P1"}
 
 
-def pay(desk: Desk, kind: str = "deposits", *, key: str | None = "k1", who: str = "boss", **given: Any) -> Reply:
+def pay(desk: Desk, kind: str = "deposits", *, key: str | None = "k1", who: str = "boss", **given: Any) -> JsonReply:
     headers = {} if key is None else {"Idempotency-Key": key}
     return desk.call(who, "POST", f"{OF_ANN}/{kind}/", PAY | given, headers=headers)
 
@@ -195,7 +195,7 @@ def test_a_blank_reason_of_an_adjustment_is_refused(desk: Desk) -> None:
     assert desk.world.balance() == "100.00"
 
 
-def adjust(desk: Desk, **given: Any) -> Reply:
+def adjust(desk: Desk, **given: Any) -> JsonReply:
     headers = {"Idempotency-Key": given["reference"]}
     token = f"token:{desk.api_token('finance')}"
     return desk.call(token, "POST", f"{OF_ANN}/adjustments/", {"reason": "x"} | given, headers=headers)

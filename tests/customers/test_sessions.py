@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from tests.desk import PASSWORD, Desk
 from tests.test_commands import Shell
-from tests.world import OK, Reply, bet, error
+from tests.world import OK, JsonReply, bet, error
 from wallet_hooks import clock
 from wallet_hooks.customers import login
 from wallet_hooks.customers.groups import customer_by_username
@@ -38,7 +38,7 @@ def set_columns(desk: Desk, **columns: object) -> None:
             setattr(customer, name, value)
 
 
-def log_in(desk: Desk, username: str = "ann", password: str = PASSWORD) -> Reply:
+def log_in(desk: Desk, username: str = "ann", password: str = PASSWORD) -> JsonReply:
     return desk.call(None, "POST", "/v1/sessions/", {"username": username, "password": password})
 
 

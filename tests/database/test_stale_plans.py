@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 
 from tests.desk import Desk
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.world import World, bet, refund, result
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import Fault, fault_of, open_engine, run_with_retries
@@ -37,7 +37,7 @@ class Calls:
     """Calls each API once, and returns the statuses; can be repeated."""
 
     def __init__(self, desk: Desk) -> None:
-        self.desk, self.world, self.player = desk, desk.world, Player(desk.world)
+        self.desk, self.world, self.player = desk, desk.world, GatewayPlayer(desk.world)
         self.session = {"Session": desk.token("ann")}
         self.bearer = {"Authorization": f"Bearer {desk.api_token('finance')}"}
         self.number = 0

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.service import post, served
 from tests.sportsbook.test_concurrency import at_once
-from tests.world import OK, Reply, World, bet, error, failed, refund, result
+from tests.world import OK, JsonReply, World, bet, error, failed, refund, result
 from wallet_hooks import clock
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
@@ -134,7 +134,7 @@ def test_a_bet_its_cancel_and_its_settlement_in_one_group(world: World) -> None:
     On a loaded machine a request may get 503; the provider repeats that one, so the test does too.
     """
 
-    def send(*actions: Callable[[], Reply]) -> None:
+    def send(*actions: Callable[[], JsonReply]) -> None:
         refused = [action for action, reply in zip(actions, at_once(actions), strict=True) if reply.status == 503]
         if refused:
             send(*refused)

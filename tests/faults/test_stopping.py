@@ -30,7 +30,7 @@ pytestmark = pytest.mark.served
 CLIENTS = 12
 
 
-class Client(threading.Thread):
+class BettingClient(threading.Thread):
     """Sends bets of 0.01 one after the other, on a connection that it keeps or, if `is_new`, on a new one for each.
 
     It counts how requests ended: by status, `refused` if the connection was not opened, or `lost: …` if a request was
@@ -75,8 +75,8 @@ class Client(threading.Thread):
 
 
 @contextmanager
-def sending(url: str) -> Iterator[list[Client]]:
-    clients = [Client(url, number) for number in range(1, CLIENTS + 1)]
+def sending(url: str) -> Iterator[list[BettingClient]]:
+    clients = [BettingClient(url, number) for number in range(1, CLIENTS + 1)]
     for client in clients:
         client.start()
     wait_until(lambda: all(client.ends for client in clients))
@@ -86,11 +86,11 @@ def sending(url: str) -> Iterator[list[Client]]:
         client.join(30)
 
 
-def ends(clients: list[Client]) -> Counter[int | str]:
+def ends(clients: list[BettingClient]) -> Counter[int | str]:
     return sum((client.ends for client in clients), Counter())
 
 
-def have_ended(clients: list[Client], count: int) -> bool:
+def have_ended(clients: list[BettingClient], count: int) -> bool:
     """Return whether the clients' requests that have ended are as many."""
     return sum(ends(clients).values()) >= count
 

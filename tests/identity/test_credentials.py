@@ -15,7 +15,7 @@ from freezegun import freeze_time
 from standardwebhooks.webhooks import Webhook
 
 from tests.service import post, served
-from tests.world import OK, Reply, World, bet, error, refund, result
+from tests.world import OK, JsonReply, World, bet, error, refund, result
 
 SECRET = "a secret of at least sixty-four bytes, long enough for every algorithm"
 NEXT_SECRET = "the next secret of the rotation, at least sixty-four bytes long as well"
@@ -40,7 +40,7 @@ def bearer(*parts: str) -> dict[str, str]:
     return {"Authorization": " ".join(["Bearer", *parts])}
 
 
-def call(world: World, headers: dict[str, str], body: bytes = BODY, path: str = "/bets", **kwargs: Any) -> Reply:
+def call(world: World, headers: dict[str, str], body: bytes = BODY, path: str = "/bets", **kwargs: Any) -> JsonReply:
     return world.post(path, body, headers=headers, **kwargs)
 
 

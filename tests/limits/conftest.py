@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.world import World
 
 
 @pytest.fixture
-def player(world: World) -> Player:
-    return Player(world)
+def player(world: World) -> GatewayPlayer:
+    return GatewayPlayer(world)

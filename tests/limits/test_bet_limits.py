@@ -10,7 +10,7 @@ from freezegun import freeze_time
 from sqlalchemy import text
 
 from tests.limits.back_office import set_operator_limit, set_rules
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.sportsbook.test_statements import place, statements_of
 from tests.world import OK, World, bet, error, refund, refused, result
 from wallet_hooks import clock
@@ -23,7 +23,7 @@ from wallet_hooks.ledger.rates import set_rate
 
 @pytest.mark.parametrize(("type_", "code"), [("bet", "bet_limit_exceeded"), ("loss", "loss_limit_exceeded")])
 def test_bet_above_limit_is_refused_and_refusal_is_recorded(world: World, type_: str, code: str) -> None:
-    Player(world).set(**{type_: ("day", "25")})
+    GatewayPlayer(world).set(**{type_: ("day", "25")})
     assert world.place(bet(1), bet(2)) == OK
     assert world.place(bet(3, "5.01")) == error(402, code)
     assert world.wager(3)["refusal"] == code
@@ -34,13 +34,13 @@ def test_bet_above_limit_is_refused_and_refusal_is_recorded(world: World, type_:
 
 
 def test_bets_of_one_request_are_added_up(world: World) -> None:
-    Player(world).set(bet=("day", "25"))
+    GatewayPlayer(world).set(bet=("day", "25"))
     assert world.place(bet(1), bet(2), bet(3)) == refused("bet_limit_exceeded", "3")
     assert world.place(bet(4), bet(5)) == OK
 
 
 def test_tightest_limit_applies(world: World) -> None:
-    player = Player(world)
+    player = GatewayPlayer(world)
     player.set(bet=("month", "60"))
     player.set(bet=("week", "10"))
     assert world.place(bet(1, "10.01")) == error(402, "bet_limit_exceeded")
@@ -52,7 +52,7 @@ def test_tightest_limit_applies(world: World) -> None:
 
 
 def test_winnings_reduce_loss_usage_but_not_bet_usage(world: World) -> None:
-    player = Player(world)
+    player = GatewayPlayer(world)
     player.set(bet=("day", "30"), loss=("day", "15"))
     world.place(bet(1))
     world.settle(result(1, "25.00"))
@@ -64,7 +64,7 @@ def test_winnings_reduce_loss_usage_but_not_bet_usage(world: World) -> None:
 
 @pytest.mark.parametrize("how", ["cancel", "void"])
 def test_returned_stake_is_not_counted(world: World, how: str) -> None:
-    Player(world).set(bet=("day", "10"), loss=("day", "10"))
+    GatewayPlayer(world).set(bet=("day", "10"), loss=("day", "10"))
     world.place(bet(1))
     assert world.place(bet(2)) == error(402, "bet_limit_exceeded")
     assert (world.cancel(refund(1)) if how == "cancel" else world.settle(result(1, "10.00", outcome="void"))) == OK
@@ -73,7 +73,7 @@ def test_returned_stake_is_not_counted(world: World, how: str) -> None:
 
 
 def test_correction_replaces_the_counted_return(world: World) -> None:
-    player = Player(world)
+    player = GatewayPlayer(world)
     player.set(loss=("day", "100"))
     world.place(bet(1))
     for payout, outcome, left in (
@@ -90,7 +90,7 @@ def test_correction_replaces_the_counted_return(world: World) -> None:
 @pytest.mark.parametrize(("attribution", "left"), [("placement", "10"), ("cash", "40")])
 def test_attribution_decides_the_window_of_a_return(world: World, attribution: str, left: str) -> None:
     with freeze_time("2026-05-01T22:00:00Z") as moment:
-        player = Player(world, attribution=attribution)
+        player = GatewayPlayer(world, attribution=attribution)
         player.set(loss=("day", "20"))
         world.place(bet(1))
         moment.move_to("2026-05-02T12:00:00Z")
@@ -102,7 +102,7 @@ def test_attribution_decides_the_window_of_a_return(world: World, attribution: s
 def test_foreign_currency_stakes_count_their_cost(world: World) -> None:
     with writing(world.engine) as session:
         set_rate(session, source="GBP", target="EUR", rate="1.20", now=clock.now())
-    Player(world).set(bet=("day", "12"))
+    GatewayPlayer(world).set(bet=("day", "12"))
     assert world.place(bet(1, "10.01", currency="GBP")) == error(402, "bet_limit_exceeded")
     assert world.place(bet(2, "10.00", currency="GBP")) == OK
     assert world.differences() == []
@@ -110,7 +110,7 @@ def test_foreign_currency_stakes_count_their_cost(world: World) -> None:
 
 def test_window_begins_at_the_brands_midnight(world: World) -> None:
     with freeze_time("2026-07-01T22:59:59Z") as moment:
-        Player(world).set(bet=("day", "10"))
+        GatewayPlayer(world).set(bet=("day", "10"))
         assert world.place(bet(1)) == OK
         assert world.place(bet(2)) == error(402, "bet_limit_exceeded")
         moment.move_to("2026-07-01T23:00:00Z")
@@ -119,7 +119,7 @@ def test_window_begins_at_the_brands_midnight(world: World) -> None:
 
 def test_changing_a_limit_does_not_restart_its_window(world: World) -> None:
     with freeze_time("2026-05-04T12:00:00Z") as moment:
-        player = Player(world, window="anniversary")
+        player = GatewayPlayer(world, window="anniversary")
         player.set(bet=("week", "50"))
         assert world.place(bet(1, "50.00")) == OK
         moment.tick(timedelta(days=1))
@@ -138,7 +138,9 @@ def test_changing_a_limit_does_not_restart_its_window(world: World) -> None:
 def test_limits_never_refuse_settlement_refund_or_withdrawal(world: World) -> None:
     for uid in (1, 2, 3):
         world.place(bet(uid))
-    Player(world).set(bet=("day", "0"), loss=("day", "0"), deposit=("day", "0"), time_limit={"time_frame": "1_min"})
+    GatewayPlayer(world).set(
+        bet=("day", "0"), loss=("day", "0"), deposit=("day", "0"), time_limit={"time_frame": "1_min"}
+    )
     assert world.place(bet(4)) == error(402, "bet_limit_exceeded")
     assert world.settle(result(1)) == OK
     assert world.settle(result(2, "10.00", outcome="void")) == OK
@@ -150,7 +152,7 @@ def test_limits_never_refuse_settlement_refund_or_withdrawal(world: World) -> No
 
 
 def test_thirty_concurrent_bets_against_a_limit_for_ten_take_ten(world: World) -> None:
-    Player(world).set(bet=("day", "10"))
+    GatewayPlayer(world).set(bet=("day", "10"))
     world.app  # noqa: B018 - the app is started before the concurrent part
     with ThreadPoolExecutor(30) as pool:
         statuses = list(pool.map(lambda uid: world.place(bet(uid, "1.00")).status, range(30)))
@@ -160,7 +162,7 @@ def test_thirty_concurrent_bets_against_a_limit_for_ten_take_ten(world: World) -
 
 
 def test_limit_lowered_during_concurrent_bets_applies_to_later_bets(world: World) -> None:
-    player = Player(world)
+    player = GatewayPlayer(world)
     player.set(bet=("day", "100"))
     quote = player.calculate(bet=("day", "20")).body
     uids = iter(range(1000))
@@ -217,7 +219,7 @@ def test_customers_without_limits_cause_no_extra_statements(world: World) -> Non
 
 
 def test_player_cannot_change_an_operator_limit(world: World) -> None:
-    player = Player(world)
+    player = GatewayPlayer(world)
     set_operator_limit(world, "bet", "week", 500)
     row = player.get()["active"]["bet"]["all"][0]
     assert (row["amount"], row["set_by"]) == ("5", "operator")

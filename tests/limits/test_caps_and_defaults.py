@@ -7,7 +7,7 @@ import pytest
 from freezegun import freeze_time
 
 from tests.limits.back_office import deposit, set_rules
-from tests.limits.player import DAY, Player, gateway_error
+from tests.limits.player import DAY, GatewayPlayer, gateway_error
 from tests.world import OK, World, bet, error, refund
 from wallet_hooks.database import writing
 from wallet_hooks.errors import RefusedError
@@ -51,7 +51,7 @@ def test_cap_applies_per_day_and_in_its_currency_only(world: World) -> None:
 
 def test_germany_limits_deposits_to_1000_euros_a_month(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.rules(preset="germany", defaults={"bet": {"EUR": {"amount": "1", "period": "day"}}})
         deposit(world, 100_000, "D1")
         with pytest.raises(RefusedError) as refusal:
@@ -71,7 +71,9 @@ def test_germany_limits_deposits_to_1000_euros_a_month(world: World) -> None:
 
 def test_limit_above_the_default_is_a_raise_and_below_it_active_at_once(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, defaults={"bet": {"EUR": {"amount": "20", "period": "week"}}}, defaults_apply=True)
+        player = GatewayPlayer(
+            world, defaults={"bet": {"EUR": {"amount": "20", "period": "week"}}}, defaults_apply=True
+        )
         assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "2026-05-02 12:00"
         assert player.active() == {"week": "20"}
         quote = player.set(bet=("day", "40"))["bet"]
@@ -90,7 +92,7 @@ def test_limit_above_the_default_is_a_raise_and_below_it_active_at_once(world: W
 
 def test_own_limit_can_be_removed_where_a_cap_is_the_default(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, caps={"bet": {"EUR": "50"}}, defaults_apply=True)
+        player = GatewayPlayer(world, caps={"bet": {"EUR": "50"}}, defaults_apply=True)
         player.set(bet=("week", "20"))
         player.set(bet=("week", "no_limit"))
         moment.tick(timedelta(days=1))
@@ -109,7 +111,7 @@ def test_unconfigured_currency_in_a_policy_leaves_other_rules_active(world: Worl
 
 
 def test_limit_above_the_cap_is_refused(world: World) -> None:
-    player = Player(world, caps={"bet": {"EUR": "1000"}})
+    player = GatewayPlayer(world, caps={"bet": {"EUR": "1000"}})
     for requested in (("week", "1000.01"), ("week", "no_limit")):
         assert player.calculate(bet=requested) == gateway_error("above_cap")
     assert player.calculate(bet=("week", "1000")).status == 200
@@ -117,7 +119,7 @@ def test_limit_above_the_cap_is_refused(world: World) -> None:
 
 
 def test_a_limit_from_before_the_cap_may_be_lowered_in_steps(world: World) -> None:
-    player = Player(world)
+    player = GatewayPlayer(world)
     player.set(bet=("week", "500"))
     player.set(bet=("week", "600"))
     player.rules(caps={"bet": {"EUR": "100"}})
@@ -139,7 +141,7 @@ def test_a_default_above_the_cap_is_refused(world: World) -> None:
 
 def test_last_limit_of_a_type_under_a_cap_cannot_be_removed(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, caps={"bet": {"EUR": "1000"}})
+        player = GatewayPlayer(world, caps={"bet": {"EUR": "1000"}})
         player.set(bet=("week", "100"))
         assert player.calculate(bet=("week", "no_limit")) == gateway_error("above_cap")
         player.set(bet=("day", "50"))

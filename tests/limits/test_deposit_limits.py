@@ -6,7 +6,7 @@ import pytest
 from freezegun import freeze_time
 
 from tests.limits.back_office import deposit
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.world import World
 from wallet_hooks import clock
 from wallet_hooks.cashier import service as cashier
@@ -20,7 +20,7 @@ RESERVED_AT, EXPIRES_AT = "2026-05-01T12:00:00Z", "2026-05-02T12:00:00Z"
 
 
 def test_deposits_count_gross_of_withdrawals(world: World) -> None:
-    Player(world).set(deposit=("week", "50"))
+    GatewayPlayer(world).set(deposit=("week", "50"))
     deposit(world, 3000, "D1")
     with writing(world.engine) as session:
         customer, _ = customer_by_uid(session, client="acme", uid="7", lock=True)
@@ -36,7 +36,7 @@ def test_deposits_count_gross_of_withdrawals(world: World) -> None:
 
 def test_deposit_counts_from_reservation_and_is_released_on_failure(world: World) -> None:
     with freeze_time("2026-05-01T22:00:00Z") as moment:
-        Player(world).set(deposit=("day", "50"))
+        GatewayPlayer(world).set(deposit=("day", "50"))
         reserved = deposit(world, 5000, "D1", in_two_steps=True)
         with pytest.raises(RefusedError):
             deposit(world, 1, "D2")
@@ -59,7 +59,7 @@ def finish(world: World, payment: Payment, step: Callable[..., Payment]) -> str:
 
 def test_a_reserve_counts_for_24_hours_and_a_later_confirm_is_credited_and_raised(world: World) -> None:
     with freeze_time(RESERVED_AT) as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(deposit=("week", "50"))
         reserved = deposit(world, 3000, "D1", in_two_steps=True)
         moment.move_to(EXPIRES_AT)
@@ -80,7 +80,7 @@ def test_a_reserve_counts_for_24_hours_and_a_later_confirm_is_credited_and_raise
 
 def test_an_expired_reserve_can_fail(world: World) -> None:
     with freeze_time(RESERVED_AT) as moment:
-        Player(world).set(deposit=("week", "50"))
+        GatewayPlayer(world).set(deposit=("week", "50"))
         reserved = deposit(world, 3000, "D1", in_two_steps=True)
         moment.move_to(EXPIRES_AT)
         assert finish(world, reserved, cashier.fail) == "failed"
@@ -90,7 +90,7 @@ def test_an_expired_reserve_can_fail(world: World) -> None:
 
 def test_confirm_that_was_done_in_time_is_repeated_after_the_expiry(world: World) -> None:
     with freeze_time(RESERVED_AT) as moment:
-        Player(world).set(deposit=("week", "50"))
+        GatewayPlayer(world).set(deposit=("week", "50"))
         reserved = deposit(world, 5000, "D1", in_two_steps=True)
         for instant in (RESERVED_AT, EXPIRES_AT):
             moment.move_to(instant)

@@ -7,15 +7,15 @@ import pytest
 from freezegun import freeze_time
 
 from tests.limits.back_office import set_operator_limit
-from tests.limits.player import DAY, UPDATED, Player, change, gateway_error, pending_id
+from tests.limits.player import DAY, UPDATED, GatewayPlayer, change, gateway_error, pending_id
 from tests.world import World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 
 
-def test_get_without_limits(player: Player) -> None:
+def test_get_without_limits(player: GatewayPlayer) -> None:
     shown = player.get()
     undefined = dict.fromkeys(("time_frame", "amount", "amount_left", "end_time"), "undefined")
     for type_ in ("bet", "loss", "deposit"):
@@ -25,7 +25,7 @@ def test_get_without_limits(player: Player) -> None:
 
 def test_get_calculate_and_update(world: World) -> None:
     with freeze_time("2017-01-17T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         world.deposit("9900.00")
         player.set(bet=("week", "100"))
         world.place(bet(1, "50.00"))
@@ -81,7 +81,7 @@ def test_get_calculate_and_update(world: World) -> None:
 
 def test_swap_and_delete_share_a_path(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(loss=("day", "100"), bet=("week", "100"), deposit=("day", "5"))
         player.set(loss=("day", "200"), bet=("week", "1500"), deposit=("day", "6"))
         ids = {type_: pending_id(player, type_) for type_ in ("loss", "bet", "deposit")}
@@ -107,7 +107,7 @@ def test_metadata(world: World) -> None:
             "loss": {"EUR": {"amount": "10000", "period": "month"}},
         }
     }
-    player = Player(world, **rules)
+    player = GatewayPlayer(world, **rules)
     assert player.call("GET", "/meta-data/BRAND/EUR").body == {
         "deposit": {"amount": "no_limit", "period": "no_limit"},
         "bet": {"amount": "1000", "period": "week"},
@@ -121,7 +121,7 @@ def test_metadata(world: World) -> None:
 
 def test_time_limit(world: World) -> None:
     with freeze_time("2018-06-18T17:38:23Z"):
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(time_limit={"time_frame": "50_minutes"})
         shown = player.get()["active"]["time_limit"]
     assert shown == {
@@ -132,7 +132,7 @@ def test_time_limit(world: World) -> None:
 
 
 def test_time_limits_of_player_and_operator_are_all_shown(world: World) -> None:
-    player = Player(world)
+    player = GatewayPlayer(world)
     player.set(time_limit={"time_frame": "50_minutes"})
     set_operator_limit(world, "time_limit", "session", 30)
     shown = player.get()["active"]["time_limit"]
@@ -166,20 +166,20 @@ def test_time_limits_of_player_and_operator_are_all_shown(world: World) -> None:
     ],
     ids=str,
 )
-def test_invalid_limit_is_refused(player: Player, changes: Any) -> None:
+def test_invalid_limit_is_refused(player: GatewayPlayer, changes: Any) -> None:
     reply = player.call("POST", "/player/limits/calculate/BRAND", {"uuid": "u", **changes})
     assert reply == gateway_error("invalid_request")
     assert player.world.count("limit_quote") == 0
 
 
 @pytest.mark.parametrize("uuid", ["\ud800", "\u0000", "", None, [], {}, "x" * 65, -1, " u", "u "])
-def test_invalid_uuid_is_refused(player: Player, uuid: Any) -> None:
+def test_invalid_uuid_is_refused(player: GatewayPlayer, uuid: Any) -> None:
     for method, path in (("POST", "/player/limits/calculate/BRAND"), ("PUT", "/player/limits/BRAND")):
         body = {"uuid": uuid, "bet": change("week", "10")}
         assert player.call(method, path, body) == gateway_error("invalid_request")
 
 
-def test_changed_by_is_a_label(player: Player) -> None:
+def test_changed_by_is_a_label(player: GatewayPlayer) -> None:
     player.set(changed_by="operator", bet=("week", "10"), time_limit={"time_frame": "50_minutes"})
     player.set(changed_by="compliance", bet=("week", "20"))
     shown = player.get()
@@ -202,7 +202,7 @@ def test_changed_by_is_a_label(player: Player) -> None:
         ("GET", "/meta-data/BRAND/EUR"),
     ],
 )
-def test_wrong_brand_token_and_version(player: Player, method: str, path: str) -> None:
+def test_wrong_brand_token_and_version(player: GatewayPlayer, method: str, path: str) -> None:
     player.world.brand("nordbet", id_=1008, currency="SEK")
     for brand in (1008, 9, "x", "1007.0", "01007"):
         reply = player.call(method, path, {}, brand=brand)
@@ -218,7 +218,7 @@ def test_expired_login_is_session_expired(world: World) -> None:
     expired = (401, {"errMsg": "invalid input - invalid token", "code": "session_expired"})
     unknown = (401, {"errMsg": "invalid input - invalid token", "code": "invalid_token"})
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player, other = Player(world), Player(world)
+        player, other = GatewayPlayer(world), GatewayPlayer(world)
         world.configure(session_idle=3600)
         moment.tick(timedelta(hours=1, seconds=-1))
         assert player.call("GET", "/player/limits/BRAND").status == 200
@@ -228,7 +228,9 @@ def test_expired_login_is_session_expired(world: World) -> None:
         assert player.call("GET", "/player/limits/BRAND") == expired
         with writing(world.engine) as session:
             customer, _ = customer_by_uid(session, client="acme", uid="7")
-            new = sessions.start(session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(hours=1))
+            new = login_sessions.start(
+                session, customer_id=customer.id, source="", now=clock.now(), idle=timedelta(hours=1)
+            )
         assert player.call("GET", "/player/limits/BRAND") == expired, "also after the next login"
         assert world.client.delete(f"/v1/sessions/{new}/").status_code == 200
         assert player.call("GET", "/player/limits/BRAND", token=new) == unknown, "a logout ends the login"
@@ -236,13 +238,13 @@ def test_expired_login_is_session_expired(world: World) -> None:
         assert (reply.status_code, reply.get_json()["data"]["message"]) == (401, "the session has expired")
 
 
-def test_reality_check_changes_at_once(player: Player) -> None:
+def test_reality_check_changes_at_once(player: GatewayPlayer) -> None:
     for period in ("15_min", "no_limit", "30_min"):
         player.set(reality_check=period)
         assert player.get()["reality_check"] == period
 
 
-def test_invalid_bodies_are_answered_in_the_vendors_envelope(player: Player) -> None:
+def test_invalid_bodies_are_answered_in_the_vendors_envelope(player: GatewayPlayer) -> None:
     paths = ("/player/limits/calculate/1007", "/player/limits/1007", "/player/delete/limits/1007")
     for path in paths:
         method = "POST" if "calculate" in path else "PUT"
@@ -262,7 +264,7 @@ def test_session_shows_duration_and_net_result(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
         world.place(bet(1, "20.00"))
         moment.tick(timedelta(minutes=60))
-        player = Player(world)
+        player = GatewayPlayer(world)
         moment.tick(timedelta(minutes=90))
         world.place(bet(2, "10.00"))
         world.settle(result(2, "25.00"))

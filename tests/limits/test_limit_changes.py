@@ -5,24 +5,24 @@ from datetime import timedelta
 import pytest
 from freezegun import freeze_time
 
-from tests.limits.player import DAY, Player, gateway_error, pending_id
+from tests.limits.player import DAY, GatewayPlayer, gateway_error, pending_id
 from tests.world import World, bet
 
 
-def test_new_limit_counts_earlier_usage(player: Player) -> None:
+def test_new_limit_counts_earlier_usage(player: GatewayPlayer) -> None:
     player.world.place(bet(1, "30.00"))
     assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "now"
     assert player.get()["active"]["bet"]["amount_left"] == "20"
 
 
-def test_lowering_is_immediate_and_supersedes_a_pending_raise(player: Player) -> None:
+def test_lowering_is_immediate_and_supersedes_a_pending_raise(player: GatewayPlayer) -> None:
     player.set(bet=("week", "100"))
     player.set(bet=("week", "200"))
     assert player.set(bet=("week", "50"))["bet"]["effective_of"] == "now"
     assert (player.active(), player.get()["pending"]) == ({"week": "50"}, {})
 
 
-def test_same_value_cancels_a_pending_raise(player: Player) -> None:
+def test_same_value_cancels_a_pending_raise(player: GatewayPlayer) -> None:
     player.set(bet=("week", "100"))
     before = player.get()["active"]["bet"]["all"]
     player.set(bet=("week", "200"))
@@ -30,7 +30,7 @@ def test_same_value_cancels_a_pending_raise(player: Player) -> None:
     assert (player.get()["active"]["bet"]["all"], player.get()["pending"]) == (before, {})
 
 
-def test_raise_is_pending_and_the_active_limit_stays(player: Player) -> None:
+def test_raise_is_pending_and_the_active_limit_stays(player: GatewayPlayer) -> None:
     player.set(bet=("week", "100"))
     assert player.set(bet=("week", "100.01"))["bet"]["effective_of"] != "now"
     assert player.active() == {"week": "100"}
@@ -40,7 +40,7 @@ def test_raise_is_pending_and_the_active_limit_stays(player: Player) -> None:
 @pytest.mark.parametrize("frame", ["week", "no_limit"])
 def test_removal_is_pending_like_a_raise(world: World, frame: str) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(bet=("week", "100"))
         assert player.set(bet=(frame, "no_limit"))["bet"]["effective_of"] == "2026-05-02 12:00"
         assert player.get()["pending"]["bet"]["amount"] == "no_limit"
@@ -57,7 +57,9 @@ def test_removal_is_pending_like_a_raise(world: World, frame: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [(a, b) for a in ("day", "week", "month") for b in ("day", "week", "month") if a != b]
 )
-def test_another_frame_is_an_addition_whatever_its_amount(player: Player, type_: str, before: str, after: str) -> None:
+def test_another_frame_is_an_addition_whatever_its_amount(
+    player: GatewayPlayer, type_: str, before: str, after: str
+) -> None:
     player.set(**{type_: (before, "500")})
     for amount in ("9000", "100"):
         quote = player.set(**{type_: (after, amount)})[type_]
@@ -68,7 +70,7 @@ def test_another_frame_is_an_addition_whatever_its_amount(player: Player, type_:
 
 def test_removal_of_one_frame_is_pending(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(deposit=("week", "500"))
         player.set(deposit=("day", "100"))
         quote = player.set(deposit=("week", "no_limit"))["deposit"]
@@ -83,7 +85,7 @@ def test_removal_of_one_frame_is_pending(world: World) -> None:
 
 def test_each_frame_has_its_own_pending_limit(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, confirm_required=False)
+        player = GatewayPlayer(world, confirm_required=False)
         player.set(bet=("day", "10"))
         player.set(bet=("week", "50"))
         player.set(bet=("week", "60"))
@@ -97,7 +99,7 @@ def test_each_frame_has_its_own_pending_limit(world: World) -> None:
 
 def test_all_frames_can_be_removed_together(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, wait_period_end=True)
+        player = GatewayPlayer(world, wait_period_end=True)
         player.set(bet=("day", "10"))
         player.set(bet=("month", "50"))
         assert player.set(bet=("no_limit", "no_limit"))["bet"]["effective_of"] == "2026-05-31 23:00"
@@ -113,7 +115,7 @@ def test_all_frames_can_be_removed_together(world: World) -> None:
 
 def test_second_raise_restarts_the_cool_off(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(bet=("week", "100"))
         player.set(bet=("week", "200"))
         moment.tick(DAY - timedelta(minutes=1))
@@ -127,7 +129,7 @@ def test_second_raise_restarts_the_cool_off(world: World) -> None:
         assert player.active() == {"week": "300"}
 
 
-def test_lowering_and_raise_in_one_request(player: Player) -> None:
+def test_lowering_and_raise_in_one_request(player: GatewayPlayer) -> None:
     player.set(bet=("week", "100"), loss=("week", "100"))
     quote = player.set(bet=("week", "50"), loss=("week", "200"))
     assert (quote["bet"]["effective_of"], quote["loss"]["effective_of"] == "now") == ("now", False)
@@ -148,14 +150,14 @@ def test_lowering_and_raise_in_one_request(player: Player) -> None:
 )
 def test_presets(world: World, preset: str, frame: str, effective: str) -> None:
     with freeze_time("2026-05-01T12:00:00Z"):
-        player = Player(world, preset=preset)
+        player = GatewayPlayer(world, preset=preset)
         player.set(bet=(frame, "10"))
         assert player.set(bet=(frame, "20"))["bet"]["effective_of"] == effective
 
 
 def test_pending_limit_keeps_the_policy_of_its_request(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, confirm_required=False)
+        player = GatewayPlayer(world, confirm_required=False)
         player.set(bet=("week", "10"))
         player.set(bet=("week", "20"))
         moment.tick(DAY)

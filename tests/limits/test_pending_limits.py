@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 from freezegun import freeze_time
 
-from tests.limits.player import DAY, Player, gateway_error, pending_id
+from tests.limits.player import DAY, GatewayPlayer, gateway_error, pending_id
 from tests.world import World, bet
 
 
 def test_confirm_required_waits_for_swap_after_the_cool_off(world: World) -> None:
     # London's clocks go forward in between: the cool-off is still 24 hours.
     with freeze_time("2026-03-28T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(bet=("week", "100"))
         player.set(bet=("week", "200"))
         row_id = pending_id(player)
@@ -31,7 +31,7 @@ def test_confirm_required_waits_for_swap_after_the_cool_off(world: World) -> Non
 
 def test_swap_of_several_rows_of_a_type_answers_all_of_them(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         for amounts in (("10", "100"), ("20", "200")):
             player.set(bet=("day", amounts[0]))
             player.set(bet=("week", amounts[1]))
@@ -45,7 +45,7 @@ def test_swap_of_several_rows_of_a_type_answers_all_of_them(world: World) -> Non
 
 def test_without_confirmation_a_limit_is_active_after_the_cool_off(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, confirm_required=False)
+        player = GatewayPlayer(world, confirm_required=False)
         player.set(bet=("week", "10"))
         player.set(bet=("week", "20"))
         row_id = pending_id(player)
@@ -60,7 +60,7 @@ def test_without_confirmation_a_limit_is_active_after_the_cool_off(world: World)
 
 def test_early_swap_activates_nothing(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(bet=("week", "100"), loss=("week", "100"))
         player.set(bet=("week", "200"))
         moment.tick(DAY)
@@ -71,7 +71,7 @@ def test_early_swap_activates_nothing(world: World) -> None:
 
 def test_rows_of_other_players_are_unknown_rows(world: World) -> None:
     world.customer("8")
-    player, other = Player(world), Player(world, "8")
+    player, other = GatewayPlayer(world), GatewayPlayer(world, "8")
     other.set(bet=("week", "10"))
     other.set(bet=("week", "20"))
     player.set(bet=("week", "10"))
@@ -87,7 +87,7 @@ def test_rows_of_other_players_are_unknown_rows(world: World) -> None:
 
 
 def test_swap_and_delete_can_be_disabled(world: World) -> None:
-    player = Player(world, swap_delete_enabled=False, confirm_required=False)
+    player = GatewayPlayer(world, swap_delete_enabled=False, confirm_required=False)
     player.set(bet=("week", "10"))
     player.set(bet=("week", "20"))
     for act in (player.swap, player.delete):
@@ -96,7 +96,7 @@ def test_swap_and_delete_can_be_disabled(world: World) -> None:
 
 def test_a_raise_that_waits_for_a_confirmation_can_be_confirmed_or_deleted_under_later_rules(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, cooldown="24h", confirm_required=True)
+        player = GatewayPlayer(world, cooldown="24h", confirm_required=True)
         for type_ in ("bet", "loss"):
             player.set(**{type_: ("week", "10")})
             player.set(**{type_: ("week", "20")})
@@ -110,7 +110,7 @@ def test_a_raise_that_waits_for_a_confirmation_can_be_confirmed_or_deleted_under
 
 def test_active_limit_cannot_be_deleted(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(bet=("week", "10"))
         player.set(bet=("week", "20"))
         row_id = pending_id(player)
@@ -123,7 +123,7 @@ def test_active_limit_cannot_be_deleted(world: World) -> None:
 @pytest.mark.parametrize("frame", ["week", "no_limit"])
 def test_replaced_removal_cannot_be_swapped(world: World, frame: str) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(bet=("week", "10"))
         player.set(bet=(frame, "no_limit"))
         row_id = pending_id(player)
@@ -137,7 +137,7 @@ def test_replaced_removal_cannot_be_swapped(world: World, frame: str) -> None:
 
 def test_unconfirmed_pending_limit_expires(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world, pending_ttl="7d")
+        player = GatewayPlayer(world, pending_ttl="7d")
         player.set(bet=("week", "10"))
         player.set(bet=("week", "20"))
         row_id = pending_id(player)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from tests.limits.player import UPDATED, Player, gateway_error
+from tests.limits.player import UPDATED, GatewayPlayer, gateway_error
 from tests.world import World
 
 
-def test_repeated_uuid_has_the_same_answer_or_conflicts(player: Player) -> None:
+def test_repeated_uuid_has_the_same_answer_or_conflicts(player: GatewayPlayer) -> None:
     first = player.calculate("u", bet=("week", "10"))
     assert player.calculate("u", bet=("week", "10")) == first
     assert player.calculate("u", bet=("week", "11")) == gateway_error("uuid_conflict")
@@ -41,7 +41,7 @@ def test_repeated_uuid_has_the_same_answer_or_conflicts(player: Player) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_tampered_quote_is_stale_and_names_the_field(player: Player, tampered: Any, message: str) -> None:
+def test_tampered_quote_is_stale_and_names_the_field(player: GatewayPlayer, tampered: Any, message: str) -> None:
     player.set(bet=("day", "5"))
     before = player.active()
     quote = player.calculate(bet=("week", "10")).body
@@ -60,7 +60,7 @@ def test_tampered_quote_is_stale_and_names_the_field(player: Player, tampered: A
 
 def test_stale_quote_is_recalculated_under_its_uuid(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         first = player.calculate("u", bet=("week", "10"))
         moment.tick(timedelta(minutes=15))
         assert player.update(first.body) == gateway_error("stale_quote")
@@ -83,7 +83,7 @@ def test_stale_quote_is_recalculated_under_its_uuid(world: World) -> None:
 
 def test_quote_expires_after_15_minutes_or_when_limits_change(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         quote, other = (player.calculate(bet=("week", amount)).body for amount in ("10", "20"))
         moment.tick(timedelta(minutes=14, seconds=59))
         assert player.update(quote) == UPDATED
@@ -95,7 +95,7 @@ def test_quote_expires_after_15_minutes_or_when_limits_change(world: World) -> N
 
 def test_quote_is_stale_after_a_policy_change(world: World) -> None:
     with freeze_time("2026-05-31T22:50:00Z") as moment:
-        player = Player(world, preset="sweden")
+        player = GatewayPlayer(world, preset="sweden")
         player.set(bet=("month", "10"))
         quote = player.calculate(bet=("month", "20")).body
         moment.tick(timedelta(minutes=14))  # a new month has begun, so the raise must wait for its end
@@ -105,7 +105,7 @@ def test_quote_is_stale_after_a_policy_change(world: World) -> None:
         assert player.update(quote) == gateway_error("stale_quote")
 
 
-def test_iso_fields_may_be_omitted_in_update(player: Player) -> None:
+def test_iso_fields_may_be_omitted_in_update(player: GatewayPlayer) -> None:
     quote = player.calculate(bet=("week", "10")).body
     bare = quote | {"bet": {"effective_of": "now", "time_frame": "week", "amount": "10"}}
     assert [player.update(body) for body in (quote, bare, quote)] == [UPDATED] * 3

@@ -7,16 +7,16 @@ import pytest
 from freezegun import freeze_time
 
 from tests.limits.back_office import set_operator_limit
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.world import OK, World, bet, error, result
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 
 
 def test_play_session_continues_across_logins_until_a_gap(world: World) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player = Player(world)
+        player = GatewayPlayer(world)
         player.set(time_limit={"time_frame": "50_minutes"})
         moment.tick(timedelta(minutes=49, seconds=59))
         assert world.place(bet(1)) == OK
@@ -25,15 +25,15 @@ def test_play_session_continues_across_logins_until_a_gap(world: World) -> None:
         assert world.settle(result(1)) == OK
         player.world.client.delete(f"/v1/sessions/{player.token}/")
         assert world.place(bet(3)) == error(402, "session_time_exceeded"), "logging out does not end the play session"
-        again = Player(world)
+        again = GatewayPlayer(world)
         assert world.place(bet(4)) == error(402, "session_time_exceeded"), "nor does logging in again"
         assert again.get()["session"]["elapsed_minutes"] == 50
         moment.tick(timedelta(minutes=59, seconds=59))
-        Player(world)
+        GatewayPlayer(world)
         assert world.place(bet(5)) == error(402, "session_time_exceeded"), "a login counts as a call"
         moment.tick(timedelta(minutes=60))
         assert world.place(bet(6)) == error(402, "session_time_exceeded"), "a new play session begins only with a login"
-        new = Player(world)
+        new = GatewayPlayer(world)
         assert new.get()["session"]["elapsed_minutes"] == 0
         assert world.place(bet(7)) == OK
 
@@ -41,7 +41,7 @@ def test_play_session_continues_across_logins_until_a_gap(world: World) -> None:
 @pytest.mark.parametrize("last", ["bet", "call", "logout", "other login", "ended login"])
 def test_gap_counts_from_the_last_bet_or_call(world: World, last: str) -> None:
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        player, other = Player(world), Player(world)
+        player, other = GatewayPlayer(world), GatewayPlayer(world)
         player.set(time_limit={"time_frame": "30_minutes"})
         moment.tick(timedelta(minutes=29))
         if last == "bet":
@@ -54,9 +54,9 @@ def test_gap_counts_from_the_last_bet_or_call(world: World, last: str) -> None:
             player.get()
         if last == "ended login":
             with writing(world.engine) as session:
-                sessions.end_all(session, customer_id=customer_by_uid(session, client="acme", uid="7")[0].id)
+                login_sessions.end_all(session, customer_id=customer_by_uid(session, client="acme", uid="7")[0].id)
         moment.tick(timedelta(minutes=59, seconds=59))
-        Player(world)
+        GatewayPlayer(world)
         assert world.place(bet(2)) == error(402, "session_time_exceeded")
 
 
@@ -64,12 +64,12 @@ def test_gap_counts_from_the_last_bet_or_call(world: World, last: str) -> None:
 def test_session_gap_is_configured_per_brand(world: World, gap: str) -> None:
     minutes = {"5m": 5, "2h": 120}[gap]
     with freeze_time("2026-05-01T12:00:00Z") as moment:
-        Player(world, session_gap=gap).set(time_limit={"time_frame": "1_min"})
+        GatewayPlayer(world, session_gap=gap).set(time_limit={"time_frame": "1_min"})
         moment.tick(timedelta(minutes=minutes, seconds=-1))
-        Player(world)
+        GatewayPlayer(world)
         assert world.place(bet(1)) == error(402, "session_time_exceeded")
         moment.tick(timedelta(minutes=minutes))
-        Player(world)
+        GatewayPlayer(world)
         assert world.place(bet(2)) == OK
 
 
@@ -83,7 +83,7 @@ def test_operator_time_limit_applies_without_a_login(world: World) -> None:
         moment.tick(timedelta(seconds=1))
         assert world.place(bet(4, "1.00")) == error(402, "session_time_exceeded")
         assert world.place(bet(1, "1.00")) == OK, "a repeated bet has the same answer as before"
-        Player(world)
+        GatewayPlayer(world)
         assert world.place(bet(5, "1.00")) == error(402, "session_time_exceeded"), "the first login does not reset it"
 
 
@@ -110,7 +110,7 @@ def test_first_login_continues_the_play_session_of_earlier_bets(world: World, mi
         moment.tick(timedelta(minutes=30))
         world.place(bet(2, "1.00"))
         moment.tick(timedelta(minutes=minutes))
-        assert Player(world).get()["session"]["elapsed_minutes"] == elapsed
+        assert GatewayPlayer(world).get()["session"]["elapsed_minutes"] == elapsed
 
 
 def test_earlier_play_counts_toward_a_new_operator_time_limit(world: World) -> None:

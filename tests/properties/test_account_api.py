@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.accounts_api.client import Client
+from tests.accounts_api.client import AccountClient
 from tests.desk import Desk
 from tests.world import bet, refund, result
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
@@ -23,11 +23,11 @@ _STEPS = st.one_of(
 )
 
 
-class Player:
+class AccountHolder:
     """A customer with 100.00 EUR and a credit limit of 20.00, whose steps are numbered over all examples."""
 
     def __init__(self, desk: Desk, uid: str) -> None:
-        self.client = Client(desk)
+        self.client = AccountClient(desk)
         self.world = desk.world
         self.uid = uid
         self.name = f"acme{uid}"
@@ -71,7 +71,7 @@ class Player:
 @given(steps=st.lists(_STEPS, max_size=12))
 def test_funds_and_statement_agree_with_the_ledger(desks: list[Desk], steps: list[Any]) -> None:
     for desk in desks:
-        player = Player(desk, str(1000 + desk.world.count("customer")))
+        player = AccountHolder(desk, str(1000 + desk.world.count("customer")))
         for number, step in enumerate(steps):
             player.act(number, step)
         player.check()

@@ -18,7 +18,7 @@ UIDS = st.integers(1, 4)
 AMOUNTS = st.sampled_from(["0", "5.00", "10.00", "60.00"])
 
 
-class Ledger(RuleBasedStateMachine):
+class LedgerMachine(RuleBasedStateMachine):
     """The model applies one delivery of each request per bet; amounts are in cents."""
 
     world: World
@@ -98,11 +98,11 @@ class Ledger(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(empty_world: World) -> type[Ledger]:
+def machine(empty_world: World) -> type[LedgerMachine]:
     empty_world.brand()
     empty_world.provider()
-    return type("LedgerOnThisEngine", (Ledger,), {"world": empty_world})
+    return type("LedgerOnThisEngine", (LedgerMachine,), {"world": empty_world})
 
 
-def test_any_history_of_callbacks_matches_the_model(machine: type[Ledger]) -> None:
+def test_any_history_of_callbacks_matches_the_model(machine: type[LedgerMachine]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=20, deadline=None))

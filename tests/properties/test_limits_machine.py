@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.world import World, bet, refund, result
 from wallet_hooks.identity.directory import BrandFacts, read_directory
 from wallet_hooks.identity.policy import policy_of
@@ -47,7 +47,7 @@ class LimitsMachine(RuleBasedStateMachine):
         self.moment = self.frozen.start()
         self.uid = str(next(_uids))
         self.world.customer(self.uid, balance="100000.00")
-        self.player = Player(self.world, self.uid, confirm_required=self.confirm)
+        self.player = GatewayPlayer(self.world, self.uid, confirm_required=self.confirm)
         self.requested: list[tuple[str, datetime]] = []
         self.cap = caps({})
         self.swapped = False

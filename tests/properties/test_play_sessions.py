@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.limits.back_office import set_operator_limit
-from tests.limits.player import Player
+from tests.limits.player import GatewayPlayer
 from tests.world import World, bet
 
 LIMIT, GAP = 30, 60  # minutes
@@ -63,13 +63,13 @@ def test_bets_are_accepted_until_the_time_limit(world: World, has_login: bool) -
             world.customer(uid)
             set_operator_limit(world, "time_limit", "session", LIMIT, uid=uid)
             if has_login:
-                player = Player(world, uid)
+                player = GatewayPlayer(world, uid)
                 model.log_in(now)
             for number, (event, minutes) in enumerate(steps):
                 moment.tick(timedelta(minutes=minutes))
                 now += minutes
                 if event == "log in":
-                    player = Player(world, uid)
+                    player = GatewayPlayer(world, uid)
                     model.log_in(now)
                 elif event == "bet":
                     reply = world.place(bet(f"{uid}-{number}", "0.10", user=int(uid)))

@@ -17,7 +17,7 @@ from tests.service import post, served
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
 from wallet_hooks.database import reading
-from wallet_hooks.database.pipelines import _Pipeline
+from wallet_hooks.database.pipelines import _PipelineUse
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.replay import processes
@@ -264,7 +264,7 @@ def test_the_number_of_statements_does_not_depend_on_the_customers(world: World)
         sent = []
         with (
             reading(world.engine) as session,
-            patch.object(_Pipeline, "_send", autospec=True, side_effect=_Pipeline._send) as send,
+            patch.object(_PipelineUse, "_send", autospec=True, side_effect=_PipelineUse._send) as send,
         ):
             event.listen(world.engine, "before_cursor_execute", listener := lambda *_: sent.append(1))
             lines = list(Recorder(session, CaptureFilter(), Countries(None)).lines())

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.service import post, served, workers_of
-from tests.world import OK, Reply, World, bet, refund, result
+from tests.world import OK, JsonReply, World, bet, refund, result
 from wallet_hooks import clock
 from wallet_hooks.database.writes import transaction
 from wallet_hooks.identity.directory import Directory, read_directory
@@ -29,11 +29,11 @@ from wallet_hooks.web.requests import new_request_id
 THREADS = 30
 
 
-def at_once(actions: Sequence[Callable[[], Reply]]) -> list[Reply]:
+def at_once(actions: Sequence[Callable[[], JsonReply]]) -> list[JsonReply]:
     """Run the actions in as many threads, all released at the same moment."""
     barrier = Barrier(len(actions))
 
-    def run(action: Callable[[], Reply]) -> Reply:
+    def run(action: Callable[[], JsonReply]) -> JsonReply:
         barrier.wait()
         return action()
 

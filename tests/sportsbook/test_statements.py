@@ -11,7 +11,7 @@ import pytest
 from tests import citus
 from tests.world import World, bet, refund, result
 from wallet_hooks import clock
-from wallet_hooks.database.pipelines import _Pipeline
+from wallet_hooks.database.pipelines import _PipelineUse
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.sportsbook.messages import Callback, ProviderRequest
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
@@ -60,7 +60,7 @@ def statements_of(world: World, requests: Sequence[ProviderRequest]) -> int:
             driver.set_trace_callback(None)
             count = len(seen)
         else:
-            with patch.object(_Pipeline, "_send", autospec=True, side_effect=_Pipeline._send) as send:
+            with patch.object(_PipelineUse, "_send", autospec=True, side_effect=_PipelineUse._send) as send:
                 given = process_batch(connection, callbacks, read_clock=clock.now)
             count = send.call_count
             assert count > 1

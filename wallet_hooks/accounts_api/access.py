@@ -15,10 +15,10 @@ from wallet_hooks.customers.callers import caller_of, may_log_in, read_login
 from wallet_hooks.customers.queries import customer_of_any_brand
 from wallet_hooks.database import reading
 from wallet_hooks.errors import SessionExpiredError
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.brand_engines import engine_of_login
+from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.identity.models import LoginSession
-from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.requests import bearer_token
 
@@ -68,7 +68,7 @@ class Identity(NamedTuple):
 def identify(engine: Engine, settings: Settings, headers: Headers, access: Access, *, now: datetime) -> Identity:
     """Return who calls. Raises AccountsError as docs/protocols/accounts.md says, for the session before the key."""
     token = bearer_token(headers) if access.token and "X-Authentication" not in headers else None
-    idle, login, customer = timedelta(seconds=settings.session_idle), None, None
+    idle, login, customer = settings.login_idle, None, None
     login_token = headers.get("X-Authentication", "") if access.login and token is None else None
     with reading(engine if login_token is None else engine_of_login(engine, login_token)) as session:
         if login_token is not None:
@@ -82,7 +82,7 @@ def identify(engine: Engine, settings: Settings, headers: Headers, access: Acces
             if access.subscription and key.subscription_required and key.owner_id != customer.id:
                 check_subscribed(session, key.application_id, customer.id, now=now)
     if login is not None:
-        sessions.touch(engine, login, now=now, idle=idle)
+        login_sessions.touch(engine, login, now=now, idle=idle)
     return Identity(customer, key)
 
 

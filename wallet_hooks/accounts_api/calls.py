@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from wallet_hooks.accounts_api.access import KeyFacts
-from wallet_hooks.identity.sessions import Caller
+from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.settings import Settings
 
 

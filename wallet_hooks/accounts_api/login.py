@@ -1,7 +1,6 @@
 """Login, keep-alive and logout as Betfair's clients call them: always HTTP 200, with a status in the body."""
 
 import json
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,7 +11,7 @@ from wallet_hooks.customers.callers import find_login
 from wallet_hooks.customers.login import log_in
 from wallet_hooks.database import writing
 from wallet_hooks.errors import TryAgainError, UnauthenticatedError
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
 from wallet_hooks.web.requests import FORM
@@ -29,7 +28,7 @@ class Login:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
-        self._idle = timedelta(seconds=settings.session_idle)
+        self._idle = settings.login_idle
         self._throttle = Throttle(settings.accounts_logins_per_second)
 
     def log_in(self, request: ApiRequest) -> dict[str, str]:
@@ -66,7 +65,7 @@ class Login:
         if not self._is_known(request, token):
             return _failed(request, NO_SESSION)
         with writing(self._engine) as session:
-            sessions.end(session, token, now=request.now)
+            login_sessions.end(session, token, now=request.now)
         return _succeeded(request, token)
 
     def _is_known(self, request: ApiRequest, token: str) -> bool:

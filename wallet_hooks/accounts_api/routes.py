@@ -22,9 +22,7 @@ REST_PATH = "/exchange/account/rest"
 
 def _observe(answered: Sequence[AnsweredCall]) -> None:
     for one in answered:
-        (endpoint, request), reply = one.call, one.reply
-        outcome = {"status": reply.status, "code": reply.code, "ms": one.ms}
-        LOG.info("account_call", request_id=request.id, route=endpoint.path, **outcome)
+        LOG.info("account_call", **one.log_entry(route=one.call.endpoint.path))
 
 
 JSON_RPC_API = Api(

@@ -18,6 +18,7 @@ from wallet_hooks.customers.service import opening_reference
 from wallet_hooks.database.bulk import BulkStatement, RowSet, run
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.models import Entry, Transaction
+from wallet_hooks.ledger.queries import entries_of
 
 # Entries of an account are numbered in the order of their commits, and their instants (taken before) may differ from
 # that order by this much: as long as a request can wait for its customer's lock, and machines' clocks differ.
@@ -143,21 +144,11 @@ def totals_of(session: Session, account: int, transactions: Collection[int]) -> 
 
 
 def _entries(account: int, first: int, last: int) -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            Entry.version,
-            Entry.amount,
-            Entry.balance_after,
-            Transaction.id,
-            Transaction.kind,
-            Transaction.reference,
-            Transaction.recorded_at,
-            Transaction.description,
-        )
-        .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Entry.account_id == account, Entry.version.between(first, last))
-        .order_by(Entry.version)
-    )
+    query = entries_of(
+        account, Entry.version, Entry.amount, Entry.balance_after, Transaction.id, Transaction.kind,
+        Transaction.reference, Transaction.recorded_at, Transaction.description,
+    )  # fmt: skip
+    return query.where(Entry.version.between(first, last)).order_by(Entry.version)
 
 
 def _first_after(session: Session, account: int, last: int, instant: datetime) -> int:
@@ -165,11 +156,7 @@ def _first_after(session: Session, account: int, last: int, instant: datetime) -
     low, high = 1, last + 1
     while low < high:
         middle = (low + high) // 2
-        booked = session.scalar(
-            select(Transaction.recorded_at)
-            .join(Entry, Entry.transaction_id == Transaction.id)
-            .where(Entry.account_id == account, Entry.version == middle)
-        )
+        booked = session.scalar(entries_of(account, Transaction.recorded_at).where(Entry.version == middle))
         if booked is not None and booked < instant:
             low = middle + 1
         else:

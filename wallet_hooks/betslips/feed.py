@@ -19,6 +19,7 @@ from wallet_hooks.customers.queries import CustomerBalances, balances_of_custome
 from wallet_hooks.database import DATABASE_ERRORS, brand_engine, has_brand_schemas, reading
 from wallet_hooks.database.bulk import BulkStatement, RowSet, pipeline, run
 from wallet_hooks.identity.models import LoginSession
+from wallet_hooks.identity.tokens import is_idle
 from wallet_hooks.ledger.queries import HELD_ACCOUNTS
 from wallet_hooks.web.exact_json import dumps
 
@@ -192,7 +193,11 @@ class Feed:
     def _ended(self, engine: Engine, streams: Sequence[CustomerStream], *, now: datetime) -> list[CustomerStream]:
         with reading(engine) as session:
             rows = run(session.connection(), _LOGINS([(hash_,) for hash_ in {one.token_hash for one in streams}]))
-        alive = {row.token_hash for row in rows if may_log_in(row, now=now) and now - row.used_at < self._idle}
+        alive = {
+            row.token_hash
+            for row in rows
+            if may_log_in(row, now=now) and not is_idle(row.used_at, now=now, idle=self._idle)
+        }
         return [one for one in streams if one.token_hash not in alive]
 
     def _of_each_brand(

@@ -73,7 +73,7 @@ class StreamOpening:
     def open(self, request: ApiRequest) -> Reply:
         """Answer 101 and begin a stream after `since`, for the session whose token is in the query string."""
         given = StreamSchema().load(read_query(request))
-        engine, idle = self._context.engine, self._context.login_idle
+        engine, idle = self._context.engine, self._context.settings.login_idle
         expected = "token: the token of a login session is expected"
         caller, _ = find_login(engine, given["token"], now=request.now, idle=idle, otherwise=expected)
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)

@@ -40,7 +40,7 @@ class BetslipId(Identifier):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class _Instant(PlainNumber):
+class _FrameInstant(PlainNumber):
     """The instant of a frame, which is stored as it is."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
@@ -196,7 +196,7 @@ def read_messages(document: Any, *, most: int = MAX_MESSAGES) -> tuple[list[Mess
 
 def _read_ts(value: Any) -> Decimal | None:
     try:
-        return None if value is None else _Instant().deserialize(value)
+        return None if value is None else _FrameInstant().deserialize(value)
     except ValidationError as error:
         raise ValidationError({"ts": error.messages}) from None
 

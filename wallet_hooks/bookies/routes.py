@@ -12,7 +12,7 @@ from wallet_hooks.customers.routes import GROUP
 from wallet_hooks.customers.schemas import pair
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import ForbiddenError, NotFoundError
-from wallet_hooks.identity.sessions import Caller
+from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.v1 import ApiCall, V1Route
 from wallet_hooks.web.api import ApiContext
 

@@ -1,5 +1,6 @@
 """Pages of customers: search, and one with its money, credit, limits, statement and sessions."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.accounts_api.funds import funds_of
 from wallet_hooks.console.limits import used_limits
-from wallet_hooks.console.paging import PAGE, READ, Listed, take_page
+from wallet_hooks.console.paging import PAGE, READ, Listed, newest_items, take_page
 from wallet_hooks.console.rendering import Html
 from wallet_hooks.console.texts import number
 from wallet_hooks.console.visits import Visit
@@ -20,6 +21,7 @@ from wallet_hooks.customers.usernames import folded
 from wallet_hooks.database import reading
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, LoginSession
+from wallet_hooks.identity.tokens import is_idle
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.queries import account_id
@@ -71,9 +73,7 @@ def show(visit: Visit, client: str, uid: str) -> Html:
             "pending": [limit for limit in current.limits if limit.status == PENDING],
             "past_limits": _past_limits(session, customer),
             "statement": _statement(session, customer, before=number(after, "page") if after else None),
-            "sessions": _sessions(session, customer),
-            "idle": visit.console.settings.session_idle,
-            "now": now,
+            "logins": _logins(session, customer, now=now, idle=visit.console.settings.login_idle),
         }
     return Html("customer.html", values)
 
@@ -97,16 +97,7 @@ def _matching(text: str, client: str, after: int) -> Any:
 def _statement(session: Session, customer: Customer, *, before: int | None) -> Listed[dict[str, Any]]:
     """Return a page of the betting wallet's items, newest first, each with the balance after it; credit positive."""
     account = account_id(session, chart.player(customer.id, customer.currency))
-    query = (
-        select(Entry, Transaction)
-        .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Entry.account_id == account, Entry.version.is_not(None))
-        .order_by(Entry.version.desc())
-        .limit(READ)
-    )
-    if before is not None:
-        query = query.where(Entry.version < before)
-    found = take_page(session.execute(query), lambda row: row.Entry.version)
+    found = newest_items(session, account, before=before)
     return Listed([_item(row.Entry, row.Transaction) for row in found.rows], found.next)
 
 
@@ -135,6 +126,8 @@ def _past_limits(session: Session, customer: Customer) -> list[PlayerLimit]:
     return list(session.scalars(query.order_by(PlayerLimit.id.desc()).limit(_SHOWN_LIMITS)))
 
 
-def _sessions(session: Session, customer: Customer) -> list[LoginSession]:
+def _logins(session: Session, customer: Customer, *, now: datetime, idle: timedelta) -> list[tuple[LoginSession, bool]]:
+    """Return the newest login sessions, and whether each has ended."""
     query = select(LoginSession).where(LoginSession.customer_id == customer.id)
-    return list(session.scalars(query.order_by(LoginSession.used_at.desc()).limit(_SHOWN_SESSIONS)))
+    newest = session.scalars(query.order_by(LoginSession.used_at.desc()).limit(_SHOWN_SESSIONS))
+    return [(row, row.ended or is_idle(row.used_at, now=now, idle=idle)) for row in newest]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.console.delivery_search import is_caused_by
-from wallet_hooks.console.paging import READ, Listed, take_page
+from wallet_hooks.console.paging import READ, Listed, newest_items, take_page
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.texts import number, row_of
 from wallet_hooks.console.visits import Visit
@@ -22,7 +22,7 @@ from wallet_hooks.finance.report_request import ReportRequest, check_period, rea
 from wallet_hooks.finance.reports import report_named
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
-from wallet_hooks.ledger.queries import transactions_with
+from wallet_hooks.ledger.queries import entries_of, transactions_with
 from wallet_hooks.ledger.sealing import newest_seal
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.web.api import Reply
@@ -134,14 +134,10 @@ def _totals(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 def _entries(session: Session, found: Account, after: str) -> Listed[Any]:
     """Return a page of entries: a customer's by version, those of a house account by transaction."""
-    query = select(Entry, Transaction).join(Transaction, Transaction.id == Entry.transaction_id)
-    query = query.where(Entry.account_id == found.id).limit(READ)
     if found.holder_id is not None:
-        query = query.where(Entry.version.is_not(None)).order_by(Entry.version.desc())
-        if after:
-            query = query.where(Entry.version < number(after, "page"))
-        return take_page(session.execute(query), lambda row: row.Entry.version)
-    query = query.where(Entry.version.is_(None)).order_by(Entry.transaction_id.desc(), Entry.line.desc())
+        return newest_items(session, found.id, before=number(after, "page") if after else None)
+    query = entries_of(found.id, Entry, Transaction).where(Entry.version.is_(None)).limit(READ)
+    query = query.order_by(Entry.transaction_id.desc(), Entry.line.desc())
     if after:
         transaction_id, _, line = after.partition("-")
         key = (number(transaction_id, "page"), number(line, "page"))

@@ -18,7 +18,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
 from wallet_hooks.finance.provider_report import COLUMNS, BadReportError, ReportLine, read_columns
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope, reconcile
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, MAX_TOLERANCE_MINUTES, Break, MatchScope, reconcile
 from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_first, store_run
 from wallet_hooks.finance.report_request import read_day
 from wallet_hooks.finance.routes import content_type
@@ -125,8 +125,8 @@ def _of_shown_brand(visit: Visit, lines: Iterable[ReportLine]) -> Iterator[Repor
 
 
 def _minutes(text: str) -> int:
-    if not is_whole_number(text, digits=4) or int(text) > 1440:
-        raise RefusedError("bad_field", "cut_off: a number of minutes from 0 to 1440 is expected")
+    if not is_whole_number(text, digits=4) or int(text) > MAX_TOLERANCE_MINUTES:
+        raise RefusedError("bad_field", f"cut_off: a number of minutes from 0 to {MAX_TOLERANCE_MINUTES} is expected")
     return int(text)
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from wallet_hooks import money
+from wallet_hooks import clock, money
 from wallet_hooks.console.statistics import answer_kind
 from wallet_hooks.console.visits import DECIDE, RECONCILE, REPLAY, Visit
 from wallet_hooks.web.api import Reply
@@ -106,7 +106,7 @@ def _instant(value: datetime | str | None) -> Markup:
     """Show an instant to the second with its zone; the exact one is in the element's attribute."""
     if value is None:
         return Markup("–")
-    instant = (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
+    instant = clock.parse_instant(value) if isinstance(value, str) else value.astimezone(UTC)
     return Markup('<time datetime="{}">{} UTC</time>').format(instant.isoformat(), f"{instant:%Y-%m-%d %H:%M:%S}")
 
 

@@ -14,7 +14,7 @@ from wallet_hooks.customers.login_lock import admit, is_login_locked
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import ConflictError, NotFoundError, UnauthenticatedError
 from wallet_hooks.identity.passwords import is_password
-from wallet_hooks.identity.tokens import new_token, record_use, token_hash
+from wallet_hooks.identity.tokens import is_idle, new_token, record_use, token_hash
 from wallet_hooks.web.api import ApiRequest
 
 ROLES = ("finance", "operations", "qa")
@@ -111,7 +111,7 @@ def find_member(engine: Engine, token: str, *, now: datetime, idle: timedelta) -
     if row is None:
         raise UnauthenticatedError("not signed in")
     member, login = row
-    is_over = now - login.used_at >= idle or now - login.created_at >= LONGEST_SESSION
+    is_over = is_idle(login.used_at, now=now, idle=idle) or now - login.created_at >= LONGEST_SESSION
     if is_over or not member.active:
         raise UnauthenticatedError("the session has ended")
     record_use(engine, StaffSession, own, login.used_at, now=now, idle=idle)

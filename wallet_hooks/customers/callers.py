@@ -15,10 +15,10 @@ from wallet_hooks.customers.refusals import AccountFacts, account_refusal
 from wallet_hooks.customers.usernames import folded, has_username, unknown_customer
 from wallet_hooks.database import locked, reading
 from wallet_hooks.errors import ForbiddenError, UnauthenticatedError
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.brand_engines import engine_of_login
+from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.identity.models import LoginSession
-from wallet_hooks.identity.sessions import Caller
 
 
 def find_login(
@@ -34,13 +34,13 @@ def find_login(
     if found is None:
         raise UnauthenticatedError(otherwise)
     caller, login = found
-    login.used_at = sessions.touch(engine, login, now=now, idle=idle)
+    login.used_at = login_sessions.touch(engine, login, now=now, idle=idle)
     return caller, login
 
 
 def read_login(session: Session, token: str, *, now: datetime, idle: timedelta) -> tuple[Caller, LoginSession] | None:
     """As `find_login`, in a given database transaction and without recording the use; None for no such login."""
-    login = sessions.find(session, token, now=now, idle=idle)
+    login = login_sessions.find(session, token, now=now, idle=idle)
     customer = session.get(Customer, login.customer_id) if login else None
     if login is None or customer is None or not may_log_in(customer, now=now):
         return None

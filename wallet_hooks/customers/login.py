@@ -16,7 +16,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.database.bulk import BulkStatement, RowSet, insert_from, unique_key
 from wallet_hooks.database.writes import write
 from wallet_hooks.errors import UnauthenticatedError
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.models import UnknownLogin
 from wallet_hooks.identity.passwords import is_password
@@ -56,7 +56,7 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
             is_right = is_right and customer.password_hash == found.password_hash
             if admit(customer, is_right=is_right, is_permitted=may_log_in(customer, now=now), now=now):
                 record_login(session, customer, now=now)
-                token = sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)
+                token = login_sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)
     if token is None:
         raise UnauthenticatedError("username or password is wrong, or the customer is inactive")
     return token

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.database.bulk import RowSet, find_rows, update_rows
 from wallet_hooks.database.writes import Writes
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.directory import brand_by_id
 from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.ledger import chart
@@ -75,7 +75,7 @@ def record_login(session: Session, customer: Customer, *, now: datetime) -> None
         began, last_bet = _running_session_of_bets(session, customer, gap=gap, now=now)
     else:
         began, last_bet = customer.session_began_at or customer.last_login_at, next(_stakes(session, customer), None)
-    used = (last_bet, customer.last_login_at, sessions.last_use(session, customer_id=customer.id))
+    used = (last_bet, customer.last_login_at, login_sessions.last_use(session, customer_id=customer.id))
     goes_on = any(instant is not None and now - instant < gap for instant in used)
     customer.session_began_at = began if began is not None and goes_on else now
     customer.last_login_at, customer.session_bet_at = now, None

@@ -14,8 +14,8 @@ from wallet_hooks.database import locked
 from wallet_hooks.database.bulk import BulkStatement, RowSet, find_rows, select_rows
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.brand_engines import seeing_customer
+from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.identity.models import Brand
-from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account
 from wallet_hooks.ledger.queries import HELD_COLUMNS, HeldAccountRow, balances_of

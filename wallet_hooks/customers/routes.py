@@ -26,12 +26,12 @@ from wallet_hooks.customers.service import NewCustomer, change_customer, create_
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
 from wallet_hooks.identity.directory import BrandFacts, brand_by_id, brand_facts
+from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
-from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.v1 import ID, ApiCall, ListPage, V1Route
 from wallet_hooks.web.api import ApiContext
 
@@ -42,32 +42,34 @@ _NO_SESSION = "the session is unknown or has ended"
 def authenticate(context: ApiContext, token: str, now: datetime) -> Caller:
     """Return whose login session the token is, and record its use. Raises UnauthenticatedError."""
     expected = "a header Session with the token of a login session is expected"
-    return find_login(context.engine, token, now=now, idle=context.login_idle, otherwise=expected)[0]
+    return find_login(context.engine, token, now=now, idle=context.settings.login_idle, otherwise=expected)[0]
 
 
 def begin_session(context: ApiContext, call: ApiCall) -> str:
     """Log in. Returns the token for the header Session."""
     source = str(call.source.address or "")
-    return log_in(context.engine, **call.given, source=source, now=call.now, idle=context.login_idle)
+    return log_in(context.engine, **call.given, source=source, now=call.now, idle=context.settings.login_idle)
 
 
 def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, Any]:
     """Return whose session it is, and when it ends if it is not used."""
-    caller, found = find_login(context.engine, token, now=call.now, idle=context.login_idle, otherwise=_NO_SESSION)
+    caller, found = find_login(
+        context.engine, token, now=call.now, idle=context.settings.login_idle, otherwise=_NO_SESSION
+    )
     return {
         "username": caller.username,
         "customer_id": caller.id,
         "created_at": found.created_at.isoformat(),
-        "expires_at": (found.used_at + context.login_idle).isoformat(),
+        "expires_at": (found.used_at + context.settings.login_idle).isoformat(),
     }
 
 
 def end_session(context: ApiContext, call: ApiCall, token: str) -> None:
     """Log out."""
     with writing(context.engine) as session:
-        if sessions.find(session, token, now=call.now, idle=context.login_idle) is None:
+        if login_sessions.find(session, token, now=call.now, idle=context.settings.login_idle) is None:
             raise UnauthenticatedError(_NO_SESSION)
-        sessions.end(session, token, now=call.now)
+        login_sessions.end(session, token, now=call.now)
 
 
 def create_customer(context: ApiContext, call: ApiCall) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from wallet_hooks.customers.usernames import (
     taken_usernames,
 )
 from wallet_hooks.errors import ConflictError, RefusedError
-from wallet_hooks.identity import sessions
+from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart, rules
@@ -131,7 +131,7 @@ def _change_login(session: Session, customer: Customer, given: Mapping[str, Any]
     if "password_hash" in given:
         customer.failed_logins = 0  # the counted failures were for the old password
     if "password_hash" in given or given.get("locked") or given.get("active") is False:
-        sessions.end_all(session, customer_id=customer.id)
+        login_sessions.end_all(session, customer_id=customer.id)
 
 
 def _set_username(session: Session, customer: Customer, username: str) -> None:

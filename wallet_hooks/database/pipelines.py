@@ -107,7 +107,7 @@ def run_statements(
             before.append(Statement(choose_schema(current_schema(connection)).encode()))
         before += connection.info.get(TRANSACTION_SETTINGS, ())
     after = [Statement(_COMMIT)] if commit else []
-    pipeline = _Pipeline(driver, prepared, current_schema(connection))
+    pipeline = _PipelineUse(driver, prepared, current_schema(connection))
     pgconn.enter_pipeline_mode()
     try:
         results = pipeline.run([*before, *statements, *after])
@@ -142,7 +142,7 @@ def _rows(transformer: Any, result: Any) -> list[tuple[Any, ...]]:
     return rows
 
 
-class _Pipeline:
+class _PipelineUse:
     """One use of a connection's pipeline."""
 
     def __init__(self, driver: BoundedConnection, prepared: PreparedStatements | None, schema: str | None) -> None:

@@ -74,6 +74,10 @@ class Break(NamedTuple):
     ours: str
 
 
+# The longest tolerance of a match: a day.
+MAX_TOLERANCE_MINUTES = 1440
+
+
 class MatchScope(NamedTuple):
     """What is matched: a provider's game, the period in accounting days of each brand, and the brands.
 

@@ -26,7 +26,7 @@ from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, wr
 from wallet_hooks.finance.general_ledger import LEDGERS, AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.pages import write_html
 from wallet_hooks.finance.provider_report import BadReportError, read_columns, read_report
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, Break, MatchScope
+from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, MAX_TOLERANCE_MINUTES, Break, MatchScope
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reconciliation_runs import keep_first, store_run
 from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, customer_of
@@ -214,7 +214,7 @@ def lower_priority() -> None:
 @click.option(
     "--cut-off",
     "minutes",
-    type=click.IntRange(0, 1440),
+    type=click.IntRange(0, MAX_TOLERANCE_MINUTES),
     default=60,
     show_default=True,
     metavar="MINUTES",

@@ -25,7 +25,7 @@ from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
-from wallet_hooks.ledger.queries import account_id
+from wallet_hooks.ledger.queries import account_id, entries_of
 from wallet_hooks.ledger.sealing import newest_seal
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
@@ -79,12 +79,10 @@ def _statement_rows(
     """Yield a statement's rows; `balance`, in minor units, is the one before a later page, None for the first."""
     currency = customer.currency
     wallet = account_id(session, chart.player(customer.id, currency))
-    entries = (
-        select(Entry.version, Transaction.booked_on, Transaction.occurred_at, Transaction.kind, Transaction.reference,
-               Transaction.description, Entry.amount)
-        .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Entry.account_id == wallet, Entry.version.is_not(None))
-    )  # fmt: skip
+    entries = entries_of(
+        wallet, Entry.version, Transaction.booked_on, Transaction.occurred_at, Transaction.kind, Transaction.reference,
+        Transaction.description, Entry.amount,
+    ).where(Entry.version.is_not(None))  # fmt: skip
     if balance is None:
         before = entries.where(Transaction.booked_on < request.first).subquery()
         balance = -int(session.scalar(select(func.sum(before.c.amount))) or 0)

@@ -5,7 +5,6 @@ A token is for all brands, or where each brand has a schema for the brand of the
 
 import hashlib
 import json
-import re
 import tempfile
 from collections.abc import Iterator
 from datetime import date
@@ -32,12 +31,12 @@ from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.settings import Settings
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
+from wallet_hooks.web.fields import is_whole_number
 from wallet_hooks.web.requests import bearer_token
 
 PREFIX = "/finance/"
 _CHUNK = 256 * 1024
 PARAMETERS = ("from", "to", "brand", "uid", "limit", "item", "balance", "bom", "currency", "part")
-_NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
@@ -155,7 +154,7 @@ def _read_number(request: ApiRequest, name: str) -> int | None:
     text = request.query.get(name)
     if text is None:
         return None
-    if not _NUMBER.fullmatch(text):
+    if not is_whole_number(text, digits=18) or not int(text):
         raise RefusedError("bad_option", f"{name}: {text!r}; a number from 1 is expected")
     return int(text)
 

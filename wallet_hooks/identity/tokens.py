@@ -22,6 +22,11 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
+def is_idle(used_at: datetime, *, now: datetime, idle: timedelta) -> bool:
+    """Return whether a session that was last used at `used_at` (UTC) has ended, because it was unused for too long."""
+    return now - used_at >= idle
+
+
 def record_use(
     engine: Engine,
     model: Any,

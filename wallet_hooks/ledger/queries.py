@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.bulk import BulkStatement, RowSet
@@ -187,25 +187,20 @@ def account_id(session: Session, account: AccountName) -> int | None:
     return session.scalar(select(Account.id).where(Account.name == account.name, Account.currency == account.currency))
 
 
+def entries_of(account: int | None, *columns: Any) -> Select[Any]:
+    """Return the query of these columns or models of an account's entries and their transactions, in no order."""
+    query = select(*columns).select_from(Entry).join(Transaction, Transaction.id == Entry.transaction_id)
+    return query.where(Entry.account_id == account)
+
+
 def _newest_entries(
     session: Session, id_: int | None, *, batch: int = _BATCH
 ) -> Iterator[Row[int | None, str, str, date, datetime, int]]:
     """Yield an account's entries with fields of their transactions, newest first; `batch` rows in the first query."""
     if id_ is None:
         return
-    query = (
-        select(
-            Entry.version,
-            Transaction.kind,
-            Transaction.reference,
-            Transaction.booked_on,
-            Transaction.recorded_at,
-            Entry.amount,
-        )
-        .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Entry.account_id == id_, Entry.version.is_not(None))
-        .order_by(Entry.version.desc())
-    )
+    columns = (Entry.version, Transaction.kind, Transaction.reference, Transaction.booked_on, Transaction.recorded_at)
+    query = entries_of(id_, *columns, Entry.amount).where(Entry.version.is_not(None)).order_by(Entry.version.desc())
     rows = session.execute(query.limit(batch)).all()
     while rows:
         yield from rows

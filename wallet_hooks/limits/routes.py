@@ -15,8 +15,8 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import RefusedError, SessionExpiredError
 from wallet_hooks.identity.directory import brand_by_id
+from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.identity.models import LoginSession
-from wallet_hooks.identity.sessions import Caller
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.queries import betting_result_since
 from wallet_hooks.limits import quotes, schemas, service
@@ -153,7 +153,7 @@ def _run(
 
 
 def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, LoginSession]:
-    token, idle = request.headers.get("x-auth-token", ""), context.login_idle
+    token, idle = request.headers.get("x-auth-token", ""), context.settings.login_idle
     try:
         return find_login(context.engine, token, now=request.now, idle=idle, otherwise="invalid token")
     except SessionExpiredError:

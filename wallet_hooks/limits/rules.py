@@ -147,6 +147,15 @@ def change(limits: list[Limit], requested: LimitChange, context: ChangeContext) 
     return max((time for time in times if time is not None), default=None)
 
 
+def limits_after(limits: list[Limit], requested: LimitChange, context: ChangeContext) -> list[Limit]:
+    """Return `limits`, modified, as they will be once a requested change is in effect."""
+    change(limits, requested, context)
+    for pending in _of(limits, PENDING, requested.type):
+        if requested.frame in (pending.frame, NO_LIMIT):
+            activate(limits, pending, at=pending.effective_at)
+    return limits
+
+
 def _change_frame(limits: list[Limit], requested: LimitChange, context: ChangeContext) -> datetime | None:
     own = _in_frame(limits, ACTIVE, requested.type, requested.frame)
     default = next(

@@ -5,7 +5,7 @@ Code that changes a customer's limits, or counts a stake or deposit against them
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Row, select
@@ -38,6 +38,7 @@ from wallet_hooks.limits.rules import (
     default_limits,
     in_force,
     is_above_cap,
+    limits_after,
 )
 from wallet_hooks.limits.usage import USAGE_SINCE, Usage
 from wallet_hooks.limits.windows import window_at
@@ -73,9 +74,9 @@ class CurrentLimits:
     def save(self) -> None:
         """Write changed limits, ended ones first (a frame has at most one live limit). The caller holds the lock."""
         for limit in sorted(self.limits, key=lambda limit: (limit.id is None, limit.status in LIVE)):
-            row = PlayerLimit(customer_id=self.player.customer.id) if limit.id is None else None
-            row = row or self._session.get_one(PlayerLimit, limit.id)
-            for name in _LIMIT_COLUMNS:
+            limit.customer_id = self.player.customer.id
+            row = PlayerLimit() if limit.id is None else self._session.get_one(PlayerLimit, limit.id)
+            for name in _LIMIT_FIELDS:
                 if getattr(row, name) != getattr(limit, name):
                     setattr(row, name, getattr(limit, name))
             if limit.id is None:
@@ -91,11 +92,6 @@ class CurrentLimits:
         """Whether a pending limit waits until the player confirms it."""
         return any(limit.status == PENDING and limit.needs_confirmation for limit in self.limits)
 
-    def active_player_limits(self, type_: str, frame: str | None = None) -> list[Limit]:
-        """Return the player's own active limits of a type, of one frame or of all."""
-        active = (limit for limit in self.limits if (limit.type, limit.status, limit.set_by) == (type_, ACTIVE, PLAYER))
-        return [limit for limit in active if frame in (None, limit.frame)]
-
     def in_force(self) -> list[Limit]:
         """Return the limits in force: the player's own, the operator's, and defaults that apply."""
         return in_force(self.limits, self.defaults)
@@ -106,14 +102,7 @@ class CurrentLimits:
 
     def limits_after(self, requested: LimitChange) -> list[Limit]:
         """Return the limits of the type that would be in force once a change is in effect."""
-        replaced = self.active_player_limits(requested.type, None if requested.frame == NO_LIMIT else requested.frame)
-        limits = [limit for limit in self.limits if limit not in replaced]
-        if requested.amount is not None:
-            before = replaced or [
-                one for one in self.defaults if (one.type, one.frame) == (requested.type, requested.frame)
-            ]
-            anchor = before[0].anchored_at if before else self.now
-            limits.append(Limit(*requested, ACTIVE, PLAYER, self.now, self.now, anchor))
+        limits = limits_after([copy(limit) for limit in self.limits], requested, self._context(changed_by=PLAYER))
         return [limit for limit in in_force(limits, self.defaults) if limit.type == requested.type]
 
     def window_end(self, limit: Limit) -> datetime:
@@ -132,9 +121,10 @@ class CurrentLimits:
         if self.is_above_cap(requested):
             cap = money.format_amount(self.caps[requested.type], self.player.customer.currency)
             raise RefusedError("above_cap", f"{requested.type}: a limit of at most {cap} is required")
-        return change(
-            limits, requested, ChangeContext(self.defaults, self.player.policy, self.now, self.window_end, changed_by)
-        )
+        return change(limits, requested, self._context(changed_by=changed_by))
+
+    def _context(self, *, changed_by: str) -> ChangeContext:
+        return ChangeContext(self.defaults, self.player.policy, self.now, self.window_end, changed_by)
 
     def fingerprint(self) -> str:
         """Return a hash of the policy and limits that a quote is based on."""
@@ -153,10 +143,7 @@ class CurrentLimits:
         )
 
 
-_LIMIT_COLUMNS = (
-    "type", "frame", "amount", "status", "set_by", "changed_by", "created_at", "effective_at", "anchored_at",
-    "needs_confirmation", "expires_at", "swapped_at", "ended_at",
-)  # fmt: skip
+_LIMIT_FIELDS = [field.name for field in fields(Limit)]
 
 
 def usage_of(session: Session, player: Player, *, now: datetime) -> Usage:
@@ -248,7 +235,7 @@ def delete(session: Session, current: CurrentLimits, ids: Sequence[int]) -> None
 
 
 def _limit(row: PlayerLimit) -> Limit:
-    return Limit(**{name: getattr(row, name) for name in _LIMIT_COLUMNS}, id=row.id, customer_id=row.customer_id)
+    return Limit(**{name: getattr(row, name) for name in _LIMIT_FIELDS})
 
 
 def _own_row(session: Session, current: CurrentLimits, id_: int) -> PlayerLimit:

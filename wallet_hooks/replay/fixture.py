@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
+from wallet_hooks import clock
 from wallet_hooks.files import replace_atomically
 from wallet_hooks.replay.bodies import decode_body, encode_body, parse_float, reject_constant, reject_duplicate_keys
 
@@ -170,7 +171,8 @@ def _items(body: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 
 def read_instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+    """Return the instant of a fixture's time in UTC; a time without an offset is UTC. Raises ValueError."""
+    return None if text is None else clock.parse_instant(text)
 
 
 @cache

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Flask
 from marshmallow import ValidationError
@@ -221,13 +221,7 @@ def _observe(answered: Sequence[AnsweredCall]) -> None:
             CALLBACK_ERRORS.labels(code).inc(count)
     for one in answered:
         CALLBACK_SECONDS.labels(one.call.endpoint.path).observe(one.seconds)
-    log_together("callback", map(_log_entry, answered))
-
-
-def _log_entry(answered: AnsweredCall) -> dict[str, Any]:
-    (endpoint, request), reply = answered.call, answered.reply
-    entry = {"request_id": request.id, "path": endpoint.path, "status": reply.status}
-    return entry | {"code": reply.code, "ms": answered.ms}
+    log_together("callback", [one.log_entry(path=one.call.endpoint.path) for one in answered])
 
 
 CALLBACKS_API = Api(name="sportsbook", prefix="/", success=_reply, failure=_failure, observe=_observe)

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -132,11 +131,6 @@ class ApiContext:
         """Return the context for a brand, whose tables its engine sees."""
         return replace(self, engine=brand_engine(self.engine, brand_id))
 
-    @property
-    def login_idle(self) -> timedelta:
-        """How long a login session may be unused."""
-        return timedelta(seconds=self.settings.session_idle)
-
 
 class Endpoint(NamedTuple):
     """A path of an API. `answer` takes the request and the path's parts, and returns what the envelope takes.
@@ -172,12 +166,16 @@ class AnsweredCall(NamedTuple):
         """The milliseconds of the log line."""
         return round(self.seconds * 1000, 3)
 
+    def log_entry(self, **names: str) -> dict[str, Any]:
+        """Return the fields of the log line; `names` are the API's own, for the endpoint."""
+        request_id, reply = self.call.request.id, self.reply
+        return {"request_id": request_id, **names, "status": reply.status, "code": reply.code, "ms": self.ms}
+
 
 def _log(answered: Sequence[AnsweredCall]) -> None:
     for one in answered:
-        (endpoint, request), status = one.call, one.reply.status
-        names = {"request_id": request.id, "method": endpoint.method, "route": endpoint.path}
-        LOG.info("call", **names, status=status, ms=one.ms)
+        endpoint = one.call.endpoint
+        LOG.info("call", **one.log_entry(method=endpoint.method, route=endpoint.path))
 
 
 def _as_returned(reply: Reply) -> Reply:

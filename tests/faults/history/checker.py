@@ -9,13 +9,13 @@ from itertools import groupby
 from math import inf
 from operator import attrgetter
 
-from tests.faults.history.ledger import Ledger, Line
-from tests.faults.history.operations import Attempt, Operation
+from tests.faults.history.ledger import StoredEntry, StoredLedger
+from tests.faults.history.operations import Attempt, HistoryOperation
 
 _TRANSFER = "cashier:acme:transfer:"  # begins the references of transfers, which get them from the service
 
 
-def problems(history: Sequence[Attempt], ledger: Ledger, openings: Mapping[str, int]) -> list[str]:
+def problems(history: Sequence[Attempt], ledger: StoredLedger, openings: Mapping[str, int]) -> list[str]:
     """Return what contradicts the history, one line each.
 
     `openings` are the amounts, by reference, that customers were created with.
@@ -37,7 +37,7 @@ def _unexpected_answers(history: Sequence[Attempt]) -> Iterator[str]:
             yield f"{_name(attempt.operation)}: answered {attempt.status}"
 
 
-def _wrong_outcomes(history: Sequence[Attempt], ledger: Ledger, openings: Mapping[str, int]) -> Iterator[str]:
+def _wrong_outcomes(history: Sequence[Attempt], ledger: StoredLedger, openings: Mapping[str, int]) -> Iterator[str]:
     """Acknowledged operations are there once, refused ones are not, others once or not at all, and nothing else is."""
     attempts: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in history:
@@ -59,7 +59,7 @@ def _wrong_outcomes(history: Sequence[Attempt], ledger: Ledger, openings: Mappin
         yield from _wrong_outcome(tried, done.get(reference, []), ledger)
 
 
-def _changes(ledger: Ledger) -> Mapping[str, list[dict[str, int]]]:
+def _changes(ledger: StoredLedger) -> Mapping[str, list[dict[str, int]]]:
     """Return what each transaction changes wallets by, by its reference."""
     wallets = set(ledger.wallets.values())
     found: dict[str, list[dict[str, int]]] = defaultdict(list)
@@ -68,7 +68,9 @@ def _changes(ledger: Ledger) -> Mapping[str, list[dict[str, int]]]:
     return found
 
 
-def _wrong_outcome(tried: Sequence[Attempt], changes: Sequence[Mapping[str, int]], ledger: Ledger) -> Iterator[str]:
+def _wrong_outcome(
+    tried: Sequence[Attempt], changes: Sequence[Mapping[str, int]], ledger: StoredLedger
+) -> Iterator[str]:
     """Compare the attempts of one operation with the changes of the customer's balance that it made."""
     operation = tried[0].operation
     if any(one.is_acknowledged for one in tried):
@@ -84,7 +86,7 @@ def _wrong_outcome(tried: Sequence[Attempt], changes: Sequence[Mapping[str, int]
         yield f"{_name(operation)}: there, although it had to be refused"
 
 
-def _wrong_transfers(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str]:
+def _wrong_transfers(history: Sequence[Attempt], ledger: StoredLedger) -> Iterator[str]:
     """Each transfer that was acknowledged is there, and no more than were asked for and not refused.
 
     Each moves what was asked for between the customer's wallets.
@@ -105,7 +107,7 @@ def _wrong_transfers(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str
             yield f"a transfer between {' and '.join(sorted(accounts))}"
 
 
-def _wrong_open_stakes(ledger: Ledger) -> Iterator[str]:
+def _wrong_open_stakes(ledger: StoredLedger) -> Iterator[str]:
     """A settlement or a cancel takes all of its bet's stake from the customer's open stakes, once."""
     held: dict[tuple[str, str], int] = defaultdict(int)
     for line in ledger.lines:
@@ -122,14 +124,14 @@ def _wrong_open_stakes(ledger: Ledger) -> Iterator[str]:
             yield f"{bet}: {account} holds {-amount}, and the bet is {'closed' if bet in closed else 'open'}"
 
 
-def _wrong_sums(ledger: Ledger) -> Iterator[str]:
+def _wrong_sums(ledger: StoredLedger) -> Iterator[str]:
     """Debits equal credits in each transaction, so that money comes from outside or from somebody."""
     for transaction, lines in groupby(ledger.lines, key=attrgetter("transaction")):
         if total := sum(line.amount for line in lines):
             yield f"transaction {transaction}: debits and credits differ by {total}"
 
 
-def _wrong_balances(ledger: Ledger) -> Iterator[str]:
+def _wrong_balances(ledger: StoredLedger) -> Iterator[str]:
     """A balance is the sum of its entries at every version, and versions have no gaps."""
     held = _held_lines(ledger)
     for account, balance in ledger.balances.items():
@@ -144,9 +146,9 @@ def _wrong_balances(ledger: Ledger) -> Iterator[str]:
             yield f"{account}: balance {balance}, entries sum to {total}"
 
 
-def _held_lines(ledger: Ledger) -> Mapping[str, list[Line]]:
+def _held_lines(ledger: StoredLedger) -> Mapping[str, list[StoredEntry]]:
     """Return the entries of customers' accounts by account, ordered by version."""
-    held: dict[str, list[Line]] = defaultdict(list)
+    held: dict[str, list[StoredEntry]] = defaultdict(list)
     for line in ledger.lines:
         if line.version is not None:
             held[line.account].append(line)
@@ -155,7 +157,7 @@ def _held_lines(ledger: Ledger) -> Mapping[str, list[Line]]:
     return held
 
 
-def _stale_reads(history: Sequence[Attempt], ledger: Ledger) -> Iterator[str]:
+def _stale_reads(history: Sequence[Attempt], ledger: StoredLedger) -> Iterator[str]:
     """A balance that was read is one between two versions.
 
     The first has what was acknowledged before the read began; the last has nothing that was begun after it had ended.
@@ -193,5 +195,5 @@ def _transfers_seen(read: Attempt, asked: Sequence[Attempt]) -> tuple[int, int]:
     return least, sum(not one.is_refused and one.began <= read.ended for one in asked)
 
 
-def _name(operation: Operation) -> str:
+def _name(operation: HistoryOperation) -> str:
     return operation.reference or operation.kind

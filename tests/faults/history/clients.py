@@ -11,8 +11,8 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.faults.history.operations import Attempt, Operation
-from tests.faults.history.players import Player, Players
+from tests.faults.history.operations import Attempt, HistoryOperation
+from tests.faults.history.players import HistoryPlayer, Players
 from tests.world import bet, refund, result
 
 _TIMEOUT = 5.0  # seconds after which a client gives up waiting for an answer
@@ -21,7 +21,7 @@ _ATTEMPTS = 40  # of an operation that is not known to be done
 _JSON = {"Content-Type": "application/json"}
 
 
-class Client(threading.Thread):
+class HistoryClient(threading.Thread):
     """Sends operations until `stop` is set, to the services in turn; `history` is what it sent and was answered.
 
     An operation that is not known to be done is sent again, to the next service. Every fourth client sends bets alone,
@@ -47,64 +47,66 @@ class Client(threading.Thread):
         while not self.stop.is_set():
             self._random.choice(acts)(self._random.choice(self._players.customers))
 
-    def _bet(self, player: Player) -> None:
+    def _bet(self, player: HistoryPlayer) -> None:
         """Place a bet, and mostly settle or cancel it."""
         uid, stake = str(next(self._uids)), self._random.randint(1, 2000)
         wager = f"betflex:acme:wager:{uid}"
-        placed = Operation("bet", player.uid, f"{wager}:stake", -stake)
+        placed = HistoryOperation("bet", player.uid, f"{wager}:stake", -stake)
         if not self._repeat(placed, "/bets", {"bets": [bet(uid, _decimal(stake), user=player.uid)]}):
             return
         kind = self._random.randint(0, 4)
         if kind == 0:
-            cancelled = Operation("cancel", player.uid, f"{wager}:cancel", stake)
+            cancelled = HistoryOperation("cancel", player.uid, f"{wager}:cancel", stake)
             pool = refund(uid, user=player.uid, amount=_decimal(stake))
             self._repeat(cancelled, "/bets/cancel", {"pools": [pool]})
         elif kind < 4:
             payout = self._random.randint(0, 3000)
-            settled = Operation("settlement", player.uid, f"{wager}:settlement:1", payout)
+            settled = HistoryOperation("settlement", player.uid, f"{wager}:settlement:1", payout)
             pool = result(uid, _decimal(payout), user=player.uid, stake=_decimal(stake), outcome="won")
             self._repeat(settled, "/winners", {"pools": [pool]})
 
-    def _bet_too_much(self, player: Player) -> None:
+    def _bet_too_much(self, player: HistoryPlayer) -> None:
         uid = str(next(self._uids))
-        refused = Operation("bet", player.uid, f"betflex:acme:wager:{uid}:stake", refusal=402)
+        refused = HistoryOperation("bet", player.uid, f"betflex:acme:wager:{uid}:stake", refusal=402)
         self._repeat(refused, "/bets", {"bets": [bet(uid, "9000000.00", user=player.uid)]})
 
-    def _pay_in(self, player: Player) -> None:
+    def _pay_in(self, player: HistoryPlayer) -> None:
         self._pay(player, "deposit", 1)
 
-    def _pay_out(self, player: Player) -> None:
+    def _pay_out(self, player: HistoryPlayer) -> None:
         self._pay(player, "withdrawal", -1)
 
-    def _pay(self, player: Player, kind: str, sign: int) -> None:
+    def _pay(self, player: HistoryPlayer, kind: str, sign: int) -> None:
         amount, reference = self._random.randint(1, 1000), f"{self._number}-{next(self._uids)}"
-        operation = Operation(kind, player.uid, f"cashier:acme:{kind}:{reference}", sign * amount)
+        operation = HistoryOperation(kind, player.uid, f"cashier:acme:{kind}:{reference}", sign * amount)
         body = {"method": "card", "amount": ["EUR", amount / 100], "reference": reference}
         headers = {"Authorization": f"Bearer {self._players.cashier_token}", "Idempotency-Key": reference}
         self._repeat(operation, f"/v1/customers/{player.username}/{kind}s/", body, headers)
 
-    def _transfer(self, player: Player) -> None:
+    def _transfer(self, player: HistoryPlayer) -> None:
         """Ask once: the account API has no key by which a transfer that is sent again would be the same."""
         body = {"from": "UK", "to": "AUSTRALIAN", "amount": 0.01}
-        operation = Operation("transfer", player.uid, amount=-1)
+        operation = HistoryOperation("transfer", player.uid, amount=-1)
         self._send(operation, "/exchange/account/rest/v1.0/transferFunds/", body, self._login(player))
 
-    def _read(self, player: Player) -> None:
+    def _read(self, player: HistoryPlayer) -> None:
         path = "/exchange/account/rest/v1.0/getAccountFunds/"
-        self._send(Operation("read", player.uid), path, {"wallet": "UK"}, self._login(player), reads_balance=True)
+        self._send(
+            HistoryOperation("read", player.uid), path, {"wallet": "UK"}, self._login(player), reads_balance=True
+        )
 
-    def _betslip(self, player: Player) -> None:
+    def _betslip(self, player: HistoryPlayer) -> None:
         slip = ["betslip", {"betslip_id": f"h{next(self._uids)}", "customer_username": player.username, "sport": "fb"}]
-        self._send(Operation("betslip", player.uid), "/betslips/messages", {"ts": time.time(), "data": [slip]})
+        self._send(HistoryOperation("betslip", player.uid), "/betslips/messages", {"ts": time.time(), "data": [slip]})
 
-    def _limits(self, player: Player) -> None:
+    def _limits(self, player: HistoryPlayer) -> None:
         path = "/gateway/limits/v1/player/limits/1007"
-        self._send(Operation("limits", player.uid), path, None, {"x-auth-token": player.token})
+        self._send(HistoryOperation("limits", player.uid), path, None, {"x-auth-token": player.token})
 
-    def _login(self, player: Player) -> dict[str, str]:
+    def _login(self, player: HistoryPlayer) -> dict[str, str]:
         return {"X-Authentication": player.token, "X-Application": self._players.application_key}
 
-    def _repeat(self, operation: Operation, path: str, body: Any, headers: dict[str, str] | None = None) -> bool:
+    def _repeat(self, operation: HistoryOperation, path: str, body: Any, headers: dict[str, str] | None = None) -> bool:
         """Send an operation until its outcome is known; return whether it was acknowledged."""
         for _ in range(_ATTEMPTS):
             attempt = self._send(operation, path, body, headers or {})
@@ -115,7 +117,7 @@ class Client(threading.Thread):
 
     def _send(
         self,
-        operation: Operation,
+        operation: HistoryOperation,
         path: str,
         body: Any,
         headers: dict[str, str] | None = None,

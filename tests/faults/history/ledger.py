@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 from wallet_hooks.database import reading
 
 
-class Line(NamedTuple):
+class StoredEntry(NamedTuple):
     """An entry. Amounts are minor units, debit positive; `version` is None on a house account."""
 
     transaction: int
@@ -18,10 +18,10 @@ class Line(NamedTuple):
     version: int | None
 
 
-class Ledger(NamedTuple):
+class StoredLedger(NamedTuple):
     """All entries in the order of their transactions, the stored balances by account, and wallets by customer."""
 
-    lines: list[Line]
+    lines: list[StoredEntry]
     balances: dict[str, int]
     wallets: dict[str, str]
 
@@ -35,10 +35,10 @@ _BALANCES = text("SELECT name, balance FROM ledger_account WHERE balance IS NOT 
 _CUSTOMERS = text("SELECT uid, id FROM customer")
 
 
-def read_ledger(engine: Engine) -> Ledger:
+def read_ledger(engine: Engine) -> StoredLedger:
     with reading(engine) as session:
-        return Ledger(
-            lines=[Line(*row) for row in session.execute(_LINES)],
+        return StoredLedger(
+            lines=[StoredEntry(*row) for row in session.execute(_LINES)],
             balances={name: int(balance) for name, balance in session.execute(_BALANCES)},
             wallets={uid: f"players:{id_}:UK" for uid, id_ in session.execute(_CUSTOMERS)},
         )

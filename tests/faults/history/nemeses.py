@@ -20,7 +20,7 @@ from wallet_hooks.database import writing
 _WORKER_STARTS = 2.0  # seconds in which a new worker serves
 
 
-class Target(NamedTuple):
+class StrikeTarget(NamedTuple):
     """What a nemesis works on. On SQLite there are neither servers nor a network.
 
     `clock` is the file with the seconds by which the services' clocks are shifted. `disks` are the directories of the
@@ -42,45 +42,45 @@ class Nemesis(NamedTuple):
     """
 
     name: str
-    strike: Callable[[Target], None]
+    strike: Callable[[StrikeTarget], None]
     needs: tuple[str, ...] = ()
     seconds: float = 0
 
-    def can_strike(self, target: Target) -> bool:
+    def can_strike(self, target: StrikeTarget) -> bool:
         return all(getattr(target, name) for name in self.needs)
 
 
-def _worker_killed(target: Target) -> None:
+def _worker_killed(target: StrikeTarget) -> None:
     target.instances[0].kill_worker()
     time.sleep(_WORKER_STARTS)
 
 
-def _instance_killed(target: Target) -> None:
+def _instance_killed(target: StrikeTarget) -> None:
     target.instances[1].kill()
     time.sleep(0.5)
     target.instances[1].start()
 
 
-def _rolling_restart(target: Target) -> None:
+def _rolling_restart(target: StrikeTarget) -> None:
     for instance in target.instances:
         instance.stop()
         instance.start()
 
 
-def _reloaded(target: Target) -> None:
+def _reloaded(target: StrikeTarget) -> None:
     for instance in target.instances:
         instance.reload()
     time.sleep(_WORKER_STARTS)
 
 
-def _database_killed(target: Target) -> None:
+def _database_killed(target: StrikeTarget) -> None:
     assert target.servers is not None
     target.servers.primary.kill()
     time.sleep(0.5)
     target.servers.primary.start()
 
 
-def _primary_lost(target: Target) -> None:
+def _primary_lost(target: StrikeTarget) -> None:
     assert target.servers is not None
     assert target.network is not None
     target.servers.add_standby()
@@ -89,26 +89,26 @@ def _primary_lost(target: Target) -> None:
     time.sleep(2)
 
 
-def _cut(target: Target) -> None:
+def _cut(target: StrikeTarget) -> None:
     assert target.network is not None
     with target.network.cut():
         time.sleep(1)
 
 
-def _silent(target: Target) -> None:
+def _silent(target: StrikeTarget) -> None:
     assert target.network is not None
     with target.network.silent():
         time.sleep(20)
 
 
-def _slow(target: Target) -> None:
+def _slow(target: StrikeTarget) -> None:
     assert target.network is not None
     target.network.delay = 0.1
     time.sleep(4)
     target.network.delay = 0
 
 
-def _commits_lost(target: Target) -> None:
+def _commits_lost(target: StrikeTarget) -> None:
     assert target.network is not None
     for _ in range(10):
         target.network.commits_to_lose = 1
@@ -116,7 +116,7 @@ def _commits_lost(target: Target) -> None:
     target.network.commits_to_lose = 0
 
 
-def _connections_used_up(target: Target) -> None:
+def _connections_used_up(target: StrikeTarget) -> None:
     """Take every connection that the server has, those of the services too."""
     assert target.servers is not None
     place: dict[str, Any] = {"host": str(target.servers.primary.directory), "user": "postgres", "dbname": "postgres"}
@@ -133,19 +133,19 @@ def _connections_used_up(target: Target) -> None:
         time.sleep(2)
 
 
-def _row_locked(target: Target) -> None:
+def _row_locked(target: StrikeTarget) -> None:
     with writing(target.world.engine) as session:
         customer_by_uid(session, client="acme", uid="7", lock=True)
         time.sleep(2)
 
 
-def _table_locked(target: Target) -> None:
+def _table_locked(target: StrikeTarget) -> None:
     with writing(target.world.engine) as session:
         session.execute(text("LOCK TABLE delivery"))
         time.sleep(2)
 
 
-def _statements_slow(target: Target) -> None:
+def _statements_slow(target: StrikeTarget) -> None:
     """Have each group's write take longer than a statement may."""
     slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'"
     trigger = "CREATE TRIGGER slow AFTER INSERT ON delivery FOR EACH STATEMENT EXECUTE FUNCTION slow()"
@@ -157,7 +157,7 @@ def _statements_slow(target: Target) -> None:
         session.execute(text("DROP FUNCTION slow() CASCADE"))
 
 
-def _disk_full(target: Target) -> None:
+def _disk_full(target: StrikeTarget) -> None:
     """Fill the file systems of the database, and free them again."""
     fillers = [directory / "filler" for directory in target.disks]
     for filler in fillers:
@@ -188,7 +188,7 @@ def _ensure_running(server: Node) -> None:
     raise AssertionError("the server does not run")
 
 
-def _clock_set(target: Target) -> None:
+def _clock_set(target: StrikeTarget) -> None:
     for offset in ("-3600", "86400", "0"):
         target.clock.write_text(offset)
         time.sleep(1.5)

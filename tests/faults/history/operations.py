@@ -7,7 +7,7 @@ _BUSY = 429
 _CALLS = ("deposit", "withdrawal", "transfer", "read", "limits")
 
 
-class Operation(NamedTuple):
+class HistoryOperation(NamedTuple):
     """Something that a client wants done, once, however often it asks.
 
     `reference` is the reference of the ledger transaction that it makes; None for a read, and for a transfer, whose
@@ -28,7 +28,7 @@ class Attempt(NamedTuple):
     `status` is None where there was no answer; `balance` is what a read returned, in minor units.
     """
 
-    operation: Operation
+    operation: HistoryOperation
     began: float
     ended: float
     status: int | None

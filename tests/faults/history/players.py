@@ -10,14 +10,14 @@ from wallet_hooks.accounts_api.applications import create_application, create_ve
 from wallet_hooks.customers import groups
 from wallet_hooks.customers.service import opening_reference
 from wallet_hooks.database import writing
-from wallet_hooks.identity import api_tokens, sessions
+from wallet_hooks.identity import api_tokens, login_sessions
 
 CUSTOMERS = 20
 OPENING = 100_000_000  # minor units: more than a run can lose
 _LOGIN = timedelta(days=365)  # of which the clocks that are set forward leave enough
 
 
-class Player(NamedTuple):
+class HistoryPlayer(NamedTuple):
     """A customer with `OPENING`. `token` is its login's."""
 
     uid: str
@@ -26,7 +26,7 @@ class Player(NamedTuple):
 
 
 class Players(NamedTuple):
-    customers: Sequence[Player]
+    customers: Sequence[HistoryPlayer]
     cashier_token: str
     application_key: str
 
@@ -49,8 +49,10 @@ def create_players(world: World) -> Players:
         application = create_application(session, found[0].id, "history", limit=10, now=now)
         return Players(
             customers=[
-                Player(
-                    one.uid, one.username, sessions.start(session, customer_id=one.id, source="", now=now, idle=_LOGIN)
+                HistoryPlayer(
+                    one.uid,
+                    one.username,
+                    login_sessions.start(session, customer_id=one.id, source="", now=now, idle=_LOGIN),
                 )
                 for one in found
             ],

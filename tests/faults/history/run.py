@@ -16,10 +16,10 @@ from tests import postgresql
 from tests.conftest import migrate
 from tests.faults.clusters import nodes
 from tests.faults.history.checker import problems
-from tests.faults.history.clients import Client
+from tests.faults.history.clients import HistoryClient
 from tests.faults.history.instances import Instance
 from tests.faults.history.ledger import read_ledger
-from tests.faults.history.nemeses import NEMESES, Nemesis, Target
+from tests.faults.history.nemeses import NEMESES, Nemesis, StrikeTarget
 from tests.faults.history.operations import Attempt
 from tests.faults.history.players import Players, create_players
 from tests.faults.history.servers import Servers
@@ -46,10 +46,10 @@ class Strike(NamedTuple):
     problems: list[str]
 
 
-class Run:
+class HistoryRun:
     """Two instances and the customers of one run; the history grows with each strike."""
 
-    def __init__(self, target: Target, players: Players) -> None:
+    def __init__(self, target: StrikeTarget, players: Players) -> None:
         self.target = target
         self._players = players
         self._history: list[Attempt] = []
@@ -75,9 +75,9 @@ class Run:
         ends = Counter("acknowledged" if one.is_acknowledged else "unknown" for one in new if not one.is_refused)
         return Strike(nemesis.name, len(new), ends["acknowledged"], ends["unknown"], _away(new), found)
 
-    def _client(self) -> Client:
+    def _client(self) -> HistoryClient:
         self._clients += 1
-        return Client([one.url for one in self.target.instances], self._players, self._clients)
+        return HistoryClient([one.url for one in self.target.instances], self._players, self._clients)
 
 
 def _away(history: Sequence[Attempt]) -> float:
@@ -98,7 +98,7 @@ def run_all(engine: str, report: Callable[[Strike], None], *, seconds: float = 0
 
 
 @contextmanager
-def running(engine: str) -> Iterator[Run]:
+def running(engine: str) -> Iterator[HistoryRun]:
     """Start two instances of the service over a database of the engine (`sqlite` or `postgresql`) of their own."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wallet-hooks-history-")))
@@ -124,7 +124,7 @@ def running(engine: str) -> Iterator[Run]:
         for instance in instances:
             instance.start()
             stack.callback(instance.stop)
-        yield Run(Target(instances, world, clock, disks, servers, between), players)
+        yield HistoryRun(StrikeTarget(instances, world, clock, disks, servers, between), players)
 
 
 @contextmanager

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import pytest
 
 from tests.faults.history import checker
-from tests.faults.history.ledger import Ledger, Line
-from tests.faults.history.operations import Attempt, Operation
+from tests.faults.history.ledger import StoredEntry, StoredLedger
+from tests.faults.history.operations import Attempt, HistoryOperation
 
 WALLET, SAVINGS, OPEN = "players:1:UK", "players:1:AUSTRALIAN", "players:1:open_stakes"
 OTHER_WALLET = "players:2:UK"
-BET = Operation("bet", "7", "game:acme:wager:1:stake", -1000)
-PAYOUT = Operation("settlement", "7", "game:acme:wager:1:settlement:1", 2500)
-READ = Operation("read", "7")
-TRANSFER = Operation("transfer", "7", amount=-1)
+BET = HistoryOperation("bet", "7", "game:acme:wager:1:stake", -1000)
+PAYOUT = HistoryOperation("settlement", "7", "game:acme:wager:1:settlement:1", 2500)
+READ = HistoryOperation("read", "7")
+TRANSFER = HistoryOperation("transfer", "7", amount=-1)
 
 RIGHT = [
     Attempt(BET, 1, 2, 200),
@@ -27,26 +27,26 @@ STAKE = ("game:acme:wager:1:stake", -1000)
 PAID = ("game:acme:wager:1:settlement:1", 2500)
 
 
-def problems(history: Sequence[Attempt], found: Ledger) -> list[str]:
+def problems(history: Sequence[Attempt], found: StoredLedger) -> list[str]:
     return checker.problems(history, found, dict([OPENING]))
 
 
-def ledger(*lines: tuple[str, int], wallet: str = WALLET, other: str = "house") -> Ledger:
+def ledger(*lines: tuple[str, int], wallet: str = WALLET, other: str = "house") -> StoredLedger:
     """Return a ledger with transactions by reference, each with the amount that the customer gets.
 
     `wallet` is the customer's, except that of the opening balance; `other` is the other account of transfers.
     """
-    entries: list[Line] = []
+    entries: list[StoredEntry] = []
     balances: dict[str, int] = {WALLET: 0, OTHER_WALLET: 0}
     versions = dict.fromkeys(balances, 0)
     for number, (reference, amount) in enumerate(lines, start=1):
         own = WALLET if reference == OPENING[0] else wallet
         balances[own] -= amount
         versions[own] += 1
-        entries.append(Line(number, reference, own, -amount, balances[own], versions[own]))
+        entries.append(StoredEntry(number, reference, own, -amount, balances[own], versions[own]))
         against = other if ":transfer:" in reference else "house"
-        entries.append(Line(number, reference, against, amount, None, None))
-    return Ledger(entries, balances, {"7": WALLET, "8": OTHER_WALLET})
+        entries.append(StoredEntry(number, reference, against, amount, None, None))
+    return StoredLedger(entries, balances, {"7": WALLET, "8": OTHER_WALLET})
 
 
 def test_a_right_history_has_no_problems() -> None:
@@ -71,13 +71,13 @@ def test_an_attempt_without_answer_may_be_done_or_not() -> None:
     ],
     ids=["lost", "doubled", "changed", "invented"],
 )
-def test_a_lost_doubled_changed_or_invented_operation_is_found(found: Ledger, expected: str) -> None:
+def test_a_lost_doubled_changed_or_invented_operation_is_found(found: StoredLedger, expected: str) -> None:
     assert expected in problems(RIGHT, found)
 
 
 @pytest.mark.parametrize("operation", [BET, PAYOUT, READ, TRANSFER], ids=lambda operation: operation.kind)
 @pytest.mark.parametrize("status", [400, 402, 404, 409, 500])
-def test_a_refusal_without_a_reason_is_found(operation: Operation, status: int) -> None:
+def test_a_refusal_without_a_reason_is_found(operation: HistoryOperation, status: int) -> None:
     assert problems([Attempt(operation, 1, 2, status)], ledger(OPENING)) == [
         f"{operation.reference or operation.kind}: answered {status}"
     ]
@@ -89,7 +89,7 @@ def test_a_settlement_that_is_refused_after_its_bet_was_acknowledged_is_found() 
 
 
 def test_a_call_that_was_busy_may_not_be_there() -> None:
-    paid_in = Operation("deposit", "7", "cashier:acme:deposit:1", 500)
+    paid_in = HistoryOperation("deposit", "7", "cashier:acme:deposit:1", 500)
     busy = [Attempt(paid_in, 1, 2, 429)]
     assert problems(busy, ledger(OPENING)) == []
     assert problems(busy, ledger(OPENING, (paid_in.reference or "", 500))) == [
@@ -160,10 +160,10 @@ def test_balances_and_sums_that_are_not_those_of_the_entries_are_found() -> None
 )
 def test_open_stakes_that_a_closed_bet_leaves_are_found(steps: dict[str, int], expected: list[str]) -> None:
     lines = [
-        Line(number, f"game:acme:wager:1:{step}", OPEN, amount, None, None)
+        StoredEntry(number, f"game:acme:wager:1:{step}", OPEN, amount, None, None)
         for number, (step, amount) in enumerate(steps.items(), start=1)
     ]
-    assert list(checker._wrong_open_stakes(Ledger(lines, {}, {}))) == expected
+    assert list(checker._wrong_open_stakes(StoredLedger(lines, {}, {}))) == expected
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_transfers_are_counted(status: int | None, done: int, is_right: bool) ->
     assert (problems([Attempt(TRANSFER, 1, 2, status)], transferred(done)) == []) is is_right
 
 
-def transferred(count: int, *, amount: int = -1, other: str = SAVINGS) -> Ledger:
+def transferred(count: int, *, amount: int = -1, other: str = SAVINGS) -> StoredLedger:
     return ledger(OPENING, *[(f"cashier:acme:transfer:{number}", amount) for number in range(count)], other=other)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.errors import SessionExpiredError
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.policy import MAX_SESSION_GAP
-from wallet_hooks.identity.tokens import new_token, record_use, token_hash
+from wallet_hooks.identity.tokens import is_idle, new_token, record_use, token_hash
 
 
 class Caller(NamedTuple):
@@ -37,7 +37,7 @@ def find(session: Session, token: str, *, now: datetime, idle: timedelta) -> Log
     found = session.get(LoginSession, token_hash(token))
     if found is None or found.ended:
         return None
-    if now - found.used_at >= idle:
+    if is_idle(found.used_at, now=now, idle=idle):
         raise SessionExpiredError("the session has expired")
     return found
 
