@@ -137,7 +137,8 @@ def test_a_test_clock_without_an_offset_is_utc_wherever_the_service_runs(
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     try:
-        answer = world.client.get("/healthz", headers={"X-Test-Clock": "2026-11-20T12:00:00"})
+        with clock.restored_wall_clock():
+            answer = world.client.get("/healthz", headers={"X-Test-Clock": "2026-11-20T12:00:00"})
     finally:
         monkeypatch.undo()
         time.tzset()
