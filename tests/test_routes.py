@@ -46,9 +46,22 @@ def test_a_wrong_method_is_405_in_the_apis_envelope_with_and_without_a_slash(
     assert world.client.open(f"{path}//").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/v1/customers/", "/api/keepAlive", "/finance/exports/journal.csv", "/console/"])
-def test_what_is_for_one_caller_is_not_stored_by_caches(world: World, path: str) -> None:
-    answer = world.client.get(path)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/customers/"),
+        ("POST", "/v1/sessions/"),
+        ("GET", "/api/keepAlive"),
+        ("POST", "/api/login"),
+        ("POST", "/exchange/account/rest/v1.0/token/"),
+        ("GET", "/finance/exports/journal.csv"),
+        ("GET", "/console/"),
+        ("POST", "/bets"),
+        ("GET", "/unknown"),
+    ],
+)
+def test_what_is_for_one_caller_is_not_stored_by_caches(world: World, method: str, path: str) -> None:
+    answer = world.client.open(path, method=method)
     assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
 
 

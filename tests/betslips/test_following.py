@@ -22,12 +22,12 @@ from tests.test_commands import Shell
 from tests.waiting import wait_until
 from tests.world import World
 from wallet_hooks.betslips import following, intake
-from wallet_hooks.betslips.following import Follower, Timeouts
+from wallet_hooks.betslips.following import Follower, StreamTimeOuts
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.database import reading
 from wallet_hooks.identity.models import Brand
 
-QUICK = Timeouts(opening=0.5, ping=0.2, pong=0.3)
+QUICK = StreamTimeOuts(opening=0.5, ping=0.2, pong=0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def followed(world: World, url: str) -> Iterator[None]:
     with reading(world.engine) as session:
         brand_id = session.scalars(select(Brand.id).where(Brand.client == "acme")).one()
     stopping = threading.Event()
-    follower = Follower(world.engine, url, [(brand_id, "betflex")], stopping, timeouts=QUICK)
+    follower = Follower(world.engine, url, [(brand_id, "betflex")], stopping, time_outs=QUICK)
     thread = threading.Thread(target=follower.run)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""A network between the service and PostgreSQL that can fail in chosen ways: a proxy before the server's socket."""
+"""A network between the service and PostgreSQL that can fail in chosen ways: a proxy before the servers' sockets."""
 
 import selectors
 import socket
@@ -14,33 +14,41 @@ _COMMITTED = b"COMMIT\0"  # the tag of the server's answer
 
 
 class Network:
-    """A proxy on a TCP port of 127.0.0.1. The attributes may be changed while it runs.
+    """A proxy on TCP ports of 127.0.0.1, one for each server. The attributes may be changed while it runs.
 
     `delay` is the time in seconds that every byte takes, each way. While `is_silent`, nothing passes, but connections
     stay and are accepted. `commits_to_lose` is how many times a connection is cut when the server answers that it has
     committed; the answer is lost.
     """
 
-    def __init__(self, server_socket: str) -> None:
+    def __init__(self, *server_sockets: str) -> None:
         self.delay = 0.0
         self.is_silent = False
         self.commits_to_lose = 0
-        self._server_socket = server_socket
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listeners = {socket.create_server(("127.0.0.1", 0)): server for server in server_sockets}
         self._links: set[_Link] = set()
         self._is_cut = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._is_over = False
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        for listener in self._listeners:
+            self._selector.register(listener, selectors.EVENT_READ)
         self._thread.start()
 
     @property
     def port(self) -> int:
-        return int(self._listener.getsockname()[1])
+        """The port of the first server."""
+        return self._ports[0]
+
+    @property
+    def _ports(self) -> list[int]:
+        return [int(listener.getsockname()[1]) for listener in self._listeners]
 
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{quote(database)}"
+        """Whichever server accepts writes."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self._ports)
+        several = "?target_session_attrs=read-write" if len(self._listeners) > 1 else ""
+        return f"postgresql://postgres@{hosts}/{quote(database)}{several}"
 
     @contextmanager
     def silent(self) -> Iterator[None]:
@@ -56,8 +64,8 @@ class Network:
         self._is_cut = False
 
     def serve_from(self, server_socket: str) -> None:
-        """Connect to another server from now on; connections to the old one stay."""
-        self._server_socket = server_socket
+        """Lead to this server alone from now on; connections to the others stay."""
+        self._listeners = dict.fromkeys(self._listeners, server_socket)
 
     def close(self) -> None:
         self._is_over = True
@@ -65,13 +73,14 @@ class Network:
         for link in list(self._links):
             self._drop(link)
         self._selector.close()
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
 
     def _run(self) -> None:
         while not self._is_over:
             for key, _ in self._selector.select(0.002):
-                if key.fileobj is self._listener:
-                    self._accept()
+                if isinstance(key.fileobj, socket.socket) and key.fileobj in self._listeners:
+                    self._accept(key.fileobj)
                 elif not self.is_silent:
                     self._pass_on(key.data)
             if self.is_silent:
@@ -81,11 +90,11 @@ class Network:
                 if self._is_cut or not link.deliver(self.delay):
                     self._drop(link)
 
-    def _accept(self) -> None:
-        client, _ = self._listener.accept()
+    def _accept(self, listener: socket.socket) -> None:
+        client, _ = listener.accept()
         server = socket.socket(socket.AF_UNIX)
         try:
-            server.connect(self._server_socket)
+            server.connect(self._listeners[listener])
         except OSError:
             client.close()
             server.close()
@@ -138,9 +147,9 @@ class _Link:
 
 
 @contextmanager
-def network(server_socket: str) -> Iterator[Network]:
-    """Run a proxy before a server's Unix socket."""
-    one = Network(server_socket)
+def network(*server_sockets: str) -> Iterator[Network]:
+    """Run a proxy before the Unix sockets of servers."""
+    one = Network(*server_sockets)
     try:
         yield one
     finally:

@@ -33,7 +33,7 @@ _UNLOGGED.disabled = True
 _BATCH_FRAMES, _BATCH_BYTES = 100, 1024 * 1024  # that share a commit
 
 
-class Timeouts(NamedTuple):
+class StreamTimeOuts(NamedTuple):
     """Seconds: for the handshake, between pings, and for their answers."""
 
     opening: float = 10
@@ -60,13 +60,13 @@ class Follower:
         scopes: Collection[tuple[int, str]],
         stopping: Event,
         *,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a constant
+        time_outs: StreamTimeOuts = StreamTimeOuts(),  # noqa: B008 - a constant
     ) -> None:
         self._engine = engine
         self._url = url
         self._scopes = scopes
         self._stopping = stopping
-        self._timeouts = timeouts
+        self._time_outs = time_outs
 
     def run(self) -> None:
         """Follow the stream. Lost connections are opened again, at first soon, later after longer random pauses."""
@@ -84,9 +84,9 @@ class Follower:
         try:
             with connect(
                 self._url,
-                open_timeout=self._timeouts.opening,
-                ping_interval=self._timeouts.ping,
-                ping_timeout=self._timeouts.pong,
+                open_timeout=self._time_outs.opening,
+                ping_interval=self._time_outs.ping,
+                ping_timeout=self._time_outs.pong,
                 close_timeout=1,
                 max_size=_LARGEST_FRAME,
                 logger=_UNLOGGED,

@@ -23,7 +23,7 @@ from wallet_hooks.limits.schemas import CalculateSchema
 from wallet_hooks.openapi import account_api, responses
 from wallet_hooks.openapi.betslips import paths as betslip_paths
 from wallet_hooks.openapi.fields import CURRENCY, DATE, MAX_INTEGER, Json, describe_field
-from wallet_hooks.openapi.links import links_of
+from wallet_hooks.openapi.links import add_links
 from wallet_hooks.sportsbook import customer_routes, schemas
 from wallet_hooks.v1 import V1Route
 
@@ -139,6 +139,7 @@ def specification() -> Json:
     for name in set(spec.components.schemas) - ignoring_more:  # the other APIs refuse unknown fields
         spec.components.schemas[name]["additionalProperties"] = False
     document: Json = spec.to_dict()
+    add_links(document["paths"])
     return document
 
 
@@ -166,7 +167,7 @@ def _call(route: V1Route) -> Json:
         "tags": ["v1"],
         "parameters": _path_parameters(route.path),
         "responses": {
-            "200": responses.response(responses.DONE, responses.V1_DONE_SCHEMA) | links_of(route.view),
+            "200": responses.response(responses.DONE, responses.V1_DONE_SCHEMA),
             **responses.described(responses.v1_errors(route), responses.V1_ERROR_SCHEMA),
         },
     }

@@ -1,43 +1,85 @@
-"""OpenAPI links: which call takes what another one answered."""
+"""OpenAPI links: which call takes what another one was sent or answered. Calls are named by their operation ids."""
 
 from typing import Any
 
-from wallet_hooks.cashier import routes as cashier
-from wallet_hooks.customers import routes as customers
 from wallet_hooks.openapi.fields import Json
 
+_BET = {
+    "user": {"client": "$request.body#/bets/0/user/client", "uid": "$request.body#/bets/0/user/uid"},
+    "bet": {
+        "uid": "$request.body#/bets/0/bet/uid",
+        "currency": "$request.body#/bets/0/pool/currency",
+        "amount": "$request.body#/bets/0/bet/amount",
+        "payout": "$request.body#/bets/0/bet/amount",
+    },
+}
+_POOL = {
+    "client": "$request.body#/bets/0/pool/client",
+    "game": "$request.body#/bets/0/pool/game",
+    "uid": "$request.body#/bets/0/pool/uid",
+}
+_SUBSCRIPTION = {"subscriptionToken": "$response.body"}
 
-def _links(parameters: dict[str, str], *views: Any) -> dict[str, Json]:
-    """Return links to calls that take the same values."""
-    return {view.__name__: {"operationId": view.__name__, "parameters": parameters} for view in views}
+
+def _parameters(values: dict[str, str], *operations: str) -> dict[str, Json]:
+    """Return links to calls that take these values as parameters."""
+    return {name: {"operationId": name, "parameters": values} for name in operations}
 
 
-_LINKS: dict[Any, dict[str, Json]] = {
-    customers.begin_session: _links(
-        {"token": "$response.body#/data"},
-        customers.show_session,
-        customers.end_session,
+def _bodies(body: Any, *operations: str) -> dict[str, Json]:
+    """Return links to calls that take this body."""
+    return {name: {"operationId": name, "requestBody": body} for name in operations}
+
+
+_LINKS: dict[str, dict[str, Json]] = {
+    "bets": _bodies({"pools": [{"pool": _POOL, "bets": [_BET]}]}, "winners", "bets_cancel"),
+    "betslip_messages": _parameters({"betslip_id": "$request.body#/data/0/1/betslip_id"}, "show_betslip"),
+    "account_getApplicationSubscriptionToken": _bodies(
+        _SUBSCRIPTION,
+        "account_activateApplicationSubscription",
+        "account_cancelApplicationSubscription",
     ),
-    customers.create_customer: _links(
+    "account_getAuthorisationCode": _bodies(
+        {"code": "$response.body#/authorisationCode", "grant_type": "AUTHORIZATION_CODE"}, "account_token"
+    ),
+    "begin_session": _parameters({"token": "$response.body#/data"}, "show_session", "end_session"),
+    "create_customer": _parameters(
         {"username": "$response.body#/data/username"},
-        customers.show_customer,
-        customers.patch_customer,
-        customers.show_credit_limit_history,
-        cashier.deposit,
-        cashier.withdraw,
+        "show_customer",
+        "patch_customer",
+        "show_credit_limit_history",
+        "deposit",
+        "withdraw",
     ),
-    customers.create_group: _links(
-        {"group_id": "$response.body#/data/id"},
-        customers.add_group_manager,
-    ),
-    cashier.deposit: _links(
+    "create_group": _parameters({"group_id": "$response.body#/data/id"}, "add_group_manager", "list_group_accounts"),
+    "deposit": _parameters(
         {"username": "$request.path.username", "payment_id": "$response.body#/data/id"},
-        cashier.confirm_deposit,
-        cashier.fail_deposit,
+        "confirm_deposit",
+        "fail_deposit",
     ),
+    "list_customers": _parameters({"username": "$response.body#/data/0/username"}, "show_customer", "show_accounting"),
+    "list_betslips": _parameters({"betslip_id": "$response.body#/data/0/betslip_id"}, "show_betslip"),
+    "list_vendors": _parameters({"vendor_id": "$response.body#/data/0/vendor_id"}, "patch_vendor"),
+    "limits_calculate": {
+        "limits_update": {
+            "operationId": "limits_update",
+            "parameters": {"brand_id": "$request.path.brand_id"},
+            "requestBody": {
+                "uuid": "$request.body#/uuid",
+                "bet": "$response.body#/bet",
+                "loss": "$response.body#/loss",
+                "deposit": "$response.body#/deposit",
+                "time_limit": "$response.body#/time_limit",
+                "reality_check": "$response.body#/reality_check",
+            },
+        }
+    },
 }
 
 
-def links_of(view: Any) -> Json:
-    """Return the member `links` of a call's successful response, if it has any."""
-    return {"links": _LINKS[view]} if view in _LINKS else {}
+def add_links(paths: Json) -> None:
+    """Add each operation's links to its successful response."""
+    for operations in paths.values():
+        for operation in operations.values():
+            if links := _LINKS.get(operation["operationId"]):
+                operation["responses"]["200"]["links"] = links

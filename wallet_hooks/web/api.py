@@ -276,12 +276,11 @@ def _reply(api: Api, call: Call, result: Any) -> Reply:
     except Exception as error:
         reply = _refusal(api, error, request_id=call.request.id, path=call.endpoint.path)
     _add_headers(reply, call.request.id)
-    if call.endpoint.method == "GET":  # answers to other methods are not stored by caches
-        reply.headers = _PRIVATE | reply.headers
     return reply
 
 
 def _add_headers(reply: Reply, request_id: str) -> None:
+    reply.headers = _PRIVATE | reply.headers
     reply.headers["X-Request-Id"] = request_id
     if reply.status in _RETRY:
         reply.headers["Retry-After"] = _RETRY[reply.status]

@@ -127,9 +127,11 @@ class HistoryClient(threading.Thread):
         self._turn += 1
         connection = http.client.HTTPConnection(self._addresses[self._turn % len(self._addresses)], timeout=_TIMEOUT)
         began = time.monotonic()
-        status, balance = None, None
+        status, balance, is_accepted = None, None, False
         try:
             method, data = ("GET", None) if body is None else ("POST", json.dumps(body))
+            connection.connect()
+            is_accepted = True
             connection.request(method, path, data, _JSON | (headers or {}))
             answer = connection.getresponse()
             text = answer.read()
@@ -140,7 +142,7 @@ class HistoryClient(threading.Thread):
             pass  # no answer: the outcome is unknown
         finally:
             connection.close()
-        attempt = Attempt(operation, began, time.monotonic(), status, balance)
+        attempt = Attempt(operation, began, time.monotonic(), status, balance, is_accepted and status is None)
         self.history.append(attempt)
         return attempt
 

@@ -18,6 +18,7 @@ from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
 
 _WORKER_STARTS = 2.0  # seconds in which a new worker serves
+_OLD_PRIMARY = 3.0  # seconds for which a primary that was lost is back
 
 
 class StrikeTarget(NamedTuple):
@@ -38,13 +39,15 @@ class StrikeTarget(NamedTuple):
 class Nemesis(NamedTuple):
     """`strike` does the harm and ends it. `needs` names the attributes of the target that must be there.
 
-    It keeps the service from taking bets for `seconds`; a few more pass until new workers are there.
+    It keeps the service from taking bets for `seconds`; a few more pass until new workers are there. If the service
+    `answers_all` meanwhile, each request whose connection it accepts must be answered.
     """
 
     name: str
     strike: Callable[[StrikeTarget], None]
     needs: tuple[str, ...] = ()
     seconds: float = 0
+    answers_all: bool = False
 
     def can_strike(self, target: StrikeTarget) -> bool:
         return all(getattr(target, name) for name in self.needs)
@@ -82,10 +85,21 @@ def _database_killed(target: StrikeTarget) -> None:
 
 def _primary_lost(target: StrikeTarget) -> None:
     assert target.servers is not None
-    assert target.network is not None
     target.servers.add_standby()
     time.sleep(1)
-    target.servers.lose_primary(target.network)
+    target.servers.lose_primary()
+    time.sleep(2)
+
+
+def _old_primary_back(target: StrikeTarget) -> None:
+    """Lose the primary and have it back, so that new connections find two servers that accept writes."""
+    assert target.servers is not None
+    assert target.network is not None
+    _primary_lost(target)
+    with target.servers.old_primary_back():
+        with target.network.cut():
+            time.sleep(0.2)
+        time.sleep(_OLD_PRIMARY)
     time.sleep(2)
 
 
@@ -198,10 +212,11 @@ NEMESES = (
     Nemesis("nothing", lambda _: time.sleep(2)),
     Nemesis("a worker killed", _worker_killed),
     Nemesis("an instance killed", _instance_killed),
-    Nemesis("instances stopped (SIGTERM) and started in turn", _rolling_restart),
-    Nemesis("instances reloaded (SIGHUP)", _reloaded),
+    Nemesis("instances stopped (SIGTERM) and started in turn", _rolling_restart, answers_all=True),
+    Nemesis("instances reloaded (SIGHUP)", _reloaded, answers_all=True),
     Nemesis("the database killed", _database_killed, ("servers",)),
-    Nemesis("the primary lost, its standby promoted", _primary_lost, ("servers", "network")),
+    Nemesis("the primary lost, its standby promoted", _primary_lost, ("servers",)),
+    Nemesis("the old primary back beside the new one", _old_primary_back, ("servers", "network"), seconds=_OLD_PRIMARY),
     Nemesis("the network to the database cut", _cut, ("network",)),
     Nemesis("the network to the database silent for 20 s", _silent, ("network",), seconds=20),
     Nemesis("200 ms to the database and back", _slow, ("network",)),

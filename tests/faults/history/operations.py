@@ -25,7 +25,8 @@ class HistoryOperation(NamedTuple):
 class Attempt(NamedTuple):
     """A request and its answer. The instants are monotonic seconds of one machine.
 
-    `status` is None where there was no answer; `balance` is what a read returned, in minor units.
+    `status` is None where there was no answer; `balance` is what a read returned, in minor units. `is_cut` says that
+    the connection was accepted, and no answer came.
     """
 
     operation: HistoryOperation
@@ -33,6 +34,7 @@ class Attempt(NamedTuple):
     ended: float
     status: int | None
     balance: int | None = None
+    is_cut: bool = False
 
     @property
     def is_acknowledged(self) -> bool:

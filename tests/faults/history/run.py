@@ -72,6 +72,8 @@ class HistoryRun:
         self._history += new
         found = problems(self._history, read_ledger(self.target.world.engine), self._players.openings)
         found += [str(difference) for difference in self.target.world.differences()]
+        if nemesis.answers_all:
+            found += [f"{one.operation}: accepted, and not answered" for one in new if one.is_cut]
         ends = Counter("acknowledged" if one.is_acknowledged else "unknown" for one in new if not one.is_refused)
         return Strike(nemesis.name, len(new), ends["acknowledged"], ends["unknown"], _away(new), found)
 
@@ -107,7 +109,7 @@ def running(engine: str) -> Iterator[HistoryRun]:
         servers, between = None, None
         if engine == "postgresql":
             disks, servers = stack.enter_context(_servers())
-            between = stack.enter_context(network(servers.primary.socket))
+            between = stack.enter_context(network(*(node.socket for node in servers.nodes)))
             direct, url = servers.url, between.url("postgres")
         else:
             disks = stack.enter_context(_small_disks(directory / "database"))
