@@ -162,7 +162,7 @@ def test_rest_answers_a_call_that_reaches_no_operation(
     client: AccountClient, path: str, body: str, kwargs: dict[str, Any], status: int, message: str
 ) -> None:
     answer = client.post(f"/exchange/account/rest/{path}", body, **kwargs)
-    assert answer == (status, {"faultcode": "AccountClient", "faultstring": message, "detail": {}})
+    assert answer == (status, {"faultcode": "Client", "faultstring": message, "detail": {}})
 
 
 @pytest.mark.parametrize(
