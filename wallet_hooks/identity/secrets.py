@@ -6,6 +6,7 @@ from pathlib import Path
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.logs import LOG
 
+SHORTEST_SAFE = 16  # characters of a secret
 _unreadable: set[str] = set()  # references that were logged
 
 
@@ -34,6 +35,14 @@ def read_secret(reference: str) -> str | None:
 def is_readable(reference: str) -> bool:
     """Return whether this process can read the secret. The environment of another one may have other variables."""
     return _read(reference) is not None
+
+
+def is_short(reference: str, *, auth: str) -> bool:
+    """Return whether the secret can be read and is so short that it may be guessed; of `basic`, the password counts."""
+    secret = _read(reference)
+    if secret is not None and auth == "basic":
+        secret = secret.partition(":")[2]
+    return secret is not None and len(secret) < SHORTEST_SAFE
 
 
 def _read(reference: str) -> str | None:
