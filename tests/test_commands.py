@@ -114,7 +114,7 @@ def test_a_provider_keeps_what_is_not_given(shell: Shell, world: World, tmp_path
     [("hmac", "x" * 16, False), ("hmac", "x" * 15, True), ("basic", "provider:" + "x" * 15, True)],
 )
 def test_a_secret_that_may_be_guessed_is_warned_of(
-    shell: Shell, tmp_path: Path, auth: str, secret: str, is_short: bool
+    shell: Shell, world: World, tmp_path: Path, auth: str, secret: str, is_short: bool
 ) -> None:
     (tmp_path / "secret").write_text(secret)
     add = ["provider", "add", "--game", "betflex", "--brand", "acme", "--auth", auth]

@@ -215,8 +215,9 @@ NEMESES = (
     Nemesis("instances stopped (SIGTERM) and started in turn", _rolling_restart, answers_all=True),
     Nemesis("instances reloaded (SIGHUP)", _reloaded, answers_all=True),
     Nemesis("the database killed", _database_killed, ("servers",)),
-    Nemesis("the primary lost, its standby promoted", _primary_lost, ("servers",)),
+    # The URL names the old primary first, and after the second promotion once more.
     Nemesis("the old primary back beside the new one", _old_primary_back, ("servers", "network"), seconds=_OLD_PRIMARY),
+    Nemesis("the primary lost, its standby promoted", _primary_lost, ("servers",)),
     Nemesis("the network to the database cut", _cut, ("network",)),
     Nemesis("the network to the database silent for 20 s", _silent, ("network",), seconds=20),
     Nemesis("200 ms to the database and back", _slow, ("network",)),
