@@ -20,7 +20,7 @@ from wallet_hooks import clock
 from wallet_hooks.database import check_databases, open_engine, reading
 from wallet_hooks.database.faults import is_misconfigured
 from wallet_hooks.database.streams import _conninfo
-from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
+from wallet_hooks.database.urls import each_host, postgresql_parameters, sqlite_url
 from wallet_hooks.settings import ConfigurationError, Settings
 
 NAME = "one_url"
@@ -51,6 +51,21 @@ CREDENTIALS = {"user": "u", "password": "p", "dbname": "db"}
 )
 def test_every_form_of_url_is_parsed(url: str, parameters: dict[str, str]) -> None:
     assert postgresql_parameters(url) == parameters
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hosts"),
+    [
+        ({"host": "h1"}, []),
+        ({}, []),
+        (TWO, [{"host": "h1", "port": "5432"}, {"host": "h2", "port": "5433"}]),
+        ({"host": "h1,h2", "port": "5433"}, [{"host": "h1", "port": "5433"}, {"host": "h2", "port": "5433"}]),
+        ({"host": "h1,h2", "port": ","}, [{"host": "h1", "port": ""}, {"host": "h2", "port": ""}]),
+        ({"hostaddr": "::1,::2"}, [{"hostaddr": "::1"}, {"hostaddr": "::2"}]),
+    ],
+)
+def test_each_of_several_hosts_can_be_named_alone(parameters: dict[str, str], hosts: list[dict[str, str]]) -> None:
+    assert list(each_host(parameters)) == hosts
 
 
 @pytest.mark.parametrize(

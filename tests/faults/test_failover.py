@@ -110,3 +110,26 @@ def test_an_old_primary_that_comes_back_takes_nothing(
         assert fetch(f"{service}/readyz").status == 200
     assert primary.execute("SELECT uid FROM wager") == [("1",)]
     assert standby.execute("SELECT uid FROM wager ORDER BY uid") == [("1",), ("2",), ("3",)]
+
+
+def test_an_old_primary_that_the_url_names_first_is_passed_over(pair: tuple[Node, Node], tmp_path: Path) -> None:
+    primary, standby = pair
+    with (
+        network(primary.socket, standby.socket) as between,
+        served(between.url("postgres"), tmp_path, workers=2) as (service, _),
+    ):
+        assert send(service, 1).status == 200
+        primary.kill()
+        standby.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        standby.promote()
+        assert send_until_answered(service, 2) == 200
+        primary.start()
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        primary.execute("SELECT pg_reload_conf()")
+        with between.cut():
+            fetch(f"{service}/readyz")
+        for uid in range(3, 23):
+            assert send_until_answered(service, uid) == 200
+        assert fetch(f"{service}/readyz").status == 200
+    assert primary.execute("SELECT uid FROM wager") == [("1",)]
+    assert len(standby.execute("SELECT uid FROM wager")) == 22

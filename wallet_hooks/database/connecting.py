@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DisconnectionError
 from wallet_hooks import clock
 from wallet_hooks.database import timelines
 from wallet_hooks.database.deadlines import BoundedConnection, TooLateError, seconds_left
+from wallet_hooks.database.urls import each_host
 from wallet_hooks.settings import NETWORK_SECONDS
 
 _Attempt = Future[BoundedConnection]
@@ -58,21 +60,31 @@ class Connector:
             raise DisconnectionError
 
     def _start(self, arguments: tuple[Any, ...], parameters: dict[str, Any]) -> _Attempt:
-        def attempt() -> BoundedConnection:
-            connection = BoundedConnection.connect(*arguments, **parameters)
-            connection.opened_at = clock.monotonic()
-            connection.longest_wait = self._longest_wait
-            try:
-                self._prepare(connection)
-            except BaseException:
-                connection.close()
-                raise
-            return connection
-
         thread = ThreadPoolExecutor(1)
-        started = thread.submit(attempt)
+        started = thread.submit(self._open_newest, arguments, parameters)
         thread.shutdown(wait=False)
         return started
+
+    def _open_newest(self, arguments: tuple[Any, ...], parameters: dict[str, Any]) -> BoundedConnection:
+        """Open a connection; if a primary that was replaced is the first that answers, to another host."""
+        try:
+            return self._open(arguments, parameters)
+        except timelines.ReplacedPrimaryError:
+            for host in each_host(parameters):
+                with suppress(psycopg.OperationalError):
+                    return self._open(arguments, parameters | host)
+            raise
+
+    def _open(self, arguments: tuple[Any, ...], parameters: dict[str, Any]) -> BoundedConnection:
+        connection = BoundedConnection.connect(*arguments, **parameters)
+        connection.opened_at = clock.monotonic()
+        connection.longest_wait = self._longest_wait
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _wait_for(self, attempt: _Attempt, until: float) -> BoundedConnection:
         seconds = until - clock.monotonic()

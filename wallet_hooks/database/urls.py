@@ -5,6 +5,7 @@ hosts in SQLAlchemy's form (`postgresql:///db?host=h1:5432&host=h2:5433` or
 `?host=h1,h2&port=5432,5433`) or in libpq's (`postgresql://h1:5432,h2:5433/db`).
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import psycopg
@@ -39,6 +40,15 @@ def postgresql_parameters(url: str) -> dict[str, str]:
     except (ArgumentError, ValueError, psycopg.ProgrammingError) as error:
         raise ConfigurationError(f"not a database URL: {' '.join(str(error).split())}") from None
     return {name: str(value) for name, value in parameters.items()}
+
+
+def each_host(parameters: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Yield the libpq parameters that name each of several hosts alone; none where there is only one."""
+    places = {name: str(parameters[name]).split(",") for name in ("host", "hostaddr", "port") if parameters.get(name)}
+    count = max(map(len, places.values()), default=0)
+    for number in range(count if count > 1 else 0):
+        # One port may stand for all hosts.
+        yield {name: values[number if len(values) > 1 else 0] for name, values in places.items()}
 
 
 def _in_sqlalchemy_form(url: str) -> dict[str, Any] | None:

@@ -216,7 +216,7 @@ NEMESES = (
     Nemesis("instances reloaded (SIGHUP)", _reloaded, answers_all=True),
     Nemesis("the database killed", _database_killed, ("servers",)),
     # The URL names the old primary first, and after the second promotion once more.
-    Nemesis("the old primary back beside the new one", _old_primary_back, ("servers", "network"), seconds=_OLD_PRIMARY),
+    Nemesis("the old primary back beside the new one", _old_primary_back, ("servers", "network")),
     Nemesis("the primary lost, its standby promoted", _primary_lost, ("servers",)),
     Nemesis("the network to the database cut", _cut, ("network",)),
     Nemesis("the network to the database silent for 20 s", _silent, ("network",), seconds=20),
