@@ -3,8 +3,10 @@
 import base64
 import os
 import signal
+import socket
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +14,7 @@ from sqlalchemy import text
 from tests.desk import Desk
 from tests.service import served, status_of, workers_of
 from tests.test_commands import Shell
-from tests.world import bet, result
+from tests.world import World, bet, result
 from wallet_hooks.database import writing
 from wallet_hooks.finance.reports import REPORTS
 
@@ -77,6 +79,24 @@ def test_no_output_has_a_secret(desk: Desk, tmp_path: Path) -> None:
     assert b"/bets" in outputs["log"]
     for secret_text in (MARK, printed):
         assert [name for name, output in outputs.items() if secret_text.encode() in output] == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [f"GET /v1/stream/?token={MARK}\r\n\r\n", f"GET / HTTP/1.1\r\nHost: x\r\nSession {MARK}\r\n\r\n"],
+    ids=["no version", "no colon"],
+)
+@pytest.mark.parametrize("parser", ["auto", "python"])
+def test_what_is_not_http_is_logged_without_what_was_sent(world: World, tmp_path: Path, head: str, parser: str) -> None:
+    url = world.settings.database_url
+    with served(url, tmp_path, GUNICORN_CMD_ARGS=f"--http-parser {parser}") as (address, _):
+        parts = urlsplit(address)
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as client:
+            client.sendall(head.encode())
+            assert b" 400 " in client.recv(1000)
+    log = (tmp_path / "server.log").read_text()
+    assert "Invalid request from ip=127.0.0.1: not valid HTTP" in log
+    assert MARK not in log
 
 
 def use_secrets_of_a_broken_service(url: str) -> None:

@@ -31,18 +31,18 @@ class ForeignRequest(NamedTuple):
     path: str
 
 
-def attempts(desk: Desk, operation: DocumentedOperation) -> Iterator[ForeignRequest]:
+def attempts(desk: Desk, operation: DocumentedOperation, of_another_brand: dict[str, str]) -> Iterator[ForeignRequest]:
     """Yield an attempt of every kind of caller of brand acme on each foreign object that the operation names.
 
     Customers and managers may not reach other groups; API tokens that are bound to the brand may reach it all.
     """
     callers: list[tuple[str, dict[str, str], tuple[dict[str, str], ...]]] = [
-        (role, {"Authorization": f"Bearer {desk.api_token(role, 'acme')}"}, (OF_ANOTHER_BRAND,))
+        (role, {"Authorization": f"Bearer {desk.api_token(role, 'acme')}"}, (of_another_brand,))
         for role in ("cashier", "finance", "operations", "qa")
     ]
     for username in ("ann", "boss"):
         headers = dict.fromkeys(("Session", "x-auth-token", "X-Authentication"), desk.token(username))
-        callers.append((username, headers, (OF_ANOTHER_BRAND, OF_ANOTHER_GROUP)))
+        callers.append((username, headers, (of_another_brand, OF_ANOTHER_GROUP)))
     for who, headers, others in callers:
         for foreign in others:
             for name, value in foreign.items():
@@ -75,8 +75,11 @@ def test_foreign_objects_are_refused_and_stay_as_they_are(desk: Desk, operation:
     assert desk.world.repeat("/betslips/messages", {"ts": 1, "data": [["betslip", slip]]}).status == 200
     assert desk.call("freja", "GET", "/v1/betslips/of-freja/").status == 200
     desk.vendor("freja", "of freja")
+    reserved = {"method": "card", "amount": ["SEK", 5], "reference": "of-freja", "reserve": True}
+    cashier, key = f"token:{desk.api_token('cashier', 'nordbet')}", {"Idempotency-Key": "of-freja"}
+    payment = desk.ok(cashier, "POST", "/v1/customers/freja/deposits/", reserved, headers=key)["id"]
     assert [vendor["vendor_id"] for vendor in desk.ok("freja", "GET", "/v1/vendors/")] == ["1"]
-    tried = list(attempts(desk, operation))
+    tried = list(attempts(desk, operation, OF_ANOTHER_BRAND | {"payment_id": str(payment)}))
     before = facts(desk)
     for who, headers, path in tried:
         response = desk.world.client.open(

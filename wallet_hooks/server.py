@@ -99,6 +99,7 @@ backlog = 2048
 control_socket_disable = True
 # The application logs one line per callback itself.
 accesslog = None
+logger_class = "wallet_hooks.server_log.ServerLog"
 
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
 from wallet_hooks import worker_metrics  # noqa: E402 - prometheus_client reads the variable at import

@@ -53,6 +53,15 @@ def test_a_key_with_other_facts_is_a_conflict(desk: Desk, given: dict[str, Any])
     assert (desk.world.balance(), desk.world.balance("8")) == ("125.50", "100.00")
 
 
+@pytest.mark.parametrize("engine_name", ["postgresql"])  # SQLite has no locks of rows
+def test_a_token_waits_for_no_customer_of_another_brand(desk: Desk) -> None:
+    who, headers = f"token:{desk.api_token('cashier', 'acme')}", {"Idempotency-Key": "k"}
+    with writing(desk.world.of("nordbet")) as session:
+        customer_by_uid(session, client="nordbet", uid="7", lock=True)
+        reply = desk.call(who, "POST", "/v1/customers/freja/withdrawals/", PAY, headers=headers)
+    assert (reply.status, reply.body["code"]) == (404, "not_found")
+
+
 def test_thirty_concurrent_deposits_with_one_key_are_done_once(desk: Desk) -> None:
     tokens = [{"Session": desk.token("boss"), "Idempotency-Key": "k1"} for _ in range(30)]
     with ThreadPoolExecutor(15) as pool:

@@ -16,6 +16,7 @@ from tests.world import World, bet, result
 from wallet_hooks.console.routes import PAGES
 from wallet_hooks.console.visits import PERMISSIONS
 from wallet_hooks.database import reading, writing
+from wallet_hooks.identity import passwords
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _FILLED = {
@@ -293,3 +294,18 @@ def test_no_secret_reaches_a_page_or_the_trail(world: World) -> None:
     page = browser.page("/console/") + browser.page("/console/actions")
     for secret in (cookie.value, PASSWORD, "argon2"):
         assert secret not in page
+
+
+def test_a_flood_of_customers_logins_does_not_keep_staff_out(world: World) -> None:
+    add_staff(world, "finance")
+    with passwords._logins.slot(), passwords._logins.slot():  # those of customers that are checked at a time
+        assert Browser(world).sign_in("finance").status_code == 200
+
+
+@pytest.mark.parametrize("cookie", ["a=\xff", "a=\xff; wallet_hooks_console=x", "=", ";;", "a" * 5000])
+def test_a_cookie_that_cannot_be_read_is_none(world: World, cookie: str) -> None:
+    for rule in world.app.url_map.iter_rules():
+        if rule.rule.startswith("/console/") and not rule.arguments:
+            for method in (rule.methods or set()) & {"GET", "POST"}:
+                answer = world.client.open(rule.rule, method=method, headers={"Cookie": cookie})
+                assert answer.status_code in {200, 303, 400, 401, 403}, (method, rule.rule)

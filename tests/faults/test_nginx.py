@@ -50,10 +50,13 @@ class Proxy:
         """Send a request, and return the request lines that machines got."""
         for machine in self.machines:
             machine.requests.clear()
+        assert self.status(method, path) == 502
+        return [line for machine in self.machines for line in machine.requests]
+
+    def status(self, method: str, path: str) -> int:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as client:
             client.request(method, path, b"{}")
-            assert client.getresponse().status == 502
-        return [line for machine in self.machines for line in machine.requests]
+            return client.getresponse().status
 
     def logs(self) -> str:
         return "".join(file.read_text() for file in self._directory.glob("*.log"))
@@ -116,6 +119,7 @@ def test_only_what_is_idempotent_is_repeated_on_another_machine(tmp_path: Path) 
 def test_no_log_holds_the_token_of_a_login(tmp_path: Path) -> None:
     with proxied(tmp_path) as proxy:
         proxy.reached("GET", "/v1/stream/?token=secret-token")
+        proxy.reached("GET", "/v1/stream?token=secret-token")
         proxy.reached("DELETE", "/v1/sessions/secret-token/")
         proxy.reached("GET", "/v1/accounts/?page=2")
     logs = proxy.logs()
@@ -124,3 +128,12 @@ def test_no_log_holds_the_token_of_a_login(tmp_path: Path) -> None:
     assert "GET /v1/accounts/ 502" in logs
     assert "upstream prematurely closed" in logs, "of the other paths"
     assert "secret-token" not in logs
+
+
+def test_a_flood_of_logins_is_refused_before_the_service(tmp_path: Path) -> None:
+    with proxied(tmp_path) as proxy:
+        for path in ("/v1/sessions/", "/api/login"):
+            statuses = [proxy.status("POST", path) for _ in range(60)]
+            assert statuses[0] in {429, 502}
+            assert statuses.count(429) > 20, path
+        assert proxy.status("POST", "/bets") == 502

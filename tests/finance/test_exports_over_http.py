@@ -40,6 +40,7 @@ def test_exports_over_http_need_a_finance_token_for_all_brands(history: World) -
         "statement.csv?brand=acme": 400,
         "statement.csv?brand=acme&uid=nobody": 404,
         "statement.csv?brand=acme&uid=%00": 404,
+        "statement.csv?brand=%00&uid=7": 404,
     }.items():
         answer = get(path)
         assert (answer.status_code, set(answer.get_json())) == (status, {"error", "message"}), path

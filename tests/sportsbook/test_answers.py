@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 from sqlalchemy import text
 
 from tests.world import OK, World, bet, error, failed, refund, result
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
+from wallet_hooks.sportsbook.routes import REJECTED_CAP
 
 BAD_AMOUNTS = [
     "-1",
@@ -124,6 +126,25 @@ def test_missing_or_mistyped_fields_are_400(world: World, path: str, body: bytes
     assert (reply.status, reply.body["error"]) == (400, "invalid_request")
     assert reply.body["fields"]
     assert world.count("delivery") == 1
+
+
+def test_a_settlement_does_not_cancel(world: World) -> None:
+    assert world.place(bet(1)) == OK
+    reply = world.cancel(result(1, "0.00", outcome="lost"))
+    assert (reply.status, reply.body["error"]) == (400, "invalid_request")
+    assert world.balance() == "90.00"
+    assert world.settle(result(1, "0.00", outcome="lost")) == OK
+    assert world.settle(refund(1)).status == 400, "nor does a cancel settle"
+
+
+def test_requests_without_rights_are_stored_up_to_a_number_a_minute(world: World) -> None:
+    world.provider(auth="hmac", secrets=["env:UNSET"])
+    with freeze_time("2026-11-20T12:00:00Z") as moment:
+        for _ in range(2):
+            for uid in range(REJECTED_CAP + 5):
+                assert world.place(bet(uid)) == error(401, "unauthenticated")
+            moment.tick(60)
+    assert world.count("delivery") == 2 * REJECTED_CAP
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from urllib.parse import parse_qs
 
 from sqlalchemy import Engine
 
-from wallet_hooks.accounts_api.throttle import Throttle
 from wallet_hooks.customers.callers import find_login
 from wallet_hooks.customers.login import log_in
 from wallet_hooks.database import writing
@@ -15,6 +14,7 @@ from wallet_hooks.identity import login_sessions
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
 from wallet_hooks.web.requests import FORM
+from wallet_hooks.web.throttle import Throttle
 
 WRONG_PASSWORD = "INVALID_USERNAME_OR_PASSWORD"  # noqa: S105 - an error code
 TOO_MANY = "TEMPORARY_BAN_TOO_MANY_REQUESTS"

@@ -26,7 +26,6 @@ from wallet_hooks.accounts_api.errors import UNKNOWN_OPERATION, AccountsError, P
 from wallet_hooks.accounts_api.field_types import STATUSES, ApiBoolean, ApiEnum, ApiString
 from wallet_hooks.accounts_api.parameters import read_parameters
 from wallet_hooks.accounts_api.results import Result, list_field, object_field
-from wallet_hooks.accounts_api.throttle import Throttle
 from wallet_hooks.database import Fault, brand_engine, fault_of, run_with_retries
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.money import MoneyError
@@ -34,6 +33,7 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import OPERATIONS
 from wallet_hooks.web.api import log_defect
 from wallet_hooks.web.fields import BaseSchema
+from wallet_hooks.web.throttle import Throttle
 
 _SLOW = (Fault.LATE, Fault.LOST)
 

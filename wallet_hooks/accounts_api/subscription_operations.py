@@ -47,7 +47,7 @@ def cancel_application_subscription(call: OperationCall) -> str:
         subscription = subscriptions.find_by_token(session, call.given["token"], call.key.application_id)
         status = status_of(subscription, now=call.now)
         if call.customer.id not in (subscription.customer_id, call.key.owner_id):
-            raise AccountsError("INVALID_SUBSCRIPTION_TOKEN", "subscriptionToken: of another customer")
+            raise subscriptions.unknown_token()
         if status == EXPIRED:
             raise AccountsError("SUBSCRIPTION_EXPIRED", "subscriptionToken: the subscription has expired")
         if status not in (ACTIVATED, UNACTIVATED):

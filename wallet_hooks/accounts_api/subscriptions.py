@@ -78,8 +78,15 @@ def find_by_token(session: Session, token: str, application_id: int) -> Subscrip
     query = select(Subscription).where(Subscription.token == token, Subscription.application_id == application_id)
     found = session.scalar(query.with_for_update().execution_options(populate_existing=True))
     if found is None:
-        raise AccountsError("INVALID_SUBSCRIPTION_TOKEN", "subscriptionToken: unknown, or of another application")
+        raise unknown_token()
     return found
+
+
+def unknown_token() -> AccountsError:
+    """Return the same error for tokens that are unknown and those that the caller may not use."""
+    return AccountsError(
+        "INVALID_SUBSCRIPTION_TOKEN", "subscriptionToken: unknown, or of another application or customer"
+    )
 
 
 def current(

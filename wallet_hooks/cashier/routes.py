@@ -112,6 +112,8 @@ def _locked_customer(session: Session, call: ApiCall, username: str, role: str) 
             raise ForbiddenError("the customer manages groups that you do not manage")
         return managed
     query = select(Customer).where(has_username(username))
+    if call.caller.brand_id is not None:  # in the query, so that no other brand's customer is locked
+        query = query.where(Customer.brand_id == call.caller.brand_id)
     customer = session.scalar(locked(query, Customer))
     if customer is None or not call.caller.may(role, customer.brand_id):
         raise unknown_customer(username)

@@ -77,7 +77,7 @@ def sign_in(engine: Engine, *, username: str, password: str, code: str, request:
     with reading(engine) as session:
         found = session.execute(select(Staff.id, Staff.password_hash).where(Staff.username == username)).one_or_none()
     # Checked between two transactions, because it is slow; the row is read again afterwards.
-    is_right = is_password(password, found.password_hash if found else None)
+    is_right = is_password(password, found.password_hash if found else None, is_staff=True)
     token = None
     with writing(engine) as session:
         if found is None:

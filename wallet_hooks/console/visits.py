@@ -133,7 +133,7 @@ def visit_of(console: Console, request: ApiRequest, client: str | None = None) -
         raise UnauthenticatedError("not signed in")
     member = staff.find_member(console.engine, token, now=request.now, idle=console.idle)
     brands = brand_ids(console.engine)
-    chosen = client or unquote(parse_cookie(request.headers.get("Cookie")).get(BRAND_COOKIE, ""))
+    chosen = client or unquote(_cookie(request, BRAND_COOKIE))
     brand = chosen if chosen in brands else next(iter(brands), None)
     return Visit(console, request, token, member, brand, brands)
 
@@ -149,7 +149,15 @@ def address_of(request: ApiRequest) -> str:
 
 def session_token(request: ApiRequest) -> str:
     """Return the token of the request's cookie; empty without one."""
-    return parse_cookie(request.headers.get("Cookie")).get(COOKIE, "")
+    return _cookie(request, COOKIE)
+
+
+def _cookie(request: ApiRequest, name: str) -> str:
+    """Return a cookie's value; empty if it is missing, or the header is not UTF-8."""
+    try:
+        return parse_cookie(request.headers.get("Cookie")).get(name, "")
+    except UnicodeDecodeError:
+        return ""
 
 
 def csrf_token(token: str) -> str:

@@ -12,7 +12,7 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.play_sessions import record_login
 from wallet_hooks.customers.queries import lock_customer
 from wallet_hooks.customers.usernames import folded, has_username
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.database.bulk import BulkStatement, RowSet, insert_from, unique_key
 from wallet_hooks.database.writes import write
 from wallet_hooks.errors import UnauthenticatedError
@@ -70,5 +70,6 @@ def _find(engine: Engine, username: str) -> Row[int, str | None] | None:
 
 
 def count_unknown(session: Session, day: date) -> None:
-    """Write as much as for a known customer, so that the response time does not reveal which usernames exist."""
+    """Lock and write as much as for a known customer: the response time must not reveal which usernames exist."""
+    session.execute(locked(select(UnknownLogin).where(UnknownLogin.day == day), UnknownLogin)).one_or_none()
     write(session.connection(), _COUNT_UNKNOWN([(day, 1)]))

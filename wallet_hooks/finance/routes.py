@@ -27,7 +27,7 @@ from wallet_hooks.finance.exports import Options
 from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, StatementPage, customer_of, read_day
 from wallet_hooks.identity.api_tokens import token_holder
-from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.identity.models import Brand
 from wallet_hooks.settings import Settings
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
@@ -99,7 +99,7 @@ def _is_only(engine: Engine, client: str | None, brand_id: int) -> bool:
     if client is None or not has_brand_schemas(engine):
         return False
     with reading(engine) as session:
-        return brand_by_client(session, client).id == brand_id
+        return session.get_one(Brand, brand_id).client == client
 
 
 def _export(reports: Engine, request: ApiRequest, report: str, format_: str, codes: AccountCodes) -> Reply:

@@ -10,8 +10,10 @@ from wallet_hooks.web.concurrency import ConcurrencyLimit
 
 _hasher = PasswordHasher(parallelism=1)
 # A hash takes 64 MiB and tens of milliseconds by design: many concurrent logins must exhaust neither memory nor the
-# threads that serve bets. Two hashes run at a time, six more may wait.
-_limit = ConcurrencyLimit("logins", running=2, admitted=8)
+# threads that serve bets. Anybody can try to log in as a customer, so those attempts do not hold up the other kinds.
+_logins = ConcurrencyLimit("logins", running=2, admitted=8)
+_staff_logins = ConcurrencyLimit("logins", running=1, admitted=4)
+_new_passwords = ConcurrencyLimit("new passwords", running=1, admitted=4)
 
 
 def hash_password(password: str) -> str:
@@ -24,16 +26,16 @@ def hash_password(password: str) -> str:
         raise RefusedError(
             "bad_password", "password: 8 to 1000 characters, with at least one letter and one digit, are expected"
         )
-    with _limit.slot():
+    with _new_passwords.slot():
         return _hasher.hash(password)
 
 
-def is_password(password: str, hashed: str | None) -> bool:
+def is_password(password: str, hashed: str | None, *, is_staff: bool = False) -> bool:
     """Return whether the password has this hash. For None it is False, after the same time as for a hash.
 
-    Raises TryAgainError if too many passwords are being hashed already.
+    Raises TryAgainError if too many of customers, or of staff, are being checked already.
     """
-    with _limit.slot():
+    with (_staff_logins if is_staff else _logins).slot():
         try:
             return _hasher.verify(hashed or _dummy_hash(), password) and hashed is not None
         except (VerificationError, InvalidHashError):

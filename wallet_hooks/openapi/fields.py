@@ -10,6 +10,7 @@ from wallet_hooks.customers.schemas import Percent, Roles
 from wallet_hooks.limits.rules import NO_LIMIT
 from wallet_hooks.limits.schemas import NewAmount
 from wallet_hooks.web.fields import (
+    Absent,
     Amount,
     Count,
     Day,
@@ -31,7 +32,7 @@ DATE: Json = {"type": "string", "format": "date"}
 
 def describe_field(converter: Any, field: Any, **_kwargs: Any) -> Json:
     """Return the JSON Schema of a field; empty for marshmallow's field types, which apispec describes itself."""
-    return with_null(_schema_of(converter, field), field)
+    return {"type": "null"} if isinstance(field, Absent) else with_null(_schema_of(converter, field), field)
 
 
 def with_null(schema: Json, field: Any) -> Json:

@@ -39,9 +39,12 @@ from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError
 from wallet_hooks.web.source import read_address
 from wallet_hooks.web.strict_json import InvalidJSONError
+from wallet_hooks.web.throttle import Throttle
 
 # Body bytes stored for unauthenticated requests.
 UNAUTHENTICATED_BODY_CAP = 4096
+# Requests without rights, or not read, that each worker stores in a minute: anybody can send them, and fill the disk.
+REJECTED_CAP = 100
 _PAUSE = 0.01  # seconds between a thread's tries of a callback whose customer is locked
 
 
@@ -77,6 +80,7 @@ class Callbacks:
 
         self._commits = CallbackCommits(engine, settings, locate, wait=False)
         self._waiting_commits = CallbackCommits(engine, settings, locate, wait=True)
+        self._stored_rejections = Throttle(REJECTED_CAP, seconds=60)
         for route in _ROUTES:  # alerts compare counts: the first failure must be an increase, not a new series
             for status in ("500", "503"):
                 CALLBACKS.labels(route.path, status)
@@ -101,7 +105,7 @@ class Callbacks:
         try:
             with answer_within(self._settings.callback_time_outs.answer):
                 callback = _callback(route, call, self._directory.get())
-            return self._submit(callback)
+            return self._unstored_answer(callback) or self._submit(callback)
         except Exception as error:
             result = _answer_to(error)
             if isinstance(result, Exception):
@@ -120,24 +124,31 @@ class Callbacks:
         assert answer is not None, "a group that waits for locks leaves no callback out"
         return answer
 
+    def _unstored_answer(self, callback: Callback) -> Answer | None:
+        """Return the answer to a callback that is not stored, because too many without rights were; else None."""
+        request = callback.request
+        if isinstance(request, Rejected) and request.code != "invalid_request":
+            return None if self._stored_rejections.allows(None) else answer_of(request)
+        return None
+
+    def _prepare(self, call: Call, directory: Directory) -> Callback | Answer | Exception:
+        try:
+            callback = _callback(_ROUTES_BY_PATH[call.endpoint.path], call.request, directory)
+        except Exception as error:
+            return error
+        return self._unstored_answer(callback) or callback
+
     def _answer_group(self, calls: Sequence[Call], wait: bool) -> list[Answer | Exception | None]:
         with answer_within(self._settings.callback_time_outs.answer):
             try:
                 directory = self._directory.get()
             except Exception as error:
                 return [_answer_to(error) for _ in calls]
-            prepared = [_prepare(call, directory) for call in calls]
+            prepared = [self._prepare(call, directory) for call in calls]
             commits = self._waiting_commits if wait else self._commits
             answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))
         results = [next(answers) if isinstance(one, Callback) else one for one in prepared]
         return [_answer_to(result) if isinstance(result, Exception) else result for result in results]
-
-
-def _prepare(call: Call, directory: Directory) -> Callback | Exception:
-    try:
-        return _callback(_ROUTES_BY_PATH[call.endpoint.path], call.request, directory)
-    except Exception as error:
-        return error
 
 
 def _callback(route: CallbackRoute, call: ApiRequest, directory: Directory) -> Callback:

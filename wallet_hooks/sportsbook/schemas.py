@@ -20,7 +20,7 @@ from wallet_hooks.sportsbook.messages import (
     says_void,
 )
 from wallet_hooks.web.body_reader import body_reader
-from wallet_hooks.web.fields import Amount, Anything, BaseSchema, Identifier, Lenient, Text, currency_code
+from wallet_hooks.web.fields import Absent, Amount, Anything, BaseSchema, Identifier, Lenient, Text, currency_code
 from wallet_hooks.web.strict_json import Number
 
 _SOME = validate.Length(min=1)
@@ -143,6 +143,8 @@ class RefundSchema(BaseSchema):
     uid = Identifier(known=True, required=True)
     amount = Anything(metadata={"description": "The stake, for information: the recorded one is given back."})
     rake = Anything()
+    # Signatures cover the body alone: that of a settlement must not cancel its bets.
+    payout = Absent("This is a settlement, not a cancel.")
 
 
 class CancelledBetSchema(BaseSchema):

@@ -9,7 +9,7 @@ import msgspec
 from marshmallow import Schema, fields, validate
 
 from wallet_hooks import money
-from wallet_hooks.web.fields import Amount, Anything, Identifier, Lenient, Text
+from wallet_hooks.web.fields import Absent, Amount, Anything, Identifier, Lenient, Text
 from wallet_hooks.web.quick_reader import quick_reader
 from wallet_hooks.web.strict_json import is_deep, read_json
 
@@ -104,5 +104,6 @@ def _identifier_type(field: Any) -> Any:
 _PLAIN_TYPES: dict[type[fields.Field[Any]], Callable[[Any], Any]] = {
     Text: _text_type,
     Identifier: _identifier_type,
+    Absent: lambda _: type(None),
     Amount: lambda _: _Number | Annotated[str, msgspec.Meta(pattern=_AMOUNT)],
 }

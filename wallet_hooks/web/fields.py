@@ -161,6 +161,17 @@ class Anything(fields.Field[Any]):
         return value
 
 
+class Absent(fields.Field[None]):
+    """A field that makes the body another message than the path is for: with a value it is refused, for this reason."""
+
+    def __init__(self, reason: str, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+        self.reason = reason
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> None:
+        raise ValidationError(self.reason)
+
+
 class Pair(fields.Field[tuple[str, int]]):
     """`["GBP", 15000.0]`: a currency and an amount, read as minor units.
 

@@ -1,0 +1,27 @@
+"""A cap on how often a caller may do something in a time, counted in this worker process."""
+
+import threading
+from collections.abc import Hashable
+
+from wallet_hooks import clock
+
+
+class Throttle:
+    """Counts the calls of the current period, by default a second, by caller."""
+
+    def __init__(self, most: int, *, seconds: int = 1) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._period = 0
+        self._counts: dict[Hashable, int] = {}
+
+    def allows(self, caller: Hashable) -> bool:
+        """Count a call. Return whether the caller is within the cap."""
+        with self._lock:
+            period = int(clock.monotonic() / self._seconds)
+            if period != self._period:
+                self._period = period
+                self._counts.clear()
+            count = self._counts[caller] = self._counts.get(caller, 0) + 1
+        return count <= self._most
