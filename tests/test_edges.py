@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from werkzeug.test import TestResponse
 
+from tests.console.staff import signed_in
 from tests.desk import Desk
 from tests.world import bet, refund, result
 from wallet_hooks.openapi.document import specification
@@ -266,3 +267,29 @@ def body_of(operation: DocumentedOperation) -> dict[str, Any]:
     if operation.id not in BODIES:
         return {}
     return {"data": json.dumps(BODIES[operation.id]), "headers": {"Content-Type": "application/json"}}
+
+
+_CALLER_HEADERS = (
+    *("Cookie", "Referer", "Origin", "Accept", "Sec-Fetch-Site", "If-None-Match", "Content-Type", "Authorization"),
+    *("Session", "X-Application", "X-Authentication", "X-Signature", "Webhook-Id", "Webhook-Timestamp"),
+    *("Webhook-Signature", "Idempotency-Key"),
+)
+_CONSOLE_PARAMETERS = ("after", "q", "brand", "from", "to", "status", "ip", "who", "what")
+
+
+@pytest.mark.slow
+def test_boundary_values_at_every_route(desk: Desk) -> None:
+    """In headers, parts of paths and parameters, also of the console, which is not in the document."""
+    browser = signed_in(desk.world, "operations")
+    failed = []
+    for rule in desk.world.app.url_map.iter_rules():
+        path = re.sub("<[^>]*>", "1", rule.rule)
+        requests = [(path, {name: edge}) for name in _CALLER_HEADERS for edge in [*HEADER_EDGES, "a=\xff"]]
+        requests += [(re.sub("<[^>]*>", edge, rule.rule), {}) for edge in URL_EDGES if rule.arguments]
+        requests += [(f"{path}?{'&'.join(f'{name}={edge}' for name in _CONSOLE_PARAMETERS)}", {}) for edge in URL_EDGES]
+        for method in () if rule.websocket else (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+            for target, headers in requests:
+                response = browser.client.open(target, method=method, headers=headers, data=b"{}")
+                if response.status_code >= 500 and response.status_code not in {501, 503}:
+                    failed.append((method, target[:100], headers))
+    assert failed == []

@@ -1,6 +1,7 @@
 """Objects of others cannot be read or changed: every operation that names one, for every kind of caller."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -92,3 +93,20 @@ def test_foreign_objects_are_refused_and_stay_as_they_are(desk: Desk, operation:
         assert response.status_code in {400, 401, 403, 404}, (who, path, response.text[:200])
     assert tried
     assert facts(desk) == before
+
+
+# Their operations are in the document one by one.
+_TRANSPORTS = {"/exchange/account/json-rpc/v1/<>", "/exchange/account/rest/<>/<>"}
+
+
+def test_every_route_that_names_something_is_documented_or_of_the_console(desk: Desk) -> None:
+    """So that it is tried here or in `test_foreign_names`. Staff see every brand."""
+    documented = {re.sub(r"{\w+}", "<>", one.path).rstrip("/") for one in OPERATIONS}
+    rules = {
+        re.sub("<[^>]*>", "<>", rule.rule).replace("/gateway/limits/<>", "/gateway/limits/v1").rstrip("/")
+        for rule in desk.world.app.url_map.iter_rules()
+        if rule.arguments and not rule.rule.startswith("/console/")
+    }
+    assert rules - documented == _TRANSPORTS
+    tried = {one.id for one in NAMING} | PUBLIC | {"export", "show_session", "end_session"}
+    assert {one.id for one in OPERATIONS if "{" in one.path} - tried == set()
