@@ -8,9 +8,10 @@ import pytest
 
 from tests import postgresql
 from tests.betslips.test_messages import pmm
-from tests.console.staff import PASSWORD, add_staff
+from tests.console.staff import PASSWORD, Browser, add_staff, csrf_token
 from tests.desk import Desk
 from tests.faults.network import Network, network
+from wallet_hooks import app
 from wallet_hooks.settings import Settings, TimeOuts
 
 SHORT = TimeOuts(0.5, 0.5)
@@ -34,6 +35,7 @@ def between(desk: Desk, postgresql_server: postgresql.Server, monkeypatch: pytes
     for name in ("call_time_outs", "message_time_outs", "account_time_outs", "page_time_outs"):
         monkeypatch.setattr(Settings, name, SHORT)
     add_staff(desk.world, "operations")
+    monkeypatch.setattr(app, "_LONGEST_WAIT", SHORT.answer)
     with network(postgresql_server.socket) as one:
         url = desk.world.settings.database_url
         desk.world.configure(database_url=one.url(desk.world.database))
@@ -68,6 +70,18 @@ def test_a_silent_database_holds_no_api(desk: Desk, between: Network, api: str, 
     assert answer.status_code == status
     assert seconds < SHORT.answer + LEEWAY
     assert send().status_code == 200
+
+
+def test_a_silent_database_does_not_hold_a_form_for_ever(desk: Desk, between: Network) -> None:
+    """Each of its waits is bounded: connections are tried again."""
+    browser = Browser(desk.world)
+    browser.sign_in("operations")
+    form = {"csrf_token": csrf_token(browser.page("/console/ledger")), "day": "2026-01-01", "reason": "late result"}
+    with between.silent():
+        began = time.monotonic()
+        assert browser.client.post("/console/ledger/reopen", data=form).status_code == 503
+        assert time.monotonic() - began < 3 * SHORT.answer + LEEWAY
+    assert browser.client.post("/console/ledger/reopen", data=form).status_code == 400
 
 
 def _requests(desk: Desk) -> dict[str, Request]:

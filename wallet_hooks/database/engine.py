@@ -53,12 +53,14 @@ def open_engine(
     for_reports: bool = False,
     for_migrations: bool = False,
     time_outs: TimeOuts | None = None,
+    longest_wait: float = math.inf,
 ) -> Engine:
     """Return an engine for the database in the settings. Raises ConfigurationError if the URL is invalid.
 
     `for_callbacks` sets the lock and statement timeouts and the planner settings of callbacks; `for_reports` selects
     the reporting replica, if the settings name one, and `for_migrations` a direct connection, because migrations
-    need a session of their own, which a pooler does not give. `time_outs` bound each lock and statement.
+    need a session of their own, which a pooler does not give. `time_outs` bound each lock and statement; without them,
+    PostgreSQL counts as lost if it does not answer for `longest_wait` seconds.
     """
     if for_callbacks:
         time_outs = settings.callback_time_outs
@@ -74,6 +76,7 @@ def open_engine(
             for_callbacks=for_callbacks,
             for_reports=for_reports,
             time_outs=time_outs,
+            longest_wait=longest_wait if time_outs is None else time_outs.answer,
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
@@ -166,6 +169,7 @@ def _open_postgresql(
     for_callbacks: bool,
     for_reports: bool,
     time_outs: TimeOuts | None,
+    longest_wait: float,
 ) -> Engine:
     """Return an engine with the URL's libpq parameters."""
     # These detect an unreachable server within seconds; the operating system would take a quarter of an hour.
@@ -174,7 +178,6 @@ def _open_postgresql(
     # Only the bulk statements of callbacks are prepared (`pipelines`), because GroupCommit retries them if a migration
     # changed their result.
     connect_args |= {"prepare_threshold": None}
-    longest_wait = math.inf if time_outs is None else time_outs.answer
     engine = create_engine(
         "postgresql+psycopg://",
         connect_args=connect_args | parameters,
