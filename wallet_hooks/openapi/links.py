@@ -4,15 +4,9 @@ from typing import Any
 
 from wallet_hooks.openapi.fields import Json
 
-_BET = {
-    "user": {"client": "$request.body#/bets/0/user/client", "uid": "$request.body#/bets/0/user/uid"},
-    "bet": {
-        "uid": "$request.body#/bets/0/bet/uid",
-        "currency": "$request.body#/bets/0/pool/currency",
-        "amount": "$request.body#/bets/0/bet/amount",
-        "payout": "$request.body#/bets/0/bet/amount",
-    },
-}
+_USER = {"client": "$request.body#/bets/0/user/client", "uid": "$request.body#/bets/0/user/uid"}
+_BET = {"uid": "$request.body#/bets/0/bet/uid", "amount": "$request.body#/bets/0/bet/amount"}
+_RESULT = _BET | {"currency": "$request.body#/bets/0/pool/currency", "payout": "$request.body#/bets/0/bet/amount"}
 _POOL = {
     "client": "$request.body#/bets/0/pool/client",
     "game": "$request.body#/bets/0/pool/game",
@@ -31,8 +25,9 @@ def _bodies(body: Any, *operations: str) -> dict[str, Json]:
     return {name: {"operationId": name, "requestBody": body} for name in operations}
 
 
-_LINKS: dict[str, dict[str, Json]] = {
-    "bets": _bodies({"pools": [{"pool": _POOL, "bets": [_BET]}]}, "winners", "bets_cancel"),
+LINKS: dict[str, dict[str, Json]] = {
+    "bets": _bodies({"pools": [{"pool": _POOL, "bets": [{"user": _USER, "bet": _RESULT}]}]}, "winners")
+    | _bodies({"pools": [{"pool": _POOL, "bets": [{"user": _USER, "bet": _BET}]}]}, "bets_cancel"),
     "betslip_messages": _parameters({"betslip_id": "$request.body#/data/0/1/betslip_id"}, "show_betslip"),
     "account_getApplicationSubscriptionToken": _bodies(
         _SUBSCRIPTION,
@@ -81,5 +76,5 @@ def add_links(paths: Json) -> None:
     """Add each operation's links to its successful response."""
     for operations in paths.values():
         for operation in operations.values():
-            if links := _LINKS.get(operation["operationId"]):
+            if links := LINKS.get(operation["operationId"]):
                 operation["responses"]["200"]["links"] = links
