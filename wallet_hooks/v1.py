@@ -22,7 +22,7 @@ from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.fields import UNWANTED, BaseSchema, Text
 from wallet_hooks.web.requests import FORM, JSON, bearer_token, media_type
 from wallet_hooks.web.source import Source
-from wallet_hooks.web.strict_json import InvalidJSONError, read_json
+from wallet_hooks.web.strict_json import InvalidJSONError, object_of, read_json
 
 _MAX_FORM_FIELDS = 100
 _BODY_CAP = 64 * 1024  # bytes
@@ -121,7 +121,7 @@ def _read(route: V1Route, request: ApiRequest) -> dict[str, Any]:
 
 def read_query(request: ApiRequest) -> dict[str, str]:
     """Return the parameters of a query string. Raises InvalidJSONError for a repeated one."""
-    return _as_object(list(request.query.items(multi=True)))
+    return object_of(list(request.query.items(multi=True)))
 
 
 def _read_form(body: bytes, schema: BaseSchema) -> dict[str, Any]:
@@ -134,20 +134,13 @@ def _read_form(body: bytes, schema: BaseSchema) -> dict[str, Any]:
     except ValueError:
         raise InvalidJSONError("not a form") from None
     texts = {field.data_key or name: field for name, field in schema.fields.items() if isinstance(field, Text)}
-    return {key: _read_form_field(value, texts.get(key)) for key, value in _as_object(pairs).items()}
+    return {key: _read_form_field(value, texts.get(key)) for key, value in object_of(pairs).items()}
 
 
 def _read_form_field(value: str, text: Text | None) -> Any:
     if text is None:
         return read_json(value.encode())
     return None if text.allow_none and not value else value
-
-
-def _as_object(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise InvalidJSONError("duplicate key")
-    return fields
 
 
 def _success(data: Any) -> Reply:

@@ -6,6 +6,7 @@ time. Parsing is linear in the body's length.
 
 import json
 from codecs import BOM_UTF8
+from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -73,7 +74,8 @@ def is_deep(body: bytes, document: Any) -> bool:
     return True
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_of(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of its members. Raises InvalidJSONError for a duplicate key."""
     read = dict(pairs)
     if len(read) != len(pairs):
         raise InvalidJSONError("duplicate key")
@@ -85,5 +87,5 @@ def _constant(name: str) -> None:
 
 
 _decode = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant
+    object_pairs_hook=object_of, parse_int=Number, parse_float=Number, parse_constant=_constant
 ).decode
