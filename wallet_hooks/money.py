@@ -33,9 +33,10 @@ class CurrencyMismatchError(Exception):
     """
 
 
-# The grammar of a decimal amount in text.
 # The form of a currency's code, as ISO 4217 has it, and longer ones.
 CURRENCY_CODE = "[A-Z]{3,6}"
+MAX_DECIMALS = 8  # of a currency, as the settings accept it
+# The grammar of a decimal amount in text.
 AMOUNT = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))?", re.ASCII)
 _NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{1,40}))?(?:[eE]([+-]?\d{1,2}))?", re.ASCII)
 _RATE = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)

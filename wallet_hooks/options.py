@@ -1,5 +1,6 @@
 """An option that many commands share, and options that the schema fields of the HTTP APIs check."""
 
+import sys
 from typing import Any
 
 import click
@@ -7,7 +8,19 @@ from marshmallow import ValidationError, fields
 
 from wallet_hooks.errors import RefusedError
 
+
+def read_password() -> str:
+    """Return the first line of standard input."""
+    return sys.stdin.readline().rstrip("\r\n")
+
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def of_customer(command: Any) -> Any:
+    """Add the options that name a customer: `client` and `uid`."""
+    command = click.option("--uid", required=True, help="The customer's id at the operator.")(command)
+    return click.option("--brand", "client", required=True, help="The brand's client name.")(command)
 
 
 class FieldType(click.ParamType[Any]):

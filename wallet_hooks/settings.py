@@ -10,9 +10,10 @@ from marshmallow.validate import OneOf, Range
 
 _ADDRESS = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 _CURRENCY = re.compile(r"(?P<code>[A-Z]{3,6})=(?P<decimals>[0-8])", re.ASCII)
-_DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+WRONG_SCHEME = "a database URL starts with sqlite:/// or postgresql://"
 
-# Seconds that an answer of PostgreSQL may take beyond the time-outs that PostgreSQL itself observes: the way to it.
+# Seconds for the network, added to PostgreSQL's own time-outs.
 NETWORK_SECONDS = 1.0
 
 
@@ -164,8 +165,8 @@ def _account_settings(env: Env, defaults: type[Settings]) -> dict[str, Any]:
 
 
 def _is_database_url(url: str | None) -> None:
-    if url is not None and not url.startswith(_DATABASES):
-        raise ValidationError("a database URL starts with sqlite:/// or postgresql://")
+    if url is not None and not url.startswith(DATABASES):
+        raise ValidationError(WRONG_SCHEME)
 
 
 def parse_address(text: str) -> tuple[str, int]:

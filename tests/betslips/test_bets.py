@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.desk import Desk
 from tests.world import OK, JsonReply, World, bet, error
-from wallet_hooks.betslips.bounds import BetslipFacts, bounds_of_prices, merged_bounds, stake_refusal
+from wallet_hooks.betslips.bounds import BetslipFacts, bounds_of_prices, merged_bounds, price_refusal
 
 SLIP = "slip"
 
@@ -34,7 +34,7 @@ def test_a_stake_is_taken_between_the_smallest_minimum_and_the_sum_of_maximums(
     accounts: list[list[tuple[int, int]]], stake: int
 ) -> None:
     bounds = merged_bounds(bounds_of_prices([entry(*one) for one in entries]) for entries in accounts)
-    refusal = stake_refusal(BetslipFacts(1, "g", SLIP, True, bounds), stake, "JPY", {})
+    refusal = price_refusal(BetslipFacts(1, "g", SLIP, True, bounds), stake, "JPY", {})
     offers = [one for entries in accounts for one in entries]
     if not offers:
         assert refusal == "betslip_without_prices"

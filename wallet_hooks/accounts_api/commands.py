@@ -14,7 +14,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
 from wallet_hooks.limits.overview import customer_facts
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import JSON
+from wallet_hooks.options import JSON, of_customer
 
 
 @click.group()
@@ -71,8 +71,7 @@ def key(engine: Engine, application_key: str, active: bool) -> None:
 
 
 @customer.command("show")
-@click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--uid", required=True, help="The customer's id at the operator.")
+@of_customer
 @JSON
 @pass_brand_engine
 def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:

@@ -53,7 +53,7 @@ def merged_bounds(of_accounts: Iterable[StakeBounds]) -> StakeBounds:
     return merged
 
 
-def stake_refusal(betslip: BetslipFacts, stake: int, currency: str, rates: Mapping[tuple[str, str], str]) -> str | None:
+def price_refusal(betslip: BetslipFacts, stake: int, currency: str, rates: Mapping[tuple[str, str], str]) -> str | None:
     """Return why a betslip refuses a stake (minor units of `currency`), or None.
 
     Bounds in other currencies are converted, the smallest stake rounded up and the largest down; WITHOUT_RATE says that

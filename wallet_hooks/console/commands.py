@@ -1,6 +1,5 @@
 """`wallet-hooks staff …`: the people who may sign in to the console."""
 
-import sys
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ from wallet_hooks.customers.schemas import ShortName
 from wallet_hooks.database import reading, writing
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import JSON, FieldType
+from wallet_hooks.options import JSON, FieldType, read_password
 
 _ROLE = click.Choice(service.ROLES)
 
@@ -36,7 +35,7 @@ def add(engine: Engine, username: str, role: str, password_stdin: bool, totp: bo
 
     operations may do everything; finance all but replaying; qa may view pages and replay deliveries.
     """
-    hashed = hash_password(_read_password()) if password_stdin else ""
+    hashed = hash_password(read_password()) if password_stdin else ""
     with writing(engine) as session:
         made = service.add(session, username=username, role=role, password_hash=hashed, now=clock.now())
         address = service.require_code(made) if totp else None
@@ -59,7 +58,7 @@ def change(
     """Change a member of staff; this ends its sessions. A new password also ends a lock by wrong passwords."""
     if role is None and active is None and not password_stdin and totp is None:
         raise click.UsageError("no change given: at least one option is expected")
-    hashed = hash_password(_read_password()) if password_stdin else None
+    hashed = hash_password(read_password()) if password_stdin else None
     address = None
     with writing(engine) as session:
         found = service.by_username(session, username)
@@ -121,7 +120,3 @@ def list_actions(engine: Engine, as_json: bool) -> None:
 
 def _action_line(row: dict[str, Any]) -> str:
     return f"{row['at']}  {row['username']:<16} {row['action']:<20} {row['subject']}"
-
-
-def _read_password() -> str:
-    return sys.stdin.readline().rstrip("\r\n")

@@ -31,10 +31,11 @@ from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.replay.bodies import body_member
-from wallet_hooks.replay.fixture import find_bets, is_storable
+from wallet_hooks.replay.fixture import find_bets
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.web.api import Reply
+from wallet_hooks.web.fields import is_storable
 
 _FIELDS = ("bet", "brand", "customer", "outcome", "from", "to", "apart")
 _LARGEST_SHOWN = 256 * 1024  # bytes of a body

@@ -1,8 +1,6 @@
 """Pages of reconciliations: upload of a provider's report, runs, and the breaks of each."""
 
-import hashlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from io import BytesIO
 
@@ -17,8 +15,15 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.models import Reconciliation, ReconciliationBreak
-from wallet_hooks.finance.provider_report import COLUMNS, BadReportError, ReportLine, read_columns
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, MAX_TOLERANCE_MINUTES, Break, MatchScope, reconcile
+from wallet_hooks.finance.provider_report import COLUMNS, lines_of, read_columns
+from wallet_hooks.finance.reconciliation import (
+    BREAK_COLUMNS,
+    DEFAULT_TOLERANCE_MINUTES,
+    MAX_TOLERANCE_MINUTES,
+    Break,
+    MatchScope,
+    reconcile,
+)
 from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_first, store_run
 from wallet_hooks.finance.report_request import read_day
 from wallet_hooks.finance.routes import content_type
@@ -29,7 +34,6 @@ from wallet_hooks.web.api import Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.fields import is_whole_number
 
-_DEFAULT_CUT_OFF = "60"
 _LONGEST_FIELD, _LONGEST_MAPPING = 64, 1000  # characters
 _limit = ConcurrencyLimit("reconciliations", running=1, admitted=2)
 
@@ -44,6 +48,7 @@ def show_list(visit: Visit) -> Html:
             "found": take_page(session.scalars(query), lambda run: run.id),
             "games": sorted(set(session.scalars(select(Provider.game)))),
             "columns": COLUMNS,
+            "default_minutes": DEFAULT_TOLERANCE_MINUTES,
         }
     return Html("reconciliations.html", values)
 
@@ -88,7 +93,7 @@ def upload(visit: Visit) -> Reply:
             visit.required("provider", most=_LONGEST_FIELD),
             read_day("from", visit.required("from", most=_LONGEST_FIELD)),
             read_day("to", visit.required("to", most=_LONGEST_FIELD)),
-            timedelta(minutes=_minutes(visit.form.get("cut_off", "") or _DEFAULT_CUT_OFF)),
+            timedelta(minutes=_minutes(visit.form.get("cut_off", "") or str(DEFAULT_TOLERANCE_MINUTES))),
         )
         brand = visit.required("brand", most=_LONGEST_FIELD) if visit.form.get("brand", "").strip() else None
         if visit.brands and brand not in (None, visit.brand):
@@ -102,26 +107,15 @@ def upload(visit: Visit) -> Reply:
                 scope = scope._replace(brands=frozenset({brand}))
             lines = read_report_apart(sent.path, mapping, brand=brand)
             if visit.brand is not None:  # the page shows one brand
-                lines = _of_shown_brand(visit, lines)
+                lines = (line for line in lines_of(lines, visit.brands) if line.brand == visit.brand)
             deque(keep_first(reconcile(session, lines, scope, counted), kept), maxlen=0)
-        with sent.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        with writing(visit.engine) as session:
-            run = store_run(session, scope, sent.name, digest, counted, kept, now=visit.request.now)
+        with writing(visit.engine) as session, sent.path.open("rb") as file:
+            run = store_run(session, scope, sent.name, file, counted, kept, now=visit.request.now)
             period = {"from": scope.first.isoformat(), "to": scope.last.isoformat()}
-            facts = {"provider": scope.game, "brand": brand, **period, "file": sent.name, "sha256": digest}
+            facts = {"provider": scope.game, "brand": brand, **period, "file": sent.name, "sha256": run.sha256}
             visit.record(session, "reconcile", f"run {run.id}", **facts)
             id_ = run.id
     return redirect(f"/console/reconciliation/{id_}", done="reconciled")
-
-
-def _of_shown_brand(visit: Visit, lines: Iterable[ReportLine]) -> Iterator[ReportLine]:
-    """Yield the lines of the brand that is shown. Raises BadReportError for a brand that does not exist."""
-    for line in lines:
-        if line.brand not in visit.brands:
-            raise BadReportError(f"line {line.number}: there is no brand {line.brand!r}")
-        if line.brand == visit.brand:
-            yield line
 
 
 def _minutes(text: str) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import case, func, select
@@ -114,7 +115,7 @@ def open_stakes(visit: Visit) -> Html:
 
 
 def _path(visit: Visit, found: Export, file: str) -> Any:
-    names = {found.file, f"{found.file}.manifest.json"}
+    names = {found.file, exports.manifest_of(Path(found.file)).name}
     names |= {one["file"] for one in (found.manifest or {}).get("files", ())}
     if found.manifest is None or file not in names:
         raise RefusedError("not_done", "The export is not done, or has no such file.")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.database import Base
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.web.api import ApiRequest
-from wallet_hooks.web.fields import is_whole_number
+from wallet_hooks.web.fields import is_storable, is_whole_number
 from wallet_hooks.web.requests import FORM, media_type
 
 Row = TypeVar("Row", bound=Base)
@@ -30,12 +30,8 @@ def read_form(request: ApiRequest) -> dict[str, str]:
 
 def checked(text: str) -> str:
     """Return a text that the database can store. Raises RefusedError for a zero character or half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeError:
-        raise RefusedError("bad_text", "the text is not valid Unicode") from None
-    if "\0" in text:
-        raise RefusedError("bad_text", "the text has a zero character")
+    if not is_storable(text):
+        raise RefusedError("bad_text", "the text has a zero character, or is not valid Unicode")
     return text
 
 

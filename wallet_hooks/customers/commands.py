@@ -1,7 +1,6 @@
 """`wallet-hooks customer …`."""
 
 import csv
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
@@ -31,7 +30,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import JSON, FieldType, read_field
+from wallet_hooks.options import JSON, FieldType, of_customer, read_field, read_password
 from wallet_hooks.web.fields import Identifier, Instant
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
@@ -88,7 +87,7 @@ def create(
         credit_limit=money.parse_limit(credit_limit, currency),
         max_stake_per_event=stake_limit,
         active=not inactive,
-        password_hash=hash_password(sys.stdin.readline().rstrip("\r\n")) if password_stdin else None,
+        password_hash=hash_password(read_password()) if password_stdin else None,
         **facts,
     )
     with writing(engine) as session:
@@ -118,8 +117,7 @@ def _profile_options(command: Any) -> Any:
 
 
 @customer.command()
-@click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--uid", required=True, help="The customer's id at the operator.")
+@of_customer
 @click.option("--username", type=FieldType(ShortName()), help="A new name to sign in with.")
 @click.option("--name", type=FieldType(DisplayName()), help="Display name.")
 @click.option("--credit-limit", help="Decimal amount in the customer's currency.")
@@ -140,7 +138,7 @@ def change(engine: Engine, /, client: str, uid: str, password_stdin: bool, **opt
     """Change a customer. The next bet uses the new values."""
     if options["commission_from"] is not None and options["commission_rate"] is None:
         raise click.UsageError("--commission-from: only together with --commission-rate")
-    hashed = hash_password(sys.stdin.readline().rstrip("\r\n")) if password_stdin else None
+    hashed = hash_password(read_password()) if password_stdin else None
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
         given = _given(found, brand_facts(brand), options)
@@ -192,8 +190,7 @@ def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[
 
 
 @customer.command("credit-history")
-@click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--uid", required=True, help="The customer's id at the operator.")
+@of_customer
 @JSON
 @pass_brand_engine
 def credit_history(engine: Engine, client: str, uid: str, as_json: bool) -> None:

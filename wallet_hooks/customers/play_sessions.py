@@ -35,10 +35,15 @@ class PlaySession(NamedTuple):
     session_began_at: datetime | None
     session_bet_at: datetime | None
 
+    @property
+    def login_began_at(self) -> datetime | None:
+        """When the play session of the last login began, which later logins continue; None without a login."""
+        return self.last_login_at and (self.session_began_at or self.last_login_at)
+
     def begins(self, *, gap: timedelta, now: datetime) -> datetime:
         """Return when the play session of a bet placed now began; `now` where the bet begins one."""
-        if self.last_login_at is not None:
-            return self.session_began_at or self.last_login_at
+        if self.login_began_at is not None:
+            return self.login_began_at
         if self.session_began_at is None or self.session_bet_at is None or now - self.session_bet_at >= gap:
             return now
         return self.session_began_at
@@ -74,7 +79,7 @@ def record_login(session: Session, customer: Customer, *, now: datetime) -> None
     if customer.last_login_at is None:
         began, last_bet = _running_session_of_bets(session, customer, gap=gap, now=now)
     else:
-        began, last_bet = customer.session_began_at or customer.last_login_at, next(_stakes(session, customer), None)
+        began, last_bet = play_session_of(customer).login_began_at, next(_stakes(session, customer), None)
     used = (last_bet, customer.last_login_at, login_sessions.last_use(session, customer_id=customer.id))
     goes_on = any(instant is not None and now - instant < gap for instant in used)
     customer.session_began_at = began if began is not None and goes_on else now

@@ -34,6 +34,11 @@ def account_refusal(customer: AccountFacts, *, now: datetime) -> str | None:
     return None
 
 
+def funds_refusal(credit_limit: int) -> str:
+    """Return the code for a customer who has too little money, by its credit limit in minor units."""
+    return "credit_limit_exceeded" if credit_limit else "insufficient_funds"
+
+
 def betting_refusal(customer: BettorFacts, *, is_country_permitted: bool, now: datetime) -> str | None:
     """Return the first reason why the customer may not bet, in the order of the rules; None where it may."""
     if (closed := account_refusal(customer, now=now)) is not None:

@@ -14,11 +14,11 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import ArgumentError
 
-from wallet_hooks.settings import ConfigurationError
+from wallet_hooks.settings import DATABASES, WRONG_SCHEME, ConfigurationError
 
 # What follows the @ of a password would be taken for the host, which errors name.
 _MISPLACED_AT = "not a database URL: an @ in a name or the password is written %40"
-_SCHEMES = ("postgresql://", "postgresql+psycopg://")
+_SCHEMES = tuple(scheme for scheme in DATABASES if scheme.startswith("postgresql"))
 
 
 def postgresql_parameters(url: str) -> dict[str, str]:
@@ -27,7 +27,7 @@ def postgresql_parameters(url: str) -> dict[str, str]:
     Does not connect: some values are checked only by the first connection.
     """
     if not url.startswith(_SCHEMES):
-        raise ConfigurationError("a database URL starts with sqlite:/// or postgresql://")
+        raise ConfigurationError(WRONG_SCHEME)
     if url.partition("?")[0].count("@") > 1:
         raise ConfigurationError(_MISPLACED_AT)
     try:

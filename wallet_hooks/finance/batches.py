@@ -23,8 +23,7 @@ T = TypeVar("T")
 _BATCH = 10_000
 _CONVERTED_AT_A_TIME = 2
 _MINOR = pa.decimal128(38, 0)
-# A Parquet column has one scale; 8 decimals are enough for all currencies but the most precise that settings allow.
-SCALE = 8
+SCALE = money.MAX_DECIMALS  # a Parquet column has one scale
 _WITHOUT_ZONE = pa.timestamp("us")  # Arrow formats it ten times as fast as one with a zone
 EXACT = pa.decimal128(38, SCALE)
 _KINDS = {

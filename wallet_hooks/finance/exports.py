@@ -184,7 +184,7 @@ def _further_files(path: Path) -> dict[str, str]:
     Only files that are named as this module names them are returned.
     """
     try:
-        files = json.loads(path.with_name(f"{path.name}.manifest.json").read_text(encoding="utf-8"))["files"]
+        files = json.loads(manifest_of(path).read_text(encoding="utf-8"))["files"]
         hashes = {str(one["file"]): str(one["sha256"]) for one in files}
     except (OSError, ValueError, LookupError, TypeError):
         return {}
@@ -342,12 +342,17 @@ def _position(session: Session, last: date) -> dict[str, Any]:
     }
 
 
+def manifest_of(path: Path) -> Path:
+    """Return the path of an export's manifest."""
+    return path.with_name(f"{path.name}.manifest.json")
+
+
 def _hash(path: Path) -> str:
     with path.open("rb") as written:
         return hashlib.file_digest(written, "sha256").hexdigest()
 
 
 def _write_manifest(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    with replace_atomically(path.with_name(f"{path.name}.manifest.json")) as out:
+    with replace_atomically(manifest_of(path)) as out:
         out.write((json.dumps(manifest, indent=2) + "\n").encode())
     return manifest

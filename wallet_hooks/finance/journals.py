@@ -32,7 +32,7 @@ _OPENING = "Equity:Opening-Balances"
 _UNSAFE = re.compile(r"[^A-Za-z0-9]")
 _LOOKS_ENCODED = re.compile(r"c[0-9-]")
 _NEEDED = ["transaction", "booked_on", "kind", "account", "currency", "amount"]
-_SCALE = Decimal(1).scaleb(-8)
+_SCALE = Decimal(1).scaleb(-money.MAX_DECIMALS)
 
 
 class JournalAccount(NamedTuple):

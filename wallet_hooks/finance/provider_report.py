@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from lzma import LZMAError
 from pathlib import Path
 from typing import NamedTuple
@@ -73,6 +73,14 @@ def read_report(path: Path, mapping: Mapping[str, str], *, brand: str | None) ->
         }
         values |= {column: values[column].strip() for column in COLUMNS if column not in _BET_COLUMNS}
         yield ReportLine(number, **{**values, "brand": values["brand"] or brand or ""})
+
+
+def lines_of(lines: Iterable[ReportLine], brands: Container[str]) -> Iterator[ReportLine]:
+    """Yield a report's lines. Raises BadReportError for one whose brand is none of these."""
+    for line in lines:
+        if line.brand not in brands:
+            raise BadReportError(f"line {line.number}: there is no brand {line.brand!r}")
+        yield line
 
 
 def _places(head: list[str], mapping: Mapping[str, str], *, is_of_one_brand: bool) -> dict[str, int | None]:

@@ -32,6 +32,7 @@ from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS
 from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID_RESULTS, BetKey, is_returned
 from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.web.fields import is_storable
 
 _BATCH = 2000
 _BET = attrgetter("brand", "bet")
@@ -74,8 +75,8 @@ class Break(NamedTuple):
     ours: str
 
 
-# The longest tolerance of a match: a day.
-MAX_TOLERANCE_MINUTES = 1440
+# The tolerance of a match, if none is given, and the longest: a day.
+DEFAULT_TOLERANCE_MINUTES, MAX_TOLERANCE_MINUTES = 60, 1440
 
 
 class MatchScope(NamedTuple):
@@ -182,7 +183,7 @@ def _look_up(
 ) -> Iterator[Break]:
     """Look up lines without a wager in the period in all history, and yield their breaks."""
     keys = [BetKey(scope.game, line.brand, line.bet) for line in lines]
-    readable = [key for key in keys if "\0" not in str(key)]
+    readable = [key for key in keys if is_storable(str(key))]
     known = {wager.key: wager for wager in run(session.connection(), KNOWN_WAGERS(readable))}
     for key, line in zip(keys, lines, strict=True):
         state = known.get(key)

@@ -1,8 +1,10 @@
 """Stored runs of reconciliations, with their breaks."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from io import BufferedReader
 
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
@@ -26,8 +28,8 @@ def keep_first(breaks: Iterable[Break], kept: list[Break]) -> Iterator[Break]:
 def store_run(
     session: Session,
     scope: MatchScope,
-    file: str,
-    sha256: str,
+    name: str,
+    file: BufferedReader,
     counted: Counter[str],
     kept: Sequence[Break],
     *,
@@ -36,8 +38,8 @@ def store_run(
     """Store a run: the report's file name and hash, the numbers that `reconcile` counted, and its first breaks."""
     run = Reconciliation(
         provider=scope.game,
-        file=file[:255],
-        sha256=sha256,
+        file=name[:255],
+        sha256=hashlib.file_digest(file, "sha256").hexdigest(),
         first=scope.first,
         last=scope.last,
         lines=counted["lines"],

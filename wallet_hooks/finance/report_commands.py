@@ -1,6 +1,5 @@
 """`wallet-hooks export` and `reconcile`."""
 
-import hashlib
 import itertools
 import json
 import os
@@ -25,8 +24,14 @@ from wallet_hooks.finance.batches import in_batches
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
 from wallet_hooks.finance.general_ledger import LEDGERS, AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.pages import write_html
-from wallet_hooks.finance.provider_report import BadReportError, read_columns, read_report
-from wallet_hooks.finance.reconciliation import BREAK_COLUMNS, MAX_TOLERANCE_MINUTES, Break, MatchScope
+from wallet_hooks.finance.provider_report import BadReportError, lines_of, read_columns, read_report
+from wallet_hooks.finance.reconciliation import (
+    BREAK_COLUMNS,
+    DEFAULT_TOLERANCE_MINUTES,
+    MAX_TOLERANCE_MINUTES,
+    Break,
+    MatchScope,
+)
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reconciliation_runs import keep_first, store_run
 from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, customer_of
@@ -215,7 +220,7 @@ def lower_priority() -> None:
     "--cut-off",
     "minutes",
     type=click.IntRange(0, MAX_TOLERANCE_MINUTES),
-    default=60,
+    default=DEFAULT_TOLERANCE_MINUTES,
     show_default=True,
     metavar="MINUTES",
     help="Bets this close to the period's edges may be in the provider's previous or next report.",
@@ -284,12 +289,7 @@ def _named_brands(engine: Engine, file: Path, mapping: dict[str, str], brand: st
             brand_by_client(session, brand)
     if not has_brand_schemas(engine):
         return frozenset(() if brand is None else (brand,))
-    known = brand_ids(engine).keys()
-    named = set()
-    for line in read_report(file, mapping, brand=brand):
-        if line.brand not in known:
-            raise BadReportError(f"line {line.number}: there is no brand {line.brand!r}")
-        named.add(line.brand)
+    named = {line.brand for line in lines_of(read_report(file, mapping, brand=brand), brand_ids(engine))}
     return frozenset(named if brand is None else (brand,))
 
 
@@ -320,8 +320,7 @@ def _reconcile(
         else:
             _echo_breaks(breaks, as_json=as_json)
     with writing(engine) as session, file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-        run = store_run(session, scope, file.name, digest, counted, kept, now=clock.now())
+        run = store_run(session, scope, file.name, content, counted, kept, now=clock.now())
         count = run.lines
     del counted["lines"]
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from wallet_hooks import money
 from wallet_hooks.database.tables import Base, Identity64, Key, Shared, UTCDateTime
 
 
@@ -23,7 +24,7 @@ class StoredCurrency(Shared, Base):
     """A currency in use, with the number of decimals that its amounts were written with. Rows are never changed."""
 
     __tablename__ = "ledger_currency"
-    __table_args__ = (CheckConstraint("decimals BETWEEN 0 AND 8", name="decimals"),)
+    __table_args__ = (CheckConstraint(f"decimals BETWEEN 0 AND {money.MAX_DECIMALS}", name="decimals"),)
 
     code: Mapped[str] = mapped_column(Key(6), primary_key=True)
     decimals: Mapped[int] = mapped_column(SmallInteger)

@@ -19,10 +19,10 @@ from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES
 from wallet_hooks.limits import operators, service
 from wallet_hooks.limits.models import PlayerLimit, RealityCheck
 from wallet_hooks.limits.overview import format_limit
-from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION
+from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION, setter_of
 from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
-from wallet_hooks.options import JSON, FieldType
+from wallet_hooks.options import JSON, FieldType, of_customer
 from wallet_hooks.web.fields import NonBlankText, Reason, is_whole_number
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
@@ -33,11 +33,6 @@ def limit() -> None:
     """Player limits, and limits that the operator sets for players."""
 
 
-def _of_customer(command: Any) -> Any:
-    command = click.option("--uid", required=True, help="The customer's id at the operator.")(command)
-    return click.option("--brand", "client", required=True, help="The brand's client name.")(command)
-
-
 def _of_limit(command: Any) -> Any:
     command = click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the limit.")(command)
     command = click.option("--frame", type=click.Choice(FRAMES), help="Required, except for a time limit.")(command)
@@ -45,7 +40,7 @@ def _of_limit(command: Any) -> Any:
 
 
 @limit.command()
-@_of_customer
+@of_customer
 @JSON
 @pass_brand_engine
 def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
@@ -68,7 +63,7 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
 
 
 @limit.command("set")
-@_of_customer
+@of_customer
 @_of_limit
 @click.option("--amount", required=True, help="Decimal amount in the customer's currency; for a time limit, minutes.")
 @click.option(
@@ -99,7 +94,7 @@ def set_limit(
 
 
 @limit.command()
-@_of_customer
+@of_customer
 @_of_limit
 @pass_brand_engine
 def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, reason: str) -> None:
@@ -120,6 +115,7 @@ def _limits_left(session: Session, found: Customer, brand: Brand) -> dict[str, s
 
 
 def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
+    changed_by, label = setter_of(row.set_by, row.changed_by)
     return {
         "id": row.id,
         "type": row.type,
@@ -127,8 +123,8 @@ def _row(row: PlayerLimit, currency: str) -> dict[str, Any]:
         "amount": None if row.amount is None else format_limit(row.type, row.amount, currency),
         "status": row.status,
         "set_by": row.set_by,
-        "changed_by": row.changed_by if row.set_by == OPERATOR else PLAYER,
-        "label": row.changed_by if row.set_by == PLAYER and row.changed_by != PLAYER else None,
+        "changed_by": changed_by,
+        "label": label,
         "reason": row.reason,
         "created_at": row.created_at.isoformat(),
         "effective_at": row.effective_at.isoformat(),

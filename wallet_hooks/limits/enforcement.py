@@ -88,7 +88,7 @@ def bounds_of(
     return bounds
 
 
-def stake_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *, now: datetime) -> str | None:
+def limit_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *, now: datetime) -> str | None:
     """Return the refusal code of the first limit that a stake would exceed, None if it exceeds none.
 
     `cost` and `spent` are minor units of the customer's currency; `spent` is the cost of earlier bets of the same

@@ -1,12 +1,11 @@
 """Limits set by an operator: stored apart from the player's own, which cannot relax or remove them."""
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.play_sessions import record_bets
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import ACTIVE, LIVE, OPERATOR, REPLACED, Limit
+from wallet_hooks.limits.rules import ACTIVE, OPERATOR, REPLACED, Limit
 from wallet_hooks.limits.service import CurrentLimits
 
 
@@ -37,10 +36,6 @@ def clear_by_operator(current: CurrentLimits, *, type_: str, frame: str, reason:
     """Remove an operator limit. Raises NotFoundError if there is none of this type and frame."""
     if not _end_operator_limits(session, current, type_, frame, reason):
         raise NotFoundError(f"no {type_} limit with frame {frame} was set by an operator")
-    query = select(PlayerLimit.id).where(
-        PlayerLimit.customer_id == current.player.customer.id, PlayerLimit.status.in_(LIVE)
-    )
-    current.player.customer.limited = session.scalar(query.limit(1)) is not None
 
 
 def _end_operator_limits(session: Session, current: CurrentLimits, type_: str, frame: str, reason: str) -> list[Limit]:

@@ -44,7 +44,7 @@ def preview(current: CurrentLimits, changes: Sequence[LimitChange], *, changed_b
     return [current.change(limits, one, changed_by=changed_by) for one in changes]
 
 
-def stored_answer(session: Session, current: CurrentLimits, requested: RequestedLimits) -> dict[str, Any] | None:
+def stored_quote(session: Session, current: CurrentLimits, requested: RequestedLimits) -> dict[str, Any] | None:
     """Return the answer stored under the request's uuid; None if there is none, or if its quote is stale.
 
     Raises RefusedError (`uuid_conflict`) if the uuid was used for another request.

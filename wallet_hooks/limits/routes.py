@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers.callers import find_login
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.play_sessions import play_session_of
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import RefusedError, SessionExpiredError
 from wallet_hooks.identity.directory import brand_by_id
@@ -78,7 +79,7 @@ def calculate(call: GatewayCall) -> GatewayAnswer:
         player = call.player(session, lock=True)
         requested = schemas.read_calculate(call.body, currency=player.customer.currency)
         current = CurrentLimits(session, player, now=call.now)
-        answer = quotes.stored_answer(session, current, requested)
+        answer = quotes.stored_quote(session, current, requested)
         if answer is None:
             effective = quotes.preview(current, requested.changes, changed_by=requested.changed_by)
             usage = service.usage_of(session, player, now=call.now)
@@ -177,7 +178,7 @@ def _play_session_data(session: Session, call: GatewayCall, player: Player) -> d
     """Return duration and net result of the play session, for reality checks."""
     customer = player.customer
     wallet = chart.player(customer.id, customer.currency)
-    began = customer.session_began_at or customer.last_login_at or call.login.created_at
+    began = play_session_of(customer).login_began_at or call.login.created_at
     result = betting_result_since(session, wallet, since=began)
     return {
         "started_at": began.isoformat(),

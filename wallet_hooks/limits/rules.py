@@ -46,6 +46,13 @@ class Limit:
         self.status, self.ended_at = status, at
 
 
+def setter_of(set_by: str, changed_by: str) -> tuple[str, str | None]:
+    """Return who set a limit, and the label of the player's own: a name that the player sent is not verified."""
+    if set_by != PLAYER:
+        return changed_by, None
+    return PLAYER, None if changed_by == PLAYER else changed_by
+
+
 class LimitChange(NamedTuple):
     """A change that a player requests. `amount` None removes the limit; with frame no_limit, all limits of the type."""
 

@@ -15,7 +15,7 @@ from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES, Policy
 from wallet_hooks.limits.enforcement import bound_of
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.quotes import RequestedLimits
-from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, LimitChange
+from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, LimitChange, setter_of
 from wallet_hooks.limits.service import REALITY_CHECKS, CurrentLimits
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.web.fields import Amount, BaseSchema, Identifier, Text, is_whole_number
@@ -207,10 +207,8 @@ def _row(current: CurrentLimits, limit: Limit, usage: Usage) -> tuple[int, dict[
 
 
 def _changed_by(limit: Limit) -> dict[str, str]:
-    """Return who set the limit. A name that the player sent is unverified, so it is returned as `label`."""
-    if limit.set_by != PLAYER:
-        return {"changed_by": limit.changed_by}
-    return {"changed_by": PLAYER} | ({"label": limit.changed_by} if limit.changed_by != PLAYER else {})
+    changed_by, label = setter_of(limit.set_by, limit.changed_by)
+    return {"changed_by": changed_by} | ({} if label is None else {"label": label})
 
 
 def _pending_data(current: CurrentLimits, limits: Sequence[Limit]) -> dict[str, Any]:

@@ -145,11 +145,6 @@ def find_bets(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def is_storable(text: str) -> bool:
-    """Return whether a database can store a text: it has no zero character and no half of a surrogate pair."""
-    return "\0" not in text and text.encode(errors="ignore") == text.encode(errors="surrogatepass")
-
-
 def find_addresses(request: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the customers' IP addresses (`user.ip`) in a request's bets, each after the bet's brand."""
     body = decode_body(request)

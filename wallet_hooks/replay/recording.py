@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.play_sessions import play_session_of
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, Provider
@@ -31,10 +32,11 @@ from wallet_hooks.replay.batch_facts import (
 )
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member, decode_body
-from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, is_storable
+from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
 from wallet_hooks.sportsbook.messages import BetKey, PlaceBet
 from wallet_hooks.sportsbook.routes import UNAUTHENTICATED_BODY_CAP
 from wallet_hooks.web.countries import Countries
+from wallet_hooks.web.fields import is_storable
 from wallet_hooks.web.source import read_address
 
 _BATCH = 500
@@ -336,7 +338,10 @@ def _customer(captured: CapturedCustomer) -> dict[str, Any]:
         facts["commission_rates"] = [{"from": day.isoformat(), "percent": percent} for day, percent in rates]
     if customer.max_stake_per_event is not None:
         facts["stake_limit"] = money.format_amount(customer.max_stake_per_event, currency)
-    for name, value in (("expires_at", customer.expires_at), ("logged_in_at", _session_began_at(customer))):
+    for name, value in (
+        ("expires_at", customer.expires_at),
+        ("logged_in_at", play_session_of(customer).login_began_at),
+    ):
         if value is not None:
             facts[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return facts
@@ -352,11 +357,6 @@ def _limits(captured: CapturedCustomer) -> Iterator[dict[str, Any]]:
             yield facts | {"amount": str(limit.amount)}
         else:
             yield facts | {"frame": limit.frame, "amount": money.format_amount(limit.amount, customer.currency)}
-
-
-def _session_began_at(customer: Customer) -> datetime | None:
-    """Return when the play session began, which later logins continue; None without a login."""
-    return customer.last_login_at and (customer.session_began_at or customer.last_login_at)
 
 
 def _deliveries(session: Session, criteria: CaptureFilter) -> Select[Any]:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from wallet_hooks import money
 from wallet_hooks.betslips import bounds as betslips
 from wallet_hooks.customers.queries import CustomerFacts
-from wallet_hooks.customers.refusals import betting_refusal
+from wallet_hooks.customers.refusals import betting_refusal, funds_refusal
 from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
-from wallet_hooks.limits.enforcement import stake_refusal
+from wallet_hooks.limits.enforcement import limit_refusal
 from wallet_hooks.sportsbook.coupons import EventKey
 from wallet_hooks.sportsbook.messages import Accepted, BetKey, BetStep, Declined, PlaceBet, PlaceBets
 from wallet_hooks.sportsbook.state import BettingState, StateOf, UserBet, WagerState
@@ -149,7 +149,7 @@ def _betslip_refusal(bet: PlaceBet, customer: CustomerFacts, _cost: int, trial: 
     if betslip is None:
         is_required = policy_of(state.brands[bet.key.client].policy).betslip_required
         return "betslip_unknown" if is_required else None
-    refusal = betslips.stake_refusal(betslip, bet.amount or 0, bet.currency, state.rates)
+    refusal = betslips.price_refusal(betslip, bet.amount or 0, bet.currency, state.rates)
     if refusal == betslips.WITHOUT_RATE:
         state.raise_exception(refusal, bet.key)
         return None
@@ -159,7 +159,7 @@ def _betslip_refusal(bet: PlaceBet, customer: CustomerFacts, _cost: int, trial: 
 def _limit_refusal(_bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
     """Session time, then the bet limit, then the loss limit."""
     state = trial.state
-    return stake_refusal(state.limits.get(customer.id), state.usage, cost, trial.spent(customer), now=state.now)
+    return limit_refusal(state.limits.get(customer.id), state.usage, cost, trial.spent(customer), now=state.now)
 
 
 def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
@@ -173,7 +173,7 @@ def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Tri
 def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
     if not bet.amount or cost <= trial.available(customer):
         return None
-    return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
+    return funds_refusal(customer.credit_limit)
 
 
 _Check = Callable[[PlaceBet, CustomerFacts, int, Trial], str | None]

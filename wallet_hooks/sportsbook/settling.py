@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from wallet_hooks import money
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.customers.queries import MAX_BALANCE
+from wallet_hooks.customers.refusals import funds_refusal
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID, BetStep, SettleBet, says_void
@@ -50,7 +51,7 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
     takes_back = _current_net_return(wager) - _net(wager, _gross_return(wager, payout, outcome), outcome)
     leaves_debt = takes_back > max(0, state.available(customer))
     if leaves_debt and state.brands[wager.client].corrections == "refuse":
-        return "credit_limit_exceeded" if customer.credit_limit else "insufficient_funds"
+        return funds_refusal(customer.credit_limit)
     _reverse(wager, state)
     _settle_anew(wager, payout, result, outcome, state)
     if leaves_debt:

@@ -195,6 +195,11 @@ class Pair(fields.Field[tuple[str, int]]):
             raise ValidationError(str(error)) from None
 
 
+def is_storable(text: str) -> bool:
+    """Return whether a database can store a text: it has no zero character and no half of a surrogate pair."""
+    return "\0" not in text and text.encode(errors="ignore") == text.encode(errors="surrogatepass")
+
+
 def is_whole_number(text: str, *, digits: int = 18) -> bool:
     """Return whether a text is a whole number of so many digits at most."""
     return text.isascii() and text.isdigit() and len(text) <= digits
