@@ -3,7 +3,7 @@
 gthread gives every connection to a thread, which waits for the request, parses it and runs the application. For a bet,
 seven tenths of the time are threads that wait for each other. This class differs in these points:
 
-- The loop receives requests, and judges their heads with gunicorn's own parser. A connection takes a thread only when
+- The loop receives requests, and parses their heads with gunicorn's own parser. A connection takes a thread only when
   its request has arrived, so that slow clients cost the others nothing. The few requests whose rest a thread has to
   read (an unusual head, a long body) take a quarter of the threads at most.
 - Plain requests to the application's GroupedApi (the callbacks) that have arrived are answered together, in one

@@ -29,7 +29,7 @@ class Funds(NamedTuple):
     exposure: int
 
     def available(self, wallet: str) -> int:
-        """Return what can be bet or transferred from a wallet, credit included."""
+        """Return what can be bet from a wallet, credit included; transfers take own money only."""
         return available(self.wallets[wallet], self.credit_limit if wallet == chart.BETTING_WALLET else 0)
 
 

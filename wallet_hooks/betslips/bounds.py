@@ -1,4 +1,7 @@
-"""What a betslip allows: whether it is open, and the stakes that its prices take. Pure but for the statement."""
+"""What a betslip allows: whether it is open, and the smallest and largest stake that its prices accept.
+
+Pure but for the statement.
+"""
 
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal

@@ -26,7 +26,7 @@ from wallet_hooks.web.exact_json import dumps
 # Returns a customer's open stakes, in minor units of its currency.
 OpenStakes = Callable[[Session, Customer, CustomerBalances], int]
 _PAGE = 100
-# Of a page: once its messages have as many bytes, no further one is read. One message may be larger.
+# A page ends after the message with which it has this many bytes.
 _PAGE_BYTES = 256 * 1024
 T = TypeVar("T")
 _LAST = 2**63 - 1

@@ -20,8 +20,8 @@ class Betslip(Base):
 
     `customer_id` is the first customer of the brand that a betslip message names, and stays. Its stream gets the
     messages once, though they may be stored for several games: of the game whose row `is_streamed`. `bounds` are the
-    stakes that its newest prices take together (`bounds.py`); `announcement` is the newest betslip message, `closing`
-    the message that closed it.
+    smallest and largest stake that its newest prices accept (`bounds.py`); `announcement` is the newest betslip
+    message, `closing` the message that closed it.
     """
 
     __tablename__ = "betslip"

@@ -52,7 +52,7 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     own money only, never credit. The caller must hold the customer's lock.
 
     Raises RefusedError (`customer_inactive`, `customer_locked`, `customer_expired`, `deposit_limit_exceeded`,
-    `insufficient_funds`, or the code of a bad value), ConflictError.
+    `insufficient_funds`, `currency_not_supported`, or the code of a bad value), ConflictError.
     """
     _check_values(movement)
     earlier = _earlier_payment(session, customer, movement)

@@ -36,7 +36,7 @@ from wallet_hooks.web.fields import Identifier, Instant
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
 _BATCH = 1000
 _EXPIRY_HELP = (
-    "No bets from then on: a time (UTC without an offset), or a date, whose end in the brand's time zone counts."
+    "From then on the customer cannot bet: a time (UTC if it has no offset), or the end of a date in the brand's zone."
 )
 _UID, _USERNAME = Identifier(), ShortName()
 
@@ -58,13 +58,17 @@ def customer() -> None:
     help="Decimal amount: the most that may be staked on one event; returned stakes do not count.",
 )
 @click.option(
-    "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable. Without bet_placer: no bets."
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="Repeatable. A customer without bet_placer cannot bet.",
 )
 @click.option("--name", default="", type=FieldType(DisplayName()), help="Display name.")
 @click.option("--group", "group_name", help="The group that it belongs to.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; a hash is stored.")
 @click.option("--inactive", is_flag=True, help="May neither sign in nor bet.")
-@click.option("--locked", is_flag=True, help="As a manager locks a customer: neither logins nor bets.")
+@click.option("--locked", is_flag=True, help="Lock it, as a manager does: no logins, no bets.")
 @click.option("--expires-at", type=FieldType(Instant()), help=_EXPIRY_HELP)
 @pass_brand_engine
 def create(
@@ -125,7 +129,7 @@ def _profile_options(command: Any) -> Any:
 @click.option("--max-stake-per-event", help="Decimal amount, or none.")
 @click.option("--commission-rate", metavar="PERCENT", help="Of net winnings, for stakes from --commission-from on.")
 @click.option("--commission-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: today in the brand's time zone.")
-@click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable: exactly these.")
+@click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Repeatable; replaces all roles.")
 @click.option("--active/--inactive", default=None, help="Whether the customer may log in and bet.")
 @click.option("--lock/--unlock", "locked", default=None, help="Stop logins and bets, or allow them again.")
 @click.option("--expires-at", type=_InstantOrNone(), help=f"{_EXPIRY_HELP} Or none.")

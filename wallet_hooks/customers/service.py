@@ -57,9 +57,9 @@ class NewCustomer:
 def create_customers(
     session: Session, brand: Brand, new: Sequence[NewCustomer], *, now: datetime, by: str = "operator"
 ) -> list[Customer]:
-    """Create customers with their accounts, and post their opening balances, in a fixed number of statements.
+    """Create customers with their accounts, and post their opening balances.
 
-    `by` is who sets their credit limits. Raises ConflictError naming the first uid or username that is taken, and
+    The number of statements is fixed where none has a profile. `by` is who sets their credit limits. Raises ConflictError naming the first uid or username that is taken, and
     RefusedError for an invalid value.
     """
     for customer in new:

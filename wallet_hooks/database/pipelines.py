@@ -24,7 +24,7 @@ PREPARED = "wallet_hooks_prepared"
 TRANSACTION_SETTINGS = "wallet_hooks_transaction_settings"
 _UNUSABLE = ("0A000", "26000", "42P05")  # its result has changed; it does not exist; its name is taken
 _COMMIT = b"COMMIT"
-# Of a connection, each with its plan: as many as eighty brands have, each in a schema of its own.
+# The most prepared statements of a connection, each with its plan: enough for eighty brands with schemas of their own.
 _MOST_PREPARED = 2000
 
 

@@ -1,1 +1,1 @@
-"""Exceptions: bets and payments that staff must look at, because the service cannot finish them by its rules."""
+"""Exceptions: bets and payments that require manual review, because the service cannot finish them by its rules."""

@@ -90,7 +90,7 @@ def write(
     """Write a report from one database snapshot. Return its manifest, without the file's name and hash.
 
     `progress` is called with the number of rows of each batch. If a general ledger's journal takes several files,
-    `options.part` must select one. Raises RefusedError.
+    `options.part` must select one. Raises RefusedError, and NotFoundError for an unknown customer.
     """
     check(report, format_, request, options)
     found = report_named(report)
@@ -132,7 +132,7 @@ def write_file(
 
     A general ledger's journal that is too long for one file continues in `<file>-2` and so on, before the suffix. A
     path that is not a regular file, such as a pipe, has no hash, no manifest beside it and no further files: it cannot
-    be read again, and its directory is often not ours. Raises RefusedError.
+    be read again, and its directory is often not ours. Raises RefusedError, and NotFoundError for an unknown customer.
     """
     check(report, format_, request, options)
     if format_ in LEDGERS and options.part is None and is_regular(path):

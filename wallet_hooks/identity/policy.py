@@ -70,7 +70,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Malta, MGA Player Protection Directive: an increase after 24 hours.
     "mga": {"cooldown": "24h", "confirm_required": False},
 }
-# Ended logins are retained this long (see `sessions.py`), so a gap cannot be longer.
+# Ended logins are retained this long (see `login_sessions.py`), so a gap cannot be longer.
 MAX_SESSION_GAP = timedelta(days=7)
 _DURATION = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

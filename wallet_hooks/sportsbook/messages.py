@@ -152,7 +152,7 @@ class CancelBet(NamedTuple):
 
 
 class PlaceBets(NamedTuple):
-    """POST /bets: all of them or none."""
+    """The bets of a request to POST /bets: all are taken, or none."""
 
     bets: tuple[PlaceBet, ...]
 

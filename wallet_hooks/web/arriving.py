@@ -1,4 +1,4 @@
-"""Requests that arrive on a connection, read without blocking and judged by gunicorn's own parser.
+"""Requests that arrive on a connection, read without blocking and parsed by gunicorn's own parser.
 
 A request that is not for the caller is handed to gunicorn's thread pool, which reads it again: in the same segments, so
 that the pool sees what it would have seen if it had received them itself.

@@ -162,7 +162,10 @@ class Anything(fields.Field[Any]):
 
 
 class Absent(fields.Field[None]):
-    """A field that makes the body another message than the path is for: with a value it is refused, for this reason."""
+    """A field that must have no value, because a value shows that the body is for another endpoint.
+
+    Raises ValidationError with the reason.
+    """
 
     def __init__(self, reason: str, **kwargs: Any) -> None:
         super().__init__(allow_none=True, **kwargs)
