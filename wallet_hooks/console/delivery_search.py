@@ -19,14 +19,13 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
-from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.messages import BETS_PATH, CANCEL_PATH, STATUSES, WINNERS_PATH, BetKey
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 
 # Of a customer, the callbacks about its newest bets are found: this many that were taken, and that many refused.
 SEARCHED_BETS = 200
-_STATUSES = (200, 400, 401, 402, 403, 404, 405, 409, 411, 413, 415, 500, 503)
 _COLUMNS = (Delivery.id, Delivery.path, Delivery.received_at, Delivery.source, Delivery.status, Delivery.answer)
-_POSTED_KINDS = {"/bets": ("stake",), "/winners": ("settlement", "reversal"), "/bets/cancel": ("cancel",)}
+_POSTED_KINDS = {BETS_PATH: ("stake",), WINNERS_PATH: ("settlement", "reversal"), CANCEL_PATH: ("cancel",)}
 _MILLISECONDS = 80  # a delivery's id begins with its time in milliseconds, above this many bits
 
 
@@ -62,7 +61,7 @@ def statuses_of(outcome: str) -> Sequence[int] | None:
     """Return the statuses of an outcome, or the one of that number; None for any. Raises RefusedError."""
     if not outcome:
         return None
-    found = [status for status in _STATUSES if outcome in (answer_kind(status), str(status))]
+    found = [status for status in sorted(STATUSES) if outcome in (answer_kind(status), str(status))]
     if not found:
         raise RefusedError("bad_outcome", f"outcome: {outcome[:20]!r} is unknown")
     return found

@@ -59,8 +59,8 @@ def create_customers(
 ) -> list[Customer]:
     """Create customers with their accounts, and post their opening balances.
 
-    The number of statements is fixed where none has a profile. `by` is who sets their credit limits. Raises ConflictError naming the first uid or username that is taken, and
-    RefusedError for an invalid value.
+    The number of statements is fixed where none has a profile. `by` is who sets their credit limits. Raises
+    ConflictError naming the first uid or username that is taken, and RefusedError or MoneyError for an invalid value.
     """
     for customer in new:
         _check(customer)

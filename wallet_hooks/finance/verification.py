@@ -22,6 +22,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.chart import balance_name
 from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
+from wallet_hooks.ledger.queries import RETURNING_KINDS
 from wallet_hooks.ledger.sealing import seal_day, seals_in_force
 from wallet_hooks.ledger.verify import CHECKS, MAX_DIFFERENCES, Difference, Since
 from wallet_hooks.limits.models import LimitUsage
@@ -166,7 +167,7 @@ def _from_ledger(session: Session, brands: dict[int, BrandFacts], posted: Since 
         .join(Transaction, Transaction.id == Entry.transaction_id)
         .join(Customer, Customer.id == Account.holder_id)
         .where(Account.name == chart.player_name(Account.holder_id))
-        .where(Transaction.kind.in_(["settlement", "reversal", "cancel"]))
+        .where(Transaction.kind.in_(RETURNING_KINDS))
         .where(*([Transaction.id >= posted.first_id] if posted else []))
     )
     for row in stream_rows(session, query.order_by(Account.holder_id)):

@@ -15,6 +15,7 @@ from wallet_hooks.ledger.models import Account, Entry, Transaction
 
 # The kinds of transactions that bets, settlements and cancels post.
 BETTING_KINDS = frozenset({"stake", "settlement", "reversal", "cancel"})
+RETURNING_KINDS = BETTING_KINDS - {"stake"}
 _BATCH, _SMALL_BATCH = 500, 10
 _CLOCKS_APART = timedelta(minutes=10)  # more than the clocks of two machines differ
 

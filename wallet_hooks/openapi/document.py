@@ -25,12 +25,13 @@ from wallet_hooks.openapi.betslips import paths as betslip_paths
 from wallet_hooks.openapi.fields import CURRENCY, DATE, MAX_INTEGER, Json, describe_field
 from wallet_hooks.openapi.links import add_links
 from wallet_hooks.sportsbook import customer_routes, schemas
+from wallet_hooks.sportsbook.messages import BETS_PATH, CANCEL_PATH, WINNERS_PATH
 from wallet_hooks.v1 import V1Route
 
 _CALLBACKS = {
-    "/bets": (schemas.PlaceBetsSchema, "Take stakes: all bets of the request, or none."),
-    "/winners": (schemas.SettleBetsSchema, "Settle bets, each independently. A payout of 0 settles the bet too."),
-    "/bets/cancel": (schemas.CancelBetsSchema, "Return stakes, each bet independently: the amount that was taken."),
+    BETS_PATH: (schemas.PlaceBetsSchema, "Take stakes: all bets of the request, or none."),
+    WINNERS_PATH: (schemas.SettleBetsSchema, "Settle bets, each independently. A payout of 0 settles the bet too."),
+    CANCEL_PATH: (schemas.CancelBetsSchema, "Return stakes, each bet independently: the amount that was taken."),
 }
 _V1_ROUTES = (
     *customers.ROUTES,

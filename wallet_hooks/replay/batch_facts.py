@@ -17,7 +17,7 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, REPLACED
-from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.messages import BETS_PATH, BetKey
 from wallet_hooks.sportsbook.models import Wager
 
 _AT_A_TIME = 1000  # parameters of a statement
@@ -60,7 +60,7 @@ def find_placed_elsewhere(session: Session, keys: Collection[BetKey]) -> set[Bet
     names, found = list(texts), set[str]()
     for first in range(0, len(names), _AT_A_TIME):
         some = names[first : first + _AT_A_TIME]
-        found.update(session.scalars(placing.where(Delivery.path == "/bets", DeliveryBet.bet.in_(some))))
+        found.update(session.scalars(placing.where(Delivery.path == BETS_PATH, DeliveryBet.bet.in_(some))))
     return {key for name, key in texts.items() if name not in found}
 
 

@@ -19,7 +19,7 @@ from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.replay.bodies import body_member, encode_body
-from wallet_hooks.sportsbook.messages import PlaceBet
+from wallet_hooks.sportsbook.messages import BETS_PATH, PlaceBet
 from wallet_hooks.sportsbook.schemas import read_place_bets
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
@@ -49,7 +49,7 @@ def find_messages(request: Mapping[str, Any]) -> list[Message]:
 
 def find_bets_of_betslips(request: Mapping[str, Any]) -> list[PlaceBet]:
     """Return the bets of a request to POST /bets that name a betslip; none of an invalid request, which is refused."""
-    if request["path"] != "/bets":
+    if request["path"] != BETS_PATH:
         return []
     try:
         bets = read_place_bets(encode_body(request)).bets

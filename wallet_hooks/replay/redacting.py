@@ -20,7 +20,7 @@ from wallet_hooks.replay.bodies import body_member, decode_body, encode_body
 from wallet_hooks.replay.case_database import BRAND
 from wallet_hooks.replay.fixture import VERSION
 from wallet_hooks.replay.redacting_betslips import MessageRedactor
-from wallet_hooks.sportsbook.messages import CODES, LOSS_RESULTS, VOID_RESULTS
+from wallet_hooks.sportsbook.messages import CALLBACK_PATHS, CODES, LOSS_RESULTS, VOID_RESULTS
 from wallet_hooks.web.fields import UNWANTED
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
@@ -256,7 +256,7 @@ def _method(value: Any) -> str:
 
 
 def _path(value: Any) -> str:
-    return value if value in ("/bets", "/winners", "/bets/cancel", MESSAGES_PATH) else "/redacted"
+    return value if value in (*CALLBACK_PATHS, MESSAGES_PATH) else "/redacted"
 
 
 def _role(value: str) -> str:

@@ -31,8 +31,8 @@ def resettle(
     None if the settlement is like this already; nothing is done then. The reason is stored with the transactions.
     `settlement` is the number of the settlement to replace, by default the newest.
 
-    Raises NotFoundError for an unknown wager, RefusedError where it was not settled (`not_settled`) or was settled again
-    since (`outdated`), the payout is too large (`payout_out_of_range`), or the brand's policy refuses
+    Raises NotFoundError for an unknown wager, RefusedError where it was not settled (`not_settled`) or was settled
+    again since (`outdated`), the payout is too large (`payout_out_of_range`), or the brand's policy refuses
     (`insufficient_funds`, `credit_limit_exceeded`).
     """
     found = run(connection, KNOWN_WAGERS([key]))

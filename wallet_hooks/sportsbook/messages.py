@@ -10,6 +10,7 @@ from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.directory import BrandFacts
 
 _STEP = re.compile(r"([^:]+):([^:]+):wager:(.+):(stake|cancel|settlement|reversal)(?::(\d+))?", re.DOTALL)
+BETS_PATH, WINNERS_PATH, CANCEL_PATH = CALLBACK_PATHS = "/bets", "/winners", "/bets/cancel"
 # The HTTP status of each code that is not the refusal of a bet.
 STATUS_OF_CODE = {
     "invalid_request": 400,
@@ -39,6 +40,7 @@ VOID_RESULTS = frozenset({"void", "refund", "cancelled", "canceled", "push", "re
 VOID = "void"  # the outcome of a wager whose settlement returned its stake
 LOSS_RESULTS = frozenset({"lost", "loss", "lose"})
 CODES = frozenset({"OK", *STATUS_OF_CODE, *REFUSALS})
+STATUSES = frozenset({200, _REFUSED, *STATUS_OF_CODE.values()})
 OK_BODY = '{"status":"OK"}'
 
 

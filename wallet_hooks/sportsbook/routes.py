@@ -22,6 +22,9 @@ from wallet_hooks.logs import log_together
 from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.commits import CallbackCommits
 from wallet_hooks.sportsbook.messages import (
+    BETS_PATH,
+    CANCEL_PATH,
+    WINNERS_PATH,
     Answer,
     Callback,
     CancelBets,
@@ -57,9 +60,9 @@ class CallbackRoute(NamedTuple):
 
 
 _ROUTES = (
-    CallbackRoute("/bets", read_place_bets, needs_admin=False),
-    CallbackRoute("/winners", read_settle_bets, needs_admin=True),
-    CallbackRoute("/bets/cancel", read_cancel_bets, needs_admin=True),
+    CallbackRoute(BETS_PATH, read_place_bets, needs_admin=False),
+    CallbackRoute(WINNERS_PATH, read_settle_bets, needs_admin=True),
+    CallbackRoute(CANCEL_PATH, read_cancel_bets, needs_admin=True),
 )
 _ROUTES_BY_PATH = {route.path: route for route in _ROUTES}
 
