@@ -14,7 +14,7 @@ from tests.desk import PASSWORD, Desk
 from tests.test_commands import Shell
 from tests.world import OK, JsonReply, bet, error
 from wallet_hooks import clock
-from wallet_hooks.customers import login
+from wallet_hooks.customers import login, login_lock
 from wallet_hooks.customers.groups import customer_by_username
 from wallet_hooks.customers.login_lock import is_login_locked
 from wallet_hooks.database import reading, writing
@@ -101,7 +101,7 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(ann: Desk) -> None:
     """One hash and one write each: the time cannot tell them apart."""
     for username, password in (("nobody", "x"), ("ann", "x"), ("bob", "x")):
         with (
-            patch.object(login, "is_password", side_effect=is_password) as hashing,
+            patch.object(login_lock, "is_password", side_effect=is_password) as hashing,
             patch.object(login, "writing", side_effect=writing) as write,
         ):
             assert log_in(ann, username, password).status == 401
@@ -123,7 +123,9 @@ def lock_of(desk: Desk) -> tuple[bool, str | None]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords are compared and not hashed: hashing takes its time."""
-    monkeypatch.setattr(login, "is_password", lambda password, hashed: hashed is not None and password == PASSWORD)
+    monkeypatch.setattr(
+        login_lock, "is_password", lambda password, hashed, **_: hashed is not None and password == PASSWORD
+    )
 
 
 def test_five_failures_lock_the_login_until_a_manager_unlocks(ann: Desk) -> None:
@@ -198,7 +200,7 @@ def test_a_customer_without_a_password_is_not_locked(desk: Desk) -> None:
 
 def test_concurrent_guesses_lock_after_five(ann: Desk) -> None:
     with (
-        patch.object(login, "is_password", side_effect=lambda password, _: password == PASSWORD),
+        patch.object(login_lock, "is_password", side_effect=lambda password, _, **__: password == PASSWORD),
         ThreadPoolExecutor(20) as pool,
     ):
         statuses = list(pool.map(lambda _: log_in(ann, password="wrong").status, range(20)))
@@ -211,7 +213,7 @@ def test_concurrent_guesses_lock_after_five(ann: Desk) -> None:
 
 
 def test_too_many_concurrent_logins_are_refused(ann: Desk) -> None:
-    with patch.object(login, "is_password", side_effect=TryAgainError("too many logins at once")):
+    with patch.object(login_lock, "is_password", side_effect=TryAgainError("too many logins at once")):
         reply = log_in(ann)
     assert (reply.status, reply.body["code"]) == (429, "too_many_requests")
 

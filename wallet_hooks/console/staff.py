@@ -10,10 +10,9 @@ from sqlalchemy.orm import Session
 from wallet_hooks.console import audit
 from wallet_hooks.console.models import Staff, StaffSession
 from wallet_hooks.customers.login import count_unknown
-from wallet_hooks.customers.login_lock import admit, is_login_locked
+from wallet_hooks.customers.login_lock import admit, check_password, is_login_locked
 from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import ConflictError, NotFoundError, UnauthenticatedError
-from wallet_hooks.identity.passwords import is_password
 from wallet_hooks.identity.tokens import is_idle, new_token, record_use, token_hash
 from wallet_hooks.web.api import ApiRequest
 
@@ -76,17 +75,15 @@ def sign_in(engine: Engine, *, username: str, password: str, code: str, request:
     """
     with reading(engine) as session:
         found = session.execute(select(Staff.id, Staff.password_hash).where(Staff.username == username)).one_or_none()
-    # Checked between two transactions, because it is slow; the row is read again afterwards.
-    is_right = is_password(password, found.password_hash if found else None, is_staff=True)
+    checked = check_password(password, found.password_hash if found else None, is_staff=True)
     token = None
     with writing(engine) as session:
         if found is None:
             count_unknown(session, request.now.date())
         else:
             member = session.scalars(locked(select(Staff).where(Staff.id == found.id), Staff)).one()
-            is_right = is_right and member.password_hash == found.password_hash
             was_locked = is_login_locked(member, now=request.now)
-            is_right = is_right and not was_locked and _is_code(member, code, now=request.now)
+            is_right = checked.is_right_for(member) and not was_locked and _is_code(member, code, now=request.now)
             if admit(member, is_right=is_right, is_permitted=member.active, now=request.now):
                 token = _start(session, member, now=request.now)
             if token or not was_locked:  # guesses during a lock would fill the trail

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, Row, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.callers import may_log_in
-from wallet_hooks.customers.login_lock import admit
+from wallet_hooks.customers.login_lock import admit, check_password
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.play_sessions import record_login
 from wallet_hooks.customers.queries import lock_customer
@@ -19,7 +19,6 @@ from wallet_hooks.errors import UnauthenticatedError
 from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.brand_engines import engine_of_username
 from wallet_hooks.identity.models import UnknownLogin
-from wallet_hooks.identity.passwords import is_password
 
 _counted = RowSet("counted", UnknownLogin.day, UnknownLogin.failures)
 
@@ -45,15 +44,14 @@ def log_in(engine: Engine, *, username: str, password: str, source: str, now: da
     else:
         found = None
         engine_of_username(engine, folded(username))  # as many statements as for a known one
-    # Checked between two transactions, because it is slow; the customer is read again afterwards.
-    is_right = is_password(password, found.password_hash if found else None)
+    checked = check_password(password, found.password_hash if found else None)
     with writing(home or engine) as session:
         token = None
         if found is None:
             count_unknown(session, now.date())
         else:
             customer = lock_customer(session, found.id)
-            is_right = is_right and customer.password_hash == found.password_hash
+            is_right = checked.is_right_for(customer)
             if admit(customer, is_right=is_right, is_permitted=may_log_in(customer, now=now), now=now):
                 record_login(session, customer, now=now)
                 token = login_sessions.start(session, customer_id=customer.id, source=source, now=now, idle=idle)

@@ -1,13 +1,14 @@
-"""The lock of a login after wrong passwords: it stops new sessions for a while, and nothing else. Pure.
+"""The lock of a login after wrong passwords: it stops new sessions for a while, and nothing else.
 
 Open sessions and bets continue, so that an attacker who knows a username cannot stop a customer from betting.
 `Customer.locked`, which a manager sets, stops those too.
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wallet_hooks.customers.models import Customer
+from wallet_hooks.identity.passwords import is_password
 
 MAX_FAILURES = 5
 FIRST_LOCK = timedelta(minutes=15)
@@ -42,6 +43,25 @@ def count_failure(owner: PasswordOwner, *, now: datetime) -> None:
         doublings = min(owner.login_locks, 10)
         owner.login_locked_until = now + min(FIRST_LOCK * 2**doublings, LONGEST_LOCK)
         owner.login_locks += 1
+
+
+class CheckedPassword(NamedTuple):
+    """Whether a password is right by a hash that was read before the owner's row was locked; None without an owner.
+
+    Checking takes long, so it is done between two transactions.
+    """
+
+    hash: str | None
+    is_right: bool
+
+    def is_right_for(self, owner: PasswordOwner) -> bool:
+        """Return whether it is right for the locked row: it is not if the password has changed meanwhile."""
+        return self.is_right and owner.password_hash == self.hash
+
+
+def check_password(password: str, hashed: str | None, *, is_staff: bool = False) -> CheckedPassword:
+    """Check a password. Without a hash it is wrong, after the same time. Raises TryAgainError if too many wait."""
+    return CheckedPassword(hashed, is_password(password, hashed, is_staff=is_staff))
 
 
 def admit(owner: PasswordOwner, *, is_right: bool, is_permitted: bool, now: datetime) -> bool:

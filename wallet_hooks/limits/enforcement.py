@@ -1,11 +1,10 @@
 """Enforcement of the limits in force on stakes and deposits. Pure: `loading.py` reads its inputs."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from wallet_hooks.customers.play_sessions import PlaySession, PlaySessionRow
+from wallet_hooks.customers.play_sessions import PlaySession
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
 from wallet_hooks.limits.rules import SESSION, Limit, apply_due_changes, default_limits, in_force
@@ -108,12 +107,3 @@ def limit_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *,
 def defaults_bind_bets(brand: BrandFacts, currency: str) -> bool:
     """Return whether the brand's defaults limit the bets of customers who set no limit."""
     return any(type_ in BET_TYPES for type_ in policy_of(brand.policy).applied_defaults(currency))
-
-
-def play_sessions_to_store(
-    bounds: Mapping[int, Bounds], bettors: Iterable[int], *, now: datetime
-) -> list[PlaySessionRow]:
-    """Return the play sessions to store: those of customers without a login whose bets were accepted at `now`."""
-    starts = {id_: one.session_to_store for id_, one in bounds.items() if one.session_to_store is not None}
-    began = ((id_, starts[id_]) for id_ in sorted(starts.keys() & set(bettors))) if starts else ()
-    return [PlaySessionRow(id_, session_began_at, now) for id_, session_began_at in began]

@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from wallet_hooks.customers.play_sessions import add_play_sessions
+from wallet_hooks.customers.play_sessions import PlaySessionRow, add_play_sessions
 from wallet_hooks.database.bulk import RowSet, insert_rows, update_rows
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import JournalWriter
-from wallet_hooks.limits.enforcement import play_sessions_to_store
 from wallet_hooks.sportsbook.messages import Answer, Callback
 from wallet_hooks.sportsbook.models import CHANGES, EarlyCancel, Wager
 from wallet_hooks.sportsbook.state import BettingState
@@ -59,8 +58,8 @@ def changes_of(connection: Connection, state: BettingState) -> Writes:
     add_bet_exceptions(writes, changes.exceptions)
     add_resolutions(writes, (SettledBet(*key, now) for key in changes.settled_first))
     state.usage.add_to(writes)
-    bettors = (wager.customer_id for wager in changes.created.values() if wager.status != "refused")
-    add_play_sessions(writes, play_sessions_to_store(state.limits, filter(None, bettors), now=now))
+    began = sorted(changes.play_sessions.items())
+    add_play_sessions(writes, (PlaySessionRow(customer_id, instant, now) for customer_id, instant in began))
     return writes
 
 

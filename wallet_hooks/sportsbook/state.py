@@ -72,6 +72,7 @@ class Changes:
     """The changes of a group besides the ledger's.
 
     `early_cancels` arrived before their bets; `settled_first` are bets that were settled for the first time.
+    `play_sessions` are when those of bettors without a login began (UTC), by customer id.
     """
 
     created: dict[BetKey, WagerState] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class Changes:
     early_cancels: list[UserBet] = field(default_factory=list)
     settled_first: list[BetKey] = field(default_factory=list)
     exceptions: list[BetExceptionRow] = field(default_factory=list)
+    play_sessions: dict[int, datetime] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -149,9 +151,12 @@ class BettingState:
         return self.event_stakes.event_of(wager.customer_id, wager.game, wager.pool_uid)
 
     def count_stake(self, wager: WagerState) -> None:
-        """Count a new stake against the customer's limits."""
+        """Count a new stake against the customer's limits, among them the duration of its play session."""
         stake = wager.as_stake()
         self.usage.add(stake.customer_id, self.booking_day(wager.client), DayUsage(staked=stake.cost))
+        bounds = self.limits.get(stake.customer_id)
+        if bounds is not None and bounds.session_to_store is not None:
+            self.changes.play_sessions[stake.customer_id] = bounds.session_to_store
 
     def count_return(self, wager: WagerState, amount: int, *, is_void: bool) -> None:
         """Count a return to the customer, on the stake's day and as paid today; a negative amount reverses it."""
