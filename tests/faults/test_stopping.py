@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests import postgresql
 from tests.service import PATIENT_SETTINGS, command, post, served, status_of, wait_until_ready, workers_of
 from tests.waiting import wait_until
 from tests.wire import wire
@@ -93,6 +95,13 @@ def ends(clients: list[BettingClient]) -> Counter[int | str]:
 def have_ended(clients: list[BettingClient], count: int) -> bool:
     """Return whether the clients' requests that have ended are as many."""
     return sum(ends(clients).values()) >= count
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory: a disk may take longer for one commit than a test waits."""
+    with tempfile.TemporaryDirectory(dir=postgresql.memory()) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture
