@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-# Seconds that a statement of a form or a report may take: closing a day reads all its entries.
+# Seconds that a form waits for each answer of the database: closing a day reads all its entries.
 _LONGEST_WAIT = 600.0
 
 
@@ -83,7 +83,7 @@ def _open_engines(settings: Settings) -> Engines:
         customers=open_engine(settings, time_outs=settings.call_time_outs),
         accounts=open_engine(settings, time_outs=settings.account_time_outs),
         staff=open_engine(settings, longest_wait=_LONGEST_WAIT),
-        reports=open_engine(settings, for_reports=True, longest_wait=_LONGEST_WAIT),
+        reports=open_engine(settings, for_reports=True),
     )
 
 

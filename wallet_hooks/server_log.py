@@ -13,13 +13,13 @@ class ServerLog(Logger):  # type: ignore[misc]
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log a warning; that a request was not understood, without the part that was not."""
-        if msg.startswith(_REFUSED):
+        if str(msg).startswith(_REFUSED):
             address, _, _ = msg.partition(": ")
             msg = f"{address}: not valid HTTP"
         super().warning(msg, *args, **kwargs)
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log an exception with its trace; that of a request without its path and query string."""
-        if msg.startswith(_FAILED):
+        if str(msg).startswith(_FAILED):
             msg, args = _FAILED, ()
         super().exception(msg, *args, **kwargs)

@@ -61,7 +61,7 @@ def statuses_of(outcome: str) -> Sequence[int] | None:
     """Return the statuses of an outcome, or the one of that number; None for any. Raises RefusedError."""
     if not outcome:
         return None
-    found = [status for status in sorted(STATUSES) if outcome in (answer_kind(status), str(status))]
+    found = [status for status in sorted(STATUSES | {405, 500}) if outcome in (answer_kind(status), str(status))]
     if not found:
         raise RefusedError("bad_outcome", f"outcome: {outcome[:20]!r} is unknown")
     return found

@@ -190,7 +190,11 @@ def _open_postgresql(
         use_native_hstore=False,  # saves a search for its type with each connection
         execution_options={HAS_BRAND_SCHEMAS: settings.brand_schemas},
     )
-    prepare = partial(_prepare_postgresql, check_timeline=not for_reports, may_have_citus=settings.brand_schemas)
+    prepare = partial(
+        _prepare_postgresql,
+        check_timeline=not (for_reports and settings.reporting_database_url),
+        may_have_citus=settings.brand_schemas,
+    )
     use_connector(engine, longest_wait, prepare)
     if for_callbacks:
         event.listen(engine, "connect", partial(_prepare_for_callbacks, prepared=settings.prepared_statements))

@@ -46,7 +46,7 @@ from wallet_hooks.web.throttle import Throttle
 
 # Body bytes stored for unauthenticated requests.
 UNAUTHENTICATED_BODY_CAP = 4096
-# Requests without rights, or not read, that each worker stores in a minute: anybody can send them, and fill the disk.
+# Requests without rights, or not read, that a worker stores in a minute, of each code: anybody can send them.
 REJECTED_CAP = 100
 _PAUSE = 0.01  # seconds between a thread's tries of a callback whose customer is locked
 
@@ -131,7 +131,7 @@ class Callbacks:
         """Return the answer to a callback that is not stored, because too many without rights were; else None."""
         request = callback.request
         if isinstance(request, Rejected) and request.code != "invalid_request":
-            return None if self._stored_rejections.allows(None) else answer_of(request)
+            return None if self._stored_rejections.allows(request.code) else answer_of(request)
         return None
 
     def _prepare(self, call: Call, directory: Directory) -> Callback | Answer | Exception:
