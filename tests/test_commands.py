@@ -109,20 +109,6 @@ def test_a_provider_keeps_what_is_not_given(shell: Shell, world: World, tmp_path
     assert listed() == kept | {"auth": "none", "secrets": [], "unreadable": [], "allow": []}
 
 
-@pytest.mark.parametrize(
-    ("auth", "secret", "is_short"),
-    [("hmac", "x" * 16, False), ("hmac", "x" * 15, True), ("basic", "provider:" + "x" * 15, True)],
-)
-def test_a_secret_that_may_be_guessed_is_warned_of(
-    shell: Shell, world: World, tmp_path: Path, auth: str, secret: str, is_short: bool
-) -> None:
-    (tmp_path / "secret").write_text(secret)
-    add = ["provider", "add", "--game", "betflex", "--brand", "acme", "--auth", auth]
-    ran = shell.run(*add, "--secret", f"file:{tmp_path / 'secret'}")
-    assert (ran.returncode, "is short" in ran.stderr) == (0, is_short)
-    assert secret not in ran.stderr
-
-
 def test_a_reference_is_idempotent_and_conflicts_with_other_facts(shell: Shell, world: World) -> None:
     for _ in range(2):
         shell.ok("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "R1")

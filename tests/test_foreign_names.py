@@ -61,7 +61,7 @@ class Foreign(NamedTuple):
     own_key: str
 
 
-class Attempt(NamedTuple):
+class NamingRequest(NamedTuple):
     """A call of `who` in which `fields` name an object of another."""
 
     operation: str
@@ -72,38 +72,40 @@ class Attempt(NamedTuple):
     path: dict[str, str] | None = None
 
 
-def attempts(foreign: Foreign) -> Iterator[Attempt]:
+def attempts(foreign: Foreign) -> Iterator[NamingRequest]:
     """Yield an attempt for each operation whose body or query names something."""
     callback = {"client", "uid", "game"}
-    yield Attempt("bets", callback, "nordbet", {"bets": [bet(901)]})
-    yield Attempt("winners", callback, "nordbet", {"pools": [result(900)]})
-    yield Attempt("bets_cancel", callback, "nordbet", {"pools": [refund(900)]})
+    yield NamingRequest("bets", callback, "nordbet", {"bets": [bet(901)]})
+    yield NamingRequest("winners", callback, "nordbet", {"pools": [result(900)]})
+    yield NamingRequest("bets_cancel", callback, "nordbet", {"pools": [refund(900)]})
     for group in (2, 3):
         new = BODIES["create_customer"] | {"group_id": group}
-        yield Attempt("create_customer", {"group_id", "uid", "username"}, "boss", new)
-        yield Attempt("patch_customer", {"group_id", "username"}, "boss", {"group_id": group}, path={"username": "bob"})
+        yield NamingRequest("create_customer", {"group_id", "uid", "username"}, "boss", new)
+        yield NamingRequest(
+            "patch_customer", {"group_id", "username"}, "boss", {"group_id": group}, path={"username": "bob"}
+        )
     for username in ("eve", "freja"):
         path = {"group_id": "1"}
-        yield Attempt("add_group_manager", {"username"}, "boss", {"username": username}, path=path)
+        yield NamingRequest("add_group_manager", {"username"}, "boss", {"username": username}, path=path)
     account = {"account_id": foreign.bookie_account}
-    yield Attempt("kick_balance", {"account_id"}, "boss", account, path={"username": "bob"})
+    yield NamingRequest("kick_balance", {"account_id"}, "boss", account, path={"username": "bob"})
     for row in (foreign.limit_row, 10**9):
-        yield Attempt("limits_swap", {"row_id"}, "ann", [str(row)])
-        yield Attempt("limits_swap_or_delete", {"row_id"}, "ann", [str(row)])
-        yield Attempt("limits_swap_or_delete", {"row_id"}, "ann", {"row_id": [str(row)]})
-    yield Attempt("export", {"brand", "uid"}, "acme", query={"brand": "nordbet", "uid": "7"})
-    yield Attempt("export", {"brand"}, "acme", query={"brand": "nordbet"})
+        yield NamingRequest("limits_swap", {"row_id"}, "ann", [str(row)])
+        yield NamingRequest("limits_swap_or_delete", {"row_id"}, "ann", [str(row)])
+        yield NamingRequest("limits_swap_or_delete", {"row_id"}, "ann", {"row_id": [str(row)]})
+    yield NamingRequest("export", {"brand", "uid"}, "acme", query={"brand": "nordbet", "uid": "7"})
+    yield NamingRequest("export", {"brand"}, "acme", query={"brand": "nordbet"})
     of_subscription = {"subscriptionToken": foreign.subscription_token}
-    yield Attempt("account_cancelApplicationSubscription", {"subscriptionToken"}, "ann", of_subscription)
+    yield NamingRequest("account_cancelApplicationSubscription", {"subscriptionToken"}, "ann", of_subscription)
     renewal = {"vendorClientId": foreign.vendor_client_id, "subscriptionLength": 10}
-    yield Attempt("account_updateApplicationSubscription", {"vendorClientId"}, "ann", renewal)
+    yield NamingRequest("account_updateApplicationSubscription", {"vendorClientId"}, "ann", renewal)
     history = {"vendorClientId": foreign.vendor_client_id, "applicationKey": foreign.application_key}
-    yield Attempt("account_getApplicationSubscriptionHistory", set(history), "ann", history)
+    yield NamingRequest("account_getApplicationSubscriptionHistory", set(history), "ann", history)
     given = {"client_id": foreign.vendor_id, "client_secret": foreign.vendor_secret}
     code = given | {"grant_type": "AUTHORIZATION_CODE", "code": foreign.code}
-    yield Attempt("account_token", {"client_id", "client_secret", "code"}, "ann", code)
+    yield NamingRequest("account_token", {"client_id", "client_secret", "code"}, "ann", code)
     refresh = given | {"grant_type": "REFRESH_TOKEN", "refresh_token": foreign.refresh_token}
-    yield Attempt("account_token", {"client_id", "client_secret", "refresh_token"}, "ann", refresh)
+    yield NamingRequest("account_token", {"client_id", "client_secret", "refresh_token"}, "ann", refresh)
 
 
 @pytest.fixture

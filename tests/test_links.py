@@ -17,7 +17,7 @@ GIVEN = {"begin_session": {name: BODIES["create_customer"][name] for name in ("u
 REFUSED = {"account_token", "withdraw"}
 
 
-class Sent(NamedTuple):
+class LinkedCall(NamedTuple):
     path: dict[str, str]
     body: Any
     answer: Any
@@ -44,7 +44,9 @@ class LinkedCalls:
         self._headers = desk.headers_by_security()
         self._of_vendors = {"Session": desk.token("ann")}
 
-    def call(self, operation: DocumentedOperation, path: dict[str, str], body: Any, *, is_done: bool = True) -> Sent:
+    def call(
+        self, operation: DocumentedOperation, path: dict[str, str], body: Any, *, is_done: bool = True
+    ) -> LinkedCall:
         schemes = tuple(name for one in operation.facts.get("security", ()) for name in one)
         headers = self._of_vendors if "vendor" in operation.id else self._headers.get(schemes, {})
         response = self._desk.world.client.open(
@@ -54,10 +56,10 @@ class LinkedCalls:
             json=body,
         )
         assert (response.status_code < 300) is is_done, response.text[:300]
-        return Sent(path, body, response.get_json(silent=True))
+        return LinkedCall(path, body, response.get_json(silent=True))
 
 
-def _resolved(value: Any, sent: Sent) -> Any:
+def _resolved(value: Any, sent: LinkedCall) -> Any:
     """Return a link's value with its runtime expressions replaced; what the answer does not have is left out."""
     if isinstance(value, dict):
         found = {name: _resolved(one, sent) for name, one in value.items()}

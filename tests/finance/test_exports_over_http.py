@@ -38,6 +38,7 @@ def test_exports_over_http_need_a_finance_token_for_all_brands(history: World) -
         "journal.csv?from=2026-11-20&to=2026-11-19": 400,
         "statement.csv": 400,
         "statement.csv?brand=acme": 400,
+        "statement.csv?brand=acme&uid=7&limit=007": 400,
         "statement.csv?brand=acme&uid=nobody": 404,
         "statement.csv?brand=acme&uid=%00": 404,
         "statement.csv?brand=%00&uid=7": 404,

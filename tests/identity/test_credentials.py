@@ -15,6 +15,7 @@ from freezegun import freeze_time
 from standardwebhooks.webhooks import Webhook
 
 from tests.service import post, served
+from tests.test_commands import Shell
 from tests.world import OK, JsonReply, World, bet, error, refund, result
 
 SECRET = "a secret of at least sixty-four bytes, long enough for every algorithm"
@@ -335,3 +336,17 @@ def test_unauthenticated_requests_store_at_most_4_kib_of_the_body(scout: World) 
     call(scout, {}, b"x" * 100_000)
     with reading(scout.engine) as session:
         assert session.scalar(text("SELECT length(body) FROM delivery")) == 4096
+
+
+@pytest.mark.parametrize(
+    ("auth", "secret", "is_short"),
+    [("hmac", "x" * 16, False), ("hmac", "x" * 15, True), ("basic", "provider:" + "x" * 15, True)],
+)
+def test_a_secret_that_may_be_guessed_is_warned_of(
+    world: World, tmp_path: Path, auth: str, secret: str, is_short: bool
+) -> None:
+    (tmp_path / "secret").write_text(secret)
+    add = ["provider", "add", "--game", "betflex", "--brand", "acme", "--auth", auth]
+    ran = Shell(world.settings.database_url).run(*add, "--secret", f"file:{tmp_path / 'secret'}")
+    assert (ran.returncode, "is short" in ran.stderr) == (0, is_short)
+    assert secret not in ran.stderr

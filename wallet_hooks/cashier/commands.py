@@ -13,7 +13,7 @@ from wallet_hooks.cashier.service import Movement
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
 from wallet_hooks.database import run_with_retries, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
-from wallet_hooks.options import FieldType
+from wallet_hooks.options import FieldType, of_customer
 from wallet_hooks.web.fields import Reason
 
 
@@ -25,8 +25,7 @@ def cashier() -> None:
 def _movement_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
-            click.option("--brand", "client", required=True, help="The brand's client name."),
-            click.option("--uid", required=True, help="The customer's id at the operator."),
+            of_customer,
             click.option("--amount", required=True, help="Decimal amount in the customer's currency."),
             click.option(
                 "--reference",

@@ -154,7 +154,7 @@ def _read_number(request: ApiRequest, name: str) -> int | None:
     text = request.query.get(name)
     if text is None:
         return None
-    if not is_whole_number(text, digits=18) or not int(text):
+    if not is_whole_number(text, digits=18) or text.startswith("0"):
         raise RefusedError("bad_option", f"{name}: {text!r}; a number from 1 is expected")
     return int(text)
 

@@ -6,6 +6,7 @@ from typing import Any
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.openapi.fields import Json
+from wallet_hooks.sportsbook.messages import BETS_PATH
 from wallet_hooks.v1 import V1Route
 
 Responses = Iterator[tuple[str, str]]
@@ -64,7 +65,7 @@ def callback_errors(path: str) -> Responses:
     yield "401", "Authentication is missing or invalid."
     yield "402", "Refused: `error` is the reason and may be shown to the customer."
     yield "403", "Source address, role, or brand and game not allowed."
-    if path != "/bets":
+    if path != BETS_PATH:
         yield "404", "Unknown bet."
     yield (
         "409",
