@@ -19,6 +19,7 @@ from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of, has_row_locks, shorten_lock_timeout
 from wallet_hooks.database.connecting import replace_connections
 from wallet_hooks.database.deadlines import answer_within, is_too_late, seconds_left
+from wallet_hooks.database.faults import RETRIED_FAULTS
 from wallet_hooks.database.writes import await_standby, transaction
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.logs import LOG
@@ -32,8 +33,7 @@ _MAX_ATTEMPTS = 4
 # Seconds that a follower sleeps when it becomes the leader, so that answered requests can finish and arriving ones can
 # join. A request that leads at once does not sleep.
 _GATHER_SECONDS = 0.0005
-# Faults after which a retry of the same work can succeed, because it reads newer data, or has another connection.
-_RETRIED_FAULTS = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLOSED_PERIOD, Fault.LOST)
+_RETRIED_FAULTS = (*RETRIED_FAULTS, Fault.LOST)  # after which a retry has another connection
 # After these faults the work may be committed already: it is looked up before it is done again. A connection may have
 # been lost with the answer to COMMIT.
 _PERHAPS_DONE = (Fault.DUPLICATE, Fault.LOST)

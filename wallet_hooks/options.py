@@ -4,9 +4,9 @@ import sys
 from typing import Any
 
 import click
-from marshmallow import ValidationError, fields
+from marshmallow import fields
 
-from wallet_hooks.errors import RefusedError
+from wallet_hooks.text_checks import read_field
 
 
 def read_password() -> str:
@@ -33,11 +33,3 @@ class FieldType(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return read_field(self.field, value, name=(param and param.name) or "value")
-
-
-def read_field(field: fields.Field[Any], value: str, *, name: str) -> Any:
-    """Read a text by a marshmallow field. Raises RefusedError (`bad_<name>`) with the field's message."""
-    try:
-        return field.deserialize(value)
-    except ValidationError as error:
-        raise RefusedError(f"bad_{name}", f"{name} {value[:100]!r}: {' '.join(map(str, error.messages))}") from None

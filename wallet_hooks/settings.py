@@ -8,8 +8,10 @@ from typing import Any, NamedTuple, Self
 from environs import Env, EnvError, ValidationError
 from marshmallow.validate import OneOf, Range
 
+from wallet_hooks.money import CURRENCY_CODE, MAX_DECIMALS
+
 _ADDRESS = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
-_CURRENCY = re.compile(r"(?P<code>[A-Z]{3,6})=(?P<decimals>[0-8])", re.ASCII)
+_CURRENCY = re.compile(rf"(?P<code>{CURRENCY_CODE})=(?P<decimals>[0-{MAX_DECIMALS}])", re.ASCII)
 DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 WRONG_SCHEME = "a database URL starts with sqlite:/// or postgresql://"
 
@@ -186,7 +188,7 @@ def _is_listen(listen: str) -> None:
 
 def _are_currencies(texts: list[str]) -> None:
     if not all(_CURRENCY.fullmatch(text) for text in texts):
-        raise ValidationError("expected CODE=decimals (0 to 8), such as BTC=8, separated by commas")
+        raise ValidationError(f"expected CODE=decimals (0 to {MAX_DECIMALS}), such as BTC=8, separated by commas")
     if len({text.partition("=")[0] for text in texts}) < len(texts):
         raise ValidationError("a currency is given more than once")
 

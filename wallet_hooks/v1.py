@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 from flask import Blueprint
 
@@ -20,11 +19,11 @@ from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.fields import UNWANTED, BaseSchema, Text
-from wallet_hooks.web.requests import FORM, JSON, bearer_token, media_type
+from wallet_hooks.web.forms import FORM, read_form
+from wallet_hooks.web.requests import JSON, bearer_token, media_type
 from wallet_hooks.web.source import Source
-from wallet_hooks.web.strict_json import InvalidJSONError, object_of, read_json
+from wallet_hooks.web.strict_json import object_of, read_json
 
-_MAX_FORM_FIELDS = 100
 _BODY_CAP = 64 * 1024  # bytes
 ID = f"int(max={2**63 - 1})"  # a numeric path part within BIGINT
 
@@ -129,12 +128,8 @@ def _read_form(body: bytes, schema: BaseSchema) -> dict[str, Any]:
 
     An empty text field that may be null is null.
     """
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS, errors="strict")
-    except ValueError:
-        raise InvalidJSONError("not a form") from None
     texts = {field.data_key or name: field for name, field in schema.fields.items() if isinstance(field, Text)}
-    return {key: _read_form_field(value, texts.get(key)) for key, value in object_of(pairs).items()}
+    return {key: _read_form_field(value, texts.get(key)) for key, value in read_form(body).items()}
 
 
 def _read_form_field(value: str, text: Text | None) -> Any:

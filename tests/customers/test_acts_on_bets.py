@@ -15,7 +15,7 @@ from wallet_hooks.database import writing
 from wallet_hooks.identity.service import set_countries
 from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.settings import ConfigurationError
-from wallet_hooks.sportsbook.coupons import map_events
+from wallet_hooks.sportsbook.event_map import map_events
 from wallet_hooks.web.countries import Countries
 
 OF_ANN = "/v1/customers/ann/"

@@ -12,7 +12,7 @@ from wallet_hooks.customers.commands import customer
 from wallet_hooks.customers.queries import customer_by_uid, customer_of_any_brand
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import pass_brand_engine
-from wallet_hooks.limits.overview import customer_facts
+from wallet_hooks.limits.overview import overview_of
 from wallet_hooks.listing import echo_rows
 from wallet_hooks.options import JSON, of_customer
 
@@ -79,7 +79,7 @@ def show_customer(engine: Engine, client: str, uid: str, as_json: bool) -> None:
     with reading(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid)
         funds = funds_of(session, found)
-        row = customer_facts(session, found, brand, now=clock.now())
+        row = overview_of(session, found, brand, now=clock.now())
     currency = found.currency
     row["wallets"] = {name: money.format_amount(minor, currency) for name, minor in funds.wallets.items()}
     row["exposure"] = money.format_amount(funds.exposure, currency)

@@ -11,7 +11,8 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from wallet_hooks import clock
-from wallet_hooks.web.fields import UNWANTED, is_whole_number
+from wallet_hooks.text_checks import is_whole_number
+from wallet_hooks.web.fields import UNWANTED
 from wallet_hooks.web.strict_json import Number
 
 INCLUDE_ITEMS = ("ALL", "EXCHANGE", "POKER_ROOM", "DEPOSITS_WITHDRAWALS")

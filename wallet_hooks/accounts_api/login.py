@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qs
 
 from sqlalchemy import Engine
 
@@ -12,15 +11,16 @@ from wallet_hooks.database import writing
 from wallet_hooks.errors import TryAgainError, UnauthenticatedError
 from wallet_hooks.identity import login_sessions
 from wallet_hooks.settings import Settings
+from wallet_hooks.text_checks import is_storable
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
-from wallet_hooks.web.requests import FORM
+from wallet_hooks.web.forms import FORM, read_form
+from wallet_hooks.web.strict_json import InvalidJSONError
 from wallet_hooks.web.throttle import Throttle
 
 WRONG_PASSWORD = "INVALID_USERNAME_OR_PASSWORD"  # noqa: S105 - an error code
 TOO_MANY = "TEMPORARY_BAN_TOO_MANY_REQUESTS"
 NO_SESSION = "NO_SESSION"
 UNREADABLE_FORM = "INPUT_VALIDATION_ERROR"
-_MAX_FIELDS = 20
 
 
 class Login:
@@ -90,16 +90,12 @@ def failure(problem: Problem) -> Reply:
 
 
 def _read_form(body: bytes) -> dict[str, str] | None:
-    """Return a form's fields; None where it cannot be read or has a field twice."""
+    """Return a form's fields; None where it cannot be read."""
     try:
-        fields = parse_qs(
-            body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, encoding="utf-8", errors="strict"
-        )
-    except ValueError:
+        fields = read_form(body)
+    except InvalidJSONError:
         return None
-    if any(len(values) > 1 or "\x00" in values[0] for values in fields.values()):
-        return None
-    return {name: values[0] for name, values in fields.items()}
+    return fields if all(map(is_storable, fields.values())) else None
 
 
 def _succeeded(request: ApiRequest, token: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import secrets
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -11,6 +10,7 @@ from wallet_hooks.accounts_api.applications import find_application
 from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.tokens import token_hash
+from wallet_hooks.text_checks import is_web_url
 
 MAX_URL = 500
 
@@ -58,10 +58,5 @@ def vendor_data(vendor: Application) -> dict[str, Any]:
 
 def check_url(url: str) -> None:
     """Raise RefusedError unless the URL is one that customers may be sent to."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    is_url = parts.scheme in ("http", "https") and parts.netloc and url.isprintable() and " " not in url
-    if not is_url or len(url) > MAX_URL:
+    if not is_web_url(url) or len(url) > MAX_URL:
         raise RefusedError("bad_url", f"redirect URL: an http or https URL of up to {MAX_URL} characters is expected")

@@ -18,6 +18,7 @@ from wallet_hooks.customers.models import Customer, Group
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.secrets import check_reference
 from wallet_hooks.ledger.currencies import store_currencies
+from wallet_hooks.text_checks import is_label, is_web_url
 
 _CODE = re.compile("[a-z0-9_-]{1,64}")
 
@@ -28,7 +29,7 @@ def set_bookie(session: Session, *, code: str, adapter: str, url: str, secret: s
         raise RefusedError("bad_value", f"code {code!r}: 1 to 64 lower-case letters, digits, - or _ are expected")
     if adapter not in ADAPTERS:
         raise RefusedError("bad_value", f"adapter {adapter!r}: one of {', '.join(ADAPTERS)} is expected")
-    if not url.startswith(("http://", "https://")) or len(url) > 500:
+    if not is_web_url(url) or len(url) > 500:
         raise RefusedError("bad_value", "url: http://… or https://… is expected, at most 500 characters")
     reference = None if secret is None else check_reference(secret)
     session.merge(Bookie(code=code, adapter=adapter, url=url, secret=reference))
@@ -55,7 +56,7 @@ def add_account(
     store_currencies(session.connection(), [currency])
     if session.get(Bookie, bookie) is None:
         raise NotFoundError(f"no bookmaker {bookie!r}")
-    if not 0 < len(username) <= 100 or not username.isprintable() or username != username.strip():
+    if not 0 < len(username) <= 100 or not is_label(username):
         accepted = "1 to 100 printable characters, no white space at the ends"
         raise RefusedError("bad_value", f"username {username!r}: expected {accepted}")
     if len(agent) > 100 or not all(0 < len(tag) <= 64 for tag in tags):

@@ -16,7 +16,7 @@ from wallet_hooks.customers.usernames import engine_of_customer, has_username, u
 from wallet_hooks.database import locked, writing
 from wallet_hooks.errors import ForbiddenError, RefusedError
 from wallet_hooks.identity.api_tokens import TokenHolder
-from wallet_hooks.options import read_field
+from wallet_hooks.text_checks import read_field
 from wallet_hooks.v1 import ID, ApiCall, V1Route
 from wallet_hooks.web.api import ApiContext
 

@@ -19,6 +19,7 @@ from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.limits.deposits import count_deposit, take_deposit
 from wallet_hooks.limits.service import Player, player_of
+from wallet_hooks.text_checks import is_label
 
 DEPOSIT, WITHDRAWAL, ADJUSTMENT = "deposit", "withdrawal", "adjustment"
 
@@ -142,7 +143,7 @@ def _check_values(movement: Movement) -> None:
 
 
 def _check_id(id_: str, code: str, what: str) -> None:
-    if not id_.isprintable() or id_ != id_.strip():
+    if not is_label(id_):
         raise RefusedError(code, f"{what}: {id_!r}; printable characters without white space at the ends are accepted")
 
 

@@ -27,7 +27,7 @@ from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.queries import account_id
 from wallet_hooks.limits import service as limits
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.overview import customer_facts
+from wallet_hooks.limits.overview import overview_of
 from wallet_hooks.limits.rules import PENDING, SESSION
 from wallet_hooks.sportsbook.messages import BetKey
 
@@ -62,13 +62,13 @@ def show(visit: Visit, client: str, uid: str) -> Html:
         after = visit.query("after")
         values: dict[str, Any] = {
             "customer": customer,
-            "facts": customer_facts(session, customer, brand, now=now),
+            "facts": overview_of(session, customer, brand, now=now),
             "exposure": money.format_amount(funds.exposure, customer.currency),
             "wallets": [(name, money.format_amount(minor, customer.currency)) for name, minor in funds.wallets.items()],
             "accounts": _accounts(session, customer),
             "credit": credit_limit_changes(session, customer)[-PAGE:],
             "limit_rows": {row.id: row for row in _live_limits(session, customer)},
-            "used_limits": list(used_limits(current.in_force(), player, usage, now=now)),
+            "used_limits": list(used_limits(current, usage)),
             "time_limits": [limit for limit in current.in_force() if limit.frame == SESSION],
             "pending": [limit for limit in current.limits if limit.status == PENDING],
             "past_limits": _past_limits(session, customer),

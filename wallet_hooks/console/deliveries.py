@@ -34,8 +34,8 @@ from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import find_bets
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
+from wallet_hooks.text_checks import is_storable
 from wallet_hooks.web.api import Reply
-from wallet_hooks.web.fields import is_storable
 
 _FIELDS = ("bet", "brand", "customer", "outcome", "from", "to", "apart")
 _LARGEST_SHOWN = 256 * 1024  # bytes of a body

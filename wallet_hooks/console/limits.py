@@ -1,6 +1,6 @@
 """Limits of players: what is used of each, and which are nearly used up."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,7 +11,6 @@ from wallet_hooks import money
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
-from wallet_hooks.limits.enforcement import bound_of
 from wallet_hooks.limits.models import LimitUsage, PlayerLimit
 from wallet_hooks.limits.rules import ACTIVE, SESSION, Limit
 from wallet_hooks.limits.service import CurrentLimits, Player, player_of, usage_of_players
@@ -40,14 +39,13 @@ class NearLimit(NamedTuple):
     used: UsedLimit
 
 
-def used_limits(limits: Iterable[Limit], player: Player, usage: Usage, *, now: datetime) -> Iterator[UsedLimit]:
-    """Yield what is used of each limit on money. `usage` has the customer's days of the longest window."""
-    customer, currency = player.customer, player.customer.currency
-    for limit in limits:
+def used_limits(current: CurrentLimits, usage: Usage) -> Iterator[UsedLimit]:
+    """Yield what is used of each limit in force on money. `usage` has the customer's days of the longest window."""
+    currency = current.player.customer.currency
+    for limit in current.in_force():
         if limit.amount is None or limit.frame == SESSION:
             continue
-        bound = bound_of(limit, player.brand, player.policy, now=now)
-        left = bound.left(usage, customer.id, player.policy)
+        bound, left = current.left_of(limit, usage)
         used = bound.amount - left
         used_text, left_text, amount = (money.format_amount(minor, currency) for minor in (used, left, bound.amount))
         share = used / bound.amount if bound.amount else 1.0
@@ -65,7 +63,7 @@ def limits_near_their_end(session: Session, *, now: datetime) -> Sequence[NearLi
     near = [
         NearLimit(player.brand.client, player.customer, used)
         for player in players
-        for used in used_limits(CurrentLimits(session, player, now=now).in_force(), player, usage, now=now)
+        for used in used_limits(CurrentLimits(session, player, now=now), usage)
         if used.share >= NEAR
     ]
     return sorted(near, key=lambda one: (-one.used.share, one.customer.id))

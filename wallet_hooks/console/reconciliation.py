@@ -30,9 +30,9 @@ from wallet_hooks.finance.routes import content_type
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity.models import Provider
 from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.text_checks import is_whole_number
 from wallet_hooks.web.api import Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
-from wallet_hooks.web.fields import is_whole_number
 
 _LONGEST_FIELD, _LONGEST_MAPPING = 64, 1000  # characters
 _limit = ConcurrencyLimit("reconciliations", running=1, admitted=2)

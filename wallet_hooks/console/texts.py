@@ -1,19 +1,20 @@
 """Texts from forms, parameters and paths, and the rows that paths name."""
 
 from typing import TypeVar
-from urllib.parse import parse_qsl
 
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import Base
 from wallet_hooks.errors import NotFoundError, RefusedError
+from wallet_hooks.text_checks import is_storable, is_whole_number
+from wallet_hooks.web import forms
 from wallet_hooks.web.api import ApiRequest
-from wallet_hooks.web.fields import is_storable, is_whole_number
-from wallet_hooks.web.requests import FORM, media_type
+from wallet_hooks.web.forms import FORM
+from wallet_hooks.web.requests import media_type
+from wallet_hooks.web.strict_json import InvalidJSONError
 
 Row = TypeVar("Row", bound=Base)
 _FORM_CAP = 64 * 1024
-_MAX_FIELDS = 100
 
 
 def read_form(request: ApiRequest) -> dict[str, str]:
@@ -22,10 +23,11 @@ def read_form(request: ApiRequest) -> dict[str, str]:
         return {}
     body = request.body(cap=_FORM_CAP, media_types=(FORM,))
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
-    except ValueError:
-        raise RefusedError("bad_form", "the form is not URL-encoded UTF-8, or has too many fields") from None
-    return {name: checked(value) for name, value in pairs}
+        fields = forms.read_form(body)
+    except InvalidJSONError:
+        message = "the form is not URL-encoded UTF-8, has too many fields, or one of them twice"
+        raise RefusedError("bad_form", message) from None
+    return {name: checked(value) for name, value in fields.items()}
 
 
 def checked(text: str) -> str:

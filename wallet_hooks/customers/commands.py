@@ -15,7 +15,7 @@ from wallet_hooks.customers import groups
 from wallet_hooks.customers.commission import parse_percent
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.groups import group_by_name
-from wallet_hooks.customers.models import ROLES, Customer
+from wallet_hooks.customers.models import REQUIRED_ROLE, ROLES, Customer
 from wallet_hooks.customers.overview import customer_row
 from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.customers.queries import balances_of_customers, customer_by_uid
@@ -30,7 +30,8 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import JSON, FieldType, of_customer, read_field, read_password
+from wallet_hooks.options import JSON, FieldType, of_customer, read_password
+from wallet_hooks.text_checks import read_field
 from wallet_hooks.web.fields import Identifier, Instant
 
 _IMPORT_COLUMNS = ("brand", "uid", "username", "currency", "balance", "credit_limit")
@@ -78,6 +79,7 @@ def create(
     currency: str,
     credit_limit: str,
     max_stake_per_event: str | None,
+    roles: Sequence[str],
     password_stdin: bool,
     inactive: bool,
     expires_at: Any,
@@ -90,6 +92,7 @@ def create(
         currency=currency,
         credit_limit=money.parse_limit(credit_limit, currency),
         max_stake_per_event=stake_limit,
+        roles=(REQUIRED_ROLE, *roles),
         active=not inactive,
         password_hash=hash_password(read_password()) if password_stdin else None,
         **facts,
@@ -189,7 +192,7 @@ def _given(found: Customer, brand: BrandFacts, options: dict[str, Any]) -> dict[
         since = brand.booking_day(clock.now()) if since is None else since.date()
         given["commission_rate"] = {"date_from": since, "rate_pc": parse_percent(options["commission_rate"])}
     if options["roles"]:
-        given["roles"] = {role: role == "customer" or role in options["roles"] for role in ROLES}
+        given["roles"] = {role: role in (REQUIRED_ROLE, *options["roles"]) for role in ROLES}
     return given
 
 

@@ -10,11 +10,12 @@ from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.customers.usernames import folded, has_username, unknown_customer
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
+from wallet_hooks.text_checks import is_label
 
 
 def create_group(session: Session, *, brand_id: int, name: str, managers: Iterable[Customer], now: datetime) -> Group:
     """Create a group. Raises ConflictError where the name is taken, RefusedError for a bad name or manager."""
-    if not name.isprintable() or name != name.strip():
+    if not is_label(name):
         what = "printable characters are expected, no white space at the ends"
         raise RefusedError("bad_name", f"name {name!r}: {what}")
     if session.scalar(select(Group.id).where(Group.brand_id == brand_id, Group.name == name)) is not None:

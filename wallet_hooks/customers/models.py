@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    ColumnElement,
     Dialect,
     ForeignKey,
     Index,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,7 +25,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from wallet_hooks.customers.commission import Schedule, pairs_of, schedule_of
 from wallet_hooks.database import Base, Identity64, Key, UTCDateTime, WideAmount
 
-ROLES = ("customer", "bet_placer", "group_spy", "trade_page_viewer", "detailed_accounting", "account_viewer")
+REQUIRED_ROLE = "customer"  # which every customer has
+ROLES = (REQUIRED_ROLE, "bet_placer", "group_spy", "trade_page_viewer", "detailed_accounting", "account_viewer")
 # How long a reserved deposit waits for the payment provider, from `created_at` on.
 RESERVE_TTL = timedelta(hours=24)
 
@@ -73,7 +76,7 @@ class Customer(Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
     locked: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    roles: Mapped[list[str]] = mapped_column(JSON, default=lambda: ["customer"], server_default='["customer"]')
+    roles: Mapped[list[str]] = mapped_column(JSON, default=lambda: [REQUIRED_ROLE], server_default='["customer"]')
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     group_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("customer_group.id"))
     commission_rates: Mapped[Schedule] = mapped_column(_ScheduleJSON, default=(), server_default="[]")
@@ -181,6 +184,11 @@ class Payment(Base):
     def is_expired(self, *, now: datetime) -> bool:
         """Return whether this is a reserved deposit that was neither confirmed nor failed in time."""
         return self.status == "reserved" and now - self.created_at >= RESERVE_TTL
+
+    @classmethod
+    def expired(cls, *, now: datetime) -> ColumnElement[bool]:
+        """Return the SQL condition of `is_expired`."""
+        return and_(cls.status == "reserved", cls.created_at <= now - RESERVE_TTL)
 
 
 def payment_reference(client: str, kind: str, reference: str) -> str:

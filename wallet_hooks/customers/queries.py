@@ -115,7 +115,7 @@ class Listing(NamedTuple):
     after: int
 
 
-def listed(session: Session, wanted: Listing, *, batch: int) -> Iterator[list[Customer]]:
+def customer_pages(session: Session, wanted: Listing, *, batch: int) -> Iterator[list[Customer]]:
     """Yield the customers in id order, in batches; every batch costs the same."""
     # Group ids as values instead of a subquery, so that both sides of the `or` use an index.
     group_ids = managed_groups(session, wanted.caller.id)

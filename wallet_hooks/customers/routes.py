@@ -18,14 +18,14 @@ from wallet_hooks.customers.callers import (
 )
 from wallet_hooks.customers.credit import credit_limit_changes
 from wallet_hooks.customers.login import log_in
-from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.models import REQUIRED_ROLE, Customer
 from wallet_hooks.customers.permitted_changes import check_permitted
-from wallet_hooks.customers.queries import Listing, facts_of, group_totals, listed
+from wallet_hooks.customers.queries import Listing, customer_pages, facts_of, group_totals
 from wallet_hooks.customers.refusals import betting_refusal
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, expiry_of, own_amount
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.bulk import run
-from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
+from wallet_hooks.errors import ForbiddenError, UnauthenticatedError
 from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
 from wallet_hooks.identity.directory import BrandFacts, brand_by_id, brand_facts
@@ -99,7 +99,7 @@ def list_customers(context: ApiContext, call: ApiCall) -> Iterator[list[Any]] | 
         return _all_listed(context, call, wanted)
     size = min(max(given["limit"], 1), _MAX_PAGE)
     with reading(context.engine) as session:
-        rows = next(listed(session, wanted, batch=size), [])
+        rows = next(customer_pages(session, wanted, batch=size), [])
         more = len(rows) == size
         return ListPage(_rows(session, call, rows), rows[-1].id if more else None)
 
@@ -223,9 +223,7 @@ ROUTES = (
 def _new_customer(given: dict[str, Any]) -> NewCustomer:
     currency = given["ccy_code"]
     money.check_offered(currency)
-    roles = given.get("roles", {"customer": True})
-    if not roles.get("customer"):
-        raise RefusedError("bad_roles", "roles.customer: must be true")
+    roles = given.get("roles", {REQUIRED_ROLE: True})
     stake, rate = given.get("max_stake_per_event"), given.get("commission_rate")
     return NewCustomer(
         uid=given.get("uid", given["username"]),
@@ -234,7 +232,7 @@ def _new_customer(given: dict[str, Any]) -> NewCustomer:
         credit_limit=own_amount(given.get("credit_limit", (currency, 0)), currency),
         credit_limit_comment=given.get("credit_limit_comment", ""),
         max_stake_per_event=None if stake is None else own_amount(stake, currency),
-        roles=tuple(role for role, is_assigned in roles.items() if is_assigned),
+        roles=[role for role, is_assigned in roles.items() if is_assigned],
         name=given.get("name", ""),
         active=given.get("active", True),
         locked=given.get("locked", False),
@@ -248,7 +246,7 @@ def _all_listed(context: ApiContext, call: ApiCall, wanted: Listing) -> Iterator
     """Batch by batch, each in a transaction of its own, so that a slow reader keeps no transaction open."""
     while True:
         with reading(context.engine) as session:
-            rows = next(listed(session, wanted, batch=_MAX_PAGE), [])
+            rows = next(customer_pages(session, wanted, batch=_MAX_PAGE), [])
             batch = _rows(session, call, rows)
         if not batch:
             return

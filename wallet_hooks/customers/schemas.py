@@ -11,9 +11,10 @@ from marshmallow import ValidationError, fields, validate
 from wallet_hooks import money
 from wallet_hooks.customers.commission import Schedule, parse_percent, rate_on
 from wallet_hooks.customers.login_lock import lock_reason
-from wallet_hooks.customers.models import ROLES, CreditLimitChange, Customer
+from wallet_hooks.customers.models import REQUIRED_ROLE, ROLES, CreditLimitChange, Customer
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.text_checks import is_whole_number
 from wallet_hooks.web.fields import (
     BaseSchema,
     Count,
@@ -27,7 +28,6 @@ from wallet_hooks.web.fields import (
     Text,
     WholeNumber,
     currency_code,
-    is_whole_number,
 )
 from wallet_hooks.web.strict_json import Number
 
@@ -62,8 +62,8 @@ class Roles(fields.Field[dict[str, bool]]):
             raise ValidationError("An object of role names and booleans is expected.")
         if unknown := sorted(set(value) - set(ROLES)):
             raise ValidationError(f"Unknown role {unknown[0]!r}.")
-        if value.get("customer") is False:
-            raise ValidationError("customer: must be true.")
+        if value.get(REQUIRED_ROLE) is False:
+            raise ValidationError(f"{REQUIRED_ROLE}: must be true.")
         return value
 
 

@@ -1,6 +1,6 @@
 """Create and change customers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from wallet_hooks import money
 from wallet_hooks.customers.commission import Schedule, with_rate
 from wallet_hooks.customers.credit import set_credit_limit
 from wallet_hooks.customers.login_lock import unlock_login
-from wallet_hooks.customers.models import ROLES, Customer
+from wallet_hooks.customers.models import REQUIRED_ROLE, ROLES, Customer
 from wallet_hooks.customers.profiles import change_profile
 from wallet_hooks.customers.usernames import (
     change_username,
@@ -41,7 +41,7 @@ class NewCustomer:
     currency: str
     credit_limit: int = 0
     max_stake_per_event: int | None = None
-    roles: tuple[str, ...] = ("customer", "bet_placer")
+    roles: Collection[str] = (REQUIRED_ROLE, "bet_placer")
     name: str = ""
     active: bool = True
     locked: bool = False
@@ -78,7 +78,7 @@ def create_customers(
             active=customer.active,
             locked=customer.locked,
             expires_at=customer.expires_at,
-            roles=sorted({"customer", *customer.roles}),
+            roles=sorted(set(customer.roles)),
             created_at=now,
             group_id=customer.group_id,
             commission_rates=customer.commission_rates,
@@ -194,6 +194,8 @@ def _check(new: NewCustomer) -> None:
     unknown = set(new.roles) - set(ROLES)
     if unknown:
         raise RefusedError("unknown_role", f"unknown role {min(unknown)!r}")
+    if REQUIRED_ROLE not in new.roles:
+        raise RefusedError("bad_roles", f"roles.{REQUIRED_ROLE}: must be true")
 
 
 def _check_free(session: Session, brand: Brand, new: Sequence[NewCustomer]) -> None:

@@ -26,6 +26,8 @@ class Fault(Enum):
     OTHER = "other"
 
 
+# Faults after which a retry of the same work can succeed, because it reads newer data.
+RETRIED_FAULTS = (Fault.CONTENDED, Fault.STALE_PLAN, Fault.DUPLICATE, Fault.CLOSED_PERIOD)
 # Messages of the ledger's triggers: a transaction is booked into a closed day; its id or reference exists.
 CLOSED_PERIOD_MESSAGE = "ledger: the period is closed"
 DUPLICATE_MESSAGE = "ledger: the id or reference is taken"

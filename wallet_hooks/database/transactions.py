@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.database.brand_schemas import current_schema
 from wallet_hooks.database.deadlines import seconds_left
-from wallet_hooks.database.faults import DATABASE_ERRORS, Fault, fault_of
+from wallet_hooks.database.faults import DATABASE_ERRORS, RETRIED_FAULTS, Fault, fault_of
 
 _MAX_ATTEMPTS = 3
 _CACHE_KEY = "wallet_hooks_cache"
@@ -35,7 +35,7 @@ def run_with_retries(act: Callable[[], T]) -> T:
         try:
             return act()
         except Exception as error:
-            if fault_of(error) not in (Fault.DUPLICATE, Fault.CONTENDED, Fault.STALE_PLAN):
+            if fault_of(error) not in RETRIED_FAULTS:
                 raise
             time.sleep(0.01)
     return act()

@@ -69,9 +69,9 @@ class AccountCodes(NamedTuple):
 DEFAULT_CODES = AccountCodes(
     {
         chart.PAYMENT_PROVIDERS: LedgerAccount("1100", "Payment providers"),
-        chart.sum_of(chart.BETTING_WALLET): LedgerAccount("2100", "Player funds:Balances"),
-        chart.sum_of(chart.SECOND_WALLET): LedgerAccount("2105", "Player funds:Second wallet"),
-        chart.sum_of(chart.OPEN_STAKES): LedgerAccount("2110", "Player funds:Open stakes"),
+        chart.wallets_name(chart.BETTING_WALLET): LedgerAccount("2100", "Player funds:Balances"),
+        chart.wallets_name(chart.SECOND_WALLET): LedgerAccount("2105", "Player funds:Second wallet"),
+        chart.wallets_name(chart.OPEN_STAKES): LedgerAccount("2110", "Player funds:Open stakes"),
         chart.CONVERSION: LedgerAccount("3900", "Currency conversion"),
         chart.STAKES: LedgerAccount("4000", "Betting income:Stakes"),
         chart.COMMISSION: LedgerAccount("4010", "Betting income:Commission"),

@@ -32,7 +32,7 @@ from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS
 from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID_RESULTS, BetKey, is_returned
 from wallet_hooks.sportsbook.models import Wager
-from wallet_hooks.web.fields import is_storable
+from wallet_hooks.text_checks import is_storable
 
 _BATCH = 2000
 _BET = attrgetter("brand", "bet")

@@ -27,7 +27,7 @@ from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
 from wallet_hooks.ledger.queries import account_id, entries_of
 from wallet_hooks.ledger.sealing import newest_seal
-from wallet_hooks.sportsbook.messages import BetKey
+from wallet_hooks.sportsbook.messages import BetKey, step_name
 from wallet_hooks.sportsbook.models import Wager
 from wallet_hooks.sportsbook.queries import wager_reference
 
@@ -226,8 +226,8 @@ def _was_open(last: date, end: datetime) -> ColumnElement[bool]:
     closed late enough.
     """
     certain, possible = end - _BOOKING_MARGIN, end + _BOOKING_MARGIN
-    last_step = case((Wager.status == "cancelled", "cancel"), else_="settlement:1")
-    was_staked = or_(Wager.placed_at < certain, _booked_on("stake") <= last)
+    last_step = case((Wager.status == "cancelled", step_name("cancel")), else_=step_name("settlement", 1))
+    was_staked = or_(Wager.placed_at < certain, _booked_on(step_name("stake")) <= last)
     was_closed_later = and_(Wager.cost.is_not(None), Wager.closed_at >= certain, _booked_on(last_step) > last)
     return and_(Wager.placed_at < possible, was_staked, or_(Wager.status == "open", was_closed_later))
 

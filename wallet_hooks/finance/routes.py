@@ -29,9 +29,9 @@ from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, Statem
 from wallet_hooks.identity.api_tokens import token_holder
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.settings import Settings
+from wallet_hooks.text_checks import is_whole_number
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
-from wallet_hooks.web.fields import is_whole_number
 from wallet_hooks.web.requests import bearer_token
 
 PREFIX = "/finance/"

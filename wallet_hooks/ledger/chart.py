@@ -51,10 +51,10 @@ def summary_name(name: SQLColumnExpression[str]) -> ColumnElement[str]:
     Customers' accounts are summed by wallet (`players:UK`, `players:open_stakes`); other accounts keep their names.
     """
     wallets = (*WALLETS, OPEN_STAKES)
-    return case(*((has_wallet(name, wallet), sum_of(wallet)) for wallet in wallets), else_=name)
+    return case(*((has_wallet(name, wallet), wallets_name(wallet)) for wallet in wallets), else_=name)
 
 
-def sum_of(wallet: str) -> str:
+def wallets_name(wallet: str) -> str:
     """Return the name under which finance sums customers' accounts of a wallet, or of OPEN_STAKES."""
     return f"{_PLAYERS}{wallet}"
 
@@ -72,7 +72,7 @@ def with_parents(name: str) -> Iterator[str]:
 
 def balance_name(account: str) -> str:
     """Return the name under which reports and seals sum an account: customers' by wallet, any other by its own name."""
-    return sum_of(parts_of(account)[-1]) if account.startswith(_PLAYERS) else account
+    return wallets_name(parts_of(account)[-1]) if account.startswith(_PLAYERS) else account
 
 
 class RevenueAccount(NamedTuple):

@@ -23,7 +23,8 @@ from wallet_hooks.limits.rules import OPERATOR, PLAYER, SESSION, setter_of
 from wallet_hooks.limits.service import CurrentLimits, player_of
 from wallet_hooks.listing import echo_lines
 from wallet_hooks.options import JSON, FieldType, of_customer
-from wallet_hooks.web.fields import NonBlankText, Reason, is_whole_number
+from wallet_hooks.text_checks import is_whole_number
+from wallet_hooks.web.fields import NonBlankText, Reason
 
 _TYPES = (*AMOUNT_TYPES, "time_limit")
 

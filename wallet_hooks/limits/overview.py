@@ -16,7 +16,7 @@ from wallet_hooks.limits.rules import SESSION
 from wallet_hooks.limits.service import CurrentLimits, player_of
 
 
-def customer_facts(session: Session, found: Customer, brand: Brand, *, now: datetime) -> dict[str, Any]:
+def overview_of(session: Session, found: Customer, brand: Brand, *, now: datetime) -> dict[str, Any]:
     """Return a customer's money, state and limits at an instant (UTC): amounts as decimal strings."""
     reason = lock_reason(found, now=now)
     return customer_row(found, brand, balances_of_customers(session, [found])[found.id]) | {

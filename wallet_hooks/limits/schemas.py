@@ -12,13 +12,13 @@ from marshmallow import ValidationError, fields, validate
 
 from wallet_hooks import money
 from wallet_hooks.identity.policy import AMOUNT_TYPES, FRAMES, Policy
-from wallet_hooks.limits.enforcement import bound_of
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.quotes import RequestedLimits
 from wallet_hooks.limits.rules import BRAND, NO_LIMIT, PENDING, PLAYER, SESSION, Limit, LimitChange, setter_of
 from wallet_hooks.limits.service import REALITY_CHECKS, CurrentLimits
 from wallet_hooks.limits.usage import Usage
-from wallet_hooks.web.fields import Amount, BaseSchema, Identifier, Text, is_whole_number
+from wallet_hooks.text_checks import is_whole_number
+from wallet_hooks.web.fields import Amount, BaseSchema, Identifier, Text
 from wallet_hooks.web.strict_json import Number
 
 UNDEFINED = "undefined"
@@ -192,9 +192,8 @@ def _active_data(current: CurrentLimits, type_: str, usage: Usage) -> dict[str, 
 
 def _row(current: CurrentLimits, limit: Limit, usage: Usage) -> tuple[int, dict[str, Any]]:
     """Return what is left of a limit (minor units, negative if exceeded), and the limit as JSON data."""
-    player, currency = current.player, current.player.customer.currency
-    bound = bound_of(limit, player.brand, player.policy, now=current.now)
-    left = bound.left(usage, player.customer.id, player.policy)
+    currency = current.player.customer.currency
+    bound, left = current.left_of(limit, usage)
     changed = {"last_changed": UNDEFINED} if limit.set_by == BRAND else _instants(last_changed=limit.created_at)
     return left, {
         "time_frame": limit.frame,

@@ -12,14 +12,14 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.customers.models import RESERVE_TTL, Customer, Payment
+from wallet_hooks.customers.models import Customer, Payment
 from wallet_hooks.customers.play_sessions import play_session_of
 from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
 from wallet_hooks.ledger.journal import fingerprint
-from wallet_hooks.limits.enforcement import Bounds, bounds_of, usage_since
+from wallet_hooks.limits.enforcement import Bound, Bounds, bound_of, bounds_of, usage_since
 from wallet_hooks.limits.models import PlayerLimit, RealityCheck
 from wallet_hooks.limits.rules import (
     ACTIVE,
@@ -96,6 +96,11 @@ class CurrentLimits:
         """Return the limits in force: the player's own, the operator's, and defaults that apply."""
         return in_force(self.limits, self.defaults)
 
+    def left_of(self, limit: Limit, usage: Usage) -> tuple[Bound, int]:
+        """Return the bound of a limit on money that is in force, and what is left of it: negative if it is exceeded."""
+        bound = bound_of(limit, self.player.brand, self.player.policy, now=self.now)
+        return bound, bound.left(usage, self.player.customer.id, self.player.policy)
+
     def is_above_cap(self, requested: Limit | LimitChange) -> bool:
         """Return whether a pending or requested limit exceeds the operator's cap."""
         return is_above_cap(requested, self.limits, self.defaults, self.caps)
@@ -171,8 +176,8 @@ def _expired_reserves(
     query = select(Payment.customer_id, Payment.created_at, Payment.amount).where(
         Payment.customer_id.in_(customer_ids),
         Payment.kind == "deposit",
-        Payment.status == "reserved",
-        Payment.created_at.between(since, now - RESERVE_TTL),
+        Payment.created_at >= since,
+        Payment.expired(now=now),
     )
     return session.execute(query).all()
 

@@ -5,7 +5,7 @@ from typing import Any
 from wallet_hooks import money
 from wallet_hooks.betslips.schemas import BetslipId, KeptText, PlainNumber, Price
 from wallet_hooks.bookies.schemas import TagRuleSchema, TagRulesField
-from wallet_hooks.customers.models import ROLES
+from wallet_hooks.customers.models import REQUIRED_ROLE, ROLES
 from wallet_hooks.customers.schemas import Percent, Roles
 from wallet_hooks.limits.rules import NO_LIMIT
 from wallet_hooks.limits.schemas import NewAmount
@@ -103,7 +103,7 @@ _BOOLEAN: Json = {"type": "boolean"}
 _ROLES: Json = {
     "type": "object",
     "propertyNames": {"enum": list(ROLES)},
-    "properties": {"customer": {"const": True}},
+    "properties": {REQUIRED_ROLE: {"const": True}},
     "additionalProperties": _BOOLEAN,
 }
 _INTEGER: Json = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}

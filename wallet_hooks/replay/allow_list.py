@@ -13,7 +13,7 @@ def keep(value: Any) -> Any:
     return value
 
 
-def listed(value: Any, allowed: Mapping[str, Redact]) -> dict[str, Any]:
+def only_listed(value: Any, allowed: Mapping[str, Redact]) -> dict[str, Any]:
     """Return the members of an object that are on the allow-list, redacted."""
     if not isinstance(value, Mapping):
         return {}
@@ -29,6 +29,6 @@ def each_listed(allowed: Mapping[str, Redact]) -> Redact:
     def redact(items: Any) -> Any:
         if not isinstance(items, list | tuple):
             return None if items is None else _INVALID
-        return [listed(item, allowed) if isinstance(item, Mapping) else _INVALID for item in items]
+        return [only_listed(item, allowed) if isinstance(item, Mapping) else _INVALID for item in items]
 
     return redact

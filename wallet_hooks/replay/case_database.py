@@ -32,7 +32,6 @@ from wallet_hooks.ledger.journal import Posting, fingerprint
 from wallet_hooks.ledger.models import Account, Entry, ExchangeRate
 from wallet_hooks.ledger.rates import set_rate
 from wallet_hooks.limits import service as limits
-from wallet_hooks.limits.enforcement import bound_of
 from wallet_hooks.limits.models import LimitUsage
 from wallet_hooks.limits.operators import set_by_operator
 from wallet_hooks.limits.rules import SESSION
@@ -369,9 +368,10 @@ def _amount_left(session: Session, customer: Customer, type_: str, frame: str, n
     brand = brand_facts(session.get_one(Brand, customer.brand_id))
     player = limits.player_of(customer, brand)
     usage = limits.usage_of(session, player, now=now)
-    found = (
-        bound_of(limit, brand, player.policy, now=now)
-        for limit in limits.CurrentLimits(session, player, now=now).in_force()
+    current = limits.CurrentLimits(session, player, now=now)
+    left = (
+        current.left_of(limit, usage)[1]
+        for limit in current.in_force()
         if (limit.type, limit.frame) == (type_, frame) and limit.amount is not None
     )
-    return min((bound.left(usage, customer.id, player.policy) for bound in found), default=None)
+    return min(left, default=None)

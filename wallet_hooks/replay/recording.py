@@ -35,8 +35,8 @@ from wallet_hooks.replay.bodies import body_member, decode_body
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
 from wallet_hooks.sportsbook.messages import BetKey, PlaceBet
 from wallet_hooks.sportsbook.routes import UNAUTHENTICATED_BODY_CAP
+from wallet_hooks.text_checks import is_storable
 from wallet_hooks.web.countries import Countries
-from wallet_hooks.web.fields import is_storable
 from wallet_hooks.web.source import read_address
 
 _BATCH = 500

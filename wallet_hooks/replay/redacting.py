@@ -15,7 +15,7 @@ from wallet_hooks import money
 from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
-from wallet_hooks.replay.allow_list import Redact, each_listed, keep, listed
+from wallet_hooks.replay.allow_list import Redact, each_listed, keep, only_listed
 from wallet_hooks.replay.bodies import body_member, decode_body, encode_body
 from wallet_hooks.replay.case_database import BRAND
 from wallet_hooks.replay.fixture import VERSION
@@ -73,7 +73,7 @@ class Redactor:
         redacted: dict[str, Any] = {"v": VERSION, "name": f"case-{number:06}"}
         if "at" in case:
             redacted["at"] = case["at"]
-        if given := listed(case.get("given", {}), self._given):
+        if given := only_listed(case.get("given", {}), self._given):
             redacted["given"] = given
         redacted["request"] = self._redacted_request(case["request"])
         redacted["expect"] = self._expect(case["expect"])
@@ -87,13 +87,13 @@ class Redactor:
             body = body_member(self._messages.redact(encode_body(request)))
         else:
             body = {"body": self._body(decode_body(request))}
-        return listed(request, allowed) | body
+        return only_listed(request, allowed) | body
 
     def _sign(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value is True
         flags: dict[str, Redact] = dict.fromkeys(("expired", "wrong"), keep)
-        return listed(value, flags | {"brand": self._name, "game": self._name, "role": _role})
+        return only_listed(value, flags | {"brand": self._name, "game": self._name, "role": _role})
 
     @property
     def _given(self) -> Mapping[str, Redact]:
@@ -125,7 +125,7 @@ class Redactor:
     def _betslip(self, betslip: Mapping[str, Any]) -> dict[str, Any]:
         messages = self._messages.redact(encode_body(betslip, "messages"))
         place: dict[str, Redact] = {"brand": self._name, "game": self._name}
-        return listed(betslip, place) | body_member(messages, "messages")
+        return only_listed(betslip, place) | body_member(messages, "messages")
 
     def _body(self, body: Any) -> Any:
         user = {"client": self._name, "uid": self._id, "ip": self._address}
@@ -134,14 +134,14 @@ class Redactor:
         }  # fmt: skip
         bet = {
             "uid": self._id, "currency": _currency, "amount": _amount, "payout": _amount, "result": self._result,
-            "extra": lambda value: listed(value, {"betslip_id": self._id}),
+            "extra": lambda value: only_listed(value, {"betslip_id": self._id}),
         }  # fmt: skip
         item: dict[str, Redact] = {
-            "user": lambda value: listed(value, user),
-            "bet": lambda value: listed(value, bet),
+            "user": lambda value: only_listed(value, user),
+            "bet": lambda value: only_listed(value, bet),
         }
-        of_pool: dict[str, Redact] = {"pool": lambda value: listed(value, pool)}
-        return listed(
+        of_pool: dict[str, Redact] = {"pool": lambda value: only_listed(value, pool)}
+        return only_listed(
             body, {"bets": each_listed(item | of_pool), "pools": each_listed(of_pool | {"bets": each_listed(item)})}
         )
 
@@ -151,7 +151,7 @@ class Redactor:
         if isinstance(body, Mapping) and "fields" not in body:  # messages about fields may quote their values
             bet = {"uid": self._id, "error": _code}
             messages = each_listed({"index": _number})
-            redacted["body"] = listed(
+            redacted["body"] = only_listed(
                 body, {"status": _code, "error": _code, "bets": each_listed(bet), "messages": messages}
             )
         for name in ("balances", "limits"):

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 
 from wallet_hooks.betslips.messages import BETSLIP, BLACKLIST, CLOSED, FAILED, PMM, SUCCESS
 from wallet_hooks.betslips.schemas import PmmSchema, read_messages
-from wallet_hooks.replay.allow_list import Redact, each_listed, keep, listed
+from wallet_hooks.replay.allow_list import Redact, each_listed, keep, only_listed
 from wallet_hooks.web.strict_json import read_json, write_json
 
 _CODES = (SUCCESS, FAILED, BLACKLIST)
@@ -33,7 +33,7 @@ class MessageRedactor:
         self._digits = digits
         offer: dict[str, Redact] = dict.fromkeys(("price", "min", "max"), keep)
         offers: dict[str, Redact] = dict.fromkeys(
-            ("effective", "bookie"), lambda value: None if value is None else listed(value, offer)
+            ("effective", "bookie"), lambda value: None if value is None else only_listed(value, offer)
         )
         status: dict[str, Redact] = {"code": _known_word(_CODES), "reason": _known_word(())}
         close_reason = _known_word(_CLOSE_REASONS)
@@ -43,7 +43,7 @@ class MessageRedactor:
             },
             PMM: {
                 "betslip_id": redact_id, "bookie": self._name, "username": self._name,
-                "status": lambda value: listed(value, status), "price_list": each_listed(offers),
+                "status": lambda value: only_listed(value, status), "price_list": each_listed(offers),
             },
             CLOSED: {"betslip_id": redact_id, "close_reason": close_reason},
         }  # fmt: skip
@@ -62,7 +62,7 @@ class MessageRedactor:
     def _in_form(self, document: Any, bad: set[int]) -> Any:
         """Redact one message, an array of them, or a frame; `bad` are the places of invalid messages."""
         if isinstance(document, dict):
-            return listed(document, {"ts": keep, "data": lambda members: self._array(members, bad)})
+            return only_listed(document, {"ts": keep, "data": lambda members: self._array(members, bad)})
         is_one = type(document[0]) is str
         return self._message(document, 0 in bad) if is_one else self._array(document, bad)
 
@@ -75,7 +75,7 @@ class MessageRedactor:
         type_, body = member
         if type_ not in self._allowed:
             return _IGNORED
-        redacted = listed(body, self._allowed[type_])
+        redacted = only_listed(body, self._allowed[type_])
         if type_ == PMM and _PRICES.validate({"price_list": body.get("price_list")}):
             del redacted["price_list"]  # without success it is not read, and may have anything in it
         return [type_, redacted]

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -32,6 +31,7 @@ from wallet_hooks.replay.selecting import (
 )
 from wallet_hooks.replay.targets import InProcess, Remote
 from wallet_hooks.settings import Settings
+from wallet_hooks.text_checks import is_web_url
 
 _LONG_RUN = 2 * CASES_PER_PART  # cases; such a run shows its progress, and uses all processors
 _SPEEDS = {"max": None, "1x": 1.0, "10x": 10.0}
@@ -224,12 +224,7 @@ def _write_reports(ended: Run, address: str, junit: Path | None, json_file: Path
 
 
 def _check_url(target: str) -> None:
-    try:
-        parts = urlsplit(target)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 80) > 0
-    except ValueError:
-        is_url = False
-    if not is_url:
+    if not is_web_url(target):
         raise click.UsageError(f"--target {target!r}: expected a URL such as http://127.0.0.1:8000")
 
 

@@ -12,7 +12,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import BrandFailures, named_brands, pass_brand_engine
 from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.options import JSON, FieldType
-from wallet_hooks.sportsbook import corrections, coupons, queries
+from wallet_hooks.sportsbook import corrections, event_map, queries
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.web.fields import Reason
 
@@ -94,7 +94,7 @@ def map_events(engine: Engine, file: TextIO) -> None:
         failures = BrandFailures()
         for client, own in named_brands(engine):
             with failures.of(client), writing(own) as session:
-                count = coupons.map_events(session, mapped)
+                count = event_map.map_events(session, mapped)
     except (csv.Error, UnicodeError) as error:
         raise click.ClickException(f"line {rows.line_num}: {error}") from None
     click.echo(f"{count} coupons mapped")

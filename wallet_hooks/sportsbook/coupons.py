@@ -1,19 +1,14 @@
 """Coupons and their events: the stakes that `max_stake_per_event` adds up."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from marshmallow import ValidationError
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from wallet_hooks.database.bulk import BulkStatement, RowSet
-from wallet_hooks.errors import RefusedError
 from wallet_hooks.sportsbook.messages import VOID
 from wallet_hooks.sportsbook.models import CouponEvent, Wager
-from wallet_hooks.web.fields import Identifier
-
-_ID = Identifier()
 
 
 class EventKey(NamedTuple):
@@ -95,20 +90,3 @@ class StakesOnEvents:
     def add(self, event: EventKey, cost: int) -> None:
         """Add a stake; a negative cost removes a returned one."""
         self._stakes[event] = self.staked(event) + cost
-
-
-def map_events(session: Session, rows: Iterable[Sequence[Any]]) -> int:
-    """Store (game, coupon, event) rows, replacing earlier rows of a coupon. Raises RefusedError for a bad row.
-
-    Bets that commit afterwards use the new map; stakes taken before count on their new event.
-    """
-    count = 0
-    for count, row in enumerate(rows, start=1):
-        if len(row) != 3:
-            raise RefusedError("bad_row", f"row {count}: {len(row)} columns; game, coupon and event are expected")
-        try:
-            game, pool_uid, event = map(_ID.deserialize, row)
-        except ValidationError as error:
-            raise RefusedError("bad_row", f"row {count}: {error.messages[0]}") from None
-        session.merge(CouponEvent(game=game, pool_uid=pool_uid, event=event))
-    return count

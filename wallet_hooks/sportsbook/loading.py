@@ -192,7 +192,7 @@ def _early_cancels(rows: Iterable[KnownEarlyCancel]) -> set[UserBet]:
     return {UserBet(BetKey(row.game, row.client, row.uid), row.user_uid) for row in rows}
 
 
-_Stake = tuple[PlaceBet, CustomerFacts]
+_StakeOfCustomer = tuple[PlaceBet, CustomerFacts]
 
 
 def _currencies(requests: Iterable[ProviderRequest], customers: Iterable[CustomerFacts]) -> set[str]:
@@ -210,7 +210,7 @@ def _bettors(
     requests: Sequence[ProviderRequest],
     brands: Mapping[str, BrandFacts],
     customers: Mapping[tuple[int, str], CustomerFacts],
-) -> Iterator[_Stake]:
+) -> Iterator[_StakeOfCustomer]:
     """Yield the stakes to take, each with its customer; those of unknown customers are left out, and refused."""
     for request in requests:
         if isinstance(request, PlaceBets):
@@ -221,7 +221,7 @@ def _bettors(
                     yield bet, customer
 
 
-def _limited(stakes: Iterable[_Stake], brands: Mapping[str, BrandFacts]) -> dict[int, LimitedCustomer]:
+def _limited(stakes: Iterable[_StakeOfCustomer], brands: Mapping[str, BrandFacts]) -> dict[int, LimitedCustomer]:
     """Return the customers who have limits, by id."""
     return {
         customer.id: LimitedCustomer(brands[bet.key.client], customer.currency)
@@ -230,7 +230,7 @@ def _limited(stakes: Iterable[_Stake], brands: Mapping[str, BrandFacts]) -> dict
     }
 
 
-def _pairs(stakes: Iterable[_Stake]) -> set[tuple[str, str]]:
+def _pairs(stakes: Iterable[_StakeOfCustomer]) -> set[tuple[str, str]]:
     """Return the currencies that stakes are converted between."""
     return {(bet.currency, customer.currency) for bet, customer in stakes if bet.currency != customer.currency}
 
@@ -247,7 +247,7 @@ def _betslip_ids(
 
 
 def _pairs_of_betslips(
-    stakes: Iterable[_Stake], betslips: Mapping[tuple[int, str, str], BetslipFacts]
+    stakes: Iterable[_StakeOfCustomer], betslips: Mapping[tuple[int, str, str], BetslipFacts]
 ) -> set[tuple[str, str]]:
     """Return the currencies that bounds of betslips are converted between."""
     return {
@@ -259,7 +259,7 @@ def _pairs_of_betslips(
     }
 
 
-def _coupons(stakes: Iterable[_Stake]) -> set[tuple[int, str, str]]:
+def _coupons(stakes: Iterable[_StakeOfCustomer]) -> set[tuple[int, str, str]]:
     """Return the coupons of bets whose customers have a limit per event."""
     return {
         (customer.id, bet.key.game, bet.pool_uid)

@@ -88,9 +88,14 @@ def unknown_wager(key: BetKey) -> NotFoundError:
     return NotFoundError(f"no wager {key.uid!r} of {key.game}, brand {key.client!r}")
 
 
-def step_reference(game: Any, client: Any, uid: Any, kind: Any) -> Any:
+def step_reference(game: Any, client: Any, uid: Any, step: Any) -> Any:
     """Return the ledger reference of a bet's step, from texts, or as an SQL expression from columns."""
-    return game + ":" + client + ":wager:" + uid + ":" + kind
+    return game + ":" + client + ":wager:" + uid + ":" + step
+
+
+def step_name(kind: str, number: int | None = None) -> str:
+    """Return a step's name: how its reference ends."""
+    return kind if number is None else f"{kind}:{number}"
 
 
 class BetStep(NamedTuple):
@@ -103,8 +108,8 @@ class BetStep(NamedTuple):
     @property
     def reference(self) -> str:
         """The transaction's reference in the ledger."""
-        reference: str = step_reference(*self.bet, self.kind)
-        return reference if self.number is None else f"{reference}:{self.number}"
+        reference: str = step_reference(*self.bet, step_name(self.kind, self.number))
+        return reference
 
     @classmethod
     def of_reference(cls, reference: str) -> Self | None:

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Mapped, MappedAsDataclass, mapped_column
 from wallet_hooks.database import Base, Key, UTCDateTime
 
 # Marks the columns that a settlement or a cancel changes. The others never change.
-CHANGES = "changes"
-_CHANGES = {CHANGES: True}
+CHANGEABLE = "changeable"
+_CHANGEABLE = {CHANGEABLE: True}
 
 
 class Wager(MappedAsDataclass, Base):
@@ -50,7 +50,7 @@ class Wager(MappedAsDataclass, Base):
     client: Mapped[str] = mapped_column(Key(), primary_key=True)
     uid: Mapped[str] = mapped_column(Key(), primary_key=True)
     user_uid: Mapped[str] = mapped_column(Key())
-    status: Mapped[str] = mapped_column(String(10), info=_CHANGES)
+    status: Mapped[str] = mapped_column(String(10), info=_CHANGEABLE)
     placed_at: Mapped[datetime] = mapped_column(UTCDateTime)
     customer_id: Mapped[int | None] = mapped_column(BigInteger, default=None)
     refusal: Mapped[str | None] = mapped_column(String(40), default=None)
@@ -64,13 +64,13 @@ class Wager(MappedAsDataclass, Base):
     commission_rate: Mapped[str | None] = mapped_column(String(20), default=None)
     possible_payout: Mapped[int | None] = mapped_column(BigInteger, default=None)
     ip: Mapped[str | None] = mapped_column(String(64), default=None)
-    payout: Mapped[int | None] = mapped_column(BigInteger, info=_CHANGES, default=None)
-    home_payout: Mapped[int | None] = mapped_column(BigInteger, info=_CHANGES, default=None)
-    result: Mapped[str | None] = mapped_column(Text, info=_CHANGES, default=None)
-    outcome: Mapped[str | None] = mapped_column(String(40), info=_CHANGES, default=None)
-    replaced: Mapped[str | None] = mapped_column(Text, info=_CHANGES, default=None)
-    settlements: Mapped[int] = mapped_column(BigInteger, info=_CHANGES, default=0)
-    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime, info=_CHANGES, default=None)
+    payout: Mapped[int | None] = mapped_column(BigInteger, info=_CHANGEABLE, default=None)
+    home_payout: Mapped[int | None] = mapped_column(BigInteger, info=_CHANGEABLE, default=None)
+    result: Mapped[str | None] = mapped_column(Text, info=_CHANGEABLE, default=None)
+    outcome: Mapped[str | None] = mapped_column(String(40), info=_CHANGEABLE, default=None)
+    replaced: Mapped[str | None] = mapped_column(Text, info=_CHANGEABLE, default=None)
+    settlements: Mapped[int] = mapped_column(BigInteger, info=_CHANGEABLE, default=0)
+    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime, info=_CHANGEABLE, default=None)
 
 
 class EarlyCancel(Base):

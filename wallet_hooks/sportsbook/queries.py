@@ -32,9 +32,9 @@ def wager_by_key(session: Session, key: BetKey) -> Wager:
     )
 
 
-def wager_reference(kind: str | ColumnElement[str]) -> ColumnElement[str]:
-    """Return the SQL expression of `BetStep.reference` for a wager; `kind` ends it, with a number where it has one."""
-    found: ColumnElement[str] = step_reference(Wager.game, Wager.client, Wager.uid, kind)
+def wager_reference(step: str | ColumnElement[str]) -> ColumnElement[str]:
+    """Return the SQL expression of `BetStep.reference` for a wager's step, by its name."""
+    found: ColumnElement[str] = step_reference(Wager.game, Wager.client, Wager.uid, step)
     return found
 
 

@@ -14,7 +14,7 @@ from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import JournalWriter
 from wallet_hooks.sportsbook.messages import Answer, Callback
-from wallet_hooks.sportsbook.models import CHANGES, EarlyCancel, Wager
+from wallet_hooks.sportsbook.models import CHANGEABLE, EarlyCancel, Wager
 from wallet_hooks.sportsbook.state import BettingState
 
 
@@ -31,7 +31,7 @@ class EarlyCancelRow(NamedTuple):
 _columns = Wager.__table__.columns
 _created = RowSet("created", *_columns)
 _CREATE_WAGERS = insert_rows(_created, Wager)
-_changed = RowSet("changed", *(one for one in _columns if one.primary_key or one.info.get(CHANGES)))
+_changed = RowSet("changed", *(one for one in _columns if one.primary_key or one.info.get(CHANGEABLE)))
 _CHANGE_WAGERS = update_rows(_changed, Wager)
 _cancelled = RowSet.of("cancelled", EarlyCancel, EarlyCancelRow)
 _INSERT_EARLY_CANCELS = insert_rows(_cancelled, EarlyCancel, skip_existing=True)

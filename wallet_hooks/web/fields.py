@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from wallet_hooks import clock, money
+from wallet_hooks.text_checks import is_whole_number
 from wallet_hooks.web.strict_json import Number
 
 # Control characters, and halves of surrogate pairs, which JSON's \u escapes can contain.
@@ -196,16 +197,6 @@ class Pair(fields.Field[tuple[str, int]]):
             return value[0], money.parse_number(value[1], value[0], maximum=self.maximum, rounding=self.rounding)
         except money.MoneyError as error:
             raise ValidationError(str(error)) from None
-
-
-def is_storable(text: str) -> bool:
-    """Return whether a database can store a text: it has no zero character and no half of a surrogate pair."""
-    return "\0" not in text and text.encode(errors="ignore") == text.encode(errors="surrogatepass")
-
-
-def is_whole_number(text: str, *, digits: int = 18) -> bool:
-    """Return whether a text is a whole number of so many digits at most."""
-    return text.isascii() and text.isdigit() and len(text) <= digits
 
 
 def currency_code(**kwargs: Any) -> Text:

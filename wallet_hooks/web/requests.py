@@ -59,7 +59,6 @@ def source_of(environ: Environ, *, proxy_hops: int) -> Source:
 
 
 JSON = "application/json"
-FORM = "application/x-www-form-urlencoded"
 
 
 def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSON,), lenient: bool = False) -> bytes:
