@@ -123,8 +123,9 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._stop_accepting()
 
     def is_parent_alive(self) -> bool:
-        """Return whether the arbiter runs; without it the worker stops as it does after SIGTERM."""
-        self.alive = self.alive and bool(super().is_parent_alive())
+        """Return whether the worker goes on: without the arbiter it stops as it does after SIGTERM."""
+        if not super().is_parent_alive():
+            self.alive = False  # never set to what was read before: SIGTERM may have come meanwhile
         return self.alive
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from gunicorn.workers.gthread import ThreadWorker
 
 from tests import postgresql
 from tests.service import PATIENT_SETTINGS, command, post, served, status_of, wait_until_ready, workers_of
@@ -25,6 +26,7 @@ from tests.waiting import wait_until
 from tests.wire import wire
 from tests.worker_classes import OWN
 from tests.world import OK, World, bet
+from wallet_hooks.worker import CallbackWorker
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.served
@@ -126,6 +128,19 @@ def test_sigterm_answers_what_has_arrived_and_refuses_the_rest(rich_world: World
         found = ends(clients)
     assert set(found) == {200, "refused"}
     assert rich_world.count("wager") == found[200]
+
+
+def test_sigterm_is_not_lost_while_the_worker_looks_for_its_arbiter(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = CallbackWorker.__new__(CallbackWorker)
+    worker.alive = True
+
+    def is_parent_alive(self: ThreadWorker) -> bool:
+        self.alive = False  # as gunicorn's handler of SIGTERM does
+        return True
+
+    monkeypatch.setattr(ThreadWorker, "is_parent_alive", is_parent_alive)
+    assert not worker.is_parent_alive()
+    assert not worker.alive
 
 
 def test_idle_connections_do_not_delay_the_stop(rich_world: World, tmp_path: Path) -> None:
