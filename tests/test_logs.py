@@ -40,7 +40,7 @@ def test_the_level_holds_for_both(level: str, errors: str) -> None:
 _DEFECT = """
 import psycopg
 from wallet_hooks.logs import start_logging
-from wallet_hooks.web.api import log_defect
+from wallet_hooks.web.causes import log_defect
 start_logging("info")
 try:
     try:

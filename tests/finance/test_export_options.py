@@ -352,7 +352,7 @@ def test_all_formats_are_available() -> None:
 def test_an_export_lowers_the_priority_of_its_session_if_that_is_its_own(has_session: bool, niceness: str) -> None:
     script = """
 import os
-from wallet_hooks.finance.report_commands import lower_priority
+from wallet_hooks.finance.reporting import lower_priority
 lower_priority()
 print(os.getpriority(os.PRIO_PROCESS, 0), open("/proc/self/autogroup").read())
 """

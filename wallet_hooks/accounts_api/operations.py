@@ -31,7 +31,7 @@ from wallet_hooks.errors import TryAgainError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import OPERATIONS
-from wallet_hooks.web.api import log_defect
+from wallet_hooks.web.causes import log_defect
 from wallet_hooks.web.fields import BaseSchema
 from wallet_hooks.web.throttle import Throttle
 

@@ -20,7 +20,7 @@ from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, ParsedBody, is_sto
 from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, run_with_retries
 from wallet_hooks.logs import LOG
 from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE
-from wallet_hooks.web.api import log_defect
+from wallet_hooks.web.causes import log_defect
 from wallet_hooks.web.requests import new_request_id
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds

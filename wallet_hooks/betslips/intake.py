@@ -18,7 +18,7 @@ from wallet_hooks.database.brand_schemas import seeing_brand
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
-from wallet_hooks.web.api import cause_of
+from wallet_hooks.web.causes import cause_of
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
 
 MESSAGES_PATH = "/betslips/messages"

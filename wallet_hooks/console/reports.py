@@ -19,6 +19,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import FORMATS, Options
+from wallet_hooks.finance.manifests import manifest_of
 from wallet_hooks.finance.report_request import ReportRequest, check_period, read_day
 from wallet_hooks.finance.reports import REPORTS, report_named
 from wallet_hooks.finance.routes import FileChunks, content_type
@@ -115,7 +116,7 @@ def open_stakes(visit: Visit) -> Html:
 
 
 def _path(visit: Visit, found: Export, file: str) -> Any:
-    names = {found.file, exports.manifest_of(Path(found.file)).name}
+    names = {found.file, manifest_of(Path(found.file)).name}
     names |= {one["file"] for one in (found.manifest or {}).get("files", ())}
     if found.manifest is None or file not in names:
         raise RefusedError("not_done", "The export is not done, or has no such file.")

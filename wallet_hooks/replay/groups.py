@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.replay.betslips import find_betslip_ids, read_given_messages
-from wallet_hooks.replay.case_database import BRAND
 from wallet_hooks.replay.fixture import Case, CaseSequence, find_bets
+from wallet_hooks.replay.preconditions import BRAND
 
 
 def independent_groups(cases: Iterable[Case]) -> list[list[Case]]:

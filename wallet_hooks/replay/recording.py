@@ -10,10 +10,8 @@ from uuid import UUID
 from sqlalchemy import Select, String, cast, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from wallet_hooks import money
 from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.customers.models import Customer
-from wallet_hooks.customers.play_sessions import play_session_of
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, Provider
@@ -22,7 +20,7 @@ from wallet_hooks.ledger.queries import BETTING_KINDS
 from wallet_hooks.ledger.rates import rates_into
 from wallet_hooks.limits.enforcement import BET_TYPES, LONGEST_WINDOW, defaults_bind_bets
 from wallet_hooks.limits.models import PlayerLimit
-from wallet_hooks.limits.rules import ACTIVE, REPLACED, SESSION
+from wallet_hooks.limits.rules import ACTIVE, REPLACED
 from wallet_hooks.replay.batch_facts import (
     CapturedCustomer,
     count_bettors,
@@ -32,6 +30,7 @@ from wallet_hooks.replay.batch_facts import (
 )
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member, decode_body
+from wallet_hooks.replay.captured_customers import given_customer, given_limits
 from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
 from wallet_hooks.sportsbook.messages import BetKey, PlaceBet
 from wallet_hooks.sportsbook.routes import UNAUTHENTICATED_BODY_CAP
@@ -193,8 +192,8 @@ class Recorder:
         if captured is not None:
             self._brands.add(client)
             given["brands"].append(self._brand(captured.brand))
-            given["customers"].append(_customer(captured))
-            given["limits"] += _limits(captured)
+            given["customers"].append(given_customer(captured))
+            given["limits"] += given_limits(captured)
             if _limits_bets(captured):
                 self._limited.add(captured.customer.id)
             given["rates"] += self._rates(captured.customer.currency)
@@ -318,45 +317,6 @@ def _named_bets(request: dict[str, Any]) -> list[dict[str, str]]:
 
 def _key_of(bet: dict[str, str]) -> BetKey:
     return BetKey(bet["game"], bet["brand"], bet["bet"])
-
-
-def _customer(captured: CapturedCustomer) -> dict[str, Any]:
-    customer, brand = captured.customer, captured.brand
-    currency = customer.currency
-    facts: dict[str, Any] = {
-        "brand": brand.client,
-        "uid": customer.uid,
-        "currency": currency,
-        "balance": money.format_amount(captured.opening_balance, currency),
-        "credit_limit": money.format_amount(customer.credit_limit, currency),
-        "roles": customer.roles,
-        "active": customer.active,
-        "locked": customer.locked,
-    }
-    if customer.commission_rates:
-        rates = customer.commission_rates
-        facts["commission_rates"] = [{"from": day.isoformat(), "percent": percent} for day, percent in rates]
-    if customer.max_stake_per_event is not None:
-        facts["stake_limit"] = money.format_amount(customer.max_stake_per_event, currency)
-    for name, value in (
-        ("expires_at", customer.expires_at),
-        ("logged_in_at", play_session_of(customer).login_began_at),
-    ):
-        if value is not None:
-            facts[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return facts
-
-
-def _limits(captured: CapturedCustomer) -> Iterator[dict[str, Any]]:
-    """Yield the limits on a customer that were in force at the end of the capture."""
-    customer = captured.customer
-    for limit in captured.limits:
-        assert limit.amount is not None, "the query selects limits with an amount"
-        facts: dict[str, Any] = {"brand": captured.brand.client, "uid": customer.uid, "type": limit.type}
-        if limit.frame == SESSION:
-            yield facts | {"amount": str(limit.amount)}
-        else:
-            yield facts | {"frame": limit.frame, "amount": money.format_amount(limit.amount, customer.currency)}
 
 
 def _deliveries(session: Session, criteria: CaptureFilter) -> Select[Any]:

@@ -17,8 +17,8 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.policy import PRESETS, read_policy
 from wallet_hooks.replay.allow_list import Redact, each_listed, keep, only_listed
 from wallet_hooks.replay.bodies import body_member, decode_body, encode_body
-from wallet_hooks.replay.case_database import BRAND
 from wallet_hooks.replay.fixture import VERSION
+from wallet_hooks.replay.preconditions import BRAND
 from wallet_hooks.replay.redacting_betslips import MessageRedactor
 from wallet_hooks.sportsbook.messages import CALLBACK_PATHS, CODES, LOSS_RESULTS, VOID_RESULTS
 from wallet_hooks.web.fields import UNWANTED

@@ -16,9 +16,10 @@ from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.replay.betslips import without_details
 from wallet_hooks.replay.bodies import encode_body
-from wallet_hooks.replay.case_database import BRAND, CaseDatabase, DatabaseFactory, SigningKey
+from wallet_hooks.replay.case_database import CaseDatabase, DatabaseFactory, SigningKey
 from wallet_hooks.replay.fixture import Case, CaseSequence, find_bets, read_instant
 from wallet_hooks.replay.groups import independent_groups, interleave_groups
+from wallet_hooks.replay.preconditions import BRAND
 from wallet_hooks.replay.signing import signature_headers
 from wallet_hooks.replay.targets import InProcess, Target, TargetRequest, TargetResponse
 

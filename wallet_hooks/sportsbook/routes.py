@@ -36,8 +36,9 @@ from wallet_hooks.sportsbook.messages import (
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS
 from wallet_hooks.web import api
-from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply, cause_of
+from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
 from wallet_hooks.web.call_groups import TRY_AGAIN
+from wallet_hooks.web.causes import cause_of
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError
 from wallet_hooks.web.source import read_address

@@ -5,15 +5,13 @@ of each code. Request ids, timing, the log line, the retry after a database conf
 paths are the same for all and live here.
 """
 
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, request
-from marshmallow import ValidationError
 from sqlalchemy import Engine
 from werkzeug.datastructures import EnvironHeaders, MultiDict
 from werkzeug.exceptions import HTTPException
@@ -21,16 +19,14 @@ from werkzeug.routing import PathConverter
 from werkzeug.wrappers import Request
 
 from wallet_hooks import clock
-from wallet_hooks.database import DATABASE_ERRORS, Fault, brand_engine, fault_of, run_with_retries
+from wallet_hooks.database import brand_engine, run_with_retries
 from wallet_hooks.database.deadlines import answer_within
-from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.logs import LOG
-from wallet_hooks.money import MoneyError
 from wallet_hooks.settings import Settings, TimeOuts
+from wallet_hooks.web.causes import cause_of, log_defect
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.countries import Countries
-from wallet_hooks.web.requests import JSON, Environ, RejectedBodyError, new_request_id, read_body, source_of
-from wallet_hooks.web.strict_json import InvalidJSONError
+from wallet_hooks.web.requests import JSON, Environ, new_request_id, read_body, source_of
 
 # The statuses of the codes that all APIs share; any other error code is 400.
 _STATUSES = {
@@ -341,54 +337,6 @@ def to_response(reply: Reply) -> Response:
 
 def _view(api: Api, endpoint: Endpoint, settings: Settings, **path: Any) -> Response:
     return to_response(answer(api, Call(endpoint, ApiRequest(request.environ, settings)), path))
-
-
-def cause_of(error: Exception) -> tuple[str, str, Mapping[str, Any] | None] | None:
-    """Return the code, message and invalid fields of an error that the caller can act on; None for a defect."""
-    match error:
-        case ValidationError():
-            return "invalid_request", "", error.normalized_messages()  # type: ignore[no-untyped-call]
-        case InvalidJSONError():
-            return "invalid_request", str(error), {"_body": [str(error)]}
-        case MoneyError():
-            return "invalid_request", str(error), None
-        case RejectedBodyError():
-            return error.code, "", None
-        case TryAgainError():
-            return "busy", str(error), None
-        case WalletHooksError():
-            return error.code, str(error), None
-    match fault_of(error):
-        case Fault.OTHER:
-            return None
-        case Fault.DUPLICATE:
-            return "conflict", "this name or key is in use already", None
-        case Fault.OUT_OF_RANGE:
-            return "invalid_request", "a number is out of range", None
-    return "try_again", "", None
-
-
-def log_defect(error: BaseException, *, request_id: str, path: str) -> None:
-    """Log a defect with its trace under the answer's request id.
-
-    The messages are left out if one is of the database: it may quote rows, and rows may hold secrets.
-    """
-    chain = list(_chain(error))
-    of_database = next((one for one in chain if isinstance(one, DATABASE_ERRORS)), None)
-    if of_database is None:
-        LOG.error("defect", request_id=request_id, path=path, exc_info=error)
-    else:
-        cause = getattr(of_database, "orig", None) or of_database  # SQLAlchemy's errors have the driver's
-        trace = "".join(line for one in reversed(chain) for line in traceback.format_tb(one.__traceback__))
-        state = getattr(cause, "sqlstate", None)
-        LOG.error("defect", request_id=request_id, path=path, error=type(cause).__name__, state=state, trace=trace)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, and those during whose handling it was raised."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _refusal(api: Api, error: Exception, *, request_id: str, path: str) -> Reply:

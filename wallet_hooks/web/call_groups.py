@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from wallet_hooks import clock
 from wallet_hooks.web import api
 from wallet_hooks.web.api import ApiRequest, Call, Endpoint, GroupedApi, Reply
+from wallet_hooks.web.causes import log_defect
 from wallet_hooks.web.requests import Environ
 
 # Seconds that a group waits at most, after the last one was answered, for as many calls as took part in that one or
@@ -82,7 +83,7 @@ class CallGroups:
         if self._calls.is_running and now >= self._refresh_at and (self._refreshing is None or self._refreshing.done()):
             self._refresh_at = now + _REFRESH
             self._refreshing = self._refresher.submit(self._grouped.refresh)
-            self._refreshing.add_done_callback(_log_defect)
+            self._refreshing.add_done_callback(_log_refresh_defect)
 
     def refuse_late(self) -> None:
         """Refuse the calls that have waited too long for their groups."""
@@ -132,9 +133,9 @@ class CallGroups:
         self._locked_calls.start()
 
 
-def _log_defect(refreshing: "Future[None]") -> None:
+def _log_refresh_defect(refreshing: "Future[None]") -> None:
     if (defect := refreshing.exception()) is not None:
-        api.log_defect(defect, request_id="", path="refresh of the directory")
+        log_defect(defect, request_id="", path="refresh of the directory")
 
 
 class _CallQueue:
@@ -168,5 +169,5 @@ class _CallQueue:
             self._finish(list(zip(group, done.result(), strict=True)))
             return
         for waiting in group:
-            api.log_defect(defect, request_id=waiting.call.request.id, path=waiting.call.endpoint.path)
+            log_defect(defect, request_id=waiting.call.request.id, path=waiting.call.endpoint.path)
             waiting.on_reply(None)
