@@ -21,6 +21,7 @@ The application stays a WSGI application: under gthread, or any other server, it
 """
 
 import selectors
+import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -199,10 +200,14 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
 
     def _stop_accepting(self) -> None:
         _counts.remove(self.age)
+        # Who connects between the last `accept` and `close` is reset. By default another thread may take 5 ms there.
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
         for listener in self.sockets:
             while self._accept(listener):
                 pass
             listener.close()
+        sys.setswitchinterval(interval)
         at_latest = clock.monotonic() + _STOP_IDLE
         for connection in self._connections:
             connection.stop_waiting(at_latest)
