@@ -57,9 +57,18 @@ def test_calculate_update_swap_and_delete_match_the_document(world: World) -> No
 
 
 def test_calls_of_the_limits_gateway_list_every_status() -> None:
-    assert statuses(f"{_LIMITS}/limits/{{brand_id}}", "put") == {"202", "400", "401", "404", "500", "503"}
-    assert statuses(f"{_LIMITS}/delete/limits/{{brand_id}}", "put") == {"200", "204", "400", "401", "404", "500", "503"}
-    assert statuses(f"{_LIMITS}/swap/limits/{{brand_id}}", "put") == {"200", "400", "401", "404", "500", "503"}
+    assert statuses(f"{_LIMITS}/limits/{{brand_id}}", "put") == {"202", "400", "401", "404", "429", "500", "503"}
+    assert statuses(f"{_LIMITS}/delete/limits/{{brand_id}}", "put") == {
+        "200",
+        "204",
+        "400",
+        "401",
+        "404",
+        "429",
+        "500",
+        "503",
+    }
+    assert statuses(f"{_LIMITS}/swap/limits/{{brand_id}}", "put") == {"200", "400", "401", "404", "429", "500", "503"}
     assert not accepts(f"{_LIMITS}/swap/limits/{{brand_id}}", "put", {"row_id": ["1"]})
     assert not accepts(f"{_LIMITS}/limits/{{brand_id}}", "put", {"bet": {}})
 

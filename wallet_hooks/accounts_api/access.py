@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import EnvironHeaders
 
-from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.errors import UNKNOWN_SESSION, AccountsError
 from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.accounts_api.subscriptions import check_subscribed
 from wallet_hooks.accounts_api.web_apps import customer_of_access_token
@@ -94,7 +94,7 @@ def _read_login(session: Session, token: str, *, now: datetime, idle: timedelta)
     except SessionExpiredError:
         found = None
     if found is None:
-        raise AccountsError("INVALID_SESSION_INFORMATION", "the session is unknown or has ended")
+        raise AccountsError(UNKNOWN_SESSION, "the session is unknown or has ended")
     return found
 
 
@@ -129,4 +129,4 @@ def _token_customer(session: Session, token: str, key: KeyFacts, *, now: datetim
         customer = customer_of_any_brand(session, customer_id)
         if may_log_in(customer, now=now):
             return caller_of(customer)
-    raise AccountsError("INVALID_SESSION_INFORMATION", "the access token is unknown, expired or revoked")
+    raise AccountsError(UNKNOWN_SESSION, "the access token is unknown, expired or revoked")

@@ -9,6 +9,7 @@ CODES = (
     "WALLET_TRANSFER_ERROR", "INVALID_VENDOR_CLIENT_ID", "USER_NOT_SUBSCRIBED", "INVALID_SECRET",
     "INVALID_AUTH_CODE", "INVALID_GRANT_TYPE",
 )  # fmt: skip
+UNKNOWN_SESSION = "INVALID_SESSION_INFORMATION"
 _MESSAGES = {code: f"AANGX-{number:04}" for number, code in enumerate(CODES, start=1)}
 
 # Codes of the vendor's server framework, for what is wrong with a call itself.
@@ -34,7 +35,12 @@ class AccountsError(WalletHooksError):
     @property
     def message(self) -> str:
         """The code's number, such as `AANGX-0002`."""
-        return _MESSAGES[self.code]
+        return message_of(self.code)
+
+
+def message_of(code: str) -> str:
+    """Return the number of a code, such as `AANGX-0002`."""
+    return _MESSAGES[code]
 
 
 class ProtocolError(WalletHooksError):

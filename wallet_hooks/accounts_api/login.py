@@ -92,7 +92,7 @@ def failure(problem: Problem) -> Reply:
 def _read_form(body: bytes) -> dict[str, str] | None:
     """Return a form's fields; None where it cannot be read."""
     try:
-        fields = read_form(body)
+        fields = read_form(body, most_fields=20)
     except InvalidJSONError:
         return None
     return fields if all(map(is_storable, fields.values())) else None

@@ -33,6 +33,7 @@ from wallet_hooks.console.visits import (
     address_of,
     check_brand,
     check_csrf,
+    session_token,
     visit_of,
 )
 from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
@@ -132,18 +133,24 @@ def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
     def answer(request: ApiRequest, **path: str) -> Reply:
         try:
             visit = visit_of(console, request, path.get("client"))
-        except UnauthenticatedError:
-            if page.method == "GET":
-                return redirect(f"{PREFIX}/login", next=address_of(request))
-            if page.view is sign_in.log_out:
-                return redirect(f"{PREFIX}/login")
-            return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
+        except UnauthenticatedError as error:
+            reply = _ask_to_sign_in(page, request)
+            reply.code = error.code if session_token(request) else None
+            return reply
         if not visit.may(page.permission):
             raise ForbiddenError(f"The role {visit.member.role} may not do this.")
         found = _view(page, visit, {name: checked(value) for name, value in path.items()})
         return render(found, visit) if isinstance(found, Html) else found
 
     return answer
+
+
+def _ask_to_sign_in(page: Page, request: ApiRequest) -> Reply:
+    if page.method == "GET":
+        return redirect(f"{PREFIX}/login", next=address_of(request))
+    if page.view is sign_in.log_out:
+        return redirect(f"{PREFIX}/login")
+    return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
 
 
 def _view(page: Page, visit: Visit, path: dict[str, str]) -> Html | Reply:
@@ -186,4 +193,4 @@ def _page_before() -> str | None:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
-CONSOLE = Api(name="console", prefix=PREFIX, failure=_failure)
+CONSOLE = Api(name="console", prefix=PREFIX, failure=_failure, guess_codes=("unauthenticated",))

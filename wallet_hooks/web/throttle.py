@@ -5,6 +5,8 @@ from collections.abc import Hashable
 
 from wallet_hooks import clock
 
+_MOST_CALLERS = 100_000  # whose calls are counted at a time
+
 
 class Throttle:
     """Counts the calls of the current period, by default a second, by caller."""
@@ -20,8 +22,14 @@ class Throttle:
         """Count a call. Return whether the caller is within the cap."""
         with self._lock:
             period = int(clock.monotonic() / self._seconds)
-            if period != self._period:
+            if period != self._period or len(self._counts) >= _MOST_CALLERS:
                 self._period = period
                 self._counts.clear()
             count = self._counts[caller] = self._counts.get(caller, 0) + 1
         return count <= self._most
+
+    def has_reached(self, caller: Hashable) -> bool:
+        """Return whether the caller has reached the cap; the question does not count."""
+        with self._lock:
+            is_current = int(clock.monotonic() / self._seconds) == self._period
+            return is_current and self._counts.get(caller, 0) >= self._most
