@@ -340,7 +340,12 @@ def test_unauthenticated_requests_store_at_most_4_kib_of_the_body(scout: World) 
 
 @pytest.mark.parametrize(
     ("auth", "secret", "is_short"),
-    [("hmac", "x" * 16, False), ("hmac", "x" * 15, True), ("basic", "provider:" + "x" * 15, True)],
+    [
+        ("hmac", "x" * 16, False),
+        ("hmac", "x" * 15, True),
+        ("basic", "provider:" + "x" * 15, True),
+        ("standard-webhooks", "whsec_" + "x" * 12, True),
+    ],
 )
 def test_a_secret_that_may_be_guessed_is_warned_of(
     world: World, tmp_path: Path, auth: str, secret: str, is_short: bool

@@ -38,11 +38,15 @@ def is_readable(reference: str) -> bool:
 
 
 def is_short(reference: str, *, auth: str) -> bool:
-    """Return whether the secret can be read and is so short that it may be guessed; of `basic`, the password counts."""
+    """Return whether the secret can be read and is so short that it may be guessed.
+
+    Of `basic` the password counts, of `standard-webhooks` what follows the prefix.
+    """
     secret = _read(reference)
-    if secret is not None and auth == "basic":
-        secret = secret.partition(":")[2]
-    return secret is not None and len(secret) < SHORTEST_SAFE
+    if secret is None:
+        return False
+    guessed = secret.partition(":")[2] if auth == "basic" else secret.removeprefix("whsec_")
+    return len(guessed) < SHORTEST_SAFE
 
 
 def _read(reference: str) -> str | None:
