@@ -178,6 +178,6 @@ V1 = Api(
     },
     statuses={"busy": 429, "bookie_unavailable": 502},
     is_limited=True,
-    guess_codes=("unauthenticated",),
+    failure_codes=("unauthenticated",),
     time_outs=lambda settings: settings.call_time_outs,
 )

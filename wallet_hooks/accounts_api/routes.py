@@ -34,7 +34,7 @@ JSON_RPC_API = Api(
     statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
-    guess_codes=(message_of(UNKNOWN_SESSION),),
+    failure_codes=(message_of(UNKNOWN_SESSION),),
     time_outs=lambda settings: settings.account_time_outs,
 )
 REST_API = Api(
@@ -44,7 +44,7 @@ REST_API = Api(
     statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
-    guess_codes=(UNKNOWN_SESSION,),
+    failure_codes=(UNKNOWN_SESSION,),
     time_outs=lambda settings: settings.account_time_outs,
 )
 LOGIN_API = Api(
@@ -53,7 +53,7 @@ LOGIN_API = Api(
     success=login.success,
     failure=login.failure,
     observe=_observe,
-    guess_codes=(login.NO_SESSION,),
+    failure_codes=(login.NO_SESSION, login.WRONG_PASSWORD),
     time_outs=lambda settings: settings.account_time_outs,
 )
 APIS = (JSON_RPC_API, REST_API, LOGIN_API)

@@ -193,4 +193,4 @@ def _page_before() -> str | None:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
-CONSOLE = Api(name="console", prefix=PREFIX, failure=_failure, guess_codes=("unauthenticated",))
+CONSOLE = Api(name="console", prefix=PREFIX, failure=_failure, failure_codes=("unauthenticated",))

@@ -71,7 +71,7 @@ def _failure(problem: Problem) -> Reply:
     return Reply(problem.status, json.dumps(body))
 
 
-FINANCE = Api(name="finance", prefix=PREFIX, failure=_failure, guess_codes=("unauthenticated",))
+FINANCE = Api(name="finance", prefix=PREFIX, failure=_failure, failure_codes=("unauthenticated",))
 
 
 def _engine(reports: Engine, client: str | None) -> Engine:

@@ -221,6 +221,6 @@ LIMITS = Api(
     statuses=dict.fromkeys(("length_required", "body_too_large", "not_json"), 400)
     | {"unknown_version": 404, "conflict": 503},
     is_limited=True,
-    guess_codes=("invalid_token",),
+    failure_codes=("invalid_token", "session_expired"),
     time_outs=lambda settings: settings.call_time_outs,
 )

@@ -26,7 +26,7 @@ from wallet_hooks.settings import Settings, TimeOuts
 from wallet_hooks.web.causes import cause_of, log_defect
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.countries import Countries
-from wallet_hooks.web.guesses import check_guesses, count_guess
+from wallet_hooks.web.failed_authentications import TooManyFailuresError, check_failures, count_failure
 from wallet_hooks.web.requests import JSON, Environ, new_request_id, read_body, source_of
 
 # The statuses of the codes that all APIs share; any other error code is 400.
@@ -42,7 +42,7 @@ _STATUSES = {
     "body_too_large": 413,
     "not_json": 415,
     "upgrade_required": 426,
-    "too_many_requests": 429,
+    TooManyFailuresError.code: 429,
     "internal_error": 500,
     "not_implemented": 501,
     "busy": 503,
@@ -187,7 +187,8 @@ class Api:
     `prefix` begins the paths that belong to it. `names` are its own names of shared codes, `statuses` the statuses of
     codes where they differ from the shared ones. `observe` logs and counts answers. The requests of all APIs with
     `is_limited` share a part of the server's threads. `time_outs` bound how long an answer may wait for the
-    database in all. `guess_codes` are those of replies to an unknown token: how many an address may cause is capped.
+    database in all. `failure_codes` are those of replies to requests that failed to authenticate: how many
+    an address may cause is capped.
     """
 
     name: str
@@ -198,7 +199,7 @@ class Api:
     names: Mapping[str, str] = field(default_factory=dict)
     observe: Callable[[Sequence[AnsweredCall]], None] = _log
     is_limited: bool = False
-    guess_codes: Collection[str] = ()
+    failure_codes: Collection[str] = ()
     time_outs: Callable[[Settings], TimeOuts] | None = None
 
     def refuse(self, code: str, message: str = "", fields: Mapping[str, Any] | None = None) -> Reply:
@@ -232,15 +233,15 @@ def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
     """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
     address = call.request.source.address
     try:
-        if api.guess_codes:
-            check_guesses(address)
+        if api.failure_codes:
+            check_failures(address)
         with _calls.slot() if api.is_limited else nullcontext(), _bounded(api, call):
             result = run_with_retries(lambda: call.endpoint.answer(call.request, **path))
     except Exception as error:
         result = error
     reply = _replies(api, [(call, result)])[0]
-    if reply.code in api.guess_codes:
-        count_guess(address)
+    if reply.code in api.failure_codes:
+        count_failure(address)
     return reply
 
 
@@ -288,7 +289,7 @@ def _add_headers(reply: Reply, request_id: str) -> None:
     reply.headers = _PRIVATE | reply.headers
     reply.headers["X-Request-Id"] = request_id
     if reply.status in _RETRY:
-        reply.headers["Retry-After"] = _RETRY[reply.status]
+        reply.headers["Retry-After"] = "60" if reply.code == TooManyFailuresError.code else _RETRY[reply.status]
 
 
 class WholePath(PathConverter):

@@ -9,7 +9,10 @@ _MOST_CALLERS = 100_000  # whose calls are counted at a time
 
 
 class Throttle:
-    """Counts the calls of the current period, by default a second, by caller."""
+    """Counts the calls of the current period, by default a second, by caller.
+
+    Periods follow each other; all counts begin again with each, and where 100,000 callers are counted.
+    """
 
     def __init__(self, most: int, *, seconds: int = 1) -> None:
         self._most = most

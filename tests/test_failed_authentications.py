@@ -7,7 +7,7 @@ import pytest
 from tests.accounts_api.client import REST, RPC_PATH
 from tests.desk import Desk
 from wallet_hooks.console.visits import COOKIE
-from wallet_hooks.web import guesses
+from wallet_hooks.web import failed_authentications
 from wallet_hooks.web.throttle import Throttle
 
 MOST = 3
@@ -16,8 +16,8 @@ FUNDS = {"jsonrpc": "2.0", "method": "AccountAPING/v1.0/getAccountFunds", "param
 
 
 @pytest.fixture(autouse=True)
-def few_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guesses, "_guesses", Throttle(MOST, seconds=3600))
+def few_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failed_authentications, "_failures", Throttle(MOST, seconds=3600))
 
 
 class Guesser:
