@@ -89,7 +89,7 @@ def _open_engines(settings: Settings) -> Engines:
 
 def _add_callbacks(app: Flask, engines: Engines, settings: Settings, countries: Countries) -> None:
     """Add what providers call: bets, results, cancels and betslip messages."""
-    sportsbook = callbacks.Callbacks(engines.callbacks, settings, countries)
+    sportsbook = callbacks.CallbackRoutes(engines.callbacks, settings, countries)
     app.register_blueprint(api.blueprint(callbacks.CALLBACKS_API, sportsbook.endpoints(), settings))
     if not settings.test_clock:  # whose time is set by each request
         app.extensions[GROUPED_API] = sportsbook.grouped()

@@ -7,6 +7,8 @@ from marshmallow import ValidationError, fields
 
 from wallet_hooks.errors import RefusedError
 
+MAX_URL = 500
+
 
 def is_storable(text: str) -> bool:
     """Return whether a database can store a text: it has no zero character and no half of a surrogate pair."""
@@ -24,13 +26,14 @@ def is_label(text: str) -> bool:
 
 
 def is_web_url(text: str) -> bool:
-    """Return whether a text is an http or https URL with a host."""
+    """Return whether a text is an http or https URL with a host, of up to MAX_URL characters."""
     try:
         parts = urlsplit(text)
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:  # such as a port that is no number
         return False
-    return has_host and parts.scheme in ("http", "https") and text.isprintable() and " " not in text
+    is_short = len(text) <= MAX_URL
+    return is_short and has_host and parts.scheme in ("http", "https") and text.isprintable() and " " not in text
 
 
 def read_field(field: fields.Field[Any], value: str, *, name: str) -> Any:

@@ -82,7 +82,7 @@ def test_a_defect_is_unexpected_and_shows_nothing_of_ours(each: AccountClient, m
 
 
 def test_a_defect_before_an_operation_is_the_frameworks(client: AccountClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations.Operations, "run", raising(RuntimeError("a defect")))
+    monkeypatch.setattr(operations.OperationRunner, "run", raising(RuntimeError("a defect")))
     answer = client.post(RPC_PATH, {"method": "AccountAPING/v1.0/getAccountFunds", "id": 1})
     assert answer == (500, {"jsonrpc": "2.0", "error": {"code": -32603, "message": "DSC-0005"}})
     answer = client.post("/exchange/account/rest/v1.0/getAccountFunds/", {})
@@ -92,7 +92,7 @@ def test_a_defect_before_an_operation_is_the_frameworks(client: AccountClient, m
 def test_a_time_out_before_an_operation_is_the_frameworks(
     client: AccountClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations.Operations, "run", raising(PoolTimeoutError("QueuePool limit")))
+    monkeypatch.setattr(operations.OperationRunner, "run", raising(PoolTimeoutError("QueuePool limit")))
     answer = client.post(RPC_PATH, {"method": "AccountAPING/v1.0/getAccountFunds", "id": 1})
     assert answer == (503, {"jsonrpc": "2.0", "error": {"code": -32603, "message": "DSC-0019"}})
     answer = client.post("/exchange/account/rest/v1.0/getAccountFunds/", {})

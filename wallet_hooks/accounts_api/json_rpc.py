@@ -17,7 +17,7 @@ from wallet_hooks.accounts_api.errors import (
     ProtocolError,
 )
 from wallet_hooks.accounts_api.negotiation import check_accept
-from wallet_hooks.accounts_api.operations import OperationRequest, Operations
+from wallet_hooks.accounts_api.operations import OperationRequest, OperationRunner
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
 from wallet_hooks.web.exact_json import dumps
@@ -54,7 +54,7 @@ Json = dict[str, Any]
 class JsonRpc:
     """Answers the calls of the transport."""
 
-    def __init__(self, operations: Operations, settings: Settings) -> None:
+    def __init__(self, operations: OperationRunner, settings: Settings) -> None:
         self._operations = operations
         self._batch_cap = settings.accounts_batch_cap
 

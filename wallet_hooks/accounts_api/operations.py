@@ -154,7 +154,7 @@ class OperationRequest:
     member: int = 1
 
 
-class Operations:
+class OperationRunner:
     """Runs operations. Their number a second and caller is capped in each worker process."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from wallet_hooks.accounts_api.errors import (
 )
 from wallet_hooks.accounts_api.json_rpc import exception_data
 from wallet_hooks.accounts_api.negotiation import check_accept
-from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, OperationRequest, Operations
+from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, OperationRequest, OperationRunner
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
 from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.strict_json import read_json
@@ -51,7 +51,7 @@ FAULT_STATUSES = {
 class Rest:
     """Answers the calls of the transport."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: OperationRunner) -> None:
         self._operations = operations
 
     def answer(self, request: ApiRequest, version: str, operation: str) -> Reply:

@@ -10,7 +10,7 @@ from wallet_hooks.accounts_api import json_rpc, login, rest
 from wallet_hooks.accounts_api.errors import UNKNOWN_SESSION, message_of
 from wallet_hooks.accounts_api.json_rpc import JsonRpc
 from wallet_hooks.accounts_api.login import Login
-from wallet_hooks.accounts_api.operations import Operations
+from wallet_hooks.accounts_api.operations import OperationRunner
 from wallet_hooks.accounts_api.rest import FAULT_STATUSES, Rest
 from wallet_hooks.logs import LOG
 from wallet_hooks.settings import Settings
@@ -61,7 +61,7 @@ APIS = (JSON_RPC_API, REST_API, LOGIN_API)
 
 def blueprints(engine: Engine, settings: Settings) -> list[Blueprint]:
     """Return the blueprints of the transports and of login. The engine bounds its locks and statements."""
-    operations = Operations(engine, settings)
+    operations = OperationRunner(engine, settings)
     calls, resources, logins = JsonRpc(operations, settings), Rest(operations), Login(engine, settings)
     json_rpc_endpoints = [
         Endpoint("POST", f"{JSON_RPC_PATH}/", "call", calls.answer),

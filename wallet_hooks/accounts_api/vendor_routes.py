@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import Select
 
 from wallet_hooks.accounts_api.models import Application
-from wallet_hooks.accounts_api.vendors import MAX_URL, check_url, select_vendors, vendor_data
+from wallet_hooks.accounts_api.vendors import check_url, select_vendors, vendor_data
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError
+from wallet_hooks.text_checks import MAX_URL
 from wallet_hooks.v1 import ID, ApiCall, V1Route
 from wallet_hooks.web.api import ApiContext
 from wallet_hooks.web.fields import BaseSchema, Text

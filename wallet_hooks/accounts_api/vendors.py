@@ -10,9 +10,7 @@ from wallet_hooks.accounts_api.applications import find_application
 from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.errors import NotFoundError, RefusedError
 from wallet_hooks.identity.tokens import token_hash
-from wallet_hooks.text_checks import is_web_url
-
-MAX_URL = 500
+from wallet_hooks.text_checks import MAX_URL, is_web_url
 
 
 def make_vendor(
@@ -58,5 +56,5 @@ def vendor_data(vendor: Application) -> dict[str, Any]:
 
 def check_url(url: str) -> None:
     """Raise RefusedError unless the URL is one that customers may be sent to."""
-    if not is_web_url(url) or len(url) > MAX_URL:
+    if not is_web_url(url):
         raise RefusedError("bad_url", f"redirect URL: an http or https URL of up to {MAX_URL} characters is expected")

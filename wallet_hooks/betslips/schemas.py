@@ -92,7 +92,7 @@ class BetslipSchema(_MessageSchema):
     equivalent_bets = fields.Raw(allow_none=True)
 
 
-class StakeBound(Pair):
+class StakeBoundField(Pair):
     """A smallest or largest stake, with any number of decimals: bounds are rounded to the currency's (`bounds.py`)."""
 
     rounding = ROUND_FLOOR
@@ -105,8 +105,8 @@ class OfferSchema(Schema):
         unknown = INCLUDE
 
     price = Price(required=True)
-    min = StakeBound(required=True)
-    max = StakeBound(required=True)
+    min = StakeBoundField(required=True)
+    max = StakeBoundField(required=True)
 
 
 def _has_one_currency(offer: Mapping[str, Any]) -> None:

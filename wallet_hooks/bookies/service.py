@@ -18,7 +18,7 @@ from wallet_hooks.customers.models import Customer, Group
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.secrets import check_reference
 from wallet_hooks.ledger.currencies import store_currencies
-from wallet_hooks.text_checks import is_label, is_web_url
+from wallet_hooks.text_checks import MAX_URL, is_label, is_web_url
 
 _CODE = re.compile("[a-z0-9_-]{1,64}")
 
@@ -29,8 +29,8 @@ def set_bookie(session: Session, *, code: str, adapter: str, url: str, secret: s
         raise RefusedError("bad_value", f"code {code!r}: 1 to 64 lower-case letters, digits, - or _ are expected")
     if adapter not in ADAPTERS:
         raise RefusedError("bad_value", f"adapter {adapter!r}: one of {', '.join(ADAPTERS)} is expected")
-    if not is_web_url(url) or len(url) > 500:
-        raise RefusedError("bad_value", "url: http://… or https://… is expected, at most 500 characters")
+    if not is_web_url(url):
+        raise RefusedError("bad_value", f"url: http://… or https://… is expected, at most {MAX_URL} characters")
     reference = None if secret is None else check_reference(secret)
     session.merge(Bookie(code=code, adapter=adapter, url=url, secret=reference))
     session.flush()

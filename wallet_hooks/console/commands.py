@@ -70,7 +70,7 @@ def change(
         if totp is not None:
             address = service.require_code(found) if totp else None
             found.totp_secret = found.totp_secret if totp else None
-        service.end_sessions(session, found.id)
+        service.end_logins(session, found.id)
         changes = {"role": role, "active": active, "totp": totp, "password": True if hashed is not None else None}
         given = {name: value for name, value in changes.items() if value is not None}
         audit.record_command(session, "staff_changed", username, given, now=clock.now())

@@ -19,8 +19,7 @@ from wallet_hooks.errors import NotFoundError
 from wallet_hooks.exceptions.models import CallbackException
 from wallet_hooks.finance.models import Verification
 from wallet_hooks.identity.models import Brand, Provider
-from wallet_hooks.ledger.models import Transaction
-from wallet_hooks.ledger.queries import sum_open_stakes
+from wallet_hooks.ledger.queries import newest_transaction_id, sum_open_stakes
 from wallet_hooks.ledger.sealing import newest_seal
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import find_bets
@@ -62,7 +61,7 @@ def show(visit: Visit) -> Html:
             "searched": _SEARCHED_DELIVERIES,
             "open_exceptions": _open_exceptions(session),
             "requests": open_requests(session),
-            "newest_transaction": session.scalar(select(func.max(Transaction.id))),
+            "newest_transaction": newest_transaction_id(session),
             "near_limits": limits_near_their_end(session, now=visit.request.now),
         }
     return Html("overview.html", values)

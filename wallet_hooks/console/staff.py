@@ -62,8 +62,8 @@ def require_code(member: Staff) -> str:
     return pyotp.TOTP(member.totp_secret).provisioning_uri(name=member.username, issuer_name=_ISSUER)
 
 
-def end_sessions(session: Session, staff_id: int) -> None:
-    """End every session of a member of staff."""
+def end_logins(session: Session, staff_id: int) -> None:
+    """End every login of a member of staff."""
     session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))
 
 
@@ -116,7 +116,7 @@ def find_member(engine: Engine, token: str, *, now: datetime, idle: timedelta) -
 
 
 def sign_out(session: Session, token: str) -> None:
-    """End a session."""
+    """End the login of a token."""
     session.execute(delete(StaffSession).where(StaffSession.token_hash == token_hash(token)))
 
 

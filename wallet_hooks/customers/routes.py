@@ -27,7 +27,7 @@ from wallet_hooks.database import reading, writing
 from wallet_hooks.database.bulk import run
 from wallet_hooks.errors import ForbiddenError, UnauthenticatedError
 from wallet_hooks.identity import login_sessions
-from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
+from wallet_hooks.identity.countries import COUNTRY_RULES, country_rules, permit
 from wallet_hooks.identity.directory import BrandFacts, brand_by_id, brand_facts
 from wallet_hooks.identity.login_sessions import Caller
 from wallet_hooks.identity.models import Brand
@@ -138,8 +138,7 @@ def can_place_bets(context: ApiContext, call: ApiCall, username: str) -> dict[st
         if customer.id != call.customer.id:
             raise ForbiddenError("customers can ask this only about themselves")
         found = country_rules(run(session.connection(), COUNTRY_RULES([(customer.brand_id,)])))
-    rules = found.get(customer.brand_id, CountryRules())
-    is_permitted = rules.permit(country)
+    is_permitted = permit(found, customer.brand_id, country)
     refusal = betting_refusal(facts_of(customer), is_country_permitted=is_permitted, now=call.now)
     if refusal == "country_not_permitted" and country is None:
         refusal = "country_unknown"

@@ -14,6 +14,7 @@ from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import REQUIRED_ROLE, ROLES, CreditLimitChange, Customer
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.identity.passwords import MAX_PASSWORD
 from wallet_hooks.text_checks import is_whole_number
 from wallet_hooks.web.fields import (
     BaseSchema,
@@ -80,7 +81,7 @@ class DisplayName(Text):
 
 class LoginSchema(BaseSchema):
     username = Text(required=True, max_length=200)
-    password = Text(required=True, max_length=1000)
+    password = Text(required=True, max_length=MAX_PASSWORD)
 
 
 class CommissionRateSchema(BaseSchema):
@@ -92,7 +93,7 @@ class ChangedCustomerSchema(BaseSchema):
     """The fields of a customer that a manager can change."""
 
     username = ShortName()
-    password = Text(max_length=1000)
+    password = Text(max_length=MAX_PASSWORD)
     group_id = WholeNumber()
     name = DisplayName()
     roles = Roles()
@@ -110,7 +111,7 @@ class NewCustomerSchema(ChangedCustomerSchema):
     """A new customer. `uid`, its id at the providers, is by default the username."""
 
     username = ShortName(required=True)
-    password = Text(required=True, max_length=1000)
+    password = Text(required=True, max_length=MAX_PASSWORD)
     group_id = WholeNumber(required=True)
     ccy_code = currency_code(required=True)
     uid = Identifier()

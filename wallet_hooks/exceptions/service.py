@@ -27,7 +27,7 @@ class BetExceptionRow(NamedTuple):
     raised_at: datetime
 
 
-class SettledBet(NamedTuple):
+class ResolvedBet(NamedTuple):
     """A bet that was settled for the first time; `resolved_at` is when."""
 
     game: str
@@ -38,7 +38,7 @@ class SettledBet(NamedTuple):
 
 _raised = RowSet.of("raised", CallbackException, BetExceptionRow)
 _RAISE = insert_rows(_raised, CallbackException, skip_existing=True)
-_settled = RowSet.of("settled", CallbackException, SettledBet)
+_settled = RowSet.of("settled", CallbackException, ResolvedBet)
 _RESOLVE_UNKNOWN: BulkStatement[Any] = BulkStatement(
     _settled,
     lambda _: (
@@ -58,7 +58,7 @@ def add_bet_exceptions(writes: Writes, rows: Iterable[BetExceptionRow]) -> None:
     writes.add(_RAISE(list(rows)))
 
 
-def add_resolutions(writes: Writes, bets: Iterable[SettledBet]) -> None:
+def add_resolutions(writes: Writes, bets: Iterable[ResolvedBet]) -> None:
     """Resolve the exceptions `unknown_bet` (settlement before its bet) of bets that were settled now."""
     writes.add(_RESOLVE_UNKNOWN(list(bets)))
 

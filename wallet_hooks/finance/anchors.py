@@ -14,6 +14,7 @@ from wallet_hooks import money
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.ledger.models import Entry, Seal, Transaction
+from wallet_hooks.ledger.queries import newest_transaction_id
 from wallet_hooks.ledger.verify import Difference
 
 _NO_MAXIMUM = 10**40  # minor units: sums of amounts have no bound of their own
@@ -45,7 +46,7 @@ def check_against(session: Session, manifest: Mapping[str, Any]) -> list[Differe
 def _missing_transaction(session: Session, manifest: Mapping[str, Any]) -> Iterator[Difference]:
     last = manifest["ledger"]["last_transaction"]
     if last is not None and session.get(Transaction, last) is None:
-        newest = session.scalar(select(func.max(Transaction.id)))
+        newest = newest_transaction_id(session)
         yield Difference(_RULE, f"transaction {last}", f"missing; the newest one is {newest}")
 
 

@@ -41,16 +41,16 @@ def close(
     check_period(through, through)
     with reading(engine) as session:
         _check_over(session, through, now)
-        first = _first_open_day(session, through)
+        first = _first_day_to_close(session, through)
         before = newest_seal(session)
         posted = since(session, before.day) if before else None  # sealed days are checked by `verify`
         for check in CLOSING_CHECKS:
             for difference in check(session, posted):
-                raise RefusedError("ledger_broken", f"{difference.rule}: {difference.where}: {difference.what}")
+                raise RefusedError("ledger_broken", str(difference))
         sealed = list(_seal(session, before, first, through, progress))
     with writing(engine) as session:
         _block_postings(session, engine)
-        if _first_open_day(session, through) != first or _hash(newest_seal(session)) != _hash(before):
+        if _first_day_to_close(session, through) != first or _hash(newest_seal(session)) != _hash(before):
             raise RefusedError("already_closed", "another process closed these days first")
         counts = counts_of(session, first, through)
         if any(counts.get(one.day, (0, None)) != (one.transactions, one.last_id) for one in sealed):
@@ -95,7 +95,7 @@ def _check_over(session: Session, through: date, now: datetime) -> None:
             raise RefusedError("day_not_over", f"{through} ends for brand {brand.client} at {until.isoformat()}")
 
 
-def _first_open_day(session: Session, through: date) -> date:
+def _first_day_to_close(session: Session, through: date) -> date:
     """Return the first open day. Raises RefusedError (`already_closed`) if `through` is closed."""
     last: date | None = session.scalar(select(func.max(Period.day)))
     if last is None:

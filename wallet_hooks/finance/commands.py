@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
@@ -20,7 +20,7 @@ from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.models import Verification
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
-from wallet_hooks.ledger.models import Transaction
+from wallet_hooks.ledger.queries import newest_transaction_id
 from wallet_hooks.ledger.verify import Difference, Since, since
 from wallet_hooks.options import JSON, FieldType
 from wallet_hooks.web.fields import Reason
@@ -79,7 +79,7 @@ def _echo(differences: Sequence[Difference], exports: int, *, as_json: bool) -> 
         click.echo(json.dumps([difference._asdict() for difference in differences]))
         return
     for difference in differences:
-        click.echo(f"{difference.rule}: {difference.where}: {difference.what}")
+        click.echo(str(difference))
     known = f", and nothing is missing of {exports} exports" if exports else ""
     click.echo("the ledger is broken" if differences else f"{len(ALL_CHECKS)} rules hold{known}")
 
@@ -100,7 +100,7 @@ def _verify(engine: Engine, day: date | None, anchors: Sequence[dict[str, Any]],
         ) as progress,
     ):
         posted = _since(session, day, may_be_open=may_be_open)
-        last_id = session.scalar(select(func.max(Transaction.id)))
+        last_id = newest_transaction_id(session)
         for found in run_checks(session, posted):
             differences += found
             progress.update(1)

@@ -51,7 +51,7 @@ class Datev(NamedTuple):
 class AccountCodes(NamedTuple):
     """General ledger accounts by our account names, or by the start of such names up to a colon.
 
-    The longest listed start counts. Customers' accounts have their summary names (`chart.summary_name`).
+    The longest listed start counts. Customers' accounts have their summary names (`chart.summary_names`).
     """
 
     accounts: Mapping[str, LedgerAccount]
@@ -145,7 +145,7 @@ def daily_lines(session: Session, request: ReportRequest, codes: AccountCodes) -
 
     Stakes of 0 have such sums, and general ledgers refuse lines without an amount. Raises RefusedError.
     """
-    name = chart.summary_name(Account.name).label("account")
+    name = chart.summary_names(Account.name).label("account")
     is_debit = (Entry.amount > 0).label("is_debit")
     query = (
         select(Transaction.booked_on, Entry.currency, name, is_debit, func.sum(Entry.amount))

@@ -21,7 +21,8 @@ from wallet_hooks.finance import general_ledger
 from wallet_hooks.finance.batches import Columns, currencies_of, in_batches, sum_of
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.identity.service import own_brands
-from wallet_hooks.ledger.models import Period, Transaction
+from wallet_hooks.ledger.models import Period
+from wallet_hooks.ledger.queries import newest_transaction_id
 from wallet_hooks.ledger.sealing import newest_seal
 
 RowProgress = Callable[[int], None]
@@ -113,7 +114,7 @@ def _position(session: Session, last: date) -> dict[str, Any]:
     """Return the ledger's position: its last transaction and its newest seal, so that a copy outside keeps the hash."""
     seal = newest_seal(session)
     return {
-        "last_transaction": session.scalar(select(func.max(Transaction.id))),
+        "last_transaction": newest_transaction_id(session),
         "period_is_closed": bool(session.scalar(select(func.max(Period.day) >= last))),
         "newest_seal": None if seal is None else {"day": seal.day.isoformat(), "hash": seal.hash},
     }

@@ -14,12 +14,11 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.finance.tables import SHEET_DIGITS, SHEET_ROWS
 
 COLUMNS = ("brand", "bet", "currency", "stake", "payout", "status")
 _BET_COLUMNS = ("brand", "bet")
-_DIGITS = 15  # significant digits that a spreadsheet keeps
-_INEXACT = 10**_DIGITS
-_MAX_ROWS = 1_048_576  # that a sheet can have
+_INEXACT = 10**SHEET_DIGITS
 
 
 class ReportLine(NamedTuple):
@@ -123,8 +122,8 @@ def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[object]]]:
             sheet.reset_dimensions()  # some writers store wrong dimensions, and openpyxl would skip rows
             width = 0
             for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-                if number > _MAX_ROWS:
-                    raise BadReportError(f"{path.name}: more than {_MAX_ROWS} rows")
+                if number > SHEET_ROWS:
+                    raise BadReportError(f"{path.name}: more than {SHEET_ROWS} rows")
                 row = list(values)
                 while row and row[-1] in (None, ""):
                     row.pop()
@@ -153,7 +152,7 @@ def _text(value: object, where: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = format(value, ".15g") if isinstance(value, float) else str(value)
         digits = shown.partition("e")[0].lstrip("-0.").replace(".", "")
-        if abs(value) >= _INEXACT or (len(digits) == _DIGITS and float(shown) != value):
-            raise BadReportError(f"{where}: {value!r} has more than {_DIGITS} digits; store it as text")
+        if abs(value) >= _INEXACT or (len(digits) == SHEET_DIGITS and float(shown) != value):
+            raise BadReportError(f"{where}: {value!r} has more than {SHEET_DIGITS} digits; store it as text")
         return shown
     return "" if value is None else str(value)

@@ -153,7 +153,7 @@ def _movements(session: Session, first: date, last: date) -> dict[tuple[str, str
     for name, currency, debits, credits_ in stream_rows(
         session, query.join(per_account, per_account.c.account_id == Account.id)
     ):
-        key = (chart.balance_name(name), currency)
+        key = (chart.summary_name(name), currency)
         before = moved.get(key, (0, 0))
         moved[key] = (before[0] + int(debits), before[1] + int(credits_))
     return moved

@@ -15,7 +15,8 @@ from wallet_hooks.finance.batches import EXACT, Columns, arrow_schema, as_decima
 
 Batches = Iterable[pa.RecordBatch]
 
-_SHEET_ROWS = 1_048_576
+SHEET_ROWS = 1_048_576  # that a sheet can have
+SHEET_DIGITS = 15  # significant digits that a spreadsheet keeps
 # Text that a spreadsheet would read as a formula, or hide. Some read full-width signs as the ASCII ones.
 _SIGN = r"[=+\-@＝＋－＠]"
 _FORMULA = rf"^([\x00-\x1f]|\s*{_SIGN})"
@@ -23,7 +24,7 @@ _FORMULA = rf"^([\x00-\x1f]|\s*{_SIGN})"
 # starts a new cell after its own separator or a line's end.
 _FORMULA_INSIDE = rf'([;\t\r\n][\s"]*)({_SIGN})'
 _NEEDS_QUOTES = '[",\r\n]'
-_EXACT_DIGITS = Context(prec=15)  # significant digits that a spreadsheet keeps
+_EXACT_DIGITS = Context(prec=SHEET_DIGITS)
 
 
 def write_csv(columns: Columns, batches: Batches, out: BinaryIO) -> None:
@@ -99,7 +100,7 @@ class Sheet:
 
     def write(self, row: list[Any]) -> None:
         day = row[self._days[0]] if self._days else None
-        is_full = self._at == _SHEET_ROWS or (day != self._day and self._at > _SHEET_ROWS // 2)
+        is_full = self._at == SHEET_ROWS or (day != self._day and self._at > SHEET_ROWS // 2)
         if self._sheet is None or is_full:
             self._begin(day)
         self._day = day

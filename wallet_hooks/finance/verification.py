@@ -20,7 +20,7 @@ from wallet_hooks.database import can_share_snapshot, reading_beside, stream_row
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
-from wallet_hooks.ledger.chart import balance_name
+from wallet_hooks.ledger.chart import summary_name
 from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
 from wallet_hooks.ledger.queries import RETURNING_KINDS
 from wallet_hooks.ledger.sealing import seal_day, seals_in_force
@@ -60,7 +60,7 @@ def check_totals(session: Session, posted: Since | None) -> list[Difference]:
     )
     for query in (held, moved):
         for name, currency, amount in stream_rows(session, query):
-            key = (balance_name(name), currency)
+            key = (summary_name(name), currency)
             sums[key] = sums.get(key, 0) + int(amount or 0)
     return [
         Difference(_BALANCE_RULE, f"{name} {currency}", f"differ by {amount}")
@@ -154,6 +154,7 @@ def _from_wagers(session: Session, brands: dict[int, BrandFacts], begins: dateti
         is_void = is_returned(row.status, row.outcome)
         returned = 0
         if row.status == "settled" and not is_void:
+            # Not by the code that settles bets: what it counted is verified here.
             returned = row.home_payout - commission_due(row.home_payout - row.cost, row.commission_rate)
         usage = DayUsage(staked=row.cost, voided=row.cost if is_void else 0, returned=returned)
         yield row.customer_id, brands[row.brand_id].booking_day(row.placed_at), usage

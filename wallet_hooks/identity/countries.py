@@ -1,7 +1,7 @@
 """The countries from which a brand's customers may bet."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from wallet_hooks.database.bulk import RowSet, find_rows
@@ -20,6 +20,9 @@ class CountryRules(NamedTuple):
         if not self.allowed and not self.denied:
             return True
         return country is not None and country not in self.denied and (not self.allowed or country in self.allowed)
+
+
+_NO_RULES = CountryRules()
 
 
 class CountriesRow(NamedTuple):
@@ -41,6 +44,11 @@ def country_rules(rows: Iterable[CountriesRow]) -> dict[int, CountryRules]:
         for row in rows
         if row.allowed_countries or row.denied_countries
     }
+
+
+def permit(rules: Mapping[int, CountryRules], brand_id: int, country: str | None) -> bool:
+    """Return whether a brand's rules permit bets from a country (None: unknown); a brand without rules permits all."""
+    return rules.get(brand_id, _NO_RULES).permit(country)
 
 
 def check_countries(codes: Sequence[str]) -> list[str]:

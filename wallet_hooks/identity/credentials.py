@@ -10,10 +10,11 @@ import hashlib
 import hmac
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
@@ -23,7 +24,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookV
 
 from wallet_hooks.identity.directory import ProviderFacts
 from wallet_hooks.identity.secrets import read_secret
-from wallet_hooks.web.source import Source
+from wallet_hooks.web.source import Address, Source
 
 AUTHENTICATIONS = ("none", "scout-jwt", "standard-webhooks", "hmac", "basic")
 _PLACING_ROLES = ("user", "admin")
@@ -68,7 +69,7 @@ Scope = frozenset[tuple[str, str]]  # the (client, game) pairs that a caller is 
 def authenticate(call: ReceivedCall, providers: Iterable[ProviderFacts]) -> Scope | Denial:
     """Return the (client, game) pairs whose credentials the request carries, or why it is denied."""
     candidates = [provider for provider in providers if _uses_method_of(provider, call)]
-    allowed = [provider for provider in candidates if _is_allowed_source(provider, call.source)]
+    allowed = [provider for provider in candidates if is_allowed(provider.allow, call.source.address)]
     if candidates and not allowed:
         return Denial.FORBIDDEN
     denials = {provider: _verify(provider, call) for provider in allowed}
@@ -97,10 +98,9 @@ def _uses_method_of(provider: ProviderFacts, call: ReceivedCall) -> bool:
             return "Webhook-Signature" in call.headers
 
 
-def _is_allowed_source(provider: ProviderFacts, source: Source) -> bool:
-    if not provider.allow:
-        return True
-    return source.address is not None and any(source.address in network for network in provider.allow)
+def is_allowed(networks: Collection[IPv4Network | IPv6Network], address: Address | None) -> bool:
+    """Return whether a provider with these networks may call from an address; without any, from everywhere."""
+    return not networks or (address is not None and any(address in network for network in networks))
 
 
 def _verify(provider: ProviderFacts, call: ReceivedCall) -> Denial | None:

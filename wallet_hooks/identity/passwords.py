@@ -8,6 +8,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 
+MAX_PASSWORD = 1000  # characters
 _hasher = PasswordHasher(parallelism=1)
 # A hash takes 64 MiB and tens of milliseconds by design: many concurrent logins must exhaust neither memory nor the
 # threads that serve bets. Anybody can try to log in as a customer, so those attempts do not hold up the other kinds.
@@ -22,9 +23,10 @@ def hash_password(password: str) -> str:
     Raises TryAgainError if too many passwords are being hashed already.
     """
     has_both = any(c.isalpha() for c in password) and any(c.isdigit() for c in password)
-    if not 8 <= len(password) <= 1000 or not has_both:
+    if not 8 <= len(password) <= MAX_PASSWORD or not has_both:
         raise RefusedError(
-            "bad_password", "password: 8 to 1000 characters, with at least one letter and one digit, are expected"
+            "bad_password",
+            f"password: 8 to {MAX_PASSWORD} characters, with at least one letter and one digit, are expected",
         )
     with _new_passwords.slot():
         return _hasher.hash(password)

@@ -31,7 +31,7 @@ def is_open_stakes(account: AccountName) -> bool:
 
 
 def is_player(name: str) -> bool:
-    """Return whether a name is a customer's account, or the sum of such accounts (`summary_name`)."""
+    """Return whether a name is a customer's account, or the sum of such accounts (`summary_names`)."""
     return name.startswith(_PLAYERS)
 
 
@@ -45,8 +45,8 @@ def player_name(holder_id: SQLColumnExpression[Any], wallet: str = BETTING_WALLE
     return _PLAYERS + cast(holder_id, String) + f":{wallet}"
 
 
-def summary_name(name: SQLColumnExpression[str]) -> ColumnElement[str]:
-    """Return the SQL expression for the name under which finance sums an account.
+def summary_names(name: SQLColumnExpression[str]) -> ColumnElement[str]:
+    """Return the SQL expression of `summary_name` for a column of names.
 
     Customers' accounts are summed by wallet (`players:UK`, `players:open_stakes`); other accounts keep their names.
     """
@@ -70,7 +70,7 @@ def with_parents(name: str) -> Iterator[str]:
     return (":".join(parts[:length]) for length in range(len(parts), 0, -1))
 
 
-def balance_name(account: str) -> str:
+def summary_name(account: str) -> str:
     """Return the name under which reports and seals sum an account: customers' by wallet, any other by its own name."""
     return wallets_name(parts_of(account)[-1]) if account.startswith(_PLAYERS) else account
 

@@ -93,6 +93,11 @@ POSTED_LINES = BulkStatement(
 )
 
 
+def newest_transaction_id(session: Session) -> int | None:
+    """Return the largest id of a transaction; None in an empty ledger."""
+    return session.scalar(select(func.max(Transaction.id)))
+
+
 def held_accounts(rows: Iterable[HeldAccountRow]) -> dict[AccountName, HeldAccount]:
     """Return customers' accounts in the form that a journal takes."""
     return {

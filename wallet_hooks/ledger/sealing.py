@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.errors import RefusedError
-from wallet_hooks.ledger.chart import balance_name
+from wallet_hooks.ledger.chart import summary_name
 from wallet_hooks.ledger.models import Account, Entry, Seal, Transaction
 
 _BATCH = 5000
@@ -115,7 +115,7 @@ def _canonical(rows: list[Any], sealed: SealedDay) -> bytes:
     for _, name, currency, amount, _, _ in entries:
         if amount > 0:
             sealed.totals[currency] = sealed.totals.get(currency, 0) + amount
-        held = sealed.balances.setdefault(balance_name(name), {})
+        held = sealed.balances.setdefault(summary_name(name), {})
         held[currency] = held.get(currency, 0) + amount
     facts = [one.id, one.kind, one.reference, one.fingerprint, _instant(one.occurred_at), _instant(one.recorded_at)]
     facts += [one.booked_on.isoformat(), one.description, one.reverses_id, entries]

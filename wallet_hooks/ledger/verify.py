@@ -20,6 +20,9 @@ class Difference(NamedTuple):
     where: str
     what: str
 
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.where}: {self.what}"
+
 
 class Since(NamedTuple):
     """What is verified after a closed day: transactions from `first_id` on.

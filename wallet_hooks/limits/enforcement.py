@@ -7,7 +7,7 @@ from typing import NamedTuple
 from wallet_hooks.customers.play_sessions import PlaySession
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
-from wallet_hooks.limits.rules import SESSION, Limit, apply_due_changes, default_limits, in_force
+from wallet_hooks.limits.rules import SESSION, Limit, apply_policy, in_force
 from wallet_hooks.limits.usage import Usage
 from wallet_hooks.limits.windows import Window, window_at
 
@@ -72,8 +72,7 @@ def bounds_of(
 ) -> Bounds:
     """Return the limits in force at `now`, from the customer's active and pending limits and the brand's defaults."""
     policy = policy_of(brand.policy)
-    defaults = default_limits(policy, currency, since=play.created_at)
-    apply_due_changes(limits, defaults, policy.caps_in(currency), now)
+    defaults = apply_policy(limits, policy, currency, since=play.created_at, now=now)
     bounds = Bounds(customer_id, policy)
     for limit in in_force(limits, defaults):
         if limit.frame != SESSION:

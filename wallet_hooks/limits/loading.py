@@ -29,7 +29,7 @@ _LIVE_LIMITS = BulkStatement(
 )
 
 
-def is_limited(customer: CustomerFacts, brand: BrandFacts) -> bool:
+def may_be_limited(customer: CustomerFacts, brand: BrandFacts) -> bool:
     """Return whether limits may apply to the customer's bets: stored limits, or the brand's defaults."""
     return customer.limited or defaults_bind_bets(brand, customer.currency)
 

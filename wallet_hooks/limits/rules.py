@@ -79,6 +79,15 @@ def in_force(limits: Iterable[Limit], defaults: Iterable[Limit]) -> list[Limit]:
     return limits + [default for default in defaults if _in_frame(limits, ACTIVE, default.type, default.frame) is None]
 
 
+def apply_policy(
+    limits: Iterable[Limit], policy: Policy, currency: str, *, since: datetime, now: datetime
+) -> list[Limit]:
+    """Apply the changes that are due at `now`, and return the policy's defaults, for a customer since then."""
+    defaults = default_limits(policy, currency, since=since)
+    apply_due_changes(limits, defaults, policy.caps_in(currency), now)
+    return defaults
+
+
 def apply_due_changes(
     limits: Iterable[Limit], defaults: Iterable[Limit], caps: Mapping[str, int], now: datetime
 ) -> None:

@@ -33,9 +33,8 @@ from wallet_hooks.limits.rules import (
     Limit,
     LimitChange,
     activate,
-    apply_due_changes,
+    apply_policy,
     change,
-    default_limits,
     in_force,
     is_above_cap,
     limits_after,
@@ -68,8 +67,8 @@ class CurrentLimits:
         query = select(PlayerLimit).where(PlayerLimit.customer_id == player.customer.id, PlayerLimit.status.in_(LIVE))
         self.limits = [_limit(row) for row in session.scalars(query.order_by(PlayerLimit.id))]
         self.caps = player.policy.caps_in(player.customer.currency)
-        self.defaults = default_limits(player.policy, player.customer.currency, since=player.customer.created_at)
-        apply_due_changes(self.limits, self.defaults, self.caps, now)
+        since = player.customer.created_at
+        self.defaults = apply_policy(self.limits, player.policy, player.customer.currency, since=since, now=now)
 
     def save(self) -> None:
         """Write changed limits, ended ones first (a frame has at most one live limit). The caller holds the lock."""

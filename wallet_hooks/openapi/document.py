@@ -22,7 +22,7 @@ from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateSchema
 from wallet_hooks.openapi import account_api, responses
 from wallet_hooks.openapi.betslips import paths as betslip_paths
-from wallet_hooks.openapi.fields import CURRENCY, DATE, MAX_INTEGER, Json, describe_field
+from wallet_hooks.openapi.fields import BOOLEAN, CURRENCY, DATE, MAX_INTEGER, Json, describe_field
 from wallet_hooks.openapi.links import add_links
 from wallet_hooks.sportsbook import customer_routes, schemas
 from wallet_hooks.sportsbook.messages import BETS_PATH, CANCEL_PATH, WINNERS_PATH
@@ -60,7 +60,6 @@ _CONVERTER = re.compile(r"<(?:(int)[^:>]*:)?(\w+)>")
 _TEXT: Json = {"type": "string", "minLength": 1}
 _ID: Json = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 _POSITIVE_INTEGER: Json = {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER}
-_BOOLEAN: Json = {"type": "boolean"}
 _IDEMPOTENCY_KEY: Json = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -75,7 +74,7 @@ _EXPORT_PARAMETERS: dict[str, Json] = {
     "limit": _POSITIVE_INTEGER,
     "item": _POSITIVE_INTEGER,
     "balance": {"type": "string", "pattern": r"^-?\d{1,19}(\.\d{1,18})?$"},
-    "bom": _BOOLEAN,
+    "bom": BOOLEAN,
     "currency": CURRENCY,
     "part": _POSITIVE_INTEGER,
 }

@@ -77,7 +77,7 @@ def _text(field: Text) -> Json:
         case Identifier():
             return {"oneOf": [_id_text(known=field.known), {"type": "integer", "minimum": 0}]}
         case Flag():
-            return _BOOLEAN
+            return BOOLEAN
         case Count():
             return _INTEGER
         case Ids():
@@ -99,16 +99,16 @@ _PAIR: Json = {
     "maxItems": 2,
     "examples": [["EUR", 25.0]],
 }
-_BOOLEAN: Json = {"type": "boolean"}
+BOOLEAN: Json = {"type": "boolean"}
 _ROLES: Json = {
     "type": "object",
     "propertyNames": {"enum": list(ROLES)},
     "properties": {REQUIRED_ROLE: {"const": True}},
-    "additionalProperties": _BOOLEAN,
+    "additionalProperties": BOOLEAN,
 }
 _INTEGER: Json = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
 
-_PLAIN: dict[type, Json] = {KeptText: {"type": "string"}, StrictBoolean: _BOOLEAN, WholeNumber: _INTEGER}
+_PLAIN: dict[type, Json] = {KeptText: {"type": "string"}, StrictBoolean: BOOLEAN, WholeNumber: _INTEGER}
 
 
 def _id_text(*, known: bool) -> Json:

@@ -17,6 +17,7 @@ from wallet_hooks.betslips.models import Betslip, BetslipMessage
 from wallet_hooks.betslips.schemas import MAX_MESSAGES, read_messages
 from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity.credentials import is_allowed
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.replay.bodies import body_member, encode_body
 from wallet_hooks.sportsbook.messages import BETS_PATH, PlaceBet
@@ -144,4 +145,4 @@ class StoredMessages:
 
 
 def _may_call(provider: Provider, source: IPv4Address | IPv6Address) -> bool:
-    return not provider.allow or any(source in ip_network(network) for network in provider.allow)
+    return is_allowed([ip_network(network) for network in provider.allow], source)

@@ -1,13 +1,13 @@
 """A customer and its limits, as a line of a capture has them."""
 
 from collections.abc import Iterator
-from datetime import UTC
 from typing import Any
 
 from wallet_hooks import money
 from wallet_hooks.customers.play_sessions import play_session_of
 from wallet_hooks.limits.rules import SESSION
 from wallet_hooks.replay.batch_facts import CapturedCustomer
+from wallet_hooks.replay.fixture import instant_text
 
 
 def given_customer(captured: CapturedCustomer) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def given_customer(captured: CapturedCustomer) -> dict[str, Any]:
         ("logged_in_at", play_session_of(customer).login_began_at),
     ):
         if value is not None:
-            facts[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            facts[name] = instant_text(value)
     return facts
 
 

@@ -195,7 +195,7 @@ class CaseDatabase:
     def ledger_violations(self) -> list[str]:
         """Return violations of the ledger invariants, as `wallet-hooks verify` reports them."""
         with reading(self.engine) as session:
-            return [f"{one.rule}: {one.where}: {one.what}" for check in ALL_CHECKS for one in check(session, None)]
+            return [str(one) for check in ALL_CHECKS for one in check(session, None)]
 
 
 DatabaseFactory = Callable[[], AbstractContextManager[CaseDatabase]]

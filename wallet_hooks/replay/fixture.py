@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -163,6 +163,11 @@ def _items(body: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
         for item in inner if isinstance(inner, list) else ():
             if isinstance(item, dict):
                 yield coupon.get("pool"), item
+
+
+def instant_text(instant: datetime) -> str:
+    """Return an instant as fixtures have it: ISO 8601 in UTC, with microseconds."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def read_instant(text: str | None) -> datetime | None:

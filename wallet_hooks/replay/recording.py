@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -31,7 +31,7 @@ from wallet_hooks.replay.batch_facts import (
 from wallet_hooks.replay.betslips import StoredMessages, find_bets_of_betslips
 from wallet_hooks.replay.bodies import body_member, decode_body
 from wallet_hooks.replay.captured_customers import given_customer, given_limits
-from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets
+from wallet_hooks.replay.fixture import VERSION, find_addresses, find_bets, instant_text
 from wallet_hooks.sportsbook.messages import BetKey, PlaceBet
 from wallet_hooks.sportsbook.routes import UNAUTHENTICATED_BODY_CAP
 from wallet_hooks.text_checks import is_storable
@@ -130,7 +130,7 @@ class Recorder:
         line: dict[str, Any] = {
             "v": VERSION,
             "name": str(delivery.id),
-            "at": delivery.received_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "at": instant_text(delivery.received_at),
             "request": request,
             "expect": {"status": delivery.status, "body": json.loads(delivery.answer)},
             "tags": ["capture"],

@@ -25,7 +25,7 @@ from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import Journal
 from wallet_hooks.ledger.queries import POSTED_LINES, held_accounts, posted_transactions
 from wallet_hooks.ledger.rates import RATES, pairs_to_read, rates_of
-from wallet_hooks.limits.loading import LimitedCustomer, LimitReads, is_limited
+from wallet_hooks.limits.loading import LimitedCustomer, LimitReads, may_be_limited
 from wallet_hooks.sportsbook.coupons import STAKES_ON_EVENTS, StakesOnEvents
 from wallet_hooks.sportsbook.messages import (
     BetKey,
@@ -99,7 +99,7 @@ def load_state(
     `brands` are by client name, `locate` turns an address into its country. The time is read once the customers are
     locked: a request that waited for a lock is booked after the transaction that held it. Without `wait`, customers
     that another transaction has locked are left out and `unavailable`. The caller's transaction holds the locks.
-    `reason` is why staff settle a bet again.
+    `reason` is why staff settle a bet again. Currencies that are used for the first time are stored on the way.
     """
     bets = [bet for request in requests for bet in request.bets]
     if not bets:
@@ -174,16 +174,16 @@ def _most_transactions(bet: PlaceBet | SettleBet | CancelBet) -> int:
     return 2 if isinstance(bet, SettleBet) else 1
 
 
-_NamedBet = tuple[str, str, str, str]  # the columns of KnownEarlyCancel
+_CancelledBet = tuple[str, str, str, str]  # the columns of KnownEarlyCancel
 
 
-def _of_bets(bets: Iterable[PlaceBet | SettleBet | CancelBet]) -> list[_NamedBet]:
+def _of_bets(bets: Iterable[PlaceBet | SettleBet | CancelBet]) -> list[_CancelledBet]:
     return sorted({(*bet.key, bet.user_uid) for bet in bets})
 
 
 def _of_unknown_bets(
     bets: Iterable[PlaceBet | SettleBet | CancelBet], wagers: Mapping[BetKey, WagerState]
-) -> list[_NamedBet]:
+) -> list[_CancelledBet]:
     """Return the settled bets without a wager; a group of good settlements has none, and costs no statement."""
     return _of_bets(bet for bet in bets if isinstance(bet, SettleBet) and bet.key not in wagers)
 
@@ -226,7 +226,7 @@ def _limited(stakes: Iterable[_StakeOfCustomer], brands: Mapping[str, BrandFacts
     return {
         customer.id: LimitedCustomer(brands[bet.key.client], customer.currency)
         for bet, customer in stakes
-        if is_limited(customer, brands[bet.key.client])
+        if may_be_limited(customer, brands[bet.key.client])
     }
 
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Self
 
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.directory import BrandFacts
+from wallet_hooks.ledger.queries import BETTING_KINDS
 
-_STEP = re.compile(r"([^:]+):([^:]+):wager:(.+):(stake|cancel|settlement|reversal)(?::(\d+))?", re.DOTALL)
+_STEP = re.compile(rf"([^:]+):([^:]+):wager:(.+):({'|'.join(BETTING_KINDS)})(?::(\d+))?", re.DOTALL)
 BETS_PATH, WINNERS_PATH, CANCEL_PATH = CALLBACK_PATHS = "/bets", "/winners", "/bets/cancel"
 # The HTTP status of each code that is not the refusal of a bet.
 STATUS_OF_CODE = {

@@ -6,6 +6,7 @@ from wallet_hooks import money
 from wallet_hooks.betslips import bounds as betslips
 from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.customers.refusals import betting_refusal, funds_refusal
+from wallet_hooks.identity.countries import permit
 from wallet_hooks.identity.policy import policy_of
 from wallet_hooks.ledger import rules
 from wallet_hooks.ledger.journal import fingerprint
@@ -138,9 +139,8 @@ def _try(bet: PlaceBet, trial: Trial) -> str | None:
 
 
 def _customer_refusal(bet: PlaceBet, customer: CustomerFacts, state: BettingState) -> str | None:
-    rules = state.country_rules.get(customer.brand_id)
-    permitted = rules is None or rules.permit(state.countries.get(bet.ip or ""))
-    return betting_refusal(customer, is_country_permitted=permitted, now=state.now)
+    is_permitted = permit(state.country_rules, customer.brand_id, state.countries.get(bet.ip or ""))
+    return betting_refusal(customer, is_country_permitted=is_permitted, now=state.now)
 
 
 def _betslip_refusal(bet: PlaceBet, customer: CustomerFacts, _cost: int, trial: Trial) -> str | None:
@@ -176,8 +176,8 @@ def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Tri
     return funds_refusal(customer.credit_limit)
 
 
-_Check = Callable[[PlaceBet, CustomerFacts, int, Trial], str | None]
-_CHECKS: tuple[_Check, ...] = (_betslip_refusal, _limit_refusal, _event_refusal, _funds_refusal)
+_StakeCheck = Callable[[PlaceBet, CustomerFacts, int, Trial], str | None]
+_CHECKS: tuple[_StakeCheck, ...] = (_betslip_refusal, _limit_refusal, _event_refusal, _funds_refusal)
 
 
 def _refuse(bet: PlaceBet, state: BettingState, refusal: str) -> None:

@@ -68,7 +68,7 @@ _ROUTES = (
 _ROUTES_BY_PATH = {route.path: route for route in _ROUTES}
 
 
-class Callbacks:
+class CallbackRoutes:
     """The three routes over the queues of group commits.
 
     A callback with a customer that another transaction has locked does not hold up its group: it waits for the lock in
@@ -245,7 +245,7 @@ CALLBACKS_API = Api(name="sportsbook", prefix="/", success=_reply, failure=_fail
 def callbacks_alone(engine: Engine, settings: Settings, countries: Countries) -> Flask:
     """Return an application with the callbacks alone, for replays."""
     app = Flask("callbacks", static_folder=None)
-    endpoints = Callbacks(engine, settings, countries).endpoints()
+    endpoints = CallbackRoutes(engine, settings, countries).endpoints()
     app.register_blueprint(api.blueprint(CALLBACKS_API, endpoints, settings))
     api.register_error_handlers(app, [CALLBACKS_API])
     return app

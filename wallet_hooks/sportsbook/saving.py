@@ -11,7 +11,7 @@ from wallet_hooks.customers.play_sessions import PlaySessionRow, add_play_sessio
 from wallet_hooks.database.bulk import RowSet, insert_rows, update_rows
 from wallet_hooks.database.writes import Writes
 from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
-from wallet_hooks.exceptions.service import SettledBet, add_bet_exceptions, add_resolutions
+from wallet_hooks.exceptions.service import ResolvedBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import JournalWriter
 from wallet_hooks.sportsbook.messages import Answer, Callback
 from wallet_hooks.sportsbook.models import CHANGEABLE, EarlyCancel, Wager
@@ -56,7 +56,7 @@ def changes_of(connection: Connection, state: BettingState) -> Writes:
     writes.add(_CHANGE_WAGERS([_values_of_changed(wager) for wager in changed]))
     writes.add(_INSERT_EARLY_CANCELS([EarlyCancelRow(*key, user_uid, now) for key, user_uid in changes.early_cancels]))
     add_bet_exceptions(writes, changes.exceptions)
-    add_resolutions(writes, (SettledBet(*key, now) for key in changes.settled_first))
+    add_resolutions(writes, (ResolvedBet(*key, now) for key in changes.settled_first))
     state.usage.add_to(writes)
     began = sorted(changes.play_sessions.items())
     add_play_sessions(writes, (PlaySessionRow(customer_id, instant, now) for customer_id, instant in began))

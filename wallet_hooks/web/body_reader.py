@@ -18,7 +18,7 @@ from wallet_hooks.web.strict_json import is_deep, read_json
 _UNUSUAL = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\\(?:[^/u]|u00[0-9]|u[dD])|[\s\[:,]-0")
 _WITHOUT_SPACE_AT_ENDS = r"\A\S(?:.*\S)?\Z"
 _AMOUNT = rf"\A(?a:{money.AMOUNT.pattern})\Z"
-_Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_WholeNumber = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 _Like = Mapping[type[fields.Field[Any]], type[fields.Field[Any]]]
 
@@ -97,7 +97,7 @@ def _text_type(field: Any, pattern: str | None = None) -> Any:
 
 
 def _identifier_type(field: Any) -> Any:
-    return _Number | _text_type(field, None if field.known else _WITHOUT_SPACE_AT_ENDS)
+    return _WholeNumber | _text_type(field, None if field.known else _WITHOUT_SPACE_AT_ENDS)
 
 
 # By the exact type of a field: a type derived from it reads its values in another way.
@@ -105,5 +105,5 @@ _PLAIN_TYPES: dict[type[fields.Field[Any]], Callable[[Any], Any]] = {
     Text: _text_type,
     Identifier: _identifier_type,
     Absent: lambda _: type(None),
-    Amount: lambda _: _Number | Annotated[str, msgspec.Meta(pattern=_AMOUNT)],
+    Amount: lambda _: _WholeNumber | Annotated[str, msgspec.Meta(pattern=_AMOUNT)],
 }
