@@ -33,7 +33,7 @@ _MAX_ATTEMPTS = 4
 # Seconds that a follower sleeps when it becomes the leader, so that answered requests can finish and arriving ones can
 # join. A request that leads at once does not sleep.
 _GATHER_SECONDS = 0.0005
-_RETRIED_FAULTS = (*RETRIED_FAULTS, Fault.LOST)  # after which a retry has another connection
+_RETRIED_IN_GROUP = (*RETRIED_FAULTS, Fault.LOST)  # after LOST, the retry opens another connection
 # After these faults the work may be committed already: it is looked up before it is done again. A connection may have
 # been lost with the answer to COMMIT.
 _PERHAPS_DONE = (Fault.DUPLICATE, Fault.LOST)
@@ -199,7 +199,7 @@ class GroupCommit(Generic[RequestT, AnswerT]):
                 fault = fault_of(error)
                 if fault is Fault.LOST and is_connected and not is_too_late(error):
                     replace_connections(self._engine)  # the pool's other connections are probably lost as well
-                if not attempts_left or fault not in _RETRIED_FAULTS or seconds_left() <= 0:
+                if not attempts_left or fault not in _RETRIED_IN_GROUP or seconds_left() <= 0:
                     raise
                 if fault is Fault.LOST:
                     attempts_left = 1

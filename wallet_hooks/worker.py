@@ -42,7 +42,7 @@ _STOP_IDLE = 1.0  # seconds in which a kept connection may still send a request,
 _PAUSE = 0.002  # seconds that a new connection is left to a worker with fewer ones
 # Largest body that the loop receives for the thread pool; a larger one is received by a thread.
 _BODY_CAP = 64 * 1024
-_BUFFER_CAP = 64 * 1024 * 1024  # bytes of all requests that are arriving, beyond those with small bodies
+_BUFFER_CAP = 64 * 1024 * 1024  # bytes of all requests that are arriving; above it, threads receive large bodies
 
 _EVENTS = {
     State.REQUEST: selectors.EVENT_READ,
@@ -68,7 +68,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._groups: CallGroups | None = None
         self._resume_at: float | None = None
         self._has_paused = False
-        self._has_stopped = False  # accepting
+        self._has_stopped_accepting = False
         self._check_at = 0.0
         self._notify_at = 0.0
         self._surplus = 0  # connections to close, because others have fewer
@@ -99,7 +99,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: Any) -> None:
         """Accept a connection, unless another worker has fewer and this is the first attempt."""
-        if self._has_stopped:
+        if self._has_stopped_accepting:
             return
         # With many connections a small difference does not matter. If it did, workers would wait for each other while
         # thousands of clients connect.
@@ -119,8 +119,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         """
         if not (enabled and self._resume_at is not None):
             super().set_accept_enabled(enabled)
-        if not self.alive and not self._has_stopped:
-            self._has_stopped = True
+        if not self.alive and not self._has_stopped_accepting:
+            self._has_stopped_accepting = True
             self._stop_accepting()
 
     def is_parent_alive(self) -> bool:
@@ -238,7 +238,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._watch(connection)
 
     def _watch(self, connection: LoopConnection) -> None:
-        """Wait for what the connection needs; while it is answered, it stays as it is until the client sends."""
+        """Wait for what the connection needs; in state ANSWER its registration is kept until the client sends."""
         events = _EVENTS.get(connection.state, connection.events)
         if events and not connection.events:
             self.poller.register(connection.sock, events, partial(self._on_ready, connection))
@@ -307,7 +307,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
                 self.enqueue_req(connection)
 
     def _receives_body(self, arriving: Arriving) -> bool:
-        """Return whether the loop receives what is missing of a body; otherwise nothing is, or a thread does."""
+        """Return whether the loop receives what is missing of a body; not if nothing is, or a thread receives it."""
         head = arriving.head
         if head is None or arriving.missing <= 0 or (head.endpoint is None and head.body_size > _BODY_CAP):
             return False
@@ -337,11 +337,11 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
 
     def _count_surplus(self) -> int:
         """Return by how many connections this worker exceeds the mean of all; 0 if they are few."""
-        # Those that are ending are given away already; their clients may not have come back yet.
+        # Those that are ending count no more; their clients may not have opened new ones yet.
         own = sum(connection.state is not State.END for connection in self._connections)
         surplus = int(own - _counts.mean())
         return surplus if surplus > max(own // 16, 2) else 0
 
     def _publish_count(self) -> None:
-        if not self._has_stopped:
+        if not self._has_stopped_accepting:
             _counts.publish(self.age, self.nr_conns)

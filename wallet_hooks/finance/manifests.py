@@ -80,6 +80,7 @@ def totals_of(lines: list[general_ledger.DailyLine]) -> RunningTotals:
 def make_manifest(
     session: Session, report: str, format_: str, request: ReportRequest, totals: RunningTotals
 ) -> dict[str, Any]:
+    """Return the manifest of an export that was read in this session, without the file's name and hash."""
     filters = dict(zip(("brand", "uid"), request.customer or (), strict=False))
     if current_brand(session.connection()) is not None:
         filters["brand"] = own_brands(session)[0].client
@@ -111,7 +112,7 @@ def _next_page(last: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _position(session: Session, last: date) -> dict[str, Any]:
-    """Return the ledger's position: its last transaction and its newest seal, so that a copy outside keeps the hash."""
+    """Return the ledger's position: its last transaction and its newest seal, whose hash is then kept outside, too."""
     seal = newest_seal(session)
     return {
         "last_transaction": newest_transaction_id(session),

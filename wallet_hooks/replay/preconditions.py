@@ -1,4 +1,7 @@
-"""Preconditions of cases, written into their database: customers with money and limits, and rates."""
+"""Preconditions of cases, written into their database: customers with money and limits, and rates.
+
+Brands, providers, countries and betslips are in `case_database.py`.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -30,6 +33,7 @@ BRAND = "acme"
 
 
 def set_given_rate(session: Session, rate: Mapping[str, str], now: datetime) -> None:
+    """Store an exchange rate, unless there is one already."""
     query = select(ExchangeRate.id).where(ExchangeRate.source == rate["source"], ExchangeRate.target == rate["target"])
     if session.scalar(query.limit(1)) is None:
         set_rate(session, source=rate["source"], target=rate["target"], rate=money.parse_rate(rate["rate"]), now=now)

@@ -1,1 +1,1 @@
-"""What every HTTP API shares: strict JSON in, error envelopes out, request ids, source addresses."""
+"""What every HTTP API shares: bodies, envelopes, ids, source addresses, caps; and the loop's connections."""

@@ -48,9 +48,9 @@ _STATUSES = {
     "busy": 503,
     "try_again": 503,
 }
-# Leaves a quarter of the threads to other requests, while the database makes these wait.
+# Leaves a quarter of the worker's 32 threads (`server.py`) to other requests, while the database makes these wait.
 _calls = ConcurrencyLimit("requests", running=16, admitted=24, timeout=1.0)
-# The application's extension that is its GroupedApi, for a server that collects requests.
+# The key in the application's `extensions` of its GroupedApi, for a server that collects requests.
 GROUPED_API = "wallet_hooks_grouped_api"
 _RETRY = {429: "1", 503: "1"}  # seconds
 
@@ -134,7 +134,7 @@ class Endpoint(NamedTuple):
     """A path of an API. `answer` takes the request and the path's parts, and returns what the envelope takes.
 
     `name` is unique in the API; it names the Flask endpoint and the log line. Flask routes WebSocket handshakes only to
-    an endpoint that `is_websocket`. `time_outs` are its own, where its API has none.
+    an endpoint that `is_websocket`. `time_outs` override its API's.
     """
 
     method: str
@@ -304,7 +304,7 @@ def blueprint(api: Api, endpoints: Iterable[Endpoint], settings: Settings, *, na
     views = Blueprint(name or api.name, __name__)
     for endpoint in endpoints:
         view = partial(_view, api, endpoint, settings)
-        # A rule without its trailing slash is matched with one, too; the other way round, werkzeug knows no 405.
+        # A rule without its trailing slash is matched with one, too. With one, werkzeug answers 404 instead of 405.
         rule = endpoint.path.rstrip("/")
         for is_websocket in (False, True) if endpoint.is_websocket else (False,):
             options: dict[str, Any] = {"methods": [endpoint.method], "strict_slashes": False, "websocket": is_websocket}

@@ -1,7 +1,7 @@
 """Requests that arrive on a connection, read without blocking and parsed by gunicorn's own parser.
 
-A request that is not for the caller is handed to gunicorn's thread pool, which reads it again: in the same segments, so
-that the pool sees what it would have seen if it had received them itself.
+A request that the loop does not answer itself is handed to gunicorn's thread pool, which reads it again: in the same
+segments, so that the pool sees what it would have seen if it had received them itself.
 """
 
 import io
@@ -23,7 +23,7 @@ SEGMENT = SocketUnreader.__init__.__defaults__[0]  # bytes that gunicorn receive
 _LONGEST_HEAD = 64 * 1024
 _SLOWEST = 64 * 1024  # bytes a second that a long body must arrive with
 _SHORTEST_WAIT = 0.001  # seconds; 0 would mean not to block
-_LONGEST_KEPT, _MOST_KEPT = 2048, 1024
+_LONGEST_KEPT, _MOST_KEPT = 2048, 1024  # bytes of a head that is kept when parsed, and how many are
 _UNUSUAL = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE")
 
 

@@ -35,7 +35,7 @@ Defer = Callable[..., None]
 class WaitingCall(NamedTuple):
     """A call that waits for its group, and the function that gets its reply.
 
-    `until` is the monotonic instant until which it is tried again, from the first group on that has left it out.
+    `until` is the monotonic instant until which it is tried again; it is set when a group first leaves it out.
     """
 
     call: Call

@@ -1,4 +1,4 @@
-"""Limits on how many requests of a kind run at a time, so that they leave threads to the callbacks."""
+"""Limits on how many requests of a kind run at a time, so that they leave threads to others."""
 
 import threading
 from collections.abc import Iterator

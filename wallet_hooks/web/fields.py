@@ -18,7 +18,7 @@ _DIGITS = re.compile(r"\d+", re.ASCII)
 
 
 class BaseSchema(Schema):
-    """An object of a body. Unknown fields are ignored; the stored delivery has them."""
+    """An object of a body. Unknown fields are ignored by default; bodies under `/v1` refuse them."""
 
     class Meta:
         unknown = EXCLUDE

@@ -20,10 +20,10 @@ class State(Enum):
     """What a connection waits for."""
 
     REQUEST = "request"
-    THREAD = "thread"  # that reads the rest of a request
+    THREAD = "thread"  # a thread of the pool is to read the rest of its request
     ANSWER = "answer"  # from the application; what the client sends meanwhile is not read
     CLIENT = "client"  # to take the rest of an answer
-    END = "end"  # of what the client still sends after its last answer
+    END = "end"  # the end of what the client still sends after its last answer
     OVER = "over"  # nothing: the connection can be closed
 
 

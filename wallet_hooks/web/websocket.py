@@ -17,7 +17,7 @@ from wallet_hooks.web.requests import Environ
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008
 _VERSION = "13"
 _KEY = re.compile("[A-Za-z0-9+/]{22}==")
-_CHUNK = 512  # a client has nothing to say but pongs and its close
+_CHUNK = 512  # a client sends only pongs and its close
 _SEND_BUFFER = 64 * 1024  # bytes in the kernel; more would only hide that a reader is slow
 
 
