@@ -23,6 +23,7 @@ from wallet_hooks.web.forms import FORM, read_form
 from wallet_hooks.web.requests import JSON, bearer_token, media_type
 from wallet_hooks.web.source import Source
 from wallet_hooks.web.strict_json import object_of, read_json
+from wallet_hooks.web.token_guesses import looking_up_token
 
 _BODY_CAP = 64 * 1024  # bytes
 ID = f"int(max={2**63 - 1})"  # a numeric path part within BIGINT
@@ -100,8 +101,11 @@ def _caller(
 ) -> Caller | TokenHolder:
     token = bearer_token(request.headers)
     if route.tokens and token is not None:
-        return token_holder(context.engine, token, route.tokens, now=request.now)
-    caller = authenticate(context, request.headers.get("Session", ""), request.now)
+        with looking_up_token(request.source.address):
+            return token_holder(context.engine, token, route.tokens, now=request.now)
+    session = request.headers.get("Session", "")
+    with looking_up_token(request.source.address if session else None):
+        caller = authenticate(context, session, request.now)
     if route.only_tokens:
         raise ForbiddenError(f"an API token is required, with role {' or '.join(route.tokens)}")
     return caller
@@ -178,6 +182,5 @@ V1 = Api(
     },
     statuses={"busy": 429, "bookie_unavailable": 502},
     is_limited=True,
-    failure_codes=("unauthenticated",),
     time_outs=lambda settings: settings.call_time_outs,
 )

@@ -24,6 +24,7 @@ import selectors
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from heapq import nsmallest
 from typing import Any
@@ -204,8 +205,9 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         interval = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
         for listener in self.sockets:
-            while self._accept(listener):
-                pass
+            with suppress(OSError):  # such as no more files: what was accepted is answered
+                while self._accept(listener):
+                    pass
             listener.close()
         sys.setswitchinterval(interval)
         at_latest = clock.monotonic() + _STOP_IDLE

@@ -260,7 +260,7 @@ def test_a_database_error_is_logged_without_its_values(desk: Desk, monkeypatch: 
 
     monkeypatch.setattr("wallet_hooks.customers.routes.change_customer", break_in_the_database)
     log = Mock()
-    monkeypatch.setattr("wallet_hooks.web.api.LOG", log)
+    monkeypatch.setattr("wallet_hooks.web.causes.LOG", log)
     assert desk.call("boss", "PATCH", f"{OF_ANN}/", {"name": "x"}).status == 500
     logged = str(log.error.call_args)
     assert "break_in_the_database" in logged

@@ -10,6 +10,8 @@ CODES = (
     "INVALID_AUTH_CODE", "INVALID_GRANT_TYPE",
 )  # fmt: skip
 UNKNOWN_SESSION = "INVALID_SESSION_INFORMATION"
+# The codes for a token, secret or code that is unknown.
+GUESS_CODES = (UNKNOWN_SESSION, "INVALID_SECRET", "INVALID_AUTH_CODE", "INVALID_GRANT_TYPE")
 _MESSAGES = {code: f"AANGX-{number:04}" for number, code in enumerate(CODES, start=1)}
 
 # Codes of the vendor's server framework, for what is wrong with a call itself.
@@ -35,12 +37,7 @@ class AccountsError(WalletHooksError):
     @property
     def message(self) -> str:
         """The code's number, such as `AANGX-0002`."""
-        return message_of(self.code)
-
-
-def message_of(code: str) -> str:
-    """Return the number of a code, such as `AANGX-0002`."""
-    return _MESSAGES[code]
+        return _MESSAGES[self.code]
 
 
 class ProtocolError(WalletHooksError):

@@ -42,7 +42,6 @@ _WHOLE_CALL = {
     411: (_PARSE_ERROR, UNREADABLE),
     413: (_PARSE_ERROR, UNREADABLE),
     415: (_PARSE_ERROR, UNSUPPORTED_CONTENT_TYPE),
-    429: (_INTERNAL_ERROR, TIMEOUT),
     503: (_INTERNAL_ERROR, TIMEOUT),
 }
 
@@ -83,6 +82,7 @@ class JsonRpc:
                     name=_operation_name(url_method if member.get("method") is None else member["method"]),
                     parameters=member.get("params"),
                     headers=request.headers,
+                    address=request.source.address,
                     now=request.now,
                     id=request.id,
                     member=place,

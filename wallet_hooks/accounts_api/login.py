@@ -16,6 +16,7 @@ from wallet_hooks.web.api import ApiRequest, Problem, Reply
 from wallet_hooks.web.forms import FORM, read_form
 from wallet_hooks.web.strict_json import InvalidJSONError
 from wallet_hooks.web.throttle import Throttle
+from wallet_hooks.web.token_guesses import looking_up_token
 
 WRONG_PASSWORD = "INVALID_USERNAME_OR_PASSWORD"  # noqa: S105 - an error code
 TOO_MANY = "TEMPORARY_BAN_TOO_MANY_REQUESTS"
@@ -70,7 +71,8 @@ class Login:
 
     def _is_known(self, request: ApiRequest, token: str) -> bool:
         try:
-            find_login(self._engine, token, now=request.now, idle=self._idle, otherwise=NO_SESSION)
+            with looking_up_token(request.source.address if token else None):
+                find_login(self._engine, token, now=request.now, idle=self._idle, otherwise=NO_SESSION)
         except UnauthenticatedError:  # or expired
             return False
         return True

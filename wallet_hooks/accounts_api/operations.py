@@ -22,7 +22,7 @@ from wallet_hooks.accounts_api import (
 )
 from wallet_hooks.accounts_api.access import Access, Headers, identify
 from wallet_hooks.accounts_api.calls import OperationCall
-from wallet_hooks.accounts_api.errors import UNKNOWN_OPERATION, AccountsError, ProtocolError
+from wallet_hooks.accounts_api.errors import GUESS_CODES, UNKNOWN_OPERATION, AccountsError, ProtocolError
 from wallet_hooks.accounts_api.field_types import STATUSES, ApiBoolean, ApiEnum, ApiString
 from wallet_hooks.accounts_api.parameters import read_parameters
 from wallet_hooks.accounts_api.results import Result, list_field, object_field
@@ -33,7 +33,9 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.telemetry import OPERATIONS
 from wallet_hooks.web.causes import log_defect
 from wallet_hooks.web.fields import BaseSchema
+from wallet_hooks.web.source import Address
 from wallet_hooks.web.throttle import Throttle
+from wallet_hooks.web.token_guesses import TooManyGuessesError, check_guesses, count_guess
 
 _SLOW = (Fault.LATE, Fault.LOST)
 
@@ -149,6 +151,7 @@ class OperationRequest:
     name: str
     parameters: Any
     headers: Headers
+    address: Address | None
     now: datetime
     id: str
     member: int = 1
@@ -170,6 +173,7 @@ class OperationRunner:
             raise ProtocolError(UNKNOWN_OPERATION)
         code = "OK"
         try:
+            check_guesses(request.address)
             given = read_parameters(_SCHEMAS[operation.name], request.parameters)
             return run_with_retries(lambda: self._run(operation, request, given))
         except ProtocolError as error:
@@ -178,6 +182,8 @@ class OperationRunner:
         except Exception as error:
             failure = _failure(error, request, operation)
             code = failure.code
+            if code in GUESS_CODES:
+                count_guess(request.address)
             raise failure from error
         finally:
             OPERATIONS.labels(operation.name, code).inc()
@@ -207,6 +213,8 @@ def _failure(error: Exception, request: OperationRequest, operation: Operation) 
         return error
     if isinstance(error, MoneyError):
         return AccountsError("INVALID_INPUT_DATA", str(error))
+    if isinstance(error, TooManyGuessesError):
+        return AccountsError("TOO_MANY_REQUESTS", str(error))
     if isinstance(error, TryAgainError | PoolTimeoutError):
         return AccountsError("SERVICE_BUSY", "the service is busy: try again")
     fault = fault_of(error)

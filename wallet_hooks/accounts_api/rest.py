@@ -26,14 +26,7 @@ from wallet_hooks.web.strict_json import read_json
 _VERSION = re.compile(r"v1(\.\d{1,3})?", re.ASCII | re.IGNORECASE)
 _STATUSES = {"SERVICE_BUSY": 503, "TIMEOUT_ERROR": 504, "UNEXPECTED_ERROR": 500}
 _SERVER_ERROR = 500
-_FAULTS = {
-    404: UNKNOWN_SERVICE,
-    405: UNKNOWN_OPERATION,
-    415: UNSUPPORTED_CONTENT_TYPE,
-    429: TIMEOUT,
-    500: DEFECT,
-    503: TIMEOUT,
-}
+_FAULTS = {404: UNKNOWN_SERVICE, 405: UNKNOWN_OPERATION, 415: UNSUPPORTED_CONTENT_TYPE, 500: DEFECT, 503: TIMEOUT}
 # The statuses of protocol faults, over both transports.
 FAULT_STATUSES = {
     DEFECT: 500,
@@ -67,7 +60,12 @@ class Rest:
         try:
             result = self._operations.run(
                 OperationRequest(
-                    name=operation, parameters=parameters, headers=request.headers, now=request.now, id=request.id
+                    name=operation,
+                    parameters=parameters,
+                    headers=request.headers,
+                    address=request.source.address,
+                    now=request.now,
+                    id=request.id,
                 )
             )
         except AccountsError as error:

@@ -7,7 +7,6 @@ from flask import Blueprint
 from sqlalchemy import Engine
 
 from wallet_hooks.accounts_api import json_rpc, login, rest
-from wallet_hooks.accounts_api.errors import UNKNOWN_SESSION, message_of
 from wallet_hooks.accounts_api.json_rpc import JsonRpc
 from wallet_hooks.accounts_api.login import Login
 from wallet_hooks.accounts_api.operations import OperationRunner
@@ -34,7 +33,6 @@ JSON_RPC_API = Api(
     statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
-    failure_codes=(message_of(UNKNOWN_SESSION),),
     time_outs=lambda settings: settings.account_time_outs,
 )
 REST_API = Api(
@@ -44,7 +42,6 @@ REST_API = Api(
     statuses=FAULT_STATUSES,
     observe=_observe,
     is_limited=True,
-    failure_codes=(UNKNOWN_SESSION,),
     time_outs=lambda settings: settings.account_time_outs,
 )
 LOGIN_API = Api(
@@ -53,7 +50,6 @@ LOGIN_API = Api(
     success=login.success,
     failure=login.failure,
     observe=_observe,
-    failure_codes=(login.NO_SESSION, login.WRONG_PASSWORD),
     time_outs=lambda settings: settings.account_time_outs,
 )
 APIS = (JSON_RPC_API, REST_API, LOGIN_API)

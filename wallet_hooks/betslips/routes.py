@@ -23,6 +23,7 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.v1 import ApiCall, ListPage, V1Route, read_query
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
+from wallet_hooks.web.token_guesses import looking_up_token
 from wallet_hooks.web.websocket import handshake_headers, socket_of, take_over
 
 STREAM_PATH = "/v1/stream/"
@@ -75,7 +76,8 @@ class StreamOpening:
         given = StreamSchema().load(read_query(request))
         engine, idle = self._context.engine, self._context.settings.login_idle
         expected = "token: the token of a login session is expected"
-        caller, _ = find_login(engine, given["token"], now=request.now, idle=idle, otherwise=expected)
+        with looking_up_token(request.source.address):
+            caller, _ = find_login(engine, given["token"], now=request.now, idle=idle, otherwise=expected)
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)
         self._streams.check_capacity(caller.id)
         stream = CustomerStream(caller.brand_id, caller.id, token_hash(given["token"]), given.get("since"))

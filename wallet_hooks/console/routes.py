@@ -33,7 +33,6 @@ from wallet_hooks.console.visits import (
     address_of,
     check_brand,
     check_csrf,
-    session_token,
     visit_of,
 )
 from wallet_hooks.errors import ForbiddenError, NotFoundError, UnauthenticatedError
@@ -133,10 +132,8 @@ def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
     def answer(request: ApiRequest, **path: str) -> Reply:
         try:
             visit = visit_of(console, request, path.get("client"))
-        except UnauthenticatedError as error:
-            reply = _ask_to_sign_in(page, request)
-            reply.code = error.code if session_token(request) else None
-            return reply
+        except UnauthenticatedError:
+            return _ask_to_sign_in(page, request)
         if not visit.may(page.permission):
             raise ForbiddenError(f"The role {visit.member.role} may not do this.")
         found = _view(page, visit, {name: checked(value) for name, value in path.items()})
@@ -193,4 +190,4 @@ def _page_before() -> str | None:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
-CONSOLE = Api(name="console", prefix=PREFIX, failure=_failure, failure_codes=("unauthenticated",))
+CONSOLE = Api(name="console", prefix=PREFIX, failure=_failure)

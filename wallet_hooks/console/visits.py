@@ -25,6 +25,7 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.web.api import ApiRequest
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.fields import LONGEST_REASON
+from wallet_hooks.web.token_guesses import looking_up_token
 
 COOKIE = "wallet_hooks_console"
 BRAND_COOKIE = "wallet_hooks_console_brand"
@@ -131,7 +132,8 @@ def visit_of(console: Console, request: ApiRequest, client: str | None = None) -
     token = session_token(request)
     if not token:
         raise UnauthenticatedError("not signed in")
-    member = staff.find_member(console.engine, token, now=request.now, idle=console.idle)
+    with looking_up_token(request.source.address):
+        member = staff.find_member(console.engine, token, now=request.now, idle=console.idle)
     brands = brand_ids(console.engine)
     chosen = client or unquote(_cookie(request, BRAND_COOKIE))
     brand = chosen if chosen in brands else next(iter(brands), None)

@@ -34,6 +34,7 @@ from wallet_hooks.identity.models import Brand
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.v1 import ID, ApiCall, ListPage, V1Route
 from wallet_hooks.web.api import ApiContext
+from wallet_hooks.web.token_guesses import looking_up_token
 
 _MAX_PAGE = 1000
 _NO_SESSION = "the session is unknown or has ended"
@@ -53,20 +54,20 @@ def begin_session(context: ApiContext, call: ApiCall) -> str:
 
 def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, Any]:
     """Return whose session it is, and when it ends if it is not used."""
-    caller, found = find_login(
-        context.engine, token, now=call.now, idle=context.settings.login_idle, otherwise=_NO_SESSION
-    )
+    idle = context.settings.login_idle
+    with looking_up_token(call.source.address):
+        caller, found = find_login(context.engine, token, now=call.now, idle=idle, otherwise=_NO_SESSION)
     return {
         "username": caller.username,
         "customer_id": caller.id,
         "created_at": found.created_at.isoformat(),
-        "expires_at": (found.used_at + context.settings.login_idle).isoformat(),
+        "expires_at": (found.used_at + idle).isoformat(),
     }
 
 
 def end_session(context: ApiContext, call: ApiCall, token: str) -> None:
     """Log out."""
-    with writing(context.engine) as session:
+    with looking_up_token(call.source.address), writing(context.engine) as session:
         if login_sessions.find(session, token, now=call.now, idle=context.settings.login_idle) is None:
             raise UnauthenticatedError(_NO_SESSION)
         login_sessions.end(session, token, now=call.now)

@@ -33,6 +33,7 @@ from wallet_hooks.text_checks import is_whole_number
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.requests import bearer_token
+from wallet_hooks.web.token_guesses import looking_up_token
 
 PREFIX = "/finance/"
 _CHUNK = 256 * 1024
@@ -71,7 +72,7 @@ def _failure(problem: Problem) -> Reply:
     return Reply(problem.status, json.dumps(body))
 
 
-FINANCE = Api(name="finance", prefix=PREFIX, failure=_failure, failure_codes=("unauthenticated",))
+FINANCE = Api(name="finance", prefix=PREFIX, failure=_failure)
 
 
 def _engine(reports: Engine, client: str | None) -> Engine:
@@ -88,7 +89,8 @@ def _authenticate(engine: Engine, request: ApiRequest, client: str | None) -> No
     token = bearer_token(request.headers)
     if token is None:
         raise UnauthenticatedError("header Authorization: Bearer with an API token is required")
-    with answer_within(request.settings.call_time_outs.answer):  # the export takes as long as it needs
+    # The export takes as long as it needs.
+    with answer_within(request.settings.call_time_outs.answer), looking_up_token(request.source.address):
         holder = token_holder(engine, token, ("finance",), now=request.now)
     if holder.brand_id is not None and not _is_only(engine, client, holder.brand_id):
         raise ForbiddenError("the export has other brands than the token: a token for all brands is required")

@@ -26,6 +26,7 @@ from wallet_hooks.limits.service import CurrentLimits, Player, player_of
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiContext, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.strict_json import read_json
+from wallet_hooks.web.token_guesses import looking_up_token
 
 PREFIX = "/gateway/limits/"
 _BODY_CAP = 64 * 1024
@@ -156,7 +157,8 @@ def _run(
 def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, LoginSession]:
     token, idle = request.headers.get("x-auth-token", ""), context.settings.login_idle
     try:
-        return find_login(context.engine, token, now=request.now, idle=idle, otherwise="invalid token")
+        with looking_up_token(request.source.address if token else None):
+            return find_login(context.engine, token, now=request.now, idle=idle, otherwise="invalid token")
     except SessionExpiredError:
         raise SessionExpiredError("invalid token") from None
 
@@ -221,6 +223,5 @@ LIMITS = Api(
     statuses=dict.fromkeys(("length_required", "body_too_large", "not_json"), 400)
     | {"unknown_version": 404, "conflict": 503},
     is_limited=True,
-    failure_codes=("invalid_token", "session_expired"),
     time_outs=lambda settings: settings.call_time_outs,
 )

@@ -42,7 +42,7 @@ _STREAM_ERRORS = {
     "400": "`since` is not a number.",
     "401": "The token is missing, invalid or expired.",
     "426": "The request is not a WebSocket handshake.",
-    "429": "Too many streams are open. Retry after the seconds in Retry-After.",
+    "429": "Too many streams are open, or unknown tokens from this address; Retry-After has the seconds.",
     "501": "The server does not hand over sockets.",
     "503": TRY_AGAIN,
 }

@@ -10,7 +10,7 @@ from wallet_hooks.sportsbook.messages import BETS_PATH
 from wallet_hooks.v1 import V1Route
 
 Responses = Iterator[tuple[str, str]]
-TOO_MANY_FAILURES = "Too many requests from this address failed to authenticate. Retry in a minute."
+TOO_MANY_GUESSES = "Too many unknown tokens from this address. Retry after the seconds in Retry-After."
 TRY_AGAIN = "Transient fault: not known to be done. Retry after the seconds in Retry-After."
 _NO_LENGTH = ("411", "The request has no Content-Length.")
 _TOO_LARGE = ("413", "The body is too large.")
@@ -94,7 +94,7 @@ def v1_errors(route: V1Route) -> Responses:
         yield "415", "The body is neither JSON nor a form, in UTF-8."
     yield (
         "429",
-        "Too many concurrent calls, or too many from this address failed to authenticate. Retry later.",
+        "Too many concurrent calls, or unknown tokens from this address; Retry-After has the seconds.",
     )
     if route.view is bookies.kick_balance:
         yield "502", "The bookmaker did not return a valid balance; the last known balance stays."
@@ -105,7 +105,7 @@ LIMITS_ERRORS = (
     ("400", '`{"errMsg":"invalid input - …","code":…}`: nothing was done.'),
     ("401", "Login missing or expired."),
     ("404", "Unknown API version; expected v1."),
-    ("429", TOO_MANY_FAILURES),
+    ("429", TOO_MANY_GUESSES),
     ("500", "An unexpected error."),
 )
 _OBJECT: Json = {"200": {"description": "Success.", "content": {"application/json": {"schema": {"type": "object"}}}}}
@@ -125,6 +125,6 @@ EXPORT_ERRORS = (
     ("401", "API token missing or invalid."),
     ("403", "Not an API token of role finance for all brands."),
     ("404", "No such customer."),
-    ("429", TOO_MANY_FAILURES),
+    ("429", TOO_MANY_GUESSES),
     ("503", TRY_AGAIN),
 )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.customers.commission import Schedule, parse_percent
-from wallet_hooks.customers.models import Customer
+from wallet_hooks.customers.models import REQUIRED_ROLE, Customer
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.customers.service import NewCustomer, create_customers
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
@@ -66,7 +66,7 @@ def _new_customer(client: str, uid: str, customer: Mapping[str, Any], currency: 
         balance=0 if balance.startswith("-") else money.parse_amount(balance, currency),
         credit_limit=money.parse_limit(customer.get("credit_limit", "0"), currency),
         max_stake_per_event=None if stake_limit is None else money.parse_limit(stake_limit, currency),
-        roles=tuple(customer.get("roles", ("customer", "bet_placer"))),
+        roles=(REQUIRED_ROLE, *customer.get("roles", ("bet_placer",))),
         active=customer.get("active", True),
         locked=customer.get("locked", False),
         expires_at=read_instant(customer.get("expires_at")),

@@ -12,7 +12,7 @@ from wallet_hooks.customers.queries import MAX_BALANCE
 from wallet_hooks.customers.refusals import funds_refusal
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
-from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID, BetStep, SettleBet, says_void
+from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID, BetStep, SettleBet, says_void, step_name
 from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
 
 
@@ -55,7 +55,7 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
     _reverse(wager, state)
     _settle_anew(wager, payout, result, outcome, state)
     if leaves_debt:
-        state.raise_exception("debt_after_correction", wager.key, f"settlement:{wager.settlements}")
+        state.raise_exception("debt_after_correction", wager.key, step_name("settlement", wager.settlements))
     return None
 
 
@@ -120,7 +120,7 @@ def _settle_anew(wager: WagerState, payout: int, result: str | None, outcome: st
     if is_void:
         state.count_on_event(wager, times=-1)
     if wager.possible_payout is not None and payout > wager.possible_payout:
-        state.raise_exception("payout_above_overdraw", wager.key, f"settlement:{wager.settlements}")
+        state.raise_exception("payout_above_overdraw", wager.key, step_name("settlement", wager.settlements))
 
 
 def _lines(wager: WagerState, payout: int, home_payout: int, outcome: str) -> tuple[Line, ...]:

@@ -5,7 +5,7 @@ of each code. Request ids, timing, the log line, the retry after a database conf
 paths are the same for all and live here.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,8 +26,8 @@ from wallet_hooks.settings import Settings, TimeOuts
 from wallet_hooks.web.causes import cause_of, log_defect
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.countries import Countries
-from wallet_hooks.web.failed_authentications import TooManyFailuresError, check_failures, count_failure
 from wallet_hooks.web.requests import JSON, Environ, new_request_id, read_body, source_of
+from wallet_hooks.web.token_guesses import TooManyGuessesError
 
 # The statuses of the codes that all APIs share; any other error code is 400.
 _STATUSES = {
@@ -42,7 +42,7 @@ _STATUSES = {
     "body_too_large": 413,
     "not_json": 415,
     "upgrade_required": 426,
-    TooManyFailuresError.code: 429,
+    TooManyGuessesError.code: 429,
     "internal_error": 500,
     "not_implemented": 501,
     "busy": 503,
@@ -187,8 +187,7 @@ class Api:
     `prefix` begins the paths that belong to it. `names` are its own names of shared codes, `statuses` the statuses of
     codes where they differ from the shared ones. `observe` logs and counts answers. The requests of all APIs with
     `is_limited` share a part of the server's threads. `time_outs` bound how long an answer may wait for the
-    database in all. `failure_codes` are those of replies to requests that failed to authenticate: how many
-    an address may cause is capped.
+    database in all.
     """
 
     name: str
@@ -199,7 +198,6 @@ class Api:
     names: Mapping[str, str] = field(default_factory=dict)
     observe: Callable[[Sequence[AnsweredCall]], None] = _log
     is_limited: bool = False
-    failure_codes: Collection[str] = ()
     time_outs: Callable[[Settings], TimeOuts] | None = None
 
     def refuse(self, code: str, message: str = "", fields: Mapping[str, Any] | None = None) -> Reply:
@@ -231,18 +229,12 @@ class GroupedApi:
 
 def answer(api: Api, call: Call, path: Mapping[str, Any]) -> Reply:
     """Answer a request. Every error becomes an answer: a refusal, a temporary fault, or a logged defect."""
-    address = call.request.source.address
     try:
-        if api.failure_codes:
-            check_failures(address)
         with _calls.slot() if api.is_limited else nullcontext(), _bounded(api, call):
             result = run_with_retries(lambda: call.endpoint.answer(call.request, **path))
     except Exception as error:
         result = error
-    reply = _replies(api, [(call, result)])[0]
-    if reply.code in api.failure_codes:
-        count_failure(address)
-    return reply
+    return _replies(api, [(call, result)])[0]
 
 
 def _bounded(api: Api, call: Call) -> AbstractContextManager[None]:
@@ -289,7 +281,7 @@ def _add_headers(reply: Reply, request_id: str) -> None:
     reply.headers = _PRIVATE | reply.headers
     reply.headers["X-Request-Id"] = request_id
     if reply.status in _RETRY:
-        reply.headers["Retry-After"] = "60" if reply.code == TooManyFailuresError.code else _RETRY[reply.status]
+        reply.headers["Retry-After"] = "60" if reply.code == TooManyGuessesError.code else _RETRY[reply.status]
 
 
 class WholePath(PathConverter):

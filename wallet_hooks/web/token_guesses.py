@@ -1,0 +1,58 @@
+"""Caps how many unknown tokens an address of the internet may try, counted in this worker process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wallet_hooks.errors import SessionExpiredError, UnauthenticatedError, WalletHooksError
+from wallet_hooks.logs import LOG
+from wallet_hooks.web.source import Address
+from wallet_hooks.web.throttle import Throttle
+
+MOST_GUESSES = 1000  # a minute: many clients behind one address may have sessions that have ended
+_guesses = Throttle(MOST_GUESSES, seconds=60)
+
+
+class TooManyGuessesError(WalletHooksError):
+    """Too many tokens from the address were unknown: no other one is looked up until the minute ends."""
+
+    code = "too_many_guesses"
+
+
+@contextmanager
+def looking_up_token(address: Address | None) -> Iterator[None]:
+    """Surround the look-up of a token that a request from the address has: it fails with UnauthenticatedError.
+
+    Raises TooManyGuessesError before it where too many have failed.
+    """
+    check_guesses(address)
+    try:
+        yield
+    except SessionExpiredError:  # the token is known
+        raise
+    except UnauthenticatedError:
+        count_guess(address)
+        raise
+
+
+def check_guesses(address: Address | None) -> None:
+    """Raise TooManyGuessesError where too many tokens from the address were unknown."""
+    if (guesser := _guesser(address)) is not None and _guesses.has_reached(guesser):
+        raise TooManyGuessesError("too many unknown tokens from this address; retry in a minute")
+
+
+def count_guess(address: Address | None) -> None:
+    """Count an unknown token, code or secret; the last one that is accepted in a minute is logged."""
+    if (guesser := _guesser(address)) is not None:
+        _guesses.allows(guesser)
+        if _guesses.has_reached(guesser):
+            LOG.warning("token_guesses_refused", address=str(address))
+
+
+def _guesser(address: Address | None) -> Address | int | None:
+    """Return whom to count: an address, or with IPv6 its network of 64 bits. None for an unknown or internal address.
+
+    An internal one may be a proxy's, if WALLET_HOOKS_PROXY_HOPS is wrong: then it would stand for all callers.
+    """
+    if address is None or not address.is_global:
+        return None
+    return address if address.version == 4 else int(address) >> 64
