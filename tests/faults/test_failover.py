@@ -133,3 +133,20 @@ def test_an_old_primary_that_the_url_names_first_is_passed_over(pair: tuple[Node
         assert fetch(f"{service}/readyz").status == 200
     assert primary.execute("SELECT uid FROM wager") == [("1",)]
     assert len(standby.execute("SELECT uid FROM wager")) == 22
+
+
+def test_a_commit_that_waits_for_its_standby_is_not_acknowledged(pair: tuple[Node, Node], tmp_path: Path) -> None:
+    """The primary lives, and holds each COMMIT until the standby has it: PostgreSQL has no time-out for that."""
+    primary, standby = pair
+    with served(primary.url, tmp_path, workers=2) as (service, _):
+        assert send(service, 1).status == 200
+        standby.kill()
+        held = [send(service, uid) for uid in range(2, 6)]
+        assert {one.status for one in held} == {503}
+        assert max(one.seconds for one in held) < 3
+        standby.start()
+        assert [send_until_answered(service, uid) for uid in range(2, 6)] == [200] * 4
+    assert primary.execute("SELECT uid FROM wager ORDER BY uid") == [(str(uid),) for uid in range(1, 6)]
+    world = World(primary.url)
+    assert world.differences() == []
+    world.close()

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests import postgresql
+from tests.cashier.test_payments import PAY
+from tests.console.staff import PASSWORD, add_staff
+from tests.desk import Desk
 from tests.faults.pgbouncer import PROGRAM, Pooler, can_prepare, pgbouncer
 from tests.faults.test_network import fetch, send
+from tests.faults.test_silence import requests_by_api
 from tests.service import PATIENT_SETTINGS, served
 from tests.test_commands import Shell
 from tests.world import World
@@ -61,6 +65,22 @@ def test_bets_of_many_clients_are_taken(
     assert world.differences() == []
 
 
+def test_statements_that_a_pooler_does_not_keep_fail_no_bet(
+    world: World, postgresql_server: postgresql.Server, tmp_path: Path
+) -> None:
+    """As with a pooler older than 1.21 and the default setting: statements are prepared on connections that change."""
+    world.close_app()
+    with (
+        pgbouncer(postgresql_server.socket_dir, prepared=0) as pooler,
+        served(pooler.url(world.database), tmp_path, workers=2, settings=PATIENT_SETTINGS) as (url, _),
+        ThreadPoolExecutor(32) as clients,
+    ):
+        statuses = [one.status for one in clients.map(lambda uid: send(url, uid), range(BETS))]
+    assert statuses == [200] * BETS
+    assert world.balance() == "80.00"
+    assert world.differences() == []
+
+
 def test_the_time_outs_hold(pooled_url: str, settings: dict[str, str], world: World, tmp_path: Path) -> None:
     with served(pooled_url, tmp_path, workers=2, settings=settings) as (url, _):
         assert send(url, 1).status == 200
@@ -85,6 +105,28 @@ def test_what_one_transaction_sets_is_not_seen_by_the_next(pooled_url: str) -> N
             assert connection.exec_driver_sql("SHOW timezone").scalar() == "UTC"
     engine.dispose()
     plain.dispose()
+
+
+def test_every_api_works(pooler: Pooler, prepared: int, desk: Desk) -> None:
+    direct = desk.world.settings.database_url
+    desk.world.configure(database_url=pooler.url(desk.world.database), prepared_statements=prepared > 0)
+    add_staff(desk.world, "operations")
+    client = desk.world.app.test_client()
+    client.post("/console/login", data={"username": "operations", "password": PASSWORD})
+    requests = requests_by_api(desk)
+    for _ in range(3):
+        for path, body, headers in requests.values():
+            sent = client.get(path, headers=headers) if body is None else client.post(path, json=body, headers=headers)
+            assert sent.status_code == 200, (path, sent.text)
+    paid = desk.call(
+        f"token:{desk.api_token('cashier')}",
+        "POST",
+        "/v1/customers/ann/deposits/",
+        PAY,
+        headers={"Idempotency-Key": "k"},
+    )
+    assert paid.status == 200, paid
+    desk.world.configure(database_url=direct)
 
 
 def test_migrations_have_a_way_of_their_own(pooled_url: str, world: World) -> None:

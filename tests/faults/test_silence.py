@@ -57,7 +57,7 @@ def between(desk: Desk, postgresql_server: postgresql.Server, monkeypatch: pytes
 def test_a_silent_database_holds_no_api(desk: Desk, between: Network, api: str, status: int) -> None:
     client = desk.world.client
     client.post("/console/login", data={"username": "operations", "password": PASSWORD})
-    path, body, headers = _requests(desk)[api]
+    path, body, headers = requests_by_api(desk)[api]
 
     def send() -> Any:
         return client.get(path, headers=headers) if body is None else client.post(path, json=body, headers=headers)
@@ -84,8 +84,9 @@ def test_a_silent_database_does_not_hold_a_form_for_ever(desk: Desk, between: Ne
     assert browser.client.post("/console/ledger/reopen", data=form).status_code == 400
 
 
-def _requests(desk: Desk) -> dict[str, Request]:
+def requests_by_api(desk: Desk) -> dict[str, Request]:
     session, manager = desk.token("ann"), desk.token("boss")
+    """Return a request to each API but the callbacks; the console's needs a session."""
     return {
         "v1": Request("/v1/customers/", headers={"Session": manager}),
         "gateway": Request("/gateway/limits/v1/player/limits/1007", headers={"x-auth-token": session}),

@@ -98,12 +98,12 @@ def test_an_invalid_period_is_refused(history: World, first: str, last: str) -> 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
 @pytest.mark.all_together
 def test_sheets_of_a_workbook_do_not_split_days(history: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_SHEET_ROWS", 40)
+    monkeypatch.setattr(tables, "SHEET_ROWS", 40)
     book = openpyxl.load_workbook(io.BytesIO(exported(history, "journal", "xlsx")))
     days = [{row[2] for row in sheet.iter_rows(min_row=2, values_only=True)} for sheet in book.worksheets]
     assert book.sheetnames == ["1 from 2026-11-18", "2 from 2026-11-19", "3 from 2026-11-20"]
     assert days == [{"2026-11-18"}, {"2026-11-19"}, {"2026-11-20"}]
-    monkeypatch.setattr(tables, "_SHEET_ROWS", 10)
+    monkeypatch.setattr(tables, "SHEET_ROWS", 10)
     book = openpyxl.load_workbook(io.BytesIO(exported(history, "journal", "xlsx")))
     assert max(sheet.max_row for sheet in book.worksheets) == 10
     assert sum(sheet.max_row - 1 for sheet in book.worksheets) == history.count("ledger_entry")

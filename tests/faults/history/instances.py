@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.service import command, free_port, wait_until_ready, workers_of
+from tests.waiting import wait_until
 
 
 class Instance:
@@ -53,6 +54,14 @@ class Instance:
         for process in (self.master, *self.workers):
             os.kill(process, signal.SIGKILL)
         self._process.wait(10)
+
+    def kill_master(self) -> None:
+        """Kill the master alone, and wait until its workers have ended by themselves."""
+        assert self._process is not None
+        workers = self.workers
+        os.kill(self.master, signal.SIGKILL)
+        self._process.wait(10)
+        wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), seconds=30)
 
     def kill_worker(self) -> None:
         for process in self.workers[:1]:

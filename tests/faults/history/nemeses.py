@@ -58,6 +58,11 @@ def _worker_killed(target: StrikeTarget) -> None:
     time.sleep(_WORKER_STARTS)
 
 
+def _master_killed(target: StrikeTarget) -> None:
+    target.instances[0].kill_master()
+    target.instances[0].start()
+
+
 def _instance_killed(target: StrikeTarget) -> None:
     target.instances[1].kill()
     time.sleep(0.5)
@@ -211,6 +216,7 @@ def _clock_set(target: StrikeTarget) -> None:
 NEMESES = (
     Nemesis("nothing", lambda _: time.sleep(2)),
     Nemesis("a worker killed", _worker_killed),
+    Nemesis("a master killed, its workers not", _master_killed),
     Nemesis("an instance killed", _instance_killed),
     Nemesis("instances stopped (SIGTERM) and started in turn", _rolling_restart, answers_all=True),
     Nemesis("instances reloaded (SIGHUP)", _reloaded, answers_all=True),

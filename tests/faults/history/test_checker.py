@@ -148,6 +148,26 @@ def test_balances_and_sums_that_are_not_those_of_the_entries_are_found() -> None
     )
 
 
+def test_a_balance_that_was_wrong_at_an_earlier_version_is_found() -> None:
+    right = ledger(OPENING, STAKE, PAID)
+    lines = [line._replace(balance_after=-1) if line.version == 2 else line for line in right.lines]
+    assert f"{WALLET}: balance -1 at version 2, entries sum to -9000" in problems(RIGHT, right._replace(lines=lines))
+
+
+def test_a_read_may_not_miss_what_a_repeat_acknowledged_again() -> None:
+    history = [Attempt(BET, 1, 2, 200), Attempt(READ, 3, 4, 200, 10_000), Attempt(BET, 5, 6, 200)]
+    assert problems(history, ledger(OPENING, STAKE)) == ["read of 7: 10000 is none of [9000]"]
+
+
+def test_a_settlement_that_pays_nothing_changes_no_balance() -> None:
+    lost = PAYOUT._replace(amount=0)
+    history = [Attempt(BET, 1, 2, 200), Attempt(lost, 3, 4, 200)]
+    settled = StoredEntry(3, PAID[0], "house", 0, None, None)
+    taken = ledger(OPENING, STAKE)
+    assert problems(history, taken._replace(lines=[*taken.lines, settled])) == []
+    assert problems(history, taken) == [f"{PAID[0]}: acknowledged, and not there"]
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
@@ -156,6 +176,8 @@ def test_balances_and_sums_that_are_not_those_of_the_entries_are_found() -> None
         ({"stake": -1000, "cancel": 1000}, []),
         ({"stake": -1000, "settlement:1": 400}, [f"game:acme:wager:1: {OPEN} holds 600, and the bet is closed"]),
         ({"stake": -1000, "settlement:1": 1100}, [f"game:acme:wager:1: {OPEN} holds -100, and the bet is closed"]),
+        ({"stake": 1000}, [f"game:acme:wager:1: {OPEN} holds -1000, and the bet is open"]),
+        ({"stake": 0}, [f"game:acme:wager:1: {OPEN} holds 0, and the bet is open"]),
     ],
 )
 def test_open_stakes_that_a_closed_bet_leaves_are_found(steps: dict[str, int], expected: list[str]) -> None:
@@ -163,7 +185,8 @@ def test_open_stakes_that_a_closed_bet_leaves_are_found(steps: dict[str, int], e
         StoredEntry(number, f"game:acme:wager:1:{step}", OPEN, amount, None, None)
         for number, (step, amount) in enumerate(steps.items(), start=1)
     ]
-    assert list(checker._wrong_open_stakes(StoredLedger(lines, {}, {}))) == expected
+    found = checker.problems([], StoredLedger(lines, {}, {}), {})
+    assert [problem for problem in found if " holds " in problem] == expected
 
 
 @pytest.mark.parametrize(
