@@ -2,9 +2,11 @@
 
 import configparser
 import json
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -16,6 +18,9 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from tests import postgresql
+from tests.faults.pgbouncer import PROGRAM, can_prepare
+from tests.service import free_port
 from tests.world import World
 from wallet_hooks import telemetry
 from wallet_hooks.cli import cli
@@ -43,7 +48,9 @@ def metrics() -> set[str]:
 def test_settings_and_metrics_that_are_named_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert set(re.findall(r"WALLET_HOOKS_[A-Z_]+", text)) <= SETTINGS
-    named = set(re.findall(r"\bwallet_hooks_[a-z_]+(?=[{\[)\s])", text)) if path.suffix in {".yml", ".json"} else set()
+    named = (
+        set(re.findall(r"\bwallet_hooks_[a-z_]+(?=[{\[)\s\"\\])", text)) if path.suffix in {".yml", ".json"} else set()
+    )
     assert named <= metrics()
 
 
@@ -152,6 +159,38 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         units.append(tmp_path / unit.name)
         units[-1].write_text(text.replace("/opt/wallet-hooks/bin/wallet-hooks", "/bin/true"))
     run("systemd-analyze", "verify", "--recursive-errors=no", *map(str, units))
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")
+def test_pgbouncer_accepts_its_configuration(tmp_path: Path, postgresql_server: postgresql.Server) -> None:
+    text = (DEPLOY / "pgbouncer.ini").read_text(encoding="utf-8")
+    if not can_prepare():  # as the comment in the file says
+        text = re.sub(r"(?m)^max_prepared_statements.*\n", "", text)
+    text = text.replace("listen_port = 6432", f"listen_port = {free_port()}\nunix_socket_dir =")
+    text = text.replace("/etc/pgbouncer/userlist.txt", str(tmp_path / "userlist.txt"))
+    # As another user: it refuses to run as root.
+    user = Path(postgresql_server.socket_dir).owner() if os.getuid() == 0 else None
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        configuration = Path(directory) / "pgbouncer.ini"
+        configuration.write_text(text)
+        with subprocess.Popen([str(PROGRAM), str(configuration)], user=user, stderr=subprocess.PIPE, text=True) as ran:
+            assert ran.stderr is not None
+            printed = []
+            for line in ran.stderr:
+                printed.append(line)
+                if "process up" in line or "FATAL" in line:
+                    break
+            ran.terminate()
+    assert "process up" in printed[-1], printed
+
+
+def test_prometheus_can_read_what_the_dashboard_asks(tmp_path: Path) -> None:
+    panels = json.loads((DEPLOY / "grafana/dashboard.json").read_text(encoding="utf-8"))["panels"]
+    asked = [target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]]
+    rules = [{"record": f"dashboard:{number}", "expr": expression} for number, expression in enumerate(asked)]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    run("promtool", "check", "rules", str(tmp_path / "rules.yml"))
 
 
 def test_the_pooler_pools_by_transaction() -> None:

@@ -3,7 +3,9 @@
 requirements.lock is for whoever works on the project, deploy/requirements.lock for the service alone.
 """
 
+import os
 import re
+import subprocess
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -69,3 +71,14 @@ def test_the_lock_file_names_no_index_and_has_hashes(file: str) -> None:
     assert "://" not in text
     assert "index-url" not in text
     assert text.count("==") <= text.count("--hash=sha256:")
+
+
+@pytest.mark.slow
+def test_an_audit_that_could_not_check_fails_and_says_so() -> None:
+    unreachable = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1")
+    ran = subprocess.run(
+        ["make", "audit"], cwd=ROOT, env=os.environ | unreachable, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode != 0
+    assert "audit: not checked" in ran.stderr
+    assert "audit: vulnerable" not in ran.stderr

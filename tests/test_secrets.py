@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -27,6 +29,16 @@ def call(url: str, method: str, path: str, body: object = None, headers: Mapping
     return status_of(f"{url}{path}", method, body, headers)
 
 
+def post_form(url: str, path: str, fields: Mapping[str, str]) -> int:
+    parts = urlsplit(url)
+    with closing(HTTPConnection(parts.netloc, timeout=30)) as connection:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", path, urlencode(fields), headers)
+        answer = connection.getresponse()
+        answer.read()
+    return answer.status
+
+
 def use_secrets(url: str) -> None:
     """Send secrets in every place that takes one, right and wrong."""
     pair = base64.b64encode(f"acme:{MARK}".encode()).decode()
@@ -42,6 +54,12 @@ def use_secrets(url: str) -> None:
     assert call(url, "GET", "/finance/exports/journal.csv", headers={"Authorization": f"Bearer {MARK}"}) == 401
     rest = "/exchange/account/rest/v1.0/getAccountFunds/"
     assert call(url, "POST", rest, {}, {"X-Authentication": MARK, "X-Application": MARK}) < 500
+    form = {"username": "maria", "password": f"{MARK}-staff1", "code": MARK}
+    assert post_form(url, "/console/login", form) == 303
+    assert post_form(url, "/console/login", form | {"password": f"{MARK}-wrong"}) == 401
+    assert post_form(url, "/api/login", login) == 200
+    for cookie in (MARK, f"wallet_hooks_console={MARK}"):
+        assert call(url, "GET", "/console/", headers={"Cookie": cookie}) == 303
     token = {"client_id": "1", "grant_type": "AUTHORIZATION_CODE", "code": MARK, "client_secret": MARK}
     assert call(url, "POST", "/exchange/account/rest/v1.0/token/", token, {"X-Application": MARK}) < 500
 
