@@ -17,9 +17,10 @@ from tests import postgresql
 from tests.bench import accounts, betslips, brands, finance, load, replay
 from tests.bench.callbacks import Table
 from tests.bench.fill import fill
+from tests.bench.held_row import held_row
 from tests.bench.load import CONNECTIONS, CUSTOMERS, Measured
-from tests.bench.serving import served
-from tests.bench.slow_clients import COUNT, slow_clients
+from tests.bench.serving import megabytes, served
+from tests.bench.slow_clients import COUNT, HELD_BACK, held_back, slow_clients
 from tests.web.hostile import BODIES
 from wallet_hooks import clock
 from wallet_hooks.customers.service import NewCustomer, create_customers
@@ -88,6 +89,8 @@ def _on_postgresql(server: postgresql.Server, options: argparse.Namespace) -> No
         _show_betslips(address, options.requests)
         _show_streams(url, address, options.seconds)
         _show_slow_clients(address, options.seconds)
+        _show_held_row(url, address, options.seconds)
+    _show_memory(url)
     brands.show(partial(_new_database_of_brands, server), options.seconds, _show)
     replay.show(url, single, options.callbacks)
     _show_beside_exports(full_url, options.seconds)
@@ -117,6 +120,24 @@ def _show_beside_exports(url: str, seconds: int) -> None:
 def _show_slow_clients(address: str, seconds: int) -> None:
     pairs = _in_turns(address, seconds, first=9 * 10**8, beside=lambda: slow_clients(address))
     _show_p99(f"{COUNT:,} clients are slow or idle", "none", pairs, target=1.5)
+
+
+def _show_held_row(url: str, address: str, seconds: int) -> None:
+    """Measure the bets of others while one customer's row is held, and its bets wait or are refused."""
+    pairs = _in_turns(address, seconds, first=11 * 10**8, beside=lambda: held_row(url, address, CUSTOMERS + 1))
+    _show("single bets while a row is held", pairs[-1][1])
+    ratio = median(beside.per_second / without.per_second for without, beside in pairs)
+    print(f"{f'  against no held row, median of {_TURNS} turns':<44} {ratio:>9.2f}    (target: 0.90)")
+
+
+def _show_memory(url: str) -> None:
+    """Print what clients that hold back the ends of their bodies add to the memory of a worker."""
+    with served(url, workers=1) as (address, pid):
+        load.single_bets(address, first=12 * 10**8, seconds=2)
+        before = megabytes(pid)
+        with held_back(address):
+            after = megabytes(pid)
+    print(f"memory of a worker, {HELD_BACK:,} bodies held back{'':<4} {after:>9,.0f} MB   (before: {before:,.0f} MB)")
 
 
 def _show_p99(what: str, other: str, pairs: list[tuple[Measured, Measured]], *, target: float) -> None:
@@ -198,6 +219,7 @@ def _prepare(
             with seeing_brand(session.connection(), id_):
                 for numbers in load.chunks(1, customers // 1000, 1000):
                     create_customers(session, brand, [_customer(id_, number) for number in numbers], now=now)
+                create_customers(session, brand, [_customer(id_, CUSTOMERS + 1)], now=now)  # bets only in `held_row`
     if engine.dialect.name == "postgresql":
         with engine.begin() as connection:
             connection.exec_driver_sql("ANALYZE")

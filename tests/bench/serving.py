@@ -38,6 +38,12 @@ def served(
             yield Service(*found)
 
 
+def megabytes(pid: int) -> float:
+    """Return the memory of a service's largest worker, in mebibytes."""
+    statuses = [Path(f"/proc/{worker}/status").read_text() for worker in workers_of(pid)]
+    return max(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses) / 1024
+
+
 def processor_time(pid: int) -> float:
     """Return the microseconds that a process and its children, living and ended, have used."""
     total = 0.0

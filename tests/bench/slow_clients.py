@@ -3,6 +3,7 @@
 import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 _HEADS, _BODIES, _IDLE = 200, 50, 2000
 _HEAD = b"POST /bets HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n"
 COUNT = _HEADS + _BODIES + _IDLE
+HELD_BACK, _LONG_BODY = 2400, 59_000
 
 
 @contextmanager
@@ -27,6 +29,21 @@ def slow_clients(address: str) -> Iterator[None]:
         stop.set()
         trickling.join()
         for connection in idle:
+            connection.close()
+
+
+@contextmanager
+def held_back(address: str) -> Iterator[None]:
+    """Hold connections that have sent all of a long body but its last byte, while the block runs."""
+    head = _HEAD.replace(b"5000", str(_LONG_BODY).encode())
+    connections = [_connect(address) for _ in range(HELD_BACK)]
+    try:
+        for connection in connections:
+            connection.sendall(head + bytes(_LONG_BODY - 1))
+        time.sleep(2)  # until the worker has received what it will
+        yield
+    finally:
+        for connection in connections:
             connection.close()
 
 
