@@ -11,6 +11,7 @@ from wallet_hooks import clock, money
 from wallet_hooks.bookies import service
 from wallet_hooks.bookies.adapters import ADAPTERS
 from wallet_hooks.bookies.models import BookieAccount
+from wallet_hooks.bookies.schemas import BookieCode, Tag
 from wallet_hooks.bookies.simulator import Simulator
 from wallet_hooks.customers.groups import customer_by_username, group_by_name
 from wallet_hooks.customers.usernames import engine_of_customer
@@ -19,7 +20,8 @@ from wallet_hooks.database.brand_commands import each_brand, engine_with_row, pa
 from wallet_hooks.errors import NotFoundError
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.listing import echo_rows
-from wallet_hooks.options import JSON
+from wallet_hooks.options import JSON, FieldType
+from wallet_hooks.web.fields import Label, Text
 
 
 @click.group()
@@ -28,7 +30,7 @@ def bookie() -> None:
 
 
 @bookie.command("add")
-@click.option("--code", required=True, help="A unique code: a-z, 0-9, - and _.")
+@click.option("--code", type=FieldType(BookieCode()), required=True, help="A unique code: a-z, 0-9, - and _.")
 @click.option("--url", required=True, help="Base URL of the bookmaker's API.")
 @click.option(
     "--adapter", type=click.Choice(sorted(ADAPTERS)), default="http-json", show_default=True, help="How it is queried."
@@ -46,13 +48,13 @@ def add(engine: Engine, code: str, url: str, adapter: str, secret: str | None) -
 @click.option("--brand", "client", required=True, help="The brand's client name.")
 @click.option("--group", "group_name", required=True, help="The group that uses the account.")
 @click.option("--bookie", "code", required=True, help="The bookmaker's code.")
-@click.option("--username", required=True, help="The login at the bookmaker.")
+@click.option("--username", type=FieldType(Label()), required=True, help="The login at the bookmaker.")
 @click.option("--currency", required=True, help="ISO 4217 code.")
-@click.option("--agent", default="", help="The agent who provides the account.")
+@click.option("--agent", type=FieldType(Text(max_length=100)), default="", help="The agent who provides the account.")
 @click.option(
     "--stake-share", default="100", show_default=True, metavar="PERCENT", help="The group's share of each stake."
 )
-@click.option("--tag", "tags", multiple=True, help="Repeatable.")
+@click.option("--tag", "tags", type=FieldType(Tag()), multiple=True, help="Repeatable.")
 @pass_brand_engine
 def account(
     engine: Engine,

@@ -14,11 +14,26 @@ from wallet_hooks.web.fields import BaseSchema, BoundedList, Text, WholeNumber
 _MAX_ITEMS = 100
 
 
+class BookieCode(Text):
+    """A bookmaker's code: 1 to 64 lower-case letters, digits, `-` and `_`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        accepted = validate.Regexp(r"[a-z0-9_-]{1,64}\Z", error="Lower-case letters, digits, - and _ are expected.")
+        super().__init__(max_length=64, validate=accepted, **kwargs)
+
+
+class Tag(Text):
+    """A tag: 1 to 64 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=1, max_length=64, **kwargs)
+
+
 class Tags(BoundedList):
     """A list of tags."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(Text(min_length=1, max_length=64), most=_MAX_ITEMS, **kwargs)
+        super().__init__(Tag(), most=_MAX_ITEMS, **kwargs)
 
 
 class TagRuleSchema(BaseSchema):

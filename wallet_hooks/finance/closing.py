@@ -18,7 +18,6 @@ from wallet_hooks.ledger.sealing import SealedDay, counts_of, newest_seal, not_c
 from wallet_hooks.ledger.verify import since
 
 _ONE_DAY = timedelta(days=1)
-_MAX_NAME_LENGTH = 100
 DayProgress = Callable[[str], None]
 # Called in the database transaction that closes or reopens, to record who did it.
 Recording = Callable[[Session], None]
@@ -67,12 +66,10 @@ def reopen(
 ) -> int:
     """Open a closed day and all closed days after it. Return how many. Their seals stay, marked as reopened.
 
-    Raises RefusedError: `not_closed`, `reason_required`, or `bad_value` for `by`.
+    Raises RefusedError: `not_closed`, `reason_required`.
     """
     if not reason.strip():
         raise RefusedError("reason_required", "reason: empty; reopening needs a reason")
-    if not 0 < len(by) <= _MAX_NAME_LENGTH:
-        raise RefusedError("bad_value", f"by: {len(by)} characters; 1 to {_MAX_NAME_LENGTH} are accepted")
     with writing(engine) as session:
         _block_postings(session, engine)
         seals = [seal for seal in seals_in_force(session) if seal.day >= day]

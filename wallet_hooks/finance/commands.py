@@ -23,7 +23,7 @@ from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.queries import newest_transaction_id
 from wallet_hooks.ledger.verify import Difference, Since, since
 from wallet_hooks.options import JSON, FieldType
-from wallet_hooks.web.fields import Reason
+from wallet_hooks.web.fields import NonBlankText, Reason
 
 _one_brand = click.option("--brand", "client", help="Only this brand's books, where each brand has a schema.")
 
@@ -154,7 +154,9 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
 @click.command()
 @click.argument("day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
 @click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the reopened seals.")
-@click.option("--by", default="operator", show_default=True, help="Who reopens.")
+@click.option(
+    "--by", type=FieldType(NonBlankText(max_length=100)), default="operator", show_default=True, help="Who reopens."
+)
 @_one_brand
 @click.pass_obj
 def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | None) -> None:

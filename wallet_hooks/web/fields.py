@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from wallet_hooks import clock, money
-from wallet_hooks.text_checks import is_whole_number
+from wallet_hooks.text_checks import is_label, is_whole_number
 from wallet_hooks.web.strict_json import Number
 
 # Control characters, and halves of surrogate pairs, which JSON's \u escapes can contain.
@@ -214,6 +214,19 @@ class NonBlankText(Text):
         text = super()._deserialize(value, attr, data, **kwargs)
         if not text.strip():
             raise ValidationError("More than white space is expected.")
+        return text
+
+
+class Label(Text):
+    """A name of 1 to 100 printable characters, or to `max_length`, without white space at its ends."""
+
+    def __init__(self, *, max_length: int = 100, **kwargs: Any) -> None:
+        super().__init__(min_length=1, max_length=max_length, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not is_label(text):
+            raise ValidationError("Printable characters are expected, no white space at the ends.")
         return text
 
 
