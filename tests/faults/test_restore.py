@@ -95,8 +95,8 @@ def test_verify_against_finds_what_is_missing_or_was_sealed_otherwise(world: Wor
     for wrong, message in (
         (changed(last_transaction=10**9), "transaction 1000000000: missing"),
         (changed(newest_seal={"day": "2026-01-01", "hash": "0" * 64}), "day 2026-01-01: not sealed"),
-        (right | {"rows": right["rows"] + 1}, f"{right['rows']} entries, and had {right['rows'] + 1}"),
-        (right | {"totals": {"EUR": {"debit": "9999.00", "credit": "9999.00"}}}, "and had 999900 minor units"),
+        (right | {"rows": right["rows"] + 1}, f"{right['rows']} entries instead of {right['rows'] + 1}"),
+        (right | {"totals": {"EUR": {"debit": "9999.00", "credit": "9999.00"}}}, "instead of 999900 minor units"),
     ):
         path.write_text(json.dumps(wrong))
         ran = shell.run("verify", "--against", str(path))

@@ -84,7 +84,7 @@ def facts_of(customer: Customer) -> CustomerFacts:
 def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = False) -> tuple[Customer, Brand]:
     """Return a customer and its brand by their ids at the providers. Raises NotFoundError."""
     if UNWANTED.search(client + uid):
-        raise NotFoundError("no customer has this name")
+        raise NotFoundError("no customer: brand or uid has control characters")
     query = select(Customer, Brand).join(Brand, Brand.id == Customer.brand_id)
     query = query.where(Brand.client == client, Customer.uid == uid)
     if lock:

@@ -35,7 +35,7 @@ def chosen_brands(engine: Engine, client: str | None) -> Iterator[tuple[str | No
     if client is None:
         yield from named_brands(engine)
     elif not has_brand_schemas(engine):
-        raise RefusedError("brand", "--brand: all brands are in one schema here, which is handled as a whole")
+        raise RefusedError("brand", "--brand: accepted only where each brand has a schema")
     else:
         yield client, engine_of_client(engine, client)
 

@@ -82,9 +82,9 @@ def _other_journal(session: Session, manifest: Mapping[str, Any]) -> Iterator[Di
     differs = ne if manifest["ledger"]["period_is_closed"] else lt
     rows = sum(count for count, _ in found.values())
     if differs(rows, manifest["rows"]):
-        yield Difference(_RULE, f"journal of {first} to {last}", f"{rows} entries, and had {manifest['rows']}")
+        yield Difference(_RULE, f"journal of {first} to {last}", f"{rows} entries instead of {manifest['rows']}")
     for currency, totals in manifest["totals"].items():
         debit, had = found.get(currency, (0, 0))[1], money.parse_number(totals["debit"], currency, maximum=_NO_MAXIMUM)
         if differs(debit, had):
             where = f"journal of {first} to {last}, {currency}"
-            yield Difference(_RULE, where, f"debits of {debit}, and had {had} minor units")
+            yield Difference(_RULE, where, f"debits of {debit} instead of {had} minor units")

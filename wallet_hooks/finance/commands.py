@@ -134,17 +134,17 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
     each are closed by themselves; a brand whose books are closed already is left as it is.
     """
     shows_progress = sys.stderr.isatty()
-    goes_on = client is None and has_brand_schemas(engine)
+    is_by_brand = client is None and has_brand_schemas(engine)
     failures = BrandFailures()
     for brand, own in chosen_brands(engine, client):
-        with failures.of(brand if goes_on else None, tolerated="already_closed"):
+        with failures.of(brand if is_by_brand else None, tolerated="already_closed"):
             sealed = close_days(
                 own,
                 day.date(),
                 now=clock.now(),
                 progress=lambda text: click.echo(text, err=True) if shows_progress else None,
             )
-            of_brand = f" of {brand}" if goes_on else ""
+            of_brand = f" of {brand}" if is_by_brand else ""
             for one in sealed:
                 counts = f"{one.transactions} transactions, {one.entries} entries"
                 click.echo(f"{one.day}{of_brand} closed: {counts}, seal {one.hash}")
@@ -161,14 +161,14 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
 @click.pass_obj
 def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | None) -> None:
     """Open DATE and every closed day after it. Their seals stay on record; close the days again when corrected."""
-    goes_on = client is None and has_brand_schemas(engine)
+    is_by_brand = client is None and has_brand_schemas(engine)
     failures = BrandFailures()
     total = 0
     for brand, own in chosen_brands(engine, client):
-        with failures.of(brand if goes_on else None, tolerated="not_closed"):
+        with failures.of(brand if is_by_brand else None, tolerated="not_closed"):
             count = reopen_days(own, day.date(), reason=reason, by=by, now=clock.now())
             total += count
-            click.echo(f"opened again{f' of {brand}' if goes_on else ''}: {count} day{'s' if count > 1 else ''}")
+            click.echo(f"opened again{f' of {brand}' if is_by_brand else ''}: {count} day{'s' if count > 1 else ''}")
     failures.end()
     if not total:
         raise RefusedError("not_closed", f"no brand has {day.date()} closed")

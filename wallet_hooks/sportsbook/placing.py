@@ -16,8 +16,8 @@ from wallet_hooks.sportsbook.messages import Accepted, BetKey, BetStep, Declined
 from wallet_hooks.sportsbook.state import BettingState, StateOf, UserBet, WagerState
 
 
-class Trial:
-    """The bets of one request, taken on trial: the state changes only when all of them are accepted."""
+class AcceptedBets:
+    """The accepted bets of one request: the state changes only when all of the request's bets are accepted."""
 
     def __init__(self, state: BettingState) -> None:
         self.state = state
@@ -32,11 +32,11 @@ class Trial:
         return self.state.available(customer) - self.spent(customer)
 
     def spent(self, customer: CustomerFacts) -> int:
-        """What the bets on trial cost the customer, in minor units of its currency."""
+        """What the accepted bets cost the customer, in minor units of its currency."""
         return self._spent.get(customer.id, 0)
 
     def staked(self, event: EventKey) -> int:
-        """Return the customer's stakes on an event, including the bets on trial."""
+        """Return the customer's stakes on an event, including the accepted bets."""
         return self.state.event_stakes.staked(event) + self._event_stakes.get(event, 0)
 
     def take(self, bet: PlaceBet, customer: CustomerFacts, cost: int, rate: str | None) -> None:
@@ -66,23 +66,23 @@ def place(request: PlaceBets, state_of: StateOf) -> Accepted | Declined:
     The first refusal decides and is recorded with its bet. Accepted stakes are taken out of the state of their brand,
     so that the next request of the group sees the new balances.
     """
-    trials: dict[int, Trial] = {}
+    accepted_by_state: dict[int, AcceptedBets] = {}
     for bet in request.bets:
         state = state_of(bet.key.client)
-        trial = trials.setdefault(id(state), Trial(state))
-        known = trial.wager(bet.key)
+        accepted = accepted_by_state.setdefault(id(state), AcceptedBets(state))
+        known = accepted.wager(bet.key)
         if known is not None:
             refusal = _known_before(bet, known)
         elif UserBet(bet.key, bet.user_uid) in state.early_cancels:
             refusal = "bet_cancelled"
-        elif (refusal := _try(bet, trial)) is not None:
+        elif (refusal := _try(bet, accepted)) is not None:
             _refuse(bet, state, refusal)
         if refusal in ("conflict", "try_again"):
             return Declined(refusal)
         if refusal is not None:
             return Declined(refusal, ((bet.key.uid, refusal),) if len(request.bets) > 1 else ())
-    for trial in trials.values():
-        trial.keep()
+    for accepted in accepted_by_state.values():
+        accepted.keep()
     return Accepted()
 
 
@@ -119,22 +119,22 @@ def _was_stored_as_sent(bet: PlaceBet, wager: WagerState) -> bool:
     return wager.currency is None and wager.fingerprint == _fingerprint(bet, bet.amount_sent)
 
 
-def _try(bet: PlaceBet, trial: Trial) -> str | None:
-    """Take the bet on trial, or return the refusal. The order of the checks is part of the interface."""
-    customer = trial.state.customer(bet.key.client, bet.user_uid)
+def _try(bet: PlaceBet, accepted: AcceptedBets) -> str | None:
+    """Accept the bet, or return the refusal. The order of the checks is part of the interface."""
+    customer = accepted.state.customer(bet.key.client, bet.user_uid)
     if customer is None:
         return "customer_unknown"
-    if (refusal := _customer_refusal(bet, customer, trial.state)) is not None:
+    if (refusal := _customer_refusal(bet, customer, accepted.state)) is not None:
         return refusal
     is_offered = money.is_offered(bet.currency) and money.is_offered(customer.currency)
-    home = trial.state.cost(bet.amount, bet.currency, customer) if is_offered and bet.amount is not None else None
+    home = accepted.state.cost(bet.amount, bet.currency, customer) if is_offered and bet.amount is not None else None
     if home is None:
         return "currency_not_supported"
     cost, rate = home
     for check in _CHECKS:
-        if (refusal := check(bet, customer, cost, trial)) is not None:
+        if (refusal := check(bet, customer, cost, accepted)) is not None:
             return refusal
-    trial.take(bet, customer, cost, rate)
+    accepted.take(bet, customer, cost, rate)
     return None
 
 
@@ -143,8 +143,8 @@ def _customer_refusal(bet: PlaceBet, customer: CustomerFacts, state: BettingStat
     return betting_refusal(customer, is_country_permitted=is_permitted, now=state.now)
 
 
-def _betslip_refusal(bet: PlaceBet, customer: CustomerFacts, _cost: int, trial: Trial) -> str | None:
-    state = trial.state
+def _betslip_refusal(bet: PlaceBet, customer: CustomerFacts, _cost: int, accepted: AcceptedBets) -> str | None:
+    state = accepted.state
     betslip = state.betslips.get((customer.brand_id, bet.key.game, bet.betslip_id or ""))
     if betslip is None:
         is_required = policy_of(state.brands[bet.key.client].policy).betslip_required
@@ -156,27 +156,27 @@ def _betslip_refusal(bet: PlaceBet, customer: CustomerFacts, _cost: int, trial: 
     return refusal
 
 
-def _limit_refusal(_bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
+def _limit_refusal(_bet: PlaceBet, customer: CustomerFacts, cost: int, accepted: AcceptedBets) -> str | None:
     """Session time, then the bet limit, then the loss limit."""
-    state = trial.state
-    return limit_refusal(state.limits.get(customer.id), state.usage, cost, trial.spent(customer), now=state.now)
+    state = accepted.state
+    return limit_refusal(state.limits.get(customer.id), state.usage, cost, accepted.spent(customer), now=state.now)
 
 
-def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
+def _event_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, accepted: AcceptedBets) -> str | None:
     limit = customer.max_stake_per_event
     if limit is None or not bet.amount:
         return None
-    event = trial.state.event_stakes.event_of(customer.id, bet.key.game, bet.pool_uid)
-    return "event_stake_exceeded" if trial.staked(event) + cost > limit else None
+    event = accepted.state.event_stakes.event_of(customer.id, bet.key.game, bet.pool_uid)
+    return "event_stake_exceeded" if accepted.staked(event) + cost > limit else None
 
 
-def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, trial: Trial) -> str | None:
-    if not bet.amount or cost <= trial.available(customer):
+def _funds_refusal(bet: PlaceBet, customer: CustomerFacts, cost: int, accepted: AcceptedBets) -> str | None:
+    if not bet.amount or cost <= accepted.available(customer):
         return None
     return funds_refusal(customer.credit_limit)
 
 
-_StakeCheck = Callable[[PlaceBet, CustomerFacts, int, Trial], str | None]
+_StakeCheck = Callable[[PlaceBet, CustomerFacts, int, AcceptedBets], str | None]
 _CHECKS: tuple[_StakeCheck, ...] = (_betslip_refusal, _limit_refusal, _event_refusal, _funds_refusal)
 
 
