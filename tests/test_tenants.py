@@ -10,7 +10,9 @@ from sqlalchemy import text
 
 from tests.desk import Desk
 from tests.test_edges import BODIES, OPERATIONS, DocumentedOperation
-from wallet_hooks.database import reading
+from wallet_hooks.customers.groups import customer_by_username
+from wallet_hooks.customers.models import ROLES
+from wallet_hooks.database import reading, writing
 
 # Objects by the parameter that names one. A login's token is its own proof, so it is nobody else's.
 OF_ANOTHER_BRAND = {"username": "freja", "group_id": "3", "brand_id": "1008", "betslip_id": "of-freja"}
@@ -35,13 +37,16 @@ class ForeignRequest(NamedTuple):
 def attempts(desk: Desk, operation: DocumentedOperation, of_another_brand: dict[str, str]) -> Iterator[ForeignRequest]:
     """Yield an attempt of every kind of caller of brand acme on each foreign object that the operation names.
 
-    Customers and managers may not reach other groups; API tokens that are bound to the brand may reach it all.
+    Customers and managers may not reach other groups, bob not with every role that a customer can have; API tokens that
+    are bound to the brand may reach it all.
     """
+    with writing(desk.world.engine) as session:
+        customer_by_username(session, "bob").roles = list(ROLES)
     callers: list[tuple[str, dict[str, str], tuple[dict[str, str], ...]]] = [
         (role, {"Authorization": f"Bearer {desk.api_token(role, 'acme')}"}, (of_another_brand,))
         for role in ("cashier", "finance", "operations", "qa")
     ]
-    for username in ("ann", "boss"):
+    for username in ("ann", "boss", "bob"):
         headers = dict.fromkeys(("Session", "x-auth-token", "X-Authentication"), desk.token(username))
         callers.append((username, headers, (of_another_brand, OF_ANOTHER_GROUP)))
     for who, headers, others in callers:
