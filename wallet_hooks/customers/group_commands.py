@@ -9,7 +9,7 @@ from wallet_hooks import clock
 from wallet_hooks.customers import groups
 from wallet_hooks.customers.groups import group_by_name
 from wallet_hooks.customers.models import Group
-from wallet_hooks.customers.schemas import ShortName
+from wallet_hooks.customers.schemas import GroupName, ShortName
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.brand_commands import each_brand, pass_brand_engine
 from wallet_hooks.identity.models import Brand
@@ -25,7 +25,7 @@ def group() -> None:
 
 @group.command("add")
 @click.option("--brand", "client", required=True, help="The brand's client name.")
-@click.option("--name", required=True, type=FieldType(ShortName()), help="The group's name.")
+@click.option("--name", required=True, type=FieldType(GroupName()), help="The group's name.")
 @click.option("--manager", "managers", multiple=True, help="Username of a customer of the brand; repeatable.")
 @pass_brand_engine
 def add_group(engine: Engine, client: str, name: str, managers: tuple[str, ...]) -> None:

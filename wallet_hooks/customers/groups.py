@@ -10,14 +10,10 @@ from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.customers.usernames import folded, has_username, unknown_customer
 from wallet_hooks.errors import ConflictError, NotFoundError, RefusedError
 from wallet_hooks.identity.models import Brand
-from wallet_hooks.text_checks import is_label
 
 
 def create_group(session: Session, *, brand_id: int, name: str, managers: Iterable[Customer], now: datetime) -> Group:
-    """Create a group. Raises ConflictError where the name is taken, RefusedError for a bad name or manager."""
-    if not is_label(name):
-        what = "printable characters are expected, no white space at the ends"
-        raise RefusedError("bad_name", f"name {name!r}: {what}")
+    """Create a group with a GroupName. Raises ConflictError where it is taken, RefusedError for a bad manager."""
     if session.scalar(select(Group.id).where(Group.brand_id == brand_id, Group.name == name)) is not None:
         raise ConflictError(f"a group {name!r} exists already")
     group = Group(brand_id=brand_id, name=name, created_at=now)

@@ -24,6 +24,7 @@ from wallet_hooks.web.fields import (
     Identifier,
     Ids,
     Instant,
+    Label,
     Pair,
     StrictBoolean,
     Text,
@@ -69,7 +70,7 @@ class Roles(fields.Field[dict[str, bool]]):
 
 
 class ShortName(Text):
-    """A username or a group's name: 1 to 64 characters."""
+    """A username: 1 to 64 characters."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_length=1, max_length=64, **kwargs)
@@ -128,8 +129,15 @@ class ListSchema(BaseSchema):
     after = Count()
 
 
+class GroupName(Label):
+    """A group's name: 1 to 64 printable characters, no white space at the ends."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=64, **kwargs)
+
+
 class NewGroupSchema(BaseSchema):
-    name = ShortName(required=True)
+    name = GroupName(required=True)
 
 
 class ManagerSchema(BaseSchema):
