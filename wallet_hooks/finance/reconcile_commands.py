@@ -28,7 +28,13 @@ from wallet_hooks.finance.reconciliation import (
 )
 from wallet_hooks.finance.reconciliation import reconcile as reconcile_report
 from wallet_hooks.finance.reconciliation_runs import keep_first, store_run
-from wallet_hooks.finance.reporting import chosen, path_of, progress_bar, reporting_engine, with_progress
+from wallet_hooks.finance.reporting import (
+    brands_with_engines,
+    file_of_brand,
+    progress_bar,
+    reporting_engine,
+    with_progress,
+)
 from wallet_hooks.finance.tables import WRITERS
 from wallet_hooks.identity.service import brand_by_client
 from wallet_hooks.options import JSON
@@ -92,14 +98,14 @@ def reconcile(
     with _bad_reports_exit_2():
         named = _named_brands(engine, file, mapping, brand)
         scope = MatchScope(game, first.date(), last.date(), timedelta(minutes=minutes), named)
-        brands = chosen(engine, brand)
+        brands = brands_with_engines(engine, brand)
         for client, own in brands:
             if client is not None and named and client not in named:
                 click.echo(f"brand {client}: not in the report, not matched", err=True)
                 continue
             if len(brands) > 1:
                 click.echo(f"brand {client}", err=True)
-            path = None if output is None else path_of(output, client if len(brands) > 1 else None)
+            path = None if output is None else file_of_brand(output, client if len(brands) > 1 else None)
             with failures.of(client if len(brands) > 1 else None):
                 has_breaks |= _reconcile(own, client, scope, file, mapping, brand, path, as_json)
     failures.end()

@@ -15,7 +15,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.exports import FORMATS, Options, newest_day, write, write_dataset, write_file
 from wallet_hooks.finance.general_ledger import LEDGERS, AccountCodes, configured_codes, read_codes
 from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, customer_of
-from wallet_hooks.finance.reporting import chosen, path_of, progress_bar, reporting_engine
+from wallet_hooks.finance.reporting import brands_with_engines, file_of_brand, progress_bar, reporting_engine
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.settings import Settings
 
@@ -85,7 +85,7 @@ def export(
         raise click.UsageError(f"--output: {output} is a directory; a file is expected")
     failures = BrandFailures()
     with reporting_engine(engine) as reports, progress_bar("export", "rows") as progress:
-        brands = chosen(reports, client)
+        brands = brands_with_engines(reports, client)
         if len(brands) > 1 and output is not None:
             _check_paths(output, [name for name, _ in brands if name is not None], format_)
         for name, own in brands:
@@ -95,7 +95,7 @@ def export(
                 if output is None:
                     write(own, report, format_, request, sys.stdout.buffer, options, progress)
                     continue
-                path = path_of(output, name if len(brands) > 1 else None)
+                path = file_of_brand(output, name if len(brands) > 1 else None)
                 if partition_by:
                     manifest = write_dataset(own, report, request, path, progress)
                 else:

@@ -20,12 +20,12 @@ T = TypeVar("T")
 _NICENESS = 19
 
 
-def chosen(engine: Engine, client: str | None) -> list[tuple[str | None, Engine]]:
+def brands_with_engines(engine: Engine, client: str | None) -> list[tuple[str | None, Engine]]:
     """Return a brand with its engine; without a brand, all of them, as `engines_of_brands` does."""
     return engines_of_brands(engine) if client is None else [(client, engine_of_client(engine, client))]
 
 
-def path_of(output: Path, client: str | None) -> Path:
+def file_of_brand(output: Path, client: str | None) -> Path:
     """Return the file of a brand where each has its own: `entries.acme.csv` for `entries.csv`."""
     return output if client is None else output.with_name(f"{output.stem}.{client}{output.suffix}")
 
