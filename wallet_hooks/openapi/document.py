@@ -10,14 +10,17 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from wallet_hooks import money
 from wallet_hooks.accounts_api import vendor_routes
 from wallet_hooks.betslips import routes as betslips
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier
+from wallet_hooks.cashier.schemas import Reference
 from wallet_hooks.customers import routes as customers
 from wallet_hooks.finance import routes as finance
 from wallet_hooks.finance.exports import FORMATS
 from wallet_hooks.finance.reports import REPORTS
+from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.limits import routes as limits
 from wallet_hooks.limits.schemas import CalculateSchema
 from wallet_hooks.openapi import account_api, responses
@@ -41,7 +44,7 @@ _V1_ROUTES = (
     *customer_routes.ROUTES,
     *vendor_routes.ROUTES,
 )
-_CALLBACK_AUTHENTICATIONS = ("scout-jwt", "basic", "hmac", "standard-webhooks")
+_CALLBACK_AUTHENTICATIONS = tuple(name for name in AUTHENTICATIONS if name != "none")
 _SECURITY = {
     "scout-jwt": {
         "type": "http",
@@ -64,7 +67,7 @@ _IDEMPOTENCY_KEY: Json = {
     "in": "header",
     "name": "Idempotency-Key",
     "required": True,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": Reference().max_length, "pattern": "^[!-~]+$"},
 }
 _EXPORT_PARAMETERS: dict[str, Json] = {
     "from": DATE,
@@ -73,7 +76,7 @@ _EXPORT_PARAMETERS: dict[str, Json] = {
     "uid": _TEXT,
     "limit": _POSITIVE_INTEGER,
     "item": _POSITIVE_INTEGER,
-    "balance": {"type": "string", "pattern": r"^-?\d{1,19}(\.\d{1,18})?$"},
+    "balance": {"type": "string", "pattern": rf"^-?{money.AMOUNT.pattern}$"},
     "bom": BOOLEAN,
     "currency": CURRENCY,
     "part": _POSITIVE_INTEGER,
