@@ -85,7 +85,7 @@ def run(
     Exit status: 0 all as expected, 1 differences, 2 bad fixture or usage, 3 target unreachable, 5 nothing selected.
     """
     recorded = clock_ == "recorded" if clock_ else target is None
-    for wrong, why in (
+    _check_options(
         (target and in_process, "--target and --in-process exclude each other"),
         (parallel > 1 and recorded, "--parallel needs --clock now: all customers share one clock"),
         (parallel > 1 and speed != "max", "--parallel accepts only --speed max"),
@@ -93,15 +93,10 @@ def run(
             sign and not target,
             "--sign needs --target: in process, requests are signed with the keys of their providers",
         ),
-    ):
-        if wrong:
-            raise click.UsageError(why)
+    )
     if target is not None:
         _check_url(target)
-    files = [file for file in (junit, json_file, html) if file is not None]
-    for file in files:
-        if not file.resolve().parent.is_dir():
-            raise click.UsageError(f"{file}: its directory does not exist")
+    _check_directories(junit, json_file, html)
     options = RunOptions(recorded, _SPEEDS[speed], parallel, duplicate, shuffle, _signing_key(sign))
     sequences = select_cases(paths, filters)
     if database and len(sequences) > 1:
@@ -127,11 +122,29 @@ def run(
     finally:
         ended = Run(results, is_complete)
         unchecked = "; balances and the ledger were not checked (--database)" if target and not database else ""
-        early = "" if is_complete else "; the run ended early"
-        summary = f"{len(results)} cases: {len(results) - ended.failed} passed, {ended.failed} failed{unchecked}{early}"
-        click.echo(click.style(summary, fg="green" if is_complete and not ended.failed else "red", bold=True))
+        _echo_summary(ended, unchecked)
         _write_reports(ended, target or InProcess.address, junit, json_file, html)
     sys.exit(EXIT_DIFFERENT if ended.failed else 0)
+
+
+def _check_options(*wrong: tuple[object, str]) -> None:
+    """Raise UsageError with the reason of the first combination that is given."""
+    for is_given, why in wrong:
+        if is_given:
+            raise click.UsageError(why)
+
+
+def _check_directories(*files: Path | None) -> None:
+    for file in files:
+        if file is not None and not file.resolve().parent.is_dir():
+            raise click.UsageError(f"{file}: its directory does not exist")
+
+
+def _echo_summary(ended: Run, unchecked: str) -> None:
+    count, early = len(ended.results), "" if ended.is_complete else "; the run ended early"
+    summary = f"{count} cases: {count - ended.failed} passed, {ended.failed} failed{unchecked}{early}"
+    is_good = ended.is_complete and not ended.failed
+    click.echo(click.style(summary, fg="green" if is_good else "red", bold=True))
 
 
 @contextmanager
