@@ -21,6 +21,7 @@ from wallet_hooks.customers.usernames import folded
 from wallet_hooks.database import reading
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, LoginSession
+from wallet_hooks.identity.service import all_clients
 from wallet_hooks.identity.tokens import is_idle
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
@@ -44,7 +45,7 @@ def search(visit: Visit) -> Html:
         found = take_page(rows, lambda row: row.Customer.id)
         balances = balances_of_customers(session, [row.Customer for row in found.rows])
         shown = [customer_row(row.Customer, row.Brand, balances[row.Customer.id]) for row in found.rows]
-        brands = list(session.scalars(select(Brand.client).order_by(Brand.client)))
+        brands = all_clients(session)
     given = {"q": text, "brand": client}
     values = {"given": given, "brands": brands, "found": Listed(shown, found.next)}
     return Html("customers.html", values | {"shown": {name: value for name, value in given.items() if value}})

@@ -28,7 +28,7 @@ from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.errors import NotFoundError, RefusedError
-from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.service import all_clients
 from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import find_bets
@@ -69,7 +69,7 @@ def search(visit: Visit) -> Html:
     except (NotFoundError, RefusedError) as error:
         problem = str(error)
     with reading(visit.engine) as session:
-        brands = list(session.scalars(select(Brand.client).order_by(Brand.client)))
+        brands = all_clients(session)
     shown = {name: value for name, value in given.items() if value}
     values = {"given": given, "shown": shown, "found": found, "brands": brands, "problem": problem}
     return Html("deliveries.html", values | {"searched_bets": SEARCHED_BETS}, 200 if problem is None else 400)

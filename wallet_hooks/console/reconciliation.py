@@ -28,8 +28,7 @@ from wallet_hooks.finance.reconciliation_runs import MAX_STORED_BREAKS, keep_fir
 from wallet_hooks.finance.report_request import read_day
 from wallet_hooks.finance.routes import content_type
 from wallet_hooks.finance.tables import WRITERS
-from wallet_hooks.identity.models import Provider
-from wallet_hooks.identity.service import brand_by_client
+from wallet_hooks.identity.service import all_games, brand_by_client
 from wallet_hooks.text_checks import is_whole_number
 from wallet_hooks.web.api import Reply
 from wallet_hooks.web.concurrency import ConcurrencyLimit
@@ -46,7 +45,7 @@ def show_list(visit: Visit) -> Html:
     with reading(visit.engine) as session:
         values = {
             "found": take_page(session.scalars(query), lambda run: run.id),
-            "games": sorted(set(session.scalars(select(Provider.game)))),
+            "games": all_games(session),
             "columns": COLUMNS,
             "default_minutes": DEFAULT_TOLERANCE_MINUTES,
         }

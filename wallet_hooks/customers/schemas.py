@@ -13,6 +13,7 @@ from wallet_hooks.customers.commission import Schedule, parse_percent, rate_on
 from wallet_hooks.customers.login_lock import lock_reason
 from wallet_hooks.customers.models import REQUIRED_ROLE, ROLES, CreditLimitChange, Customer
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity.countries import COUNTRY_CODE
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.passwords import MAX_PASSWORD
 from wallet_hooks.text_checks import is_whole_number
@@ -169,13 +170,15 @@ PROFILE_FIELDS: dict[str, Text] = {
     "first_name": Text(max_length=100),
     "last_name": Text(max_length=100),
     "locale": Text(
-        validate=validate.Regexp(r"([a-z]{2,3}(_[A-Z]{2})?)?\Z", error="A locale such as en_GB is expected.")
+        validate=validate.Regexp(rf"([a-z]{{2,3}}(_{COUNTRY_CODE})?)?\Z", error="A locale such as en_GB is expected.")
     ),
     "region": Text(max_length=100),
     "timezone": Text(
         validate=validate.OneOf({"", *available_timezones()}, error="Not a time zone of the IANA database.")
     ),
-    "country": Text(validate=validate.Regexp(r"([A-Z]{2})?\Z", error="Two capital letters such as GB are expected.")),
+    "country": Text(
+        validate=validate.Regexp(rf"({COUNTRY_CODE})?\Z", error="Two capital letters such as GB are expected.")
+    ),
     "discount_rate": _DiscountRate(max_length=40),
     "points_balance": _Points(max_length=9),
 }

@@ -28,7 +28,8 @@ from wallet_hooks.finance.batches import rows_of
 from wallet_hooks.finance.provider_report import COLUMNS, ReportLine
 from wallet_hooks.finance.report_request import check_period
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
-from wallet_hooks.identity.models import Brand, Provider
+from wallet_hooks.identity.models import Brand
+from wallet_hooks.identity.service import all_games
 from wallet_hooks.sportsbook.loading import KNOWN_WAGERS
 from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID_RESULTS, BetKey, is_returned
 from wallet_hooks.sportsbook.models import Wager
@@ -114,10 +115,10 @@ def reconcile(
 
 def _check_game(session: Session, game: str) -> None:
     """Raise RefusedError (`unknown_provider`) unless a brand has a provider with this game."""
-    games = set(session.scalars(select(Provider.game)))
+    games = all_games(session)
     if game not in games:
         raise RefusedError(
-            "unknown_provider", f"provider: {game!r} is unknown; accepted are {', '.join(sorted(games)) or 'none yet'}"
+            "unknown_provider", f"provider: {game!r} is unknown; accepted are {', '.join(games) or 'none yet'}"
         )
 
 

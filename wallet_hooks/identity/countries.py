@@ -8,6 +8,8 @@ from wallet_hooks.database.bulk import RowSet, find_rows
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand
 
+COUNTRY_CODE = "[A-Z]{2}"  # as ISO 3166 has it
+
 
 class CountryRules(NamedTuple):
     """Allowed and denied ISO 3166 codes. Both empty: no restriction. Otherwise an unknown country is denied."""
@@ -54,6 +56,6 @@ def permit(rules: Mapping[int, CountryRules], brand_id: int, country: str | None
 def check_countries(codes: Sequence[str]) -> list[str]:
     """Return the codes sorted and without duplicates. Raises RefusedError unless each is two capital letters."""
     for code in codes:
-        if not re.fullmatch("[A-Z]{2}", code):
+        if not re.fullmatch(COUNTRY_CODE, code):
             raise RefusedError("bad_country", f"country {code!r}: an ISO 3166 code of two capital letters is expected")
     return sorted(set(codes))

@@ -148,6 +148,16 @@ def brand_by_client(session: Session, client: str, *, lock: bool = False) -> Bra
     return brand
 
 
+def all_games(session: Session) -> list[str]:
+    """Return the games of all providers, sorted."""
+    return list(session.scalars(select(Provider.game).distinct().order_by(Provider.game)))
+
+
+def all_clients(session: Session) -> list[str]:
+    """Return the client names of all brands that the session sees, sorted."""
+    return list(session.scalars(select(Brand.client).order_by(Brand.client)))
+
+
 def check_game(session: Session, brand: Brand, game: str) -> None:
     """Raise NotFoundError unless a provider of the brand has this game."""
     if session.scalar(select(Provider.id).where(Provider.brand_id == brand.id, Provider.game == game)) is None:

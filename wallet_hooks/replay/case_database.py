@@ -19,7 +19,7 @@ from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.queries import balances_of_customers
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.database.migrating import upgrade
-from wallet_hooks.finance.verification import ALL_CHECKS
+from wallet_hooks.finance.verification import run_checks
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.identity.secrets import read_secret
@@ -195,7 +195,7 @@ class CaseDatabase:
     def ledger_violations(self) -> list[str]:
         """Return violations of the ledger invariants, as `wallet-hooks verify` reports them."""
         with reading(self.engine) as session:
-            return [str(one) for check in ALL_CHECKS for one in check(session, None)]
+            return [str(one) for found in run_checks(session, None) for one in found]
 
 
 DatabaseFactory = Callable[[], AbstractContextManager[CaseDatabase]]

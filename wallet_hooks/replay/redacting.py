@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 from wallet_hooks import money
 from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.errors import RefusedError
+from wallet_hooks.identity.countries import COUNTRY_CODE
 from wallet_hooks.identity.policy import PRESETS, read_policy
 from wallet_hooks.replay.allow_list import Redact, each_listed, keep, only_listed
 from wallet_hooks.replay.bodies import body_member, decode_body, encode_body
@@ -29,7 +30,7 @@ _RESULTS = VOID_RESULTS | LOSS_RESULTS | {"won", "half_won", "half_lost", "draw"
 _LONGEST_ID = 64
 _METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _HOURS = re.compile(r"\d{2}:\d{2}", re.ASCII)
-_COUNTRY = re.compile(r"[A-Z]{2}")
+_COUNTRY = re.compile(COUNTRY_CODE)
 _AMOUNT_LENGTH = 40
 _BENCHMARKS = int(IPv6Address("2001:2::"))
 
