@@ -20,9 +20,9 @@ class TooManyGuessesError(WalletHooksError):
 
 @contextmanager
 def looking_up_token(address: Address | None) -> Iterator[None]:
-    """Surround the look-up of a token that a request from the address has: it fails with UnauthenticatedError.
+    """Put around the look-up of a token from an address: counts it if it raises UnauthenticatedError.
 
-    Raises TooManyGuessesError before it where too many have failed.
+    Raises TooManyGuessesError, without the look-up, where too many were counted.
     """
     check_guesses(address)
     try:
@@ -41,7 +41,7 @@ def check_guesses(address: Address | None) -> None:
 
 
 def count_guess(address: Address | None) -> None:
-    """Count an unknown token, code or secret; the last one that is accepted in a minute is logged."""
+    """Count an unknown token, code or secret from an address. Reaching the cap is logged."""
     if (guesser := _guesser(address)) is not None:
         _guesses.allows(guesser)
         if _guesses.has_reached(guesser):
