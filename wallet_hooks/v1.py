@@ -101,11 +101,11 @@ def _caller(
 ) -> Caller | TokenHolder:
     token = bearer_token(request.headers)
     if route.tokens and token is not None:
-        with looking_up_token(request.source.address):
+        with looking_up_token(token, request.source.address):
             return token_holder(context.engine, token, route.tokens, now=request.now)
-    session = request.headers.get("Session", "")
-    with looking_up_token(request.source.address if session else None):
-        caller = authenticate(context, session, request.now)
+    login_token = request.headers.get("Session", "")
+    with looking_up_token(login_token, request.source.address):
+        caller = authenticate(context, login_token, request.now)
     if route.only_tokens:
         raise ForbiddenError(f"an API token is required, with role {' or '.join(route.tokens)}")
     return caller

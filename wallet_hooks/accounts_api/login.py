@@ -71,7 +71,7 @@ class Login:
 
     def _is_known(self, request: ApiRequest, token: str) -> bool:
         try:
-            with looking_up_token(request.source.address if token else None):
+            with looking_up_token(token, request.source.address):
                 find_login(self._engine, token, now=request.now, idle=self._idle, otherwise=NO_SESSION)
         except UnauthenticatedError:  # or expired
             return False

@@ -65,7 +65,7 @@ class _LockedRow(NamedTuple):
     late_prices: int
 
 
-class _MessageRow(NamedTuple):
+class _HistoryRow(NamedTuple):
     betslip_id: int
     type: str
     ts: str | None
@@ -139,8 +139,8 @@ _STREAMED = BulkStatement(
 _betslips = RowSet("requested", BetslipMessage.betslip_id)
 _MESSAGES = BulkStatement(
     _betslips,
-    lambda _: select_rows(_betslips, BetslipMessage, _MessageRow).order_by(BetslipMessage.id),
-    row=_MessageRow,
+    lambda _: select_rows(_betslips, BetslipMessage, _HistoryRow).order_by(BetslipMessage.id),
+    row=_HistoryRow,
 )
 _usernames = RowSet("requested", Customer.brand_id, Customer.username)
 _CUSTOMERS = BulkStatement(

@@ -76,7 +76,7 @@ class StreamOpening:
         given = StreamSchema().load(read_query(request))
         engine, idle = self._context.engine, self._context.settings.login_idle
         expected = "token: the token of a login session is expected"
-        with looking_up_token(request.source.address):
+        with looking_up_token(given["token"], request.source.address):
             caller, _ = find_login(engine, given["token"], now=request.now, idle=idle, otherwise=expected)
         headers, connection = handshake_headers(request.environ), socket_of(request.environ)
         self._streams.check_capacity(caller.id)

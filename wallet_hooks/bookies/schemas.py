@@ -18,7 +18,7 @@ class BookieCode(Text):
     """A bookmaker's code: 1 to 64 lower-case letters, digits, `-` and `_`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        accepted = validate.Regexp(r"[a-z0-9_-]{1,64}\Z", error="Lower-case letters, digits, - and _ are expected.")
+        accepted = validate.Regexp(r"[a-z0-9_-]+\Z", error="Lower-case letters, digits, - and _ are expected.")
         super().__init__(max_length=64, validate=accepted, **kwargs)
 
 

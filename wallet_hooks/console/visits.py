@@ -132,7 +132,7 @@ def visit_of(console: Console, request: ApiRequest, client: str | None = None) -
     token = session_token(request)
     if not token:
         raise UnauthenticatedError("not signed in")
-    with looking_up_token(request.source.address):
+    with looking_up_token(token, request.source.address):
         member = staff.find_member(console.engine, token, now=request.now, idle=console.idle)
     brands = brand_ids(console.engine)
     chosen = client or unquote(_cookie(request, BRAND_COOKIE))

@@ -55,7 +55,7 @@ def begin_session(context: ApiContext, call: ApiCall) -> str:
 def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, Any]:
     """Return whose session it is, and when it ends if it is not used."""
     idle = context.settings.login_idle
-    with looking_up_token(call.source.address):
+    with looking_up_token(token, call.source.address):
         caller, found = find_login(context.engine, token, now=call.now, idle=idle, otherwise=_NO_SESSION)
     return {
         "username": caller.username,
@@ -67,7 +67,7 @@ def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, An
 
 def end_session(context: ApiContext, call: ApiCall, token: str) -> None:
     """Log out."""
-    with looking_up_token(call.source.address), writing(context.engine) as session:
+    with looking_up_token(token, call.source.address), writing(context.engine) as session:
         if login_sessions.find(session, token, now=call.now, idle=context.settings.login_idle) is None:
             raise UnauthenticatedError(_NO_SESSION)
         login_sessions.end(session, token, now=call.now)

@@ -51,7 +51,7 @@ class Datev(NamedTuple):
 class AccountCodes(NamedTuple):
     """General ledger accounts by our account names, or by the start of such names up to a colon.
 
-    The longest listed start counts. Customers' accounts have their summary names (`chart.summary_names`).
+    The longest listed start counts. Customers' accounts have their summary names (`chart.summary_name`).
     """
 
     accounts: Mapping[str, LedgerAccount]

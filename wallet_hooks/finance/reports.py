@@ -226,8 +226,8 @@ def _was_open(last: date, end: datetime) -> ColumnElement[bool]:
     closed late enough.
     """
     certain, possible = end - _BOOKING_MARGIN, end + _BOOKING_MARGIN
-    last_step = case((Wager.status == "cancelled", step_name("cancel")), else_=step_name("settlement", 1))
-    was_staked = or_(Wager.placed_at < certain, _booked_on(step_name("stake")) <= last)
+    last_step = case((Wager.status == "cancelled", "cancel"), else_=step_name("settlement", 1))
+    was_staked = or_(Wager.placed_at < certain, _booked_on("stake") <= last)
     was_closed_later = and_(Wager.cost.is_not(None), Wager.closed_at >= certain, _booked_on(last_step) > last)
     return and_(Wager.placed_at < possible, was_staked, or_(Wager.status == "open", was_closed_later))
 

@@ -90,7 +90,7 @@ def _authenticate(engine: Engine, request: ApiRequest, client: str | None) -> No
     if token is None:
         raise UnauthenticatedError("header Authorization: Bearer with an API token is required")
     # The export takes as long as it needs.
-    with answer_within(request.settings.call_time_outs.answer), looking_up_token(request.source.address):
+    with answer_within(request.settings.call_time_outs.answer), looking_up_token(token, request.source.address):
         holder = token_holder(engine, token, ("finance",), now=request.now)
     if holder.brand_id is not None and not _is_only(engine, client, holder.brand_id):
         raise ForbiddenError("the export has other brands than the token: a token for all brands is required")

@@ -31,7 +31,7 @@ def is_open_stakes(account: AccountName) -> bool:
 
 
 def is_player(name: str) -> bool:
-    """Return whether a name is a customer's account, or the sum of such accounts (`summary_names`)."""
+    """Return whether a name is a customer's account, or the sum of such accounts (`summary_name`)."""
     return name.startswith(_PLAYERS)
 
 

@@ -157,7 +157,7 @@ def _run(
 def _authenticate(context: ApiContext, request: ApiRequest) -> tuple[Caller, LoginSession]:
     token, idle = request.headers.get("x-auth-token", ""), context.settings.login_idle
     try:
-        with looking_up_token(request.source.address if token else None):
+        with looking_up_token(token, request.source.address):
             return find_login(context.engine, token, now=request.now, idle=idle, otherwise="invalid token")
     except SessionExpiredError:
         raise SessionExpiredError("invalid token") from None

@@ -29,8 +29,8 @@ class GunicornRequest(Protocol):
 def announce_closing(request: GunicornRequest, is_worker_alive: Callable[[], bool]) -> None:
     """Make the answer close the connection if input is unread, or the worker stopping, when its headers are written.
 
-    gunicorn asks again later, also before it reads the next request: then it is told what the sent headers say.
-    Otherwise a request that a client sent on a connection that was said to stay open would be lost.
+    gunicorn asks again later, also before it reads the next request. The answer must be that of the headers: otherwise
+    a request that a client sent on a connection that was announced as kept would be lost.
     """
     is_close_requested = request.should_close
 

@@ -24,7 +24,7 @@ class Throttle:
     def allows(self, caller: Hashable) -> bool:
         """Count a call. Return whether the caller is within the cap."""
         with self._lock:
-            period = int(clock.monotonic() / self._seconds)
+            period = self._current_period()
             if period != self._period or len(self._counts) >= _MOST_CALLERS:
                 self._period = period
                 self._counts.clear()
@@ -34,5 +34,7 @@ class Throttle:
     def has_reached(self, caller: Hashable) -> bool:
         """Return whether the caller has reached the cap; the question does not count."""
         with self._lock:
-            is_current = int(clock.monotonic() / self._seconds) == self._period
-            return is_current and self._counts.get(caller, 0) >= self._most
+            return self._period == self._current_period() and self._counts.get(caller, 0) >= self._most
+
+    def _current_period(self) -> int:
+        return int(clock.monotonic() / self._seconds)
