@@ -28,6 +28,7 @@ from wallet_hooks.finance.manifests import (
     totals_of,
     write_manifest,
 )
+from wallet_hooks.finance.pacing import at_a_pace
 from wallet_hooks.finance.report_request import ReportRequest, check_period
 from wallet_hooks.finance.reports import report_named
 from wallet_hooks.finance.tables import WRITERS, write_csv, write_parquet
@@ -107,7 +108,7 @@ def write(
             parts = {"part": options.part or 1, "parts": len(files)}
             return make_manifest(session, report, format_, request, totals_of(lines)) | parts
         totals = RunningTotals(found.columns, found.credit_positive, progress)
-        batches = totals.add(found.batches(session, request))
+        batches = totals.add(at_a_pace(session, found.batches(session, request)))
         if format_ in DIALECTS:
             write_journal(format_, session, request, batches, out)
         elif options.bom:
@@ -211,7 +212,7 @@ def _write_partitions(
     totals = RunningTotals(found.columns, found.credit_positive, progress)
     files = []
     with reading(engine) as session:
-        for value, batches in _by_day(totals.add(found.batches(session, request)), day):
+        for value, batches in _by_day(totals.add(at_a_pace(session, found.batches(session, request))), day):
             path = directory / f"{day}={value.isoformat()}" / "part-0.parquet"
             path.parent.mkdir()
             with path.open("wb") as out:

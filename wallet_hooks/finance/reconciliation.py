@@ -25,6 +25,7 @@ from wallet_hooks.database.bulk import run
 from wallet_hooks.database.streams import stream_batches
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance.batches import rows_of
+from wallet_hooks.finance.pacing import at_a_pace
 from wallet_hooks.finance.provider_report import COLUMNS, ReportLine
 from wallet_hooks.finance.report_request import check_period
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
@@ -144,7 +145,7 @@ def _wagers_of_the_period(
             Wager.game == scope.game, Wager.client == client, Wager.cost.is_not(None),
             Wager.placed_at >= begin, Wager.placed_at < end,
         ).order_by(Wager.uid)  # fmt: skip
-        for batch in stream_batches(session, query, _WAGER_SCHEMA):
+        for batch in at_a_pace(session, stream_batches(session, query, _WAGER_SCHEMA)):
             yield from map(WagerFacts._make, rows_of(batch))
 
 
