@@ -59,6 +59,13 @@ def test_each_text_is_unchanged_alone_and_among_others(empty_world: World, text:
             assert [row.value for row in run(connection, ECHO(list(enumerate(values))))] == values
 
 
+@pytest.mark.parametrize("number", [7, None])
+@pytest.mark.parametrize("size", [1, 3])
+def test_columns_without_a_value_keep_the_number_of_rows(empty_world: World, number: int | None, size: int) -> None:
+    with empty_world.engine.begin() as connection:
+        assert run(connection, ECHO([(number, None)] * size)) == [(number, None)] * size
+
+
 def test_a_call_without_rows_is_allowed_and_each_call_has_its_own_result(empty_world: World) -> None:
     with empty_world.engine.begin() as connection:
         with pipeline(connection) as reads:

@@ -1,10 +1,21 @@
 """Formats PostgreSQL array literals, so that a column of a set of rows is sent as one parameter."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _NUMBERS = frozenset({"smallint", "integer", "bigint"})
+
+
+def array_literals(kinds: Sequence[str], columns: Sequence[Sequence[Any]]) -> Iterator[str]:
+    """Yield the columns of a set of rows for `unnest`; `kinds` are PostgreSQL's names of their types.
+
+    `unnest` fills a shorter column with NULL, so one without a value is sent empty. The first one tells the number of
+    rows.
+    """
+    for number, (kind, column) in enumerate(zip(kinds, columns, strict=True)):
+        has_values = number == 0 or column[0] is not None or column.count(None) < len(column)
+        yield array_literal(kind, column) if has_values else "{}"
 
 
 def array_literal(kind: str, column: Sequence[Any]) -> str:
@@ -12,8 +23,6 @@ def array_literal(kind: str, column: Sequence[Any]) -> str:
 
     Columns of one repeated value, of numbers only or of plain text are the most frequent and have a fast path.
     """
-    if not column:
-        return "{}"
     first = column[0]
     if column.count(first) == len(column):
         return "{" + ",".join([_element(kind, first)] * len(column)) + "}"

@@ -44,7 +44,7 @@ from sqlalchemy.sql import Executable, Select
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from wallet_hooks.database.array_literals import array_literal
+from wallet_hooks.database.array_literals import array_literals
 from wallet_hooks.database.pipelines import Statement, run_statements
 from wallet_hooks.database.tables import Base, UTCDateTime, WideAmount, as_day, as_instant
 
@@ -351,8 +351,8 @@ def run_on_sqlite(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[
 def arrays_of(call: BulkCall[Any]) -> list[bytes]:
     """Return a call's parameters for PostgreSQL, one array a column, as they are sent."""
     kinds = call.statement.given.kinds
-    columns = zip(*call.rows, strict=True) if call.rows else ((),) * len(kinds)
-    return [array_literal(kind, column).encode() for kind, column in zip(kinds, columns, strict=True)]
+    columns = list(zip(*call.rows, strict=True))
+    return [literal.encode() for literal in array_literals(kinds, columns)]
 
 
 def _json_value(value: object) -> str:
