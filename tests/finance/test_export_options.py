@@ -207,8 +207,8 @@ def test_an_export_is_one_snapshot_while_bets_arrive(history: World, monkeypatch
     arrived = Event()
     original = stream_batches
 
-    def with_bets(*arguments: Any) -> Iterator[Any]:
-        for batch in original(*arguments):
+    def with_bets(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for batch in original(*arguments, **options):
             placed = Thread(target=place)
             placed.start()
             placed.join()
@@ -240,13 +240,13 @@ def test_a_lost_connection_sends_no_partial_report(history: World, monkeypatch: 
 def _losing_connection(world: World) -> Any:
     original = stream_batches
 
-    def lose(session: Any, statement: Any, schema: Any) -> Iterator[Any]:
+    def lose(*arguments: Any, **options: Any) -> Iterator[Any]:
         with reading(world.engine) as other:
             other.connection().exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        return original(session, statement, schema)
+        return original(*arguments, **options)
 
     return lose
 

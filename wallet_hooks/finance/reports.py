@@ -53,9 +53,18 @@ def _journal(session: Session, request: ReportRequest) -> Iterator[pa.RecordBatc
         .join(Account, Account.id == Entry.account_id)
         .order_by(Transaction.id, Entry.line)
     )  # fmt: skip
-    days = select(Transaction.booked_on).distinct().where(Transaction.booked_on.between(request.first, request.last))
-    for day in list(session.scalars(days.order_by(Transaction.booked_on))):
-        yield from stream_batches(session, entries.where(Transaction.booked_on == day), _JOURNAL_SCHEMA)
+    days = (
+        select(Transaction.booked_on, func.min(Transaction.id), func.max(Transaction.id))
+        .where(Transaction.booked_on.between(request.first, request.last))
+        .group_by(Transaction.booked_on)
+        .order_by(Transaction.booked_on)
+    )
+    for day, first, last in session.execute(days).all():
+        # With the bounds of ids, both tables are read in the order of their keys, nothing is sorted.
+        of_day = entries.where(
+            Transaction.booked_on == day, Transaction.id.between(first, last), Entry.transaction_id.between(first, last)
+        )
+        yield from stream_batches(session, of_day, _JOURNAL_SCHEMA, in_key_order=True)
 
 
 def _statement(session: Session, request: ReportRequest) -> Iterator[Row]:
