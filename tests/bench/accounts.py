@@ -52,9 +52,9 @@ def credentials(url: str) -> dict[str, str]:
 
 
 def funds(address: str, headers: dict[str, str], seconds: int) -> Measured:
-    """Ask for the customer's funds for some seconds."""
+    """Ask for the customer's funds for some seconds, with as many connections as one worker admits calls."""
     bodies = iter(lambda: b"{}", b"")
-    return load.send(address, f"{_REST}/getAccountFunds/", bodies, seconds=seconds, headers=headers)
+    return load.send(address, f"{_REST}/getAccountFunds/", bodies, seconds=seconds, connections=16, headers=headers)
 
 
 def statement(address: str, headers: dict[str, str], seconds: int, *, first: int) -> Measured:

@@ -32,9 +32,10 @@ from wallet_hooks.database.transactions import clear_cache
 from wallet_hooks.database.urls import postgresql_parameters, sqlite_url
 from wallet_hooks.settings import NETWORK_SECONDS, ConfigurationError, Settings, TimeOuts
 
-# Statements of callbacks must never scan a table. PostgreSQL caches plans that it made while tables were empty; with
-# these settings it uses the indexes from the first day. Reports use a separate engine.
-_CALLBACK_PLANS = {
+# Statements of callbacks and APIs look rows up by their keys and must never scan a table. PostgreSQL would: it caches
+# plans that it made while tables were empty, and it takes the first entries of a customer who has many for thousands,
+# because all customers have entries with these numbers. Reports and pages of the console use other engines.
+_LOOKUP_PLANS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
@@ -57,10 +58,10 @@ def open_engine(
 ) -> Engine:
     """Return an engine for the database in the settings. Raises ConfigurationError if the URL is invalid.
 
-    `for_callbacks` sets the lock and statement timeouts and the planner settings of callbacks; `for_reports` selects
-    the reporting replica, if the settings name one, and `for_migrations` a direct connection, because migrations
-    need a session of their own, which a pooler does not give. `time_outs` bound each lock and statement; without them,
-    PostgreSQL counts as lost if it does not answer for `longest_wait` seconds.
+    `for_callbacks` sets the time-outs of callbacks and prepares their statements; `for_reports` selects the reporting
+    replica, if the settings name one, and `for_migrations` a direct connection, because migrations need a session of
+    their own, which a pooler does not give. `time_outs` bound each lock and statement, which is planned as a look-up;
+    without them, PostgreSQL counts as lost if it does not answer for `longest_wait` seconds.
     """
     if for_callbacks:
         time_outs = settings.callback_time_outs
@@ -199,7 +200,7 @@ def _open_postgresql(
     if for_callbacks:
         event.listen(engine, "connect", partial(_prepare_for_callbacks, prepared=settings.prepared_statements))
     if time_outs is not None:
-        event.listen(engine, "connect", partial(_set_in_transactions, time_outs, plans=for_callbacks))
+        event.listen(engine, "connect", partial(_set_in_transactions, time_outs))
     if time_outs is not None or settings.brand_schemas:
         event.listen(engine, "before_cursor_execute", _begin_postgresql)
     event.listen(engine, "rollback", clear_cache)
@@ -233,8 +234,8 @@ def _prepare_for_callbacks(connection: Any, record: Any, *, prepared: bool) -> N
         record.info[PREPARED] = PreparedStatements()
 
 
-def _set_in_transactions(time_outs: TimeOuts, connection: Any, record: Any, *, plans: bool) -> None:
-    settings = _server_settings(time_outs) | (_CALLBACK_PLANS if plans else {})
+def _set_in_transactions(time_outs: TimeOuts, connection: Any, record: Any) -> None:
+    settings = _server_settings(time_outs) | _LOOKUP_PLANS
     if connection.has_citus:
         settings.pop("plan_cache_mode", None)  # Citus cannot plan an INSERT of arrays without their values
         record.info[TRANSACTION_SETTINGS] = settings_statements_for_nodes(settings)
