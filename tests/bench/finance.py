@@ -53,7 +53,10 @@ def show(url: str, tpcb: float) -> None:
 
 @contextmanager
 def exporting(url: str) -> Iterator[None]:
-    """Export the journal repeatedly until the block ends, each time in a session of its own, as cron would."""
+    """Export the journal repeatedly until the block ends, each time in a session of its own, as cron would.
+
+    The block begins once the first export writes.
+    """
     ended = threading.Event()
 
     def export(directory: str) -> None:
@@ -68,6 +71,8 @@ def exporting(url: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(1) as thread:
         running = thread.submit(export, directory)
         try:
+            while not any(file.stat().st_size for file in Path(directory).glob(".*.part")):
+                time.sleep(0.05)
             yield
         finally:
             ended.set()

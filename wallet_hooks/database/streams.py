@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks.database.brand_schemas import choose_schema, current_schema
 from wallet_hooks.database.snapshots import can_share_snapshot, export_snapshot
+from wallet_hooks.database.transactions import ONE_PROCESS
 
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 2**20
-# One process reads, and leaves the other processors to callbacks.
-_SETTINGS = ("SET LOCAL TIME ZONE 'UTC'", "SET LOCAL max_parallel_workers_per_gather = 0")
+_SETTINGS = ("SET LOCAL TIME ZONE 'UTC'", ONE_PROCESS)
 # To sort is faster than to follow the keys, but the first row comes last, and a long day does not fit in memory.
 _IN_KEY_ORDER = ("SET LOCAL enable_sort = off", "SET LOCAL enable_hashjoin = off")
 # Not psycopg's dialect, which would double each percent sign.

@@ -15,6 +15,7 @@ from wallet_hooks.database.faults import DATABASE_ERRORS, RETRIED_FAULTS, Fault,
 _MAX_ATTEMPTS = 3
 _CACHE_KEY = "wallet_hooks_cache"
 _STREAMED_ROWS = 5000
+ONE_PROCESS = "SET LOCAL max_parallel_workers_per_gather = 0"
 T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -71,6 +72,12 @@ def run_in_batches(engine: Engine, change: Callable[[Session, int], int], *, siz
 def locked(query: Query, model: type[Any]) -> Query:
     """Return the query with row locks on a model's rows, which are read as they are once the lock is granted."""
     return query.with_for_update(of=model, key_share=True).execution_options(populate_existing=True)
+
+
+def use_one_process(session: Session) -> None:
+    """Have one process of PostgreSQL read in the rest of the transaction: the other processors are for callbacks."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(ONE_PROCESS))
 
 
 def refresh_statistics(session: Session, *tables: str) -> None:
