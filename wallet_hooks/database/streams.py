@@ -17,7 +17,7 @@ from wallet_hooks.database.snapshots import can_share_snapshot, export_snapshot
 from wallet_hooks.database.transactions import ONE_PROCESS
 
 _BATCH_ROWS = 10_000
-_BATCH_BYTES = 2**20
+_BATCH_BYTES = 2**17
 _SETTINGS = ("SET LOCAL TIME ZONE 'UTC'", ONE_PROCESS)
 # To sort is faster than to follow the keys, but the first row comes last, and a long day does not fit in memory.
 _IN_KEY_ORDER = ("SET LOCAL enable_sort = off", "SET LOCAL enable_hashjoin = off")

@@ -13,24 +13,26 @@ from wallet_hooks.ledger.queries import count_reserved_ids
 # The priority of a process does not help: PostgreSQL reads for it in a process of its own, at the usual one.
 _ROWS_A_SECOND = 50_000  # an eighth of what an export reads alone
 _CALM = 1.0  # seconds without a new ledger transaction after which no callbacks are taken any more
+_CHECKED = 0.05  # seconds after which the ledger is asked again
+_BATCH = 10_000  # rows
 
 
 class Pace:
-    """Decides how long a reader pauses after each batch. Instants are monotonic, in seconds."""
+    """Decides how long a reader pauses. Instants are monotonic, in seconds."""
 
     def __init__(self) -> None:
         self._reserved: int | None = None
         self._busy_until = 0.0
         self._due = 0.0  # when the rows that were read have taken their time
 
-    def pause(self, rows: int, reserved: int | None, now: float) -> float:
-        """Return for how many seconds to pause after a batch of `rows` rows.
-
-        `reserved` is the number of transaction ids that were reserved until now; None if it is not known.
-        """
+    def observe(self, reserved: int | None, now: float) -> None:
+        """Take notice of how many transaction ids have been reserved; None if that is not known."""
         if None not in (reserved, self._reserved) and reserved != self._reserved:
             self._busy_until = now + _CALM
         self._reserved = reserved
+
+    def pause(self, rows: int, now: float) -> float:
+        """Return for how many seconds to pause after these rows."""
         if now >= self._busy_until:
             return 0.0
         self._due = max(self._due + rows / _ROWS_A_SECOND, now)
@@ -38,9 +40,22 @@ class Pace:
 
 
 def at_a_pace(session: Session, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the batches: at most 50,000 rows a second while ledger transactions are posted, else without a pause."""
+    """Yield the rows, in larger batches: at most 50,000 a second while ledger transactions are posted.
+
+    The reader pauses after each of the small batches: one pause after many rows would make room for callbacks too late.
+    """
     use_one_process(session)
-    pace = Pace()
+    pace, check_at = Pace(), 0.0
+    gathered: list[pa.RecordBatch] = []
     for batch in batches:
-        time.sleep(pace.pause(batch.num_rows, count_reserved_ids(session), clock.monotonic()))
-        yield batch
+        if (now := clock.monotonic()) >= check_at:
+            check_at = now + _CHECKED
+            pace.observe(count_reserved_ids(session), now)
+        if pause := pace.pause(batch.num_rows, clock.monotonic()):
+            time.sleep(pause)
+        gathered.append(batch)
+        if sum(one.num_rows for one in gathered) >= _BATCH:
+            yield pa.concat_batches(gathered)
+            gathered.clear()
+    if gathered:
+        yield pa.concat_batches(gathered)
