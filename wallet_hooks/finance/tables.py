@@ -24,6 +24,9 @@ _FORMULA = rf"^([\x00-\x1f]|\s*{_SIGN})"
 # starts a new cell after its own separator or a line's end.
 _FORMULA_INSIDE = rf'([;\t\r\n][\s"]*)({_SIGN})'
 _NEEDS_QUOTES = '[",\r\n]'
+_NEEDS_ESCAPE = f"{_FORMULA}|{_FORMULA_INSIDE}|{_NEEDS_QUOTES}"
+# Where none of these characters is, that does not match.
+_SPECIAL = r'[\x00-\x1f=+\-@＝＋－＠";,]'
 _EXACT_DIGITS = Context(prec=SHEET_DIGITS)
 
 
@@ -45,13 +48,26 @@ def _csv_lines(columns: Columns, batch: pa.RecordBatch) -> pa.Buffer:
 
 def _escaped(texts: pa.Array) -> pa.Array:
     """Prefix formulas with `'` and quote texts with separators. Returns early in the usual case without either."""
-    if not pc.any(pc.match_substring_regex(texts, f"{_FORMULA}|{_FORMULA_INSIDE}|{_NEEDS_QUOTES}")).as_py():
+    if (
+        not _has_special_characters(texts)
+        or not pc.any(pc.match_substring_regex(texts, f"{_FORMULA}|{_FORMULA_INSIDE}|{_NEEDS_QUOTES}")).as_py()
+    ):
         return texts
     formulas = pc.match_substring_regex(texts, _FORMULA)
     texts = pc.if_else(formulas, pc.binary_join_element_wise("'", texts, ""), texts)
     texts = pc.replace_substring_regex(texts, _FORMULA_INSIDE, r"\1'\2")
     quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
     return pc.if_else(pc.match_substring_regex(texts, _NEEDS_QUOTES), quoted, texts)
+
+
+def _has_special_characters(texts: pa.Array) -> bool:
+    """Return whether any text has a character that may need an escape. All are searched as if they were one."""
+    data = texts.buffers()[2]
+    if data is None:
+        return False
+    ends = pa.array([0, data.size], pa.int32()).buffers()[1]
+    whole = pa.StringArray.from_buffers(1, ends, data)
+    return bool(pc.match_substring_regex(whole, _SPECIAL)[0].as_py())
 
 
 def write_jsonl(columns: Columns, batches: Batches, out: BinaryIO) -> None:
