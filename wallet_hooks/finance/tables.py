@@ -48,10 +48,7 @@ def _csv_lines(columns: Columns, batch: pa.RecordBatch) -> pa.Buffer:
 
 def _escaped(texts: pa.Array) -> pa.Array:
     """Prefix formulas with `'` and quote texts with separators. Returns early in the usual case without either."""
-    if (
-        not _has_special_characters(texts)
-        or not pc.any(pc.match_substring_regex(texts, f"{_FORMULA}|{_FORMULA_INSIDE}|{_NEEDS_QUOTES}")).as_py()
-    ):
+    if not _has_special_characters(texts) or not pc.any(pc.match_substring_regex(texts, _NEEDS_ESCAPE)).as_py():
         return texts
     formulas = pc.match_substring_regex(texts, _FORMULA)
     texts = pc.if_else(formulas, pc.binary_join_element_wise("'", texts, ""), texts)
