@@ -19,7 +19,7 @@ from wallet_hooks.database.transactions import ONE_PROCESS
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 2**17
 _SETTINGS = ("SET LOCAL TIME ZONE 'UTC'", ONE_PROCESS)
-# To sort is faster than to follow the keys, but the first row comes last, and a long day does not fit in memory.
+# A sort reads all rows before it returns the first one, and those of a long day do not fit in memory.
 _IN_KEY_ORDER = ("SET LOCAL enable_sort = off", "SET LOCAL enable_hashjoin = off")
 # Not psycopg's dialect, which would double each percent sign.
 _POSTGRESQL: Dialect = cast("Any", PGDialect)(paramstyle="named")

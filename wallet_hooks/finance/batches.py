@@ -20,7 +20,7 @@ Row = tuple[Any, ...]
 
 T = TypeVar("T")
 
-_BATCH = 10_000
+BATCH_ROWS = 10_000
 _CONVERTED_AT_A_TIME = 2
 _MINOR = pa.decimal128(38, 0)
 SCALE = money.MAX_DECIMALS  # a Parquet column has one scale
@@ -45,7 +45,7 @@ def in_batches(columns: Columns, rows: Iterable[Row]) -> Iterator[pa.RecordBatch
     """Yield rows as record batches, amounts in minor units."""
     schema = arrow_schema(columns)
     rows = iter(rows)
-    while batch := list(islice(rows, _BATCH)):
+    while batch := list(islice(rows, BATCH_ROWS)):
         values = zip(*batch, strict=True)
         yield pa.record_batch(
             [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema

@@ -8,13 +8,13 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
 from wallet_hooks.database.transactions import use_one_process
-from wallet_hooks.ledger.queries import count_reserved_ids
+from wallet_hooks.finance.batches import BATCH_ROWS
+from wallet_hooks.ledger.service import newest_reserved_id
 
-# The priority of a process does not help: PostgreSQL reads for it in a process of its own, at the usual one.
+# The low priority of our process is not enough: PostgreSQL reads for it in one of its own, at the usual priority.
 _ROWS_A_SECOND = 50_000  # an eighth of what an export reads alone
 _CALM = 1.0  # seconds without a new ledger transaction after which no callbacks are taken any more
 _CHECKED = 0.05  # seconds after which the ledger is asked again
-_BATCH = 10_000  # rows
 
 
 class Pace:
@@ -26,7 +26,7 @@ class Pace:
         self._due = 0.0  # when the rows that were read have taken their time
 
     def observe(self, reserved: int | None, now: float) -> None:
-        """Take notice of how many transaction ids have been reserved; None if that is not known."""
+        """Take notice of the newest reserved transaction id; None if it is not known."""
         if None not in (reserved, self._reserved) and reserved != self._reserved:
             self._busy_until = now + _CALM
         self._reserved = reserved
@@ -42,7 +42,7 @@ class Pace:
 def at_a_pace(session: Session, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the rows, in larger batches: at most 50,000 a second while ledger transactions are posted.
 
-    The reader pauses after each of the small batches: one pause after many rows would make room for callbacks too late.
+    The reader pauses after each of the small batches: while many rows are read without a pause, callbacks wait.
     """
     use_one_process(session)
     pace, check_at = Pace(), 0.0
@@ -50,11 +50,11 @@ def at_a_pace(session: Session, batches: Iterable[pa.RecordBatch]) -> Iterator[p
     for batch in batches:
         if (now := clock.monotonic()) >= check_at:
             check_at = now + _CHECKED
-            pace.observe(count_reserved_ids(session), now)
+            pace.observe(newest_reserved_id(session), now)
         if pause := pace.pause(batch.num_rows, clock.monotonic()):
             time.sleep(pause)
         gathered.append(batch)
-        if sum(one.num_rows for one in gathered) >= _BATCH:
+        if sum(one.num_rows for one in gathered) >= BATCH_ROWS:
             yield pa.concat_batches(gathered)
             gathered.clear()
     if gathered:

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, func, select, text
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database.bulk import BulkStatement, RowSet
@@ -96,18 +96,6 @@ POSTED_LINES = BulkStatement(
 def newest_transaction_id(session: Session) -> int | None:
     """Return the largest id of a transaction; None in an empty ledger."""
     return session.scalar(select(func.max(Transaction.id)))
-
-
-def count_reserved_ids(session: Session) -> int | None:
-    """Return how many transaction ids have been reserved, of all brands' schemas; it grows during a snapshot, too.
-
-    None if transactions are posted elsewhere or are not counted so: on a standby, and on SQLite.
-    """
-    if session.get_bind().dialect.name == "sqlite":
-        return None
-    query = "SELECT sum(last_value) FROM pg_sequences WHERE sequencename = 'ledger_transaction_id'"
-    count: int | None = session.scalar(text(f"SELECT CASE WHEN NOT pg_is_in_recovery() THEN ({query})::bigint END"))
-    return count
 
 
 def held_accounts(rows: Iterable[HeldAccountRow]) -> dict[AccountName, HeldAccount]:

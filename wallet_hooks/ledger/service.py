@@ -13,6 +13,7 @@ from sqlalchemy import (
     func,
     null,
     select,
+    text,
     true,
     update,
 )
@@ -123,6 +124,18 @@ _MOVE_BALANCES = BulkStatement(
 def reserve_ids(*, count: int) -> BulkCall[ReservedId]:
     """Return a call that reserves `count` transaction ids; `begin` takes its rows."""
     return _RESERVE_IDS([(number,) for number in range(1, count + 1)])
+
+
+def newest_reserved_id(session: Session) -> int | None:
+    """Return the newest reserved transaction id, summed over brands' schemas; it grows during a snapshot, too.
+
+    None where it does not tell whether transactions are posted: on a standby, and on SQLite.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return None
+    newest = f"SELECT sum(last_value) FROM pg_sequences WHERE sequencename = '{_ID.name}'"
+    found: int | None = session.scalar(text(f"SELECT CASE WHEN NOT pg_is_in_recovery() THEN ({newest})::bigint END"))
+    return found
 
 
 def last_closed() -> BulkCall[LastClosed]:
