@@ -1,5 +1,6 @@
 """Streams large results as Arrow record batches, in constant memory and, on PostgreSQL, without Python objects."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -18,6 +19,7 @@ from wallet_hooks.database.transactions import ONE_PROCESS
 
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 2**17
+_BATCHES_AHEAD = 16
 _SETTINGS = ("SET LOCAL TIME ZONE 'UTC'", ONE_PROCESS)
 # A sort reads all rows before it returns the first one, and those of a long day do not fit in memory.
 _IN_KEY_ORDER = ("SET LOCAL enable_sort = off", "SET LOCAL enable_hashjoin = off")
@@ -58,7 +60,7 @@ def _from_postgresql(
             cursor.execute(choose_schema(brand))
         cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES)})
         cursor.execute(statement)
-        yield from (batch.rename_columns(schema.names).cast(schema) for batch in _prefetch(cursor.fetch_record_batch()))
+        yield from _read_ahead(batch.rename_columns(schema.names).cast(schema) for batch in cursor.fetch_record_batch())
 
 
 def _conninfo(session: Session) -> str:
@@ -71,13 +73,16 @@ def _conninfo(session: Session) -> str:
     return make_conninfo(**info.get_parameters() | {name: value for name, value in server.items() if value})
 
 
-def _prefetch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the batches, reading the next one in a thread while the caller processes one."""
+def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches, reading the next ones in a thread while the caller processes one."""
     with ThreadPoolExecutor(1) as reader:
-        pending = reader.submit(next, batches, None)
-        while (batch := pending.result()) is not None:
-            pending = reader.submit(next, batches, None)
-            yield batch
+        pending = deque(reader.submit(next, batches, None) for _ in range(_BATCHES_AHEAD))
+        try:
+            while (batch := pending.popleft().result()) is not None:
+                pending.append(reader.submit(next, batches, None))
+                yield batch
+        finally:
+            reader.shutdown(cancel_futures=True)
 
 
 def _from_session(session: Session, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
