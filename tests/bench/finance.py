@@ -65,15 +65,18 @@ def exporting(url: str) -> Iterator[None]:
             process = subprocess.Popen(command, env=environment(url), stderr=subprocess.DEVNULL, start_new_session=True)
             while process.poll() is None and not ended.wait(0.1):
                 pass
+            if process.returncode:
+                raise SystemExit(f"wallet-hooks export: exit {process.returncode}")
             process.terminate()
             process.wait()
 
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(1) as thread:
         running = thread.submit(export, directory)
         try:
-            while not any(file.stat().st_size for file in Path(directory).glob(".*.part")):
+            while not running.done() and not any(file.stat().st_size for file in Path(directory).glob(".*.part")):
                 time.sleep(0.05)
-            yield
+            if not running.done():
+                yield
         finally:
             ended.set()
             running.result()

@@ -25,8 +25,8 @@ _FORMULA = rf"^([\x00-\x1f]|\s*{_SIGN})"
 _FORMULA_INSIDE = rf'([;\t\r\n][\s"]*)({_SIGN})'
 _NEEDS_QUOTES = '[",\r\n]'
 _NEEDS_ESCAPE = f"{_FORMULA}|{_FORMULA_INSIDE}|{_NEEDS_QUOTES}"
-# Bytes of UTF-8 of which none is part of such a text. The full-width signs begin with EF.
-_PLAIN = bytes(byte for byte in range(0x20, 0x100) if byte not in b'=+-@";,\xef')
+# A text of only these bytes of UTF-8 does not match. The full-width signs begin with EF.
+_PLAIN = bytes(byte for byte in range(0x20, 0x100) if byte not in b'=+-@",\xef')
 _EXACT_DIGITS = Context(prec=SHEET_DIGITS)
 
 
