@@ -75,14 +75,14 @@ def _conninfo(session: Session) -> str:
 
 def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the batches, reading the next ones in a thread while the caller processes one."""
-    with ThreadPoolExecutor(1) as reader:
-        pending = deque(reader.submit(next, batches, None) for _ in range(_BATCHES_AHEAD))
-        try:
-            while (batch := pending.popleft().result()) is not None:
-                pending.append(reader.submit(next, batches, None))
-                yield batch
-        finally:
-            reader.shutdown(cancel_futures=True)
+    reader = ThreadPoolExecutor(1)
+    pending = deque(reader.submit(next, batches, None) for _ in range(_BATCHES_AHEAD))
+    try:
+        while (batch := pending.popleft().result()) is not None:
+            pending.append(reader.submit(next, batches, None))
+            yield batch
+    finally:
+        reader.shutdown(cancel_futures=True)
 
 
 def _from_session(session: Session, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
