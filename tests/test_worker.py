@@ -18,7 +18,7 @@ from sqlalchemy import text
 from tests.service import PATIENT_SETTINGS, post, served, workers_of
 from tests.waiting import wait_until
 from tests.wire import Wire, request, wire
-from tests.worker_classes import HASTY, NARROW, OWN, PATIENT
+from tests.worker_classes import BRIEF, BRIEF_PAUSE, HASTY, NARROW, OWN, PATIENT
 from tests.world import OK, World, bet, result
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
@@ -77,6 +77,18 @@ def test_connections_spread_evenly_over_workers(database_url: str, tmp_path: Pat
         wait_until_all_accept(master, url, workers=3)
         with connected(url, 24):
             assert sorted(connections_of(master, url).values()) == [8, 8, 8]
+
+
+def test_each_connection_is_left_to_workers_with_fewer(database_url: str, tmp_path: Path) -> None:
+    """One that comes long after others were left, too."""
+    with served(database_url, tmp_path, workers=3, worker_class=BRIEF) as (url, master):
+        wait_until_all_accept(master, url, workers=3)
+        with ExitStack() as connections:
+            for _ in range(9):
+                time.sleep(1.1 * BRIEF_PAUSE)
+                connections.enter_context(connected(url, 1))
+                counts = connections_of(master, url).values()
+                assert max(counts) - min(counts) <= 1
 
 
 def test_a_worker_that_replaces_a_killed_one_gets_its_share(database_url: str, tmp_path: Path) -> None:

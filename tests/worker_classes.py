@@ -9,8 +9,10 @@ from wallet_hooks.worker import CallbackWorker
 
 OWN = f"{CallbackWorker.__module__}.{CallbackWorker.__name__}"
 PATIENT = "tests.worker_classes.PatientWorker"
+BRIEF = "tests.worker_classes.BriefWorker"
 HASTY = "tests.worker_classes.HastyWorker"
 NARROW = "tests.worker_classes.NarrowWorker"
+BRIEF_PAUSE = 1.0
 
 
 class PatientWorker(CallbackWorker):
@@ -21,6 +23,14 @@ class PatientWorker(CallbackWorker):
         worker._PAUSE = 5.0
         loop_connection.CLIENT_SECONDS = 300.0
         self.cfg.set("keepalive", 300)  # the pauses of many connections add up
+
+
+class BriefWorker(PatientWorker):
+    """Leaves connections to other workers for a short time, but long enough for those of a busy machine."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        worker._PAUSE = BRIEF_PAUSE
 
 
 class HastyWorker(CallbackWorker):

@@ -99,7 +99,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         _counts.remove(self.age)
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection, unless another worker has fewer and this is the first attempt."""
+        """Accept a connection, unless another worker has fewer and it was not left to that one yet."""
         if self._has_stopped_accepting:
             return
         # With many connections a small difference does not matter. If it did, workers would wait for each other while
@@ -109,7 +109,6 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._resume_at = clock.monotonic() + _PAUSE
             self.set_accept_enabled(False)
             return
-        self._has_paused = False
         self._accept(listener)
         self._publish_count()  # at once: the others decide by it
 
@@ -139,7 +138,10 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             waits += self._groups.seconds()
         if not self.alive:
             waits.append(_STOP_IDLE / 5)
+        if self._has_paused:
+            waits.append(0)  # a connection that was left is there now, or others have taken it
         super().wait_for_and_dispatch_events(max(min(waits), 0))
+        self._has_paused = False
         if self._groups is not None:
             self._groups.start()
         self._publish_count()
