@@ -64,7 +64,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 		echo "make: once more without gunicorn's parser in C, in case that it could not be compiled" >&2; \
 		awk '/^[a-z]/ { kept = !/^gunicorn-h1c==/ } kept' requirements.lock >$(VENV)/without-parser.lock && \
 		$(INSTALL) -r $(VENV)/without-parser.lock; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 # Exact versions with hashes; no index address is written. deploy/requirements.lock has what the service itself needs.
