@@ -58,6 +58,7 @@ venv: $(VENV)/.installed
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
+# With one --quiet, pip shows the warnings of a build.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
 	$(INSTALL) -r requirements.lock || { \

@@ -22,7 +22,7 @@ from wallet_hooks.web.requests import new_request_id
 USERNAME = "c1"
 ENVIRONMENT = {"WALLET_HOOKS_ACCOUNTS_OPERATIONS_PER_SECOND": "1000000"}
 _REST = "/exchange/account/rest/v1.0"
-_FIRST = 13 * 10**8  # a number of a bet that no other part of the benchmark places
+_FIRST = 13 * 10**8  # of the numbers of its bets, which no other part of the benchmark places
 _STEP = 1000
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from tests.finance.history import FIRST, HOSTILE_TEXT, LAST, exported, query, request_for, rows
 from tests.test_commands import Shell
-from tests.world import HAS_BRAND_SCHEMAS, OK, World, bet, result
+from tests.world import OK, World, bet, result
 from wallet_hooks import clock
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError, RefusedError
@@ -395,20 +395,3 @@ def test_without_an_end_deliveries_of_the_utc_day_are_included(world: World, tmp
         world.place(bet(1))
         (found,) = exported_by_command(world, "deliveries", tmp_path)
     assert found["day"] == "2026-11-20"
-
-
-@pytest.mark.skipif(HAS_BRAND_SCHEMAS, reason="the driver sorts the catalog, which is large then")
-@pytest.mark.parametrize("engine_name", ["postgresql"])
-def test_the_journal_is_read_in_the_order_of_its_keys(world: World) -> None:
-    """A sort of a long day goes through files of the server: here it must not write any, and would rather sort."""
-    for number in range(0, 1000, 100):
-        assert world.place(*(bet(uid, "0.01") for uid in range(number, number + 100))) == OK
-    with world.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        name = connection.scalar(text("SELECT current_database()"))
-        for setting in ("work_mem = '64kB'", "temp_file_limit = 0", "random_page_cost = 1000"):
-            connection.execute(text(f"ALTER DATABASE {name} SET {setting}"))
-        connection.execute(text("ANALYZE"))
-    journal = rows(exported(world, "journal", "csv", date(2000, 1, 1), date(2100, 1, 1)))
-    numbers = [(int(row["transaction"]), int(row["line"])) for row in journal]
-    assert numbers == sorted(numbers)
-    assert len(numbers) == world.count("ledger_entry")
