@@ -45,9 +45,9 @@ def _journal(session: Session, request: ReportRequest) -> Iterator[pa.RecordBatc
     """Yield all entries by day, in the order in which they were posted."""
     entries = (
         select(
-            Transaction.id, Entry.line, Transaction.booked_on, Transaction.occurred_at, Transaction.recorded_at,
-            Transaction.kind, Transaction.reference, Transaction.description, Account.name, Entry.currency,
-            Entry.amount, Entry.balance_after,
+            Transaction.id, Entry.line, Transaction.occurred_at, Transaction.recorded_at, Transaction.kind,
+            Transaction.reference, Transaction.description, Account.name, Entry.currency, Entry.amount,
+            Entry.balance_after,
         )
         .join(Entry, Entry.transaction_id == Transaction.id)
         .join(Account, Account.id == Entry.account_id)
@@ -64,7 +64,8 @@ def _journal(session: Session, request: ReportRequest) -> Iterator[pa.RecordBatc
         of_day = entries.where(
             Transaction.booked_on == day, Transaction.id.between(first, last), Entry.transaction_id.between(first, last)
         )
-        yield from stream_batches(session, of_day, _JOURNAL_SCHEMA, in_key_order=True)
+        for batch in stream_batches(session, of_day, _JOURNAL_SCHEMA.remove(_DAY_AT), in_key_order=True):
+            yield batch.add_column(_DAY_AT, _JOURNAL_SCHEMA.field(_DAY_AT), pa.repeat(day, batch.num_rows))
 
 
 def _statement(session: Session, request: ReportRequest) -> Iterator[Row]:
@@ -307,6 +308,7 @@ _JOURNAL_COLUMNS = {
     "currency": "text", "amount": "amount", "balance_after": "amount",
 }  # fmt: skip
 _JOURNAL_SCHEMA = arrow_schema(_JOURNAL_COLUMNS, amounts=pa.int64())
+_DAY_AT = _JOURNAL_SCHEMA.get_field_index("booked_on")
 REPORTS: dict[str, Report] = {
     "journal": Report(_JOURNAL_COLUMNS, _journal),
     "statement": _report(
