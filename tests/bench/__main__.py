@@ -33,7 +33,7 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook.schemas import read_place_bets
 from wallet_hooks.web.strict_json import InvalidJSONError
 
-_STREAMS, _TURNS = 200, 3
+_STREAMS, _TURNS = 200, 5
 _LOG_FILES = 400  # of 16 MB each; the bets of a run need about as many
 
 

@@ -13,7 +13,7 @@ from tests.world import bet
 BRANDS = ("acme", "nordbet", "west")
 _LAYOUTS = ("off", "on")
 _CONNECTIONS = (load.CONNECTIONS, 256)
-_TURNS = 3
+_TURNS = 5
 
 
 def show(new_database: Callable[[str, bool], str], seconds: int, report: Callable[[str, Measured], None]) -> None:
