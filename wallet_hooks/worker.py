@@ -33,7 +33,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from wallet_hooks import clock
 from wallet_hooks.web.api import GROUPED_API, GroupedApi, Reply
-from wallet_hooks.web.arriving import Arriving, HeadParser
+from wallet_hooks.web.arriving import SEGMENT, Arriving, HeadParser
 from wallet_hooks.web.call_groups import CallGroups
 from wallet_hooks.web.connection_counts import ConnectionCounts
 from wallet_hooks.web.http_answers import render
@@ -315,7 +315,11 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         head = arriving.head
         if head is None or arriving.missing <= 0 or (head.endpoint is None and head.body_size > _BODY_CAP):
             return False
-        return arriving.size <= _BODY_CAP or sum(one.arriving.size for one in self._connections) <= _BUFFER_CAP
+        if arriving.size > max(_BODY_CAP, arriving.granted):
+            if sum(one.arriving.size for one in self._connections) > _BUFFER_CAP:
+                return False
+            arriving.granted = arriving.size + SEGMENT  # a client may send a body byte by byte
+        return True
 
     def _count_request(self) -> None:
         """Count a request as gunicorn does, which may end the worker after a number of them."""

@@ -112,21 +112,33 @@ class IncompleteHeadError(Exception):
 
 
 class Arriving:
-    """The segments of a connection that no request has used yet. `head` is None before `read_head` has found it."""
+    """The segments of a connection that no request has used yet. `head` is None before `read_head` has found it.
+
+    `size` is their length in bytes, and `granted` how many may arrive before the worker counts those of all connections
+    again.
+    """
 
     def __init__(self, parser: HeadParser, client: Any, server: Any) -> None:
         self.segments: deque[bytes] = deque()
         self.size = 0
-        self.head: Head | None = None
         self._parser, self._client, self._server = parser, client, server
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with the next request."""
+        self.head: Head | None = None
+        self.granted = 0
+        self._parse_at = 0  # the size from which an incomplete head is parsed again
 
     def add(self, segment: bytes) -> None:
         self.segments.append(segment)
         self.size += len(segment)
+        if b"\n" in segment:
+            self._parse_at = 0
 
     def take(self) -> bytes | None:
         """Take the next segment, for gunicorn's parser; None if there is none."""
-        self.head = None
+        self._begin()
         if not self.segments:
             return None
         segment = self.segments.popleft()
@@ -142,7 +154,8 @@ class Arriving:
         if isinstance(self._client, tuple):
             environ["REMOTE_PORT"] = str(self._client[1])
         self.segments.clear()
-        self.head, self.size = None, 0
+        self.size = 0
+        self._begin()
         return environ
 
     @property
@@ -156,13 +169,29 @@ class Arriving:
         return 0 if self.head is None else self.head.size + self.head.body_size - self.size
 
     def read_head(self) -> bool:
-        """Return whether the head has arrived: it is now in `head`, or a thread of the pool has to read it."""
+        """Return whether the head has arrived: it is now in `head`, or a thread of the pool has to read it.
+
+        An incomplete head is parsed again once another line or as many bytes again have arrived: a client that sends it
+        byte by byte costs little more than others.
+        """
         if self.head is None:
+            if self.size < self._parse_at:
+                return False
+            self._join_earlier_segments()
             try:
                 self.head = self._parser.parse(self.segments, self._client, self._server)
             except IncompleteHeadError:
+                self._parse_at = 2 * self.size
                 return False
         return True
+
+    def _join_earlier_segments(self) -> None:
+        """Join all segments but the last, with which a head may end, to as few as could have been received."""
+        if len(self.segments) > 2:
+            last = self.segments.pop()
+            earlier = b"".join(self.segments)
+            self.segments = deque(earlier[start : start + SEGMENT] for start in range(0, len(earlier), SEGMENT))
+            self.segments.append(last)
 
 
 class ArrivedUnreader(SocketUnreader):  # type: ignore[misc]
