@@ -1,5 +1,7 @@
 """Worker classes with other times than the service's, so that tests need not wait, or not hurry."""
 
+import os
+import signal
 import socket
 from typing import Any
 
@@ -12,6 +14,7 @@ PATIENT = "tests.worker_classes.PatientWorker"
 BRIEF = "tests.worker_classes.BriefWorker"
 HASTY = "tests.worker_classes.HastyWorker"
 NARROW = "tests.worker_classes.NarrowWorker"
+TARDY = "tests.worker_classes.TardyWorker"
 BRIEF_PAUSE = 1.0
 
 
@@ -47,4 +50,13 @@ class NarrowWorker(HastyWorker):
     def init_process(self) -> None:
         for listener in self.sockets:
             listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        super().init_process()
+
+
+class TardyWorker(CallbackWorker):
+    """The first one gets SIGTERM before it handles signals."""
+
+    def init_process(self) -> None:
+        if self.age == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
         super().init_process()

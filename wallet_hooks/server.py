@@ -8,6 +8,7 @@ import gc
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 from functools import partial
@@ -120,6 +121,7 @@ newest_revision()  # reads the names of the release's migrations, once
 
 def post_fork(server: Any, worker: Any) -> None:
     """Reserve the worker's metrics, and pin it to a processor."""
+    worker.early_signals = server.SIG_QUEUE
     report = partial(server.log.error, "metrics: no space in %s, this worker's are not counted: %s")
     worker_metrics.reserve(_metrics, report)
     _pin(worker)
@@ -152,11 +154,22 @@ def post_request(_worker: Any, request: Any, environ: Any, response: Any) -> Non
         discard_input(environ["gunicorn.socket"])
 
 
-def post_worker_init(_worker: Any) -> None:
+def post_worker_init(worker: Any) -> None:
     """Freeze the objects of start-up and collect garbage rarely: requests leave no reference cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
+    _obey_early_signals(worker)
+
+
+def _obey_early_signals(worker: Any) -> None:
+    """End a worker that was told to before it handled signals: the arbiter's handlers, which it inherits, queued them.
+
+    gunicorn ignores them, and kills the worker after `graceful_timeout`, with the requests that it has accepted.
+    """
+    while not worker.early_signals.empty():
+        if worker.early_signals.get_nowait() in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            worker.alive = False
 
 
 def on_starting(server: Any) -> None:

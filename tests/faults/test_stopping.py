@@ -24,7 +24,7 @@ from tests import postgresql
 from tests.service import PATIENT_SETTINGS, command, post, served, status_of, wait_until_ready, workers_of
 from tests.waiting import wait_until
 from tests.wire import wire
-from tests.worker_classes import OWN
+from tests.worker_classes import OWN, TARDY
 from tests.world import OK, World, bet
 from wallet_hooks.worker import CallbackWorker
 
@@ -141,6 +141,11 @@ def test_sigterm_is_not_lost_while_the_worker_looks_for_its_arbiter(monkeypatch:
     monkeypatch.setattr(ThreadWorker, "is_parent_alive", is_parent_alive)
     assert not worker.is_parent_alive()
     assert not worker.alive
+
+
+def test_sigterm_is_not_lost_while_a_worker_starts(rich_world: World, tmp_path: Path) -> None:
+    with served(rich_world.settings.database_url, tmp_path, worker_class=TARDY):
+        wait_until(lambda: (tmp_path / "server.log").read_text().count("Booting worker") == 2)
 
 
 def test_idle_connections_do_not_delay_the_stop(rich_world: World, tmp_path: Path) -> None:
