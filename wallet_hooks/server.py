@@ -120,7 +120,7 @@ newest_revision()  # reads the names of the release's migrations, once
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Reserve the worker's metrics, and pin it to a processor."""
+    """Reserve the worker's metrics, pin it to a processor, and keep the signals that it gets before it handles them."""
     worker.early_signals = server.SIG_QUEUE
     report = partial(server.log.error, "metrics: no space in %s, this worker's are not counted: %s")
     worker_metrics.reserve(_metrics, report)
