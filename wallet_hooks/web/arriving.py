@@ -177,7 +177,7 @@ class Arriving:
         if self.head is None:
             if self.size < self._parse_at:
                 return False
-            self._join_earlier_segments()
+            self._join_segments()
             try:
                 self.head = self._parser.parse(self.segments, self._client, self._server)
             except IncompleteHeadError:
@@ -185,13 +185,17 @@ class Arriving:
                 return False
         return True
 
-    def _join_earlier_segments(self) -> None:
-        """Join all segments but the last, with which a head may end, to as few as could have been received."""
-        if len(self.segments) > 2:
-            last = self.segments.pop()
-            earlier = b"".join(self.segments)
-            self.segments = deque(earlier[start : start + SEGMENT] for start in range(0, len(earlier), SEGMENT))
-            self.segments.append(last)
+    def _join_segments(self) -> None:
+        """Join segments to as few as could have been received.
+
+        Not the first, whose errors gunicorn's parser in C finds earlier than those of others, nor the last, with which
+        a head may end.
+        """
+        if len(self.segments) > 3:
+            first, *others, last = self.segments
+            joined = b"".join(others)
+            pieces = (joined[start : start + SEGMENT] for start in range(0, len(joined), SEGMENT))
+            self.segments = deque([first, *pieces, last])
 
 
 class ArrivedUnreader(SocketUnreader):  # type: ignore[misc]
