@@ -64,6 +64,7 @@ def _journal(session: Session, request: ReportRequest) -> Iterator[pa.RecordBatc
         of_day = entries.where(
             Transaction.booked_on == day, Transaction.id.between(first, last), Entry.transaction_id.between(first, last)
         )
+        # The day is the same in all rows, so it is added here instead of being read with each.
         for batch in stream_batches(session, of_day, _JOURNAL_SCHEMA.remove(_DAY_AT), in_key_order=True):
             yield batch.add_column(_DAY_AT, _JOURNAL_SCHEMA.field(_DAY_AT), pa.repeat(day, batch.num_rows))
 
