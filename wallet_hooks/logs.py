@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import structlog
 
 from wallet_hooks import clock
@@ -47,14 +48,17 @@ LOG: Any = structlog.get_logger()
 
 
 def log_together(event: str, entries: Iterable[dict[str, Any]]) -> None:
-    """Log an event for each of the entries, which are its fields: as `LOG.info` does, but all in one system call."""
+    """Log an event for each of the entries, which are its fields: as `LOG.info` does, but all in one system call.
+
+    The fields are numbers, None and texts without halves of surrogate pairs.
+    """
     if _output is None:
         for entry in entries:
             LOG.info(event, **entry)
     elif LOG.is_enabled_for(logging.INFO):
         timestamp = clock.wall_clock().isoformat().replace("+00:00", "Z")
         end = {"event": event, "level": "info", "timestamp": timestamp}
-        _output.write(b"".join(_to_json(entry | end) + b"\n" for entry in entries))
+        _output.write(_encode_lines([entry | end for entry in entries]))
 
 
 def log_errors_only() -> None:
@@ -62,6 +66,7 @@ def log_errors_only() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
+_encode_lines = msgspec.json.Encoder().encode_lines  # in a quarter of the time of Python's encoder
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 

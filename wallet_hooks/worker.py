@@ -291,7 +291,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         head = arriving.head
         if self._groups and head and head.endpoint and arriving.missing == 0:
             self._count_request()
-            self._groups.add(head.endpoint, arriving.take_request(), partial(self._send, connection))
+            self._groups.add(head.endpoint, head.environ, arriving.take_body(), partial(self._send, connection))
             return
         self._unwatch(connection)
         if arriving.is_incomplete and not connection.is_at_end:

@@ -40,7 +40,7 @@ def test_a_head_has_arrived_with_its_last_byte_however_it_is_cut(places: list[in
     assert arriving.head is not None
     assert (arriving.head.size, arriving.missing) == (len(HEAD), 0)
     assert arriving.head.environ["CONTENT_TYPE"] == "application/json"
-    assert arriving.take_request()["wsgi.input"].read() == BODY
+    assert arriving.take_body() == BODY
 
 
 def test_a_head_that_arrives_byte_by_byte_is_parsed_a_few_times() -> None:

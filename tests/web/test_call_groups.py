@@ -47,7 +47,7 @@ def run_calls(one: GroupedApi, count: int) -> list[str | None]:
 
     groups = CallGroups(one, defer)
     for _ in range(count):
-        groups.add(ENDPOINT, {"REMOTE_ADDR": "127.0.0.1"}, lambda reply: replies.append(reply and reply.body))
+        groups.add(ENDPOINT, {"REMOTE_ADDR": "127.0.0.1"}, b"{}", lambda reply: replies.append(reply and reply.body))
     while len(replies) < count:
         groups.start()
         try:

@@ -34,7 +34,7 @@ class Login:
 
     def log_in(self, request: ApiRequest) -> dict[str, str]:
         """Begin a session with a username and a password, with or without an application key."""
-        source = str(request.source.address or "")
+        source = request.source.text
         if not self._throttle.allows(source):
             return _failed(request, TOO_MANY)
         form = _read_form(request.body(cap=16 * 1024, media_types=(FORM,), lenient=True))

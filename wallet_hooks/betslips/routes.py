@@ -55,7 +55,7 @@ class Intake:
         scope = authenticate(call, directory.providers)
         if isinstance(scope, Denial):
             raise ForbiddenError("") if scope is Denial.FORBIDDEN else UnauthenticatedError("")
-        taken = parse_body(Body(request.id, request.now, str(request.source.address or ""), body, request.started))
+        taken = parse_body(Body(request.id, request.now, request.source.text, body, request.started))
         with self._limit.slot():
             store_bodies(self._engine, [taken], {(directory.brands[client].id, game) for client, game in scope})
         return taken.status, taken.answer

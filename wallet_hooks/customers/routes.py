@@ -48,8 +48,8 @@ def authenticate(context: ApiContext, token: str, now: datetime) -> Caller:
 
 def begin_session(context: ApiContext, call: ApiCall) -> str:
     """Log in. Returns the token for the header Session."""
-    source = str(call.source.address or "")
-    return log_in(context.engine, **call.given, source=source, now=call.now, idle=context.settings.login_idle)
+    idle = context.settings.login_idle
+    return log_in(context.engine, **call.given, source=call.source.text, now=call.now, idle=idle)
 
 
 def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, Any]:

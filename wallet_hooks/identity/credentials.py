@@ -84,18 +84,24 @@ def authenticate(call: ReceivedCall, providers: Iterable[ProviderFacts]) -> Scop
 
 def _uses_method_of(provider: ProviderFacts, call: ReceivedCall) -> bool:
     """Return whether the call carries credentials of the provider's authentication method, valid or not."""
-    scheme, _, rest = call.headers.get("Authorization", "").partition(" ")
     match provider.auth:
         case "none":
             return call.source.is_loopback
         case "scout-jwt":
-            return scheme.lower() == "bearer" and rest.partition(" ")[0] == provider.client
+            scheme, rest = _authorization(call)
+            return scheme == "bearer" and rest.partition(" ")[0] == provider.client
         case "basic":
-            return scheme.lower() == "basic"
+            return _authorization(call)[0] == "basic"
         case "hmac":
             return "X-Signature" in call.headers
         case _:
             return "Webhook-Signature" in call.headers
+
+
+def _authorization(call: ReceivedCall) -> tuple[str, str]:
+    """Return the scheme of the header Authorization, in lower case, and what follows it."""
+    scheme, _, rest = call.headers.get("Authorization", "").partition(" ")
+    return scheme.lower(), rest
 
 
 def is_allowed(networks: Collection[IPv4Network | IPv6Network], address: Address | None) -> bool:

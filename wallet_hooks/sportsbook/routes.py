@@ -157,8 +157,7 @@ class CallbackRoutes:
 
 def _callback(route: CallbackRoute, call: ApiRequest, directory: Directory) -> Callback:
     body, request = _read(route, call, directory)
-    address = str(call.source.address or "")
-    return Callback(call.id, route.path, request, directory.brands, address, body, call.now, call.started)
+    return Callback(call.id, route.path, request, directory.brands, call.source.text, body, call.now, call.started)
 
 
 def _answer_to(error: Exception) -> Answer | Exception:
@@ -234,8 +233,9 @@ def _observe(answered: Sequence[AnsweredCall]) -> None:
         CALLBACKS.labels(path, str(status)).inc(count)
         if code is not None:
             CALLBACK_ERRORS.labels(code).inc(count)
+    seconds = {path: CALLBACK_SECONDS.labels(path) for path, _, _ in counts}
     for one in answered:
-        CALLBACK_SECONDS.labels(one.call.endpoint.path).observe(one.seconds)
+        seconds[one.call.endpoint.path].observe(one.seconds)
     log_together("callback", [one.log_entry(path=one.call.endpoint.path) for one in answered])
 
 

@@ -86,10 +86,11 @@ _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 class ApiRequest:
     """A request of any API: its id, source address, headers and body.
 
-    It arrived at `now` (UTC), which is `started` in monotonic seconds.
+    It arrived at `now` (UTC), which is `started` in monotonic seconds. `body` is its whole body, if that was read
+    already.
     """
 
-    def __init__(self, environ: Environ, settings: Settings) -> None:
+    def __init__(self, environ: Environ, settings: Settings, *, body: bytes | None = None) -> None:
         self.environ = environ
         self.settings = settings
         self.started = clock.monotonic()
@@ -97,7 +98,7 @@ class ApiRequest:
         self.id = new_request_id(self.now)
         self.headers = EnvironHeaders(environ)
         self.source = source_of(environ, proxy_hops=settings.proxy_hops)
-        self._body: bytes | None = None
+        self._body = body
 
     @property
     def query(self) -> MultiDict[str, str]:

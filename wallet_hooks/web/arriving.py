@@ -4,7 +4,6 @@ A request that the loop does not answer itself is handed to gunicorn's thread po
 segments, so that the pool sees what it would have seen if it had received them itself.
 """
 
-import io
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -145,18 +144,14 @@ class Arriving:
         self.size -= len(segment)
         return segment
 
-    def take_request(self) -> Environ:
-        """Take a request that has arrived completely, with nothing after it."""
+    def take_body(self) -> bytes:
+        """Take a request that has arrived completely, with nothing after it; return its body."""
         assert self.head is not None
-        body = io.BytesIO(b"".join(self.segments))
-        body.seek(self.head.size)
-        environ = self.head.environ | {"wsgi.input": body}
-        if isinstance(self._client, tuple):
-            environ["REMOTE_PORT"] = str(self._client[1])
+        body = b"".join(self.segments)[self.head.size :]
         self.segments.clear()
         self.size = 0
         self._begin()
-        return environ
+        return body
 
     @property
     def is_incomplete(self) -> bool:

@@ -63,9 +63,12 @@ class CallGroups:
         self._expected = 0  # calls of the next group
         self._gather_until = 0.0
 
-    def add(self, endpoint: Endpoint, environ: Environ, on_reply: ReplyCallback) -> None:
-        """Add a call that has arrived; it is refused at once if the queue is full."""
-        call = Call(endpoint, ApiRequest(environ, self._grouped.settings))
+    def add(self, endpoint: Endpoint, environ: Environ, body: bytes, on_reply: ReplyCallback) -> None:
+        """Add a call that has arrived, its body checked by `body_length`; it is refused at once if the queue is full.
+
+        The `environ` is only read: other calls may have the same.
+        """
+        call = Call(endpoint, ApiRequest(environ, self._grouped.settings, body=body))
         self._calls.queue.append(WaitingCall(call, on_reply))
         if sum(map(len, self._queues)) > self._grouped.settings.queue_size:
             self._refuse(self._calls.queue.pop())

@@ -9,15 +9,21 @@ Address = IPv4Address | IPv6Address
 
 
 class Source(NamedTuple):
-    """The caller's address, None if it is unknown. `direct` means that no proxy forwarded the request."""
+    """Where a request came from: `address` is None, and `text` empty, if it is unknown.
+
+    `is_loopback` means that it came from this machine directly; a forwarded request is not local.
+    """
 
     address: Address | None
-    direct: bool
+    text: str
+    is_loopback: bool
 
-    @property
-    def is_loopback(self) -> bool:
-        """Return whether the request came from this machine directly; a forwarded request is not local."""
-        return self.direct and self.address is not None and self.address.is_loopback
+
+@lru_cache(maxsize=4096)
+def source(text: str | None, *, direct: bool) -> Source:
+    """Return the source of a request from the address in a text. `direct` means that no proxy forwarded it."""
+    address = read_address(text)
+    return Source(address, str(address or ""), direct and address is not None and address.is_loopback)
 
 
 # As proxies write it: optionally quoted, with port, and for IPv6 with brackets and zone.
