@@ -1,13 +1,21 @@
-"""Formats PostgreSQL array literals, so that a column of a set of rows is sent as one parameter."""
+"""Formats PostgreSQL array literals, so that a column of a set of rows is sent as one parameter.
+
+A JSON array differs from an array literal by its brackets, and by the escapes of control characters.
+"""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-_NUMBERS = frozenset({"smallint", "integer", "bigint"})
+import msgspec
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+_BACKSLASH = ord("\\")
+_ESCAPED_CONTROL = re.compile(rb'\\[^"\\]')
 
 
-def array_literals(kinds: Sequence[str], columns: Sequence[Sequence[Any]]) -> Iterator[str]:
+def array_literals(kinds: Sequence[str], columns: Sequence[Sequence[Any]]) -> Iterator[bytes]:
     """Yield the columns of a set of rows for `unnest`; `kinds` are PostgreSQL's names of their types.
 
     `unnest` fills a shorter column with NULL, so one without a value is sent empty. The first one tells the number of
@@ -15,34 +23,25 @@ def array_literals(kinds: Sequence[str], columns: Sequence[Sequence[Any]]) -> It
     """
     for number, (kind, column) in enumerate(zip(kinds, columns, strict=True)):
         has_values = number == 0 or column[0] is not None or column.count(None) < len(column)
-        yield array_literal(kind, column) if has_values else "{}"
+        yield array_literal(kind, column) if has_values else b"{}"
 
 
-def array_literal(kind: str, column: Sequence[Any]) -> str:
-    """Return the values of a column as an array literal; `kind` is PostgreSQL's name of their type.
-
-    Columns of one repeated value, of numbers only or of plain text are the most frequent and have a fast path.
-    """
-    first = column[0]
-    if column.count(first) == len(column):
-        return "{" + ",".join([_element(kind, first)] * len(column)) + "}"
-    if kind in _NUMBERS:
-        return "{" + ",".join(map(str, column)).replace("None", "NULL") + "}"
-    if kind == "text" and None not in column:
-        joined = '","'.join(column)
-        if "\\" not in joined and joined.count('"') == 2 * (len(column) - 1):
-            return '{"' + joined + '"}'
-    return "{" + ",".join([_element(kind, value) for value in column]) + "}"
-
-
-def _element(kind: str, value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if kind == "json":
-        kind, value = "text", json.dumps(value)
-    if kind == "text":
-        escaped: str = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+def array_literal(kind: str, column: Sequence[Any]) -> bytes:
+    """Return the values of a column as an array literal; `kind` is PostgreSQL's name of their type."""
     if kind == "bytea":
-        return f'"\\\\x{value.hex()}"'
-    return f'"{value.isoformat()}"' if kind == "timestamptz" else str(value)
+        return _joined("NULL" if value is None else f'"\\\\x{value.hex()}"' for value in column)
+    if kind == "json":
+        column = [None if value is None else json.dumps(value) for value in column]
+    array = _encode(column)
+    if _BACKSLASH in array and _ESCAPED_CONTROL.search(array):
+        return _joined("NULL" if text is None else _quoted(text) for text in column)
+    return b"{" + array[1:-1] + b"}"
+
+
+def _joined(elements: Iterable[str]) -> bytes:
+    return f"{{{','.join(elements)}}}".encode()
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

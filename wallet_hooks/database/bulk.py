@@ -350,9 +350,7 @@ def run_on_sqlite(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[
 
 def arrays_of(call: BulkCall[Any]) -> list[bytes]:
     """Return a call's parameters for PostgreSQL, one array a column, as they are sent."""
-    kinds = call.statement.given.kinds
-    columns = list(zip(*call.rows, strict=True))
-    return [literal.encode() for literal in array_literals(kinds, columns)]
+    return list(array_literals(call.statement.given.kinds, list(zip(*call.rows, strict=True))))
 
 
 def _json_value(value: object) -> str:
