@@ -16,7 +16,9 @@ from wallet_hooks.web.strict_json import is_deep, read_json
 # Control characters; escapes that may stand for them, for quotes or for halves of surrogate pairs; and -0, which would
 # be read as 0.
 _UNUSUAL = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\\(?:[^/u]|u00[0-9]|u[dD])|[\s\[:,]-0")
-_WITHOUT_SPACE_AT_ENDS = r"\A\S(?:.*\S)?\Z"
+_BACKSLASH, _DELETE = b"\\\x7f"
+# At the beginning or end of a string, in JSON without white space between its parts.
+_SPACE_AT_ENDS = re.compile(r'"\s|\s"')
 _AMOUNT = rf"\A(?a:{money.AMOUNT.pattern})\Z"
 _WholeNumber = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -54,16 +56,25 @@ def body_reader(schema: Schema, like: _Like = MappingProxyType({})) -> Callable[
 
 def _decode_plain(body: bytes) -> Any:
     """Return the document of a body that `read_json` accepts and that has nothing unusual; numbers as Python's."""
-    if (b"\\" in body or b"-0" in body or b"\x7f" in body or not body.isascii()) and _UNUSUAL.search(body):
+    may_be_unusual = not body.isascii() or _BACKSLASH in body or _DELETE in body or body.find(b"-0") >= 0
+    if may_be_unusual and _UNUSUAL.search(body):
         raise _NotPlainError
     try:
         document = _decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise _NotPlainError from None
+    encoded = _encode(document)
     # No string has a quote in it. If a key was there twice, its first value and both quotes of the key are missing.
-    if body.count(b'"') != _encode(document).count(b'"') or is_deep(body, document):
+    if body.count(b'"') != encoded.count(b'"') or is_deep(body, document) or _has_space_at_ends(encoded):
         raise _NotPlainError
     return document
+
+
+def _has_space_at_ends(encoded: bytes) -> bool:
+    """Return whether a string of a document begins or ends with white space; control characters are not among it."""
+    if encoded.isascii():
+        return encoded.find(b'" ') >= 0 or encoded.find(b' "') >= 0
+    return _SPACE_AT_ENDS.search(encoded.decode()) is not None
 
 
 def _object_type(schema: Schema, like: _Like) -> Any:
@@ -92,12 +103,12 @@ def _type_of(field: fields.Field[Any], like: _Like) -> Any:
     return _PLAIN_TYPES[like.get(type(field), type(field))](field)
 
 
-def _text_type(field: Any, pattern: str | None = None) -> Any:
-    return Annotated[str, msgspec.Meta(min_length=field.min_length, max_length=field.max_length, pattern=pattern)]
+def _text_type(field: Any) -> Any:
+    return Annotated[str, msgspec.Meta(min_length=field.min_length, max_length=field.max_length)]
 
 
 def _identifier_type(field: Any) -> Any:
-    return _WholeNumber | _text_type(field, None if field.known else _WITHOUT_SPACE_AT_ENDS)
+    return _WholeNumber | _text_type(field)
 
 
 # By the exact type of a field: a type derived from it reads its values in another way.
