@@ -20,6 +20,11 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def wall_seconds() -> int:
+    """Return the whole seconds of `wall_clock` since the epoch, in a fraction of its time."""
+    return int(time.time())
+
+
 def set_now(instant: datetime | None) -> None:
     """Make `now` return a fixed instant (UTC) in this process until the next call; None restores the wall clock.
 

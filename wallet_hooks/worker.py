@@ -274,6 +274,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._advance(connection)
 
     def _resume(self, connection: LoopConnection) -> None:
+        connection.sock.setblocking(False)  # a thread may have waited for data
         connection.await_request()
         self._advance(connection)
 

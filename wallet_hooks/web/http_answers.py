@@ -14,7 +14,7 @@ def render(reply: Reply, *, closes: bool) -> bytes:
     """Return the answer's head and body; the reply's body must be a string. `closes`: the connection ends with it."""
     assert isinstance(reply.body, str)
     body = reply.body.encode()
-    head = _head(reply.status, closes, int(clock.wall_clock().timestamp()))
+    head = _head(reply.status, closes, clock.wall_seconds())
     fields = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
     return f"{head}{fields}Content-Type: {reply.content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 

@@ -62,7 +62,6 @@ class LoopConnection(TConn):  # type: ignore[misc]
 
     def await_request(self) -> None:
         """Begin to wait for the next request; segments that the last one left are its beginning."""
-        self.sock.setblocking(False)
         self.state = State.REQUEST
         self.waits_since = clock.monotonic()
         self.timeout = self.waits_since + self.cfg.keepalive
