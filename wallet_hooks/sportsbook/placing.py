@@ -69,11 +69,13 @@ def place(request: PlaceBets, state_of: StateOf) -> Accepted | Declined:
     accepted_by_state: dict[int, AcceptedBets] = {}
     for bet in request.bets:
         state = state_of(bet.key.client)
-        accepted = accepted_by_state.setdefault(id(state), AcceptedBets(state))
+        accepted = accepted_by_state.get(id(state))
+        if accepted is None:
+            accepted = accepted_by_state[id(state)] = AcceptedBets(state)
         known = accepted.wager(bet.key)
         if known is not None:
             refusal = _known_before(bet, known)
-        elif UserBet(bet.key, bet.user_uid) in state.early_cancels:
+        elif state.early_cancels and UserBet(bet.key, bet.user_uid) in state.early_cancels:
             refusal = "bet_cancelled"
         elif (refusal := _try(bet, accepted)) is not None:
             _refuse(bet, state, refusal)
