@@ -101,6 +101,7 @@ def test_any_bytes_in_any_place(data: st.DataObject, snippets: list[bytes]) -> N
         (read_settle_bets, b'{"note": "kept"}', b"[" * 26 + b"]" * 26),  # with those around it 32 levels
         (read_settle_bets, b'{"note": "kept"}', b'[{"a":' * 13 + b"[]" + b"}]" * 13),
         (read_settle_bets, b'{"note": "kept"}', b'["]", "}{", "' + b"[" * 40 + b'"]'),
+        (read_settle_bets, b'{"note": "kept"}', b'["]", ' * 40 + b"0" + b', "["]' * 40),
         (read_settle_bets, b"2.5", b"1" * 5000),
     ],
 )

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields, validate
 from wallet_hooks import money
 from wallet_hooks.web.fields import Absent, Amount, Anything, Identifier, Lenient, Text
 from wallet_hooks.web.quick_reader import quick_reader
-from wallet_hooks.web.strict_json import MAX_DEPTH, read_json
+from wallet_hooks.web.strict_json import is_deep, read_json
 
 # Control characters; escapes that may stand for them, for quotes or for halves of surrogate pairs; and -0, which would
 # be read as 0.
@@ -19,8 +19,6 @@ _UNUSUAL = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\\(?:[^/u]|u00[0-9]|u[dD])|[\s\[:,
 _BACKSLASH, _DELETE = b"\\\x7f"
 # At the beginning or end of a string, in JSON without white space between its parts.
 _SPACE_AT_ENDS = re.compile(r'"\s|\s"')
-_AS_BRACES = bytes.maketrans(b"[]", b"{}")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _AMOUNT = rf"\A(?a:{money.AMOUNT.pattern})\Z"
 _WholeNumber = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -67,19 +65,9 @@ def _decode_plain(body: bytes) -> Any:
         raise _NotPlainError from None
     encoded = _encode(document)
     # No string has a quote in it. If a key was there twice, its first value and both quotes of the key are missing.
-    if body.count(b'"') != encoded.count(b'"') or _may_be_deep(encoded) or _has_space_at_ends(encoded):
+    if body.count(b'"') != encoded.count(b'"') or is_deep(body, document) or _has_space_at_ends(encoded):
         raise _NotPlainError
     return document
-
-
-def _may_be_deep(encoded: bytes) -> bool:
-    """Return whether a document is nested over MAX_DEPTH; brackets in its strings may look so, too."""
-    brackets = encoded.translate(_AS_BRACES, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"{}", b"")  # the innermost level
-    return brackets != b""
 
 
 def _has_space_at_ends(encoded: bytes) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.datastructures import Headers
 from werkzeug.http import parse_options_header
 
-from wallet_hooks.web.source import Source, source
+from wallet_hooks.web.source import Source, read_source
 
 Environ = dict[str, Any]  # of WSGI
 # The time that a replay sets; ignored unless WALLET_HOOKS_DEBUG and WALLET_HOOKS_TEST_CLOCK are set.
@@ -52,9 +52,9 @@ def source_of(environ: Environ, *, proxy_hops: int) -> Source:
     forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     if proxy_hops == 0:
         direct = forwarded is None and "HTTP_FORWARDED" not in environ and "HTTP_X_REAL_IP" not in environ
-        return source(environ.get("REMOTE_ADDR"), direct=direct)
+        return read_source(environ.get("REMOTE_ADDR"), direct=direct)
     hops = forwarded.split(",") if forwarded else []
-    return source(hops[-proxy_hops] if len(hops) >= proxy_hops else None, direct=False)
+    return read_source(hops[-proxy_hops] if len(hops) >= proxy_hops else None, direct=False)
 
 
 JSON = "application/json"

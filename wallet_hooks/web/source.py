@@ -20,7 +20,7 @@ class Source(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def source(text: str | None, *, direct: bool) -> Source:
+def read_source(text: str | None, *, direct: bool) -> Source:
     """Return the source of a request from the address in a text. `direct` means that no proxy forwarded it."""
     address = read_address(text)
     return Source(address, str(address or ""), direct and address is not None and address.is_loopback)

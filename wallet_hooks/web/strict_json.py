@@ -37,7 +37,7 @@ def read_json(body: bytes) -> Any:
         raise InvalidJSONError(f"not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
         raise InvalidJSONError("nested too deeply") from None
-    if _is_deep(body, document):
+    if is_deep(body, document):
         raise InvalidJSONError("nested too deeply")
     return document
 
@@ -57,7 +57,7 @@ def write_json(document: Any) -> str:
     return _CONSTANTS[document]
 
 
-def _is_deep(body: bytes, document: Any) -> bool:
+def is_deep(body: bytes, document: Any) -> bool:
     """Return whether a body's document is nested over MAX_DEPTH."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
