@@ -56,9 +56,13 @@ def next_migrations(tmp_path: Path) -> Path:
     """The migrations with one more, of shared tables and of brands'."""
     directory = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, directory, ignore=shutil.ignore_patterns("__pycache__"))
-    newest = max(path.name[:4] for path in (directory / "versions").glob("*.py"))
-    (directory / "versions" / "9999_probe.py").write_text(_NEXT.format(newest=newest))
+    (directory / "versions" / "9999_probe.py").write_text(_NEXT.format(newest=newest_of(directory)))
     return directory
+
+
+def newest_of(migrations: Path) -> str:
+    """Return the revision of the newest migration."""
+    return max(path.name[:4] for path in (migrations / "versions").glob("*.py"))
 
 
 def start(url: str, migrations: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -87,7 +91,7 @@ def test_a_migration_changes_each_table_where_it_is(spread: World, next_migratio
     assert migrate(url, next_migrations, "upgrade") == schemas
     assert probes(spread) == [*(f"{schema}.wager" for schema in schemas), "public.brand"]
     assert spread.place(bet()) == OK
-    assert migrate(url, next_migrations, "downgrade", "0024", "--yes") == schemas[::-1]
+    assert migrate(url, next_migrations, "downgrade", newest_of(MIGRATIONS), "--yes") == schemas[::-1]
     assert probes(spread) == []
     assert spread.place(bet(10)) == OK
 

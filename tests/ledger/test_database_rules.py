@@ -1,5 +1,6 @@
 """Rules that the database enforces by triggers and constraints."""
 
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 import pytest
@@ -33,30 +34,45 @@ def account(session: Session, name: str) -> int:
     return found
 
 
-def write_entries(world: World, amounts: list[int], *, currency: str = "EUR", with_transaction: bool = True) -> None:
-    """Insert rows directly, in the order that each engine's triggers require."""
+def write_entries(
+    world: World,
+    amounts: list[int],
+    *,
+    transactions: Sequence[int] = (),
+    names: Sequence[str] = (),
+    currency: str = "EUR",
+    with_transaction: bool = True,
+) -> None:
+    """Insert rows directly, in the order that each engine's triggers require.
+
+    `transactions` and `names` are the amounts' transactions and accounts; without them all are of 999 on psp:opening.
+    """
+    transactions = transactions or [999] * len(amounts)
+    names = names or ["psp:opening"] * len(amounts)
     with writing(world.engine) as session:
-        house = account(session, "psp:opening")
         is_sqlite = world.engine.dialect.name == "sqlite"
         if with_transaction and not is_sqlite:
-            session.execute(TRANSACTION)
-        rows = [
-            {"line": n, "account": house, "currency": currency, "amount": amount, "after": None, "version": None}
-            for n, amount in enumerate(amounts)
-        ]
-        if is_sqlite:
-            session.execute(ENTRY, rows)
-        else:  # one statement, because the trigger checks all rows of a statement
-            values = ", ".join(f"(999, {row['line']}, {house}, '{currency}', {row['amount']})" for row in rows)
-            session.execute(
-                text(f"INSERT INTO ledger_entry (transaction_id, line, account_id, currency, amount) VALUES {values}")
-            )
+            write_transactions(session, transactions)
+        entries = zip(transactions, [account(session, name) for name in names], amounts, strict=True)
+        # One statement, because PostgreSQL's trigger checks all rows of a statement.
+        values = ", ".join(
+            f"({id_}, {n}, {held}, '{currency}', {amount})" for n, (id_, held, amount) in enumerate(entries)
+        )
+        session.execute(
+            text(f"INSERT INTO ledger_entry (transaction_id, line, account_id, currency, amount) VALUES {values}")
+        )
         if with_transaction and is_sqlite:
-            session.execute(TRANSACTION)
+            write_transactions(session, transactions)
 
 
-def test_balanced_entries_are_accepted(world: World) -> None:
-    write_entries(world, [5, -3, -2])
+def write_transactions(session: Session, ids: Iterable[int]) -> None:
+    for id_ in set(ids):
+        session.execute(text(str(TRANSACTION).replace("999", str(id_)).replace("'test', 'test'", f"'test', '{id_}'")))
+
+
+@pytest.mark.parametrize("transactions", [[999, 999, 999, 999], [998, 998, 999, 999]])
+def test_balanced_entries_are_accepted(world: World, transactions: list[int]) -> None:
+    write_entries(world, [5, -5, 3, -3], transactions=transactions)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +87,16 @@ def test_entries_that_break_a_rule_are_refused(
     with pytest.raises(DBAPIError):
         write_entries(world, amounts, currency=currency, with_transaction=with_transaction)
     assert world.count("ledger_entry") == before
+
+
+def test_an_entry_that_another_transaction_balances_is_refused(world: World) -> None:
+    with pytest.raises(DBAPIError, match="do not sum to zero"):
+        write_entries(world, [5, -4, 3, -4], transactions=[998, 998, 999, 999])
+
+
+def test_one_entry_without_a_version_on_a_customers_account_is_refused(world: World) -> None:
+    with pytest.raises(DBAPIError, match="an account of another kind or currency"):
+        write_entries(world, [5, -5, 3, -3], names=["psp:opening", "players:1:UK", "psp:opening", "psp:opening"])
 
 
 def test_an_unbalanced_entry_cannot_be_added_to_a_committed_transaction(world: World) -> None:
