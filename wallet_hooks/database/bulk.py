@@ -34,6 +34,8 @@ from sqlalchemy import (
     Uuid,
     and_,
     column,
+    false,
+    func,
     select,
     true,
     update,
@@ -104,7 +106,6 @@ class BulkStatement(Generic[Row]):
 
     `build` returns the statement; its argument is the module of SQLAlchemy's dialect, whose `insert` supports ON
     CONFLICT. Result rows are returned as `row`, a NamedTuple or dataclass whose fields are the selected columns' names.
-    With `outer` (for outer joins), result rows whose first column is None, which matched nothing, are left out.
     """
 
     def __init__(
@@ -113,12 +114,10 @@ class BulkStatement(Generic[Row]):
         build: Callable[[Any], Executable],
         *,
         row: Callable[..., Row] | None = None,
-        outer: bool = False,
     ) -> None:
         self.given = given
         self._build = build
         self._row = row
-        self._outer = outer
 
     def __call__(self, rows: Values) -> BulkCall[Row]:
         return BulkCall(self, rows)
@@ -152,8 +151,6 @@ class BulkStatement(Generic[Row]):
     def read(self, rows: Sequence[Sequence[Any]], dialect_name: str) -> list[Row]:
         """Return the driver's rows, converted to the row type."""
         assert self._row is not None, "a statement that returns rows needs a row type"
-        if self._outer:
-            rows = [values for values in rows if values[0] is not None]
         readers = self._readers(dialect_name)
         if readers:
             rows = [_converted(values, readers) for values in rows]
@@ -214,6 +211,17 @@ def find_rows(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStateme
 def select_rows(given: RowSet, model: Any, row: Any) -> Select[Any]:
     """Return the statement of `find_rows`, to which conditions, an order or locks can be added."""
     return select(*columns_of(model, row)).select_from(given.join(model, given.matches(model)))
+
+
+def look_up_rows(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStatement[Row]:
+    """Return the statement of `find_rows` for a table that grows: each row is looked up, whatever the statistics say.
+
+    A plan made for a small table would scan it and look up the set's rows. PostgreSQL cannot do so for an outer join,
+    nor make it an inner one, because it does not know that the condition refuses what matched nothing.
+    """
+    matches = given.matches(model)
+    query = select(*columns_of(model, row)).select_from(given.outerjoin(model, matches))
+    return BulkStatement(given, lambda _: query.where(func.coalesce(matches, false())), row=row)
 
 
 class PendingRows(Generic[Row]):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from wallet_hooks.betslips.bounds import BETSLIPS, BetslipFacts
 from wallet_hooks.customers.queries import (
@@ -17,7 +17,7 @@ from wallet_hooks.customers.queries import (
     LOCK_FREE_CUSTOMERS,
     CustomerFacts,
 )
-from wallet_hooks.database.bulk import BulkStatement, RowSet, columns_of, find_rows, pipeline, run
+from wallet_hooks.database.bulk import RowSet, find_rows, look_up_rows, pipeline, run
 from wallet_hooks.identity.countries import COUNTRY_RULES, CountryRules, country_rules
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import service as ledger
@@ -58,13 +58,7 @@ class KnownEarlyCancel(NamedTuple):
 
 
 _keys = RowSet.of("requested", Wager, BetKey)
-# The outer join makes the planner look each wager up instead of scanning the table.
-KNOWN_WAGERS = BulkStatement(
-    _keys,
-    lambda _: select(*columns_of(Wager, WagerState)).select_from(_keys.outerjoin(Wager, _keys.matches(Wager))),
-    row=WagerState,
-    outer=True,
-)
+KNOWN_WAGERS = look_up_rows(_keys, Wager, WagerState)
 _cancels = RowSet.of("requested", EarlyCancel, KnownEarlyCancel)
 EARLY_CANCELS = find_rows(_cancels, EarlyCancel, KnownEarlyCancel)
 
