@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Integer, String, column, literal, select, true
+from sqlalchemy import Integer, LargeBinary, String, column, literal, select, true
 
 from tests.world import World
 from wallet_hooks.database import writing
@@ -44,7 +44,7 @@ TEXTS = [
 
 class Echoed(NamedTuple):
     number: int
-    value: str | None
+    value: str | bytes | None
 
 
 _ECHOED = RowSet("echoed", column("number", Integer), column("value", String))
@@ -63,6 +63,18 @@ def test_each_text_is_unchanged_alone_and_among_others(empty_world: World, text:
     for values in ([text], [text, text], [text, "other"], [text, None]):
         with empty_world.engine.begin() as connection:
             assert [row.value for row in run(connection, ECHO(list(enumerate(values))))] == values
+
+
+_BYTES = RowSet("echoed", column("number", Integer), column("value", LargeBinary))
+ECHO_BYTES = BulkStatement(_BYTES, lambda _: select(*_BYTES.c).order_by(_BYTES.c.number), row=Echoed)
+
+
+@pytest.mark.parametrize(
+    "values", [[b""], [bytes(range(256))], [b"\\x00", b'"', b"{}", b"NULL"], [None, b"1"], [b"1", None], [None, None]]
+)
+def test_bytes_are_unchanged(empty_world: World, values: list[bytes | None]) -> None:
+    with empty_world.engine.begin() as connection:
+        assert [row.value for row in run(connection, ECHO_BYTES(list(enumerate(values))))] == values
 
 
 @pytest.mark.parametrize("number", [7, None])

@@ -15,6 +15,7 @@ from itertools import starmap
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from psycopg import pq
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -46,7 +47,7 @@ from sqlalchemy.sql import Executable, Select
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from wallet_hooks.database.array_literals import array_literals
+from wallet_hooks.database.array_literals import array_literals, is_binary
 from wallet_hooks.database.pipelines import Statement, run_statements
 from wallet_hooks.database.tables import Base, UTCDateTime, WideAmount, as_day, as_instant
 
@@ -81,6 +82,8 @@ class RowSet(TableClause):
         super().__init__(name, *(column(name, one.type) for name, one in named.items()))
         self.names = list(named)
         self.kinds = [_kind(one.type) for one in named.values()]
+        # Of the set's columns as parameters for PostgreSQL.
+        self.formats = [pq.Format.BINARY if is_binary(kind) else pq.Format.TEXT for kind in self.kinds]
 
     @classmethod
     def of(cls, name: str, model: Any, row: Any, **renamed: Any) -> "RowSet":
@@ -250,7 +253,9 @@ class Pipeline:
         calls = [call for call, _ in self._calls]
         results: Sequence[Sequence[Any]]
         if connection.dialect.name == "postgresql":
-            statements = [Statement(call.statement.encoded_sql(), arrays_of(call)) for call in calls]
+            statements = [
+                Statement(call.statement.encoded_sql(), arrays_of(call), call.statement.given.formats) for call in calls
+            ]
             results = run_statements(connection, statements)
         else:
             results = run_on_sqlite(connection.connection.driver_connection, calls)
@@ -357,7 +362,7 @@ def run_on_sqlite(driver: Any, calls: Sequence[BulkCall[Any]]) -> list[Sequence[
 
 
 def arrays_of(call: BulkCall[Any]) -> list[bytes]:
-    """Return a call's parameters for PostgreSQL, one array a column, as they are sent."""
+    """Return a call's parameters for PostgreSQL, one array a column, in the formats of the call's set."""
     return list(array_literals(call.statement.given.kinds, list(zip(*call.rows, strict=True))))
 
 

@@ -127,11 +127,15 @@ def _open_sqlite(url: str, *, busy_timeout: float) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun in _begin_sqlite, not by the driver
-    connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)
+    connection.create_function("unhex", 1, _unhex, deterministic=True)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA recursive_triggers = ON")  # otherwise REPLACE deletes without running the triggers
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # an acknowledged bet survives a power failure
+
+
+def _unhex(digits: str | None) -> bytes | None:
+    return None if digits is None else bytes.fromhex(digits)
 
 
 def _begin_sqlite(connection: Connection, *, busy_timeout: float) -> None:

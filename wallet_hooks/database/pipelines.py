@@ -63,10 +63,11 @@ class PreparedStatements:
 
 
 class Statement(NamedTuple):
-    """A statement with its parameters as text, which its SQL numbers from $1."""
+    """A statement with its parameters, which its SQL numbers from $1, and their formats; without any all are text."""
 
     sql: bytes
     parameters: Sequence[bytes] = ()
+    formats: Sequence[int] | None = None
 
 
 def settings_statements(settings: Mapping[str, str]) -> list[Statement]:
@@ -167,14 +168,14 @@ class _PipelineUse:
 
     def _send(self, statement: Statement) -> None:
         if self._prepared is None:
-            self._pgconn.send_query_params(statement.sql, statement.parameters)
+            self._pgconn.send_query_params(statement.sql, statement.parameters, param_formats=statement.formats)
         else:
             name = self._prepared.name_of(self._schema, statement.sql)
             if name is None:
                 name = self._prepared.add(self._schema, statement.sql)
                 self._pgconn.send_prepare(name, statement.sql)
                 self._expected.append(False)
-            self._pgconn.send_query_prepared(name, statement.parameters)
+            self._pgconn.send_query_prepared(name, statement.parameters, param_formats=statement.formats)
         self._expected.append(True)
 
     def _flush(self) -> None:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg import pq
 from sqlalchemy import Connection, Engine
 
 from wallet_hooks.database.bulk import BulkCall, BulkStatement, arrays_of, run_on_sqlite
@@ -56,10 +57,10 @@ class Writes:
         if connection.dialect.name == "postgresql":
             parameters = [parameter for call in calls for parameter in arrays_of(call)]
             checked = [(number, expected) for number, (_, expected) in enumerate(self._calls) if expected is not None]
-            sql = _as_one(tuple(call.statement for call in calls), tuple(number for number, _ in checked))
+            sql, formats = _as_one(tuple(call.statement for call in calls), tuple(number for number, _ in checked))
             parameters += [str(expected).encode() for _, expected in checked]
             try:
-                run_statements(connection, [Statement(sql, parameters)], commit=commit)
+                run_statements(connection, [Statement(sql, parameters, formats)], commit=commit)
             except psycopg.errors.InvalidTextRepresentation as error:
                 if (wrong_count := _WRONG_COUNT.search(str(error))) is None:
                     raise
@@ -114,23 +115,26 @@ def write(connection: Connection, call: BulkCall[Any]) -> None:
 
 
 @cache
-def _as_one(statements: tuple[BulkStatement[Any], ...], checked: tuple[int, ...]) -> bytes:
-    """Return one statement with the writes as common table expressions. Their triggers see all rows that it wrote.
+def _as_one(statements: tuple[BulkStatement[Any], ...], checked: tuple[int, ...]) -> tuple[bytes, list[int]]:
+    """Return one statement with the writes as common table expressions, and the formats of its parameters.
 
-    The numbers of rows that those at the positions `checked` return must be the last parameters.
+    The writes' triggers see all rows that it wrote. The numbers of rows that those at the positions `checked` return
+    must be the last parameters.
     """
-    parts, first = [], 0
+    parts: list[str] = []
+    formats: list[int] = []
     for number, statement in enumerate(statements):
-        text = _numbered_after(first, statement.sql("postgresql"))
-        first += len(statement.given.kinds)
+        text = _numbered_after(len(formats), statement.sql("postgresql"))
+        formats += statement.given.formats
         parts.append(f"w{number} AS ({text})")
     checks = [
         # Reading the message as a number fails, and so does the statement.
         f"CASE (SELECT count(*) FROM w{number}) WHEN ${place}::bigint THEN 0 "
         f"ELSE ((SELECT count(*) FROM w{number}) || '{_INSTEAD_OF}' || ${place}::bigint)::integer END"
-        for place, number in enumerate(checked, start=first + 1)
+        for place, number in enumerate(checked, start=len(formats) + 1)
     ]
-    return f"WITH {', '.join(parts)} SELECT {', '.join(checks) or '0'}".encode()
+    sql = f"WITH {', '.join(parts)} SELECT {', '.join(checks) or '0'}"
+    return sql.encode(), formats + [pq.Format.TEXT] * len(checks)
 
 
 def _numbered_after(first: int, sql: str) -> str:
