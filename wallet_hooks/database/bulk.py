@@ -337,8 +337,10 @@ def _decorated(type_: Any, dialect: Dialect, reader: Callable[[Any], Any] | None
 
 @compiles(RowSet, "postgresql")
 def _as_arrays(given: RowSet, _compiler: Any, **_: Any) -> str:
-    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(given.kinds, start=1))
-    return f"unnest({arrays}) AS {given.name} ({', '.join(given.names)})"
+    # Among the columns, all `unnest` go on together. As a table, one with several arrays is stored before it is read.
+    named = enumerate(zip(given.names, given.kinds, strict=True), start=1)
+    columns = ", ".join(f"unnest(${number}::{kind}[]) AS {name}" for number, (name, kind) in named)
+    return f"(SELECT {columns}) AS {given.name}"
 
 
 @compiles(RowSet, "sqlite")
