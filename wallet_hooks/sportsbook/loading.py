@@ -138,7 +138,8 @@ def _lock(
     *,
     wait: bool,
 ) -> _Locked:
-    users = sorted({(brands[bet.key.client].id, bet.user_uid) for bet in bets if bet.key.client in brands})
+    named = ((brands[bet.key.client].id, bet.user_uid) for bet in bets if bet.key.client in brands)
+    users = list(dict.fromkeys(named))
     with pipeline(connection) as reads:
         customers = reads.add((LOCK_CUSTOMERS if wait else LOCK_FREE_CUSTOMERS)(users))
         held = reads.add(ACCOUNTS_OF_CUSTOMERS(users))
@@ -172,7 +173,7 @@ _CancelledBet = tuple[str, str, str, str]  # the columns of KnownEarlyCancel
 
 
 def _of_bets(bets: Iterable[PlaceBet | SettleBet | CancelBet]) -> list[_CancelledBet]:
-    return sorted({(*bet.key, bet.user_uid) for bet in bets})
+    return list(dict.fromkeys((*bet.key, bet.user_uid) for bet in bets))
 
 
 def _of_unknown_bets(
