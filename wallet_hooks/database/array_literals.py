@@ -15,7 +15,6 @@ import msgspec
 
 # Values of derived types are sent as their texts.
 _encode = msgspec.json.Encoder(enc_hook=str).encode
-_BYTES = "bytea"
 _OID_OF_BYTES = 17
 _NULL = struct.pack("!i", -1)
 _BACKSLASH = ord("\\")
@@ -37,7 +36,7 @@ def array_literals(kinds: Sequence[str], columns: Sequence[Sequence[Any]]) -> It
 
 def is_binary(kind: str) -> bool:
     """Return whether arrays of a type are sent in PostgreSQL's binary format."""
-    return kind == _BYTES
+    return kind == "bytea"
 
 
 def _binary_array(values: Sequence[bytes | None]) -> bytes:

@@ -223,8 +223,9 @@ def look_up_rows(given: RowSet, model: Any, row: Callable[..., Row]) -> BulkStat
     nor make it an inner one, because it does not know that the condition refuses what matched nothing.
     """
     matches = given.matches(model)
-    query = select(*columns_of(model, row)).select_from(given.outerjoin(model, matches))
-    return BulkStatement(given, lambda _: query.where(func.coalesce(matches, false())), row=row)
+    found = select(*columns_of(model, row)).select_from(given.outerjoin(model, matches))
+    query = found.where(func.coalesce(matches, false()))
+    return BulkStatement(given, lambda _: query, row=row)
 
 
 class PendingRows(Generic[Row]):

@@ -108,8 +108,8 @@ def load_state(
         cancels = reads.add(EARLY_CANCELS(_of_unknown_bets(bets, locked.wagers)))
         limited = LimitReads(reads, _limited(stakes, brands), now=now)
         rates = reads.add(RATES(pairs_to_read(pairs)))
-        coupons = reads.add(STAKES_ON_EVENTS(sorted(_coupons(stakes))))
-        lines = reads.add(POSTED_LINES(sorted(_current_settlements(requests, locked.wagers))))
+        coupons = reads.add(STAKES_ON_EVENTS(list(_coupons(stakes))))
+        lines = reads.add(POSTED_LINES(list(_current_settlements(requests, locked.wagers))))
     return BettingState(
         now=now,
         brands=brands,
@@ -145,10 +145,10 @@ def _lock(
         held = reads.add(ACCOUNTS_OF_CUSTOMERS(users))
         wagers = reads.add(KNOWN_WAGERS(list(dict.fromkeys(bet.key for bet in bets))))
         cancels = reads.add(EARLY_CANCELS(_of_bets(bet for bet in bets if not isinstance(bet, SettleBet))))
-        betslips = reads.add(BETSLIPS(sorted(_betslip_ids(bets, brands))))
+        betslips = reads.add(BETSLIPS(list(_betslip_ids(bets, brands))))
         ids = reads.add(ledger.reserve_ids(count=sum(map(_most_transactions, bets))))
         closed = reads.add(ledger.last_closed())
-        countries = reads.add(COUNTRY_RULES(sorted({(brand_id,) for brand_id, _ in users})))
+        countries = reads.add(COUNTRY_RULES(list({(brand_id,) for brand_id, _ in users})))
     journal = ledger.begin(ids.rows, closed.rows, recorded_at=read_clock())
     journal.held = held_accounts(held.rows)
     found = {(row.brand_id, row.uid): row for row in customers.rows}
