@@ -11,8 +11,9 @@ from wallet_hooks.database.transactions import use_one_process
 from wallet_hooks.finance.batches import BATCH_ROWS
 from wallet_hooks.ledger.service import newest_reserved_id
 
-# The low priority of our process is not enough: PostgreSQL reads for it in one of its own, at the usual priority.
-_ROWS_A_SECOND = 50_000  # an eighth of what an export reads alone
+# Low priority is not enough: Linux lets a process of any priority run for milliseconds before another that wakes up,
+# and PostgreSQL reads at the usual one. Callbacks become slower in proportion to the rows that are read a second.
+_ROWS_A_SECOND = 20_000  # a twentieth of what an export reads alone
 _CALM = 1.0  # seconds without a new ledger transaction after which no callbacks are taken any more
 _CHECKED = 0.05  # seconds after which the ledger is asked again
 
@@ -40,7 +41,7 @@ class Pace:
 
 
 def at_a_pace(session: Session, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows, in larger batches: at most 50,000 a second while ledger transactions are posted.
+    """Yield the rows, in larger batches: at most 20,000 a second while ledger transactions are posted.
 
     The reader pauses after each of the small batches: while many rows are read without a pause, callbacks wait.
     """
