@@ -6,7 +6,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from werkzeug.test import EnvironBuilder
 
 from tests.brand_schemas.conftest import BRANDS
@@ -14,8 +14,10 @@ from tests.service import post, served
 from tests.world import OK, World, bet, error, failed, refund, refused, result
 from wallet_hooks.database import pipelines, reading
 from wallet_hooks.group_commit import GroupCommit
-from wallet_hooks.sportsbook import commits
-from wallet_hooks.web.api import GROUPED_API, ApiRequest, Call, GroupedApi, answer_group
+from wallet_hooks.identity.credentials import authenticate
+from wallet_hooks.sportsbook import commits, routes
+from wallet_hooks.sportsbook.messages import Declined, answer_of
+from wallet_hooks.web.api import GROUPED_API, POSTPONED, ApiRequest, Call, GroupedApi, Reply, answer_group
 
 
 def wagers(world: World, client: str) -> list[str]:
@@ -111,10 +113,10 @@ def test_a_brand_that_is_stuck_holds_up_the_others_once(spread: World, monkeypat
 
     def together(uid: int) -> tuple[list[int], int]:
         """Return the statuses, and for how many brands the database was asked."""
-        calls = [call(callbacks, {"bets": [bet(uid, "1.00", client=client)]}) for client in BRANDS]
+        calls = calls_of(callbacks, *((uid, client) for client in BRANDS))
         with patch.object(GroupCommit, "run_together", autospec=True, side_effect=GroupCommit.run_together) as run:
             replies = answer_group(callbacks, calls, wait=True)
-        return [reply.status for reply in replies if reply], run.call_count
+        return [reply.status for reply in replies if isinstance(reply, Reply)], run.call_count
 
     assert together(1) == ([200, 200, 200], 3)
     with spread.of("west").begin() as connection:
@@ -122,6 +124,62 @@ def test_a_brand_that_is_stuck_holds_up_the_others_once(spread: World, monkeypat
         assert together(2) == ([200, 200, 503], 3)
         assert together(3) == ([200, 200, 503], 2)
     assert [wagers(spread, client) for client in BRANDS] == [["1", "2", "3"]] * 2 + [["1"]]
+
+
+def calls_of(grouped: GroupedApi, *bets: tuple[int, str]) -> list[Call]:
+    """Return calls that place a bet each, of a brand."""
+    return [call(grouped, {"bets": [bet(uid, "1.00", client=client)]}) for uid, client in bets]
+
+
+def test_on_one_server_a_group_is_of_the_first_brand_and_the_others_are_postponed(
+    spread: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits, "has_citus", lambda _: False)
+    callbacks = spread.app.extensions[GROUPED_API]
+    left = calls_of(callbacks, (1, "west"), (1, "acme"), (2, "west"), (3, "west"), (2, "acme"))
+    with (
+        patch.object(GroupCommit, "run_together", autospec=True, side_effect=GroupCommit.run_together) as run,
+        patch.object(routes, "authenticate", side_effect=authenticate) as authenticated,
+    ):
+        first = answer_group(callbacks, left, wait=False)
+        assert [reply is POSTPONED for reply in first] == [False, True, False, False, True]
+        second = answer_group(callbacks, [left[1], left[4]], wait=False)
+    assert [reply.status for reply in [*first, *second] if isinstance(reply, Reply)] == [200] * 5
+    assert run.call_count == 2
+    assert authenticated.call_count == 5, "a callback is read once"
+    assert [wagers(spread, client) for client in BRANDS] == [["1", "2"], [], ["1", "2", "3"]]
+    assert spread.differences() == []
+
+
+@pytest.mark.parametrize(("has_citus", "wait"), [(True, False), (False, True)])
+def test_on_several_nodes_and_while_waiting_for_locks_all_brands_are_processed_at_once(
+    spread: World, monkeypatch: pytest.MonkeyPatch, has_citus: bool, wait: bool
+) -> None:
+    monkeypatch.setattr(commits, "has_citus", lambda _: has_citus)
+    callbacks = spread.app.extensions[GROUPED_API]
+    replies = answer_group(callbacks, calls_of(callbacks, *((1, client) for client in BRANDS)), wait=wait)
+    assert [reply.status for reply in replies if isinstance(reply, Reply)] == [200] * 3
+    assert [wagers(spread, client) for client in BRANDS] == [["1"]] * 3
+
+
+def test_while_the_database_is_lost_at_the_first_group_of_several_brands_all_get_503(
+    spread: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callbacks = spread.app.extensions[GROUPED_API]
+    calls = calls_of(callbacks, *((1, client) for client in BRANDS))
+    with monkeypatch.context() as lost:  # the first group asks whether there are several nodes
+        lost.setattr(commits, "has_citus", terminated)
+        replies = answer_group(callbacks, calls, wait=False)
+    busy = answer_of(Declined("try_again"))
+    answers = [(reply.status, reply.body) for reply in replies if isinstance(reply, Reply)]
+    assert answers == [(busy.status, busy.body)] * 3
+    assert [wagers(spread, client) for client in BRANDS] == [[]] * 3
+    assert spread.place(bet(1, "1.00", client="west")) == OK
+
+
+def terminated(connection: Connection) -> bool:
+    """Lose the connection."""
+    return bool(connection.scalar(text("SELECT pg_terminate_backend(pg_backend_pid())")))
 
 
 def call(grouped: GroupedApi, body: object) -> Call:

@@ -11,7 +11,7 @@ import pytest
 
 from wallet_hooks.settings import Settings
 from wallet_hooks.web import call_groups
-from wallet_hooks.web.api import AnsweredCall, Api, Endpoint, GroupedApi, Reply
+from wallet_hooks.web.api import POSTPONED, AnsweredCall, Api, Endpoint, GroupedApi, Reply
 from wallet_hooks.web.call_groups import CallGroups
 
 ENDPOINT = Endpoint("POST", "/", "root", lambda _: None)
@@ -112,3 +112,17 @@ def test_many_calls_whose_locks_are_held_hold_up_no_other() -> None:
 
     assert run_calls(replace(grouped(lambda _: None), answer=answer), 6) == ["done"] * 6
     assert order[:6] == ["0", "1", "2", "3", "4", "5"], "no call is tried twice before another is tried once"
+
+
+def test_calls_that_a_group_postpones_come_first_in_the_next_one() -> None:
+    """A group has two calls, and answers the first one and those of its kind: even ones or odd ones."""
+    order: list[list[int]] = []
+    numbers: dict[int, int] = {}
+
+    def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
+        found = [numbers.setdefault(id(call), len(numbers)) for call in calls]
+        order.append(found)
+        return ["done" if number % 2 == found[0] % 2 else POSTPONED for number in found]
+
+    assert run_calls(replace(grouped(lambda _: None), answer=answer), 5) == ["done"] * 5
+    assert order == [[0, 1], [1, 2], [2, 3], [3, 4], [4]]

@@ -1,19 +1,20 @@
 """The queues of group commits in which callbacks are processed: one for all, or one for each brand that has a schema.
 
-A group of the latter is of one schema and so, on Citus, of one node. Groups of different brands are committed
-concurrently.
+A group of the latter is of one schema and so, on Citus, of one node.
 """
 
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Engine
 
 from wallet_hooks import clock
 from wallet_hooks.database import brand_engine, has_brand_schemas
+from wallet_hooks.database.citus import has_citus
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.group_commit import GroupCommit
 from wallet_hooks.settings import Settings
@@ -21,6 +22,7 @@ from wallet_hooks.sportsbook import service
 from wallet_hooks.sportsbook.loading import Locate
 from wallet_hooks.sportsbook.messages import Answer, Callback
 from wallet_hooks.sportsbook.several_brands import brand_of, process_over_brands
+from wallet_hooks.web.api import POSTPONED, Postponed
 
 _Commits = GroupCommit[Callback, Answer | None]
 _GROUPS_AT_ONCE = 4  # of each kind; the pool has twice as many connections
@@ -48,26 +50,38 @@ class CallbackCommits:
         """Process a callback with others that arrive, as `GroupCommit.submit` does."""
         return self._queue_of(self._key(callback)).submit(callback)
 
-    def run_together(self, callbacks: Sequence[Callback]) -> list[Answer | Exception | None]:
-        """Process callbacks that arrived together, as `GroupCommit.run_together` does."""
-        groups: dict[int | None, list[int]] = {}
+    def run_together(self, callbacks: Sequence[Callback]) -> list[Answer | Exception | Postponed | None]:
+        """Process callbacks that arrived together, as `GroupCommit.run_together` does.
+
+        Of several brands with schemas on one server, those of the first callback's brand are processed, and the others
+        postponed: meanwhile more of theirs arrive, and a larger group costs less for each. On several nodes, and while
+        waiting for locks, the groups of all brands run at once.
+        """
+        if not self._has_queues:
+            return [*self._queues[None].run_together(callbacks)]
+        places_by_key: dict[int | None, list[int]] = {}
         for place, callback in enumerate(callbacks):
-            groups.setdefault(self._key(callback), []).append(place)
-        if len(groups) == 1:
-            return self._queue_of(next(iter(groups))).run_together(callbacks)
-        answers: list[Any] = [None] * len(callbacks)
-        runs = [(places, key, [callbacks[place] for place in places]) for key, places in groups.items()]
+            places_by_key.setdefault(self._key(callback), []).append(place)
+        groups = [(key, places, [callbacks[place] for place in places]) for key, places in places_by_key.items()]
+        if len(groups) > 1 and not self._wait and self._is_on_one_server:
+            groups = groups[:1]
         # All but the last group run in other threads, bounded as this one is.
         running = [
             (places, self._threads.submit(copy_context().run, self._run, key, group))
-            for places, key, group in runs[:-1]
+            for key, places, group in groups[:-1]
         ]
-        results = [(places, self._run(key, group)) for places, key, group in runs[-1:]]
+        results = [(places, self._run(key, group)) for key, places, group in groups[-1:]]
         results += [(places, run.result()) for places, run in running]
+        answers: list[Any] = [POSTPONED] * len(callbacks)
         for places, found in results:
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer
         return answers
+
+    @cached_property
+    def _is_on_one_server(self) -> bool:
+        with self._engine.connect() as connection:
+            return not has_citus(connection)
 
     def _run(self, key: int | None, group: Sequence[Callback]) -> list[Answer | Exception | None]:
         """Run the group of one brand; refuse it at once while the brand's circuit breaker is open."""

@@ -36,7 +36,7 @@ from wallet_hooks.sportsbook.messages import (
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS
 from wallet_hooks.web import api
-from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Problem, Reply
+from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Postponed, Problem, Reply
 from wallet_hooks.web.call_groups import TRY_AGAIN
 from wallet_hooks.web.causes import cause_of
 from wallet_hooks.web.countries import Countries
@@ -136,21 +136,28 @@ class CallbackRoutes:
         return None
 
     def _prepare(self, call: Call, directory: Directory) -> Callback | Answer | Exception:
+        """Return the callback, its answer if it is not stored, or the error; a callback is read only once."""
+        prepared: Callback | None = call.request.prepared
+        if prepared is not None:
+            return prepared
         try:
             callback = _callback(_ROUTES_BY_PATH[call.endpoint.path], call.request, directory)
         except Exception as error:
             return error
-        return self._unstored_answer(callback) or callback
+        if (answer := self._unstored_answer(callback)) is not None:
+            return answer
+        call.request.prepared = callback
+        return callback
 
-    def _answer_group(self, calls: Sequence[Call], wait: bool) -> list[Answer | Exception | None]:
+    def _answer_group(self, calls: Sequence[Call], wait: bool) -> list[Answer | Exception | Postponed | None]:
         with answer_within(self._settings.callback_time_outs.answer):
             try:
                 directory = self._directory.get()
+                prepared = [self._prepare(call, directory) for call in calls]
+                commits = self._waiting_commits if wait else self._commits
+                answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))
             except Exception as error:
                 return [_answer_to(error) for _ in calls]
-            prepared = [self._prepare(call, directory) for call in calls]
-            commits = self._waiting_commits if wait else self._commits
-            answers = iter(commits.run_together([one for one in prepared if isinstance(one, Callback)]))
         results = [next(answers) if isinstance(one, Callback) else one for one in prepared]
         return [_answer_to(result) if isinstance(result, Exception) else result for result in results]
 

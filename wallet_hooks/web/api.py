@@ -8,6 +8,7 @@ paths are the same for all and live here.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -87,7 +88,7 @@ class ApiRequest:
     """A request of any API: its id, source address, headers and body.
 
     It arrived at `now` (UTC), which is `started` in monotonic seconds. `body` is its whole body, if that was read
-    already.
+    already. `prepared` is what a GroupedApi keeps of it from one group for a later one.
     """
 
     def __init__(self, environ: Environ, settings: Settings, *, body: bytes | None = None) -> None:
@@ -98,6 +99,7 @@ class ApiRequest:
         self.id = new_request_id(self.now)
         self.headers = EnvironHeaders(environ)
         self.source = source_of(environ, proxy_hops=settings.proxy_hops)
+        self.prepared: Any = None
         self._body = body
 
     @property
@@ -151,6 +153,15 @@ class Call(NamedTuple):
 
     endpoint: Endpoint
     request: ApiRequest
+
+
+class Postponed(Enum):
+    """The result of a call that its group did not take: it belongs to one of the next."""
+
+    POSTPONED = None
+
+
+POSTPONED = Postponed.POSTPONED
 
 
 class AnsweredCall(NamedTuple):
@@ -215,8 +226,9 @@ class GroupedApi:
 
     `endpoints` are by path. `answer` takes calls, and whether they may wait for each other's and other transactions'
     locks. It returns for each call what the endpoint's own `answer` returns, or its error, or None for a call that has
-    to wait. `busy` is the result of a call that has waited too long. `refresh` reads again what is cached for all
-    calls; a server may call it beside them, so that they do not wait for it.
+    to wait for a lock, or, without waiting for locks, POSTPONED for some of them. `busy` is the result of a call that
+    has waited too long. `refresh` reads again what is cached for all calls; a server may call it beside them, so that
+    they do not wait for it.
     """
 
     api: Api
@@ -243,15 +255,22 @@ def _bounded(api: Api, call: Call) -> AbstractContextManager[None]:
     return nullcontext() if time_outs is None else answer_within(time_outs(call.request.settings).answer)
 
 
-def answer_group(grouped: GroupedApi, calls: Sequence[Call], *, wait: bool) -> list[Reply | None]:
-    """Answer calls that arrived together, each as `answer` does; without `wait`, None for one that has to wait."""
+def answer_group(grouped: GroupedApi, calls: Sequence[Call], *, wait: bool) -> list[Reply | Postponed | None]:
+    """Answer calls that arrived together, each as `answer` does.
+
+    Without `wait`, the result is None for a call that has to wait for a lock, and POSTPONED for one of a later group.
+    """
     try:
         results = grouped.answer(calls, wait)
     except Exception as error:
         results = [error] * len(calls)
-    answered = [(call, result) for call, result in zip(calls, results, strict=True) if result is not None]
+    answered = [pair for pair in zip(calls, results, strict=True) if not _is_left_out(pair[1])]
     replies = iter(_replies(grouped.api, answered))
-    return [None if result is None else next(replies) for result in results]
+    return [result if _is_left_out(result) else next(replies) for result in results]
+
+
+def _is_left_out(result: Any) -> bool:
+    return result is None or result is POSTPONED
 
 
 def refuse_busy(grouped: GroupedApi, call: Call) -> Reply:

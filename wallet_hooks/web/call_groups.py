@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from wallet_hooks import clock
 from wallet_hooks.web import api
-from wallet_hooks.web.api import ApiRequest, Call, Endpoint, GroupedApi, Reply
+from wallet_hooks.web.api import POSTPONED, ApiRequest, Call, Endpoint, GroupedApi, Postponed, Reply
 from wallet_hooks.web.causes import log_defect
 from wallet_hooks.web.requests import Environ
 
@@ -43,7 +43,7 @@ class WaitingCall(NamedTuple):
     until: float = inf
 
 
-Answered = Sequence[tuple[WaitingCall, Reply | None]]
+Answered = Sequence[tuple[WaitingCall, Reply | Postponed | None]]
 
 
 class CallGroups:
@@ -117,14 +117,16 @@ class CallGroups:
 
     def _finish(self, answered: Answered) -> None:
         now = clock.monotonic()
-        self._expected = sum(reply is not None for _, reply in answered) + len(self._calls.queue)
+        postponed = [waiting for waiting, reply in answered if reply is POSTPONED]
+        self._calls.queue.extendleft(reversed(postponed))
+        self._expected = sum(isinstance(reply, Reply) for _, reply in answered) + len(self._calls.queue)
         self._gather_until = now + _GATHER
         self._try_again_at = now + _PAUSE
         left_out = list(self._left_out)
         for waiting, reply in answered:
             if reply is None:
                 left_out.append(waiting._replace(until=min(waiting.until, now + TRY_AGAIN)))
-            else:
+            elif reply is not POSTPONED:
                 waiting.on_reply(reply)
         self._left_out = deque(waiting for waiting in left_out if now < waiting.until)
         self._locked_calls.queue.extend(waiting for waiting in left_out if now >= waiting.until)
@@ -132,6 +134,7 @@ class CallGroups:
 
     def _finish_locked(self, answered: Answered) -> None:
         for waiting, reply in answered:
+            assert reply is not POSTPONED, "calls that wait for locks are all answered"
             waiting.on_reply(reply)
         self._locked_calls.start()
 
