@@ -48,7 +48,7 @@ Answered = Sequence[tuple[WaitingCall, Reply | Postponed | None]]
 
 class CallGroups:
     """Calls that wait for their group. A call that its group leaves out is tried again for a moment, and then waits for
-    its locks with others of its kind.
+    its locks with others of its kind. Those that a group postpones are the first of the next one.
     """
 
     def __init__(self, grouped: GroupedApi, defer: Defer) -> None:
