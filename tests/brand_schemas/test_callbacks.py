@@ -136,19 +136,42 @@ def test_on_one_server_a_group_is_of_the_first_brand_and_the_others_are_postpone
 ) -> None:
     monkeypatch.setattr(commits, "has_citus", lambda _: False)
     callbacks = spread.app.extensions[GROUPED_API]
-    left = calls_of(callbacks, (1, "west"), (1, "acme"), (2, "west"), (3, "west"), (2, "acme"))
+    calls = calls_of(callbacks, (1, "west"), (1, "acme"), (2, "west"), (3, "west"), (2, "acme"))
     with (
         patch.object(GroupCommit, "run_together", autospec=True, side_effect=GroupCommit.run_together) as run,
         patch.object(routes, "authenticate", side_effect=authenticate) as authenticated,
     ):
-        first = answer_group(callbacks, left, wait=False)
+        first = answer_group(callbacks, calls, wait=False)
         assert [reply is POSTPONED for reply in first] == [False, True, False, False, True]
-        second = answer_group(callbacks, [left[1], left[4]], wait=False)
+        second = answer_group(callbacks, [calls[1], calls[4]], wait=False)
     assert [reply.status for reply in [*first, *second] if isinstance(reply, Reply)] == [200] * 5
     assert run.call_count == 2
     assert authenticated.call_count == 5, "a callback is read once"
     assert [wagers(spread, client) for client in BRANDS] == [["1", "2"], [], ["1", "2", "3"]]
     assert spread.differences() == []
+
+
+def test_on_one_server_a_brand_that_is_stuck_holds_up_the_next_groups_once(
+    spread: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its callbacks are refused at once for a while also where a group has no others."""
+    spread.configure(statement_timeout=0.3)
+    monkeypatch.setattr(commits, "has_citus", lambda _: False)
+    monkeypatch.setattr(commits, "_SLOW", 0.1)
+    monkeypatch.setattr(commits, "_OPEN_SECONDS", 60.0)
+    callbacks = spread.app.extensions[GROUPED_API]
+
+    def alone(uid: int, client: str) -> tuple[list[int], int]:
+        """Return the statuses, and how often the database was asked."""
+        with patch.object(GroupCommit, "run_together", autospec=True, side_effect=GroupCommit.run_together) as run:
+            replies = answer_group(callbacks, calls_of(callbacks, (uid, client)), wait=False)
+        return [reply.status for reply in replies if isinstance(reply, Reply)], run.call_count
+
+    with spread.of("west").begin() as connection:
+        connection.execute(text("LOCK TABLE customer"))
+        assert alone(1, "west") == ([503], 1)
+        assert alone(2, "west") == ([503], 0)
+        assert alone(2, "acme") == ([200], 1)
 
 
 @pytest.mark.parametrize(("has_citus", "wait"), [(True, False), (False, True)])

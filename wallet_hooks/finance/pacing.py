@@ -41,7 +41,7 @@ class Pace:
 
 
 def at_a_pace(session: Session, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows, in larger batches: at most 20,000 a second while ledger transactions are posted.
+    """Yield the rows, in larger batches: at most `_ROWS_A_SECOND` while ledger transactions are posted.
 
     The reader pauses after each of the small batches: while many rows are read without a pause, callbacks wait.
     """

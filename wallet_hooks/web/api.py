@@ -8,7 +8,7 @@ paths are the same for all and live here.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import Enum, auto
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -158,7 +158,7 @@ class Call(NamedTuple):
 class Postponed(Enum):
     """The result of a call that its group did not take: it belongs to one of the next."""
 
-    POSTPONED = None
+    POSTPONED = auto()
 
 
 POSTPONED = Postponed.POSTPONED

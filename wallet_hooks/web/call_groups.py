@@ -124,10 +124,10 @@ class CallGroups:
         self._try_again_at = now + _PAUSE
         left_out = list(self._left_out)
         for waiting, reply in answered:
-            if reply is None:
-                left_out.append(waiting._replace(until=min(waiting.until, now + TRY_AGAIN)))
-            elif reply is not POSTPONED:
+            if isinstance(reply, Reply):
                 waiting.on_reply(reply)
+            elif reply is None:
+                left_out.append(waiting._replace(until=min(waiting.until, now + TRY_AGAIN)))
         self._left_out = deque(waiting for waiting in left_out if now < waiting.until)
         self._locked_calls.queue.extend(waiting for waiting in left_out if now >= waiting.until)
         self._locked_calls.start()
