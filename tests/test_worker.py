@@ -25,6 +25,7 @@ from wallet_hooks.database import writing
 
 pytestmark = pytest.mark.served
 
+PROCESSORS = sorted(os.sched_getaffinity(0))
 _ESTABLISHED, _LISTENING = "01", "0A"
 ACCEPTED = (200, "keep-alive", b'{"status":"OK"}')
 BUSY = (503, "keep-alive", b'{"error":"try_again"}')
@@ -56,6 +57,11 @@ def connections_of(master: int, url: str, *, with_closing: bool = False) -> dict
             with suppress(FileNotFoundError):  # closed meanwhile
                 counts[worker] += os.readlink(file) in inodes
     return dict(counts)
+
+
+def processors_of(master: int) -> list[set[int]]:
+    """Return the processors that each worker may use."""
+    return sorted(map(os.sched_getaffinity, workers_of(master)), key=min)
 
 
 def wait_until_all_accept(master: int, url: str, *, workers: int) -> None:
@@ -98,6 +104,31 @@ def test_a_worker_that_replaces_a_killed_one_gets_its_share(database_url: str, t
         wait_until_all_accept(master, url, workers=2)
         with connected(url, 12):
             assert sorted(connections_of(master, url).values()) == [6, 6]
+
+
+@pytest.mark.skipif(len(PROCESSORS) < 2, reason="needs two processors")
+def test_a_worker_that_replaces_a_killed_one_gets_its_processor(database_url: str, tmp_path: Path) -> None:
+    with served(database_url, tmp_path, workers=len(PROCESSORS), worker_class=PATIENT) as (url, master):
+        assert processors_of(master) == [{one} for one in PROCESSORS]
+        for place in (0, -1):
+            wait_until_all_accept(master, url, workers=len(PROCESSORS))
+            os.kill(workers_of(master)[place], signal.SIGKILL)
+            wait_until_all_accept(master, url, workers=len(PROCESSORS))
+            assert processors_of(master) == [{one} for one in PROCESSORS]
+
+
+@pytest.mark.skipif(len(PROCESSORS) < 2, reason="needs two processors")
+def test_a_single_worker_is_pinned_only_on_sqlite(database_url: str, tmp_path: Path) -> None:
+    with served(database_url, tmp_path, workers=1) as (_, master):
+        (used,) = processors_of(master)
+    assert len(used) == (1 if database_url.startswith("sqlite") else len(PROCESSORS))
+
+
+@pytest.mark.skipif(len(PROCESSORS) < 2, reason="needs two processors")
+def test_workers_are_not_pinned_if_the_operator_says_so(database_url: str, tmp_path: Path) -> None:
+    settings = {"WALLET_HOOKS_PIN_WORKERS": "false"}
+    with served(database_url, tmp_path, workers=len(PROCESSORS), settings=settings) as (_, master):
+        assert processors_of(master) == [set(PROCESSORS)] * len(PROCESSORS)
 
 
 def placed(uid: int, user: int = 7) -> bytes:

@@ -6,11 +6,13 @@ WEB_CONCURRENCY sets the number of workers.
 import atexit
 import gc
 import os
+import random
 import resource
 import shutil
 import signal
 import sys
 import tempfile
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,16 +48,25 @@ def _raise_limit_of_files() -> int:
 
 
 def _number_of_workers(settings: Settings) -> int:
-    """Return WEB_CONCURRENCY, or a worker for each processor. Raises ConfigurationError.
+    """Return WEB_CONCURRENCY, or a worker for each processor that the service may use. Raises ConfigurationError.
 
     gunicorn reads the variable before, and ends where it is no number.
     """
     # SQLite has one writer at a time, so a second process would only wait for its lock.
-    default = 1 if settings.database_url.startswith("sqlite") else os.cpu_count() or 2
+    default = 1 if _is_on_sqlite(settings) else len(_processors())
     number = int(os.environ.get("WEB_CONCURRENCY", default))
     if number < 1:
         raise ConfigurationError("WEB_CONCURRENCY is the number of workers, from 1 on")
     return number
+
+
+def _is_on_sqlite(settings: Settings) -> bool:
+    return settings.database_url.startswith("sqlite")
+
+
+def _processors() -> list[int]:
+    """Return the processors that the service may use."""
+    return sorted(os.sched_getaffinity(0))
 
 
 def _directory_of_metrics() -> tuple[Path, bool]:
@@ -119,22 +130,27 @@ from wallet_hooks.database.revisions import newest_revision  # noqa: E402
 newest_revision()  # reads the names of the release's migrations, once
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Choose the processor that the worker is pinned to: one with the fewest workers; None if it is not pinned.
+
+    A worker's threads run one at a time anyway, and waking one on another processor costs more. Where there are fewer
+    workers than processors, other services on the machine might choose the same ones, so the kernel chooses; not on
+    SQLite, whose one worker gains most.
+    """
+    processors = _processors()
+    taken = Counter(one.processor for one in server.WORKERS.values())
+    is_pinned = _settings.pin_workers and (server.num_workers >= len(processors) or _is_on_sqlite(_settings))
+    at_random = random.sample(processors, len(processors))
+    worker.processor = min(at_random, key=taken.__getitem__) if is_pinned else None
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """Reserve the worker's metrics, pin it to a processor, and keep the signals that it gets before it handles them."""
     worker.early_signals = server.SIG_QUEUE
     report = partial(server.log.error, "metrics: no space in %s, this worker's are not counted: %s")
     worker_metrics.reserve(_metrics, report)
-    _pin(worker)
-
-
-def _pin(worker: Any) -> None:
-    """Pin a worker to one processor: its threads run one at a time anyway, and waking one elsewhere costs more.
-
-    The arbiter numbers workers from 1 (`age`), so consecutive workers get consecutive processors.
-    """
-    processors = sorted(os.sched_getaffinity(0))
-    if _settings.pin_workers and len(processors) > 1:
-        os.sched_setaffinity(0, {processors[worker.age % len(processors)]})
+    if worker.processor is not None:
+        os.sched_setaffinity(0, {worker.processor})
 
 
 def pre_exec(server: Any) -> None:
