@@ -13,7 +13,7 @@ from wallet_hooks.database import reading
 from wallet_hooks.finance import pacing
 from wallet_hooks.finance.pacing import Pace, at_a_pace
 
-_RATE = 20_000
+_RATE = 10_000
 # Batches of an export: the number of rows, and the seconds that reading them took.
 _BATCHES = st.lists(st.tuples(st.integers(0, 20_000), st.floats(0, 0.5)), min_size=2, max_size=50)
 
@@ -44,14 +44,14 @@ def test_in_a_quiet_ledger_nothing_pauses(batches: list[tuple[int, float]]) -> N
 def test_a_second_after_the_last_transaction_the_reader_goes_on_at_full_speed() -> None:
     pace = Pace()
     pace.observe(1, 100.0)
-    assert pace.pause(10_000, 100.0) == 0
+    assert pace.pause(5_000, 100.0) == 0
     pace.observe(2, 100.0)
-    assert pace.pause(10_000, 100.0) == 0
-    assert pace.pause(10_000, 100.01) == pytest.approx(0.49)
+    assert pace.pause(5_000, 100.0) == 0
+    assert pace.pause(5_000, 100.01) == pytest.approx(0.49)
     pace.observe(2, 100.99)
-    assert pace.pause(5_000, 100.99) == 0  # it took longer than its rows may
-    assert pace.pause(10_000, 100.995) > 0
-    assert pace.pause(10_000, 101.0) == 0
+    assert pace.pause(2_500, 100.99) == 0  # it took longer than its rows may
+    assert pace.pause(5_000, 100.995) > 0
+    assert pace.pause(5_000, 101.0) == 0
 
 
 def test_where_transactions_are_not_counted_nothing_pauses() -> None:

@@ -13,7 +13,7 @@ from wallet_hooks.ledger.service import newest_reserved_id
 
 # Low priority is not enough: Linux lets a process of any priority run for milliseconds before another that wakes up,
 # and PostgreSQL reads at the usual one. Callbacks become slower in proportion to the rows that are read a second.
-_ROWS_A_SECOND = 20_000  # a twentieth of what an export reads alone
+_ROWS_A_SECOND = 10_000  # a fortieth of what an export reads alone
 _CALM = 1.0  # seconds without a new ledger transaction after which no callbacks are taken any more
 _CHECKED = 0.05  # seconds after which the ledger is asked again
 
