@@ -19,8 +19,10 @@ from wallet_hooks.finance.anchors import check_against, read_manifest
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.models import Verification
+from wallet_hooks.finance.reporting import lower_priority
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.queries import newest_transaction_id
+from wallet_hooks.ledger.service import are_transactions_posted
 from wallet_hooks.ledger.verify import Difference, Since, since
 from wallet_hooks.options import JSON, FieldType
 from wallet_hooks.web.fields import NonBlankText, Reason
@@ -48,8 +50,10 @@ def verify(
 ) -> None:
     """Check the ledger's rules over all history. Exits with status 1 after printing the first differences, if any.
 
-    Where each brand has a schema, each brand's ledger is checked by itself.
+    Where each brand has a schema, each brand's ledger is checked by itself. While bets are taken it takes longer, so
+    that they stay fast.
     """
+    lower_priority()
     anchors = [read_manifest(path) for path in manifests]
     if anchors and client is None and has_brand_schemas(engine):
         raise click.UsageError("--against: an export is of one brand here: --brand is required")
@@ -58,11 +62,14 @@ def verify(
         others := {(anchor.get("filters") or {}).get("brand") for anchor in anchors} - {None, client}
     ):
         raise click.UsageError(f"--against: an export of brand {others.pop()!r}, not of {client!r}")
+    with reading(engine) as session:
+        gently = are_transactions_posted(session)
     differences: list[Difference] = []
     failures = BrandFailures()
     for brand, own in chosen_brands(engine, client):
         with failures.of(brand if client is None else None):
-            found = _verify(own, since_day, anchors, may_be_open=client is None and has_brand_schemas(engine))
+            may_be_open = client is None and has_brand_schemas(engine)
+            found = _verify(own, since_day, anchors, may_be_open=may_be_open, gently=gently)
             with writing(own) as session:
                 session.add(found.run)
             where = "" if brand is None else f"brand {brand}: "
@@ -89,8 +96,10 @@ class _Verified(NamedTuple):
     run: Verification
 
 
-def _verify(engine: Engine, day: date | None, anchors: Sequence[dict[str, Any]], *, may_be_open: bool) -> _Verified:
-    """Check one ledger, on one snapshot; all of it if the day may be open and is."""
+def _verify(
+    engine: Engine, day: date | None, anchors: Sequence[dict[str, Any]], *, may_be_open: bool, gently: bool
+) -> _Verified:
+    """Check one ledger, on one snapshot; all of it if the day may be open and is. For `gently` see `run_checks`."""
     differences: list[Difference] = []
     terminal = sys.stderr
     with (
@@ -101,7 +110,7 @@ def _verify(engine: Engine, day: date | None, anchors: Sequence[dict[str, Any]],
     ):
         posted = _since(session, day, may_be_open=may_be_open)
         last_id = newest_transaction_id(session)
-        for found in run_checks(session, posted):
+        for found in run_checks(session, posted, gently=gently):
             differences += found
             progress.update(1)
         for anchor in anchors:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.customers.models import Customer, Payment
 from wallet_hooks.database import can_share_snapshot, reading_beside, stream_rows
+from wallet_hooks.database.transactions import use_one_process
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
@@ -120,13 +121,16 @@ CLOSING_CHECKS = (*CHECKS, check_totals)  # of what was posted since the last se
 ALL_CHECKS = (*CLOSING_CHECKS, check_seals, check_usage)
 
 
-def run_checks(session: Session, posted: Since | None) -> Iterator[list[Difference]]:
+def run_checks(session: Session, posted: Since | None, *, gently: bool = False) -> Iterator[list[Difference]]:
     """Run all checks on the session's snapshot; yield the differences that each found.
 
-    Where connections can share a snapshot, the last one, which takes as long as all others, runs beside them.
+    Where connections can share a snapshot, the last one, which takes as long as all others, runs beside them. `gently`,
+    all run one after the other, in one process of PostgreSQL.
     """
     *first, last = ALL_CHECKS
-    if not can_share_snapshot(session):
+    if gently:
+        use_one_process(session)
+    if gently or not can_share_snapshot(session):
         yield from (check(session, posted) for check in ALL_CHECKS)
         return
     with reading_beside(session) as other, ThreadPoolExecutor(1) as thread:

@@ -1,5 +1,6 @@
 """Writes the ledger: the only code that stores accounts, transactions and entries."""
 
+import time
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -27,6 +28,8 @@ from wallet_hooks.ledger.currencies import store_currencies
 from wallet_hooks.ledger.journal import AccountName, HeldAccount, Journal, Posting, TransactionRow
 from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
 from wallet_hooks.ledger.queries import ACCOUNT_IDS, HELD_ACCOUNTS, held_accounts
+
+_WATCHED = 0.2  # seconds in which callbacks under load post transactions
 
 
 class ReservedId(NamedTuple):
@@ -136,6 +139,15 @@ def newest_reserved_id(session: Session) -> int | None:
     newest = f"SELECT sum(last_value) FROM pg_sequences WHERE sequencename = '{_ID.name}'"
     found: int | None = session.scalar(text(f"SELECT CASE WHEN NOT pg_is_in_recovery() THEN ({newest})::bigint END"))
     return found
+
+
+def are_transactions_posted(session: Session) -> bool:
+    """Watch for a moment, and return whether transactions are posted; False where that is not known."""
+    before = newest_reserved_id(session)
+    if before is None:
+        return False
+    time.sleep(_WATCHED)
+    return newest_reserved_id(session) != before
 
 
 def last_closed() -> BulkCall[LastClosed]:
