@@ -29,7 +29,7 @@ from wallet_hooks.ledger.journal import AccountName, HeldAccount, Journal, Posti
 from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
 from wallet_hooks.ledger.queries import ACCOUNT_IDS, HELD_ACCOUNTS, held_accounts
 
-_WATCHED = 0.2  # seconds in which callbacks under load post transactions
+_WATCHED = 0.1  # seconds in which callbacks under load post transactions
 
 
 class ReservedId(NamedTuple):
