@@ -22,6 +22,7 @@ from tests.worker_classes import BRIEF, BRIEF_PAUSE, HASTY, NARROW, OWN, PATIENT
 from tests.world import OK, World, bet, result
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
+from wallet_hooks.worker import _ACTIVE
 
 pytestmark = pytest.mark.served
 
@@ -95,6 +96,23 @@ def test_each_connection_is_left_to_workers_with_fewer(database_url: str, tmp_pa
                 connections.enter_context(connected(url, 1))
                 counts = connections_of(master, url).values()
                 assert max(counts) - min(counts) <= 1
+
+
+def test_active_connections_spread_beside_idle_ones_of_one_worker(database_url: str, tmp_path: Path) -> None:
+    with served(database_url, tmp_path, workers=2, worker_class=OWN) as (url, master), ExitStack() as connections:
+        wait_until_all_accept(master, url, workers=2)
+        os.kill(workers_of(master)[0], signal.SIGSTOP)
+        connections.enter_context(connected(url, 100))
+        os.kill(workers_of(master)[0], signal.SIGCONT)
+        idle = connections_of(master, url)
+        assert sorted(idle.values()) == [0, 100]
+        time.sleep(_ACTIVE + 1.5)  # they are counted every second
+        clients = [connections.enter_context(wire(url)) for _ in range(24)]
+        for client in clients:
+            client.send(request("/healthz", method=b"GET", headers=b""))
+        assert [client.answer().status for client in clients] == [200] * len(clients)
+        both = connections_of(master, url)
+    assert min(both[worker] - idle[worker] for worker in idle) >= 8
 
 
 def test_a_worker_that_replaces_a_killed_one_gets_its_share(database_url: str, tmp_path: Path) -> None:

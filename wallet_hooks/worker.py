@@ -9,8 +9,8 @@ seven tenths of the time are threads that wait for each other. This class differ
 - Plain requests to the application's GroupedApi (the callbacks) that have arrived are answered together, in one
   database transaction, by a thread beside the loop: the loop goes on while the database works. All other requests go
   to the thread pool, as in gthread, and so does every request whose head is unusual.
-- A worker that has more connections than another leaves new ones to it for a moment. If it has many more than the
-  workers' mean, because another one is new or has lost its own, it closes as many after answers to callbacks: their
+- A worker that has more active connections than another leaves new ones to it for a moment. If it has many more than
+  the workers' mean, because another one is new or has lost its own, it closes as many after answers to callbacks: their
   clients open new ones.
 - A worker that has as many connections as it may have closes some that wait for their clients: first those that have
   sent nothing.
@@ -35,11 +35,12 @@ from wallet_hooks import clock
 from wallet_hooks.web.api import GROUPED_API, GroupedApi, Reply
 from wallet_hooks.web.arriving import SEGMENT, Arriving, HeadParser
 from wallet_hooks.web.call_groups import CallGroups
-from wallet_hooks.web.connection_counts import ConnectionCounts
+from wallet_hooks.web.connection_counts import ConnectionCounts, Connections
 from wallet_hooks.web.http_answers import render
 from wallet_hooks.web.loop_connection import LoopConnection, State
 
 _STOP_IDLE = 1.0  # seconds in which a kept connection may still send a request, once the worker stops
+_ACTIVE = 1.0  # seconds for which a connection is active after it was opened or its last answer
 _PAUSE = 0.002  # seconds that a new connection is left to a worker with fewer ones
 # Largest body that the loop receives for the thread pool; a larger one is received by a thread.
 _BODY_CAP = 64 * 1024
@@ -72,6 +73,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._has_stopped_accepting = False
         self._check_at = 0.0
         self._notify_at = 0.0
+        self._inactive = 0  # connections, when they were last counted
         self._surplus = 0  # connections to close, because others have fewer
 
     def run(self) -> None:
@@ -102,10 +104,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         """Accept a connection, unless another worker has fewer and it was not left to that one yet."""
         if self._has_stopped_accepting:
             return
-        # With many connections a small difference does not matter. If it did, workers would wait for each other while
-        # thousands of clients connect.
-        enough = self.nr_conns - self.nr_conns // 32
-        if not self._has_paused and _counts.others_have_fewer(self.age, enough):
+        if not self._has_paused and _counts.others_have_fewer(self.age, self._count_connections()):
             self._resume_at = clock.monotonic() + _PAUSE
             self.set_accept_enabled(False)
             return
@@ -159,6 +158,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
                 self._close_late(now)
             # Otherwise the process was paused, perhaps with its clients: what they send now is received first.
             self._check_at = now + interval
+            self._inactive = sum(one.waits_since <= now - _ACTIVE for one in self._connections)
             self._surplus = self._count_surplus() if self.alive else 0
         super().murder_keepalived()
 
@@ -344,13 +344,17 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._surplus -= 1
         return True
 
+    def _count_connections(self) -> Connections:
+        return Connections(max(self.nr_conns - self._inactive, 0), self.nr_conns)
+
     def _count_surplus(self) -> int:
-        """Return by how many connections this worker exceeds the mean of all; 0 if they are few."""
+        """Return by how many active connections this worker exceeds the mean of all; 0 if they are few."""
         # Those that are ending count no more; their clients may not have opened new ones yet.
-        own = sum(connection.state is not State.END for connection in self._connections)
-        surplus = int(own - _counts.mean())
+        ending = sum(connection.state is State.END for connection in self._connections)
+        own = self._count_connections().active - ending
+        surplus = int(own - _counts.mean_active())
         return surplus if surplus > max(own // 16, 2) else 0
 
     def _publish_count(self) -> None:
         if not self._has_stopped_accepting:
-            _counts.publish(self.age, self.nr_conns)
+            _counts.publish(self.age, self._count_connections())

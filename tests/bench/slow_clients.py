@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from urllib.parse import urlsplit
 
 _HEADS, _BODIES, _IDLE = 200, 50, 2000
 _HEAD = b"POST /bets HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n"
 COUNT = _HEADS + _BODIES + _IDLE
 HELD_BACK, _LONG_BODY = 2400, 59_000
+_SETTLED = 2  # seconds until the workers have accepted, closed or received what there is
 
 
 @contextmanager
@@ -24,12 +26,14 @@ def slow_clients(address: str) -> Iterator[None]:
     trickling.start()
     idle = [_connect(address) for _ in range(_IDLE)]
     try:
+        time.sleep(_SETTLED)
         yield
     finally:
         stop.set()
         trickling.join()
         for connection in idle:
             connection.close()
+        time.sleep(_SETTLED)
 
 
 @contextmanager
@@ -41,7 +45,7 @@ def held_back(address: str) -> Iterator[None]:
         for connection in connections:
             with suppress(OSError):  # a worker that may have fewer connections has closed it
                 connection.sendall(head + bytes(_LONG_BODY - 1))
-        time.sleep(2)  # until the worker has received what it will
+        time.sleep(_SETTLED)
         yield
     finally:
         for connection in connections:
@@ -49,11 +53,15 @@ def held_back(address: str) -> Iterator[None]:
 
 
 def _trickle(address: str, stop: threading.Event) -> None:
-    """Send each connection's next byte every second; one that the service has closed is opened again."""
+    """Send each connection's next byte every second, one after the other: clients do not keep time with each other.
+
+    One that the service has closed is opened again.
+    """
     slow = [_Slow(address, sent=b"" if number < _HEADS else _HEAD) for number in range(_HEADS + _BODIES)]
-    while not stop.wait(1):
-        for one in slow:
-            one.send()
+    for one in cycle(slow):
+        if stop.wait(1 / len(slow)):
+            break
+        one.send()
     for one in slow:
         one.connection.close()
 
