@@ -158,7 +158,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
                 self._close_late(now)
             # Otherwise the process was paused, perhaps with its clients: what they send now is received first.
             self._check_at = now + interval
-            self._inactive = sum(one.waits_since <= now - _ACTIVE for one in self._connections)
+            self._count_inactive(now)
             self._surplus = self._count_surplus() if self.alive else 0
         super().murder_keepalived()
 
@@ -266,6 +266,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if connection in self._connections:
             self._unwatch(connection)
             self._connections.remove(connection)
+            self._inactive -= connection.was_inactive
             self.nr_conns -= 1
             connection.close()
 
@@ -344,8 +345,13 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._surplus -= 1
         return True
 
+    def _count_inactive(self, now: float) -> None:
+        for connection in self._connections:
+            connection.was_inactive = connection.waits_since <= now - _ACTIVE
+        self._inactive = sum(connection.was_inactive for connection in self._connections)
+
     def _count_connections(self) -> Connections:
-        return Connections(max(self.nr_conns - self._inactive, 0), self.nr_conns)
+        return Connections(self.nr_conns - self._inactive, self.nr_conns)
 
     def _count_surplus(self) -> int:
         """Return by how many active connections this worker exceeds the mean of all; 0 if they are few."""

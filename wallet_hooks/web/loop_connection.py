@@ -36,6 +36,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
         self.state = State.REQUEST
         self.waits_since = clock.monotonic()  # for a request
         self.timeout = self.waits_since + CLIENT_SECONDS
+        self.was_inactive = False  # when its worker last counted
         self.closes = False  # after the answer
         self.is_at_end = False  # the client has sent everything
         self.events = 0  # that the loop waits for
