@@ -6,9 +6,8 @@ import resource
 import signal
 import socket
 import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from tests.service import PATIENT_SETTINGS, post, served, workers_of
 from tests.waiting import wait_until
 from tests.wire import Wire, request, wire
 from tests.worker_classes import BRIEF, BRIEF_PAUSE, HASTY, NARROW, OWN, PATIENT
+from tests.worker_connections import connected, connections_of, wait_until_all_accept
 from tests.world import OK, World, bet, result
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import writing
@@ -26,57 +26,8 @@ from wallet_hooks.worker import _ACTIVE
 
 pytestmark = pytest.mark.served
 
-PROCESSORS = sorted(os.sched_getaffinity(0))
-_ESTABLISHED, _LISTENING = "01", "0A"
 ACCEPTED = (200, "keep-alive", b'{"status":"OK"}')
 BUSY = (503, "keep-alive", b'{"error":"try_again"}')
-
-
-@contextmanager
-def connected(url: str, count: int) -> Iterator[None]:
-    """Hold as many connections that have each got an answer and stay open."""
-    with ExitStack() as connections:
-        for _ in range(count):
-            client = connections.enter_context(wire(url))
-            client.send(request("/healthz", method=b"GET", headers=b""))
-            assert client.answer().status == 200
-        yield
-
-
-def connections_of(master: int, url: str, *, with_closing: bool = False) -> dict[int, int]:
-    """Return the number of established connections to the service's port by worker.
-
-    With those that the client has closed, if asked for: the worker has not noticed it yet.
-    """
-    port = f":{urlsplit(url).port:04X}"
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    own = [row for row in rows if row[1].endswith(port) and row[3] != _LISTENING]
-    inodes = {f"socket:[{row[9]}]" for row in own if with_closing or row[3] == _ESTABLISHED}
-    counts = Counter(dict.fromkeys(workers_of(master), 0))
-    for worker in counts:
-        for file in Path(f"/proc/{worker}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
-                counts[worker] += os.readlink(file) in inodes
-    return dict(counts)
-
-
-def processors_of(master: int) -> list[set[int]]:
-    """Return the processors that each worker may use."""
-    return sorted(map(os.sched_getaffinity, workers_of(master)), key=min)
-
-
-def wait_until_all_accept(master: int, url: str, *, workers: int) -> None:
-    """Wait until every worker accepts, and the connections that show it have ended."""
-    deadline = time.monotonic() + 60
-    while True:
-        with connected(url, 4 * workers):
-            counts = connections_of(master, url)
-        if len(counts) == workers and all(counts.values()):
-            break
-        assert time.monotonic() < deadline, counts
-    while any(connections_of(master, url, with_closing=True).values()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_connections_spread_evenly_over_workers(database_url: str, tmp_path: Path) -> None:
@@ -122,31 +73,6 @@ def test_a_worker_that_replaces_a_killed_one_gets_its_share(database_url: str, t
         wait_until_all_accept(master, url, workers=2)
         with connected(url, 12):
             assert sorted(connections_of(master, url).values()) == [6, 6]
-
-
-@pytest.mark.skipif(len(PROCESSORS) < 2, reason="needs two processors")
-def test_a_worker_that_replaces_a_killed_one_gets_its_processor(database_url: str, tmp_path: Path) -> None:
-    with served(database_url, tmp_path, workers=len(PROCESSORS), worker_class=PATIENT) as (url, master):
-        assert processors_of(master) == [{one} for one in PROCESSORS]
-        for place in (0, -1):
-            wait_until_all_accept(master, url, workers=len(PROCESSORS))
-            os.kill(workers_of(master)[place], signal.SIGKILL)
-            wait_until_all_accept(master, url, workers=len(PROCESSORS))
-            assert processors_of(master) == [{one} for one in PROCESSORS]
-
-
-@pytest.mark.skipif(len(PROCESSORS) < 2, reason="needs two processors")
-def test_a_single_worker_is_pinned_only_on_sqlite(database_url: str, tmp_path: Path) -> None:
-    with served(database_url, tmp_path, workers=1) as (_, master):
-        (used,) = processors_of(master)
-    assert len(used) == (1 if database_url.startswith("sqlite") else len(PROCESSORS))
-
-
-@pytest.mark.skipif(len(PROCESSORS) < 2, reason="needs two processors")
-def test_workers_are_not_pinned_if_the_operator_says_so(database_url: str, tmp_path: Path) -> None:
-    settings = {"WALLET_HOOKS_PIN_WORKERS": "false"}
-    with served(database_url, tmp_path, workers=len(PROCESSORS), settings=settings) as (_, master):
-        assert processors_of(master) == [set(PROCESSORS)] * len(PROCESSORS)
 
 
 def placed(uid: int, user: int = 7) -> bytes:

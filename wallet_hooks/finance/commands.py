@@ -50,8 +50,8 @@ def verify(
 ) -> None:
     """Check the ledger's rules over all history. Exits with status 1 after printing the first differences, if any.
 
-    Where each brand has a schema, each brand's ledger is checked by itself. While bets are taken it takes longer, so
-    that they stay fast.
+    Where each brand has a schema, each brand's ledger is checked by itself. While bets are taken it takes longer, and
+    costs them less.
     """
     lower_priority()
     anchors = [read_manifest(path) for path in manifests]
