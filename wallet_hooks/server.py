@@ -20,6 +20,7 @@ from typing import Any
 from wallet_hooks.database import check_databases, open_engine
 from wallet_hooks.finance.general_ledger import configured_codes
 from wallet_hooks.ledger import currencies
+from wallet_hooks.processors import pin_to, usable_processors
 from wallet_hooks.settings import ConfigurationError, Settings
 from wallet_hooks.web.connections import announce_closing, discard_input, has_unread_bytes
 from wallet_hooks.web.countries import Countries
@@ -53,7 +54,7 @@ def _number_of_workers(settings: Settings) -> int:
     gunicorn reads the variable before, and ends where it is no number.
     """
     # SQLite has one writer at a time, so a second process would only wait for its lock.
-    default = 1 if _is_on_sqlite(settings) else len(_processors())
+    default = 1 if _is_on_sqlite(settings) else len(usable_processors())
     number = int(os.environ.get("WEB_CONCURRENCY", default))
     if number < 1:
         raise ConfigurationError("WEB_CONCURRENCY is the number of workers, from 1 on")
@@ -62,11 +63,6 @@ def _number_of_workers(settings: Settings) -> int:
 
 def _is_on_sqlite(settings: Settings) -> bool:
     return settings.database_url.startswith("sqlite")
-
-
-def _processors() -> list[int]:
-    """Return the processors that the service may use."""
-    return sorted(os.sched_getaffinity(0))
 
 
 def _directory_of_metrics() -> tuple[Path, bool]:
@@ -137,7 +133,7 @@ def pre_fork(server: Any, worker: Any) -> None:
     workers than processors, other services on the machine might choose the same ones, so the kernel chooses; not on
     SQLite, whose one worker gains most.
     """
-    processors = _processors()
+    processors = usable_processors()
     taken = Counter(one.processor for one in server.WORKERS.values())
     is_pinned = _settings.pin_workers and (server.num_workers >= len(processors) or _is_on_sqlite(_settings))
     at_random = random.sample(processors, len(processors))
@@ -150,7 +146,7 @@ def post_fork(server: Any, worker: Any) -> None:
     report = partial(server.log.error, "metrics: no space in %s, this worker's are not counted: %s")
     worker_metrics.reserve(_metrics, report)
     if worker.processor is not None:
-        os.sched_setaffinity(0, {worker.processor})
+        pin_to(worker.processor)
 
 
 def pre_exec(server: Any) -> None:

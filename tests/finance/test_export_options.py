@@ -345,20 +345,3 @@ def test_all_formats_are_available() -> None:
     assert set(exports.FORMATS) == {
         "csv", "jsonl", "xlsx", "parquet", "hledger", "ledger", "beancount", "xero", "quickbooks", "datev",
     }  # fmt: skip
-
-
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="needs Linux with groups of processes by session")
-@pytest.mark.parametrize(("has_session", "niceness"), [(True, "nice 19"), (False, "nice 0")])
-def test_an_export_lowers_the_priority_of_its_session_if_that_is_its_own(has_session: bool, niceness: str) -> None:
-    script = """
-import os
-from wallet_hooks.finance.reporting import lower_priority
-lower_priority()
-print(os.getpriority(os.PRIO_PROCESS, 0), open("/proc/self/autogroup").read())
-"""
-    command = [sys.executable, "-c", script]
-    if not has_session:  # the shell is the leader of the session
-        command = ["sh", "-c", '"$0" -c "$1"; exit $?', sys.executable, script]
-    printed = subprocess.run(command, start_new_session=True, check=True, capture_output=True, text=True).stdout
-    assert printed.startswith("19 ")
-    assert printed.strip().endswith(niceness)

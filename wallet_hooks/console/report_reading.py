@@ -1,4 +1,4 @@
-"""Reads an uploaded report of a provider in a process of its own, with limits.
+"""Reads an uploaded report of a provider in a process of its own, with limits and the lowest priority.
 
 A small XLSX file can unpack to more than the machine's memory, and the process that serves it takes bets as well.
 """
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wallet_hooks.finance.provider_report import BadReportError, ReportLine, read_report
+from wallet_hooks.processors import lower_priority
 
 _MEMORY = 2 * 1024**3  # bytes, of which most are libraries' reservations
 _SECONDS = 120  # of processor time
@@ -47,6 +48,7 @@ def main() -> None:
     """Print the lines of a report as JSON; exit with status 2 and a message for a bad one."""
     if sys.platform == "linux":  # end with the service
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    lower_priority()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     path, mapping, brand = sys.argv[1:]

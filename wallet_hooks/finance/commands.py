@@ -19,12 +19,12 @@ from wallet_hooks.finance.anchors import check_against, read_manifest
 from wallet_hooks.finance.closing import close as close_days
 from wallet_hooks.finance.closing import reopen as reopen_days
 from wallet_hooks.finance.models import Verification
-from wallet_hooks.finance.reporting import lower_priority
 from wallet_hooks.finance.verification import ALL_CHECKS, run_checks
 from wallet_hooks.ledger.queries import newest_transaction_id
 from wallet_hooks.ledger.service import are_transactions_posted
 from wallet_hooks.ledger.verify import Difference, Since, since
 from wallet_hooks.options import JSON, FieldType
+from wallet_hooks.processors import lower_priority
 from wallet_hooks.web.fields import NonBlankText, Reason
 
 _one_brand = click.option("--brand", "client", help="Only this brand's books, where each brand has a schema.")

@@ -1,10 +1,9 @@
 """What `export` and `reconcile` share: the reporting database, low priority, progress, and a file for each brand."""
 
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,10 +13,10 @@ from sqlalchemy import Engine
 from wallet_hooks.database import open_engine
 from wallet_hooks.database.brands import engine_of_client, engines_of_brands
 from wallet_hooks.ledger import currencies
+from wallet_hooks.processors import lower_priority
 from wallet_hooks.settings import Settings
 
 T = TypeVar("T")
-_NICENESS = 19
 
 
 def brands_with_engines(engine: Engine, client: str | None) -> list[tuple[str | None, Engine]]:
@@ -66,13 +65,3 @@ def reporting_engine(engine: Engine) -> Iterator[Engine]:
         yield reports
     finally:
         reports.dispose()
-
-
-def lower_priority() -> None:
-    """Leave the processors to other processes that want them."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
-    # Where Linux groups processes by session, niceness counts only within one; a session has a niceness of its own.
-    if os.getsid(0) == os.getpid():
-        with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(_NICENESS))

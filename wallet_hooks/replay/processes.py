@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from wallet_hooks import money
 from wallet_hooks.logs import log_errors_only
+from wallet_hooks.processors import usable_processors
 from wallet_hooks.replay.case_database import copied_database_factory, temporary_template
 from wallet_hooks.replay.fixture import CaseSequence
 from wallet_hooks.replay.groups import split
@@ -35,14 +36,14 @@ class _Part(NamedTuple):
 def run_in_processes(
     sequences: Sequence[CaseSequence], options: RunOptions, *, processes: int | None = None
 ) -> Iterator[CaseResult]:
-    """Yield the results of sequences, part by part; by default with a process for each processor.
+    """Yield the results of sequences, part by part; by default with a process for each processor that may be used.
 
     Captures are split into parts that have no customer, bet or betslip in common. The ledger's invariants and the
     second pass are checked in each part.
     """
     with temporary_template() as template:
         parts = [_Part(part, options, template) for part in _parts(sequences)]
-        workers = min(len(parts), processes or os.cpu_count() or 1)
+        workers = min(len(parts), processes or len(usable_processors()))
         spawn = multiprocessing.get_context("spawn")
         reader, writer = spawn.Pipe(duplex=False)
         pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_prepare_worker, initargs=(reader,))
