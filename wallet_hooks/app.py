@@ -26,6 +26,7 @@ from wallet_hooks.settings import Settings
 from wallet_hooks.sportsbook import customer_routes
 from wallet_hooks.sportsbook import routes as callbacks
 from wallet_hooks.sportsbook.accounting import cost_of_open_stakes
+from wallet_hooks.telemetry import REQUESTS
 from wallet_hooks.web import api
 from wallet_hooks.web.api import GROUPED_API, ApiContext, WholePath
 from wallet_hooks.web.countries import Countries
@@ -66,6 +67,7 @@ def create_app(settings: Settings) -> Flask:
     if settings.debug and settings.test_clock:
         app.before_request(_set_clock)
         app.after_request(_report_clock)
+    app.after_request(_count)
     protocols = [v1.V1, limits.LIMITS, *accounts.APIS, betslips.BETSLIPS_API, finance.FINANCE, console.CONSOLE]
     api.register_error_handlers(app, [*protocols, callbacks.CALLBACKS_API])
     currencies.initialize(engines.callbacks, settings)  # last, because it leaves a connection open
@@ -113,6 +115,14 @@ def _add_apis_of_customers(app: Flask, engines: Engines, settings: Settings, cou
     opening = betslips.StreamOpening(context, Streams(feed, most=settings.streams)).endpoint()
     app.register_blueprint(api.blueprint(v1.V1, [opening], settings, name="stream"))
     app.register_blueprint(limits.blueprint(context))
+
+
+def _count(response: Response) -> Response:
+    """Count an answer. Callbacks are counted where they are answered, because a worker's loop answers most of them."""
+    part = request.blueprint or "unknown"
+    if part != callbacks.CALLBACKS_API.name:
+        REQUESTS.labels(part, str(response.status_code)).inc()
+    return response
 
 
 def _set_clock() -> None:

@@ -18,6 +18,7 @@ CALLBACK_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
 )
 CALLBACK_ERRORS = Counter("wallet_hooks_refusals", "Callbacks answered with an error, by code.", ["code"])
+REQUESTS = Counter("wallet_hooks_requests", "Requests answered that are not callbacks, by part.", ["part", "status"])
 OPERATIONS = Counter(
     "wallet_hooks_account_operations", "Operations of the account API, by error code or OK.", ["operation", "code"]
 )

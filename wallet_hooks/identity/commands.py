@@ -215,7 +215,12 @@ def token() -> None:
 
 
 @token.command("create")
-@click.option("--role", type=click.Choice(api_tokens.ROLES), required=True, help="What its holder may do.")
+@click.option(
+    "--role",
+    type=click.Choice(api_tokens.ROLES),
+    required=True,
+    help="finance: exports; cashier: payments; no endpoint accepts the others yet.",
+)
 @click.option("--brand", "client", help="The brand's client name; without it, all brands.")
 @click.option("--name", default="", help="What the token is for; at most 100 characters. Default: the role.")
 @click.pass_obj
