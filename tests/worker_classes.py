@@ -3,10 +3,11 @@
 import os
 import signal
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 from wallet_hooks import worker
-from wallet_hooks.web import loop_connection
+from wallet_hooks.web import connections, loop_connection
 from wallet_hooks.worker import CallbackWorker
 
 OWN = f"{CallbackWorker.__module__}.{CallbackWorker.__name__}"
@@ -14,6 +15,8 @@ PATIENT = "tests.worker_classes.PatientWorker"
 BRIEF = "tests.worker_classes.BriefWorker"
 HASTY = "tests.worker_classes.HastyWorker"
 NARROW = "tests.worker_classes.NarrowWorker"
+PATIENT_NARROW = "tests.worker_classes.PatientNarrowWorker"
+FRUGAL = "tests.worker_classes.FrugalWorker"
 TARDY = "tests.worker_classes.TardyWorker"
 BRIEF_PAUSE = 1.0
 
@@ -24,7 +27,8 @@ class PatientWorker(CallbackWorker):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         worker._PAUSE = 5.0
-        loop_connection.CLIENT_SECONDS = 300.0
+        loop_connection.CLIENT_SECONDS = connections.LINGER_SECONDS = 300.0
+        loop_connection.LINGER_SECONDS = 300.0  # type: ignore[attr-defined]
         self.cfg.set("keepalive", 300)  # the pauses of many connections add up
 
 
@@ -44,13 +48,34 @@ class HastyWorker(CallbackWorker):
         loop_connection.CLIENT_SECONDS = 0.2
 
 
+def hold_little(sockets: Iterable[Any]) -> None:
+    """Have the system hold few bytes of an answer that the client does not read."""
+    for listener in sockets:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+
+
 class NarrowWorker(HastyWorker):
-    """Has the system hold few bytes of an answer that the client does not read."""
+    """The system holds few bytes of an answer that the client does not read."""
 
     def init_process(self) -> None:
-        for listener in self.sockets:
-            listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        hold_little(self.sockets)
         super().init_process()
+
+
+class PatientNarrowWorker(PatientWorker):
+    """The worker waits long for clients that do not read, and the system holds little of their answers."""
+
+    def init_process(self) -> None:
+        hold_little(self.sockets)
+        super().init_process()
+
+
+class FrugalWorker(PatientNarrowWorker):
+    """The worker holds little of the answers, too."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        worker._UNSENT_CAP = 200_000
 
 
 class TardyWorker(CallbackWorker):

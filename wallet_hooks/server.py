@@ -160,8 +160,13 @@ def pre_request(worker: Any, request: Any) -> None:
     announce_closing(request, lambda: bool(worker.alive))
 
 
-def post_request(_worker: Any, request: Any, environ: Any, response: Any) -> None:
-    """Discard unread input, so that the client can read the answer before the connection is closed."""
+def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
+    """Discard unread input, so that the client can read the answer before the connection is closed.
+
+    Our worker's loop does it itself, and takes no thread for it.
+    """
+    if getattr(worker, "receives", False):
+        return
     if response is not None and response.headers_sent and has_unread_bytes(request):
         discard_input(environ["gunicorn.socket"])
 

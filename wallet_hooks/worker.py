@@ -4,8 +4,8 @@ gthread gives every connection to a thread, which waits for the request, parses 
 seven tenths of the time are threads that wait for each other. This class differs in these points:
 
 - The loop receives requests, and parses their heads with gunicorn's own parser. A connection takes a thread only when
-  its request has arrived, so that slow clients cost the others nothing. The few requests whose rest a thread has to
-  read (an unusual head, a long body) take a quarter of the threads at most.
+  its request has arrived, and none while its client takes the answer, so that slow clients cost the others nothing. The
+  few requests whose rest a thread has to read (an unusual head, a long body) take a quarter of the threads at most.
 - Plain requests to the application's GroupedApi (the callbacks) that have arrived are answered together, in one
   database transaction, by a thread beside the loop: the loop goes on while the database works. All other requests go
   to the thread pool, as in gthread, and so does every request whose head is unusual.
@@ -24,7 +24,7 @@ import selectors
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from heapq import nsmallest
 from typing import Any
@@ -38,6 +38,7 @@ from wallet_hooks.web.call_groups import CallGroups
 from wallet_hooks.web.connection_counts import ConnectionCounts, Connections
 from wallet_hooks.web.http_answers import render
 from wallet_hooks.web.loop_connection import LoopConnection, State
+from wallet_hooks.web.method_queue import MethodQueue
 
 _STOP_IDLE = 1.0  # seconds in which a kept connection may still send a request, once the worker stops
 _ACTIVE = 1.0  # seconds for which a connection is active after it was opened or its last answer
@@ -45,6 +46,8 @@ _PAUSE = 0.002  # seconds that a new connection is left to a worker with fewer o
 # Largest body that the loop receives for the thread pool; a larger one is received by a thread.
 _BODY_CAP = 64 * 1024
 _BUFFER_CAP = 64 * 1024 * 1024  # bytes of all requests that are arriving; above it, threads receive large bodies
+_UNSENT_CAP = 64 * 1024 * 1024  # bytes of all answers that wait for their clients
+_FAILED_PAUSE = 1.0  # seconds without accepting after the system refused a connection
 
 _EVENTS = {
     State.REQUEST: selectors.EVENT_READ,
@@ -63,7 +66,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         # Encrypted connections, and those that begin with another protocol, are received by threads.
-        self._receives = not self.cfg.is_ssl and self.cfg.http2_cleartext == "off" and self.cfg.proxy_protocol == "off"
+        self.receives = not self.cfg.is_ssl and self.cfg.http2_cleartext == "off" and self.cfg.proxy_protocol == "off"
+        self.method_queue = MethodQueue()
         self._connections: set[LoopConnection] = set()
         self._unread: deque[LoopConnection] = deque()  # for a thread to read the rest of their requests
         self._reading: set[LoopConnection] = set()  # which a thread does
@@ -92,7 +96,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         """Load the application, and find its grouped API."""
         super().load_wsgi()
         grouped: GroupedApi | None = getattr(self.wsgi, "extensions", {}).get(GROUPED_API)
-        if grouped is not None and self._receives and not self.log.access_log_enabled:
+        if grouped is not None and self.receives and not self.log.access_log_enabled:
             self._groups = CallGroups(grouped, self.method_queue.defer)
         self._head_parser = HeadParser(self.cfg, grouped if self._groups else None)
 
@@ -108,7 +112,13 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._resume_at = clock.monotonic() + _PAUSE
             self.set_accept_enabled(False)
             return
-        self._accept(listener)
+        try:
+            self._accept(listener)
+        except OSError as error:  # such as no more files
+            self.log.error("no connection is accepted for a moment: %s", error)
+            self._close_oldest_idle()
+            self._resume_at = clock.monotonic() + _FAILED_PAUSE
+            self.set_accept_enabled(False)
         self._publish_count()  # at once: the others decide by it
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -117,7 +127,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         gunicorn disables it when the worker begins to stop.
         """
         if not (enabled and self._resume_at is not None):
-            super().set_accept_enabled(enabled)
+            super().set_accept_enabled(enabled and self.alive)
         if not self.alive and not self._has_stopped_accepting:
             self._has_stopped_accepting = True
             self._stop_accepting()
@@ -170,16 +180,22 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._reading.discard(conn)
             self._start_reading()
             is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
-            self._handle(conn, partial(self._resume, conn) if is_kept else conn.end)
-            if not self.alive:  # the answer had been given before the worker began to stop
-                conn.stop_waiting(clock.monotonic() + _STOP_IDLE)
+            conn.closes = not is_kept
+            conn.sock.setblocking(False)  # a thread may have waited for data
+            self._handle(conn, partial(self._send_rest, conn))
+            self._bound_unsent()
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer a request, in a thread of the pool."""
+        with conn.answered_by_thread() if isinstance(conn, LoopConnection) else nullcontext():
+            return super().handle_request(req, conn)
 
     # States of a connection in the loop.
 
     def _accept(self, listener: Any) -> bool:
         """Accept a connection; return whether there was one."""
         before = self.nr_conns
-        if not self._receives:
+        if not self.receives:
             super().accept(listener)
             return bool(self.nr_conns > before)
         try:
@@ -191,22 +207,33 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._connections.add(connection)
         self._watch(connection)
         if self.nr_conns >= self.worker_connections and self.alive:
-            self._close_oldest_idle(connection)
+            self._close_oldest_idle()
         return True
 
-    def _close_oldest_idle(self, newest: LoopConnection) -> None:
+    def _close_oldest_idle(self) -> None:
         """Close connections that wait for their clients: first those that have sent nothing, the oldest first."""
-        waiting = [one for one in self._connections if one.state is State.REQUEST and one is not newest]
-        count = self.worker_connections // 16 + 1
+        waiting = [one for one in self._connections if one.state is State.REQUEST]
+        count = min(self.worker_connections // 16 + 1, len(waiting) - 1)  # not the newest
         for connection in nsmallest(count, waiting, key=lambda one: (not one.is_idle, one.waits_since)):
-            self._drop(connection)
+            if not connection.has_sent_more():
+                self._drop(connection)
+
+    def _bound_unsent(self) -> None:
+        """Close connections whose clients take their answers slowest, if the answers take too much memory."""
+        while sum(one.unsent for one in self._connections) > _UNSENT_CAP:
+            sending = [one for one in self._connections if one.state is State.CLIENT]
+            if not sending:
+                break
+            self._drop(min(sending, key=lambda one: one.timeout))
 
     def _stop_accepting(self) -> None:
         _counts.remove(self.age)
+        super().set_accept_enabled(False)  # a closed socket would stay in the poller
         # Who connects between the last `accept` and `close` is reset. By default another thread may take 5 ms there.
         interval = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
         for listener in self.sockets:
+            listener.setblocking(False)
             with suppress(OSError):  # such as no more files: what was accepted is answered
                 while self._accept(listener):
                     pass
@@ -215,6 +242,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         at_latest = clock.monotonic() + _STOP_IDLE
         for connection in self._connections:
             connection.stop_waiting(at_latest)
+        for connection in self.keepalived_conns:  # where threads receive
+            connection.timeout = min(connection.timeout, at_latest)
 
     def _on_ready(self, connection: LoopConnection, _socket: Any) -> None:
         match connection.state:
@@ -223,7 +252,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             case State.ANSWER:
                 self._unwatch(connection)
             case State.CLIENT:
-                self._handle(connection, connection.send)
+                self._handle(connection, partial(self._send_rest, connection))
             case State.END:
                 self._handle(connection, connection.discard)
 
@@ -274,10 +303,13 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         while connection.state is State.REQUEST and connection.receive():
             self._advance(connection)
 
-    def _resume(self, connection: LoopConnection) -> None:
-        connection.sock.setblocking(False)  # a thread may have waited for data
-        connection.await_request()
-        self._advance(connection)
+    def _send_rest(self, connection: LoopConnection) -> None:
+        """Send what the client has not taken yet of an answer, and go on with its next request."""
+        connection.send()
+        if connection.state is State.REQUEST:
+            self._advance(connection)
+            if not self.alive:  # the answer had been given before the worker began to stop
+                connection.stop_waiting(clock.monotonic() + _STOP_IDLE)
 
     def _advance(self, connection: LoopConnection) -> None:
         """Answer a request, or have it answered, if enough of it has arrived."""
@@ -334,8 +366,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         if reply is None:
             self._drop(connection)
             return
-        connection.closes = not self.alive or self._leaves_to_others(connection)
-        self._handle(connection, partial(connection.send, render(reply, closes=connection.closes)))
+        connection.closes = not self.alive or not self.cfg.keepalive or self._leaves_to_others(connection)
+        self._handle(connection, lambda: connection.send(render(reply, closes=connection.closes)))
 
     def _leaves_to_others(self, connection: LoopConnection) -> bool:
         """Return whether to close a connection as one of the surplus; not if its client has already sent more."""

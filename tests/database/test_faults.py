@@ -13,6 +13,7 @@ _FROM_NODES = [
     ("failure on connection marked as essential: 127.0.0.1:6401", Fault.LOST),
     ("server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally", Fault.LOST),
     ("connection to the remote node postgres@127.0.0.1:6402 failed", Fault.LOST),
+    ("postmaster was shut down, exiting", Fault.LOST),
     ("could not open relation with OID 16500", Fault.OTHER),
 ]
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import selectors
 import shutil
 import signal
 import socket
@@ -18,12 +19,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from gunicorn.config import Config
 from gunicorn.workers.gthread import ThreadWorker
 
 from tests import postgresql
 from tests.service import PATIENT_SETTINGS, command, post, served, status_of, wait_until_ready, workers_of
 from tests.waiting import wait_until
-from tests.wire import wire
+from tests.wire import request, wire
 from tests.worker_classes import OWN, TARDY
 from tests.world import OK, World, bet
 from wallet_hooks.worker import CallbackWorker
@@ -146,6 +148,44 @@ def test_sigterm_is_not_lost_while_the_worker_looks_for_its_arbiter(monkeypatch:
 def test_sigterm_is_not_lost_while_a_worker_starts(rich_world: World, tmp_path: Path) -> None:
     with served(rich_world.settings.database_url, tmp_path, worker_class=TARDY):
         wait_until(lambda: (tmp_path / "server.log").read_text().count("Booting worker") == 2)
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_worker_that_stops_keeps_no_closed_socket_in_its_loop(has_begun: bool) -> None:
+    worker = CallbackWorker(1, os.getpid(), [], None, 0, Config(), None)
+    with socket.create_server(("127.0.0.1", 0)) as listener, selectors.DefaultSelector() as worker.poller:
+        worker.sockets = [listener]
+        if has_begun:
+            worker.set_accept_enabled(True)
+            assert len(worker.poller.get_map()) == 1
+        worker.alive = False
+        worker.set_accept_enabled(True)  # by gunicorn, which had read `alive` before
+        assert len(worker.poller.get_map()) == 0
+        assert listener.fileno() == -1
+    worker.tmp.close()
+
+
+@pytest.mark.parametrize("by_threads", ["", "--proxy-protocol auto"])
+def test_idle_connections_end_before_the_graceful_time_out(
+    rich_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_threads: str
+) -> None:
+    """Where threads receive, too."""
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", f"--graceful-timeout 300 --keep-alive 300 {by_threads}")
+    with served(rich_world.settings.database_url, tmp_path, worker_class=OWN) as (url, master), wire(url) as idle:
+        idle.send(request("/healthz", method=b"GET", headers=b""))
+        assert idle.answer()[:2] == (200, "keep-alive")
+        os.kill(master, signal.SIGTERM)
+        assert idle.is_closed()
+
+
+def test_connections_close_after_their_answers_if_the_operator_says_so(
+    rich_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--keep-alive 0")
+    with served(rich_world.settings.database_url, tmp_path, worker_class=OWN) as (url, _), wire(url) as client:
+        client.send(request("/bets", b"{}"))
+        assert client.answer().connection == "close"
+        assert client.is_closed()
 
 
 def test_idle_connections_do_not_delay_the_stop(rich_world: World, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Groups of calls: a defect ends its own group, not the loop."""
 
 import queue
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,7 +49,9 @@ def run_calls(one: GroupedApi, count: int) -> list[str | None]:
     groups = CallGroups(one, defer)
     for _ in range(count):
         groups.add(ENDPOINT, {"REMOTE_ADDR": "127.0.0.1"}, b"{}", lambda reply: replies.append(reply and reply.body))
+    deadline = time.monotonic() + 60
     while len(replies) < count:
+        assert time.monotonic() < deadline
         groups.start()
         try:
             deferred.get(timeout=0.01)()
@@ -72,6 +75,24 @@ def test_a_defect_ends_its_own_group_without_replies() -> None:
             raise ZeroDivisionError
 
     assert run_calls(grouped(observe), 5) == ["done", "done", None, None, "done"]
+
+
+def test_a_defect_of_calls_that_waited_for_locks_leaves_the_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_groups, "TRY_AGAIN", 0.0)
+    sizes: list[int] = []
+
+    def observe(answered: Sequence[AnsweredCall]) -> None:
+        if answered:  # not those that are left out
+            sizes.append(len(answered))
+            if len(sizes) == 1:
+                raise ZeroDivisionError
+
+    def answer(calls: Sequence[Any], wait: bool) -> list[Any]:
+        if wait:
+            time.sleep(0.2)  # until all the others wait for it
+        return ["done" if wait else None for _ in calls]
+
+    assert Counter(run_calls(replace(grouped(observe), answer=answer), 5)) == {None: sizes[0], "done": 5 - sizes[0]}
 
 
 def test_a_call_whose_lock_is_held_is_tried_again_before_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:

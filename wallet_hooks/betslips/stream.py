@@ -30,7 +30,7 @@ _CLOSE_TIMEOUT = 5.0
 _PAUSE_AFTER_DEFECT = 1.0
 _MAX_PENDING = 256 * 1024  # bytes that wait for a client, from which on nothing more is read from the database for it
 _MAX_PER_CUSTOMER = 20
-_MAX_SHARE_OF_FILES = 0.5  # of the files that the process may open
+_MAX_SHARE_OF_FILES = 0.25  # of the files that the process may open
 _CHUNK = 4096
 
 

@@ -36,9 +36,10 @@ EXACT_CHECK = "_exact"
 
 # SQLAlchemy's message when the connections that its pool offered, and opened instead, were to be replaced.
 _NO_CONNECTION = "This connection is closed"
-# Citus' messages for a node that it cannot reach.
+# Citus' messages for a node that it cannot reach, or that is being killed.
 _LOST_NODE = re.compile(
     "marked as essential|server closed the connection|connection to the remote node|connection not open"
+    "|postmaster was shut down"
 )
 # libpq's message for a statement that it does not send; it has no SQLSTATE, as lost connections.
 _TOO_MANY_PARAMETERS = "number of parameters must be"

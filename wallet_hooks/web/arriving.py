@@ -82,6 +82,8 @@ class HeadParser:
             return None
         rest = unreader.buf.getbuffer().nbytes + sum(map(len, unreader.iter or ()))
         size, body_size = sum(map(len, segments)) - rest, getattr(request.body.reader, "length", 0)
+        # Nothing that holds the segments: a head that is kept would keep the bodies of its connection.
+        environ = {name: value for name, value in environ.items() if isinstance(value, str)}
         return Head(environ, size, body_size, self._endpoint(request, environ))
 
     def _endpoint(self, request: Any, environ: Environ) -> Endpoint | None:

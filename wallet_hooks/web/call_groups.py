@@ -177,3 +177,5 @@ class _CallQueue:
         for waiting in group:
             log_defect(defect, request_id=waiting.call.request.id, path=waiting.call.endpoint.path)
             waiting.on_reply(None)
+        if self._wait:  # the other queue is started by the loop
+            self.start()

@@ -1,19 +1,22 @@
 """A client's connection whose requests gunicorn's loop receives and answers, without blocking."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
 from wallet_hooks import clock
+from wallet_hooks.web.answer_socket import AnswerSocket
 from wallet_hooks.web.arriving import SEGMENT, ArrivedUnreader, Arriving, HeadParser
 from wallet_hooks.web.connections import LINGER_SECONDS
 
 # Seconds from a request's first byte (or its connection's opening) in which it must have arrived, and in which a client
 # must take some of its answer. A long body has longer (`ArrivedUnreader`).
 CLIENT_SECONDS = 20.0
-_LINGER_BYTES = 64 * 1024  # that are read and discarded after the last answer
+_DISCARDED = 64 * 1024  # bytes that are discarded at a time
 
 
 class State(Enum):
@@ -30,6 +33,8 @@ class State(Enum):
 class LoopConnection(TConn):  # type: ignore[misc]
     """A connection. `timeout` is the monotonic instant at which it is closed if it still waits for the client."""
 
+    sock: Any  # a socket, or an AnswerSocket while a thread answers
+
     def __init__(self, parser: HeadParser, config: Any, connection: socket.socket, client: Any, server: Any) -> None:
         super().__init__(config, connection, client, server)
         self.arriving = Arriving(parser, client, server)
@@ -40,8 +45,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
         self.closes = False  # after the answer
         self.is_at_end = False  # the client has sent everything
         self.events = 0  # that the loop waits for
-        self._output = b""
-        self._discarded = 0
+        self._output = bytearray()
         self.data_ready = True  # so that a thread of the pool does not wait for data first
 
     def init(self) -> None:
@@ -57,6 +61,12 @@ class LoopConnection(TConn):  # type: ignore[misc]
         """Whether the connection waits for a request of which nothing has arrived."""
         return self.state is State.REQUEST and not self.arriving.size
 
+    def has_sent_more(self) -> bool:
+        """Return whether the client has sent what the loop has not received yet."""
+        with suppress(OSError):  # nothing, or the client has left
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        return False
+
     def is_late(self, now: float) -> bool:
         """Return whether the client has taken too long."""
         return self.state is not State.ANSWER and self.timeout <= now
@@ -68,8 +78,7 @@ class LoopConnection(TConn):  # type: ignore[misc]
         self.timeout = self.waits_since + self.cfg.keepalive
 
     def stop_waiting(self, at_latest: float) -> None:
-        """Close the connection after its answer, or at a monotonic instant if no request has begun by then."""
-        self.closes = True
+        """Close the connection at a monotonic instant if no request has begun by then."""
         if self.is_idle:
             self.timeout = min(self.timeout, at_latest)
 
@@ -90,11 +99,9 @@ class LoopConnection(TConn):  # type: ignore[misc]
     def send(self, answer: bytes = b"") -> None:
         """Send an answer, or the rest of one, as far as the client takes it."""
         self._output += answer
-        try:
-            sent = self.sock.send(self._output)
-        except BlockingIOError:
-            sent = 0
-        self._output = self._output[sent:]
+        if self._output:
+            with suppress(BlockingIOError):
+                del self._output[: self.sock.send(self._output)]
         if self._output:
             self.state = State.CLIENT
             self.timeout = clock.monotonic() + CLIENT_SECONDS
@@ -102,6 +109,22 @@ class LoopConnection(TConn):  # type: ignore[misc]
             self.end()
         else:
             self.await_request()
+
+    @contextmanager
+    def answered_by_thread(self) -> Iterator[None]:
+        """Let a thread answer. What the client does not take at once is then `unsent`, for `send`."""
+        plain = self.sock
+        self.sock = AnswerSocket(plain)
+        try:
+            yield
+        finally:
+            self._output += self.sock.unsent
+            self.sock = plain
+
+    @property
+    def unsent(self) -> int:
+        """The bytes of an answer that the client has not taken yet."""
+        return len(self._output)
 
     def end(self) -> None:
         """Close the sending side; what the client still sends is discarded."""
@@ -112,7 +135,5 @@ class LoopConnection(TConn):  # type: ignore[misc]
 
     def discard(self) -> None:
         """Discard what the client sends."""
-        received = len(self.sock.recv(SEGMENT))
-        self._discarded += received
-        if received == 0 or self._discarded > _LINGER_BYTES:
+        if not self.sock.recv(_DISCARDED):
             self.state = State.OVER

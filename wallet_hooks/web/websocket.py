@@ -12,6 +12,7 @@ from wsproto.events import CloseConnection, Event, Ping, Pong, TextMessage
 from wsproto.utilities import generate_accept_token
 
 from wallet_hooks.errors import WalletHooksError
+from wallet_hooks.web.answer_socket import AnswerSocket
 from wallet_hooks.web.requests import Environ
 
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008
@@ -54,6 +55,8 @@ def handshake_headers(environ: Environ) -> dict[str, str]:
 def socket_of(environ: Environ) -> socket.socket:
     """Return the plain socket of a request. Raises NoSocketError."""
     found = environ.get("gunicorn.socket")
+    if isinstance(found, AnswerSocket):
+        found = found.plain
     if type(found) is not socket.socket:
         raise NoSocketError("this server does not hand over sockets; gunicorn does")
     return found
