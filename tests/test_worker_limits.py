@@ -6,6 +6,7 @@ import resource
 import socket
 import weakref
 from collections import deque
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests.worker_classes import FRUGAL, OWN, PATIENT, PATIENT_NARROW
 from wallet_hooks.web.arriving import HeadParser
 from wallet_hooks.web.loop_connection import LoopConnection
 from wallet_hooks.web.method_queue import MethodQueue
+from wallet_hooks.worker import CallbackWorker
 
 CLIENT, SERVER = ("127.0.0.1", 40_000), ("127.0.0.1", 8080)
 HEALTH = request("/healthz", method=b"GET", headers=b"")
@@ -98,6 +100,21 @@ def test_a_connection_with_a_request_that_was_not_received_yet_is_not_closed_as_
         assert connection.has_sent_more() == bool(sent)
         theirs.close()
         assert connection.has_sent_more() == bool(sent)
+
+
+def test_a_connection_that_a_thread_has_closed_ends_and_not_the_worker() -> None:
+    worker = CallbackWorker(1, os.getpid(), [], None, 0, Config(), None)
+    ours, theirs = socket.socketpair()
+    connection = LoopConnection(HeadParser(Config(), None), Config(), ours, CLIENT, SERVER)
+    worker._connections.add(connection)
+    worker.nr_conns = 1
+    with theirs:
+        ours.close()  # as gunicorn does after an error within an answer
+        answered: Future[bool] = Future()
+        answered.set_result(False)
+        worker.finish_request(connection, answered)
+    assert worker.nr_conns == 0
+    worker.tmp.close()
 
 
 def test_a_head_that_is_kept_keeps_no_body() -> None:

@@ -116,7 +116,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._accept(listener)
         except OSError as error:  # such as no more files
             self.log.error("no connection is accepted for a moment: %s", error)
-            self._close_oldest_idle()
+            self._close_oldest_idle(None)
             self._resume_at = clock.monotonic() + _FAILED_PAUSE
             self.set_accept_enabled(False)
         self._publish_count()  # at once: the others decide by it
@@ -181,9 +181,9 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
             self._start_reading()
             is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
             conn.closes = not is_kept
-            conn.sock.setblocking(False)  # a thread may have waited for data
             self._handle(conn, partial(self._send_rest, conn))
-            self._bound_unsent()
+            if conn.unsent:
+                self._bound_unsent()
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer a request, in a thread of the pool."""
@@ -207,13 +207,13 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
         self._connections.add(connection)
         self._watch(connection)
         if self.nr_conns >= self.worker_connections and self.alive:
-            self._close_oldest_idle()
+            self._close_oldest_idle(connection)
         return True
 
-    def _close_oldest_idle(self) -> None:
+    def _close_oldest_idle(self, newest: LoopConnection | None) -> None:
         """Close connections that wait for their clients: first those that have sent nothing, the oldest first."""
-        waiting = [one for one in self._connections if one.state is State.REQUEST]
-        count = min(self.worker_connections // 16 + 1, len(waiting) - 1)  # not the newest
+        waiting = [one for one in self._connections if one.state is State.REQUEST and one is not newest]
+        count = self.worker_connections // 16 + 1
         for connection in nsmallest(count, waiting, key=lambda one: (not one.is_idle, one.waits_since)):
             if not connection.has_sent_more():
                 self._drop(connection)
@@ -305,6 +305,7 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
 
     def _send_rest(self, connection: LoopConnection) -> None:
         """Send what the client has not taken yet of an answer, and go on with its next request."""
+        connection.sock.setblocking(False)  # a thread may have waited for data
         connection.send()
         if connection.state is State.REQUEST:
             self._advance(connection)
