@@ -18,6 +18,7 @@ from tests.service import served, workers_of
 from tests.waiting import wait_until
 from tests.wire import request, wire
 from tests.worker_classes import FRUGAL, OWN, PATIENT, PATIENT_NARROW
+from wallet_hooks.web.answer_socket import AnswerSocket
 from wallet_hooks.web.arriving import HeadParser
 from wallet_hooks.web.loop_connection import LoopConnection
 from wallet_hooks.web.method_queue import MethodQueue
@@ -127,6 +128,16 @@ def test_a_head_that_is_kept_keeps_no_body() -> None:
     del segments
     gc.collect()
     assert held() is None
+
+
+def test_nothing_of_an_answer_is_sent_twice_after_a_time_out() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.1)
+        answering = AnswerSocket(ours)
+        with pytest.raises(TimeoutError):
+            answering.sendall(b"x" * 5_000_000)
+        assert answering.unsent == b""
 
 
 def test_a_thread_that_ends_after_its_worker_writes_to_no_other_file(tmp_path: Path) -> None:

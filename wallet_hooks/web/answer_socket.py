@@ -39,5 +39,5 @@ class AnswerSocket:
             self.plain.settimeout(time_out)
 
     def _flush(self) -> None:
-        self.plain.sendall(self.unsent)
-        self.unsent.clear()
+        unsent, self.unsent = self.unsent, bytearray()  # if it fails, nobody knows how much was sent
+        self.plain.sendall(unsent)
