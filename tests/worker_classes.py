@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-from collections.abc import Iterable
 from typing import Any
 
 from wallet_hooks import worker
@@ -48,26 +47,21 @@ class HastyWorker(CallbackWorker):
         loop_connection.CLIENT_SECONDS = 0.2
 
 
-def hold_little(sockets: Iterable[Any]) -> None:
-    """Have the system hold few bytes of an answer that the client does not read."""
-    for listener in sockets:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-
-
-class NarrowWorker(HastyWorker):
-    """The system holds few bytes of an answer that the client does not read."""
+class _LittleHeldWorker(CallbackWorker):
+    """Has the system hold few bytes of an answer that the client does not read."""
 
     def init_process(self) -> None:
-        hold_little(self.sockets)
+        for listener in self.sockets:
+            listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
         super().init_process()
 
 
-class PatientNarrowWorker(PatientWorker):
-    """The worker waits long for clients that do not read, and the system holds little of their answers."""
+class NarrowWorker(_LittleHeldWorker, HastyWorker):
+    """Gives up clients that do not read an answer soon."""
 
-    def init_process(self) -> None:
-        hold_little(self.sockets)
-        super().init_process()
+
+class PatientNarrowWorker(_LittleHeldWorker, PatientWorker):
+    """Waits long for clients that do not read an answer."""
 
 
 class FrugalWorker(PatientNarrowWorker):
