@@ -31,7 +31,8 @@ FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 # Of the probes, not of the registry.
 OTHER_METRICS = {"wallet_hooks_open_stakes_minor_units"}
-SETTINGS = {f"WALLET_HOOKS_{field.name.upper()}" for field in fields(Settings)}
+# Beside the settings the one that is read by an option of `betslips follow`.
+SETTINGS = {f"WALLET_HOOKS_{field.name.upper()}" for field in fields(Settings)} | {"WALLET_HOOKS_FOLLOW_URL"}
 
 
 def metrics() -> set[str]:
