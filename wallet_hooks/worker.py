@@ -372,8 +372,8 @@ class CallbackWorker(ThreadWorker):  # type: ignore[misc]
 
     def _leaves_to_others(self, connection: LoopConnection) -> bool:
         """Return whether to close a connection as one of the surplus; not if its client has already sent more."""
-        has_sent_more = connection.arriving.size or not connection.events
-        if has_sent_more or not self._surplus:
+        has_next_request = connection.arriving.size or not connection.events
+        if has_next_request or not self._surplus:
             return False
         self._surplus -= 1
         return True
