@@ -11,7 +11,7 @@ from wallet_hooks.database.brand_schemas import choose_schema, has_brand_schemas
 from wallet_hooks.database.citus import distribute_schema
 from wallet_hooks.database.layout import require_layout, stored_layout
 from wallet_hooks.database.migrating import Migration, exclusive_migration
-from wallet_hooks.database.schema_contents import MigrationScope, keep_own_tables, keep_shared_tables
+from wallet_hooks.database.schema_contents import MigrationScope, drop_own_tables, drop_shared_tables
 from wallet_hooks.database.tables import load_models
 from wallet_hooks.ledger import currencies
 from wallet_hooks.settings import Settings
@@ -85,9 +85,9 @@ def migrate(connection: Connection, scope: MigrationScope, *, schema: str | None
     with context.begin_transaction():
         context.run_migrations()
         if schema is not None:
-            keep_own_tables(connection, schema)
+            drop_shared_tables(connection, schema)
         elif stored_layout(connection):
-            keep_shared_tables(connection)
+            drop_own_tables(connection)
 
 
 run()

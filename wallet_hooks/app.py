@@ -9,7 +9,7 @@ from wallet_hooks import clock, probes, v1
 from wallet_hooks.accounts_api import routes as accounts
 from wallet_hooks.accounts_api import vendor_routes
 from wallet_hooks.betslips import routes as betslips
-from wallet_hooks.betslips.feed import Feed
+from wallet_hooks.betslips.customer_feed import Feed
 from wallet_hooks.betslips.stream import Streams
 from wallet_hooks.bookies import routes as bookies
 from wallet_hooks.cashier import routes as cashier

@@ -17,7 +17,7 @@ from tests.desk import Desk
 from tests.world import OK, bet, result
 from wallet_hooks import clock
 from wallet_hooks.betslips import stream
-from wallet_hooks.betslips.feed import CustomerStream, Feed
+from wallet_hooks.betslips.customer_feed import CustomerStream, Feed
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.service import close_stale, prune
 from wallet_hooks.betslips.stream import SESSION_ENDED, Streams

@@ -61,7 +61,7 @@ def test_a_brand_whose_schema_fails_half_way_is_not_there(
 
     before = schemas(spread)
     with monkeypatch.context() as patch:
-        patch.setattr(schema_contents, "keep_own_tables", fail)
+        patch.setattr(schema_contents, "drop_shared_tables", fail)
         assert shell.run(*NEW).returncode == 1
     assert schemas(spread) == before
     assert "south" not in shell.ok("brand", "list")

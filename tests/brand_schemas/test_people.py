@@ -9,7 +9,7 @@ from tests.brand_schemas.conftest import BRANDS
 from tests.test_commands import Shell
 from tests.world import JsonReply, World, bet
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import CustomerStream, Feed
+from wallet_hooks.betslips.customer_feed import CustomerStream, Feed
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import open_engine, reading, writing
 from wallet_hooks.identity import api_tokens

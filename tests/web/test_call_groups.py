@@ -78,7 +78,7 @@ def test_a_defect_ends_its_own_group_without_replies() -> None:
 
 
 def test_a_defect_of_calls_that_waited_for_locks_leaves_the_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_groups, "TRY_AGAIN", 0.0)
+    monkeypatch.setattr(call_groups, "LOCK_RETRY_SECONDS", 0.0)
     sizes: list[int] = []
 
     def observe(answered: Sequence[AnsweredCall]) -> None:
@@ -96,7 +96,7 @@ def test_a_defect_of_calls_that_waited_for_locks_leaves_the_others_their_turn(mo
 
 
 def test_a_call_whose_lock_is_held_is_tried_again_before_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_groups, "TRY_AGAIN", 1.0)
+    monkeypatch.setattr(call_groups, "LOCK_RETRY_SECONDS", 1.0)
     monkeypatch.setattr(call_groups, "_PAUSE", 0.01)
     waited: list[bool] = []
 
@@ -110,7 +110,7 @@ def test_a_call_whose_lock_is_held_is_tried_again_before_it_waits(monkeypatch: p
 
 
 def test_a_call_whose_lock_ends_is_answered_without_waiting_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_groups, "TRY_AGAIN", 60.0)
+    monkeypatch.setattr(call_groups, "LOCK_RETRY_SECONDS", 60.0)
     tried: Counter[int] = Counter()
 
     def answer(calls: Sequence[Any], wait: bool) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import CustomerStream
+from wallet_hooks.betslips.customer_feed import CustomerStream
 from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, parse_body, store_bodies
 from wallet_hooks.betslips.models import Betslip
 from wallet_hooks.betslips.queries import betslip_data, state_of, states_of

@@ -13,7 +13,7 @@ import threading
 from collections import Counter, deque
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.feed import CustomerStream, Feed
+from wallet_hooks.betslips.customer_feed import CustomerStream, Feed
 from wallet_hooks.database import DATABASE_ERRORS
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.logs import LOG

@@ -87,7 +87,7 @@ def account(
 @JSON
 @click.pass_obj
 def list_(engine: Engine, as_json: bool) -> None:
-    """List the accounts with their last known balances."""
+    """List the bookmaker accounts with their last known balances."""
     rows = []
     for own in each_brand(engine):
         with reading(own) as session:
@@ -120,7 +120,7 @@ def _account_line(row: dict[str, Any]) -> str:
 @click.argument("file", type=click.File(encoding="utf-8"))
 @click.pass_obj
 def rules(engine: Engine, username: str, file: TextIO) -> None:
-    """Set the tag rules that choose a customer's accounts, from a JSON file. The first rule that matches decides."""
+    """Set the tag rules that choose a customer's bookmaker accounts, from a JSON file. The first match decides."""
     try:
         document = json.load(file)
         with writing(engine_of_customer(engine, username)) as session:
@@ -135,20 +135,20 @@ def rules(engine: Engine, username: str, file: TextIO) -> None:
 @click.option("--off", is_flag=True, help="Disable instead of enable.")
 @click.pass_obj
 def enable(engine: Engine, id_: int, off: bool) -> None:
-    """Enable or disable an account."""
+    """Enable or disable a bookmaker account."""
     with writing(engine_with_row(engine, BookieAccount, id_)) as session:
         found = session.get(BookieAccount, id_)
         if found is None:
             raise NotFoundError(f"no bookmaker account {id_}")
         found.enabled = not off
-    click.echo(f"account {id_} {'disabled' if off else 'enabled'}")
+    click.echo(f"bookmaker account {id_} {'disabled' if off else 'enabled'}")
 
 
 @bookie.command("kick")
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**62))
 @click.pass_obj
 def kick(engine: Engine, id_: int) -> None:
-    """Fetch an account's balance from the bookmaker, and store it."""
+    """Fetch a bookmaker account's balance from the bookmaker, and store it."""
     queried_at = clock.now()
     engine = engine_with_row(engine, BookieAccount, id_)
     with reading(engine) as session:

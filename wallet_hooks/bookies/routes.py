@@ -39,7 +39,7 @@ def preview_bookie_accounts(context: ApiContext, call: ApiCall, username: str) -
 
 
 def kick_balance(context: ApiContext, call: ApiCall, username: str) -> dict[str, Any]:
-    """Fetch an account's balance from the bookmaker, and store it. The username in the path is ignored."""
+    """Fetch a bookmaker account's balance from the bookmaker, and store it. The username in the path is ignored."""
     del username  # docs/protocols/customers.md names the account in the body
     with reading(context.engine) as session:
         account = _usable_account(context, session, call.customer, call.given["account_id"])

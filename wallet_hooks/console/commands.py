@@ -100,7 +100,7 @@ def _staff_line(row: dict[str, Any]) -> str:
 @JSON
 @click.pass_obj
 def list_actions(engine: Engine, as_json: bool) -> None:
-    """List what staff did in the console, and how `staff add` and `staff change` changed it, oldest first."""
+    """List what staff did in the console, and whom `staff add` and `staff change` added or changed, oldest first."""
     with reading(engine) as session:
         query = select(StaffAction).order_by(StaffAction.id).execution_options(yield_per=1000)
         rows = (

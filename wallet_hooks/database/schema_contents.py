@@ -38,7 +38,7 @@ def _scope() -> MigrationScope:
     return scope
 
 
-def keep_shared_tables(connection: Connection) -> None:
+def drop_own_tables(connection: Connection) -> None:
     """Remove the brands' own tables from `public`. Their sequences stay: ids are unique over all brands."""
     own = sorted(names_of_own_tables())
     for sequence, table, _ in _sequences(connection, "public"):
@@ -50,7 +50,7 @@ def keep_shared_tables(connection: Connection) -> None:
     distribute_shared_tables(connection, [table.name for table in Base.metadata.sorted_tables if table.name in shared])
 
 
-def keep_own_tables(connection: Connection, schema: str) -> None:
+def drop_shared_tables(connection: Connection, schema: str) -> None:
     """Remove the shared tables and the sequences from a brand's schema; what refers to them uses those in `public`."""
     shared = sorted(table_names(Shared))
     references = _references(connection, schema, shared)

@@ -43,7 +43,7 @@ _BREAK_FORMATS = ("csv", "xlsx", "html")
 
 
 @click.command()
-@click.option("--provider", "game", required=True, help="The provider's game, such as betflex.")
+@click.option("--game", "--provider", "game", required=True, help="The game of the provider, such as betflex.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, help="First day of the report.")
 @click.option(

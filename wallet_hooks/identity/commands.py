@@ -29,7 +29,7 @@ def brand() -> None:
 
 @brand.command("add")
 @click.option("--id", "id_", type=click.IntRange(1, 2**62), required=True, help="The brand's number.")
-@click.option("--client", required=True, help="The brand's name at the providers.")
+@click.option("--client", "--brand", "client", required=True, help="The brand's name at the providers.")
 @click.option("--currency", required=True, help="ISO 4217 code.")
 @click.option("--timezone", required=True, help="IANA name; accounting days follow it.")
 @click.option("--day-start", default="00:00", show_default=True, help="When the accounting day starts, local time.")
@@ -50,21 +50,24 @@ def add_brand(engine: Engine, /, id_: int, **facts: str) -> None:
 
 
 @brand.command("countries")
-@click.option("--client", required=True, help="The brand's name at the providers.")
+@click.option("--client", "--brand", "client", required=True, help="The brand's name at the providers.")
 @click.option(
     "--allow", multiple=True, metavar="CODE", help="Allowed country, ISO 3166 code; repeatable. Others are denied."
 )
 @click.option("--deny", multiple=True, metavar="CODE", help="Denied country, ISO 3166 code; repeatable.")
 @click.pass_obj
 def countries(engine: Engine, client: str, allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
-    """Set the countries from which a brand's customers may bet; without options, all countries."""
+    """Set the countries from which a brand's customers may bet; without options, all countries.
+
+    A service without a GeoIP file (WALLET_HOOKS_GEOIP_FILE) refuses every bet of a brand with such rules.
+    """
     with writing(engine) as session:
         service.set_countries(session, client=client, allow=allow, deny=deny)
     click.echo(f"{client}: allowed {', '.join(allow) or 'all'}; denied {', '.join(deny) or 'none'}")
 
 
 @brand.command("policy")
-@click.option("--client", required=True, help="The brand's name at the providers.")
+@click.option("--client", "--brand", "client", required=True, help="The brand's name at the providers.")
 @click.option(
     "--preset",
     type=click.Choice((*PRESETS, _NO_PRESET)),
@@ -211,7 +214,7 @@ def _allowed(row: dict[str, Any]) -> str:
 
 @click.group()
 def token() -> None:
-    """Manage API tokens of machine callers: finance, operations, QA, payment providers."""
+    """Manage API tokens of machine callers: finance, cashier."""
 
 
 @token.command("create")

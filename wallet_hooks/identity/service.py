@@ -1,7 +1,7 @@
 """Adds and changes brands and providers.
 
-Commands and fixtures call it, without a schema: names, countries, secrets and rules are checked here and in their own
-modules. Choices (`corrections`, `auth`) are checked by the command's options and the fixture schema.
+Commands and fixtures call it. No marshmallow schema checks its arguments: names, countries, secrets and rules are
+checked here and in their own modules, choices (`corrections`, `auth`) by the command's options and the fixture schema.
 """
 
 from collections.abc import Sequence

@@ -45,7 +45,7 @@ def _of_limit(command: Any) -> Any:
 @JSON
 @pass_brand_engine
 def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
-    """Show all limits of a player, past ones too, and what is left of the limits in force."""
+    """Show all limits of a customer, past ones too, and what is left of the limits in force."""
     with reading(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid)
         left = _limits_left(session, found, brand)
@@ -58,7 +58,7 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
         return
     echo_lines(map(_line, rows), empty="no limits")
     for name, amount in left.items():
-        click.echo(f"left of {name}: {amount}")
+        click.echo(f"left of the tightest {name} limit: {amount}")
     if checks:
         click.echo(f"reality check: {checks['period']}, set at {checks['set_at']}")
 
@@ -78,7 +78,7 @@ def show(engine: Engine, client: str, uid: str, as_json: bool) -> None:
 def set_limit(
     engine: Engine, client: str, uid: str, type_: str, frame: str | None, amount: str, reason: str, by: str
 ) -> None:
-    """Set a limit that the player cannot relax. It applies from the next bet on."""
+    """Set a limit that the customer cannot relax. It applies from the next bet on."""
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
         current = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
@@ -99,7 +99,7 @@ def set_limit(
 @_of_limit
 @pass_brand_engine
 def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, reason: str) -> None:
-    """Remove a limit that the operator set; the player's own limits stay."""
+    """Remove a limit that the operator set; the customer's own limits stay."""
     with writing(engine) as session:
         found, brand = customer_by_uid(session, client=client, uid=uid, lock=True)
         current = CurrentLimits(session, player_of(found, brand_facts(brand)), now=clock.now())
@@ -110,8 +110,8 @@ def clear(engine: Engine, client: str, uid: str, type_: str, frame: str | None, 
 def _limits_left(session: Session, found: Customer, brand: Brand) -> dict[str, str]:
     now = clock.now()
     player = player_of(found, brand_facts(brand))
-    bounds, usage = CurrentLimits(session, player, now=now).bounds(), service.usage_of(session, player, now=now)
-    left = {type_: bounds.left(type_, usage) for type_ in AMOUNT_TYPES}
+    limits, usage = CurrentLimits(session, player, now=now).enforced(), service.usage_of(session, player, now=now)
+    left = {type_: limits.left(type_, usage) for type_ in AMOUNT_TYPES}
     return {type_: money.format_amount(minor, found.currency) for type_, minor in left.items() if minor is not None}
 
 

@@ -17,7 +17,7 @@ def take_deposit(session: Session, player: Player, amount: int, *, now: datetime
     """
     if player.customer.limited or player.policy.applied_defaults(player.customer.currency):
         usage = usage_of(session, player, now=now)
-        left = CurrentLimits(session, player, now=now).bounds().left("deposit", usage)
+        left = CurrentLimits(session, player, now=now).enforced().left("deposit", usage)
         if left is not None and amount > left:
             raise RefusedError("deposit_limit_exceeded", "amount: above what is left of the customer's deposit limit")
     count_deposit(session, player, amount, at=now)

@@ -40,7 +40,7 @@ def bound_of(limit: Limit, brand: BrandFacts, policy: Policy, *, now: datetime) 
 
 
 @dataclass(slots=True)
-class Bounds:
+class EnforcedLimits:
     """The limits in force for one customer.
 
     `playing_until` is when the time limit of the play session ends; None without a time limit. `session_to_store` is
@@ -61,7 +61,7 @@ class Bounds:
         )
 
 
-def bounds_of(
+def enforced_limits(
     customer_id: int,
     limits: list[Limit],
     brand: BrandFacts,
@@ -69,35 +69,35 @@ def bounds_of(
     *,
     play: PlaySession,
     now: datetime,
-) -> Bounds:
+) -> EnforcedLimits:
     """Return the limits in force at `now`, from the customer's active and pending limits and the brand's defaults."""
     policy = policy_of(brand.policy)
     defaults = apply_policy(limits, policy, currency, since=play.created_at, now=now)
-    bounds = Bounds(customer_id, policy)
+    found = EnforcedLimits(customer_id, policy)
     for limit in in_force(limits, defaults):
         if limit.frame != SESSION:
-            bounds.bounds.append(bound_of(limit, brand, policy, now=now))
+            found.bounds.append(bound_of(limit, brand, policy, now=now))
             continue
         assert limit.amount is not None
         began = play.begins(gap=policy.session_gap, now=now)
         until = began + timedelta(minutes=limit.amount)
-        bounds.playing_until = min(until, bounds.playing_until or until)
-        bounds.session_to_store = began if play.last_login_at is None else None
-    return bounds
+        found.playing_until = min(until, found.playing_until or until)
+        found.session_to_store = began if play.last_login_at is None else None
+    return found
 
 
-def limit_refusal(bounds: Bounds | None, usage: Usage, cost: int, spent: int, *, now: datetime) -> str | None:
+def limit_refusal(limits: EnforcedLimits | None, usage: Usage, cost: int, spent: int, *, now: datetime) -> str | None:
     """Return the refusal code of the first limit that a stake would exceed, None if it exceeds none.
 
     `cost` and `spent` are minor units of the customer's currency; `spent` is the cost of earlier bets of the same
     request, not yet in `usage`. A stake of 0 exceeds no amount limit.
     """
-    if bounds is None:
+    if limits is None:
         return None
-    if bounds.playing_until is not None and now >= bounds.playing_until:
+    if limits.playing_until is not None and now >= limits.playing_until:
         return "session_time_exceeded"
     for type_ in BET_TYPES:
-        left = bounds.left(type_, usage)
+        left = limits.left(type_, usage)
         if cost and left is not None and cost + spent > left:
             return f"{type_}_limit_exceeded"
     return None

@@ -8,7 +8,7 @@ from wallet_hooks.customers.play_sessions import PLAY_SESSIONS, PlaySession
 from wallet_hooks.customers.queries import CustomerFacts
 from wallet_hooks.database.bulk import BulkStatement, PendingRows, Pipeline, RowSet, select_rows
 from wallet_hooks.identity.directory import BrandFacts
-from wallet_hooks.limits.enforcement import Bounds, bounds_of, defaults_bind_bets, usage_since
+from wallet_hooks.limits.enforcement import EnforcedLimits, defaults_bind_bets, enforced_limits, usage_since
 from wallet_hooks.limits.models import PlayerLimit
 from wallet_hooks.limits.rules import LIVE, Limit
 from wallet_hooks.limits.usage import USAGE_SINCE, Usage, UsageRow
@@ -51,12 +51,13 @@ class LimitReads:
         usage.load(self._usage.rows, self._customers)
         return usage
 
-    def bounds(self) -> dict[int, Bounds]:
+    def enforced(self) -> dict[int, EnforcedLimits]:
         """Return the limits in force for each customer."""
         limits: dict[int | None, list[Limit]] = {}
         for limit in self._limits.rows:
             limits.setdefault(limit.customer_id, []).append(limit)
-        return {
-            play.id: bounds_of(play.id, limits.get(play.id, []), *self._customers[play.id], play=play, now=self._now)
-            for play in self._play.rows
-        }
+        return {play.id: self._enforced_limits(limits.get(play.id, []), play) for play in self._play.rows}
+
+    def _enforced_limits(self, limits: list[Limit], play: PlaySession) -> EnforcedLimits:
+        customer = self._customers[play.id]
+        return enforced_limits(play.id, limits, customer.brand, customer.currency, play=play, now=self._now)

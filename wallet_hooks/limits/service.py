@@ -19,7 +19,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.identity.policy import Policy, policy_of
 from wallet_hooks.ledger.journal import fingerprint
-from wallet_hooks.limits.enforcement import Bound, Bounds, bound_of, bounds_of, usage_since
+from wallet_hooks.limits.enforcement import Bound, EnforcedLimits, bound_of, enforced_limits, usage_since
 from wallet_hooks.limits.models import PlayerLimit, RealityCheck
 from wallet_hooks.limits.rules import (
     ACTIVE,
@@ -134,10 +134,10 @@ class CurrentLimits:
         """Return a hash of the policy and limits that a quote is based on."""
         return fingerprint(self.player.brand.policy, *((limit.id, limit.status) for limit in self.limits))
 
-    def bounds(self) -> Bounds:
-        """Return the limits in force for bets and deposits."""
+    def enforced(self) -> EnforcedLimits:
+        """Return the limits in force for bets and deposits, with their windows."""
         customer, limits = self.player.customer, [copy(limit) for limit in self.limits]
-        return bounds_of(
+        return enforced_limits(
             customer.id,
             limits,
             self.player.brand,

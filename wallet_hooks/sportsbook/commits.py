@@ -59,23 +59,23 @@ class CallbackCommits:
         """
         if not self._has_queues:
             return [*self._queues[None].run_together(callbacks)]
-        places_by_key: dict[int | None, list[int]] = {}
-        for place, callback in enumerate(callbacks):
-            places_by_key.setdefault(self._key(callback), []).append(place)
-        groups = [(key, places, [callbacks[place] for place in places]) for key, places in places_by_key.items()]
+        indexes_by_key: dict[int | None, list[int]] = {}
+        for index, callback in enumerate(callbacks):
+            indexes_by_key.setdefault(self._key(callback), []).append(index)
+        groups = [(key, indexes, [callbacks[one] for one in indexes]) for key, indexes in indexes_by_key.items()]
         if len(groups) > 1 and not self._wait and self._is_on_one_server:
             groups = groups[:1]
         # All but the last group run in other threads, bounded as this one is.
         running = [
-            (places, self._threads.submit(copy_context().run, self._run, key, group))
-            for key, places, group in groups[:-1]
+            (indexes, self._threads.submit(copy_context().run, self._run, key, group))
+            for key, indexes, group in groups[:-1]
         ]
-        results = [(places, self._run(key, group)) for key, places, group in groups[-1:]]
-        results += [(places, run.result()) for places, run in running]
+        results = [(indexes, self._run(key, group)) for key, indexes, group in groups[-1:]]
+        results += [(indexes, run.result()) for indexes, run in running]
         answers: list[Any] = [POSTPONED] * len(callbacks)
-        for places, found in results:
-            for place, answer in zip(places, found, strict=True):
-                answers[place] = answer
+        for indexes, found in results:
+            for index, answer in zip(indexes, found, strict=True):
+                answers[index] = answer
         return answers
 
     @cached_property

@@ -120,7 +120,7 @@ def load_state(
         early_cancels=locked.early_cancels | _early_cancels(cancels.rows),
         rates=rates_of(pairs, rates.rows),
         usage=limited.usage(),
-        limits=limited.bounds(),
+        limits=limited.enforced(),
         country_rules=locked.country_rules,
         countries={bet.ip or "": locate(bet.ip) for bet, _ in stakes} if locked.country_rules else {},
         betslips=locked.betslips,

@@ -49,7 +49,7 @@ class AcceptedBets:
             event = self.state.event_of(wager)
             self._event_stakes[event] = self._event_stakes.get(event, 0) + cost
 
-    def keep(self) -> None:
+    def apply_to_state(self) -> None:
         state = self.state
         for wager in self._taken.values():
             state.create(wager)
@@ -74,17 +74,17 @@ def place(request: PlaceBets, state_of: StateOf) -> Accepted | Declined:
             accepted = accepted_by_state[id(state)] = AcceptedBets(state)
         known = accepted.wager(bet.key)
         if known is not None:
-            refusal = _known_before(bet, known)
+            code = _known_before(bet, known)
         elif state.early_cancels and UserBet(bet.key, bet.user_uid) in state.early_cancels:
-            refusal = "bet_cancelled"
-        elif (refusal := _try(bet, accepted)) is not None:
-            _refuse(bet, state, refusal)
-        if refusal in ("conflict", "try_again"):
-            return Declined(refusal)
-        if refusal is not None:
-            return Declined(refusal, ((bet.key.uid, refusal),) if len(request.bets) > 1 else ())
+            code = "bet_cancelled"
+        elif (code := _accept_or_refuse(bet, accepted)) is not None:
+            _refuse(bet, state, code)
+        if code in ("conflict", "try_again"):
+            return Declined(code)
+        if code is not None:
+            return Declined(code, ((bet.key.uid, code),) if len(request.bets) > 1 else ())
     for accepted in accepted_by_state.values():
-        accepted.keep()
+        accepted.apply_to_state()
     return Accepted()
 
 
@@ -104,7 +104,7 @@ def _exact(amount: str) -> str:
 
 
 def _known_before(bet: PlaceBet, wager: WagerState) -> str | None:
-    """Answer a repeated bet: None where it was taken with the same facts, and its stake is held or settled."""
+    """Return the error code of a repeated bet; None if it was taken with the same facts and stands."""
     if wager.currency is None:  # the currency was unknown then, so the amount was stored as it was sent
         facts = _fingerprint(bet, _exact(bet.amount_sent))
     elif wager.currency == bet.currency and bet.amount is None:
@@ -121,7 +121,7 @@ def _was_stored_as_sent(bet: PlaceBet, wager: WagerState) -> bool:
     return wager.currency is None and wager.fingerprint == _fingerprint(bet, bet.amount_sent)
 
 
-def _try(bet: PlaceBet, accepted: AcceptedBets) -> str | None:
+def _accept_or_refuse(bet: PlaceBet, accepted: AcceptedBets) -> str | None:
     """Accept the bet, or return the refusal. The order of the checks is part of the interface."""
     customer = accepted.state.customer(bet.key.client, bet.user_uid)
     if customer is None:

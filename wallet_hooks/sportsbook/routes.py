@@ -37,7 +37,7 @@ from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, r
 from wallet_hooks.telemetry import CALLBACK_ERRORS, CALLBACK_SECONDS, CALLBACKS
 from wallet_hooks.web import api
 from wallet_hooks.web.api import AnsweredCall, Api, ApiRequest, Call, Endpoint, GroupedApi, Postponed, Problem, Reply
-from wallet_hooks.web.call_groups import TRY_AGAIN
+from wallet_hooks.web.call_groups import LOCK_RETRY_SECONDS
 from wallet_hooks.web.causes import cause_of
 from wallet_hooks.web.countries import Countries
 from wallet_hooks.web.requests import RejectedBodyError
@@ -118,7 +118,7 @@ class CallbackRoutes:
 
     def _submit(self, callback: Callback) -> Answer:
         """Commit a callback; as in `CallGroups`, it is tried again for a moment before it waits for its locks."""
-        until = clock.monotonic() + TRY_AGAIN
+        until = clock.monotonic() + LOCK_RETRY_SECONDS
         answer = self._commits.submit(callback)
         while answer is None and clock.monotonic() < until:
             time.sleep(_PAUSE)

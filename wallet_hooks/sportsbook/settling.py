@@ -19,8 +19,8 @@ from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
 def settle(bet: SettleBet, state: BettingState) -> str | None:
     """Settle one bet. Return None when it is done (now or before), else the error code."""
     wager = state.wagers.get(bet.key)
-    if (refusal := _refusal(bet, wager, state)) is not None:
-        return refusal
+    if (code := _error_code(bet, wager, state)) is not None:
+        return code
     assert wager is not None
     if bet.payout is None:
         return "try_again"  # another process used the currency first, after this request was read
@@ -70,7 +70,7 @@ def replaced_outcomes(wager: WagerState) -> list[str]:
     return outcomes
 
 
-def _refusal(bet: SettleBet, wager: WagerState | None, state: BettingState) -> str | None:
+def _error_code(bet: SettleBet, wager: WagerState | None, state: BettingState) -> str | None:
     """Return the error code where there is no stake to settle, else None."""
     if wager is None:
         if UserBet(bet.key, bet.user_uid) in state.early_cancels:

@@ -20,7 +20,7 @@ from wallet_hooks.identity.directory import BrandFacts
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.journal import Journal, Line, PostedTransaction, Posting
 from wallet_hooks.ledger.rules import Stake
-from wallet_hooks.limits.enforcement import Bounds
+from wallet_hooks.limits.enforcement import EnforcedLimits
 from wallet_hooks.limits.usage import DayUsage, Usage
 from wallet_hooks.sportsbook.coupons import EventKey, StakesOnEvents
 from wallet_hooks.sportsbook.messages import BetKey, BetStep
@@ -103,7 +103,7 @@ class BettingState:
     early_cancels: set[UserBet] = field(default_factory=set)
     rates: Mapping[tuple[str, str], str] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
-    limits: Mapping[int, Bounds] = field(default_factory=dict)
+    limits: Mapping[int, EnforcedLimits] = field(default_factory=dict)
     country_rules: Mapping[int, CountryRules] = field(default_factory=dict)
     countries: Mapping[str, str | None] = field(default_factory=dict)
     betslips: Mapping[tuple[int, str, str], BetslipFacts] = field(default_factory=dict)
@@ -154,9 +154,9 @@ class BettingState:
         """Count a new stake against the customer's limits, among them the duration of its play session."""
         stake = wager.as_stake()
         self.usage.add(stake.customer_id, self.booking_day(wager.client), DayUsage(staked=stake.cost))
-        bounds = self.limits.get(stake.customer_id)
-        if bounds is not None and bounds.session_to_store is not None:
-            self.changes.play_sessions[stake.customer_id] = bounds.session_to_store
+        limits = self.limits.get(stake.customer_id)
+        if limits is not None and limits.session_to_store is not None:
+            self.changes.play_sessions[stake.customer_id] = limits.session_to_store
 
     def count_return(self, wager: WagerState, amount: int, *, is_void: bool) -> None:
         """Count a return to the customer, on the stake's day and as paid today; a negative amount reverses it."""

@@ -21,7 +21,7 @@ from wallet_hooks.web.requests import Environ
 _GATHER = 0.001
 # Seconds in which a call whose customer is locked is tried again with the next groups. Most such locks are of another
 # worker's group and end within milliseconds; a call that waits for its lock may wait behind others.
-TRY_AGAIN = 0.05
+LOCK_RETRY_SECONDS = 0.05
 _PAUSE = 0.0005  # seconds between two such tries, if no other call arrives meanwhile
 _REFRESH = 0.5  # seconds after which what is cached for all calls is read again
 
@@ -127,7 +127,7 @@ class CallGroups:
             if isinstance(reply, Reply):
                 waiting.on_reply(reply)
             elif reply is None:
-                left_out.append(waiting._replace(until=min(waiting.until, now + TRY_AGAIN)))
+                left_out.append(waiting._replace(until=min(waiting.until, now + LOCK_RETRY_SECONDS)))
         self._left_out = deque(waiting for waiting in left_out if now < waiting.until)
         self._locked_calls.queue.extend(waiting for waiting in left_out if now >= waiting.until)
         self._locked_calls.start()
