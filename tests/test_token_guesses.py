@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 
 from tests.accounts_api.client import JSON_RPC, REST, RPC_PATH, AccountClient, Headers
 from tests.accounts_api.test_web_apps import Vendor
@@ -169,3 +170,26 @@ def test_each_operation_of_a_batch_is_counted(desk: Desk) -> None:
     _, answers = client.post(RPC_PATH, batch, {"X-Authentication": "x"})
     codes = [one["error"]["data"]["AccountAPINGException"]["errorCode"] for one in answers]
     assert codes == [*["INVALID_SESSION_INFORMATION"] * MOST, *["TOO_MANY_REQUESTS"] * 2]
+
+
+def test_a_session_that_has_ended_is_known_and_not_counted(desk: Desk) -> None:
+    client = InternetClient(desk)
+    with freeze_time("2026-11-20T12:00:00Z"):
+        ended = client.headers("ann")
+    codes = {client.code("getAccountFunds", headers=ended) for _ in range(2 * MOST)}
+    assert codes == {"INVALID_SESSION_INFORMATION"}
+
+
+def test_an_access_token_that_was_revoked_is_known_and_not_counted(desk: Desk) -> None:
+    client = InternetClient(desk)
+    vendor = Vendor(client)
+    token = vendor.tokens(vendor.code())["access_token"]
+    client.ok("revokeAccessToWebApp", vendorId=vendor.id)
+    assert {vendor.funds(token) for _ in range(2 * MOST)} == {"INVALID_SESSION_INFORMATION"}
+
+
+def test_a_grant_without_its_code_is_not_counted(desk: Desk) -> None:
+    client = InternetClient(desk)
+    vendor = Vendor(client)
+    given = vendor.request(code=vendor.code()) | {"code": None}
+    assert {client.code("token", **given) for _ in range(2 * MOST)} == {"INVALID_GRANT_TYPE"}

@@ -138,5 +138,6 @@ def test_rates_are_listed_from_any_of_their_currencies(each: AccountClient, tmp_
         set_rate(session, source="GBP", target="EUR", rate="1.17", now=clock.now())
     assert rates("GBP")["EUR"] == Decimal("1.17"), "as a bet is converted"
     assert rates("EUR")["GBP"] == Decimal("0.88")
-    for unknown in ("XXX", "eur", "", "SEK"):
+    assert each.ok("listCurrencyRates", key=key, fromCurrency="SEK") == [], "a currency without a rate"
+    for unknown in ("XXX", "eur", ""):
         assert each.code("listCurrencyRates", key=key, fromCurrency=unknown) == "INVALID_INPUT_DATA"

@@ -103,7 +103,8 @@ def test_a_page_has_a_hundred_items_at_most(client: AccountClient, key: str) -> 
     ("given", "code"),
     [
         ({"fromRecord": -1}, "INVALID_INPUT_DATA"), ({"recordCount": -1}, "INVALID_INPUT_DATA"),
-        ({"fromRecord": "1"}, "DSC-0044"), ({"fromRecord": 2**31}, "DSC-0044"), ({"includeItem": "all"}, "DSC-0044"),
+        ({"fromRecord": "1.5"}, "DSC-0044"), ({"fromRecord": ""}, "DSC-0044"),
+        ({"fromRecord": 2**31}, "DSC-0044"), ({"includeItem": "all"}, "DSC-0044"),
         ({"itemDateRange": {"from": "yesterday"}}, "DSC-0044"),
         ({"itemDateRange": {"to": "1764061200000"}}, "DSC-0044"),
         ({"itemDateRange": {"to": "2026-11-27X01"}}, "DSC-0044"), ({"itemDateRange": []}, "DSC-0044"),
@@ -113,7 +114,8 @@ def test_a_page_has_a_hundred_items_at_most(client: AccountClient, key: str) -> 
 )  # fmt: skip
 def test_invalid_parameters_are_refused(each: AccountClient, given: dict[str, Any], code: str) -> None:
     key, _ = each.new_keys("ann", "app")
-    assert each.code("getAccountStatement", key=key, **given) == code
+    for wallet in ("UK", "AUSTRALIAN"):  # of which the second has no entries
+        assert each.code("getAccountStatement", key=key, wallet=wallet, **given) == code
 
 
 def test_a_date_range_that_does_not_bind_is_not_checked(each: AccountClient) -> None:

@@ -192,7 +192,7 @@ def test_either_side_cancels_and_nobody_else(each: AccountClient) -> None:
         ({"subscriptionLength": 36_501}, "INVALID_INPUT_DATA"),
         ({"subscriptionLength": 2**31}, "DSC-0044"),
         ({"subscriptionLength": 1.5}, "DSC-0044"),
-        ({"subscriptionLength": "1"}, "DSC-0044"),
+        ({"subscriptionLength": "1 day"}, "DSC-0044"),
         ({"clientReference": "x" * 101}, "INVALID_CLIENT_REF"),
         ({"clientReference": "x" * 2000}, "INVALID_CLIENT_REF"),
         ({"clientReference": "a\x00b"}, "INVALID_CLIENT_REF"),

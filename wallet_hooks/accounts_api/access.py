@@ -7,10 +7,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import EnvironHeaders
 
-from wallet_hooks.accounts_api.errors import UNKNOWN_SESSION, AccountsError
+from wallet_hooks.accounts_api.errors import INVALID_SESSION, AccountsError, UnknownCredentialError
 from wallet_hooks.accounts_api.models import Application, ApplicationVersion
 from wallet_hooks.accounts_api.subscriptions import check_subscribed
-from wallet_hooks.accounts_api.web_apps import customer_of_access_token
+from wallet_hooks.accounts_api.web_apps import find_access_token
 from wallet_hooks.customers.callers import caller_of, may_log_in, read_login
 from wallet_hooks.customers.queries import customer_of_any_brand
 from wallet_hooks.database import reading
@@ -67,9 +67,10 @@ class Identity(NamedTuple):
 
 def identify(engine: Engine, settings: Settings, headers: Headers, access: Access, *, now: datetime) -> Identity:
     """Return who calls. Raises AccountsError as docs/protocols/accounts.md says, for the session before the key."""
-    token = bearer_token(headers) if access.token and "X-Authentication" not in headers else None
+    session_token = headers.get("X-Authentication", "")
+    token = bearer_token(headers) if access.token and not session_token else None
     idle, login, customer = settings.login_idle, None, None
-    login_token = headers.get("X-Authentication", "") if access.login and token is None else None
+    login_token = session_token if access.login and token is None else None
     with reading(engine if login_token is None else engine_of_login(engine, login_token)) as session:
         if login_token is not None:
             customer, login = _read_login(session, login_token, now=now, idle=idle)
@@ -92,9 +93,9 @@ def _read_login(session: Session, token: str, *, now: datetime, idle: timedelta)
     try:
         found = read_login(session, token, now=now, idle=idle)
     except SessionExpiredError:
-        found = None
+        raise AccountsError(INVALID_SESSION, "the session has ended") from None
     if found is None:
-        raise AccountsError(UNKNOWN_SESSION, "the session is unknown or has ended")
+        raise UnknownCredentialError(INVALID_SESSION, "the session is unknown or has ended")
     return found
 
 
@@ -124,9 +125,10 @@ def find_key(session: Session, key: str) -> KeyFacts | None:
 
 
 def _token_customer(session: Session, token: str, key: KeyFacts, *, now: datetime) -> Caller:
-    customer_id = customer_of_access_token(session, token, key.application_id, now=now)
-    if customer_id is not None:
-        customer = customer_of_any_brand(session, customer_id)
-        if may_log_in(customer, now=now):
-            return caller_of(customer)
-    raise AccountsError(UNKNOWN_SESSION, "the access token is unknown, expired or revoked")
+    found = find_access_token(session, token, key.application_id, now=now)
+    if found is None:
+        raise UnknownCredentialError(INVALID_SESSION, "the access token is unknown")
+    customer = customer_of_any_brand(session, found.customer_id)
+    if not found.is_valid or not may_log_in(customer, now=now):
+        raise AccountsError(INVALID_SESSION, "the access token is expired or revoked")
+    return caller_of(customer)

@@ -21,9 +21,9 @@ def list_currency_rates(call: OperationCall) -> list[dict[str, Any]]:
     with reading(call.engine) as session:
         newest = newest_reference_rates(session)
         currencies = {PIVOT, *(one.currency for one in newest)}
-        if not newest and is_currency(source):
-            return []
-        if source not in currencies:
+        if not newest or source not in currencies:
+            if is_currency(source):
+                return []
             raise AccountsError("INVALID_INPUT_DATA", f"fromCurrency: no rates from {source!r}")
         pairs = [(source, currency) for currency in sorted(currencies - {source})]
         rates = read_rates(session, pairs)

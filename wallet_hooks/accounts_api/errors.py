@@ -9,9 +9,7 @@ CODES = (
     "WALLET_TRANSFER_ERROR", "INVALID_VENDOR_CLIENT_ID", "USER_NOT_SUBSCRIBED", "INVALID_SECRET",
     "INVALID_AUTH_CODE", "INVALID_GRANT_TYPE",
 )  # fmt: skip
-UNKNOWN_SESSION = "INVALID_SESSION_INFORMATION"
-# The codes for a token, secret or code that is unknown.
-GUESS_CODES = (UNKNOWN_SESSION, "INVALID_SECRET", "INVALID_AUTH_CODE", "INVALID_GRANT_TYPE")
+INVALID_SESSION = "INVALID_SESSION_INFORMATION"
 _MESSAGES = {code: f"AANGX-{number:04}" for number, code in enumerate(CODES, start=1)}
 
 # Codes of the vendor's server framework, for what is wrong with a call itself.
@@ -38,6 +36,10 @@ class AccountsError(WalletHooksError):
     def message(self) -> str:
         """The code's number, such as `AANGX-0002`."""
         return _MESSAGES[self.code]
+
+
+class UnknownCredentialError(AccountsError):
+    """A token, code or secret that is not known: it may be a guess, and is counted."""
 
 
 class ProtocolError(WalletHooksError):

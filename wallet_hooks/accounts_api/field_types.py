@@ -1,6 +1,7 @@
 """The simple types and enumerations of the source.
 
-Amounts are JSON numbers in major units, read and written exactly. Instants are `2026-11-25T09:00:00.000Z`.
+Amounts are JSON numbers in major units, read and written exactly. Instants are `2026-11-25T09:00:00.000Z`. As in the
+vendor's framework, a string may hold a number: some clients send amounts and counts so.
 """
 
 import re
@@ -11,7 +12,6 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from wallet_hooks import clock
-from wallet_hooks.text_checks import is_whole_number
 from wallet_hooks.web.fields import UNWANTED
 from wallet_hooks.web.strict_json import Number
 
@@ -24,7 +24,8 @@ TOKEN_TYPES = ("BEARER",)
 AFFILIATE_STATUSES = ("INVALID_USER", "AFFILIATED", "NOT_AFFILIATED")
 
 _MAX_TEXT = 1000
-_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"(-?\d{1,19})(\.0+)?", re.ASCII)
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII | re.IGNORECASE
 )
@@ -55,38 +56,27 @@ class ClientReference(ApiString):
 
 
 class ApiInteger(fields.Field[int]):
-    """The source's int (32 bits) or, with `is_long`, its long (64 bits): a JSON number without a fraction."""
+    """The source's int (32 bits) or, with `is_long`, its long (64 bits): a number without a fraction."""
 
     def __init__(self, *, is_long: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.maximum = _LONG_MAX if is_long else _INT_MAX
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if type(value) is not Number or not _INTEGER.fullmatch(value):
+        match = _INTEGER.fullmatch(_number(value))
+        if match is None:
             raise ValidationError(WRONG_TYPE)
-        number = int(value)
+        number = int(match[1])
         if not -self.maximum - 1 <= number <= self.maximum:
             raise ValidationError(WRONG_TYPE)
         return number
 
 
-class LongOrString(ApiInteger):
-    """An id that clients send as a number or as a string of digits."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(is_long=True, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        return super()._deserialize(Number(value) if type(value) is str else value, attr, data, **kwargs)
-
-
 class ApiDouble(fields.Field[Number]):
-    """The source's double: a JSON number, kept as the text that was sent, so that it is read exactly."""
+    """The source's double: kept as the text that was sent, so that it is read exactly."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Number:
-        if type(value) is not Number:
-            raise ValidationError(WRONG_TYPE)
-        return value
+        return _number(value)
 
 
 class ApiDate(fields.Field[datetime]):
@@ -118,9 +108,13 @@ class ApiEnum(fields.Field[str]):
         return value
 
 
-def is_id(text: str) -> bool:
-    """Return whether a text can be the number of a row: up to 18 digits."""
-    return is_whole_number(text)
+def _number(value: Any) -> Number:
+    """Return a number, or the one that a string holds. Raises ValidationError."""
+    if type(value) is Number:
+        return value
+    if type(value) is not str or not _NUMBER.fullmatch(value.strip()):
+        raise ValidationError(WRONG_TYPE)
+    return Number(value.strip())
 
 
 def instant_data(instant: datetime) -> str:

@@ -59,7 +59,7 @@ class JsonRpc:
 
     def answer(self, request: ApiRequest, method: str = "") -> Any:
         """Return the answer to a call or a batch, in the batch's order. `method` is the one that the URL names."""
-        check_accept(request)
+        check_accept(request, _MEDIA_TYPES)
         document = read_json(request.body(media_types=_MEDIA_TYPES, lenient=True))
         if type(document) is list:
             if not 0 < len(document) <= self._batch_cap:

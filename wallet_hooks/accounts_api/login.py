@@ -1,7 +1,4 @@
-"""Login, keep-alive and logout as Betfair's clients call them: always HTTP 200, with a status in the body."""
-
-import json
-from typing import Any
+"""Login, keep-alive and logout as Betfair's clients call them: errors have HTTP 200 too, and a status in the body."""
 
 from sqlalchemy import Engine
 
@@ -13,6 +10,7 @@ from wallet_hooks.identity import login_sessions
 from wallet_hooks.settings import Settings
 from wallet_hooks.text_checks import is_storable
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
+from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.forms import FORM, read_form
 from wallet_hooks.web.strict_json import InvalidJSONError
 from wallet_hooks.web.throttle import Throttle
@@ -80,15 +78,15 @@ class Login:
 
 def success(answer: dict[str, str]) -> Reply:
     """Return the reply with an answer's JSON."""
-    return Reply(200, json.dumps(answer), code=answer["error"] or None)
+    return Reply(200, dumps(answer), code=answer["error"] or None)
 
 
 def failure(problem: Problem) -> Reply:
     """Return the reply to an error: an unreadable form, or a database that does not answer."""
     error = TOO_MANY if problem.status in (429, 503) else UNREADABLE_FORM
     if problem.status in (404, 405, 500):
-        return Reply(problem.status, json.dumps(_answer("", "", "FAIL", problem.code.upper())))
-    return Reply(200, json.dumps(_answer("", "", "FAIL", error)))
+        return Reply(problem.status, dumps(_answer("", "", "FAIL", problem.code.upper())))
+    return Reply(200, dumps(_answer("", "", "FAIL", error)))
 
 
 def _read_form(body: bytes) -> dict[str, str] | None:
@@ -108,5 +106,5 @@ def _failed(request: ApiRequest, error: str) -> dict[str, str]:
     return _answer("", request.headers.get("X-Application", ""), "FAIL", error)
 
 
-def _answer(token: str, product: str, status: str, error: str) -> dict[str, Any]:
+def _answer(token: str, product: str, status: str, error: str) -> dict[str, str]:
     return {"token": token, "product": product, "status": status, "error": error}

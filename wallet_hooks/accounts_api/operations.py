@@ -22,7 +22,7 @@ from wallet_hooks.accounts_api import (
 )
 from wallet_hooks.accounts_api.access import Access, Headers, identify
 from wallet_hooks.accounts_api.calls import OperationCall
-from wallet_hooks.accounts_api.errors import GUESS_CODES, UNKNOWN_OPERATION, AccountsError, ProtocolError
+from wallet_hooks.accounts_api.errors import UNKNOWN_OPERATION, AccountsError, ProtocolError, UnknownCredentialError
 from wallet_hooks.accounts_api.field_types import STATUSES, ApiBoolean, ApiEnum, ApiString
 from wallet_hooks.accounts_api.parameters import read_parameters
 from wallet_hooks.accounts_api.results import Result, list_field, object_field
@@ -182,7 +182,7 @@ class OperationRunner:
         except Exception as error:
             failure = _failure(error, request, operation)
             code = failure.code
-            if code in GUESS_CODES:
+            if isinstance(failure, UnknownCredentialError):
                 count_guess(request.address)
             raise failure from error
         finally:

@@ -17,7 +17,6 @@ from wallet_hooks.accounts_api.field_types import (
     ApiInteger,
     ApiString,
     ClientReference,
-    LongOrString,
 )
 from wallet_hooks.ledger.chart import WALLETS
 from wallet_hooks.web.fields import BaseSchema, BoundedList
@@ -98,7 +97,7 @@ class VendorIdParameters(_Parameters):
 
 
 class RevokeParameters(_Parameters):
-    vendor_id = LongOrString(data_key="vendorId", required=True)
+    vendor_id = ApiInteger(is_long=True, data_key="vendorId", required=True)
 
 
 class TokenParameters(_Parameters):

@@ -1,6 +1,7 @@
 """The operation getAccountStatement, and what an item says of its bet or payment."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
@@ -43,6 +44,7 @@ def get_account_statement(call: OperationCall) -> dict[str, Any]:
     position, count = given.get("from_record", 0), given.get("record_count", 0)
     if position < 0 or count < 0:
         raise AccountsError("INVALID_INPUT_DATA", "fromRecord, recordCount: 0 or more is required")
+    _check_date_range(given)
     size = min(count or _PAGE, _PAGE)
     with reading(call.engine) as session:
         customer = session.get_one(Customer, call.customer.id)
@@ -56,6 +58,17 @@ def get_account_statement(call: OperationCall) -> dict[str, Any]:
     return {"accountStatement": items, "moreAvailable": len(versions) > size}
 
 
+def _date_range(given: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    date_range = given.get("date_range", {})
+    return date_range.get("since"), date_range.get("until")
+
+
+def _check_date_range(given: Mapping[str, Any]) -> None:
+    since, until = _date_range(given)
+    if given.get("include", "ALL") == "ALL" and since is not None and until is not None and since > until:
+        raise AccountsError("INVALID_INPUT_DATA", "itemDateRange: from is after to")
+
+
 def _versions(
     session: Session, account: int, customer: Customer, given: Mapping[str, Any], position: int, size: int
 ) -> list[int]:
@@ -64,10 +77,7 @@ def _versions(
     if include == "POKER_ROOM":
         return []
     if include == "ALL":
-        since, until = (given.get("date_range", {}).get(end) for end in ("since", "until"))
-        if since is not None and until is not None and since > until:
-            raise AccountsError("INVALID_INPUT_DATA", "itemDateRange: from is after to")
-        selection = statement.in_date_range(session, account, since, until)
+        selection = statement.in_date_range(session, account, *_date_range(given))
         return list(islice(selection.from_position(position), size))
     payments = statement.payment_versions(session, account, customer)
     if include == "DEPOSITS_WITHDRAWALS":

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.accounts_api import subscriptions, web_apps
 from wallet_hooks.accounts_api.applications import version_ids
 from wallet_hooks.accounts_api.calls import OperationCall
-from wallet_hooks.accounts_api.errors import AccountsError
+from wallet_hooks.accounts_api.errors import AccountsError, UnknownCredentialError
 from wallet_hooks.accounts_api.models import Application, WebAppGrant
 from wallet_hooks.accounts_api.subscriptions import ACTIVATED, check_subscribed, status_of, subscription_data
 from wallet_hooks.accounts_api.vendor_clients import client_id
@@ -43,7 +43,7 @@ def token(call: OperationCall) -> dict[str, Any]:
         # A reused code or token revokes its grant, which must be committed: the error is raised afterwards.
         tokens = None if grant is None else _tokens(session, call, vendor, grant)
     if tokens is None:
-        raise _invalid(call, "unknown, used, expired, revoked, or of another vendor")
+        raise _invalid(call, "unknown, used, expired, revoked, or of another vendor", error=UnknownCredentialError)
     return tokens
 
 
@@ -80,7 +80,7 @@ def _authenticate(session: Session, call: OperationCall) -> Application:
     if vendor.secret_hash is None or call.given["client_id"] != str(vendor.id):
         raise AccountsError("INVALID_APP_KEY", "client_id: not the vendor of this application key")
     if not hmac.compare_digest(token_hash(call.given["client_secret"]), vendor.secret_hash):
-        raise AccountsError("INVALID_SECRET", "client_secret: not the vendor's")
+        raise UnknownCredentialError("INVALID_SECRET", "client_secret: not the vendor's")
     return vendor
 
 
@@ -90,7 +90,7 @@ def _tokens(session: Session, call: OperationCall, vendor: Application, grant: W
     Raises AccountsError where its customer may not log in (now): what was presented stays unused.
     """
     if not may_log_in(customer_of_any_brand(session, grant.customer_id), now=call.now):
-        raise _invalid(call, "its customer may not log in")
+        raise _invalid(call, "its customer may not log in", error=AccountsError)
     life = timedelta(seconds=call.settings.accounts_token_lifetime)
     access, refresh = web_apps.create_tokens(session, grant, now=call.now, life=life)
     client = client_id(session, owner_id=vendor.owner_id, customer_id=grant.customer_id)
@@ -107,11 +107,11 @@ def _tokens(session: Session, call: OperationCall, vendor: Application, grant: W
     }
 
 
-def _invalid(call: OperationCall, reason: str) -> AccountsError:
+def _invalid(call: OperationCall, reason: str, *, error: type[AccountsError]) -> AccountsError:
     """Return the error for a code or a refresh token that gives no tokens."""
     if call.given["grant_type"] == "AUTHORIZATION_CODE":
-        return AccountsError("INVALID_AUTH_CODE", f"code: {reason}")
-    return AccountsError("INVALID_GRANT_TYPE", f"refresh_token: {reason}")
+        return error("INVALID_AUTH_CODE", f"code: {reason}")
+    return error("INVALID_GRANT_TYPE", f"refresh_token: {reason}")
 
 
 def _details(session: Session, vendors: list[Application]) -> list[dict[str, Any]]:

@@ -6,17 +6,25 @@ code or refresh token again may have stolen it, so the whole grant is revoked.
 
 import secrets
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import and_, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from wallet_hooks.accounts_api.errors import AccountsError
-from wallet_hooks.accounts_api.field_types import is_id
 from wallet_hooks.accounts_api.models import Application, AuthorisationCode, WebAppGrant, WebAppToken
 from wallet_hooks.identity.tokens import token_hash
+from wallet_hooks.text_checks import is_whole_number
 
 _ACCESS, _REFRESH = "access", "refresh"
 _IS_OPEN = WebAppGrant.revoked_at.is_(None)
+
+
+class AccessToken(NamedTuple):
+    """An access token, and the customer whose account it opens."""
+
+    customer_id: int
+    is_valid: bool  # neither expired nor revoked
 
 
 def create_code(session: Session, application_id: int, customer_id: int, *, now: datetime, life: timedelta) -> str:
@@ -92,16 +100,16 @@ def create_tokens(session: Session, grant: WebAppGrant, *, now: datetime, life: 
     return access, refresh
 
 
-def customer_of_access_token(session: Session, token: str, application_id: int, *, now: datetime) -> int | None:
-    """Return the customer's id who gave a vendor this access token; None where it is unknown, expired or revoked."""
+def find_access_token(session: Session, token: str, application_id: int, *, now: datetime) -> AccessToken | None:
+    """Return what is stored of a vendor's access token; None if it is unknown, or another one has taken its place."""
     query = (
-        select(WebAppGrant.customer_id)
+        select(WebAppGrant.customer_id, and_(WebAppToken.expires_at > now, _IS_OPEN))
         .join(WebAppToken, WebAppToken.grant_id == WebAppGrant.id)
         .where(WebAppToken.token_hash == token_hash(token), WebAppToken.kind == _ACCESS)
-        .where(WebAppToken.expires_at > now, _IS_OPEN)
         .where(WebAppGrant.application_id == application_id)
     )
-    return session.scalar(query)
+    row = session.execute(query).one_or_none()
+    return None if row is None else AccessToken(row[0], bool(row[1]))
 
 
 def revoke_grant(session: Session, grant_id: int, *, now: datetime) -> None:
@@ -133,7 +141,7 @@ def vendors_with_access(session: Session, customer_id: int) -> list[Application]
 
 def vendor(session: Session, vendor_id: str) -> Application:
     """Return a vendor's application by its public id. Raises AccountsError."""
-    found = session.get(Application, int(vendor_id)) if is_id(vendor_id) else None
+    found = session.get(Application, int(vendor_id)) if is_whole_number(vendor_id) else None
     if found is None or found.secret_hash is None:
         raise AccountsError("INVALID_INPUT_DATA", "vendorId: no such vendor")
     return found

@@ -4,7 +4,7 @@ from typing import Any
 
 from wallet_hooks.accounts_api.access import Access
 from wallet_hooks.accounts_api.errors import CODES
-from wallet_hooks.accounts_api.field_types import ApiDate, ApiDouble, ApiEnum, ApiInteger, ApiString, LongOrString
+from wallet_hooks.accounts_api.field_types import ApiDate, ApiDouble, ApiEnum, ApiInteger, ApiString
 from wallet_hooks.accounts_api.operations import OPERATIONS_BY_NAME, Operation
 from wallet_hooks.accounts_api.routes import REST_PATH
 from wallet_hooks.openapi import responses
@@ -71,8 +71,6 @@ def describe_field(_converter: Any, field: Any, **_kwargs: Any) -> Json:
 
 def _schema_of(field: Any) -> Json:
     match field:
-        case LongOrString():
-            return {"oneOf": [_integer(field), {"type": "string", "pattern": r"^-?\d{1,19}$"}]}
         case ApiInteger():
             return _integer(field)
         case ApiDouble():

@@ -64,16 +64,16 @@ def read_body(environ: Environ, *, cap: int, media_types: Collection[str] = (JSO
     """Return the body, at most `cap` bytes. Raises RejectedBodyError, also without a length: it could be truncated.
 
     With `lenient`, a chunked body is read too, if the server marks its end (`wsgi.input_terminated`), a request without
-    a body is read as an empty one, whose media type may be missing, and the media type's parameters are ignored, its
-    charset too.
+    a body is read as an empty one, a missing media type is the first of `media_types`, and the media type's parameters
+    are ignored, its charset too.
     """
     if lenient:
-        environ = {**environ, "CONTENT_TYPE": environ.get("CONTENT_TYPE", "").partition(";")[0]}
+        stated = environ.get("CONTENT_TYPE", "").partition(";")[0]
+        environ = {**environ, "CONTENT_TYPE": stated or next(iter(media_types))}
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
             return _read_chunked(environ, cap=cap, media_types=media_types)
         if _has_no_body(environ):
-            if environ.get("CONTENT_TYPE"):
-                _check_media_type(environ, media_types)
+            _check_media_type(environ, media_types)
             return b""
     length = body_length(environ, cap=cap, media_types=media_types)
     body = _read(environ, length)
