@@ -40,6 +40,7 @@ def run() -> None:
 
 def create(connection: Connection, schema: str) -> None:
     """Create a brand's schema in the connection's transaction."""
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text(f"CREATE SCHEMA {schema}"))
     connection.execute(text(f"SET LOCAL search_path = {schema}"))
     migrate(connection, MigrationScope.ALL, schema=schema)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
+from sqlalchemy import text
 
 from tests.limits.player import GatewayPlayer
 from tests.world import OK, World, bet, result
@@ -335,7 +336,6 @@ def test_a_resettlement_can_raise_two_exceptions(shell: Shell, world: World) -> 
 
 
 def test_verify_reports_a_changed_balance(shell: Shell, world: World) -> None:
-    from sqlalchemy import text  # noqa: PLC0415
 
     from wallet_hooks.database import writing  # noqa: PLC0415
 
@@ -390,3 +390,13 @@ def test_invalid_input_prints_an_error_and_sets_the_exit_status(
     assert ran.returncode == status, ran.stderr
     assert ran.stderr.strip()
     assert world.count("ledger_transaction") == before
+
+
+def test_nothing_is_written_where_the_database_is_read_only(shell: Shell, world: World) -> None:
+    if world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no such setting")
+    with world.engine.begin() as connection:
+        connection.execute(text(f"ALTER DATABASE {world.database} SET default_transaction_read_only = on"))
+    ran = shell.run("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "r", "--method", "card")
+    assert (ran.returncode, "read-only transaction" in ran.stderr) == (1, True)
+    assert world.balance() == "100.00"

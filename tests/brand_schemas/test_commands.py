@@ -259,6 +259,9 @@ def test_the_traffic_of_a_brand_is_recorded(spread: World, shell: Shell, tmp_pat
         "ALTER TABLE brand_1008.ledger_entry ENABLE REPLICA TRIGGER ledger_entry_is_kept",
         "CREATE OR REPLACE FUNCTION brand_1008.ledger_keep() RETURNS trigger LANGUAGE plpgsql"
         " AS $$ BEGIN RETURN NULL; END $$",
+        "ALTER FUNCTION brand_1008.ledger_check_entries() SET search_path TO brand_1008",
+        "ALTER TABLE brand_1008.ledger_transaction DROP CONSTRAINT uq_ledger_transaction_reference",
+        "ALTER TABLE brand_1008.wager DROP CONSTRAINT pk_wager CASCADE",
         "DROP TABLE brand_1008.wager",
         "DROP TABLE brand_1008.payment",
         "DROP TABLE brand_1008.ledger_entry CASCADE",
@@ -279,10 +282,41 @@ def test_a_schema_that_is_not_as_it_must_be_is_found(spread: World, shell: Shell
     assert (answer.status_code, named in answer.get_json()["status"]) == (503, True)
 
 
-def test_a_role_without_rights_on_a_schema_is_told_so(spread: World, shell: Shell) -> None:
+def test_a_migration_drops_no_rows_from_public(spread: World, shell: Shell) -> None:
+    with spread.shared.begin() as connection:
+        connection.execute(text("CREATE TABLE public.payment AS SELECT 1 AS precious"))
+    ran = shell.run("db", "upgrade")
+    assert (ran.returncode, "public.payment" in ran.stderr) == (1, True)
+    with spread.shared.begin() as connection:
+        assert connection.scalar(text("SELECT precious FROM public.payment")) == 1
+        connection.execute(text("DELETE FROM public.payment"))
+    shell.ok("db", "upgrade")
+    assert shell.ok("db", "check") == "no problem found\n"
+
+
+IN_BRAND = "IN SCHEMA brand_1007, brand_1008, brand_1009"
+READS = [
+    "USAGE ON SCHEMA public, brand_1007, brand_1008, brand_1009",
+    "SELECT ON ALL TABLES IN SCHEMA public",
+    f"SELECT ON ALL TABLES {IN_BRAND}",
+]
+WRITES = [
+    "INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public",
+    f"INSERT, UPDATE, DELETE ON ALL TABLES {IN_BRAND}",
+]
+
+
+@pytest.mark.parametrize(
+    ("grants", "denied"),
+    [
+        (["USAGE ON SCHEMA public", "SELECT ON ALL TABLES IN SCHEMA public"], "schema brand_1007"),
+        (READS, "insert on application, insert on application_subscription"),
+        ([*READS, *WRITES], "usage on bookie_account_id_seq"),
+    ],
+)
+def test_a_role_without_rights_is_told_so(spread: World, shell: Shell, grants: list[str], denied: str) -> None:
     """As where another role migrates, and the service's has no default privileges."""
     name = f"service_{spread.database}"
-    grants = ("USAGE ON SCHEMA public", "SELECT ON ALL TABLES IN SCHEMA public")
     with spread.shared.begin() as connection:
         connection.execute(text(f"CREATE ROLE {name} LOGIN"))
         for grant in grants:
@@ -290,9 +324,9 @@ def test_a_role_without_rights_on_a_schema_is_told_so(spread: World, shell: Shel
     try:
         url = spread.settings.database_url.replace("postgres@", f"{name}@")
         ran = shell.run("db", "check", WALLET_HOOKS_DATABASE_URL=url)
-        assert (ran.returncode, "permission denied for schema brand_1007" in ran.stderr) == (1, True)
+        assert (ran.returncode, denied in ran.stderr) == (1, True)
         world = World(url, brand_schemas=True)
-        assert "permission denied for schema brand_1007" in world.client.get("/readyz").get_json()["status"]
+        assert denied in world.client.get("/readyz").get_json()["status"]
         world.close()
     finally:
         with spread.shared.begin() as connection:

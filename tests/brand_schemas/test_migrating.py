@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests import citus
 from tests.brand_schemas.conftest import BRANDS
 from tests.test_commands import Shell
 from tests.world import OK, World, bet
@@ -48,16 +49,37 @@ def downgrade():
     if changes_shared_tables():
         op.drop_column("brand", "probe")
 """
+_NEXT_INDEX = """
+from alembic import op
+from wallet_hooks.database.schema_contents import changes_own_tables, creates_schema
+
+revision, down_revision = "9999", "{newest}"
+branch_labels = depends_on = None
+
+
+def upgrade():
+    if creates_schema():
+        op.create_index("ix_probe", "wager", ["status"])
+    elif changes_own_tables():
+        with op.get_context().autocommit_block():
+            op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_probe")
+            op.create_index("ix_probe", "wager", ["status"], postgresql_concurrently=True)
+"""
 MANY = 200
 
 
 @pytest.fixture
 def next_migrations(tmp_path: Path) -> Path:
     """The migrations with one more, of shared tables and of brands'."""
-    directory = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, directory, ignore=shutil.ignore_patterns("__pycache__"))
-    (directory / "versions" / "9999_probe.py").write_text(_NEXT.format(newest=newest_of(directory)))
-    return directory
+    return with_next(tmp_path, _NEXT)
+
+
+def with_next(directory: Path, text: str) -> Path:
+    """Copy the migrations, with one more."""
+    copied = directory / "migrations"
+    shutil.copytree(MIGRATIONS, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    (copied / "versions" / "9999_probe.py").write_text(text.format(newest=newest_of(copied)))
+    return copied
 
 
 def newest_of(migrations: Path) -> str:
@@ -98,11 +120,37 @@ def test_a_migration_changes_each_table_where_it_is(spread: World, next_migratio
 
 def test_a_brand_that_is_added_has_the_newest_migration(spread: World, next_migrations: Path) -> None:
     migrate(spread.settings.database_url, next_migrations, "upgrade")
-    new = ("brand", "add", "--id", "5", "--client", "new", "--currency", "EUR", "--timezone", "Europe/Rome")
-    process = start(spread.settings.database_url, next_migrations, *new)
-    assert process.wait(60) == 0
-    process.communicate()
+    add_new_brand(spread, next_migrations)
     assert "brand_5.wager" in probes(spread)
+
+
+def add_new_brand(world: World, migrations: Path) -> None:
+    new = ("brand", "add", "--id", "5", "--client", "new", "--currency", "EUR", "--timezone", "Europe/Rome")
+    process = start(world.settings.database_url, migrations, *new)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+
+
+@pytest.mark.skipif(citus.COORDINATOR is not None, reason="Citus has rules of its own for indexes")
+def test_an_index_is_built_while_the_service_writes_and_after_an_interruption(spread: World, tmp_path: Path) -> None:
+    """As docs/migrations.md says."""
+    migrations = with_next(tmp_path, _NEXT_INDEX)
+    with spread.shared.begin() as connection:
+        connection.execute(text("CREATE INDEX ix_probe ON brand_1008.wager (uid)"))
+    migrate(spread.settings.database_url, migrations, "upgrade")
+    add_new_brand(spread, migrations)
+    found = text("SELECT count(*) FROM pg_indexes WHERE indexname = 'ix_probe' AND indexdef LIKE '%(status)'")
+    with reading(spread.shared) as session:
+        assert session.scalar(found) == len(BRANDS) + 1
+
+
+@pytest.mark.parametrize("revision", ["-1", "+1", ""])
+def test_a_revision_that_is_relative_is_refused(spread: World, revision: str) -> None:
+    """An interrupted run leaves schemas at different ones, and the same words would mean another one the next time."""
+    shell = Shell(spread.settings.database_url, WALLET_HOOKS_BRAND_SCHEMAS="on")
+    for arguments in (("upgrade", "--", revision), ("downgrade", "--yes", "--", revision)):
+        ran = shell.run("db", *arguments)
+        assert (ran.returncode, "names no migration" in ran.stderr) == (1, True)
 
 
 @pytest.fixture

@@ -14,11 +14,24 @@ from tests.world import OK, World, bet, result
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 
 
+def make_vendor_of(world: World, shell: Shell, username: str) -> str:
+    """Log a customer in, make it the owner of a vendor's application, and return its session."""
+    session = str(world.post("/v1/sessions/", {"username": username, "password": "long-enough-1"}).body["data"])
+    made = world.post(
+        "/exchange/account/rest/v1.0/createDeveloperAppKeys/",
+        {"appName": "helper"},
+        headers={"X-Authentication": session},
+    )
+    assert made.status == 200
+    shell.ok("vendor", "add", "--app", "helper", "--redirect-url", "https://vendor.example/")
+    return session
+
+
 @pytest.mark.skipif(citus.COORDINATOR is not None, reason="runs the programs of the tests' own server")
 def test_a_brand_is_restored_from_a_dump_of_its_schema(
     spread: World, shell: Shell, postgresql_server: postgresql.Server, tmp_path: Path
 ) -> None:
-    blocks = re.findall(r"```sh not-run\n((?:pg_dump|grep) .*?)```", PAGE.read_text(), re.DOTALL)
+    blocks = re.findall(r"```sh not-run\n((?:pg_dump|set -e)\b.*?)```", PAGE.read_text(), re.DOTALL)
     dump, restore = (block.partition("systemctl")[0] for block in blocks)
     url = make_url(spread.settings.database_url)
     environment = {
@@ -34,10 +47,18 @@ def test_a_brand_is_restored_from_a_dump_of_its_schema(
     assert spread.place(bet(1), bet(1, client="west")) == OK
     run(dump)
     create = ("customer", "create", "--brand", "acme", "--uid", "90", "--username", "latecomer", "--currency", "EUR")
-    shell.ok(*create)
+    shell.ok(*create, "--password-stdin", stdin="long-enough-1\n")
+    session = make_vendor_of(spread, shell, "latecomer")
     assert spread.settle(result(1), result(1, client="west")) == OK
     run(restore)
     spread.close_app()
+    assert spread.client.get("/v1/customers/latecomer/", headers={"Session": session}).status_code == 401
+    assert (
+        spread.client.get("/api/keepAlive", headers={"X-Authentication": session}).get_json()["error"] == "NO_SESSION"
+    )
+    funds = spread.post("/exchange/account/rest/v1.0/getAccountFunds/", {}, headers={"X-Authentication": session})
+    assert (funds.status, funds.body["faultstring"]) == (400, "AANGX-0002")
+    assert "helper" in shell.ok("vendor", "list")
     assert shell.ok("db", "check") == "no problem found\n"
     assert [spread.balance(client=client) for client in ("acme", "west")] == ["90.00", "115.00"]
     assert spread.settle(result(1)) == OK

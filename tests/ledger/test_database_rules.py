@@ -117,6 +117,20 @@ def test_balanced_entries_cannot_be_added_to_a_committed_transaction(world: Worl
         )
 
 
+def test_temporary_tables_do_not_deceive_the_triggers(world: World) -> None:
+    """A session may create them, and PostgreSQL would look there first."""
+    if world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite's triggers see the tables of their own database alone")
+    write_entries(world, [5, -5])
+    with pytest.raises(DBAPIError, match="apart from its transaction"), writing(world.engine) as session:
+        session.execute(text("CREATE TEMP TABLE ledger_transaction ON COMMIT DROP AS SELECT 999::bigint AS id"))
+        house = account(session, "psp:opening")
+        values = ", ".join(f"(999, {line}, {house}, 'EUR', {amount})" for line, amount in ((8, 1), (9, -1)))
+        session.execute(
+            text(f"INSERT INTO ledger_entry (transaction_id, line, account_id, currency, amount) VALUES {values}")
+        )
+
+
 @pytest.mark.parametrize(
     "statement",
     [

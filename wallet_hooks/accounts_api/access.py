@@ -71,7 +71,7 @@ def identify(engine: Engine, settings: Settings, headers: Headers, access: Acces
     token = bearer_token(headers) if access.token and not session_token else None
     idle, login, customer = settings.login_idle, None, None
     login_token = session_token if access.login and token is None else None
-    with reading(engine if login_token is None else engine_of_login(engine, login_token)) as session:
+    with reading(engine if login_token is None else _engine_of_login(engine, login_token)) as session:
         if login_token is not None:
             customer, login = _read_login(session, login_token, now=now, idle=idle)
         key = _key(session, headers.get("X-Application", ""), access, is_token=token is not None)
@@ -87,16 +87,27 @@ def identify(engine: Engine, settings: Settings, headers: Headers, access: Acces
     return Identity(customer, key)
 
 
-def _read_login(session: Session, token: str, *, now: datetime, idle: timedelta) -> tuple[Caller, LoginSession]:
+def _engine_of_login(engine: Engine, token: str) -> Engine:
     if not token:
         raise AccountsError("NO_SESSION", "a header X-Authentication with a session token is required")
+    found = engine_of_login(engine, token)
+    if found is None:
+        raise _unknown_session()
+    return found
+
+
+def _read_login(session: Session, token: str, *, now: datetime, idle: timedelta) -> tuple[Caller, LoginSession]:
     try:
         found = read_login(session, token, now=now, idle=idle)
     except SessionExpiredError:
         raise AccountsError(INVALID_SESSION, "the session has ended") from None
     if found is None:
-        raise UnknownCredentialError(INVALID_SESSION, "the session is unknown or has ended")
+        raise _unknown_session()
     return found
+
+
+def _unknown_session() -> AccountsError:
+    return UnknownCredentialError(INVALID_SESSION, "the session is unknown or has ended")
 
 
 def _key(session: Session, key: str, access: Access, *, is_token: bool) -> KeyFacts | None:
@@ -129,6 +140,6 @@ def _token_customer(session: Session, token: str, key: KeyFacts, *, now: datetim
     if found is None:
         raise UnknownCredentialError(INVALID_SESSION, "the access token is unknown")
     customer = customer_of_any_brand(session, found.customer_id)
-    if not found.is_valid or not may_log_in(customer, now=now):
+    if not found.is_valid or customer is None or not may_log_in(customer, now=now):
         raise AccountsError(INVALID_SESSION, "the access token is expired or revoked")
     return caller_of(customer)

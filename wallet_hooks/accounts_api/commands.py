@@ -49,12 +49,12 @@ def list_(engine: Engine, as_json: bool) -> None:
     with reading(engine) as session:
         for application in session.scalars(vendors.select_vendors()).all():
             owner = customer_of_any_brand(session, application.owner_id)
-            more = {"owner": owner.username, "created_at": application.created_at.isoformat()}
+            more = {"owner": owner.username if owner else None, "created_at": application.created_at.isoformat()}
             rows.append(vendors.vendor_data(application) | more)
     echo_rows(
         rows,
         as_json=as_json,
-        line=lambda row: f"{row['vendor_id']:>6}  {row['app']:<24} {row['owner']:<16} {row['redirect_url']}",
+        line=lambda row: f"{row['vendor_id']:>6}  {row['app']:<24} {row['owner'] or '?':<16} {row['redirect_url']}",
         empty="no vendors",
     )
 

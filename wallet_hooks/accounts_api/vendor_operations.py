@@ -89,7 +89,8 @@ def _tokens(session: Session, call: OperationCall, vendor: Application, grant: W
 
     Raises AccountsError where its customer may not log in (now): what was presented stays unused.
     """
-    if not may_log_in(customer_of_any_brand(session, grant.customer_id), now=call.now):
+    customer = customer_of_any_brand(session, grant.customer_id)
+    if customer is None or not may_log_in(customer, now=call.now):
         raise _invalid(call, "its customer may not log in", error=AccountsError)
     life = timedelta(seconds=call.settings.accounts_token_lifetime)
     access, refresh = web_apps.create_tokens(session, grant, now=call.now, life=life)

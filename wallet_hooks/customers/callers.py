@@ -29,7 +29,10 @@ def find_login(
     Raises UnauthenticatedError with the message `otherwise` where the session is unknown or has ended, or where its
     customer may not log in any more; SessionExpiredError where it was idle for too long.
     """
-    with reading(engine_of_login(engine, token)) as session:
+    own = engine_of_login(engine, token)
+    if own is None:
+        raise UnauthenticatedError(otherwise)
+    with reading(own) as session:
         found = read_login(session, token, now=now, idle=idle)
     if found is None:
         raise UnauthenticatedError(otherwise)

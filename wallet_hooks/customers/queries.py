@@ -95,10 +95,10 @@ def customer_by_uid(session: Session, *, client: str, uid: str, lock: bool = Fal
     return row[0], row[1]
 
 
-def customer_of_any_brand(session: Session, customer_id: int) -> Customer:
-    """Return an existing customer, for a session without a brand."""
-    with seeing_customer(session, customer_id):
-        return session.get_one(Customer, customer_id)
+def customer_of_any_brand(session: Session, customer_id: int) -> Customer | None:
+    """Return a customer, for a session without a brand; None for one whom a restored brand does not have any more."""
+    with seeing_customer(session, customer_id) as has_brand:
+        return session.get(Customer, customer_id) if has_brand else None
 
 
 def lock_customer(session: Session, customer_id: int) -> Customer:

@@ -1,6 +1,6 @@
-"""Checks that a database is as it must be: layout, schemas, tables, and the triggers that guard the ledger."""
+"""Checks that a database is as it must be: layout, schemas, tables, rights, keys, and what guards the ledger."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -9,7 +9,14 @@ from wallet_hooks.database.brand_schemas import has_brand_schemas, schemas_of_br
 from wallet_hooks.database.citus import has_citus
 from wallet_hooks.database.layout import layout_problem
 from wallet_hooks.database.revisions import schema_problem
-from wallet_hooks.database.tables import Shared, SharedAndOwn, load_models, names_of_own_tables, table_names
+from wallet_hooks.database.tables import (
+    Shared,
+    SharedAndOwn,
+    load_models,
+    names_of_own_tables,
+    table_names,
+    unique_keys,
+)
 
 _Table = tuple[str, str]  # its schema and name
 
@@ -27,7 +34,8 @@ _GUARDS = (
     ("staff_action", "ledger_keep", _KEEP),
 )
 # Citus keeps rows in tables with a number at the end of their names, on its nodes. A trigger that is disabled, or only
-# for replicas, does not count ('D' and 'R'), nor does a function that refuses nothing.
+# for replicas, does not count ('D' and 'R'), nor does a function that refuses nothing, or that a session's temporary
+# tables would deceive.
 _UNGUARDED = """
     SELECT DISTINCT relation.oid::regclass::text || ' (' || guard.function || ')'
     FROM (VALUES {guards}) AS guard (name, function, events)
@@ -36,16 +44,38 @@ _UNGUARDED = """
         AND (SELECT coalesce(bit_or(t.tgtype::integer), 0) & guard.events FROM pg_trigger t
              JOIN pg_proc p ON p.oid = t.tgfoid
              WHERE t.tgrelid = relation.oid AND p.proname = guard.function AND t.tgenabled IN ('O', 'A')
-                AND p.prosrc LIKE '%RAISE EXCEPTION%') <> guard.events
+                AND p.prosrc LIKE '%RAISE EXCEPTION%'
+                AND array_to_string(p.proconfig, ';') ~ 'search_path=[^;]*, pg_temp(;|$)') <> guard.events
     ORDER BY 1
 """
 _IN_SCHEMAS = "relation.relnamespace::regnamespace::text ~ '^(public|brand_[0-9]+)$'"
-_SHOWN = 10  # of the tables that are missing
+# What the connection's role may not do, and will have to. Rights on single columns are not looked at.
+_DENIED = """
+    SELECT lower(right_name) || ' on ' || relation.oid::regclass
+    FROM pg_class relation
+    CROSS JOIN LATERAL unnest(CASE relation.relkind WHEN 'S' THEN ARRAY['USAGE'] ELSE ARRAY['SELECT', 'INSERT'] END)
+        AS right_name
+    WHERE relation.relkind IN ('r', 'p', 'S') AND relation.relnamespace::regnamespace::text = ANY (:schemas)
+        AND (relation.relkind = 'S' OR relation.relname = ANY (:tables))
+        AND NOT CASE relation.relkind
+            WHEN 'S' THEN has_sequence_privilege(relation.oid, right_name)
+            ELSE has_table_privilege(relation.oid, right_name) END
+    ORDER BY 1
+"""
+_UNIQUE = """
+    SELECT relation.relnamespace::regnamespace::text, relation.relname,
+        ARRAY(SELECT attname::text FROM pg_attribute
+              WHERE attrelid = relation.oid AND attnum = ANY (index.indkey) ORDER BY 1)
+    FROM pg_index index JOIN pg_class relation ON relation.oid = index.indrelid
+    WHERE index.indisunique AND index.indisvalid AND index.indexprs IS NULL
+        AND relation.relnamespace::regnamespace::text = ANY (:schemas)
+"""
+_SHOWN = 10  # of the names in a problem
 
 
 def database_problem(connection: Connection) -> str | None:
-    """Return what is wrong with a migrated database: its layout, the brands' schemas, tables, or their guards."""
-    problems = (layout_problem, brand_problem, table_problem, guard_problem)
+    """Return what is wrong with a migrated database; None if nothing is."""
+    problems = (layout_problem, brand_problem, table_problem, rights_problem, key_problem, guard_problem)
     return next(filter(None, (problem(connection) for problem in problems)), None)
 
 
@@ -74,26 +104,53 @@ def table_problem(connection: Connection) -> str | None:
     """Return which tables are missing, or are in `public` although each brand has its own; None if none are."""
     if connection.dialect.name != "postgresql":
         return None
-    load_models()
-    if not has_brand_schemas(connection.engine):
-        absent = "SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(quote_ident(name)) IS NULL"
-        query = text(f"{absent} ORDER BY 1")
-        return _missing(connection.scalars(query, {"names": sorted(table_names())}).all())
     found = _tables(connection)
     if missing := sorted(set(_expected(connection)) - found):
-        return _missing(list(map(".".join, missing)))
-    if misplaced := sorted({("public", name) for name in names_of_own_tables()} & found):
-        return f"tables of brands: {', '.join(map('.'.join, misplaced))}: run wallet-hooks db upgrade"
+        return f"missing tables: {_list(map('.'.join, missing))}: restore them"
+    if has_brand_schemas(connection.engine) and (
+        misplaced := sorted({("public", name) for name in names_of_own_tables()} & found)
+    ):
+        return (
+            f"tables of brands: {_list(map('.'.join, misplaced))}: wallet-hooks db upgrade drops them if they are empty"
+        )
     return None
 
 
-def _missing(names: Sequence[str]) -> str | None:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"missing tables: {', '.join(names[:_SHOWN])}{more}: restore them" if names else None
+def rights_problem(connection: Connection) -> str | None:
+    """Return which rights the connection's role lacks; None if it has those that all tables and sequences need."""
+    if connection.dialect.name != "postgresql":
+        return None
+    expected = list(_expected(connection))
+    schemas, tables = ({one[part] for one in expected} for part in (0, 1))
+    denied = connection.scalars(text(_DENIED), {"schemas": sorted(schemas), "tables": sorted(tables)}).all()
+    return f"permission denied: {_list(denied)}: grant it" if denied else None
+
+
+def key_problem(connection: Connection) -> str | None:
+    """Return which tables lack a unique key; None if none do."""
+    if connection.dialect.name != "postgresql":
+        return None
+    expected = list(_expected(connection))
+    rows = connection.execute(text(_UNIQUE), {"schemas": sorted({schema for schema, _ in expected})})
+    found = {(schema, table, frozenset(columns)) for schema, table, columns in rows}
+    keys = {(schema, table, key) for schema, table in expected for key in unique_keys(table)}
+    missing = sorted(f"{schema}.{table} ({', '.join(sorted(key))})" for schema, table, key in keys - found)
+    return f"missing unique keys: {_list(missing)}: restore them" if missing else None
+
+
+def _list(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(found[:_SHOWN]) + more
 
 
 def _expected(connection: Connection) -> Iterator[_Table]:
-    """Return the tables that a database with a schema for each brand has."""
+    """Return the tables that the database must have."""
+    load_models()
+    if not has_brand_schemas(connection.engine):
+        schema = str(connection.scalar(text("SELECT current_schema()")))
+        yield from ((schema, name) for name in table_names())
+        return
     yield from (("public", name) for name in table_names(Shared) | table_names(SharedAndOwn))
     own = table_names() - table_names(Shared)
     yield from ((schema, name) for schema in schemas_of_brands(connection) for name in own)

@@ -11,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 
 from wallet_hooks import clock
-from wallet_hooks.database.brand_schemas import schema_of
+from wallet_hooks.database.brand_schemas import has_brand_schemas, schema_of
 from wallet_hooks.database.revisions import MIGRATIONS, newest_revision
 from wallet_hooks.errors import RefusedError, TryAgainError
 
@@ -42,12 +42,22 @@ def upgrade(engine: Engine, revision: str = "head", **reports: Any) -> None:
     TryAgainError if the other process takes longer than ten minutes, ConfigurationError if the setting for brand
     schemas contradicts the database.
     """
+    _check_revision(engine, revision)
     command.upgrade(_config(Migration(engine=engine, **reports)), revision)
 
 
 def downgrade(engine: Engine, revision: str, **reports: Any) -> None:
     """Undo migrations down to `revision` (`base`: all) and delete their data. Waits and reports as `upgrade` does."""
+    _check_revision(engine, revision)
     command.downgrade(_config(Migration(engine=engine, is_downgrade=True, **reports)), revision)
+
+
+def _check_revision(engine: Engine, revision: str) -> None:
+    """Raise RefusedError for no revision, or one that is relative where schemas may be at different ones."""
+    if not revision or (has_brand_schemas(engine) and revision[0] in "+-"):
+        raise RefusedError(
+            "bad_revision", f"{revision!r} names no migration: give its number, such as {newest_revision()}"
+        )
 
 
 def forbid_migrations(connection: Connection) -> None:

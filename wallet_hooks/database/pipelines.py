@@ -130,8 +130,8 @@ def _begin_command(driver: Any) -> bytes:
     parts = ["BEGIN"]
     if driver.isolation_level is not None:
         parts.append(f"ISOLATION LEVEL {psycopg.IsolationLevel(driver.isolation_level).name.replace('_', ' ')}")
-    if driver.read_only is not None:
-        parts.append("READ ONLY" if driver.read_only else "READ WRITE")
+    if driver.read_only:  # otherwise as the server says: an administrator may have it refuse writes
+        parts.append("READ ONLY")
     return " ".join(parts).encode()
 
 

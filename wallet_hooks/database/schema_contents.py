@@ -8,11 +8,12 @@ from enum import Enum
 from typing import Any
 
 from alembic import op
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from wallet_hooks.database.brand_schemas import choose_schema
 from wallet_hooks.database.citus import distribute_shared_tables
 from wallet_hooks.database.tables import Base, Shared, names_of_own_tables, table_names
+from wallet_hooks.errors import RefusedError
 
 
 class MigrationScope(Enum):
@@ -33,14 +34,25 @@ def changes_own_tables() -> bool:
     return _scope() is not MigrationScope.SHARED
 
 
+def creates_schema() -> bool:
+    """Return whether the running migration is one of those that create a brand's schema, in one transaction."""
+    return op.get_context().version_table_schema is not None and _scope() is MigrationScope.ALL
+
+
 def _scope() -> MigrationScope:
     scope: MigrationScope = op.get_context().opts["scope"]
     return scope
 
 
 def drop_own_tables(connection: Connection) -> None:
-    """Remove the brands' own tables from `public`. Their sequences stay: ids are unique over all brands."""
+    """Remove the brands' own tables from `public`. Their sequences stay: ids are unique over all brands.
+
+    Raises RefusedError (`not_empty`) if one has rows, which somebody put there.
+    """
     own = sorted(names_of_own_tables())
+    for table in filter(inspect(connection).has_table, own):
+        if connection.scalar(text(f"SELECT EXISTS (SELECT FROM public.{table})")):
+            raise RefusedError("not_empty", f"public.{table}: where each brand has a schema, this table must be empty")
     for sequence, table, _ in _sequences(connection, "public"):
         if table in own:
             connection.execute(text(f"ALTER SEQUENCE public.{sequence} OWNED BY NONE"))

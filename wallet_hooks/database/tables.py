@@ -6,7 +6,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Numeric, String
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -54,6 +64,14 @@ def table_names(mark: type[Any] = object) -> set[str]:
 def names_of_own_tables() -> set[str]:
     """Return the names of the tables that only the brands have, where each brand has a schema."""
     return table_names() - table_names(Shared) - table_names(SharedAndOwn)
+
+
+def unique_keys(table: str) -> set[frozenset[str]]:
+    """Return the columns of each unique key of a table, its primary key among them; not those of expressions."""
+    found = Base.metadata.tables[table]
+    unique = [one for one in found.constraints if isinstance(one, PrimaryKeyConstraint | UniqueConstraint)]
+    indexes = [one for one in found.indexes if one.unique and len(one.columns) == len(one.expressions)]
+    return {frozenset(one.columns.keys()) for one in (*unique, *indexes)}
 
 
 def Key(length: int = 64) -> String:  # noqa: N802 - used as a type

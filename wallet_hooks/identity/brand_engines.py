@@ -16,10 +16,13 @@ from wallet_hooks.identity.models import LoginSession, Username
 from wallet_hooks.identity.tokens import token_hash
 
 
-def engine_of_login(engine: Engine, token: str) -> Engine:
-    """Return the engine of a login session's brand; for an unknown session the one that is given."""
+def engine_of_login(engine: Engine, token: str) -> Engine | None:
+    """Return the engine of the brand whose customer has a login session; None if there is none.
+
+    A session may be of a customer whom a restored brand does not have any more.
+    """
     query = select(Username.brand_id).join(LoginSession, LoginSession.customer_id == Username.customer_id)
-    return _find(engine, query.where(LoginSession.token_hash == token_hash(token))) or engine
+    return _find(engine, query.where(LoginSession.token_hash == token_hash(token)))
 
 
 def engine_of_username(engine: Engine, folded: str) -> Engine | None:
@@ -28,14 +31,17 @@ def engine_of_username(engine: Engine, folded: str) -> Engine | None:
 
 
 @contextmanager
-def seeing_customer(session: Session, customer_id: int) -> Iterator[None]:
-    """Have a session without a brand see the tables of a customer's brand in the block."""
+def seeing_customer(session: Session, customer_id: int) -> Iterator[bool]:
+    """Have a session without a brand see the tables of a customer's brand in the block; yield whether it has one."""
     if not has_brand_schemas(session.get_bind().engine):
-        yield
+        yield True
         return
-    brand_id = session.scalars(select(Username.brand_id).where(Username.customer_id == customer_id)).one()
+    brand_id = session.scalar(select(Username.brand_id).where(Username.customer_id == customer_id))
+    if brand_id is None:
+        yield False
+        return
     with seeing_brand(session.connection(), brand_id):
-        yield
+        yield True
 
 
 def _find(engine: Engine, query: Select[Any]) -> Engine | None:
