@@ -212,7 +212,6 @@ def test_reopening_keeps_the_seals_and_opens_later_days(history: World) -> None:
     ("statement", "where"),
     [
         ("UPDATE ledger_transaction SET description = 'x' WHERE id = 1", "2026-11-19"),
-        ("UPDATE ledger_transaction SET occurred_at = recorded_at WHERE booked_on = '2026-11-20' AND false", None),
         ("UPDATE ledger_entry SET amount = amount * 2, balance_after = balance_after * 2", "2026-11-19"),
         ("UPDATE ledger_account SET name = 'psp:elsewhere' WHERE name = 'psp:opening'", "2026-11-19"),
         ("UPDATE ledger_seal SET hash = previous WHERE day = '2026-11-20'", "2026-11-20"),
@@ -221,12 +220,26 @@ def test_reopening_keeps_the_seals_and_opens_later_days(history: World) -> None:
         ("DELETE FROM ledger_period WHERE day = '2026-11-20'", "2026-11-20"),
     ],
 )
-def test_a_change_that_bypassed_the_triggers_is_found(history: World, statement: str, where: str | None) -> None:
+def test_a_change_that_bypassed_the_triggers_is_found(history: World, statement: str, where: str) -> None:
     close(history.engine, SECOND, now=NOON)
+    with reading(history.engine) as session:
+        assert check_seals(session, None) == []
     tampered(history, statement)
     with reading(history.engine) as session:
-        found = check_seals(session, None)
-    assert (found[0].where if found else None) == (f"day {where}" if where else None)
+        assert check_seals(session, None)[0].where == f"day {where}"
+
+
+def test_a_transaction_before_the_first_seal_is_found(history: World) -> None:
+    """The reports of earlier days would show it, and those of later ones begin with a seal."""
+    close(history.engine, SECOND, now=NOON)
+    tampered(
+        history,
+        "INSERT INTO ledger_transaction (id, kind, reference, fingerprint, occurred_at, recorded_at, booked_on)"
+        " VALUES (999, 'test', 'test', 'x', '2026-11-01', '2026-11-01', '2026-11-01')",
+    )
+    with reading(history.engine) as session:
+        (found,) = check_seals(session, None)
+    assert (found.where, "2026-11-01" in found.what) == ("transaction 999", True)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def test_the_command_writes_a_dataset(history: World, tmp_path: Path) -> None:
     assert len(list((tmp_path / "data").glob("booked_on=*"))) == 3
     assert shell.run(*export).returncode == 2
     assert shell.run("export", "journal", "-o", str(tmp_path / "data")).returncode == 2
+    for option in (("--bom",), ("--part", "1")):
+        assert "not accepted" in shell.run(*export, *option, "-o", str(tmp_path / "more")).stderr
 
 
 def test_option_bom_adds_a_byte_order_mark(history: World) -> None:

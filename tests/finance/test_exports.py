@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from freezegun import freeze_time
 from sqlalchemy import text
 
 from tests.finance.history import FIRST, HOSTILE_TEXT, LAST, exported, query, request_for, rows
+from tests.finance.tampering import tampered
 from tests.test_commands import Shell
 from tests.world import OK, World, bet, result
 from wallet_hooks import clock
@@ -317,6 +319,46 @@ def test_the_command_writes_a_file_and_its_manifest(history: World, tmp_path: Pa
     ):
         assert shell.run(*wrong).returncode in (1, 2), wrong
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.all_together
+@pytest.mark.parametrize("format_", sorted({*FORMATS} - {"datev"}))
+def test_a_transaction_that_a_journal_had_is_missed_in_any_format(history: World, tmp_path: Path, format_: str) -> None:
+    path = tmp_path / f"journal.{format_}"
+    write_file(history.engine, "journal", format_, request_for(), path)
+    manifest = read_manifest(tmp_path / f"{path.name}.manifest.json")
+    with reading(history.engine) as session:
+        assert check_against(session, manifest) == []
+    adjustment = "(SELECT id FROM ledger_transaction WHERE kind = 'adjustment')"
+    tampered(
+        history,
+        f"DELETE FROM ledger_entry WHERE transaction_id IN {adjustment}",
+        "DELETE FROM ledger_transaction WHERE kind = 'adjustment'",
+    )
+    with reading(history.engine) as session:
+        assert "debits" in str(check_against(session, manifest)[-1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest.pop("report"),
+        lambda manifest: manifest.pop("totals"),
+        lambda manifest: manifest["ledger"].update(newest_seal="x"),
+        lambda manifest: manifest["period"].update({"from": 5}),
+        lambda manifest: manifest.update(totals={"EUR": 5}),
+        lambda manifest: manifest.update(filters=[]),
+    ],
+)
+def test_an_incomplete_manifest_is_refused(world: World, tmp_path: Path, change: Callable[[Any], Any]) -> None:
+    path = tmp_path / "journal.csv.manifest.json"
+    write_file(world.engine, "journal", "csv", request_for(), tmp_path / "journal.csv")
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    for content in (json.dumps(manifest), "[" * 100_000):
+        path.write_text(content)
+        with pytest.raises(RefusedError, match="not the manifest"):
+            read_manifest(path)
 
 
 def test_nothing_is_missing_of_a_ledger_that_was_empty_when_it_was_exported(empty_world: World, tmp_path: Path) -> None:

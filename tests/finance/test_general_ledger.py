@@ -133,6 +133,20 @@ def test_all_parts_can_be_exported_again_after_one_part(
 
 
 @pytest.mark.all_together
+def test_the_manifest_of_a_part_lists_no_files_of_another_period(
+    history: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(general_ledger._MAX_LINES, "xero", 10)
+    path = tmp_path / "x.csv"
+    whole = write_file(history.engine, "journal", "xero", request_for(), path)
+    for _ in range(2):
+        of_part = write_file(history.engine, "journal", "xero", request_for(LAST, LAST), path, Options(part=1))
+        assert "files" not in of_part
+        assert of_part["earlier_files"] == whole["files"][1:]
+    assert write_file(history.engine, "journal", "xero", request_for(), path) == whole
+
+
+@pytest.mark.all_together
 def test_the_longest_match_in_a_mapping_file_counts(history: World, tmp_path: Path) -> None:
     path = tmp_path / "codes.json"
     mapping = {

@@ -232,6 +232,43 @@ def test_an_invalid_workbook_is_a_bad_report(day: World, tmp_path: Path, content
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
 
 
+@pytest.mark.parametrize("broken", ["xl/workbook.xml", "[Content_Types].xml", "xl/worksheets/sheet1.xml"])
+def test_a_workbook_with_broken_xml_is_a_bad_report(day: World, tmp_path: Path, broken: str) -> None:
+    workbook(tmp_path / "original.xlsx", ["acme", "1"])
+    with (
+        zipfile.ZipFile(tmp_path / "original.xlsx") as original,
+        zipfile.ZipFile(tmp_path / "report.xlsx", "w") as wrong,
+    ):
+        for name in original.namelist():
+            wrong.writestr(name, b"<broken" if name == broken else original.read(name))
+    shell = Shell(day.settings.database_url)
+    ran = shell.run("reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
+
+
+def test_lines_on_a_second_sheet_are_not_lost(day: World, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("more").append([])
+    assert book.active is not None
+    for line in ["brand,bet,currency,stake,payout,status", *MATCHING_LINES.values()]:
+        book.active.append(line.split(","))
+    book.save(tmp_path / "report.xlsx")
+    report = ("reconcile", "--game", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
+    shell = Shell(day.settings.database_url)
+    assert shell.run(*report).returncode == 0
+    book["more"].append(["acme", "999", "EUR", "5000.00"])
+    book.save(tmp_path / "report.xlsx")
+    ran = shell.run(*report)
+    assert (ran.returncode, "sheet 'more'" in ran.stderr) == (2, True)
+
+
+def test_a_run_of_a_file_whose_name_is_not_utf_8_is_stored(day: World, tmp_path: Path) -> None:
+    file = tmp_path / "r\udcff.csv"
+    file.write_text("\n".join(["brand,bet,currency,stake,payout,status", *MATCHING_LINES.values()]))
+    ran = Shell(day.settings.database_url).run("reconcile", "--provider", "betflex", str(file), *PERIOD)
+    assert (ran.returncode, day.count("reconciliation")) == (0, 1)
+
+
 def test_many_lines_of_unknown_bets_are_all_reported(
     day: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

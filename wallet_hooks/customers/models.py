@@ -191,9 +191,9 @@ class Payment(Base):
         return and_(cls.status == "reserved", cls.created_at <= now - RESERVE_TTL)
 
 
-def payment_reference(client: str, kind: str, reference: str) -> str:
-    """Return the ledger's reference of a payment; `client` is the brand's client name."""
-    return f"cashier:{client}:{kind}:{reference}"
+def payment_reference(client: Any, kind: Any, reference: Any) -> Any:
+    """Return the ledger's reference of a payment, or its SQL expression; `client` is the brand's client name."""
+    return "cashier:" + client + ":" + kind + ":" + reference
 
 
 class NamedPayment(NamedTuple):

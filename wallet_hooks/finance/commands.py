@@ -169,7 +169,10 @@ def close(engine: Engine, day: datetime, client: str | None) -> None:
 @_one_brand
 @click.pass_obj
 def reopen(engine: Engine, day: datetime, reason: str, by: str, client: str | None) -> None:
-    """Open DATE and every closed day after it. Their seals stay on record; close the days again when corrected."""
+    """Open DATE and every closed day after it. Their seals stay on record.
+
+    What is posted afterwards is still booked on the day on which it is made.
+    """
     is_by_brand = client is None and has_brand_schemas(engine)
     failures = BrandFailures()
     total = 0

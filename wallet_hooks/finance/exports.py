@@ -26,6 +26,7 @@ from wallet_hooks.finance.manifests import (
     hash_of,
     make_manifest,
     totals_of,
+    with_further_files,
     write_manifest,
 )
 from wallet_hooks.finance.pacing import at_a_pace
@@ -142,10 +143,7 @@ def write_file(
     if not is_regular(path):
         return manifest
     manifest["sha256"] = hash_of(path)
-    # An export of all parts replaces only files that the manifest lists.
-    if options.part is not None and (further := further_files(path)):
-        manifest["files"] = file_list({path.name: manifest["sha256"], **further})
-    return write_manifest(path, manifest)
+    return write_manifest(path, manifest if options.part is None else with_further_files(manifest, path))
 
 
 def _write_ledger_files(
@@ -163,7 +161,7 @@ def _write_ledger_files(
             session, "journal", format_, request, totals_of([line for lines in files for line in lines])
         )
     paths = [path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, len(contents) + 1))]
-    before = further_files(path).keys()
+    before = further_files(path, manifest).hashes.keys()
     for one in paths[1:]:
         if one.exists() and one.name not in before:
             raise RefusedError("file_exists", f"{one} exists and was not written by an earlier export")
@@ -179,14 +177,19 @@ def _write_ledger_files(
 
 
 def write_dataset(
-    engine: Engine, report: str, request: ReportRequest, directory: Path, progress: RowProgress = lambda rows: None
+    engine: Engine,
+    report: str,
+    request: ReportRequest,
+    directory: Path,
+    options: Options = DEFAULT_OPTIONS,
+    progress: RowProgress = lambda rows: None,
 ) -> dict[str, Any]:
     """Write a report as Hive-partitioned Parquet, one directory a day (`booked_on=2026-11-20/part-0.parquet`).
 
     DuckDB and Spark read it as one table with the day as a column. The directory must be new or empty, and appears
     complete or not at all. Raises RefusedError.
     """
-    check(report, "parquet", request)
+    check(report, "parquet", request, options)
     found = report_named(report)
     day = next((name for name, kind in found.columns.items() if kind == "day"), None)
     if day is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -137,18 +137,43 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest
 
 
-def further_files(path: Path) -> dict[str, str]:
-    """Return the further files that the manifest of an earlier export lists, with their hashes.
+class FurtherFiles(NamedTuple):
+    """Further files of earlier exports to a path, with their hashes, and whether all are of the `same` report."""
+
+    hashes: dict[str, str]
+    same: bool
+
+
+def further_files(path: Path, manifest: Mapping[str, Any]) -> FurtherFiles:
+    """Return the further files that the manifest of an earlier export lists, compared with a new `manifest`.
 
     Only files that are named as this module names them are returned.
     """
     try:
-        files = json.loads(manifest_of(path).read_text(encoding="utf-8"))["files"]
-        hashes = {str(one["file"]): str(one["sha256"]) for one in files}
-    except (OSError, ValueError, LookupError, TypeError):
-        return {}
+        earlier = json.loads(manifest_of(path).read_text(encoding="utf-8"))
+        hashes = {str(one["file"]): str(one["sha256"]) for name in _LISTS for one in earlier.get(name, ())}
+        same = _EARLIER not in earlier and all(earlier[name] == manifest[name] for name in _REPORT)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return FurtherFiles({}, same=False)
     pattern = re.compile(rf"{re.escape(path.stem)}-\d+{re.escape(path.suffix)}")
-    return {name: hash_ for name, hash_ in hashes.items() if pattern.fullmatch(name)}
+    return FurtherFiles({name: hash_ for name, hash_ in hashes.items() if pattern.fullmatch(name)}, same)
+
+
+def with_further_files(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the manifest of one part with the other files beside it, which an export of all parts may replace.
+
+    Those of another report are listed apart: they are no part of this one.
+    """
+    found = further_files(path, manifest)
+    if not found.hashes:
+        return manifest
+    if not found.same:
+        return manifest | {_EARLIER: file_list(found.hashes)}
+    return manifest | {_FILES: file_list({path.name: manifest["sha256"], **found.hashes})}
+
+
+_FILES, _EARLIER = _LISTS = "files", "earlier_files"
+_REPORT = ("report", "format", "period", "filters")  # what two files of one report have in common
 
 
 def file_list(hashes: Mapping[str, str]) -> list[dict[str, str]]:

@@ -5,8 +5,7 @@ import json
 from collections.abc import Container, Iterable, Iterator, Mapping
 from lzma import LZMAError
 from pathlib import Path
-from typing import NamedTuple
-from xml.etree.ElementTree import ParseError
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 from zlib import error as ZlibError  # noqa: N812
 
@@ -117,22 +116,20 @@ def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[object]]]:
     """
     try:
         with path.open("rb") as file:
-            book = openpyxl.load_workbook(file, read_only=True)
-            sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # some writers store wrong dimensions, and openpyxl would skip rows
+            sheet, *others = openpyxl.load_workbook(file, read_only=True).worksheets
             width = 0
-            for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+            for number, row in enumerate(_sheet_rows(sheet), start=1):
                 if number > SHEET_ROWS:
                     raise BadReportError(f"{path.name}: more than {SHEET_ROWS} rows")
-                row = list(values)
-                while row and row[-1] in (None, ""):
-                    row.pop()
                 width = width or len(row)
                 yield number, row + [None] * (width - len(row))
+            for other in others:
+                if any(_sheet_rows(other)):
+                    raise BadReportError(f"{path.name}: sheet {other.title!r} has cells too; a report is one sheet")
     except (
         BadZipFile,
         InvalidFileException,
-        ParseError,
+        SyntaxError,  # of the XML, whichever parser is installed
         LookupError,
         ValueError,
         TypeError,
@@ -142,6 +139,16 @@ def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[object]]]:
         LZMAError,
     ) as error:
         raise BadReportError(f"{path.name}: not a readable XLSX workbook ({type(error).__name__})") from None
+
+
+def _sheet_rows(sheet: Any) -> Iterator[list[object]]:
+    """Yield a sheet's rows, without the empty cells at their ends."""
+    sheet.reset_dimensions()  # some writers store wrong dimensions, and openpyxl would skip rows
+    for values in sheet.iter_rows(values_only=True):
+        row = list(values)
+        while row and row[-1] in (None, ""):
+            row.pop()
+        yield row
 
 
 def _text(value: object, where: str) -> str:

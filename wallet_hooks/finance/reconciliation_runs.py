@@ -38,7 +38,7 @@ def store_run(
     """Store a run: the report's file name and hash, the numbers that `reconcile` counted, and its first breaks."""
     run = Reconciliation(
         provider=scope.game,
-        file=name[:255],
+        file=_storable_text(name, longest=255),
         sha256=hashlib.file_digest(file, "sha256").hexdigest(),
         first=scope.first,
         last=scope.last,
@@ -57,8 +57,9 @@ def store_run(
 
 
 def _storable(one: Break) -> dict[str, object]:
-    """Return a break as it is stored: without zero characters, which PostgreSQL cannot store, and not too long."""
-    return {
-        name: value.replace("\0", "")[:_LONGEST_TEXT] if isinstance(value, str) else value
-        for name, value in one._asdict().items()
-    }
+    return {name: _storable_text(value) if isinstance(value, str) else value for name, value in one._asdict().items()}
+
+
+def _storable_text(text: str, *, longest: int = _LONGEST_TEXT) -> str:
+    """Return a text as it can be stored: valid Unicode without zero characters, and not too long."""
+    return text.encode(errors="replace").decode().replace("\0", "")[:longest]

@@ -97,7 +97,7 @@ def export(
                     continue
                 path = file_of_brand(output, name if len(brands) > 1 else None)
                 if partition_by:
-                    manifest = write_dataset(own, report, request, path, progress)
+                    manifest = write_dataset(own, report, request, path, options, progress)
                 else:
                     manifest = write_file(own, report, format_, request, path, options, progress)
                 click.echo(f"{manifest['rows']} rows written to {path}", err=True)

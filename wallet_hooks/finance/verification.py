@@ -18,11 +18,12 @@ from wallet_hooks.customers.commission import commission_due
 from wallet_hooks.customers.models import Customer, Payment
 from wallet_hooks.database import can_share_snapshot, reading_beside, stream_rows
 from wallet_hooks.database.transactions import use_one_process
+from wallet_hooks.finance.subledger_checks import check_accounts, check_open_stakes, check_payments
 from wallet_hooks.identity.directory import BrandFacts, brand_facts
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.chart import summary_name
-from wallet_hooks.ledger.models import Account, Entry, Period, Transaction
+from wallet_hooks.ledger.models import Account, Entry, Period, Seal, Transaction
 from wallet_hooks.ledger.queries import RETURNING_KINDS
 from wallet_hooks.ledger.sealing import seal_day, seals_in_force
 from wallet_hooks.ledger.verify import CHECKS, MAX_DIFFERENCES, Difference, Since
@@ -71,8 +72,11 @@ def check_totals(session: Session, posted: Since | None) -> list[Difference]:
 
 
 def check_seals(session: Session, posted: Since | None) -> list[Difference]:
-    """Seal the closed days again and return those whose seals differ, with the fields that differ."""
-    differences = []
+    """Seal the closed days again and return those whose seals differ, with the fields that differ.
+
+    Over all history, nothing is booked on days before the first seal: it is of the oldest day.
+    """
+    differences = [] if posted else _before_seals(session)
     after = posted.seal.day if posted else date.min
     previous = posted.seal.hash if posted else ""
     balances = posted.seal.balances if posted else {}
@@ -91,6 +95,15 @@ def check_seals(session: Session, posted: Since | None) -> list[Difference]:
         days.pop(seal.day, None)
         previous, balances = seal.hash, seal.balances
     return differences + [Difference(_SEAL_RULE, f"day {day}", "closed without a seal") for day in days]
+
+
+def _before_seals(session: Session) -> list[Difference]:
+    first = select(func.min(Seal.day)).where(Seal.reopened_at.is_(None)).scalar_subquery()
+    query = select(Transaction.id, Transaction.booked_on).where(Transaction.booked_on < first)
+    return [
+        Difference(_SEAL_RULE, f"transaction {id_}", f"booked on {day}, before the first day with a seal")
+        for id_, day in session.execute(query.order_by(Transaction.id).limit(MAX_DIFFERENCES))
+    ]
 
 
 def check_usage(session: Session, posted: Since | None) -> list[Difference]:
@@ -118,7 +131,7 @@ def check_usage(session: Session, posted: Since | None) -> list[Difference]:
 
 
 CLOSING_CHECKS = (*CHECKS, check_totals)  # of what was posted since the last seal, before a day is closed
-ALL_CHECKS = (*CLOSING_CHECKS, check_seals, check_usage)
+ALL_CHECKS = (*CLOSING_CHECKS, check_payments, check_open_stakes, check_accounts, check_seals, check_usage)
 
 
 def run_checks(session: Session, posted: Since | None, *, gently: bool = False) -> Iterator[list[Difference]]:

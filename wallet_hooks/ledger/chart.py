@@ -12,7 +12,16 @@ WALLETS = BETTING_WALLET, SECOND_WALLET = "UK", "AUSTRALIAN"
 OPEN_STAKES = "open_stakes"
 STAKES, WINNINGS, COMMISSION = "income:stakes", "expenses:winnings", "income:commission"
 PAYMENT_PROVIDERS, ADJUSTMENTS, CONVERSION = "psp", "expenses:adjustments", "equity:conversion"
+HELD_ACCOUNTS = (*WALLETS, OPEN_STAKES)  # that a customer may have
 _PLAYERS = "players:"
+# The kinds of accounts, by the first part of their names.
+_KINDS = {
+    "players": "liability",
+    "psp": "asset",
+    "income": "income",
+    "expenses": "expense",
+    "equity": "equity",
+}
 
 
 def player(customer_id: int, currency: str, wallet: str = BETTING_WALLET) -> AccountName:
@@ -40,6 +49,16 @@ def has_wallet(name: SQLColumnExpression[str], wallet: str) -> ColumnElement[boo
     return name.like(f"{_PLAYERS}%:{wallet}")
 
 
+def is_player_account(name: SQLColumnExpression[str]) -> ColumnElement[bool]:
+    """Return the SQL condition of `is_player` for a column of names."""
+    return name.like(f"{_PLAYERS}%")
+
+
+def kind_of(name: SQLColumnExpression[str]) -> ColumnElement[str]:
+    """Return the SQL expression of the kind that an account's name says; an empty text for no account's name."""
+    return case(*((name.like(f"{root}:%"), kind) for root, kind in _KINDS.items()), else_="")
+
+
 def player_name(holder_id: SQLColumnExpression[Any], wallet: str = BETTING_WALLET) -> ColumnElement[str]:
     """Return the SQL expression for the name of an account holder's wallet."""
     return _PLAYERS + cast(holder_id, String) + f":{wallet}"
@@ -50,8 +69,7 @@ def summary_names(name: SQLColumnExpression[str]) -> ColumnElement[str]:
 
     Customers' accounts are summed by wallet (`players:UK`, `players:open_stakes`); other accounts keep their names.
     """
-    wallets = (*WALLETS, OPEN_STAKES)
-    return case(*((has_wallet(name, wallet), wallets_name(wallet)) for wallet in wallets), else_=name)
+    return case(*((has_wallet(name, wallet), wallets_name(wallet)) for wallet in HELD_ACCOUNTS), else_=name)
 
 
 def wallets_name(wallet: str) -> str:
