@@ -9,15 +9,19 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from freezegun import freeze_time
 from openpyxl import Workbook
+from sqlalchemy import select, update
 
-from tests.console.staff import Browser, add_staff, csrf_token, deliveries, signed_in
+from tests.console.staff import Browser, add_staff, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
 from tests.world import World, bet, result
+from wallet_hooks.database import writing
+from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.replay.fixture import read_cases
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -198,6 +202,46 @@ def test_a_fixture_of_a_delivery_replays(settled: World, tmp_path: Path) -> None
         (case,) = read_cases(file)
         assert case.expect["status"] == 200
         Shell("sqlite:///unused.db").ok("replay", "run", str(file))
+
+
+@pytest.fixture
+def raced(world: World) -> tuple[World, dict[int, UUID]]:
+    """A world in which copies of a bet, one with another amount, raced; and the ids of these callbacks, by status.
+
+    The refused one arrived first, and was decided second.
+    """
+    for amount in ("10.00", "11.00", "10.00"):
+        world.place(bet(1, amount))
+    with writing(world.engine) as session:
+        first, refused, _ = session.scalars(select(Delivery).order_by(Delivery.received_at)).all()
+        ids = {200: first.id, 409: UUID(int=first.id.int - (1 << 90))}
+        session.execute(update(DeliveryBet).values(delivery_id=ids[409]).where(DeliveryBet.delivery_id == refused.id))
+        session.execute(update(Delivery).values(id=ids[409]).where(Delivery.id == refused.id))
+        began = first.received_at - timedelta(seconds=5)
+        session.execute(update(Delivery).values(received_at=began, duration_us=10_000_000))
+    return world, ids
+
+
+def test_the_callback_that_was_taken_is_the_cause_of_its_posting(raced: tuple[World, dict[int, UUID]]) -> None:
+    world, ids = raced
+    browser = signed_in(world, "operations")
+    posted = world.wager("1")["transactions"][0]["id"]
+    assert deliveries(browser.page(f"/console/ledger/transactions/{posted}")) == [f"/console/deliveries/{ids[200]}"]
+    link = f"/console/ledger/transactions/{posted}"
+    shown = {one: link in links(browser.page(one)) for one in deliveries(browser.page("/console/deliveries"))}
+    assert [one for one, is_cause in shown.items() if is_cause] == [f"/console/deliveries/{ids[200]}"]
+
+
+@pytest.mark.all_together
+def test_callbacks_that_raced_replay_in_the_order_of_their_decisions(
+    raced: tuple[World, dict[int, UUID]], tmp_path: Path
+) -> None:
+    world, ids = raced
+    browser, file = signed_in(world, "qa"), tmp_path / "case.json"
+    for status, id_ in ids.items():
+        file.write_bytes(browser.get(f"/console/deliveries/{id_}/fixture").data)
+        (case,) = read_cases(file)
+        assert (case.expect["status"], len(case.document["given"].get("requests", ()))) == (status, int(status == 409))
 
 
 def test_a_replay_shows_what_would_be_answered_now(world: World) -> None:

@@ -1,11 +1,20 @@
 """Rules 6 to 9 of the callbacks: settlements, corrections and contradictions."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 
 from tests.world import OK, World, bet, error, failed, refund, result
+from wallet_hooks import clock
+from wallet_hooks.database.writes import transaction
+from wallet_hooks.identity.directory import read_directory
+from wallet_hooks.sportsbook.messages import Callback
+from wallet_hooks.sportsbook.schemas import read_place_bets, read_settle_bets
+from wallet_hooks.sportsbook.service import process_batch
+from wallet_hooks.web.requests import new_request_id
 
 pytestmark = pytest.mark.usefixtures("ledger_invariants")
 
@@ -46,6 +55,61 @@ def test_6_a_replaced_settlement_that_comes_again_is_superseded(world: World) ->
     (raised,) = world.exceptions()
     assert (raised["kind"], raised["bet"]) == ("superseded_settlement", "9")
     assert raised["delivery"] in [delivery["id"] for delivery in world.wager()["deliveries"]]
+
+
+def test_6_a_settlement_that_came_before_its_bet_is_older_than_those_after_it(world: World) -> None:
+    """A provider sends what was refused again, perhaps after a correction."""
+    assert world.settle(result(payout="0")) == failed(404, "unknown_bet")
+    assert world.place(bet()) == OK
+    assert world.settle(result(payout="20.00")) == OK
+    for _ in range(2):
+        assert world.settle(result(payout="0")) == failed(409, "superseded_settlement")
+    assert world.balance() == "110.00"
+    assert [one["kind"] for one in world.exceptions() if one["resolved_at"] is None] == ["superseded_settlement"]
+    assert world.settle(result(payout="25.00")) == OK, "a correction"
+    assert world.settle(result(payout="0")) == failed(409, "superseded_settlement")
+    assert world.balance() == "115.00"
+
+
+@pytest.mark.parametrize("second", [{"payout": "10.00", "outcome": "void"}, {"payout": "20.00"}])
+def test_6_settlements_that_came_before_their_bet_replace_each_other_in_their_order(
+    world: World, second: dict[str, str]
+) -> None:
+    with freeze_time("2026-11-20T12:00:00Z") as moment:
+        assert world.settle(result(payout="0")) == failed(404, "unknown_bet")
+        moment.tick()
+        assert world.settle(result(**second)) == failed(404, "unknown_bet")
+    assert world.place(bet()) == OK
+    assert world.settle(result(payout="0")) == OK
+    assert world.settle(result(**second)) == OK
+    assert world.settle(result(payout="0")) == failed(409, "superseded_settlement")
+    assert world.balance() == ("100.00" if second["payout"] == "10.00" else "110.00")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_6_a_late_copy_in_one_group_with_the_settlement_is_superseded(world: World, is_known: bool) -> None:
+    """Of settlements that were refused before or, without `is_known`, by the group itself."""
+    late = result(payout="0")
+    if is_known:
+        assert world.settle(late) == failed(404, "unknown_bet")
+        assert world.place(bet()) == OK
+        sent = [("pools", result(payout="20.00")), ("pools", late)]
+    else:
+        sent = [("pools", late), ("bets", bet()), ("pools", result(payout="20.00")), ("pools", late)]
+    requests = [(read_settle_bets if kind == "pools" else read_place_bets)(body_of(kind, item)) for kind, item in sent]
+    brands, now = read_directory(world.engine).brands, clock.now()
+    callbacks = [
+        Callback(new_request_id(now), "/winners", request, brands, "127.0.0.1", b"{}", now, clock.monotonic())
+        for request in requests
+    ]
+    with transaction(world.callbacks_engine) as connection:
+        answers = process_batch(connection, callbacks, read_clock=clock.now)
+    assert [answer.status for answer in answers if answer][-2:] == [200, 409]
+    assert world.balance() == "110.00"
+
+
+def body_of(kind: str, item: Any) -> bytes:
+    return json.dumps({kind: [item]}).encode()
 
 
 @pytest.mark.parametrize("outcome", ["void", "VOID", "refund", "cancelled", "Canceled", "push", "returned"])

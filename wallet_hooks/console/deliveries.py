@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock
+from wallet_hooks.console.causes import causes_of
 from wallet_hooks.console.delivery_search import (
     SEARCHED_BETS,
     DeliveryCriteria,
     find_deliveries,
-    is_caused_by,
     keys_of_bet,
     keys_of_customer,
     statuses_of,
@@ -123,7 +123,7 @@ def _criteria(session: Session, given: dict[str, str]) -> DeliveryCriteria:
     if given["customer"]:
         customer, brand = customer_by_uid(session, client=given["brand"], uid=given["customer"])
         keys = keys_of_customer(session, customer, brand)
-        bets = keys if bets is None else [key for key in bets if key in set(keys)]
+        bets = keys if bets is None else [key for key in keys if key in bets]
     first, last = _read_time("from", given["from"]), _read_time("to", given["to"])
     return DeliveryCriteria(bets, statuses_of(given["outcome"]), first, last)
 
@@ -181,7 +181,8 @@ def _transactions(session: Session, bets: Sequence[BetKey], delivery: Delivery) 
         wager = session.get(Wager, tuple(key))
         references += key.references(wager.settlements if wager else 0)
     found = transactions_with(session, references=references)
-    return [one for one in found if is_caused_by(one["transaction"], delivery)]
+    causes = causes_of(session, [one["transaction"] for one in found])
+    return [one for one in found if causes.get(one["transaction"].id) == delivery.id]
 
 
 def _others(session: Session, bets: Sequence[BetKey], delivery: Delivery) -> Sequence[Any]:

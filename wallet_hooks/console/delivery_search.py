@@ -1,7 +1,7 @@
 """Searches stored callbacks, newest first. Every page costs the same, however many there are."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
@@ -19,13 +19,12 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger import chart
 from wallet_hooks.ledger.models import Account, Entry, Transaction
-from wallet_hooks.sportsbook.messages import BETS_PATH, CANCEL_PATH, STATUSES, WINNERS_PATH, BetKey
+from wallet_hooks.sportsbook.messages import STATUSES, BetKey
 from wallet_hooks.sportsbook.models import EarlyCancel, Wager
 
 # Of a customer, the callbacks about its newest bets are found: this many that were taken, and that many refused.
 SEARCHED_BETS = 200
 _COLUMNS = (Delivery.id, Delivery.path, Delivery.received_at, Delivery.source, Delivery.status, Delivery.answer)
-_POSTED_KINDS = {BETS_PATH: ("stake",), WINNERS_PATH: ("settlement", "reversal"), CANCEL_PATH: ("cancel",)}
 _MILLISECONDS = 80  # a delivery's id begins with its time in milliseconds, above this many bits
 
 
@@ -99,13 +98,6 @@ def keys_of_customer(session: Session, customer: Customer, brand: Brand) -> list
     for query in (refused, cancelled.order_by(EarlyCancel.cancelled_at.desc()).limit(SEARCHED_BETS)):
         keys += [str(BetKey(*row)) for row in session.execute(query)]
     return list(dict.fromkeys(keys))
-
-
-def is_caused_by(transaction: Transaction, delivery: Delivery) -> bool:
-    """Return whether a callback that names the transaction's bet posted it, by the times of both."""
-    kinds = _POSTED_KINDS.get(delivery.path, ())
-    decided = delivery.received_at + timedelta(microseconds=delivery.duration_us)
-    return transaction.kind in kinds and delivery.received_at <= transaction.occurred_at <= decided
 
 
 def _newest_of(session: Session, query: Any, statuses: Sequence[int]) -> Iterable[Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
-from wallet_hooks.console.delivery_search import is_caused_by
+from wallet_hooks.console.causes import causes_of
 from wallet_hooks.console.paging import READ, Listed, newest_items, take_page
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.texts import number, row_of
@@ -16,7 +16,6 @@ from wallet_hooks.console.visits import Visit
 from wallet_hooks.customers.models import Customer, NamedPayment, Payment
 from wallet_hooks.database import reading
 from wallet_hooks.deliveries.models import Delivery
-from wallet_hooks.deliveries.queries import deliveries_of
 from wallet_hooks.finance import closing, exports
 from wallet_hooks.finance.report_request import ReportRequest, check_period, read_day
 from wallet_hooks.finance.reports import report_named
@@ -156,8 +155,5 @@ def _payment(session: Session, found: Transaction) -> Payment | None:
 
 def _cause(session: Session, found: Transaction) -> Delivery | None:
     """Return the callback that posted a transaction; None for one that staff or a payment posted."""
-    bet = BetKey.of_reference(found.reference)
-    if bet is None:
-        return None
-    deliveries = deliveries_of(session, bet=str(bet))
-    return next((delivery for delivery in deliveries if is_caused_by(found, delivery)), None)
+    cause = causes_of(session, [found]).get(found.id)
+    return None if cause is None else session.get(Delivery, cause)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.console.delivery_search import SEARCHED_BETS, keys_of_customer
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+from wallet_hooks.deliveries.queries import decision_order
 from wallet_hooks.errors import NotFoundError, RefusedError, TryAgainError
 from wallet_hooks.replay.bodies import body_member
 from wallet_hooks.replay.fixture import find_bets, write_cases
@@ -137,7 +138,9 @@ def _bets_of_customers(session: Session, delivery: Delivery) -> list[str]:
 
 
 def _earlier_about(session: Session, delivery: Delivery, bets: Sequence[str]) -> list[UUID]:
-    """Return the ids of the newest callbacks before one that name any of the bets, oldest first."""
-    query = select(DeliveryBet.delivery_id).where(DeliveryBet.bet.in_(bets), DeliveryBet.delivery_id < delivery.id)
-    ids = session.scalars(query.distinct().order_by(DeliveryBet.delivery_id.desc()).limit(_EARLIER))
-    return sorted(ids)
+    """Return the ids of the newest callbacks that were decided before one and name any of the bets."""
+    order = decision_order(session)
+    own = session.scalar(select(order).select_from(Delivery).where(Delivery.id == delivery.id))
+    naming = select(DeliveryBet.delivery_id).where(DeliveryBet.bet.in_(bets))
+    query = select(Delivery.id).where(Delivery.id.in_(naming), order < own)
+    return list(session.scalars(query.order_by(order.desc()).limit(_EARLIER)))

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import clock, money
-from wallet_hooks.console.delivery_search import is_caused_by
+from wallet_hooks.console.causes import causes_of
 from wallet_hooks.console.models import ResettleRequest
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.texts import number
@@ -65,11 +65,11 @@ def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
     name = visit.member.username
     with writing(visit.engine) as session:
         wager = wager_by_key(session, key)
+        corrections.check_settled(wager, settlement)
         currency = wager.currency or ""
         minor = money.parse_amount(payout, currency)
         facts = {"payout": money.format_amount(minor, currency), "result": result, "reason": reason}
         if _needs_approval(session, client):
-            corrections.check_settled(wager, settlement)
             facts["payout_before"] = money.format_amount(wager.payout or 0, currency)
             _request(session, visit, wager, facts, outcome_of(minor, result, wager.stake))
             done = "resettlement_requested"
@@ -79,7 +79,7 @@ def resettle(visit: Visit, client: str, game: str, uid: str) -> Reply:
                 brands=brands, read_clock=clock.now, settlement=settlement,
             )  # fmt: skip
             facts["payout_before"] = money.format_amount(_changed(before), currency)
-            visit.record(session, "resettle", str(key), **facts)
+            visit.record(session, "resettle", str(key), **facts, result_before=wager.result)
             done = "resettled"
     return redirect(_address(visit), done=done)
 
@@ -132,13 +132,13 @@ def _address(visit: Visit) -> str:
 
 def _steps(session: Session, wager: Wager, key: BetKey) -> list[TimelineStep]:
     """Return the callbacks about a wager, each with what it posted, and what else was posted, in order of time."""
-    rest = transactions_with(session, references=key.references(wager.settlements))
+    posted = transactions_with(session, references=key.references(wager.settlements))
+    causes = causes_of(session, [one["transaction"] for one in posted])
     steps = []
     for delivery in deliveries_of(session, bet=str(key)):
-        own = [one for one in rest if is_caused_by(one["transaction"], delivery)]
-        rest = [one for one in rest if one not in own]
+        own = [one for one in posted if causes.get(one["transaction"].id) == delivery.id]
         steps.append(TimelineStep(delivery.received_at, delivery, own))
-    steps += [TimelineStep(_at(one), None, [one]) for one in rest]
+    steps += [TimelineStep(_at(one), None, [one]) for one in posted if one["transaction"].id not in causes]
     return sorted(steps, key=lambda step: step.at)
 
 
@@ -168,7 +168,7 @@ def _request(session: Session, visit: Visit, wager: Wager, facts: Mapping[str, s
             requested_at=visit.request.now,
         )
     )
-    visit.record(session, "resettlement_requested", str(key), **facts)
+    visit.record(session, "resettlement_requested", str(key), **facts, result_before=wager.result)
 
 
 def _open_request(session: Session, key: BetKey, id_: int) -> ResettleRequest:

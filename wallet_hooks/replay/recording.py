@@ -7,12 +7,13 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, String, cast, func, or_, select, text
+from sqlalchemy import Select, String, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.betslips.intake import MESSAGES_PATH
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+from wallet_hooks.deliveries.queries import decision_order
 from wallet_hooks.identity.directory import brand_facts
 from wallet_hooks.identity.models import Brand, Provider
 from wallet_hooks.ledger.models import Account, Entry, Transaction
@@ -324,9 +325,8 @@ def _deliveries(session: Session, criteria: CaptureFilter) -> Select[Any]:
 
     Messages from the platform's stream, which have no source, are not requests that can be sent again.
     """
-    column = "sequence" if session.get_bind().dialect.name == "postgresql" else "rowid"
     is_request = or_(Delivery.path != MESSAGES_PATH, Delivery.source != "")
-    query = select(Delivery).where(is_request).order_by(text(f"delivery.{column}"))
+    query = select(Delivery).where(is_request).order_by(decision_order(session))
     if criteria.first is not None:
         query = query.where(Delivery.received_at >= criteria.first)
     if criteria.last is not None:

@@ -14,7 +14,7 @@ from wallet_hooks.identity.directory import read_directory
 from wallet_hooks.options import JSON, FieldType
 from wallet_hooks.sportsbook import corrections, event_map, queries
 from wallet_hooks.sportsbook.messages import BetKey
-from wallet_hooks.web.fields import Reason
+from wallet_hooks.web.fields import Reason, Text
 
 
 @click.group()
@@ -51,7 +51,9 @@ def show(engine: Engine, brand: str, game: str, uid: str, as_json: bool) -> None
 @click.option("--game", required=True, help="The provider's game, such as betflex.")
 @click.option("--uid", required=True, help="The bet's id at the provider.")
 @click.option("--payout", required=True, help="Decimal amount in the bet's currency.")
-@click.option("--result", help="The result; void with payout = stake returns the stake.")
+@click.option(
+    "--result", type=FieldType(Text(max_length=100)), help="The result; void with payout = stake returns the stake."
+)
 @click.option("--reason", type=FieldType(Reason()), required=True, help="Stored with the transactions.")
 @pass_brand_engine
 def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, result: str | None, reason: str) -> None:
@@ -60,6 +62,7 @@ def resettle(engine: Engine, brand: str, game: str, uid: str, payout: str, resul
     brands = read_directory(engine).brands
     with writing(engine) as session:
         found = queries.wager_by_key(session, key)
+        corrections.check_settled(found, None)
         amount = money.parse_amount(payout, found.currency or "")
         before = corrections.resettle(
             session.connection(), key, payout=amount, result=result, reason=reason, brands=brands, read_clock=clock.now

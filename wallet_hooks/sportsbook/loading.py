@@ -3,6 +3,7 @@
 Customers are locked first, in id order; everything else is read after the locks, so that it is current.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -36,8 +37,8 @@ from wallet_hooks.sportsbook.messages import (
     SettleBet,
     SettleBets,
 )
-from wallet_hooks.sportsbook.models import EarlyCancel, Wager
-from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
+from wallet_hooks.sportsbook.models import EarlyCancel, EarlySettlement, Wager
+from wallet_hooks.sportsbook.state import BettingState, EarlyOutcome, UserBet, WagerState
 
 Locate = Callable[[str | None], str | None]
 ReadClock = Callable[[], datetime]  # in UTC
@@ -61,6 +62,8 @@ _keys = RowSet.of("requested", Wager, BetKey)
 KNOWN_WAGERS = look_up_rows(_keys, Wager, WagerState)
 _cancels = RowSet.of("requested", EarlyCancel, KnownEarlyCancel)
 EARLY_CANCELS = find_rows(_cancels, EarlyCancel, KnownEarlyCancel)
+_settled_again = RowSet.of("requested", EarlySettlement, BetKey)
+EARLY_SETTLEMENTS = find_rows(_settled_again, EarlySettlement, EarlyOutcome)
 
 
 class _Locked(NamedTuple):
@@ -110,6 +113,7 @@ def load_state(
         rates = reads.add(RATES(pairs_to_read(pairs)))
         coupons = reads.add(STAKES_ON_EVENTS(list(_coupons(stakes))))
         lines = reads.add(POSTED_LINES(list(_current_settlements(requests, locked.wagers))))
+        early = reads.add(EARLY_SETTLEMENTS(_settled_more_than_once(requests, locked.wagers)))
     return BettingState(
         now=now,
         brands=brands,
@@ -126,6 +130,7 @@ def load_state(
         betslips=locked.betslips,
         event_stakes=StakesOnEvents(coupons.rows),
         settlements=posted_transactions(lines.rows),
+        early_settlements=_by_bet(early.rows),
         reason=reason,
     )
 
@@ -261,6 +266,20 @@ def _coupons(stakes: Iterable[_StakeOfCustomer]) -> set[tuple[int, str, str]]:
         for bet, customer in stakes
         if customer.max_stake_per_event is not None
     }
+
+
+def _settled_more_than_once(requests: Sequence[ProviderRequest], wagers: Mapping[BetKey, WagerState]) -> list[BetKey]:
+    """Return the bets that are settled again, or several times by the requests; most groups have none."""
+    times = Counter(bet.key for request in requests if isinstance(request, SettleBets) for bet in request.bets)
+    settled = {key for key, wager in wagers.items() if wager.status == "settled"}
+    return [key for key, count in times.items() if count > 1 or key in settled]
+
+
+def _by_bet(rows: Iterable[EarlyOutcome]) -> dict[BetKey, list[EarlyOutcome]]:
+    found: dict[BetKey, list[EarlyOutcome]] = {}
+    for row in rows:
+        found.setdefault(BetKey(row.game, row.client, row.uid), []).append(row)
+    return found
 
 
 def _current_settlements(requests: Iterable[ProviderRequest], wagers: Mapping[BetKey, WagerState]) -> set[tuple[str]]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, MappedAsDataclass, mapped_column
 
 from wallet_hooks.database import Base, Key, UTCDateTime
@@ -83,6 +83,22 @@ class EarlyCancel(Base):
     uid: Mapped[str] = mapped_column(Key(), primary_key=True)
     user_uid: Mapped[str] = mapped_column(Key(), primary_key=True)
     cancelled_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class EarlySettlement(Base):
+    """A settlement that was refused because its bet had not arrived. `payout` is in minor units of its currency.
+
+    Its copies may arrive after the bet, and after a settlement that replaced it.
+    """
+
+    __tablename__ = "early_settlement"
+
+    game: Mapped[str] = mapped_column(Key(), primary_key=True)
+    client: Mapped[str] = mapped_column(Key(), primary_key=True)
+    uid: Mapped[str] = mapped_column(Key(), primary_key=True)
+    payout: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    is_void: Mapped[bool] = mapped_column(Boolean, primary_key=True)
+    refused_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class CouponEvent(Base):

@@ -217,7 +217,7 @@ def _denial_of(received: ReceivedCall, scope: Scope, request: ProviderRequest, d
 def _is_within(scope: Scope, request: ProviderRequest, directory: Directory) -> bool:
     """Return whether the caller is authorised for every brand and game that it names.
 
-    An unknown brand is refused later, bet by bet; a cancel for one would be stored, so it is refused here.
+    A brand that does not exist is refused later, bet by bet; a cancel for one would be stored, so it is refused here.
     """
     return all(
         (bet.key.client, bet.key.game) in scope

@@ -14,8 +14,8 @@ from wallet_hooks.deliveries.service import DeliveryRow, add_deliveries
 from wallet_hooks.exceptions.service import ResolvedBet, add_bet_exceptions, add_resolutions
 from wallet_hooks.ledger.service import JournalWriter
 from wallet_hooks.sportsbook.messages import Answer, Callback
-from wallet_hooks.sportsbook.models import CHANGEABLE, EarlyCancel, Wager
-from wallet_hooks.sportsbook.state import BettingState
+from wallet_hooks.sportsbook.models import CHANGEABLE, EarlyCancel, EarlySettlement, Wager
+from wallet_hooks.sportsbook.state import BettingState, EarlyOutcome
 
 
 class EarlyCancelRow(NamedTuple):
@@ -35,6 +35,8 @@ _changed = RowSet("changed", *(one for one in _columns if one.primary_key or one
 _CHANGE_WAGERS = update_rows(_changed, Wager)
 _cancelled = RowSet.of("cancelled", EarlyCancel, EarlyCancelRow)
 _INSERT_EARLY_CANCELS = insert_rows(_cancelled, EarlyCancel, skip_existing=True)
+_refused_early = RowSet.of("refused", EarlySettlement, EarlyOutcome)
+_INSERT_EARLY_SETTLEMENTS = insert_rows(_refused_early, EarlySettlement, skip_existing=True)
 _values_of_created = attrgetter(*_created.names)
 _values_of_changed = attrgetter(*_changed.names)
 
@@ -55,6 +57,7 @@ def changes_of(connection: Connection, state: BettingState) -> Writes:
     changed = (wager for key, wager in changes.changed.items() if key not in changes.created)
     writes.add(_CHANGE_WAGERS([_values_of_changed(wager) for wager in changed]))
     writes.add(_INSERT_EARLY_CANCELS([EarlyCancelRow(*key, user_uid, now) for key, user_uid in changes.early_cancels]))
+    writes.add(_INSERT_EARLY_SETTLEMENTS(changes.early_settlements))
     add_bet_exceptions(writes, changes.exceptions)
     add_resolutions(writes, (ResolvedBet(*key, now) for key in changes.settled_first))
     state.usage.add_to(writes)

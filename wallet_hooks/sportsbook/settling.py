@@ -13,7 +13,7 @@ from wallet_hooks.customers.refusals import funds_refusal
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID, BetStep, SettleBet, says_void, step_name
-from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
+from wallet_hooks.sportsbook.state import BettingState, EarlyOutcome, UserBet, WagerState
 
 
 def settle(bet: SettleBet, state: BettingState) -> str | None:
@@ -29,7 +29,7 @@ def settle(bet: SettleBet, state: BettingState) -> str | None:
     outcome = outcome_of(bet.payout, bet.result, wager.stake)
     if outcome == wager.outcome:
         return None
-    if outcome in replaced_outcomes(wager):
+    if outcome in replaced_outcomes(wager) or _is_overtaken(outcome, wager, state):
         state.raise_exception("superseded_settlement", bet.key, outcome)
         return "superseded_settlement"
     if is_out_of_range(wager, bet.payout, outcome, state):
@@ -70,6 +70,18 @@ def replaced_outcomes(wager: WagerState) -> list[str]:
     return outcomes
 
 
+def _is_overtaken(outcome: str, wager: WagerState, state: BettingState) -> bool:
+    """Return whether an outcome was refused before the bet arrived, and the current one came after it."""
+    if wager.status != "settled":
+        return False
+    refused_at = {
+        outcome_of(early.payout, VOID if early.is_void else None, wager.stake): early.refused_at
+        for early in state.early_outcomes(wager.key)
+    }
+    current = refused_at.get(wager.outcome or "")
+    return outcome in refused_at and (current is None or refused_at[outcome] < current)
+
+
 def _error_code(bet: SettleBet, wager: WagerState | None, state: BettingState) -> str | None:
     """Return the error code where there is no stake to settle, else None."""
     if wager is None:
@@ -77,6 +89,9 @@ def _error_code(bet: SettleBet, wager: WagerState | None, state: BettingState) -
             state.raise_exception("settlement_of_cancelled_bet", bet.key)
             return "conflict"
         state.raise_exception("unknown_bet", bet.key)
+        if bet.payout is not None:
+            early = EarlyOutcome(*bet.key, bet.payout, says_void(bet.result), state.now)
+            state.changes.early_settlements.append(early)
         return "unknown_bet"
     if wager.status in ("refused", "cancelled"):
         state.raise_exception(f"settlement_of_{wager.status}_bet", bet.key)

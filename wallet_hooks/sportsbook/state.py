@@ -3,7 +3,7 @@
 `load_state` reads it, the decisions update it request by request, `save` writes the changes.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_CEILING
@@ -60,6 +60,17 @@ class WagerState(_WagerColumns):
         return self._stake
 
 
+class EarlyOutcome(NamedTuple):
+    """A settlement that was refused because its bet had not arrived; `payout` is in minor units of its currency."""
+
+    game: str
+    client: str
+    uid: str
+    payout: int
+    is_void: bool
+    refused_at: datetime
+
+
 class UserBet(NamedTuple):
     """A bet's id and its user's id, as a cancel names them."""
 
@@ -71,13 +82,14 @@ class UserBet(NamedTuple):
 class Changes:
     """The changes of a group besides the ledger's.
 
-    `early_cancels` arrived before their bets; `settled_first` are bets that were settled for the first time.
-    `play_sessions` are when those of bettors without a login began (UTC), by customer id.
+    `early_cancels` and `early_settlements` arrived before their bets; `settled_first` are bets that were settled for
+    the first time. `play_sessions` are when those of bettors without a login began (UTC), by customer id.
     """
 
     created: dict[BetKey, WagerState] = field(default_factory=dict)
     changed: dict[BetKey, WagerState] = field(default_factory=dict)
     early_cancels: list[UserBet] = field(default_factory=list)
+    early_settlements: list[EarlyOutcome] = field(default_factory=list)
     settled_first: list[BetKey] = field(default_factory=list)
     exceptions: list[BetExceptionRow] = field(default_factory=list)
     play_sessions: dict[int, datetime] = field(default_factory=dict)
@@ -90,7 +102,8 @@ class BettingState:
     `brands` are by client name, `customers` by brand id and uid; `unavailable` are customers, named alike, that
     another transaction has locked, so that nothing can be decided for them. `limits` are by customer id,
     `country_rules` by brand id, `countries` by the address that a bet came from, `rates` by source and target currency,
-    `betslips` by brand id, game and betslip id. `settlements` has the current ones, by reference. `delivery_id` is
+    `betslips` by brand id, game and betslip id. `settlements` has the current ones, by reference; `early_settlements`
+    are those of bets that may be settled again. `delivery_id` is
     that of the callback being decided; `reason` is given by staff.
     """
 
@@ -109,6 +122,7 @@ class BettingState:
     betslips: Mapping[tuple[int, str, str], BetslipFacts] = field(default_factory=dict)
     event_stakes: StakesOnEvents = field(default_factory=StakesOnEvents)
     settlements: Mapping[str, PostedTransaction] = field(default_factory=dict)
+    early_settlements: Mapping[BetKey, Sequence[EarlyOutcome]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     booking_days: dict[str, date] = field(default_factory=dict)
     delivery_id: str | None = None
@@ -190,6 +204,11 @@ class BettingState:
     def posted(self, reference: str) -> PostedTransaction:
         """Return a transaction that this group posted, or the settlement that was current before."""
         return self.journal.posted.get(reference) or self.settlements[reference]
+
+    def early_outcomes(self, key: BetKey) -> list[EarlyOutcome]:
+        """Return the settlements of a bet that were refused because it had not arrived."""
+        of_group = (one for one in self.changes.early_settlements if (one.game, one.client, one.uid) == key)
+        return [*self.early_settlements.get(key, ()), *of_group]
 
     def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
         """Record an exception for staff; the same kind, bet and subject is stored once."""

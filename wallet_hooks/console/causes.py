@@ -1,0 +1,50 @@
+"""Which callback posted a transaction: the first one that was decided when it occurred, and that took its bet."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from wallet_hooks.deliveries.queries import Decision, decisions_about
+from wallet_hooks.ledger.models import Transaction
+from wallet_hooks.sportsbook.messages import BETS_PATH, CANCEL_PATH, WINNERS_PATH, BetKey
+from wallet_hooks.web.strict_json import InvalidJSONError, read_json
+
+_POSTED_KINDS = {BETS_PATH: ("stake",), WINNERS_PATH: ("settlement", "reversal"), CANCEL_PATH: ("cancel",)}
+
+
+def causes_of(session: Session, transactions: Sequence[Transaction]) -> Mapping[int, UUID]:
+    """Return the id of the callback that posted each transaction; those of payments and of staff have none."""
+    bets = {one.id: bet for one in transactions if (bet := BetKey.of_reference(one.reference)) is not None}
+    decisions: dict[str, list[Decision]] = {}
+    for decision in decisions_about(session, sorted({str(bet) for bet in bets.values()})):
+        decisions.setdefault(decision.bet, []).append(decision)
+    return {
+        one.id: decision.id
+        for one in reversed(transactions)
+        if one.id in bets
+        for decision in reversed(decisions.get(str(bets[one.id]), ()))
+        if _may_have_posted(decision, one, bets[one.id])
+    }
+
+
+def _may_have_posted(decision: Decision, transaction: Transaction, bet: BetKey) -> bool:
+    decided = decision.received_at + timedelta(microseconds=decision.duration_us)
+    return (
+        transaction.kind in _POSTED_KINDS.get(decision.path, ())
+        and decision.received_at <= transaction.occurred_at <= decided
+        and _was_done(decision, bet)
+    )
+
+
+def _was_done(decision: Decision, bet: BetKey) -> bool:
+    """Return whether a callback's answer says that this bet was taken, settled or cancelled: now or before."""
+    if decision.status == 200:
+        return True
+    try:
+        failed = read_json(decision.answer.encode()).get("bets")
+    except InvalidJSONError:
+        return False
+    # One that names the bets that failed has done the others; of bets to place, it has taken none.
+    return decision.path != BETS_PATH and failed is not None and bet.uid not in {one["uid"] for one in failed}
