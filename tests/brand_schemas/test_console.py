@@ -1,11 +1,13 @@
 """The console where each brand has a schema: its pages show one brand, which is chosen."""
 
+import html
 import json
+import re
 
 from tests.brand_schemas.conftest import BRANDS
 from tests.console.staff import PASSWORD, Browser, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
-from tests.world import OK, World, bet
+from tests.world import OK, World, bet, result
 
 
 def test_the_pages_show_the_brand_that_was_chosen(spread: World) -> None:
@@ -20,7 +22,11 @@ def test_the_pages_show_the_brand_that_was_chosen(spread: World) -> None:
     for address in ("/console/", "/console/ledger", "/console/deliveries", "/console/exceptions", "/console/actions"):
         assert "<option selected>nordbet</option>" in browser.page(address)
     # The brand that an address names is shown whatever was chosen.
-    assert "of-west" in browser.page("/console/wagers/west/betflex/of-west")
+    page = browser.page("/console/wagers/west/betflex/of-west")
+    assert "of-west" in page
+    for address in links(page):
+        if "/deliveries/" in address or "/transactions/" in address:
+            browser.page(address)
     assert browser.submit("/console/", "/console/brand", brand="nobody").status_code == 404
 
 
@@ -61,3 +67,31 @@ def test_staff_can_sign_in_before_there_is_a_brand(spread: World, shell: Shell) 
     browser = Browser(spread)
     assert browser.sign_in("first").status_code == 200
     assert csrf_token(browser.page("/console/actions"))
+
+
+def test_a_list_goes_on_with_the_brand_that_it_began_with(spread: World) -> None:
+    for number in range(60):
+        assert spread.place(bet(f"a{number}", "0.01"), bet(f"w{number}", "0.01", client="west")).status == 200
+    for client, count in (("acme", 60), ("west", 5)):
+        for number in range(count):
+            assert spread.settle(result(f"{client}-unknown{number}", client=client)).status == 404
+    browser = signed_in(spread, "operations")
+    more = re.search(r'hx-get="([^"]+)"', browser.page("/console/exceptions"))
+    assert more is not None
+    browser.submit("/console/", "/console/brand", brand="west")  # in another tab
+    rows = browser.client.get(html.unescape(more[1]), headers={"HX-Request": "true"}).text
+    assert "acme-unknown55" in rows
+    assert "west-unknown" not in rows
+    assert "<option selected>west</option>" in browser.page("/console/exceptions")
+
+
+def test_the_audit_trail_leads_to_what_an_action_was_done_to(spread: World) -> None:
+    assert spread.settle(result("unknown", client="west")).status == 404
+    browser = signed_in(spread, "operations")
+    browser.submit("/console/", "/console/brand", brand="west")
+    (address,) = (one for one in links(browser.page("/console/exceptions")) if one.startswith("/console/exceptions/"))
+    browser.submit(address, f"{address}/comment", comment="asked")
+    browser.submit("/console/", "/console/brand", brand="acme")
+    found = re.search(rf'href="({address}[^"]*)"', browser.page("/console/actions"))
+    assert found is not None
+    assert "asked" in browser.page(html.unescape(found[1]))

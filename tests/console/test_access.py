@@ -14,7 +14,7 @@ from tests.console.staff import PASSWORD, Browser, add_staff, csrf_token, signed
 from tests.test_commands import Shell
 from tests.world import World, bet, result
 from wallet_hooks.console.routes import PAGES
-from wallet_hooks.console.visits import PERMISSIONS
+from wallet_hooks.console.visits import COOKIE, PERMISSIONS
 from wallet_hooks.database import reading, writing
 from wallet_hooks.identity import passwords
 
@@ -69,13 +69,40 @@ def test_permissions_are_those_that_the_roles_are_promised() -> None:
     assert PERMISSIONS["operations"] == {"see", "replay", "reconcile", "decide"}
     assert PERMISSIONS["finance"] == PERMISSIONS["operations"] - {"replay"}
     assert PERMISSIONS["qa"] == {"see", "replay"}
-    needed = {(page.method, page.path): page.permission for page in PAGES}
-    assert needed["GET", "/reconciliation"] == needed["POST", "/reconciliation"] == "reconcile"
-    assert needed["POST", "/deliveries/<id_>/replay"] == "replay"
-    for path in ("/ledger/close", "/ledger/reopen", "/exceptions/<id_>/resolve"):
-        assert needed["POST", path] == "decide"
-    for action in ("resettle", "decide"):
-        assert needed["POST", f"/wagers/<client>/<game>/<whole:uid>/{action}"] == "decide"
+    needed = {(page.method, page.path): page.permission for page in PAGES if page.permission != "see"}
+    wager = "/wagers/<client>/<game>/<whole:uid>"
+    assert needed == {
+        ("POST", "/deliveries/<id_>/replay"): "replay",
+        **dict.fromkeys([("GET", "/reconciliation"), ("POST", "/reconciliation")], "reconcile"),
+        **dict.fromkeys([("GET", "/reconciliation/<id_>"), ("GET", "/reconciliation/<id_>/breaks.csv")], "reconcile"),
+        **dict.fromkeys([("POST", "/ledger/close"), ("POST", "/ledger/reopen")], "decide"),
+        **dict.fromkeys([("POST", "/exceptions/<id_>/comment"), ("POST", "/exceptions/<id_>/resolve")], "decide"),
+        **dict.fromkeys([("POST", f"{wager}/resettle"), ("POST", f"{wager}/decide")], "decide"),
+    }
+
+
+def test_a_part_of_a_page_is_replaced_by_the_form_to_sign_in(world: World) -> None:
+    """A page that loads more rows after its session ended would show nothing."""
+    answer = world.client.get("/console/exceptions?after=1", headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert answer.headers["HX-Redirect"] == "/console/login?next=%2Fconsole%2Fexceptions%3Fafter%3D1"
+
+
+def test_signing_in_again_ends_the_session_before(world: World) -> None:
+    browser = signed_in(world, "qa")
+    before = browser.client.get_cookie(COOKIE, path="/console")
+    assert before is not None
+    browser.sign_in("qa")
+    other = world.app.test_client(use_cookies=False)
+    assert other.get("/console/", headers={"Cookie": f"{COOKIE}={before.value}"}).status_code == 303
+    assert browser.get("/console/").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["(command line)", "op\u200berations", "a\u202eb"])
+def test_a_name_that_looks_like_another_is_refused(world: World, name: str) -> None:
+    add = ("staff", "add", "--username", name, "--role", "qa", "--password-stdin")
+    ran = Shell(world.settings.database_url).run(*add, stdin=f"{PASSWORD}\n")
+    assert (ran.returncode, world.count("staff")) == (1, 0)
 
 
 def test_every_action_needs_the_token_of_its_session(world: World) -> None:
@@ -256,8 +283,8 @@ def test_a_change_by_the_command_ends_sessions(world: World) -> None:
     recorded = [row for row in json.loads(shell.ok("staff", "actions", "--json")) if row["action"].startswith("staff")]
     assert {row["username"] for row in recorded} == {"(command line)"}
     assert [(row["action"], row["subject"], row["details"]) for row in recorded] == [
-        ("staff_changed", "finance", {"role": "qa"}),
-        ("staff_changed", "finance", {"active": False}),
+        ("staff_changed", "finance", {"role": "qa", "role_before": "finance"}),
+        ("staff_changed", "finance", {"active": False, "active_before": True}),
         ("staff_added", "tina", {"role": "qa", "totp": False}),
     ]
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -19,9 +20,12 @@ from sqlalchemy import select, update
 
 from tests.console.staff import Browser, add_staff, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
+from tests.waiting import wait_until
 from tests.world import World, bet, result
+from wallet_hooks.console import exporting
 from wallet_hooks.database import writing
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
+from wallet_hooks.finance import exports
 from wallet_hooks.replay.fixture import read_cases
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -193,6 +197,36 @@ def test_days_are_closed_and_reopened_with_a_reason(world: World) -> None:
     assert actions(world) == [("finance", "close", "2026-11-20"), ("finance", "reopen", "2026-11-20")]
 
 
+def test_a_comment_that_is_sent_twice_is_stored_once(world: World) -> None:
+    world.settle(result(77))
+    browser, page = signed_in(world, "finance"), "/console/exceptions/1"
+    for comment in ("Asked", "Asked", "They answered", "Asked"):
+        browser.submit(page, f"{page}/comment", comment=comment)
+    assert [action for _, action, _ in actions(world)] == ["comment"] * 3
+
+
+@pytest.mark.all_together
+def test_days_that_were_closed_meanwhile_are_not_reopened(world: World) -> None:
+    browser, page = signed_in(world, "finance"), "/console/ledger"
+    for day in ("2026-01-01", "2026-01-02"):
+        browser.submit(page, f"{page}/close", day=day)
+    reopen = {"day": "2026-01-01", "reason": "too early"}
+    outdated = browser.submit(page, f"{page}/reopen", **reopen, newest="2026-01-01")
+    assert (outdated.status_code, "2026-01-02 is the last closed day" in outdated.text) == (400, True)
+    assert 'name="newest" value="2026-01-02"' in browser.page(page)
+    assert browser.submit(page, f"{page}/reopen", **reopen, newest="2026-01-02").status_code == 200
+
+
+@pytest.mark.all_together
+def test_what_was_done_before_is_not_said_of_an_action_that_was_not_done(world: World) -> None:
+    browser, page = signed_in(world, "finance"), "/console/ledger"
+    browser.submit(page, f"{page}/close", day="2026-01-01")
+    before = {"Referer": f"http://localhost{page}?done=closed&after=5"}
+    refused = browser.client.post(f"{page}/close", data={"csrf_token": "x"}, headers=before)
+    assert f'href="{page}?after=5"' in refused.text
+    assert "done=" not in refused.text
+
+
 @pytest.mark.all_together
 def test_a_fixture_of_a_delivery_replays(settled: World, tmp_path: Path) -> None:
     browser = signed_in(settled, "qa")
@@ -357,6 +391,27 @@ def test_a_report_is_uploaded_and_each_break_leads_to_its_wager(settled: World) 
         )
         assert bad.status_code == 400, name
     assert settled.count("reconciliation") == 1
+
+
+def test_an_export_that_waits_for_the_database_is_not_taken_for_lost(
+    settled: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled.configure(console_directory=str(tmp_path / "exports"))
+    monkeypatch.setattr(exporting, "_LOST_SECONDS", 1.0)
+    released = Event()
+    write_file = exports.write_file
+
+    def wait(*arguments: Any) -> Any:
+        released.wait(10)
+        return write_file(*arguments)
+
+    monkeypatch.setattr(exports, "write_file", wait)
+    browser, form = signed_in(settled, "finance"), {"from": "2026-01-01", "to": "2026-01-02", "format": "csv"}
+    started = browser.submit("/console/reports/journal?from=2026-01-01", "/console/reports/journal/export", **form)
+    time.sleep(2)
+    assert "0 rows so far" in browser.page(started.request.path)
+    released.set()
+    wait_until(lambda: "Done:" in browser.page(started.request.path))
 
 
 def test_a_foreign_directory_for_exports_is_refused(settled: World, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`deploy/nginx.conf` with traffic: which requests reach the second machine, and what its logs hold."""
 
 import http.client
+import json
 import re
 import shutil
 import socket
@@ -54,9 +55,13 @@ class Proxy:
         return [line for machine in self.machines for line in machine.requests]
 
     def status(self, method: str, path: str) -> int:
+        return self.send(method, path)[0]
+
+    def send(self, method: str, path: str) -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as client:
             client.request(method, path, b"{}")
-            return client.getresponse().status
+            response = client.getresponse()
+            return response.status, response.read()
 
     def logs(self) -> str:
         return "".join(file.read_text() for file in self._directory.glob("*.log"))
@@ -132,8 +137,11 @@ def test_no_log_holds_the_token_of_a_login(tmp_path: Path) -> None:
 
 def test_a_flood_of_logins_is_refused_before_the_service(tmp_path: Path) -> None:
     with proxied(tmp_path) as proxy:
-        for path in ("/v1/sessions/", "/api/login"):
+        for path, refused in (("/v1/sessions/", 429), ("/api/login?password=secret-token", 200)):
             statuses = [proxy.status("POST", path) for _ in range(60)]
-            assert statuses[0] in {429, 502}
-            assert statuses.count(429) > 20, path
+            assert statuses[0] in {refused, 502}
+            assert statuses.count(refused) > 20, path
+        status, body = proxy.send("POST", "/api/login")
+        assert (status, json.loads(body)["error"]) == (200, "TEMPORARY_BAN_TOO_MANY_REQUESTS"), "as clients expect it"
         assert proxy.status("POST", "/bets") == 502
+    assert "secret-token" not in proxy.logs()

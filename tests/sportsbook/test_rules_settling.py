@@ -185,10 +185,10 @@ def test_8_settlement_of_a_refused_or_cancelled_bet_is_a_conflict(world: World) 
 @pytest.mark.parametrize(
     ("settled", "balance", "subject"),
     [
-        (result(payout="0", outcome="void"), "90.00", "result:void:0"),
-        (result(payout="12.00", outcome="refund"), "102.00", "result:refund:1200"),
-        (result(payout="5.00", outcome="Lost"), "95.00", "result:lost:500"),
-        (result(stake="10.01"), "115.00", "stake:1001"),
+        (result(payout="0", outcome="void"), "90.00", "result:void:0.00"),
+        (result(payout="12.00", outcome="refund"), "102.00", "result:refund:12.00"),
+        (result(payout="5.00", outcome="Lost"), "95.00", "result:lost:5.00"),
+        (result(stake="10.01"), "115.00", "stake:10.01"),
         (result(pool=502), "115.00", "coupon:502"),
     ],
     ids=["void-0", "void-more", "loss", "stake", "coupon"],

@@ -12,6 +12,7 @@ from wallet_hooks.console.models import Staff, StaffAction
 from wallet_hooks.customers.login_lock import unlock_login
 from wallet_hooks.customers.schemas import ShortName
 from wallet_hooks.database import reading, writing
+from wallet_hooks.errors import RefusedError
 from wallet_hooks.identity.passwords import hash_password
 from wallet_hooks.listing import echo_rows
 from wallet_hooks.options import JSON, FieldType, read_password
@@ -35,7 +36,10 @@ def add(engine: Engine, username: str, role: str, password_stdin: bool, totp: bo
 
     operations may do everything; finance all but replaying; qa may view pages and replay deliveries.
     """
-    hashed = hash_password(read_password()) if password_stdin else ""
+    del password_stdin  # required
+    hashed = hash_password(read_password())
+    if username.startswith("(") or not username.isprintable():
+        raise RefusedError("bad_username", "username: begins with a bracket, or has characters that cannot be seen")
     with writing(engine) as session:
         made = service.add(session, username=username, role=role, password_hash=hashed, now=clock.now())
         address = service.require_code(made) if totp else None
@@ -62,6 +66,7 @@ def change(
     address = None
     with writing(engine) as session:
         found = service.by_username(session, username)
+        before = {"role": found.role, "active": found.active, "totp": found.totp_secret is not None}
         found.role = role or found.role
         found.active = found.active if active is None else active
         if hashed is not None:
@@ -71,8 +76,9 @@ def change(
             address = service.require_code(found) if totp else None
             found.totp_secret = found.totp_secret if totp else None
         service.end_logins(session, found.id)
-        changes = {"role": role, "active": active, "totp": totp, "password": True if hashed is not None else None}
-        given = {name: value for name, value in changes.items() if value is not None}
+        changes = {"role": role, "active": active, "totp": totp, "password": True if hashed else None}
+        given: dict[str, object] = {name: value for name, value in changes.items() if value is not None}
+        given |= {f"{name}_before": value for name, value in before.items() if name in given}
         audit.record_command(session, "staff_changed", username, given, now=clock.now())
     click.echo(f"{username} changed")
     if address is not None:

@@ -185,12 +185,12 @@ def _transactions(session: Session, bets: Sequence[BetKey], delivery: Delivery) 
     return [one for one in found if causes.get(one["transaction"].id) == delivery.id]
 
 
-def _others(session: Session, bets: Sequence[BetKey], delivery: Delivery) -> Sequence[Any]:
+def _others(session: Session, bets: Sequence[BetKey], delivery: Delivery) -> Listed[Any]:
     """Return the newest other callbacks about the same bets."""
     if not bets:
-        return []
+        return Listed([], None)
     found = find_deliveries(session, DeliveryCriteria([str(key) for key in bets]), before=None)
-    return [row for row in found.rows if row.id != delivery.id]
+    return found._replace(rows=[row for row in found.rows if row.id != delivery.id])
 
 
 def _shown(body: bytes) -> str:

@@ -1,6 +1,7 @@
 """Pages of exceptions: the list, and one with its comments and its resolution."""
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from wallet_hooks.console.paging import READ, take_page
 from wallet_hooks.console.rendering import Html, redirect
@@ -37,10 +38,18 @@ def comment(visit: Visit, id_: str) -> Reply:
     text = visit.required("comment")
     with writing(visit.engine) as session:
         row = row_of(session, CallbackException, id_, "exception")
-        written = {"written_at": visit.request.now, "written_by": visit.member.username}
-        session.add(ExceptionComment(exception_id=row.id, text=text, **written))
-        visit.record(session, "comment", f"exception {row.id}", comment=text)
+        if not _was_sent_twice(session, row.id, text, by=visit.member.username):
+            written = {"written_at": visit.request.now, "written_by": visit.member.username}
+            session.add(ExceptionComment(exception_id=row.id, text=text, **written))
+            visit.record(session, "comment", f"exception {row.id}", comment=text)
     return redirect(f"/console/exceptions/{row.id}", done="commented")
+
+
+def _was_sent_twice(session: Session, exception_id: int, text: str, *, by: str) -> bool:
+    """Return whether the newest comment is the same, of the same person."""
+    own = ExceptionComment.exception_id == exception_id
+    newest = session.scalar(select(ExceptionComment).where(own).order_by(ExceptionComment.id.desc()).limit(1))
+    return newest is not None and (newest.text, newest.written_by) == (text, by)
 
 
 def resolve(visit: Visit, id_: str) -> Reply:

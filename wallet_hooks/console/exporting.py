@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,15 +101,12 @@ class Exports:
     def _run(
         self, engine: Engine, report: str, format_: str, request: ReportRequest, options: Options, export: Export
     ) -> None:
-        written = clock.monotonic()
-
         def progress(rows: int) -> None:
-            nonlocal written
             export.rows += rows
-            if clock.monotonic() - written >= _STATE_SECONDS:
-                written = clock.monotonic()
-                self._write(export)
 
+        ended = threading.Event()
+        writing_state = threading.Thread(target=self._write_until, args=(ended, export), daemon=True)
+        writing_state.start()
         try:
             export.manifest = exports.write_file(engine, report, format_, request, self.file(export), options, progress)
             export.rows = export.manifest["rows"]
@@ -119,7 +117,15 @@ class Exports:
             LOG.error("export_failed", report=report, error=type(error).__name__)
         finally:
             _RUNNING.release()
+            ended.set()
+            writing_state.join()
             self._write(export)
+
+    def _write_until(self, ended: threading.Event, export: Export) -> None:
+        """Write the state again and again, also while the database takes long for the next rows."""
+        while not ended.wait(_STATE_SECONDS):
+            with suppress(OSError):  # such as a full disk, which the export itself meets, too
+                self._write(export)
 
     def _write(self, export: Export) -> None:
         with replace_atomically(self._path(export.id) / "state.json") as out:

@@ -103,10 +103,14 @@ def reopen(visit: Visit) -> Reply:
     """Open a closed day, and every closed day after it."""
     day, reason = read_day("day", visit.required("day", most=10)), visit.reason()
 
-    def record(session: Session) -> None:
-        visit.record(session, "reopen", day.isoformat(), reason=reason)
+    newest = read_day("newest", visit.form["newest"]) if visit.form.get("newest") else None
 
-    closing.reopen(visit.engine, day, reason=reason, by=visit.member.username, now=visit.request.now, record=record)
+    def record(session: Session) -> None:
+        visit.record(session, "reopen", day.isoformat(), reason=reason, through=visit.form.get("newest"))
+
+    closing.reopen(
+        visit.engine, day, reason=reason, by=visit.member.username, now=visit.request.now, newest=newest, record=record
+    )
     return redirect("/console/ledger", done="reopened")
 
 

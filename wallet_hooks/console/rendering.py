@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from wallet_hooks import clock, money
 from wallet_hooks.console.statistics import answer_kind
-from wallet_hooks.console.visits import DECIDE, RECONCILE, REPLAY, Visit
+from wallet_hooks.console.visits import DECIDE, RECONCILE, REPLAY, SHOWN_BRAND, Visit
 from wallet_hooks.web.api import Reply
 
 _HTML = "text/html; charset=utf-8"
@@ -147,12 +147,16 @@ def _csrf(context: Context) -> Markup:
     """Return the hidden fields that each form needs."""
     visit: Visit = context["visit"]
     field = Markup('<input type="hidden" name="{}" value="{}">')
-    of_brand = "" if visit.brand is None else field.format("shown_brand", visit.brand)
+    of_brand = "" if visit.brand is None else field.format(SHOWN_BRAND, visit.brand)
     return field.format("csrf_token", visit.csrf_token) + of_brand
 
 
-def _next_page(shown: Mapping[str, str], after: str) -> str:
-    return urlencode({**shown, "after": after})
+@pass_context
+def _next_page(context: Context, shown: Mapping[str, str], after: str) -> str:
+    """Return the parameters of the next page, which is of the same brand, whatever was chosen in another tab."""
+    visit: Visit = context["visit"]
+    of_brand = {} if visit.brand is None else {SHOWN_BRAND: visit.brand}
+    return urlencode({**shown, **of_brand, "after": after})
 
 
 _templates.filters |= {"instant": _instant, "amount": _amount, "words": _words, "part": _path_part}

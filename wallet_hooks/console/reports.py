@@ -74,7 +74,7 @@ def export(visit: Visit, report: str) -> Reply:
         request = request._replace(currency=currency)
     id_ = visit.console.exports.start(visit.reports, report, format_, request, options, owner=visit.member.username)
     with writing(visit.engine) as session:
-        facts = {"from": request.first.isoformat(), "to": request.last.isoformat()}
+        facts = {"from": request.first.isoformat(), "to": request.last.isoformat(), "currency": request.currency}
         if request.customer is not None:
             facts |= dict(zip(("brand", "uid"), request.customer, strict=True))
         visit.record(session, "export", report, format=format_, **facts)
@@ -163,7 +163,8 @@ def _revenue_charts(rows: list[dict[str, Any]], first: date, last: date) -> list
                 by_day[row["day"]] = by_day.get(row["day"], 0) + minor
         total = money.format_amount(sum(by_day.values()), currency)
         title = f"Gross gaming revenue by day, {currency}"
-        sentence = f"{total} {currency} from {first} to {last}."
+        part = f" The chart begins on {days[0]}." if days[0] != first else ""
+        sentence = f"{total} {currency} from {first} to {last}.{part}"
         values = [by_day.get(day, 0) / 10 ** money.decimals(currency) for day in days]
         chart = bar_chart(
             [day.isoformat() for day in days], [Series("GGR", "series-1", values)], title=title, sentence=sentence

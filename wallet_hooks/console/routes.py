@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Blueprint, request
 from sqlalchemy import Engine
@@ -28,6 +28,7 @@ from wallet_hooks.console.visits import (
     RECONCILE,
     REPLAY,
     SEE,
+    SHOWN_BRAND,
     Console,
     Visit,
     address_of,
@@ -130,21 +131,35 @@ def _page_time_outs(settings: Settings) -> TimeOuts:
 
 def _answer_of(console: Console, page: Page) -> Callable[..., Reply]:
     def answer(request: ApiRequest, **path: str) -> Reply:
+        named = path.get("client") or request.query.get(SHOWN_BRAND)
         try:
-            visit = visit_of(console, request, path.get("client"))
+            visit = visit_of(console, request, named)
         except UnauthenticatedError:
             return _ask_to_sign_in(page, request)
         if not visit.may(page.permission):
             raise ForbiddenError(f"The role {visit.member.role} may not do this.")
         found = _view(page, visit, {name: checked(value) for name, value in path.items()})
-        return render(found, visit) if isinstance(found, Html) else found
+        if not isinstance(found, Html):
+            return found
+        reply = render(found, visit)
+        if named is not None and not _is_part_of_page(request):
+            sign_in.choose(visit, reply)  # the page's links lead to pages of its brand
+        return reply
 
     return answer
 
 
+def _is_part_of_page(request: ApiRequest) -> bool:
+    """Return whether a page has sent the request by itself, to show the answer as a part of it."""
+    return "HX-Request" in request.headers
+
+
 def _ask_to_sign_in(page: Page, request: ApiRequest) -> Reply:
     if page.method == "GET":
-        return redirect(f"{PREFIX}/login", next=address_of(request))
+        reply = redirect(f"{PREFIX}/login", next=address_of(request))
+        if _is_part_of_page(request):  # the form to sign in is to be shown instead of the page
+            reply.status, reply.headers["HX-Redirect"] = 200, reply.headers.pop("Location")
+        return reply
     if page.view is sign_in.log_out:
         return redirect(f"{PREFIX}/login")
     return redirect(f"{PREFIX}/login", ended="yes", next=_page_before() or f"{PREFIX}/")
@@ -187,7 +202,9 @@ def _page_before() -> str | None:
         return None
     if parts.netloc != request.host or not parts.path.startswith(f"{PREFIX}/") or request.method == "GET":
         return None
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    # Without the notice of what was done before.
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name != "done"])
+    return f"{parts.path}?{query}" if query else parts.path
 
 
 CONSOLE = Api(name="console", prefix=PREFIX, failure=_failure)

@@ -1,18 +1,28 @@
 """Signing in and out, and the audit trail."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from wallet_hooks.console import audit, staff
 from wallet_hooks.console.models import StaffAction
 from wallet_hooks.console.rendering import Html, redirect, render
 from wallet_hooks.console.texts import number, read_form
-from wallet_hooks.console.visits import BRAND_COOKIE, COOKIE, RECONCILE, Console, Visit, check_same_site
+from wallet_hooks.console.visits import (
+    BRAND_COOKIE,
+    COOKIE,
+    RECONCILE,
+    SHOWN_BRAND,
+    Console,
+    Visit,
+    check_same_site,
+    session_token,
+)
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import NotFoundError, UnauthenticatedError
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.web.api import ApiRequest, Reply
 
 _HOME = "/console/"
+_OF_DELIVERIES = ("replay", "download_fixture")
 
 
 def show_login(request: ApiRequest) -> Reply:
@@ -37,6 +47,8 @@ def log_in(console: Console, request: ApiRequest) -> Reply:
         )
     except UnauthenticatedError as error:
         return render(Html("login.html", {"message": str(error), "next": following}, 401))
+    with writing(console.engine) as session:
+        staff.sign_out(session, session_token(request))  # which the browser forgets
     reply = redirect(following)
     reply.headers["Set-Cookie"] = _cookie(request, token)
     return reply
@@ -58,8 +70,14 @@ def choose_brand(visit: Visit) -> Reply:
     name = visit.required("brand")
     if name not in visit.brands:
         raise NotFoundError("There is no such brand.")
-    reply = redirect(_HOME)
-    reply.headers["Set-Cookie"] = _cookie(visit.request, quote(name, safe=""), name=BRAND_COOKIE)
+    visit.brand = name
+    return choose(visit, redirect(_HOME))
+
+
+def choose(visit: Visit, reply: Reply) -> Reply:
+    """Have the browser keep the visit's brand, so that later pages show it; return the reply."""
+    if visit.brand is not None:
+        reply.headers["Set-Cookie"] = _cookie(visit.request, quote(visit.brand, safe=""), name=BRAND_COOKIE)
     return reply
 
 
@@ -77,12 +95,14 @@ def show_actions(visit: Visit) -> Html:
 def _address_of(action: StaffAction) -> str | None:
     """Return the page of what an action was done to, None if it has none."""
     kind, _, id_ = action.subject.partition(" ")
+    brand = action.details.get("brand") if kind in ("exception", "run") or action.action in _OF_DELIVERIES else None
+    of_brand = "" if brand is None else f"?{urlencode({SHOWN_BRAND: brand})}"
     if kind == "exception":
-        return f"/console/exceptions/{id_}"
+        return f"/console/exceptions/{id_}{of_brand}"
     if kind == "run":
-        return f"/console/reconciliation/{id_}"
-    if action.action in ("replay", "download_fixture"):
-        return f"/console/deliveries/{action.subject}"
+        return f"/console/reconciliation/{id_}{of_brand}"
+    if action.action in _OF_DELIVERIES:
+        return f"/console/deliveries/{action.subject}{of_brand}"
     if action.action.startswith("resettle") and action.subject.count(":") >= 2:
         game, client, uid = (quote(part, safe="") for part in BetKey.of_text(action.subject))
         return f"/console/wagers/{client}/{game}/{uid}"

@@ -1,5 +1,6 @@
 """Texts from forms, parameters and paths, and the rows that paths name."""
 
+import re
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
@@ -15,6 +16,8 @@ from wallet_hooks.web.strict_json import InvalidJSONError
 
 Row = TypeVar("Row", bound=Base)
 _FORM_CAP = 64 * 1024
+# Control characters except line breaks and tabs, and those that change the direction of the text around them.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def read_form(request: ApiRequest) -> dict[str, str]:
@@ -34,6 +37,13 @@ def checked(text: str) -> str:
     """Return a text that the database can store. Raises RefusedError for a zero character or half a surrogate pair."""
     if not is_storable(text):
         raise RefusedError("bad_text", "the text has a zero character, or is not valid Unicode")
+    return text
+
+
+def visible(text: str, name: str) -> str:
+    """Return a text that shows what it says. Raises RefusedError."""
+    if _UNSEEN.search(text):
+        raise RefusedError("bad_field", f"{name}: control characters are not accepted")
     return text
 
 

@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from wallet_hooks.console.texts import checked
+from wallet_hooks.console.texts import checked, visible
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.web.api import ApiRequest
 from wallet_hooks.web.requests import RejectedBodyError, body_length, media_type
@@ -64,6 +64,5 @@ def received(request: ApiRequest, check: Callable[[Mapping[str, str]], None]) ->
         suffix = Path(name).suffix.lower()
         if suffix not in _SUFFIXES:
             raise RefusedError("bad_form", f"file: {name!r}; its name has to end in .csv or .xlsx")
-        yield Upload(
-            {key: checked(value) for key, value in fields.items()}, checked(name), path.rename(f"{path}{suffix}")
-        )
+        texts = {key: checked(value) for key, value in fields.items()}
+        yield Upload(texts, visible(checked(name), "file"), path.rename(f"{path}{suffix}"))

@@ -1,7 +1,6 @@
 """A visit: a request of a member of staff, with what its page works with. Checks the session, the role and the form."""
 
 import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +14,7 @@ from werkzeug.http import parse_cookie
 from wallet_hooks.console import audit, staff
 from wallet_hooks.console.exporting import Exports
 from wallet_hooks.console.staff import Member
-from wallet_hooks.console.texts import checked
+from wallet_hooks.console.texts import checked, visible
 from wallet_hooks.console.uploads import Upload
 from wallet_hooks.database import brand_engine, has_brand_schemas
 from wallet_hooks.database.brands import brand_ids
@@ -29,16 +28,13 @@ from wallet_hooks.web.token_guesses import looking_up_token
 
 COOKIE = "wallet_hooks_console"
 BRAND_COOKIE = "wallet_hooks_console_brand"
+SHOWN_BRAND = "shown_brand"  # the field or parameter that names the brand of a page
 SEE, REPLAY, RECONCILE, DECIDE = "see", "replay", "reconcile", "decide"
 PERMISSIONS: Mapping[str, frozenset[str]] = {
     "operations": frozenset({SEE, REPLAY, RECONCILE, DECIDE}),
     "finance": frozenset({SEE, RECONCILE, DECIDE}),
     "qa": frozenset({SEE, REPLAY}),
 }
-
-
-# Control characters except line breaks and tabs, and those that change the direction of the text around them.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +102,7 @@ class Visit:
         value = self.form.get(name, "").strip().replace("\r\n", "\n")
         if not 0 < len(value) <= most:
             raise RefusedError("bad_field", f"{name}: {len(value)} characters; 1 to {most} are accepted")
-        if _UNSEEN.search(value):
-            raise RefusedError("bad_field", f"{name}: control characters are not accepted")
-        return value
+        return visible(value, name)
 
     def reason(self) -> str:
         """Return why the member of staff acts. Raises RefusedError."""
@@ -125,9 +119,9 @@ class Visit:
 
 
 def visit_of(console: Console, request: ApiRequest, client: str | None = None) -> Visit:
-    """Return the visit of a signed-in member of staff; `client` is the brand in the path. Raises UnauthenticatedError.
+    """Return the visit of a signed-in member of staff; `client` is the brand that the address names.
 
-    Without a brand in the path, the one that was chosen before is shown, or else the first.
+    If it names none, the one that was chosen before is shown, or else the first. Raises UnauthenticatedError.
     """
     token = session_token(request)
     if not token:
@@ -174,7 +168,7 @@ def check_csrf(visit: Visit, form: Mapping[str, str]) -> None:
 
 def check_brand(visit: Visit) -> None:
     """Raise RefusedError if the form is of another brand's page than is shown now: in another tab, it was chosen."""
-    shown = visit.form.get("shown_brand", visit.brand)
+    shown = visit.form.get(SHOWN_BRAND, visit.brand)
     if shown != visit.brand:
         message = (
             f"Nothing was done: the page was of brand {shown}, and {visit.brand} is shown now. Choose {shown} again."

@@ -62,11 +62,19 @@ def close(
 
 
 def reopen(
-    engine: Engine, day: date, *, reason: str, by: str, now: datetime, record: Recording = lambda _: None
+    engine: Engine,
+    day: date,
+    *,
+    reason: str,
+    by: str,
+    now: datetime,
+    newest: date | None = None,
+    record: Recording = lambda _: None,
 ) -> int:
     """Open a closed day and all closed days after it. Return how many. Their seals stay, marked as reopened.
 
-    Raises RefusedError: `not_closed`, `reason_required`.
+    `newest` is the last closed day that the caller knows, if it does. Raises RefusedError: `not_closed`,
+    `reason_required`, and `outdated` where another day is the last one.
     """
     if not reason.strip():
         raise RefusedError("reason_required", "reason: empty; reopening needs a reason")
@@ -75,6 +83,8 @@ def reopen(
         seals = [seal for seal in seals_in_force(session) if seal.day >= day]
         if not seals or seals[0].day != day:
             raise not_closed(session, day)
+        if newest not in (None, seals[-1].day):
+            raise RefusedError("outdated", f"Meanwhile {seals[-1].day} is the last closed day. Open the page again.")
         for seal in seals:
             seal.reopened_at, seal.reopened_by, seal.reopen_reason = now, by, reason
         session.execute(delete(Period).where(Period.day >= day))

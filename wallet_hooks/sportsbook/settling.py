@@ -30,10 +30,10 @@ def settle(bet: SettleBet, state: BettingState) -> str | None:
     if outcome == wager.outcome:
         return None
     if outcome in replaced_outcomes(wager) or _is_overtaken(outcome, wager, state):
-        state.raise_exception("superseded_settlement", bet.key, outcome)
+        state.raise_exception("superseded_settlement", bet.key, _shown(outcome, bet))
         return "superseded_settlement"
     if is_out_of_range(wager, bet.payout, outcome, state):
-        state.raise_exception("payout_out_of_range", bet.key, outcome)
+        state.raise_exception("payout_out_of_range", bet.key, _shown(outcome, bet))
         return "invalid_request"
     if wager.status == "settled":
         return settle_again(wager, bet.payout, bet.result, state)
@@ -62,6 +62,11 @@ def settle_again(wager: WagerState, payout: int, result: str | None, state: Bett
 def outcome_of(payout: int, result: str | None, stake: int | None) -> str:
     """Return the outcome of a settlement as one text; settlements with equal texts are the same."""
     return VOID if says_void(result) and payout == stake else str(payout)
+
+
+def _shown(outcome: str, bet: SettleBet) -> str:
+    """Return an outcome for staff: its amount in major units."""
+    return outcome if outcome == VOID else money.format_amount(int(outcome), bet.currency)
 
 
 def replaced_outcomes(wager: WagerState) -> list[str]:
@@ -103,9 +108,9 @@ def _contradictions(bet: SettleBet, wager: WagerState) -> Iterator[str]:
     """Yield a subject for each field that contradicts the payout or the wager; the payout is paid nevertheless."""
     result = (bet.result or "").lower()
     if (says_void(bet.result) and bet.payout != wager.stake) or (result in LOSS_RESULTS and bet.payout):
-        yield f"result:{result}:{bet.payout}"
+        yield f"result:{result}:{money.format_amount(bet.payout or 0, bet.currency)}"
     if bet.stake is not None and bet.stake != wager.stake:
-        yield f"stake:{bet.stake}"
+        yield f"stake:{money.format_amount(bet.stake, bet.currency)}"
     if bet.pool_uid is not None and bet.pool_uid != wager.pool_uid:
         yield f"coupon:{bet.pool_uid}"
 
