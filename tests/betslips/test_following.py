@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from websockets.sync import client
 from websockets.sync.server import ServerConnection
 
 from tests.betslips.platform import Platform, frame, platform, silent_platform
@@ -81,6 +82,21 @@ def test_a_stream_that_drops_and_repeats_is_followed(world: World) -> None:
     with platform(script) as running, followed(world, running.url):
         wait_until(lambda: count(world) == 51)
         assert running.connections == 5
+
+
+def test_a_defect_of_the_connection_does_not_end_the_follower(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a redirection to no address."""
+    calls: list[Any] = []
+
+    def fail_once(*arguments: Any, **named: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise ValueError("Invalid IPv6 URL")
+        return client.connect(*arguments, **named)
+
+    monkeypatch.setattr(following, "connect", fail_once)
+    with platform(send_five_frames) as running, followed(world, running.url):
+        wait_until(lambda: count(world) == 5)
 
 
 def test_a_silent_connection_is_opened_again(world: World) -> None:

@@ -2,17 +2,19 @@
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
 from sqlalchemy import event, text
 
 from tests.replay.case_databases import database_factory_on
+from tests.replay.test_fixture import CASE
 from tests.service import post, served
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
@@ -22,11 +24,12 @@ from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.replay import processes
 from wallet_hooks.replay.case_database import temporary_database_factory
-from wallet_hooks.replay.fixture import CaseSequence, read_cases, read_sequences
+from wallet_hooks.replay.fixture import CaseSequence, read_cases, read_sequences, write_cases
 from wallet_hooks.replay.groups import independent_groups, split
 from wallet_hooks.replay.processes import run_in_processes
 from wallet_hooks.replay.recording import CaptureFilter, Recorder
-from wallet_hooks.replay.running import RunOptions, run_sequences
+from wallet_hooks.replay.running import RunOptions, run_sequences, run_without_database
+from wallet_hooks.replay.targets import TargetRequest, TargetResponse
 from wallet_hooks.web.countries import Countries
 
 CUSTOMERS = 8
@@ -136,6 +139,52 @@ def test_customers_may_run_in_parallel(capture: tuple[World, Path]) -> None:
     with temporary_database_factory() as new_database:
         results = list(run_sequences(read_sequences([path]), new_database, options))
     assert [(case_result.case.where, case_result.mismatches) for case_result in results if not case_result.passed] == []
+
+
+UNREPORTABLE = '{"error": "\\ud800", "number": NaN}'
+
+
+class SlowTarget:
+    """Answers each request after a moment, and counts them."""
+
+    address = "http://127.0.0.1:1"
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def send(self, sent: TargetRequest) -> TargetResponse:
+        self.paths.append(sent.path)
+        time.sleep(0.01)
+        return TargetResponse(500, UNREPORTABLE)
+
+
+def some_cases(path: Path, count: int) -> list[CaseSequence]:
+    documents = [
+        {**CASE, "name": f"c{number}", "request": {"path": f"/p{number}"}, "given": {}} for number in range(count)
+    ]
+    write_cases(path, documents)
+    return list(read_sequences([path]))
+
+
+def test_a_parallel_run_that_is_ended_sends_no_more(tmp_path: Path) -> None:
+    target, options = SlowTarget(), RunOptions(recorded_clock=False, parallel=4)
+    running = run_without_database(some_cases(tmp_path / "c.jsonl", 400), options, target)
+    assert next(running).actual["body"] == UNREPORTABLE, "as text"
+    cast("Any", running).close()
+    sent = len(target.paths)
+    time.sleep(0.1)
+    assert len(target.paths) == sent < 400
+
+
+def test_cases_are_shuffled_without_a_database_too(tmp_path: Path) -> None:
+    for number in range(8):
+        some_cases(tmp_path / f"{number}.jsonl", 1)
+        write_cases(tmp_path / f"{number}.json", [{**CASE, "request": {"path": f"/p{number}"}, "given": {}}])
+        (tmp_path / f"{number}.jsonl").unlink()
+    target = SlowTarget()
+    options = RunOptions(recorded_clock=False, shuffle=7)
+    assert len(list(run_without_database(read_sequences([tmp_path]), options, target))) == 8
+    assert target.paths != sorted(target.paths)
 
 
 @pytest.mark.served
@@ -248,6 +297,7 @@ def test_bodies_that_json_would_change_are_recorded_as_bytes(world: World, tmp_p
         json.dumps({"pools": [result(1)]}).replace('"Ann"', '"\\ud800"').encode(),
         b"@/etc/passwd",
         b"",
+        *(b"[" * depth + b"]" * depth for depth in (33, 960, 975, 976, 977, 978, 990)),
     ]
     for body in bodies:
         world.post("/bets", body)

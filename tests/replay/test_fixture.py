@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from wallet_hooks.replay.bodies import encode_body
 from wallet_hooks.replay.fixture import (
     FixtureError,
     find_bets,
+    headers_of,
     read_cases,
     read_sequences,
     schema,
@@ -132,6 +134,46 @@ def test_the_reported_line_is_that_of_the_invalid_value(tmp_path: Path) -> None:
     line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if '"status": "200"' in text)
     with pytest.raises(FixtureError, match=f"case.json:{line}: expect.status"):
         list(read_cases(path))
+
+
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [
+        (changed("given", "customers", to=[{"uid": 7}, {"uid": 8}, {"uid": 9, "balance": "ten"}]), '"balance": "ten"'),
+        (
+            changed("given", "customers", to=[{"uid": 7}, {"uid": 8, "expires_at": "2026-02-30T00:00:00Z"}]),
+            "-02-30",
+        ),
+        (changed("given", "requests", to=[{"path": "/bets", "at": "2026-13-01T00:00:00Z"}]), "2026-13-01"),
+    ],
+)
+def test_the_reported_line_is_found_by_index_and_name(tmp_path: Path, document: Any, shown: str) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps(document, indent=2))
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if shown in text)
+    with pytest.raises(FixtureError, match=f"case.json:{line}: "):
+        list(read_cases(path))
+
+
+def test_a_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text('{"v": 1, "name": "a", "name": "b"}')
+    with pytest.raises(FixtureError, match="the key 'name' twice"):
+        list(read_cases(path))
+
+
+def test_a_case_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    for depth in range(900, 1000, 3):
+        path.write_text(json.dumps(changed("request", "body", to="deep")).replace('"deep"', "[" * depth + "]" * depth))
+        with suppress(FixtureError):
+            list(read_cases(path))
+
+
+def test_header_names_replace_others_in_any_case() -> None:
+    assert headers_of({"headers": {"content-type": "text/plain", "X": None}}, {"x": "1"}) == {
+        "Content-Type": "text/plain", "x": None,
+    }  # fmt: skip
 
 
 def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:

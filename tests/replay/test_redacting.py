@@ -14,6 +14,8 @@ from tests.test_commands import Shell
 from tests.world import bet, result
 from wallet_hooks.replay.fixture import read_cases, write_cases
 from wallet_hooks.replay.linting import find_secrets
+from wallet_hooks.replay.redacting import Redactor
+from wallet_hooks.web.fields import UNWANTED
 
 SECRET = "hunter2"
 SHELL = Shell("sqlite:///unused.db")
@@ -259,6 +261,8 @@ SUSPICIOUS = {
     "request.body.dotted_card": ("4111.1111.1111.1111", "card number"),
     "request.body.url": ("postgresql://admin:pass@db/x", "URL with a password"),
     "request.body.ann@example.com": ("x", "e-mail address"),
+    "request.headers.X-Api-Key": ("x", "named like a secret"),
+    "request.headers.X-Session": ("x", "named like a secret"),
     "request.headers.X-Basic": ("Basic dXNlcjpwYXNzd29yZA==", "basic credentials"),
 }
 
@@ -274,6 +278,25 @@ def test_lint_reports_what_looks_like_a_secret_without_its_value(tmp_path: Path,
     assert ran.returncode == 1
     assert f"{path}:1: {place}: " in ran.stdout
     assert value == "x" or value not in ran.stdout
+
+
+def test_lint_reads_queries_and_takes_no_betslips_id_for_a_secret(tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps(changed("request", "path", to="/bets?token=abc&password=hunter2")))
+    (case,) = read_cases(path)
+    assert [one.partition(":")[0] for one in find_secrets(case)] == ["path.0.token", "path.0.password"]
+    of_betslip = changed("request", "body", to={"betslip_id": "1a2b3c4d" * 4})
+    path.write_text(json.dumps(of_betslip))
+    (case,) = read_cases(path)
+    assert list(find_secrets(case)) == []
+
+
+@pytest.mark.parametrize("client", ["", 5, None, "a\x01"])
+def test_a_name_that_is_none_stays_invalid(client: Any) -> None:
+    case = changed("request", "body", "bets", 0, "user", "client", to=client)
+    (redacted,) = Redactor(b"key").redact([case])
+    found = redacted["request"]["body"]["bets"][0]["user"]["client"]
+    assert found in ("", None) or UNWANTED.search(found)
 
 
 def test_lint_comes_to_an_end_with_long_words(tmp_path: Path) -> None:

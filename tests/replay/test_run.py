@@ -329,6 +329,16 @@ def test_a_filter_keeps_the_preconditions_of_skipped_cases(tmp_path: Path) -> No
     assert run(capture, "--filter", "bet=10").returncode == 0
 
 
+def test_a_filter_keeps_the_requests_among_the_preconditions_of_skipped_cases(tmp_path: Path) -> None:
+    first = changed("request", "path", to="/nothing") | {"name": "first", "expect": {"status": 404}}
+    first["given"] = {**CASE["given"], "requests": [CASE["request"]]}
+    settled = {"v": 1, "name": "settled", "request": {"path": "/winners", "body": {"pools": [result(9)]}}}
+    settled |= {"expect": {"status": 200}, "tags": ["x"], "source": "capture"}
+    capture = tmp_path / "capture.jsonl"
+    write_cases(capture, [first, settled])
+    assert run(capture, "--filter", "path=/winners").stdout == "1 cases: 1 passed, 0 failed\n"
+
+
 def test_a_customer_may_begin_with_a_debt(case: Path) -> None:
     document = changed(
         "expect", to={"status": 402, "body": {"error": "credit_limit_exceeded"}, "balances": {"7:EUR": "-95.00"}}

@@ -95,7 +95,9 @@ class Follower:
                 LOG.info("betslip_stream_opened")
                 for bodies in self._batches(connection):
                     has_stored = self._take(bodies) or has_stored
-        except (WebSocketException, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, WebSocketException | OSError):  # such as a redirection to no address
+                log_defect(error, request_id="", path=MESSAGES_PATH)
             FOLLOW_CONNECTIONS.labels("lost").inc()
             LOG.warning("betslip_stream_lost", error=type(error).__name__, code=_code_of(error))
         return has_stored

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import groupby
 from typing import Any
@@ -121,7 +120,7 @@ class StoredMessages:
             messages = [f'["{row.type}",{row.body}]' for row in same]
             for first in range(0, len(messages), MAX_MESSAGES):
                 some = f"[{','.join(messages[first : first + MAX_MESSAGES])}]"
-                yield (some if ts is None else f'{{"ts":{Decimal(ts):f},"data":{some}}}').encode()
+                yield (some if ts is None else f'{{"ts":{ts},"data":{some}}}').encode()
 
     def find_sender(self, delivery: Delivery) -> tuple[str, str] | None:
         """Return the brand and game of a provider with whose credentials a delivery of messages can be sent again.

@@ -7,6 +7,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from wallet_hooks.web.strict_json import is_deep
+
 
 def encode_body(holder: Mapping[str, Any], name: str = "body") -> bytes:
     """Return the bytes of a request's body as they are sent; or those of another member."""
@@ -41,6 +43,8 @@ def body_member(body: bytes, name: str = "body") -> dict[str, Any]:
             parse_constant=reject_constant,
         )
         json.dumps(document, ensure_ascii=False).encode()  # fails for a lone surrogate
+        if is_deep(body, document):
+            document = None
     except (ValueError, RecursionError):
         document = None
     return {f"{name}_b64": base64.b64encode(body).decode()} if document is None else {name: document}
@@ -50,7 +54,8 @@ def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build a JSON object. Raises ValueError for a duplicate key: one of its values would be lost."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("duplicate key in an object")
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} twice in an object")
     return found
 
 

@@ -8,8 +8,9 @@ from importlib.metadata import version
 from typing import Any
 
 from wallet_hooks.replay.bodies import encode_body
-from wallet_hooks.replay.fixture import Case
+from wallet_hooks.replay.fixture import Case, headers_of
 from wallet_hooks.replay.reports import curl
+from wallet_hooks.replay.targets import escape_path
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def as_curl(cases: Iterable[Case], address: str) -> str:
 
 def _entry(case: Case, address: str) -> dict[str, Any]:
     request, body = case.request, encode_body(case.request)
-    headers = {"Content-Type": "application/json"} | (request.get("headers") or {})
+    headers = headers_of(request)
     expected = case.expect.get("body")
     text = "" if expected is None else json.dumps(expected, ensure_ascii=False, separators=(",", ":"))
     return {
@@ -35,7 +36,7 @@ def _entry(case: Case, address: str) -> dict[str, Any]:
         "time": 0,
         "request": {
             "method": request.get("method", "POST"),
-            "url": f"{address}{request['path']}",
+            "url": f"{address}{escape_path(request['path'])}",
             "httpVersion": "HTTP/1.1",
             "headers": [{"name": name, "value": value} for name, value in headers.items() if value is not None],
             "queryString": [],

@@ -5,10 +5,10 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +24,9 @@ VERSION = 1
 CAPTURE_SUFFIXES = (".jsonl", ".jsonl.gz")
 _MAX_VALUE_SHOWN = 80
 _LINE_WIDTH = 100
-_MAX_LINE_BYTES = 16 * 1024 * 1024
+_SPACE = re.compile(r"\s*")
+_DECODER = json.JSONDecoder()
+_MAX_LINE_BYTES = 256 * 1024 * 1024  # a bet has all earlier messages of its betslip
 
 
 class FixtureError(Exception):
@@ -126,6 +128,16 @@ def write_cases(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
             file.write(f"{_format_compact(document) if is_capture(path) else _format_indented(document)}\n".encode())
             count += 1
     return count
+
+
+def headers_of(request: Mapping[str, Any], more: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Return a request's headers: the content type, `more`, and its own, which replace those, in any case."""
+    headers: dict[str, str | None] = {}
+    for given in ({"Content-Type": "application/json"}, more or {}, request.get("headers") or {}):
+        for name, value in given.items():
+            same = next((one for one in headers if one.lower() == name.lower()), name)
+            headers[same] = value
+    return headers
 
 
 def find_bets(request: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -263,27 +275,37 @@ def _read(path: Path, line: int, text: str) -> Case:
 
 def _check_values(path: Path, line: int, text: str, document: dict[str, Any]) -> None:
     """Check what JSON Schema cannot: that instants and days exist, and that bodies can be encoded."""
-    requests = [document["request"], *document.get("given", {}).get("requests", ())]
     for name, instead in (("at", "at"), ("status", "expect.status")):
         if name in document["request"]:
             where = f"{path}:{_line_of(text, line, ['request', name])}"
             raise FixtureError(where, f"request.{name}: not allowed here; use the case's {instead}")
-    customers = document.get("given", {}).get("customers", ())
-    instants = [one.get(name) for one in customers for name in ("expires_at", "logged_in_at")]
-    days = [rate["from"] for one in customers for rate in one.get("commission_rates", ())]
-    try:
-        text.encode()
-        _format_compact(document).encode()  # fails for a lone surrogate, written as an escape
-        for at in (document.get("at"), *(request.get("at") for request in requests), *instants):
-            read_instant(at)
-        for day in days:
-            date.fromisoformat(day)
-        for request in requests:
-            encode_body(request)
-        for betslip in document.get("given", {}).get("betslips", ()):
-            encode_body(betslip, "messages")
-    except (ValueError, binascii.Error, UnicodeError) as error:
-        raise FixtureError(f"{path}:{line}", str(error)) from None
+    for steps, read, value in _values_to_read(text, document):
+        try:
+            read(value)
+        except (ValueError, binascii.Error, RecursionError) as error:  # a UnicodeError is a ValueError
+            raise FixtureError(f"{path}:{_line_of(text, line, steps)}", str(error)) from None
+
+
+def _values_to_read(
+    text: str, document: Mapping[str, Any]
+) -> Iterator[tuple[Sequence[str | int], Callable[[Any], Any], Any]]:
+    """Yield the path of each instant, day and body, the function that reads it, and the value; first the whole."""
+    yield (), str.encode, text
+    yield (), lambda whole: _format_compact(whole).encode(), document  # fails for an escaped lone surrogate
+    given = document.get("given", {})
+    yield ("at",), read_instant, document.get("at")
+    yield ("request",), encode_body, document["request"]
+    for number, request in enumerate(given.get("requests", ())):
+        yield ("given", "requests", number, "at"), read_instant, request.get("at")
+        yield ("given", "requests", number), encode_body, request
+    for number, customer in enumerate(given.get("customers", ())):
+        for name in ("expires_at", "logged_in_at"):
+            yield ("given", "customers", number, name), read_instant, customer.get(name)
+        for rate_number, rate in enumerate(customer.get("commission_rates", ())):
+            steps = ("given", "customers", number, "commission_rates", rate_number, "from")
+            yield steps, date.fromisoformat, rate["from"]
+    for number, betslip in enumerate(given.get("betslips", ())):
+        yield ("given", "betslips", number), partial(encode_body, name="messages"), betslip
 
 
 def _describe_error(error: ValidationError) -> str:
@@ -296,8 +318,34 @@ def _describe_error(error: ValidationError) -> str:
 
 def _line_of(text: str, first: int, steps: Iterable[Any]) -> int:
     """Return the line where the value at a path begins; `steps` are the path's member names and indexes."""
-    at = 0
+    at = _skip(text, 0)
     for step in steps:
-        found = re.compile(rf'"{re.escape(str(step))}"\s*:').search(text, at) if isinstance(step, str) else None
-        at = found.start() if found else at
+        found = next((begin for name, begin in _members(text, at) if name == step), None)
+        if found is None:
+            break
+        at = found
     return first + text.count("\n", 0, at)
+
+
+def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:
+    """Yield the name or index of each member of the object or array at a place, and where its value begins."""
+    is_object = text[at] == "{"
+    end, number = at, 0
+    while text[end] not in "}]":
+        begin = _skip(text, end + 1)
+        if text[begin] in "}]":
+            return
+        name: str | int = number
+        if is_object:
+            name, end = _DECODER.raw_decode(text, begin)
+            begin = _skip(text, _skip(text, end) + 1)
+        yield name, begin
+        _, end = _DECODER.raw_decode(text, begin)
+        end, number = _skip(text, end), number + 1
+
+
+def _skip(text: str, at: int) -> int:
+    """Return the place after white space."""
+    found = _SPACE.match(text, at)
+    assert found is not None, "it matches nothing, too"
+    return found.end()

@@ -66,8 +66,15 @@ class Redactor:
             self._names |= {brand["client"], *(provider["game"] for provider in brand.get("providers", ()))}
 
     def _name(self, name: Any) -> Any:
-        """Keep the name of a registered brand or game; pseudonymise any other, which may be personal data."""
-        return name if isinstance(name, str) and name in self._names else f"name-{self._digits(f'name {name}')}"
+        """Keep the name of a registered brand or game; pseudonymise any other, which may be personal data.
+
+        What is no name stays invalid.
+        """
+        if not isinstance(name, str):
+            return None
+        if name in self._names or not name:
+            return name
+        return f"name-{self._digits(f'name {name}')}" + ("\x01" if UNWANTED.search(name) else "")
 
     def _case(self, case: Mapping[str, Any], number: int) -> dict[str, Any]:
         self._register_brands(case)

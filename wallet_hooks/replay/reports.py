@@ -11,7 +11,7 @@ import click
 from jinja2 import Environment, PackageLoader
 
 from wallet_hooks.replay.bodies import encode_body
-from wallet_hooks.replay.fixture import Case
+from wallet_hooks.replay.fixture import Case, headers_of
 from wallet_hooks.replay.running import CaseResult, Mismatch
 from wallet_hooks.replay.targets import escape_path
 
@@ -57,8 +57,7 @@ def curl(case: Case, address: str) -> str:
     """Return a shell command that sends the case's request, unsigned."""
     request = case.request
     words = ["curl", "-i", "-X", request.get("method", "POST"), f"{address}{escape_path(request['path'])}"]
-    headers = {"Content-Type": "application/json"} | (request.get("headers") or {})
-    for name, value in headers.items():
+    for name, value in headers_of(request).items():
         words += ["-H", f"{name}: {value}" if value is not None else f"{name}:"]
     body = encode_body(request)
     line = " ".join(map(shlex.quote, words))

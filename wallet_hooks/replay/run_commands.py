@@ -122,8 +122,10 @@ def run(
     finally:
         ended = Run(results, is_complete)
         unchecked = "; balances and the ledger were not checked (--database)" if target and not database else ""
-        _echo_summary(ended, unchecked)
-        _write_reports(ended, target or InProcess.address, junit, json_file, html)
+        try:
+            _echo_summary(ended, unchecked)
+        finally:  # also where nobody reads the summary any more
+            _write_reports(ended, target or InProcess.address, junit, json_file, html)
     sys.exit(EXIT_DIFFERENT if ended.failed else 0)
 
 
@@ -195,7 +197,7 @@ def accept(paths: tuple[Path, ...], filters: tuple[str, ...]) -> None:
     """Run cases in process, and write the actual answers, balances and limits into their fixtures."""
     actual: dict[tuple[Path, int], dict[str, Any]] = {}
     has_invalid = False
-    with temporary_database_factory() as new_database:
+    with _ended_by_sigterm(), temporary_database_factory() as new_database:
         for result in run_sequences(select_cases(paths, filters), new_database, RunOptions(second_pass=False)):
             if any(mismatch.what.startswith("given") for mismatch in result.mismatches):
                 has_invalid = True

@@ -2,11 +2,13 @@
 
 import json
 import random
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,9 +17,9 @@ from wallet_hooks import clock
 from wallet_hooks.errors import WalletHooksError
 from wallet_hooks.money import MoneyError
 from wallet_hooks.replay.betslips import without_details
-from wallet_hooks.replay.bodies import encode_body
+from wallet_hooks.replay.bodies import encode_body, reject_constant
 from wallet_hooks.replay.case_database import CaseDatabase, DatabaseFactory, SigningKey
-from wallet_hooks.replay.fixture import Case, CaseSequence, find_bets, read_instant
+from wallet_hooks.replay.fixture import Case, CaseSequence, find_bets, headers_of, read_instant
 from wallet_hooks.replay.groups import independent_groups, interleave_groups
 from wallet_hooks.replay.preconditions import BRAND
 from wallet_hooks.replay.signing import signature_headers
@@ -26,6 +28,7 @@ from wallet_hooks.replay.targets import InProcess, Target, TargetRequest, Target
 # Answers that a repetition may change: the bet was not known yet (404), or the work was not known to be done (503).
 _NOT_FINAL = (404, 503)
 _UNSIGNED = SigningKey("none", "")
+_POLL = 0.1  # seconds between looks at what concurrent groups have done
 _SECOND_PASS_CONCURRENCY = 16  # concurrent requests of the second pass; they share group commits
 # Errors for values that the fixture schema accepts and the service does not.
 _INVALID_GIVEN = (WalletHooksError, MoneyError, ValueError, OverflowError, LookupError, SQLAlchemyError)
@@ -93,9 +96,22 @@ class CaseRunner:
         if self._options.parallel == 1:
             yield from map(self._run_case, self._paced(interleave_groups(cases, self._options.shuffle)))
             return
+        ended = threading.Event()
+        results: SimpleQueue[CaseResult] = SimpleQueue()
+
+        def run_group(group: Sequence[Case]) -> None:
+            for case in group:
+                if ended.is_set():
+                    return
+                results.put(self._run_case(case))
+
         with ThreadPoolExecutor(self._options.parallel) as pool:
-            for results in pool.map(lambda group: [self._run_case(case) for case in group], independent_groups(cases)):
-                yield from results
+            running = [pool.submit(run_group, group) for group in independent_groups(cases)]
+            try:
+                yield from _results_of(running, results)
+            finally:
+                ended.set()
+                pool.shutdown(cancel_futures=True)
 
     def _paced(self, cases: Iterable[Case]) -> Iterator[Case]:
         """Yield each case when it is due at the chosen speed."""
@@ -197,9 +213,7 @@ class CaseRunner:
 
     def _build_request(self, request: Mapping[str, Any], at: datetime | None) -> TargetRequest:
         body = encode_body(request)
-        headers: dict[str, str | None] = {"Content-Type": "application/json"}
-        headers |= self._sign(request, body, at)
-        headers |= request.get("headers") or {}
+        headers = headers_of(request, self._sign(request, body, at))
         return TargetRequest(request.get("method", "POST"), request["path"], headers, body, request.get("from"), at)
 
     def _sign(self, request: Mapping[str, Any], body: bytes, at: datetime | None) -> dict[str, str]:
@@ -223,11 +237,8 @@ def run_sequences(
     remote: Target | None = None,
 ) -> Iterator[CaseResult]:
     """Yield the results of sequences, each run on its own case database, in this process or against a remote target."""
-    order = list(sequences)
-    if options.shuffle is not None:
-        random.Random(options.shuffle).shuffle(order)  # noqa: S311 - an order, not a secret
     with clock.restored_wall_clock():
-        for sequence in order:
+        for sequence in _in_order(sequences, options):
             with new_database() as database:
                 target = remote or InProcess(database.engine, database.callbacks, database.settings, database.countries)
                 yield from CaseRunner(target, database, options).run(sequence)
@@ -237,8 +248,30 @@ def run_without_database(
     sequences: Iterable[CaseSequence], options: RunOptions, remote: Target
 ) -> Iterator[CaseResult]:
     """Run against a target whose database is not accessible. Preconditions are assumed to exist there."""
-    for sequence in sequences:
+    for sequence in _in_order(sequences, options):
         yield from CaseRunner(remote, None, options).run(sequence)
+
+
+def _in_order(sequences: Iterable[CaseSequence], options: RunOptions) -> list[CaseSequence]:
+    order = list(sequences)
+    if options.shuffle is not None:
+        random.Random(options.shuffle).shuffle(order)  # noqa: S311 - an order, not a secret
+    return order
+
+
+def _results_of(running: Sequence["Future[None]"], results: "SimpleQueue[CaseResult]") -> Iterator[CaseResult]:
+    """Yield results until what runs has ended. Raises its errors."""
+    while not_done := wait(running, timeout=_POLL, return_when=FIRST_EXCEPTION).not_done:
+        failed = [one for one in running if one not in not_done and one.exception() is not None]
+        if failed:
+            break
+        while not results.empty():
+            yield results.get()
+    while not results.empty():
+        yield results.get()
+    for one in running:
+        if one.done():
+            one.result()
 
 
 def _without_duplicates(items: Iterable[Any]) -> list[Any]:
@@ -247,7 +280,10 @@ def _without_duplicates(items: Iterable[Any]) -> list[Any]:
 
 
 def _parse_body(response: TargetResponse) -> Any:
+    """Return an answer's JSON; its text if it has none, or one that a report could not hold."""
     try:
-        return json.loads(response.text)
-    except ValueError:
+        document = json.loads(response.text, parse_constant=reject_constant)
+        json.dumps(document, ensure_ascii=False).encode()  # fails for a lone surrogate
+    except (ValueError, RecursionError):
         return response.text
+    return document

@@ -60,11 +60,11 @@ def _select(cases: Sequence[Case], accepts: Callable[[Case], bool]) -> Iterator[
 
 def _lasting(case: Case) -> dict[str, list[Any]]:
     """Return the preconditions that a skipped case leaves to the cases after it."""
-    names = ("brands", "customers", "limits", "rates", "countries", "betslips")
+    names = ("brands", "customers", "limits", "rates", "countries", "betslips", "requests")
     lasting = {name: case.given[name] for name in names if name in case.given}
     if case.request["path"] == MESSAGES_PATH:
         sent_at = {"at": case.document["at"]} if "at" in case.document else {}
-        lasting["requests"] = [case.request | sent_at | {"status": case.expect["status"]}]
+        lasting["requests"] = [*lasting.get("requests", ()), case.request | sent_at | {"status": case.expect["status"]}]
     return lasting
 
 
