@@ -397,6 +397,11 @@ def test_nothing_is_written_where_the_database_is_read_only(shell: Shell, world:
         pytest.skip("SQLite has no such setting")
     with world.engine.begin() as connection:
         connection.execute(text(f"ALTER DATABASE {world.database} SET default_transaction_read_only = on"))
-    ran = shell.run("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "r", "--method", "card")
-    assert (ran.returncode, "read-only transaction" in ran.stderr) == (1, True)
+    for command in (
+        ("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "r", "--method", "card"),
+        ("rate", "set", "GBP", "EUR", "1.17"),
+        ("customer", "create", "--brand", "acme", "--uid", "90", "--username", "new", "--currency", "EUR"),
+    ):
+        ran = shell.run(*command)
+        assert (ran.returncode, "read-only transaction" in ran.stderr) == (1, True), command
     assert world.balance() == "100.00"

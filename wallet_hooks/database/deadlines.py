@@ -53,6 +53,18 @@ class BoundedConnection(psycopg.Connection[Any]):
     timeline: tuple[int, int] | None = None  # see `timelines`
     has_citus: bool = False
 
+    @property
+    def read_only(self) -> bool | None:
+        return super().read_only
+
+    @read_only.setter
+    def read_only(self, value: bool | None) -> None:
+        """Have transactions begin read-only, or as the server says: an administrator may have it refuse writes.
+
+        SQLAlchemy sets False when a connection returns to the pool, and psycopg would ask for one that writes.
+        """
+        psycopg.Connection.read_only.fset(self, value or None)  # type: ignore[attr-defined]
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for the server as psycopg does. Raises OperationalError if it does not answer in time."""
         if timeout is not None:

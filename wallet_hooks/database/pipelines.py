@@ -130,7 +130,7 @@ def _begin_command(driver: Any) -> bytes:
     parts = ["BEGIN"]
     if driver.isolation_level is not None:
         parts.append(f"ISOLATION LEVEL {psycopg.IsolationLevel(driver.isolation_level).name.replace('_', ' ')}")
-    if driver.read_only:  # otherwise as the server says: an administrator may have it refuse writes
+    if driver.read_only:
         parts.append("READ ONLY")
     return " ".join(parts).encode()
 
