@@ -16,6 +16,7 @@ from wallet_hooks.database.guards import database_problem
 from wallet_hooks.database.revisions import current_revision, schema_problem
 from wallet_hooks.ledger.currencies import stored_currencies
 from wallet_hooks.ledger.queries import sum_open_stakes
+from wallet_hooks.logs import LOG
 from wallet_hooks.telemetry import exposition
 
 _METRICS_TIMEOUT = 5.0  # seconds
@@ -94,13 +95,14 @@ def _read_state(engine: Engine) -> tuple[str | None, dict[str, int]]:
 
 
 def _open_stakes(engine: Engine) -> bytes:
-    """Return open stakes by currency from the ledger, as metrics; empty while the database is unreachable."""
+    """Return open stakes by currency from the ledger, as metrics; none while they cannot be read of every brand."""
     stakes: Counter[str] = Counter()
     try:
         for _, own in engines_of_brands(engine):
             with reading(own) as session:
                 stakes.update(sum_open_stakes(session))
-    except SQLAlchemyError:
+    except SQLAlchemyError as error:
+        LOG.warning("open_stakes_unreadable", error=type(error).__name__)
         return b""
     name = "wallet_hooks_open_stakes_minor_units"
     lines = [f"# HELP {name} Stakes taken and not settled.", f"# TYPE {name} gauge"]

@@ -97,6 +97,20 @@ def test_logins_are_capped_for_each_source(ann: Desk) -> None:
         assert log_in(ann)["status"] == "SUCCESS"
 
 
+def test_logins_are_capped_for_a_network_of_ipv6(ann: Desk) -> None:
+    """A customer has 2 to the power of 64 addresses."""
+    ann.world.configure(accounts_logins_per_second=1, proxy_hops=1)
+    with freeze_time(NOON):
+        for address, error in (
+            ("2a00:1450::1", ""),
+            ("2a00:1450::2", "TEMPORARY_BAN_TOO_MANY_REQUESTS"),
+            ("2a00::1", ""),
+        ):
+            form = {"username": "ann", "password": PASSWORD}
+            answer = ann.world.client.post("/api/login", data=form, headers={"X-Forwarded-For": address})
+            assert answer.get_json()["error"] == error, address
+
+
 def test_a_locked_login_is_answered_like_a_wrong_password(ann: Desk) -> None:
     for _ in range(5):
         assert log_in(ann, password="wrong")["error"] == "INVALID_USERNAME_OR_PASSWORD"

@@ -232,6 +232,12 @@ def test_an_invalid_workbook_is_a_bad_report(day: World, tmp_path: Path, content
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
 
 
+def test_a_text_that_no_cell_can_hold_is_a_bad_report(day: World, tmp_path: Path) -> None:
+    (tmp_path / "report.csv").write_text(f"{HEAD}\nacme,{'9' * 32_768},EUR,10.00,,open\n")
+    ran = Shell(day.settings.database_url).run("reconcile", "--game", "betflex", str(tmp_path / "report.csv"), *PERIOD)
+    assert (ran.returncode, "line 2, column 'bet': 32768 characters" in ran.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("broken", ["xl/workbook.xml", "[Content_Types].xml", "xl/worksheets/sheet1.xml"])
 def test_a_workbook_with_broken_xml_is_a_bad_report(day: World, tmp_path: Path, broken: str) -> None:
     workbook(tmp_path / "original.xlsx", ["acme", "1"])

@@ -12,6 +12,7 @@ from wallet_hooks.text_checks import is_storable
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
 from wallet_hooks.web.exact_json import dumps
 from wallet_hooks.web.forms import FORM, read_form
+from wallet_hooks.web.source import network_of
 from wallet_hooks.web.strict_json import InvalidJSONError
 from wallet_hooks.web.throttle import Throttle
 from wallet_hooks.web.token_guesses import looking_up_token
@@ -32,8 +33,8 @@ class Login:
 
     def log_in(self, request: ApiRequest) -> dict[str, str]:
         """Begin a session with a username and a password, with or without an application key."""
-        source = request.source.text
-        if not self._throttle.allows(source):
+        source, address = request.source.text, request.source.address
+        if not self._throttle.allows(None if address is None else network_of(address)):
             return _failed(request, TOO_MANY)
         form = _read_form(request.body(cap=16 * 1024, media_types=(FORM,), lenient=True))
         if form is None:

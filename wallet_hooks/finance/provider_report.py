@@ -18,6 +18,7 @@ from wallet_hooks.finance.tables import SHEET_DIGITS, SHEET_ROWS
 COLUMNS = ("brand", "bet", "currency", "stake", "payout", "status")
 _BET_COLUMNS = ("brand", "bet")
 _INEXACT = 10**SHEET_DIGITS
+_LONGEST_CELL = 32_767  # characters that a cell of a spreadsheet can hold
 
 
 class ReportLine(NamedTuple):
@@ -154,7 +155,8 @@ def _sheet_rows(sheet: Any) -> Iterator[list[object]]:
 def _text(value: object, where: str) -> str:
     """Return a cell as a spreadsheet shows it: numbers are binary fractions, of which 15 digits are significant.
 
-    Raises BadReportError for a number of more digits, because the spreadsheet has rounded it.
+    Raises BadReportError for a number of more digits, because the spreadsheet has rounded it, and for a text that no
+    cell can hold.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = format(value, ".15g") if isinstance(value, float) else str(value)
@@ -162,4 +164,7 @@ def _text(value: object, where: str) -> str:
         if abs(value) >= _INEXACT or (len(digits) == SHEET_DIGITS and float(shown) != value):
             raise BadReportError(f"{where}: {value!r} has more than {SHEET_DIGITS} digits; store it as text")
         return shown
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    if len(text) > _LONGEST_CELL:
+        raise BadReportError(f"{where}: {len(text)} characters; at most {_LONGEST_CELL} are accepted")
+    return text

@@ -19,6 +19,11 @@ class Source(NamedTuple):
     is_loopback: bool
 
 
+def network_of(address: Address) -> Address | int:
+    """Return what calls are counted by: an address, or with IPv6 its network of 64 bits, which one customer has."""
+    return address if address.version == 4 else int(address) >> 64
+
+
 @lru_cache(maxsize=4096)
 def read_source(text: str | None, *, direct: bool) -> Source:
     """Return the source of a request from the address in a text. `direct` means that no proxy forwarded it."""

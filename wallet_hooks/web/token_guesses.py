@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from wallet_hooks.errors import SessionExpiredError, UnauthenticatedError, WalletHooksError
 from wallet_hooks.logs import LOG
-from wallet_hooks.web.source import Address
+from wallet_hooks.web.source import Address, network_of
 from wallet_hooks.web.throttle import Throttle
 
 MOST_GUESSES = 1000  # a minute: many clients behind one address may have sessions that have ended
@@ -53,10 +53,10 @@ def count_guess(address: Address | None) -> None:
 
 
 def _guesser(address: Address | None) -> Address | int | None:
-    """Return whom to count: an address, or with IPv6 its network of 64 bits. None for an unknown or internal address.
+    """Return whom to count; None for an unknown or internal address.
 
     An internal one may be a proxy's, if WALLET_HOOKS_PROXY_HOPS is wrong: then it would stand for all callers.
     """
     if address is None or not address.is_global:
         return None
-    return address if address.version == 4 else int(address) >> 64
+    return network_of(address)
