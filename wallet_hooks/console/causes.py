@@ -16,17 +16,16 @@ _POSTED_KINDS = {BETS_PATH: ("stake",), WINNERS_PATH: ("settlement", "reversal")
 
 def causes_of(session: Session, transactions: Sequence[Transaction]) -> Mapping[int, UUID]:
     """Return the id of the callback that posted each transaction; those of payments and of staff have none."""
-    bets = {one.id: bet for one in transactions if (bet := BetKey.of_reference(one.reference)) is not None}
+    posted = [(one, bet) for one in transactions if (bet := BetKey.of_reference(one.reference)) is not None]
     decisions: dict[str, list[Decision]] = {}
-    for decision in decisions_about(session, sorted({str(bet) for bet in bets.values()})):
+    for decision in decisions_about(session, sorted({str(bet) for _, bet in posted})):
         decisions.setdefault(decision.bet, []).append(decision)
-    return {
-        one.id: decision.id
-        for one in reversed(transactions)
-        if one.id in bets
-        for decision in reversed(decisions.get(str(bets[one.id]), ()))
-        if _may_have_posted(decision, one, bets[one.id])
-    }
+    found = {}
+    for one, bet in posted:
+        possible = (decision.id for decision in decisions.get(str(bet), ()) if _may_have_posted(decision, one, bet))
+        if (first := next(possible, None)) is not None:
+            found[one.id] = first
+    return found
 
 
 def _may_have_posted(decision: Decision, transaction: Transaction, bet: BetKey) -> bool:

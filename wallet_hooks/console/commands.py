@@ -28,15 +28,16 @@ def staff() -> None:
 @staff.command()
 @click.option("--username", required=True, type=FieldType(ShortName()), help="The name to sign in with.")
 @click.option("--role", required=True, type=_ROLE, help="What the person may see and do.")
-@click.option("--password-stdin", is_flag=True, required=True, help="Read the password from standard input.")
+@click.option(
+    "--password-stdin", is_flag=True, required=True, expose_value=False, help="Read the password from standard input."
+)
 @click.option("--totp", is_flag=True, help="Require one-time codes, and print the address for an authenticator app.")
 @click.pass_obj
-def add(engine: Engine, username: str, role: str, password_stdin: bool, totp: bool) -> None:
+def add(engine: Engine, username: str, role: str, totp: bool) -> None:
     """Add a member of staff.
 
     operations may do everything; finance all but replaying; qa may view pages and replay deliveries.
     """
-    del password_stdin  # required
     hashed = hash_password(read_password())
     if username.startswith("(") or not username.isprintable():
         raise RefusedError("bad_username", "username: begins with a bracket, or has characters that cannot be seen")

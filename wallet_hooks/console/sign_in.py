@@ -47,8 +47,9 @@ def log_in(console: Console, request: ApiRequest) -> Reply:
         )
     except UnauthenticatedError as error:
         return render(Html("login.html", {"message": str(error), "next": following}, 401))
-    with writing(console.engine) as session:
-        staff.sign_out(session, session_token(request))  # which the browser forgets
+    if before := session_token(request):  # which the browser forgets now
+        with writing(console.engine) as session:
+            staff.sign_out(session, before)
     reply = redirect(following)
     reply.headers["Set-Cookie"] = _cookie(request, token)
     return reply

@@ -56,7 +56,8 @@ _DENIED = """
     CROSS JOIN LATERAL unnest(CASE relation.relkind WHEN 'S' THEN ARRAY['USAGE'] ELSE ARRAY['SELECT', 'INSERT'] END)
         AS right_name
     WHERE relation.relkind IN ('r', 'p', 'S') AND relation.relnamespace::regnamespace::text = ANY (:schemas)
-        AND (relation.relkind = 'S' OR relation.relname = ANY (:tables))
+        AND (relation.relname = ANY (:tables)
+            OR (relation.relkind = 'S' AND relation.relname ~ ('^(' || array_to_string(:tables, '|') || ')_')))
         AND NOT CASE relation.relkind
             WHEN 'S' THEN has_sequence_privilege(relation.oid, right_name)
             ELSE has_table_privilege(relation.oid, right_name) END
@@ -107,13 +108,10 @@ def table_problem(connection: Connection) -> str | None:
     found = _tables(connection)
     if missing := sorted(set(_expected(connection)) - found):
         return f"missing tables: {_list(map('.'.join, missing))}: restore them"
-    if has_brand_schemas(connection.engine) and (
-        misplaced := sorted({("public", name) for name in names_of_own_tables()} & found)
-    ):
-        return (
-            f"tables of brands: {_list(map('.'.join, misplaced))}: wallet-hooks db upgrade drops them if they are empty"
-        )
-    return None
+    if not has_brand_schemas(connection.engine):
+        return None
+    misplaced = _list(map(".".join, sorted({("public", name) for name in names_of_own_tables()} & found)))
+    return f"tables of brands: {misplaced}: if they are empty, run wallet-hooks db upgrade" if misplaced else None
 
 
 def rights_problem(connection: Connection) -> str | None:

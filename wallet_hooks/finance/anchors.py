@@ -123,10 +123,8 @@ def _other_journal(session: Session, manifest: Mapping[str, Any]) -> Iterator[Di
     if manifest["format"] not in LEDGERS and differs(rows, manifest["rows"]):
         yield Difference(_RULE, f"journal of {first} to {last}", f"{rows} entries instead of {manifest['rows']}")
     for currency, totals in manifest["totals"].items():
-        debit, had = (
-            found.get(currency, (0, 0))[1],
-            money.parse_number(totals.get("debit", "0"), currency, maximum=_NO_MAXIMUM),
-        )
+        debit = found.get(currency, (0, 0))[1]
+        had = money.parse_number(totals.get("debit", "0"), currency, maximum=_NO_MAXIMUM)
         if differs(debit, had):
             where = f"journal of {first} to {last}, {currency}"
             yield Difference(_RULE, where, f"debits of {debit} instead of {had} minor units")
