@@ -5,21 +5,23 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
 from tests.replay.case_databases import database_factory_on
 from tests.replay.test_fixture import CASE
 from tests.service import post, served
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
-from wallet_hooks.database import reading
+from wallet_hooks import clock
+from wallet_hooks.database import reading, writing
 from wallet_hooks.database.pipelines import _PipelineUse
+from wallet_hooks.deliveries.models import Delivery
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.finance.reports import REPORTS
 from wallet_hooks.replay import processes
@@ -240,6 +242,23 @@ def test_record_filters_by_bet_status_and_time(world: World, tmp_path: Path) -> 
     assert shell.run("replay", "redact", str(tmp_path / "some.jsonl"), "-o", str(tmp_path / "x.json")).returncode == 2
     assert shell.run("replay", "record", "--to", "soon", "-o", str(tmp_path / "none.jsonl")).returncode == 2
     assert shell.run("replay", "record", "-o", str(tmp_path / "none.txt")).returncode == 2
+
+
+def test_a_bet_that_was_decided_after_the_beginning_is_in_the_opening_balance(world: World, tmp_path: Path) -> None:
+    """It had been received before, so that it is in no line of the capture."""
+    began = clock.now()
+    assert world.place(bet(1, "100.00")).status == 200
+    assert world.place(bet(2, "50.00")).status == 402
+    with writing(world.engine) as session:
+        for path_number, received_at in enumerate((began - timedelta(seconds=1), began + timedelta(microseconds=1))):
+            found = session.scalars(select(Delivery).order_by(Delivery.id)).all()[path_number]
+            found.received_at, found.duration_us = received_at, 10_000_000
+    path = tmp_path / "capture.jsonl"
+    shell = Shell(world.settings.database_url)
+    shell.ok("replay", "record", "--from", began.isoformat(), "-o", str(path))
+    (case,) = read_cases(path)
+    assert case.given["customers"][0]["balance"] == "0.00"
+    shell.ok("replay", "run", str(path))
 
 
 def test_callbacks_about_bets_placed_before_the_capture_are_left_out_and_counted(world: World, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import exists, func, or_, select
@@ -21,6 +21,7 @@ from wallet_hooks.sportsbook.messages import BETS_PATH, BetKey
 from wallet_hooks.sportsbook.models import Wager
 
 _AT_A_TIME = 1000  # parameters of a statement
+_LONGEST_DECISION = timedelta(minutes=1)
 
 
 class CapturedCustomer(NamedTuple):
@@ -64,12 +65,37 @@ def find_placed_elsewhere(session: Session, keys: Collection[BetKey]) -> set[Bet
     return {key for name, key in texts.items() if name not in found}
 
 
+def find_in_progress(session: Session, instant: datetime) -> list[int]:
+    """Return the ids of the transactions of callbacks that were received before an instant, and decided after it."""
+    query = (
+        select(DeliveryBet.bet, Delivery.received_at, Delivery.duration_us)
+        .join(Delivery, Delivery.id == DeliveryBet.delivery_id)
+        .where(Delivery.received_at < instant, Delivery.received_at >= instant - _LONGEST_DECISION)
+    )
+    found: list[int] = []
+    for bet, received_at, duration_us in session.execute(query):
+        decided_at = received_at + timedelta(microseconds=duration_us)
+        if decided_at >= instant:
+            key = BetKey.of_text(bet)
+            wager = session.get(Wager, tuple(key))
+            own = Transaction.reference.in_(key.references(wager.settlements if wager else 0))
+            posted = select(Transaction.id).where(own, Transaction.occurred_at.between(received_at, decided_at))
+            found += session.scalars(posted)
+    return found
+
+
 def read_customers(
-    session: Session, names: Iterable[tuple[str, str]], *, began: datetime | None, ended: datetime | None
+    session: Session,
+    names: Iterable[tuple[str, str]],
+    *,
+    began: datetime | None,
+    in_progress: Collection[int],
+    ended: datetime | None,
 ) -> dict[tuple[str, str], CapturedCustomer]:
     """Return customers by client name and uid; those that are unknown are left out.
 
-    Balances are those before `began`, limits those in force at `ended` (UTC).
+    Balances are those before `began`, and with the transactions `in_progress` then; limits those in force at `ended`
+    (UTC).
     """
     uids = defaultdict(list)
     for client, uid in names:
@@ -81,7 +107,7 @@ def read_customers(
             some = named[first : first + _AT_A_TIME]
             query = select(Customer).where(Customer.brand_id == brand.id, Customer.uid.in_(some))
             customers = session.scalars(query).all()
-            balances = _balances(session, customers, began)
+            balances = _balances(session, customers, began, in_progress)
             limits = _limits(session, customers, ended)
             for one in customers:
                 captured = CapturedCustomer(one, brand, balances.get(one.id, 0), limits[one.id])
@@ -100,13 +126,16 @@ def count_bettors(session: Session, customer_ids: Sequence[int], *, since: datet
     return count
 
 
-def _balances(session: Session, customers: Collection[Customer], began: datetime | None) -> dict[int, int]:
+def _balances(
+    session: Session, customers: Collection[Customer], began: datetime | None, in_progress: Collection[int]
+) -> dict[int, int]:
     wallets = {(wallet := chart.player(one.id, one.currency)).name: (one.id, wallet.currency) for one in customers}
     query = (
         select(Account.name, Account.currency, func.sum(Entry.amount))
         .join(Entry, Entry.account_id == Account.id)
         .join(Transaction, Transaction.id == Entry.transaction_id)
-        .where(Account.name.in_(wallets), Transaction.recorded_at < began)
+        .where(Account.name.in_(wallets))
+        .where(or_(Transaction.recorded_at < began, Transaction.id.in_(in_progress)))
         .group_by(Account.name, Account.currency)
     )
     found = {}

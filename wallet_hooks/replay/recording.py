@@ -25,6 +25,7 @@ from wallet_hooks.limits.rules import ACTIVE, REPLACED
 from wallet_hooks.replay.batch_facts import (
     CapturedCustomer,
     count_bettors,
+    find_in_progress,
     find_placed_elsewhere,
     read_customers,
     read_placed_at,
@@ -79,6 +80,7 @@ class Recorder:
         self._located: set[str] = set()
         self._started_at: datetime | None = None
         self._last_at: datetime | None = None
+        self._in_progress: Collection[int] = ()  # transactions of earlier callbacks that were decided in the capture
         self._messages = StoredMessages(session, _deliveries(session, criteria))
         self._brands: set[str] = set()
         self._facts: dict[str, dict[str, Any]] = {}  # of brands
@@ -96,6 +98,8 @@ class Recorder:
     def lines(self) -> Iterator[dict[str, Any]]:
         query = _deliveries(self._session, self._criteria)
         self._last_at = self._session.scalar(query.order_by(None).with_only_columns(func.max(Delivery.received_at)))
+        if self._criteria.first is not None:
+            self._in_progress = find_in_progress(self._session, self._criteria.first)
         batches = self._session.scalars(query.execution_options(yield_per=_BATCH)).partitions(_BATCH)
         for deliveries in batches:
             if self._started_at is None:
@@ -124,6 +128,7 @@ class Recorder:
             self._session,
             (name for name in names if name not in self._recorded),
             began=self._started_at,
+            in_progress=self._in_progress,
             ended=self._last_at,
         )
 
