@@ -42,3 +42,9 @@ def test_what_differs_from_the_ledger_is_found(busy: World, statement: str, rule
 def test_a_payment_that_waits_has_nothing_in_the_ledger(busy: World) -> None:
     tampered(busy, "UPDATE payment SET status = 'reserved', reference = 'D3'")
     assert [one for one in busy.differences() if one.rule.startswith("a payment")] == []
+
+
+def test_usage_that_is_no_whole_number_is_found(busy: World) -> None:
+    """SQLite stores it as it is."""
+    tampered(busy, "UPDATE limit_usage SET staked = staked + 0.5")
+    assert [one.where.partition(" on ")[0] for one in busy.differences()] == ["customer 1"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
+from operator import add
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -22,7 +23,7 @@ class DayUsage(NamedTuple):
     deposited: int = 0
 
     def plus(self, other: "DayUsage") -> "DayUsage":
-        return DayUsage(*map(int.__add__, self, other))
+        return DayUsage(*map(add, self, other))
 
 
 class UsageRow(NamedTuple):
