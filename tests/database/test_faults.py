@@ -1,5 +1,8 @@
 """Errors of databases, and of Citus' nodes, are classified by what a caller can do about them."""
 
+import sqlite3
+from contextlib import closing
+
 import psycopg
 import pytest
 from psycopg import errors
@@ -45,3 +48,9 @@ def test_what_a_node_reported_to_its_coordinator(message: str, fault: Fault) -> 
 )
 def test_what_the_driver_and_its_pool_report(error: Exception, fault: Fault) -> None:
     assert fault_of(error) is fault
+
+
+def test_a_sum_that_sqlite_cannot_hold_is_out_of_range() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(sqlite3.Error) as raised:
+        connection.execute("SELECT sum(x) FROM (SELECT 9223372036854775807 AS x UNION ALL SELECT 1)").fetchall()
+    assert fault_of(raised.value) is Fault.OUT_OF_RANGE

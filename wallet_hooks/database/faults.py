@@ -59,6 +59,7 @@ _SQLITE_LOST = (
     sqlite3.SQLITE_NOTADB,
 )
 _SQLITE_MISCONFIGURED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB)
+_SQLITE_OVERFLOW = "integer overflow"  # of a sum
 _SQLITE_MISSING = re.compile("no such (table|column)|has no column named")
 # Messages of libpq and PostgreSQL for connections that no retry will open. Connection errors have no SQLSTATE.
 _MISCONFIGURED = re.compile(
@@ -143,6 +144,8 @@ def _sqlite_fault(error: sqlite3.Error) -> Fault:
     if code == sqlite3.SQLITE_CONSTRAINT_CHECK and EXACT_CHECK in str(error):
         return Fault.OUT_OF_RANGE
     primary = code & 0xFF
+    if primary == sqlite3.SQLITE_ERROR and _SQLITE_OVERFLOW in str(error):
+        return Fault.OUT_OF_RANGE
     if primary == sqlite3.SQLITE_ERROR and _SQLITE_MISSING.search(str(error)):
         return Fault.SCHEMA_OUTDATED
     if primary in _SQLITE_LATE:
