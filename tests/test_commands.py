@@ -213,7 +213,7 @@ def test_a_brands_policy_is_shown_and_keeps_what_is_not_given(shell: Shell, worl
     assert "no preset, 0 rules of its own" in shell.ok(*policy)
     shell.ok(*policy, "--preset", "sweden")
     file.write_text('{"cooldown": "96h"}', encoding="utf-8-sig")
-    shell.ok(*policy, str(file))
+    assert "not as the regulator's preset says: cooldown" in shell.run(*policy, str(file)).stderr
     assert stored() == ("sweden", {"cooldown": "96h"}), "a file keeps the preset"
     shown = shell.ok(*policy)
     assert [line.split() for line in shown.splitlines()[1:]] == [

@@ -18,6 +18,7 @@ PATIENT_NARROW = "tests.worker_classes.PatientNarrowWorker"
 FRUGAL = "tests.worker_classes.FrugalWorker"
 TARDY = "tests.worker_classes.TardyWorker"
 BRIEF_PAUSE = 1.0
+_ACTIVE = worker._ACTIVE
 
 
 class PatientWorker(CallbackWorker):
@@ -26,6 +27,7 @@ class PatientWorker(CallbackWorker):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         worker._PAUSE = 5.0
+        worker._ACTIVE = 300.0
         loop_connection.CLIENT_SECONDS = connections.LINGER_SECONDS = 300.0
         loop_connection.LINGER_SECONDS = 300.0  # type: ignore[attr-defined]
         self.cfg.set("keepalive", 300)  # the pauses of many connections add up
@@ -36,7 +38,7 @@ class BriefWorker(PatientWorker):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        worker._PAUSE = BRIEF_PAUSE
+        worker._PAUSE, worker._ACTIVE = BRIEF_PAUSE, _ACTIVE
 
 
 class HastyWorker(CallbackWorker):

@@ -95,8 +95,9 @@ def policy(engine: Engine, client: str, preset: str | None, file: TextIO | None)
         rules = stored.get("limits", {}) if file is None else given
         service.set_policy(session, client=client, preset=preset, rules=rules)
     click.echo(f"{client}: {_preset(preset)}, {len(rules)} rules of its own")
-    if preset is not None and rules:
-        click.echo(f"not as the regulator's preset says: {', '.join(sorted(rules))}", err=True)
+    of_preset = PRESETS.get(preset or "", {})
+    if replaced := sorted(name for name in rules if rules[name] != of_preset.get(name, rules[name])):
+        click.echo(f"not as the regulator's preset says: {', '.join(replaced)}", err=True)
 
 
 def _show_policy(engine: Engine, client: str) -> None:
