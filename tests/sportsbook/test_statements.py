@@ -19,7 +19,7 @@ from wallet_hooks.sportsbook.service import process_batch
 from wallet_hooks.web.requests import new_request_id
 
 # Time-outs are set in one statement, on Citus in up to four.
-MOST_STATEMENTS = 16 if citus.COORDINATOR is None else 19
+MOST_STATEMENTS = 16 if citus.COORDINATOR is None else 20
 
 
 def place(numbers: Sequence[int]) -> list[ProviderRequest]:
