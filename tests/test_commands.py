@@ -336,7 +336,6 @@ def test_a_resettlement_can_raise_two_exceptions(shell: Shell, world: World) -> 
 
 
 def test_verify_reports_a_changed_balance(shell: Shell, world: World) -> None:
-
     from wallet_hooks.database import writing  # noqa: PLC0415
 
     with writing(world.engine) as session:
@@ -390,18 +389,3 @@ def test_invalid_input_prints_an_error_and_sets_the_exit_status(
     assert ran.returncode == status, ran.stderr
     assert ran.stderr.strip()
     assert world.count("ledger_transaction") == before
-
-
-def test_nothing_is_written_where_the_database_is_read_only(shell: Shell, world: World) -> None:
-    if world.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no such setting")
-    with world.engine.begin() as connection:
-        connection.execute(text(f"ALTER DATABASE {world.database} SET default_transaction_read_only = on"))
-    for command in (
-        ("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "r", "--method", "card"),
-        ("rate", "set", "GBP", "EUR", "1.17"),
-        ("customer", "create", "--brand", "acme", "--uid", "90", "--username", "new", "--currency", "EUR"),
-    ):
-        ran = shell.run(*command)
-        assert (ran.returncode, "read-only transaction" in ran.stderr) == (1, True), command
-    assert world.balance() == "100.00"

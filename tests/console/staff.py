@@ -1,11 +1,13 @@
 """A member of staff at the console, as a browser without JavaScript sees it."""
 
+import json
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
+from tests.test_commands import Shell
 from tests.world import World
 from wallet_hooks import clock
 from wallet_hooks.console import staff
@@ -73,3 +75,8 @@ def links(html: str) -> set[str]:
     """Return the addresses of a page's links within the console, without their parameters."""
     found = re.findall(r'href="([^"]+)"', html)
     return {urlsplit(one.replace("&amp;", "&")).path for one in found if one.startswith("/console/")}
+
+
+def actions(world: World) -> list[tuple[str, str, str]]:
+    rows = json.loads(Shell(world.settings.database_url).ok("staff", "actions", "--json"))
+    return [(row["username"], row["action"], row["subject"]) for row in rows if not row["action"].startswith("sign_in")]

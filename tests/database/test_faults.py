@@ -6,8 +6,11 @@ from contextlib import closing
 import psycopg
 import pytest
 from psycopg import errors
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
+from tests.test_commands import OF_ANN, Shell
+from tests.world import World
 from wallet_hooks.database import Fault, fault_of
 
 # Messages of a Citus cluster whose nodes were killed, and whose rows were in conflict; it reports them as XX000.
@@ -54,3 +57,19 @@ def test_a_sum_that_sqlite_cannot_hold_is_out_of_range() -> None:
     with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(sqlite3.Error) as raised:
         connection.execute("SELECT sum(x) FROM (SELECT 9223372036854775807 AS x UNION ALL SELECT 1)").fetchall()
     assert fault_of(raised.value) is Fault.OUT_OF_RANGE
+
+
+def test_nothing_is_written_where_the_database_is_read_only(world: World) -> None:
+    if world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no such setting")
+    with world.engine.begin() as connection:
+        connection.execute(text(f"ALTER DATABASE {world.database} SET default_transaction_read_only = on"))
+    shell = Shell(world.settings.database_url)
+    for command in (
+        ("cashier", "deposit", *OF_ANN, "--amount", "5.00", "--reference", "r", "--method", "card"),
+        ("rate", "set", "GBP", "EUR", "1.17"),
+        ("customer", "create", "--brand", "acme", "--uid", "90", "--username", "new", "--currency", "EUR"),
+    ):
+        ran = shell.run(*command)
+        assert (ran.returncode, "read-only transaction" in ran.stderr) == (1, True), command
+    assert world.balance() == "100.00"

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from freezegun import freeze_time
@@ -115,30 +116,35 @@ def test_xero_files_are_split_between_journal_entries(empty_world: World, tmp_pa
     assert (tmp_path / "out-2.csv").read_text() == "another file"
 
 
-@pytest.mark.all_together
-def test_all_parts_can_be_exported_again_after_one_part(
-    history: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class _Written(NamedTuple):
+    path: Path
+    manifest: dict[str, Any]
+
+
+@pytest.fixture
+def split_journal(history: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Written:
+    """The whole journal for Xero, written as several files."""
     monkeypatch.setitem(general_ledger._MAX_LINES, "xero", 10)
     path = tmp_path / "x.csv"
-    whole = write_file(history.engine, "journal", "xero", request_for(), path)
-    contents = {one["file"]: (tmp_path / one["file"]).read_bytes() for one in whole["files"]}
+    return _Written(path, write_file(history.engine, "journal", "xero", request_for(), path))
+
+
+@pytest.mark.all_together
+def test_all_parts_can_be_exported_again_after_one_part(history: World, split_journal: _Written) -> None:
+    path, whole = split_journal
+    contents = {one["file"]: path.with_name(one["file"]).read_bytes() for one in whole["files"]}
     assert len(contents) > 2
     of_part = write_file(history.engine, "journal", "xero", request_for(), path, Options(part=1))
     assert (of_part["part"], of_part["files"]) == (1, whole["files"])
     assert write_file(history.engine, "journal", "xero", request_for(), path) == whole
     write_file(history.engine, "journal", "xero", request_for(), path, Options(part=1))
     write_file(history.engine, "journal", "xero", request_for(FIRST, FIRST, currency="JPY"), path)
-    assert sorted(file.name for file in tmp_path.glob("x*")) == ["x.csv", "x.csv.manifest.json"]
+    assert sorted(file.name for file in path.parent.glob("x*")) == ["x.csv", "x.csv.manifest.json"]
 
 
 @pytest.mark.all_together
-def test_the_manifest_of_a_part_lists_no_files_of_another_period(
-    history: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(general_ledger._MAX_LINES, "xero", 10)
-    path = tmp_path / "x.csv"
-    whole = write_file(history.engine, "journal", "xero", request_for(), path)
+def test_the_manifest_of_a_part_lists_no_files_of_another_period(history: World, split_journal: _Written) -> None:
+    path, whole = split_journal
     for _ in range(2):
         of_part = write_file(history.engine, "journal", "xero", request_for(LAST, LAST), path, Options(part=1))
         assert "files" not in of_part

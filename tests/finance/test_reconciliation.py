@@ -1,9 +1,5 @@
 """Reconciliation finds each kind of break, and only real ones."""
 
-import json
-import re
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import openpyxl
@@ -11,47 +7,10 @@ import pytest
 from freezegun import freeze_time
 from sqlalchemy import text
 
-from tests.test_commands import Ran, Shell
-from tests.world import OK, World, bet, refund, result
+from tests.finance.provider_reports import HEAD, MATCHING_LINES, PERIOD, kinds, run
+from tests.test_commands import Shell
+from tests.world import OK, World, bet
 from wallet_hooks.finance import reconciliation
-
-HEAD = "brand,bet,currency,stake,payout,status"
-MATCHING_LINES = {
-    "1": "acme,1,EUR,10.00,25.00,won",
-    "2": "acme,2,EUR,10.00,0.00,lost",
-    "3": "acme,3,EUR,10.00,10.00,void",
-    "4": "acme,4,EUR,10.00,,cancelled",
-    "5": "acme,5,EUR,10.00,,open",
-    "6": "acme,6,EUR,1.50,,open",
-}
-PERIOD = ["--from", "2026-11-20", "--to", "2026-11-20"]
-
-
-@pytest.fixture
-def day(world: World) -> World:
-    """Six bets of one day in all states, a refused one, and one of the next day."""
-    with freeze_time("2026-11-20T12:00:00Z") as moment:
-        for uid in (1, 2, 3, 4, 5):
-            world.place(bet(uid))
-        world.place(bet("refused", "1000.00"))
-        world.settle(result(1), result(2, "0", outcome="lost"), result(3, "10.00", outcome="void"))
-        world.cancel(refund(4))
-        moment.move_to("2026-11-20T23:59:00Z")
-        world.place(bet(6, "1.50"))
-        moment.move_to("2026-11-21T00:01:00Z")
-        world.place(bet(7, "1.00"))
-    return world
-
-
-def run(world: World, tmp_path: Path, lines: dict[str, str] | list[str], *options: str) -> Ran:
-    file = tmp_path / "report.csv"
-    file.write_text("\n".join([HEAD, *(lines.values() if isinstance(lines, dict) else lines), ""]))
-    shell = Shell(world.settings.database_url)
-    return shell.run("reconcile", "--provider", "betflex", str(file), *PERIOD, "--json", *options)
-
-
-def kinds(ran: Ran) -> list[tuple[str, str]]:
-    return [(one["kind"], one["bet"]) for one in map(json.loads, ran.stdout.splitlines())]
 
 
 @pytest.mark.parametrize("word", ["lost", "Loss", "lose"])
@@ -200,72 +159,10 @@ def test_the_report_is_never_overwritten_and_breaks_are_written_atomically(day: 
     assert day.count("reconciliation") == 0
 
 
-def test_workbooks_with_wrong_dimensions_and_binary_fractions_are_read(day: World, tmp_path: Path) -> None:
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.append(["brand", "bet", "currency", "stake"])
-    for uid in (1, 2, 3, 4, 5):
-        sheet.append(["acme", float(uid), "EUR", 10 + 4e-15 * uid])
-    sheet.append(["acme", 6, "EUR", 1.5])
-    book.save(tmp_path / "original.xlsx")
-    with (
-        zipfile.ZipFile(tmp_path / "original.xlsx") as original,
-        zipfile.ZipFile(tmp_path / "report.xlsx", "w") as wrong,
-    ):
-        for name in original.namelist():
-            content = original.read(name)
-            if name == "xl/worksheets/sheet1.xml":
-                content = re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:C2"', content)
-            wrong.writestr(name, content)
-    ran = Shell(day.settings.database_url).run(
-        "reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD
-    )
-    assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (0, "", "6 lines: no breaks")
-
-
-@pytest.mark.parametrize("content", [b"not a zip", b"PK\x03\x04broken", b""])
-def test_an_invalid_workbook_is_a_bad_report(day: World, tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "report.xlsx").write_bytes(content)
-    shell = Shell(day.settings.database_url)
-    ran = shell.run("reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
-    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
-
-
 def test_a_text_that_no_cell_can_hold_is_a_bad_report(day: World, tmp_path: Path) -> None:
     (tmp_path / "report.csv").write_text(f"{HEAD}\nacme,{'9' * 32_768},EUR,10.00,,open\n")
     ran = Shell(day.settings.database_url).run("reconcile", "--game", "betflex", str(tmp_path / "report.csv"), *PERIOD)
     assert (ran.returncode, "line 2, column 'bet': 32768 characters" in ran.stderr) == (2, True)
-
-
-@pytest.mark.parametrize("broken", ["xl/workbook.xml", "[Content_Types].xml", "xl/worksheets/sheet1.xml"])
-def test_a_workbook_with_broken_xml_is_a_bad_report(day: World, tmp_path: Path, broken: str) -> None:
-    workbook(tmp_path / "original.xlsx", ["acme", "1"])
-    with (
-        zipfile.ZipFile(tmp_path / "original.xlsx") as original,
-        zipfile.ZipFile(tmp_path / "report.xlsx", "w") as wrong,
-    ):
-        for name in original.namelist():
-            wrong.writestr(name, b"<broken" if name == broken else original.read(name))
-    shell = Shell(day.settings.database_url)
-    ran = shell.run("reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
-    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
-
-
-def test_lines_on_a_second_sheet_are_not_lost(day: World, tmp_path: Path) -> None:
-    book = openpyxl.Workbook()
-    book.create_sheet("more").append([])
-    assert book.active is not None
-    for line in ["brand,bet,currency,stake,payout,status", *MATCHING_LINES.values()]:
-        book.active.append(line.split(","))
-    book.save(tmp_path / "report.xlsx")
-    report = ("reconcile", "--game", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
-    shell = Shell(day.settings.database_url)
-    assert shell.run(*report).returncode == 0
-    book["more"].append(["acme", "999", "EUR", "5000.00"])
-    book.save(tmp_path / "report.xlsx")
-    ran = shell.run(*report)
-    assert (ran.returncode, "sheet 'more'" in ran.stderr) == (2, True)
 
 
 def test_a_run_of_a_file_whose_name_is_not_utf_8_is_stored(day: World, tmp_path: Path) -> None:
@@ -329,66 +226,6 @@ def test_a_row_with_a_wrong_number_of_cells_is_a_bad_report(
     assert (ran.returncode, ran.stdout) == (2, "")
     assert what in ran.stderr
     assert day.count("reconciliation") == 0
-
-
-def workbook(path: Path, *lines: Sequence[object]) -> None:
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    for line in (HEAD.split(","), *lines):
-        sheet.append(line)
-    book.save(path)
-
-
-def test_empty_cells_of_a_workbook_are_optional_up_to_its_header(day: World, tmp_path: Path) -> None:
-    shell, file = Shell(day.settings.database_url), tmp_path / "report.xlsx"
-    report = ["reconcile", "--provider", "betflex", str(file), *PERIOD]
-    padded = [[*line.split(","), None, ""] for line in MATCHING_LINES.values()]
-    workbook(file, *padded, [], ["acme", "9", "EUR", "1.00"])
-    ran = shell.run(*report)
-    assert (ran.returncode, ran.stdout.split()[:3]) == (1, ["missing_here", "acme", "9"])
-    workbook(file, *padded, ["acme", "9", "EUR", "1.00", None, None, "x"])
-    ran = shell.run(*report)
-    assert (ran.returncode, "line 8: 7 cells, but the header has 6" in ran.stderr) == (2, True)
-
-
-@pytest.mark.parametrize(
-    ("column", "cell"),
-    [
-        ("bet", 1234567890123456),
-        ("bet", 1234567890123456789),
-        ("bet", 1e15),
-        ("bet", -(10**15)),
-        ("stake", 12345678901234.56),
-        ("stake", 10 / 3),
-    ],
-)
-@pytest.mark.parametrize("engine_name", ["sqlite"])
-@pytest.mark.all_together
-def test_a_number_with_more_than_15_digits_in_a_workbook_is_refused(
-    day: World, tmp_path: Path, column: str, cell: object
-) -> None:
-    line: dict[str, object] = {"brand": "acme", "bet": "1", "currency": "EUR", "stake": "1.00"}
-    workbook(tmp_path / "report.xlsx", list({**line, column: cell}.values()))
-    shell = Shell(day.settings.database_url)
-    ran = shell.run("reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert f"line 2, column '{column}'" in ran.stderr
-    assert "store it as text" in ran.stderr
-
-
-def test_long_ids_as_text_and_numbers_of_15_digits_are_read(world: World, tmp_path: Path) -> None:
-    with freeze_time("2026-11-20T12:00:00Z"):
-        assert world.place(bet("1234567890123456789"), bet(123456789012345), bet(3, "0.30")) == OK
-    lines: list[list[object]] = [
-        ["acme", "1234567890123456789", "EUR", 10],
-        ["acme", 123456789012345, "EUR", 10.0],
-        ["acme", 3, "EUR", 0.1 + 0.2],
-    ]
-    workbook(tmp_path / "report.xlsx", *lines)
-    shell = Shell(world.settings.database_url)
-    ran = shell.run("reconcile", "--provider", "betflex", str(tmp_path / "report.xlsx"), *PERIOD)
-    assert (ran.returncode, ran.stdout) == (0, "")
 
 
 IDS = ("x", " x", "x ", "\u00a0x", "x\u200by", "x\u00a0y", "\u2028x")

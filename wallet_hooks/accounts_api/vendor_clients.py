@@ -29,10 +29,7 @@ def get_affiliate_relation(call: OperationCall) -> list[dict[str, str]]:
         query = (
             select(VendorClient.id, CustomerProfile.referred_by_id)
             .outerjoin(CustomerProfile, CustomerProfile.customer_id == VendorClient.customer_id)
-            .where(
-                VendorClient.owner_id == owner_id,
-                VendorClient.id.in_(numbers),
-            )
+            .where(VendorClient.owner_id == owner_id, VendorClient.id.in_(numbers))
         )
         referrers = {str(id_): referrer for id_, referrer in session.execute(query)}
     return [{"vendorClientId": id_, "status": _status(id_, referrers, owner_id)} for id_ in ids]

@@ -102,7 +102,6 @@ def close(visit: Visit) -> Reply:
 def reopen(visit: Visit) -> Reply:
     """Open a closed day, and every closed day after it."""
     day, reason = read_day("day", visit.required("day", most=10)), visit.reason()
-
     newest = read_day("newest", visit.form["newest"]) if visit.form.get("newest") else None
 
     def record(session: Session) -> None:

@@ -96,7 +96,7 @@ def show_actions(visit: Visit) -> Html:
 def _address_of(action: StaffAction) -> str | None:
     """Return the page of what an action was done to, None if it has none."""
     kind, _, id_ = action.subject.partition(" ")
-    brand = action.details.get("brand") if kind in ("exception", "run") or action.action in _OF_DELIVERIES else None
+    brand = action.details.get("brand")
     of_brand = "" if brand is None else f"?{urlencode({SHOWN_BRAND: brand})}"
     if kind == "exception":
         return f"/console/exceptions/{id_}{of_brand}"

@@ -32,35 +32,35 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-class _Part(Schema):
+class _ManifestPart(Schema):
     """A part of a manifest: what is read of it."""
 
     class Meta:
         unknown = INCLUDE
 
 
-class _PeriodSchema(_Part):
+class _PeriodSchema(_ManifestPart):
     first = fields.Date(data_key="from", required=True)
     last = fields.Date(data_key="to", required=True)
 
 
-class _FiltersSchema(_Part):
+class _FiltersSchema(_ManifestPart):
     brand = fields.String()
     currency = fields.String()
 
 
-class _SealSchema(_Part):
+class _SealSchema(_ManifestPart):
     day = fields.Date(required=True)
     hash = fields.String(required=True)
 
 
-class _PositionSchema(_Part):
+class _PositionSchema(_ManifestPart):
     last_transaction = fields.Integer(required=True, strict=True, allow_none=True)
     period_is_closed = fields.Boolean(required=True)
     newest_seal = fields.Nested(_SealSchema, allow_none=True)
 
 
-class _ManifestSchema(_Part):
+class _ManifestSchema(_ManifestPart):
     report = fields.String(required=True)
     format = fields.String(required=True)
     period = fields.Nested(_PeriodSchema, required=True)

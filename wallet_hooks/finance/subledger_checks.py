@@ -1,7 +1,7 @@
 """Checks of what is stored beside the ledger against it: payments, open bets, and what the accounts' names say."""
 
 from sqlalchemy import func, literal, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from wallet_hooks.customers.models import Payment, payment_reference
 from wallet_hooks.database import stream_rows
@@ -70,16 +70,15 @@ def check_accounts(session: Session, posted: Since | None) -> list[Difference]:
     """Return accounts whose kind or holder is not that of their names."""
     if posted is not None:
         return []
-    account = aliased(Account)
-    is_of_holder = or_(*(account.name == chart.player_name(account.holder_id, one) for one in chart.HELD_ACCOUNTS))
-    query = select(account.name, account.currency, account.kind, account.holder_id).where(
+    is_of_holder = or_(*(Account.name == chart.player_name(Account.holder_id, one) for one in chart.HELD_ACCOUNTS))
+    query = select(Account.name, Account.currency, Account.kind, Account.holder_id).where(
         or_(
-            account.kind != chart.kind_of(account.name),
-            chart.is_player_account(account.name) != account.holder_id.is_not(None),
-            account.holder_id.is_not(None) & ~is_of_holder,
+            Account.kind != chart.kind_of(Account.name),
+            chart.is_player_account(Account.name) != Account.holder_id.is_not(None),
+            Account.holder_id.is_not(None) & ~is_of_holder,
         )
     )
     return [
         Difference(_ACCOUNT_RULE, f"account {name} {currency}", f"kind {kind}, customer {holder_id}")
-        for name, currency, kind, holder_id in session.execute(query.order_by(account.id).limit(MAX_DIFFERENCES))
+        for name, currency, kind, holder_id in session.execute(query.order_by(Account.id).limit(MAX_DIFFERENCES))
     ]

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from queue import SimpleQueue
@@ -28,7 +28,6 @@ from wallet_hooks.replay.targets import InProcess, Target, TargetRequest, Target
 # Answers that a repetition may change: the bet was not known yet (404), or the work was not known to be done (503).
 _NOT_FINAL = (404, 503)
 _UNSIGNED = SigningKey("none", "")
-_POLL = 0.1  # seconds between looks at what concurrent groups have done
 _SECOND_PASS_CONCURRENCY = 16  # concurrent requests of the second pass; they share group commits
 # Errors for values that the fixture schema accepts and the service does not.
 _INVALID_GIVEN = (WalletHooksError, MoneyError, ValueError, OverflowError, LookupError, SQLAlchemyError)
@@ -97,7 +96,7 @@ class CaseRunner:
             yield from map(self._run_case, self._paced(interleave_groups(cases, self._options.shuffle)))
             return
         ended = threading.Event()
-        results: SimpleQueue[CaseResult] = SimpleQueue()
+        results: SimpleQueue[CaseResult | Future[None]] = SimpleQueue()
 
         def run_group(group: Sequence[Case]) -> None:
             for case in group:
@@ -107,8 +106,10 @@ class CaseRunner:
 
         with ThreadPoolExecutor(self._options.parallel) as pool:
             running = [pool.submit(run_group, group) for group in independent_groups(cases)]
+            for one in running:
+                one.add_done_callback(results.put)
             try:
-                yield from _results_of(running, results)
+                yield from _results_until(results, len(running))
             finally:
                 ended.set()
                 pool.shutdown(cancel_futures=True)
@@ -259,19 +260,21 @@ def _in_order(sequences: Iterable[CaseSequence], options: RunOptions) -> list[Ca
     return order
 
 
-def _results_of(running: Sequence["Future[None]"], results: "SimpleQueue[CaseResult]") -> Iterator[CaseResult]:
-    """Yield results until what runs has ended. Raises its errors."""
-    while not_done := wait(running, timeout=_POLL, return_when=FIRST_EXCEPTION).not_done:
-        failed = [one for one in running if one not in not_done and one.exception() is not None]
-        if failed:
-            break
-        while not results.empty():
-            yield results.get()
-    while not results.empty():
-        yield results.get()
-    for one in running:
-        if one.done():
-            one.result()
+def _results_until(results: "SimpleQueue[CaseResult | Future[None]]", groups: int) -> Iterator[CaseResult]:
+    """Yield results until so many groups have ended; each adds its future then. Raises the error of the first to fail.
+
+    What other groups have done by then is yielded before.
+    """
+    error: BaseException | None = None
+    while groups > 0 or not results.empty():
+        found = results.get()
+        if isinstance(found, CaseResult):
+            yield found
+            continue
+        error = error or found.exception()
+        groups = 0 if error else groups - 1
+    if error:
+        raise error
 
 
 def _without_duplicates(items: Iterable[Any]) -> list[Any]:

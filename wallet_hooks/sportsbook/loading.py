@@ -278,7 +278,7 @@ def _settled_more_than_once(requests: Sequence[ProviderRequest], wagers: Mapping
 def _by_bet(rows: Iterable[EarlyOutcome]) -> dict[BetKey, list[EarlyOutcome]]:
     found: dict[BetKey, list[EarlyOutcome]] = {}
     for row in rows:
-        found.setdefault(BetKey(row.game, row.client, row.uid), []).append(row)
+        found.setdefault(row.key, []).append(row)
     return found
 
 

@@ -70,6 +70,10 @@ class EarlyOutcome(NamedTuple):
     is_void: bool
     refused_at: datetime
 
+    @property
+    def key(self) -> BetKey:
+        return BetKey(self.game, self.client, self.uid)
+
 
 class UserBet(NamedTuple):
     """A bet's id and its user's id, as a cancel names them."""
@@ -103,8 +107,8 @@ class BettingState:
     another transaction has locked, so that nothing can be decided for them. `limits` are by customer id,
     `country_rules` by brand id, `countries` by the address that a bet came from, `rates` by source and target currency,
     `betslips` by brand id, game and betslip id. `settlements` has the current ones, by reference; `early_settlements`
-    are those of bets that may be settled again. `delivery_id` is
-    that of the callback being decided; `reason` is given by staff.
+    are those of bets that may be settled again. `delivery_id` is that of the callback being decided; `reason` is given
+    by staff.
     """
 
     now: datetime
@@ -207,7 +211,7 @@ class BettingState:
 
     def early_outcomes(self, key: BetKey) -> list[EarlyOutcome]:
         """Return the settlements of a bet that were refused because it had not arrived."""
-        of_group = (one for one in self.changes.early_settlements if (one.game, one.client, one.uid) == key)
+        of_group = (one for one in self.changes.early_settlements if one.key == key)
         return [*self.early_settlements.get(key, ()), *of_group]
 
     def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
