@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+import signal
 import socket
 import weakref
 from collections import deque
@@ -79,12 +80,14 @@ def test_a_worker_without_files_goes_on_when_it_has_some(database_url: str, tmp_
         kept.send(HEALTH)
         assert kept.answer().status == 200
         (worker,) = workers_of(master)
+        os.kill(worker, signal.SIGSTOP)  # so that it accepts no client before this one has sent: it may close it then
         files = len(os.listdir(f"/proc/{worker}/fd"))
         soft, hard = resource.prlimit(worker, resource.RLIMIT_NOFILE)
         resource.prlimit(worker, resource.RLIMIT_NOFILE, (files, hard))
         waiting = [connections.enter_context(wire(url)) for _ in range(3)]
-        for client in waiting:  # at once: one that has sent nothing may be closed
+        for client in waiting:
             client.send(HEALTH)
+        os.kill(worker, signal.SIGCONT)
         wait_until(lambda: "no connection is accepted for a moment" in (tmp_path / "server.log").read_text())
         resource.prlimit(worker, resource.RLIMIT_NOFILE, (soft, hard))
         for client in waiting:
