@@ -133,7 +133,10 @@ def test_an_approval_is_refused_once_the_wager_was_settled_again(two_persons: Wo
     again = second.submit(page, f"{page}/resettle", payout="31", reason="other")
     assert again.status_code == 400
     assert "waits for a decision already" in again.text
+    assert ">Approve<" in second.page(page)
     two_persons.settle(result(payout="27.00"))
+    assert ">Approve<" not in second.page(page)
+    assert "can only be rejected" in second.page(page)
     refused = second.submit(page, f"{page}/decide", request="1", decision="approved")
     assert refused.status_code == 400
     assert "settled again meanwhile" in refused.text

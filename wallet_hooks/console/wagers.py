@@ -24,7 +24,7 @@ from wallet_hooks.ledger.queries import transactions_with
 from wallet_hooks.sportsbook import corrections
 from wallet_hooks.sportsbook.messages import BetKey
 from wallet_hooks.sportsbook.models import Wager
-from wallet_hooks.sportsbook.queries import exceptions_of, history, wager_by_key
+from wallet_hooks.sportsbook.queries import exceptions_of, wager_by_key, wager_facts
 from wallet_hooks.sportsbook.settling import outcome_of
 from wallet_hooks.web.api import Reply
 
@@ -46,7 +46,7 @@ def show(visit: Visit, client: str, game: str, uid: str) -> Html:
         wager = wager_by_key(session, key)
         values = {
             "wager": wager,
-            "facts": history(session, wager),
+            "facts": wager_facts(wager),
             "steps": _steps(session, wager, key),
             "exceptions": exceptions_of(session, key),
             "requests": _requests(session, key),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, literal_column, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from wallet_hooks.database.bulk import RowSet, find_rows
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
@@ -51,6 +51,7 @@ def decisions_about(session: Session, bets: Sequence[str]) -> Iterator[Decision]
 
 
 def deliveries_of(session: Session, *, bet: str) -> Sequence[Delivery]:
-    """Return all callbacks that name the bet (`game:client:uid`), in the order in which they were received."""
+    """Return all callbacks that name the bet (`game:client:uid`), without bodies, in the order of their receipt."""
     naming = select(DeliveryBet.delivery_id).where(DeliveryBet.bet == bet)
-    return session.scalars(select(Delivery).where(Delivery.id.in_(naming)).order_by(Delivery.id)).all()
+    query = select(Delivery).options(defer(Delivery.body, raiseload=True)).where(Delivery.id.in_(naming))
+    return session.scalars(query.order_by(Delivery.id)).all()

@@ -38,13 +38,8 @@ def wager_reference(step: str | ColumnElement[str]) -> ColumnElement[str]:
     return found
 
 
-def history(session: Session, wager: Wager) -> dict[str, Any]:
-    """Return a wager's history: its facts, transactions, the deliveries that named it, and exceptions.
-
-    Amounts are decimal strings, instants ISO 8601 in UTC.
-    """
-    key = BetKey(wager.game, wager.client, wager.uid)
-    found = transactions_with(session, references=key.references(wager.settlements))
+def wager_facts(wager: Wager) -> dict[str, Any]:
+    """Return what a wager's row says. Amounts are decimal strings, instants ISO 8601 in UTC."""
     return {
         "brand": wager.client,
         "game": wager.game,
@@ -65,6 +60,15 @@ def history(session: Session, wager: Wager) -> dict[str, Any]:
         "result": wager.result,
         "placed_at": wager.placed_at.isoformat(),
         "closed_at": wager.closed_at.isoformat() if wager.closed_at else None,
+    }
+
+
+def history(session: Session, wager: Wager) -> dict[str, Any]:
+    """Return a wager's history: its facts, transactions, the deliveries that named it, and exceptions."""
+    key = BetKey(wager.game, wager.client, wager.uid)
+    found = transactions_with(session, references=key.references(wager.settlements))
+    return {
+        **wager_facts(wager),
         "transactions": [_transaction(item) for item in found],
         "deliveries": [_delivery(delivery) for delivery in deliveries_of(session, bet=str(key))],
         "exceptions": [exception_row(row) for row in exceptions_of(session, key)],
