@@ -66,7 +66,16 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
         _check_may_deposit(customer, now=now)
         _check_currency(customer)
         take_deposit(session, _player(session, customer), movement.amount, now=now)
-    payment = Payment(
+    payment = _new_payment(customer, movement, now)
+    session.add(payment)
+    session.flush()
+    if not movement.in_two_steps:
+        _post(session, customer, payment, now=now)
+    return payment, True
+
+
+def _new_payment(customer: Customer, movement: Movement, now: datetime) -> Payment:
+    return Payment(
         brand_id=customer.brand_id,
         customer_id=customer.id,
         kind=movement.kind,
@@ -83,11 +92,6 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
         created_at=now,
         finished_at=None if movement.in_two_steps else now,
     )
-    session.add(payment)
-    session.flush()
-    if not movement.in_two_steps:
-        _post(session, customer, payment, now=now)
-    return payment, True
 
 
 def confirm(session: Session, customer: Customer, payment_id: int, *, now: datetime) -> Payment:
