@@ -214,6 +214,23 @@ def world(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[Wo
     yield from _world(templates, engine_name, "world", tmp_path)
 
 
+@pytest.fixture(scope="module", params=_ENGINES)
+def shared_world(
+    request: pytest.FixtureRequest, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """The world, for the tests of a file that change nothing: to make a world takes longer than what most of them do."""
+    yield from _world(templates, request.param, "world", tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="module", params=_ENGINES)
+def shared_desk(
+    request: pytest.FixtureRequest, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
+    """The desk, for the tests of a file that change nothing."""
+    for world in _world(templates, request.param, "desk", tmp_path_factory.mktemp("shared")):
+        yield Desk(world)
+
+
 @pytest.fixture
 def desk(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[Desk]:
     """The world with groups of customers and their managers."""

@@ -37,13 +37,13 @@ def test_every_route_refuses_unauthenticated_requests(world: World) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["PUT", "OPTIONS"])
 def test_a_wrong_method_is_405_in_the_apis_envelope_with_and_without_a_slash(
-    world: World, method: str, path: str
+    shared_world: World, method: str, path: str
 ) -> None:
     for each in (path, f"{path}/"):
-        answer = world.client.open(each, method=method)
+        answer = shared_world.client.open(each, method=method)
         assert (answer.status_code, answer.is_json, len(answer.headers["X-Request-Id"])) == (405, True, 32), each
         assert "POST" in answer.headers["Allow"] or "GET" in answer.headers["Allow"]
-    assert world.client.open(f"{path}//").status_code == 404
+    assert shared_world.client.open(f"{path}//").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_a_wrong_method_is_405_in_the_apis_envelope_with_and_without_a_slash(
         ("GET", "/unknown"),
     ],
 )
-def test_what_is_for_one_caller_is_not_stored_by_caches(world: World, method: str, path: str) -> None:
-    answer = world.client.open(path, method=method)
+def test_what_is_for_one_caller_is_not_stored_by_caches(shared_world: World, method: str, path: str) -> None:
+    answer = shared_world.client.open(path, method=method)
     assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
 
 

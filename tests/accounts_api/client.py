@@ -31,6 +31,7 @@ class AccountClient:
         self.desk = desk
         self.transport = transport
         self._tokens: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
 
     def token(self, who: str) -> str:
         if who not in self._tokens:
@@ -74,6 +75,12 @@ class AccountClient:
         made = self.ok("createDeveloperAppKeys", who=who, appName=name)
         active, delayed = (version["applicationKey"] for version in made["appVersions"])
         return active, delayed
+
+    def key(self, who: str) -> str:
+        """Return the active key of the customer's application, which is made once."""
+        if who not in self._keys:
+            self._keys[who], _ = self.new_keys(who, f"{who}, {self.transport}")
+        return self._keys[who]
 
     def new_vendor(self, who: str, name: str, *, subscription_required: bool = False) -> tuple[str, str, str]:
         """Create a vendor's application. Return its key, public id and secret."""

@@ -33,9 +33,9 @@ def test_names_are_unique_over_all_developers_in_any_case(each: AccountClient, n
         ("a\x00b", "INVALID_INPUT_DATA"), ("x" * 1001, "INVALID_INPUT_DATA"), (7, "DSC-0044"), (None, "DSC-0018"),
     ],
 )  # fmt: skip
-def test_invalid_names_are_refused(each: AccountClient, name: Any, code: str) -> None:
-    assert each.code("createDeveloperAppKeys", appName=name) == code
-    assert each.desk.world.count("application") == 0
+def test_invalid_names_are_refused(each_shared: AccountClient, name: Any, code: str) -> None:
+    assert each_shared.code("createDeveloperAppKeys", appName=name) == code
+    assert each_shared.desk.world.count("application") == 0
 
 
 def test_a_developer_has_a_limited_number_of_applications(each: AccountClient) -> None:

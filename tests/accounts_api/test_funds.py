@@ -92,12 +92,12 @@ def test_a_transfer_is_a_transaction_that_its_id_finds(each: AccountClient) -> N
         (None, "AUSTRALIAN", "DSC-0018"),
     ],
 )
-def test_transfers_that_cannot_be_move_nothing(each: AccountClient, amount: Any, target: str, code: str) -> None:
-    key, _ = each.new_keys("ann", "app")
-    each.desk.world.change_customer("7", credit_limit=100_000)
-    assert transfer(each, key, amount, target=target) == code
-    assert funds(each, key, "AUSTRALIAN")[0] == "0.00"
-    assert each.desk.world.count("payment") == 0
+def test_transfers_that_cannot_be_move_nothing(each_shared: AccountClient, amount: Any, target: str, code: str) -> None:
+    key = each_shared.key("ann")
+    each_shared.desk.world.change_customer("7", credit_limit=100_000)
+    assert transfer(each_shared, key, amount, target=target) == code
+    assert funds(each_shared, key, "AUSTRALIAN")[0] == "0.00"
+    assert each_shared.desk.world.count("payment") == 0
 
 
 def test_credit_is_not_transferred(client: AccountClient, key: str) -> None:

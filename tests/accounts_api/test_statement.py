@@ -112,10 +112,9 @@ def test_a_page_has_a_hundred_items_at_most(client: AccountClient, key: str) -> 
         ({"itemDateRange": {"from": "2026-11-21T00:00:00Z", "to": "2026-11-20T00:00:00Z"}}, "INVALID_INPUT_DATA"),
     ],
 )  # fmt: skip
-def test_invalid_parameters_are_refused(each: AccountClient, given: dict[str, Any], code: str) -> None:
-    key, _ = each.new_keys("ann", "app")
+def test_invalid_parameters_are_refused(each_shared: AccountClient, given: dict[str, Any], code: str) -> None:
     for wallet in ("UK", "AUSTRALIAN"):  # of which the second has no entries
-        assert each.code("getAccountStatement", key=key, wallet=wallet, **given) == code
+        assert each_shared.code("getAccountStatement", key=each_shared.key("ann"), wallet=wallet, **given) == code
 
 
 def test_a_date_range_that_does_not_bind_is_not_checked(each: AccountClient) -> None:

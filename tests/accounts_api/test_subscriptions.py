@@ -199,10 +199,12 @@ def test_either_side_cancels_and_nobody_else(each: AccountClient) -> None:
         ({"clientReference": 1}, "DSC-0044"),
     ],
 )
-def test_invalid_lengths_and_references_are_refused(each: AccountClient, given: dict[str, Any], code: str) -> None:
-    key, _ = each.new_keys("bob", "app")
-    assert each.code("getApplicationSubscriptionToken", who="bob", key=key, **given) == code
-    assert each.desk.world.count("application_subscription") == 0
+def test_invalid_lengths_and_references_are_refused(
+    each_shared: AccountClient, given: dict[str, Any], code: str
+) -> None:
+    key = each_shared.key("bob")
+    assert each_shared.code("getApplicationSubscriptionToken", who="bob", key=key, **given) == code
+    assert each_shared.desk.world.count("application_subscription") == 0
 
 
 def test_the_active_subscription_counts_whichever_came_last(each: AccountClient) -> None:

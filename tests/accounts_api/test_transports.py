@@ -55,9 +55,9 @@ def test_a_batch_is_answered_in_order_whatever_is_wrong_with_its_members(client:
 
 
 @pytest.mark.parametrize("id_", ["1", "1.50", "1e3", "-0", '"é"', '""', "null", "12345678901234567890123"])
-def test_ids_are_echoed_as_they_were_sent(client: AccountClient, id_: str) -> None:
+def test_ids_are_echoed_as_they_were_sent(shared_client: AccountClient, id_: str) -> None:
     text = f'{{"method":"{FUNDS}","id":{id_}}}'
-    response = client.desk.world.client.post(RPC_PATH, data=text, content_type="application/json")
+    response = shared_client.desk.world.client.post(RPC_PATH, data=text, content_type="application/json")
     assert response.text.rpartition('"id":')[2] == f"{id_}}}".replace("é", "\\u00e9")
 
 
@@ -76,21 +76,21 @@ def test_the_operation_is_named_in_the_body_or_in_the_url(client: AccountClient,
 
 
 @pytest.mark.parametrize("method", ["accountaping/V1/GETdeveloperAPPkeys", "AccountAPING/v1.3/getDeveloperAppKeys"])
-def test_names_are_matched_in_any_case_and_minor_version(client: AccountClient, method: str) -> None:
-    _, answer = client.post(RPC_PATH, call(method, id=1), client.headers("ann"))
+def test_names_are_matched_in_any_case_and_minor_version(shared_client: AccountClient, method: str) -> None:
+    _, answer = shared_client.post(RPC_PATH, call(method, id=1), shared_client.headers("ann"))
     assert answer["result"] == []
 
 
 @pytest.mark.parametrize("version", ["v1", "V1.0", "v1.3"])
-def test_rest_takes_any_minor_version_with_or_without_a_slash(client: AccountClient, version: str) -> None:
+def test_rest_takes_any_minor_version_with_or_without_a_slash(shared_client: AccountClient, version: str) -> None:
     for end in ("", "/"):
         path = f"/exchange/account/rest/{version}/getdeveloperappkeys{end}"
-        assert client.post(path, {}, client.headers("ann")) == (200, [])
+        assert shared_client.post(path, {}, shared_client.headers("ann")) == (200, [])
 
 
 @pytest.mark.parametrize("method", ["AccountAPING/v2.0/getAccountFunds", "getAccountFunds", "", 7, None, ["x"]])
-def test_an_unknown_operation_is_an_error_of_its_member(client: AccountClient, method: Any) -> None:
-    status, answer = client.post(RPC_PATH, call(method, id=1), client.headers("ann"))
+def test_an_unknown_operation_is_an_error_of_its_member(shared_client: AccountClient, method: Any) -> None:
+    status, answer = shared_client.post(RPC_PATH, call(method, id=1), shared_client.headers("ann"))
     assert (status, answer["error"], answer["id"]) == (200, {"code": -32601, "message": "DSC-0021"}, 1)
 
 
@@ -115,9 +115,9 @@ def test_numbers_come_as_strings_too(each: AccountClient) -> None:
 @pytest.mark.parametrize(
     "params", [["UK", "AUSTRALIAN", 1, 1], "UK", 5, {"from": "UK", "to": "AUSTRALIAN", "amount": "one"}]
 )
-def test_parameters_of_a_wrong_type_are_refused(client: AccountClient, params: Any) -> None:
+def test_parameters_of_a_wrong_type_are_refused(shared_client: AccountClient, params: Any) -> None:
     method = "AccountAPING/v1.0/transferFunds"
-    _, answer = client.post(RPC_PATH, call(method, params=params, id=1), client.headers("ann"))
+    _, answer = shared_client.post(RPC_PATH, call(method, params=params, id=1), shared_client.headers("ann"))
     assert answer["error"] == {"code": -32602, "message": "DSC-0044"}
 
 
@@ -146,9 +146,9 @@ def test_unknown_and_null_parameters_are_as_missing_ones(client: AccountClient) 
     ],
 )
 def test_what_is_wrong_with_the_whole_call_is_answered_without_an_id(
-    client: AccountClient, body: Any, kwargs: dict[str, Any], status: int, code: int, message: str
+    shared_client: AccountClient, body: Any, kwargs: dict[str, Any], status: int, code: int, message: str
 ) -> None:
-    answer = client.post(RPC_PATH, body, **kwargs)
+    answer = shared_client.post(RPC_PATH, body, **kwargs)
     assert answer == (status, {"jsonrpc": "2.0", "error": {"code": code, "message": message}})
 
 
@@ -168,9 +168,9 @@ def test_what_is_wrong_with_the_whole_call_is_answered_without_an_id(
     ],
 )
 def test_rest_answers_a_call_that_reaches_no_operation(
-    client: AccountClient, path: str, body: str, kwargs: dict[str, Any], status: int, message: str
+    shared_client: AccountClient, path: str, body: str, kwargs: dict[str, Any], status: int, message: str
 ) -> None:
-    answer = client.post(f"/exchange/account/rest/{path}", body, **kwargs)
+    answer = shared_client.post(f"/exchange/account/rest/{path}", body, **kwargs)
     assert answer == (status, {"faultcode": "Client", "faultstring": message, "detail": {}})
 
 

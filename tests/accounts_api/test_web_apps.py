@@ -158,14 +158,14 @@ def test_a_required_subscription_comes_before_a_code_and_with_the_tokens(each: A
 
 
 @pytest.mark.parametrize("vendor_id", ["", "x", "0", "99", "-1", "9" * 30])
-def test_unknown_vendors_are_refused(each: AccountClient, vendor_id: str) -> None:
-    each.new_keys("bob", "no vendor's")
+def test_unknown_vendors_are_refused(each_shared: AccountClient, vendor_id: str) -> None:
+    each_shared.key("bob")  # of no vendor
     for operation in ("getVendorDetails", "getAuthorisationCode", "isAccountSubscribedToWebApp"):
-        assert each.code(operation, vendorId=vendor_id) == "INVALID_INPUT_DATA"
-    assert each.code("getVendorDetails", vendorId="1") == "INVALID_INPUT_DATA"
-    assert each.code("revokeAccessToWebApp", vendorId=99) == "INVALID_INPUT_DATA"
+        assert each_shared.code(operation, vendorId=vendor_id) == "INVALID_INPUT_DATA"
+    assert each_shared.code("getVendorDetails", vendorId="1") == "INVALID_INPUT_DATA"
+    assert each_shared.code("revokeAccessToWebApp", vendorId=99) == "INVALID_INPUT_DATA"
     for wrong in ("²", "٣", "1.5", "", True, 2**63):
-        assert each.code("revokeAccessToWebApp", vendorId=wrong) == "DSC-0044"
+        assert each_shared.code("revokeAccessToWebApp", vendorId=wrong) == "DSC-0044"
 
 
 def test_secrets_codes_and_tokens_are_stored_as_hashes(client: AccountClient) -> None:

@@ -176,11 +176,11 @@ def test_a_bad_instant_of_a_frame_is_named(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "price", ["1e99999999999999999999", "1e99", "1e-99", "9" * 4400, "-1", "0e5", '"2"', "null", "true", "[]"]
 )
-def test_prices_that_are_none_are_bad_messages(desk: Desk, price: str) -> None:
+def test_prices_that_are_none_are_bad_messages(shared_desk: Desk, price: str) -> None:
     offer = f'{{"price":{price},"min":["GBP",1],"max":["GBP",2]}}'
     account = '"betslip_id":"x","bookie":"b","username":"u","status":{"code":"success"}'
     text = f'[["pmm",{{{account},"price_list":[{{"effective":{offer}}}]}}]]'
-    status, answer = post(desk, text.encode())
+    status, answer = post(shared_desk, text.encode())
     assert (status, [one["index"] for one in answer["messages"]]) == (400, [0])
 
 

@@ -134,10 +134,12 @@ def test_a_preview_names_the_deciding_rule_and_changes_nothing(desk: Desk, accou
     ],
     ids=str,
 )
-def test_invalid_tag_rules_are_refused(desk: Desk, tag_rules: Any) -> None:
-    reply = desk.call("boss", "POST", PREVIEW, {"tag_rules": tag_rules})
+def test_invalid_tag_rules_are_refused(shared_desk: Desk, tag_rules: Any) -> None:
+    reply = shared_desk.call("boss", "POST", PREVIEW, {"tag_rules": tag_rules})
     assert (reply.status, reply.body["code"]) == (400, "validation_error")
-    assert desk.call("boss", "POST", PREVIEW, {}).body["data"] == {"tag_rules": ["Missing data for required field."]}
+    assert shared_desk.call("boss", "POST", PREVIEW, {}).body["data"] == {
+        "tag_rules": ["Missing data for required field."]
+    }
 
 
 def test_a_balance_is_fetched_over_http_stored_and_returned(desk: Desk, accounts: list[int]) -> None:

@@ -190,10 +190,10 @@ def test_an_adjustment_credits_or_debits_with_a_reason_and_a_key(desk: Desk) -> 
     ],
     ids=str,
 )
-def test_an_invalid_payment_is_refused(desk: Desk, key: str | None, given: dict[str, Any], code: str) -> None:
-    reply = pay(desk, key=key, **given)
+def test_an_invalid_payment_is_refused(shared_desk: Desk, key: str | None, given: dict[str, Any], code: str) -> None:
+    reply = pay(shared_desk, key=key, **given)
     assert (reply.status, reply.body["code"]) == (400, code)
-    assert desk.world.balance() == "100.00"
+    assert shared_desk.world.balance() == "100.00"
 
 
 def test_a_blank_reason_of_an_adjustment_is_refused(desk: Desk) -> None:

@@ -224,9 +224,9 @@ def test_a_customer_who_may_not_log_in_may_not_call(desk: Desk) -> None:
     ],
 )
 def test_invalid_bodies_are_answered_in_the_envelope(
-    desk: Desk, headers: dict[str, str], body: str, status: int, code: str
+    shared_desk: Desk, headers: dict[str, str], body: str, status: int, code: str
 ) -> None:
-    reply = desk.call("boss", "PATCH", f"{OF_ANN}/", body, headers=headers, content_type=headers["Content-Type"])
+    reply = shared_desk.call("boss", "PATCH", f"{OF_ANN}/", body, headers=headers, content_type=headers["Content-Type"])
     assert (reply.status, reply.body["status"], reply.body["code"]) == (status, "error", code)
 
 

@@ -152,12 +152,12 @@ def test_a_customer_with_everything(desk: Desk) -> None:
     ],
     ids=str,
 )
-def test_invalid_fields_are_named_and_create_nobody(desk: Desk, given: dict[str, Any], where: str) -> None:
-    before = desk.world.count("customer")
-    reply = create(desk, **given)
+def test_invalid_fields_are_named_and_create_nobody(shared_desk: Desk, given: dict[str, Any], where: str) -> None:
+    before = shared_desk.world.count("customer")
+    reply = create(shared_desk, **given)
     assert (reply.status, reply.body["status"]) == (400, "error")
     assert where == reply.body["code"] or where in reply.body["data"], reply.body
-    assert desk.world.count("customer") == before
+    assert shared_desk.world.count("customer") == before
 
 
 def test_missing_fields_are_named(desk: Desk) -> None:

@@ -154,17 +154,17 @@ def test_sqlite_refuses_replace_and_fractions(world: World, statement: str) -> N
 
 @pytest.mark.parametrize("table", ["ledger_transaction", "ledger_entry", "ledger_account", "ledger_currency"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET currency = 'USD'", "DELETE FROM {}", "TRUNCATE {}"])
-def test_ledger_rows_cannot_be_changed_or_deleted(world: World, table: str, change: str) -> None:
-    if change.startswith("TRUNCATE") and world.engine.dialect.name == "sqlite":
+def test_ledger_rows_cannot_be_changed_or_deleted(shared_world: World, table: str, change: str) -> None:
+    if change.startswith("TRUNCATE") and shared_world.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no TRUNCATE")
     if table == "ledger_transaction":
         change = change.replace("currency = 'USD'", "booked_on = '2020-01-01'")
     if table == "ledger_currency":
         change = change.replace("currency = 'USD'", "decimals = 3")
-    before = world.count(table)
-    with pytest.raises(DBAPIError, match=r"refused|correction"), writing(world.engine) as session:
+    before = shared_world.count(table)
+    with pytest.raises(DBAPIError, match=r"refused|correction"), writing(shared_world.engine) as session:
         session.execute(text(change.format(table)))
-    assert world.count(table) == before > 0
+    assert shared_world.count(table) == before > 0
 
 
 def test_a_reference_is_unique(world: World) -> None:

@@ -50,8 +50,8 @@ def test_utf8_json_is_accepted_in_every_spelling_of_its_media_type(desk: Desk, a
 
 @pytest.mark.parametrize("api", API)
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-16", "text/json", "application/json-seq", ""])
-def test_another_charset_or_media_type_is_refused(desk: Desk, api: str, content_type: str) -> None:
-    assert call(desk, api, content_type) == REJECTED[api]
+def test_another_charset_or_media_type_is_refused(shared_desk: Desk, api: str, content_type: str) -> None:
+    assert call(shared_desk, api, content_type) == REJECTED[api]
 
 
 @pytest.mark.parametrize("api", API)
