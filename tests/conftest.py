@@ -218,7 +218,7 @@ def world(engine_name: str, templates: Templates, tmp_path: Path) -> Iterator[Wo
 def shared_world(
     request: pytest.FixtureRequest, templates: Templates, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    """The world, for the tests of a file that change nothing: to make a world takes longer than what most of them do."""
+    """The world, for the tests of a file that change nothing: making a world takes longer than most of them."""
     yield from _world(templates, request.param, "world", tmp_path_factory.mktemp("shared"))
 
 

@@ -7,8 +7,6 @@ PostgreSQL searches temporary tables first, unless the search path names their s
 import sqlalchemy as sa
 from alembic import op
 
-from wallet_hooks.database.schema_contents import changes_own_tables
-
 revision = "0026"
 down_revision = "0025"
 branch_labels = None
@@ -18,7 +16,8 @@ _FUNCTIONS = ("ledger_check_entries", "ledger_check_period", "ledger_keep")
 
 
 def upgrade() -> None:
-    if changes_own_tables() and op.get_bind().dialect.name == "postgresql":
+    # In `public` too, where each brand has a schema: there they guard the shared tables.
+    if op.get_bind().dialect.name == "postgresql":
         # By name: Citus does not take FROM CURRENT.
         schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
         for function in _FUNCTIONS:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from tests import citus
 from tests.brand_schemas.conftest import BRANDS
+from tests.conftest import Databases
 from tests.test_commands import Shell
 from tests.world import OK, World, bet
 from wallet_hooks.database import reading, writing
@@ -66,6 +67,7 @@ def upgrade():
             op.create_index("ix_probe", "wager", ["status"], postgresql_concurrently=True)
 """
 MANY = 200
+FIRST = "0023"  # the first migration with a schema for each brand
 
 
 @pytest.fixture
@@ -116,6 +118,22 @@ def test_a_migration_changes_each_table_where_it_is(spread: World, next_migratio
     assert migrate(url, next_migrations, "downgrade", newest_of(MIGRATIONS), "--yes") == schemas[::-1]
     assert probes(spread) == []
     assert spread.place(bet(10)) == OK
+
+
+def test_the_migrations_since_brands_have_schemas_can_be_undone_and_repeated(spread: World, shell: Shell) -> None:
+    shell.ok("db", "downgrade", FIRST, "--yes")
+    shell.ok("db", "upgrade")
+    assert shell.ok("db", "check") == "no problem found\n"
+    assert spread.place(bet()) == OK
+
+
+def test_a_database_of_an_earlier_release_is_right_once_it_is_migrated(databases: Databases) -> None:
+    databases.create("earlier")
+    shell = Shell(databases.url("earlier"), WALLET_HOOKS_BRAND_SCHEMAS="on")
+    shell.ok("db", "upgrade", FIRST)
+    shell.ok("db", "upgrade")
+    assert shell.ok("db", "check") == "no problem found\n"
+    databases.drop("earlier")
 
 
 def test_a_brand_that_is_added_has_the_newest_migration(spread: World, next_migrations: Path) -> None:

@@ -96,6 +96,38 @@ def test_6_a_late_copy_in_one_group_with_the_settlement_is_superseded(world: Wor
         sent = [("pools", result(payout="20.00")), ("pools", late)]
     else:
         sent = [("pools", late), ("bets", bet()), ("pools", result(payout="20.00")), ("pools", late)]
+    assert statuses_of_group(world, sent)[-2:] == [200, 409]
+    assert world.balance() == "110.00"
+
+
+def test_6_settlements_of_one_group_that_came_before_their_bet_keep_their_order(world: World) -> None:
+    first, second = result(payout="0"), result(payout="20.00")
+    assert statuses_of_group(world, [("pools", first), ("pools", second)]) == [404, 404]
+    assert world.place(bet()) == OK
+    assert world.settle(second) == OK
+    assert world.settle(first) == failed(409, "superseded_settlement")
+    assert world.balance() == "110.00"
+
+
+@pytest.mark.parametrize("other", [{"user": 8}, {"currency": "JPY", "payout": "2500"}])
+def test_6_a_settlement_of_another_user_or_currency_that_came_before_the_bet_is_none_of_it(
+    world: World, other: dict[str, Any]
+) -> None:
+    """Its payout has as many minor units as the right one."""
+    assert world.settle(result(**{"payout": "25.00", **other})) == failed(404, "unknown_bet")
+    assert world.place(bet()) == OK
+    assert world.settle(result(payout="0")) == OK
+    assert world.settle(result(payout="25.00")) == OK
+    assert world.balance() == "115.00"
+
+
+def test_a_settlement_for_an_unknown_brand_is_not_kept(world: World) -> None:
+    assert world.settle(result(client="nobody")) == failed(404, "unknown_bet")
+    assert world.count("early_settlement") == 0
+
+
+def statuses_of_group(world: World, sent: list[tuple[str, Any]]) -> list[int]:
+    """Send bets and settlements (`pools`) as one group, and return the statuses of their answers."""
     requests = [(read_settle_bets if kind == "pools" else read_place_bets)(body_of(kind, item)) for kind, item in sent]
     brands, now = read_directory(world.engine).brands, clock.now()
     callbacks = [
@@ -104,8 +136,7 @@ def test_6_a_late_copy_in_one_group_with_the_settlement_is_superseded(world: Wor
     ]
     with transaction(world.callbacks_engine) as connection:
         answers = process_batch(connection, callbacks, read_clock=clock.now)
-    assert [answer.status for answer in answers if answer][-2:] == [200, 409]
-    assert world.balance() == "110.00"
+    return [answer.status for answer in answers if answer]
 
 
 def body_of(kind: str, item: Any) -> bytes:

@@ -88,7 +88,8 @@ class EarlyCancel(Base):
 class EarlySettlement(Base):
     """A settlement that was refused because its bet had not arrived. `payout` is in minor units of its currency.
 
-    Its copies may arrive after the bet, and after a settlement that replaced it.
+    Its copies may arrive after the bet, and after a settlement that replaced it. `number` is the order of those that
+    were refused at the same instant, by one group.
     """
 
     __tablename__ = "early_settlement"
@@ -96,9 +97,12 @@ class EarlySettlement(Base):
     game: Mapped[str] = mapped_column(Key(), primary_key=True)
     client: Mapped[str] = mapped_column(Key(), primary_key=True)
     uid: Mapped[str] = mapped_column(Key(), primary_key=True)
+    user_uid: Mapped[str] = mapped_column(Key(), primary_key=True)
+    currency: Mapped[str] = mapped_column(Key(6), primary_key=True)
     payout: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     is_void: Mapped[bool] = mapped_column(Boolean, primary_key=True)
     refused_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    number: Mapped[int]
 
 
 class CouponEvent(Base):

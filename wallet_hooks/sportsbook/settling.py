@@ -13,7 +13,7 @@ from wallet_hooks.customers.refusals import funds_refusal
 from wallet_hooks.ledger import chart, rules
 from wallet_hooks.ledger.journal import Line, fingerprint
 from wallet_hooks.sportsbook.messages import LOSS_RESULTS, VOID, BetStep, SettleBet, says_void, step_name
-from wallet_hooks.sportsbook.state import BettingState, EarlyOutcome, UserBet, WagerState
+from wallet_hooks.sportsbook.state import BettingState, UserBet, WagerState
 
 
 def settle(bet: SettleBet, state: BettingState) -> str | None:
@@ -79,12 +79,10 @@ def _is_overtaken(outcome: str, wager: WagerState, state: BettingState) -> bool:
     """Return whether an outcome was refused before the bet arrived, and the current one came after it."""
     if wager.status != "settled":
         return False
-    refused_at = {
-        outcome_of(early.payout, VOID if early.is_void else None, wager.stake): early.refused_at
-        for early in state.early_outcomes(wager.key)
-    }
-    current = refused_at.get(wager.outcome or "")
-    return outcome in refused_at and (current is None or refused_at[outcome] < current)
+    early = [outcome_of(one.payout, VOID if one.is_void else None, wager.stake) for one in state.early_outcomes(wager)]
+    if outcome not in early:
+        return False
+    return wager.outcome not in early or early.index(outcome) < early.index(wager.outcome)
 
 
 def _error_code(bet: SettleBet, wager: WagerState | None, state: BettingState) -> str | None:
@@ -94,9 +92,7 @@ def _error_code(bet: SettleBet, wager: WagerState | None, state: BettingState) -
             state.raise_exception("settlement_of_cancelled_bet", bet.key)
             return "conflict"
         state.raise_exception("unknown_bet", bet.key)
-        if bet.payout is not None:
-            early = EarlyOutcome(*bet.key, bet.payout, says_void(bet.result), state.now)
-            state.changes.early_settlements.append(early)
+        state.refuse_early(bet)
         return "unknown_bet"
     if wager.status in ("refused", "cancelled"):
         state.raise_exception(f"settlement_of_{wager.status}_bet", bet.key)

@@ -23,7 +23,7 @@ from wallet_hooks.ledger.rules import Stake
 from wallet_hooks.limits.enforcement import EnforcedLimits
 from wallet_hooks.limits.usage import DayUsage, Usage
 from wallet_hooks.sportsbook.coupons import EventKey, StakesOnEvents
-from wallet_hooks.sportsbook.messages import BetKey, BetStep
+from wallet_hooks.sportsbook.messages import BetKey, BetStep, SettleBet, says_void
 from wallet_hooks.sportsbook.models import Wager
 
 if TYPE_CHECKING:
@@ -61,14 +61,17 @@ class WagerState(_WagerColumns):
 
 
 class EarlyOutcome(NamedTuple):
-    """A settlement that was refused because its bet had not arrived; `payout` is in minor units of its currency."""
+    """A settlement that was refused because its bet had not arrived; see `models.EarlySettlement` for the fields."""
 
     game: str
     client: str
     uid: str
+    user_uid: str
+    currency: str
     payout: int
     is_void: bool
     refused_at: datetime
+    number: int
 
     @property
     def key(self) -> BetKey:
@@ -209,10 +212,20 @@ class BettingState:
         """Return a transaction that this group posted, or the settlement that was current before."""
         return self.journal.posted.get(reference) or self.settlements[reference]
 
-    def early_outcomes(self, key: BetKey) -> list[EarlyOutcome]:
-        """Return the settlements of a bet that were refused because it had not arrived."""
-        of_group = (one for one in self.changes.early_settlements if one.key == key)
-        return [*self.early_settlements.get(key, ()), *of_group]
+    def refuse_early(self, bet: SettleBet) -> None:
+        """Keep a settlement that is refused because its bet has not arrived."""
+        if bet.payout is not None and bet.key.client in self.brands:
+            early, is_void = self.changes.early_settlements, says_void(bet.result)
+            early.append(
+                EarlyOutcome(*bet.key, bet.user_uid, bet.currency, bet.payout, is_void, self.now, number=len(early))
+            )
+
+    def early_outcomes(self, wager: WagerState) -> list[EarlyOutcome]:
+        """Return the settlements of a wager that were refused because it had not arrived, oldest first."""
+        of_group = (one for one in self.changes.early_settlements if one.key == wager.key)
+        found = [*self.early_settlements.get(wager.key, ()), *of_group]
+        of_wager = (one for one in found if (one.user_uid, one.currency) == (wager.user_uid, wager.currency))
+        return sorted(of_wager, key=lambda one: (one.refused_at, one.number))
 
     def raise_exception(self, kind: str, key: BetKey, subject: str = "") -> None:
         """Record an exception for staff; the same kind, bet and subject is stored once."""
