@@ -18,7 +18,7 @@ GUESSER, OTHER = "8.8.8.8", "9.9.9.9"
 
 @pytest.fixture(autouse=True)
 def few_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_guesses, "_guesses", Throttle(MOST, seconds=3600))
+    monkeypatch.setattr(token_guesses, "_guesses", Throttle(MOST, seconds=10**9))
 
 
 class Guesser:
@@ -178,6 +178,29 @@ def test_a_session_that_has_ended_is_known_and_not_counted(desk: Desk) -> None:
         ended = client.headers("ann")
     codes = {client.code("getAccountFunds", headers=ended) for _ in range(2 * MOST)}
     assert codes == {"INVALID_SESSION_INFORMATION"}
+
+
+@pytest.mark.parametrize("how", ["logout", "lock"])
+@pytest.mark.parametrize("api", ["v1", "limits", "account API"])
+def test_a_session_that_was_ended_or_whose_customer_is_locked_is_not_counted(desk: Desk, api: str, how: str) -> None:
+    method, path, header, body = GUESSED.get(api, ("GET", "/api/keepAlive", "X-Authentication", None))
+    guesser = Guesser(desk, method, path, header, body)
+    token = desk.token("ann")
+    if how == "lock":
+        desk.world.change_customer("7", locked=True)
+    else:
+        guesser.client.get("/api/logout", headers={"X-Authentication": token, "X-Forwarded-For": GUESSER})
+    assert len({guesser.send(token, GUESSER) for _ in range(2 * MOST)}) == 1
+    known = guesser.client.get("/api/keepAlive", headers={"X-Authentication": token, "X-Forwarded-For": GUESSER})
+    assert known.get_json()["error"] == "NO_SESSION"
+
+
+def test_an_access_token_that_another_one_has_replaced_is_not_counted(desk: Desk) -> None:
+    client = InternetClient(desk)
+    vendor = Vendor(client)
+    tokens = vendor.tokens(vendor.code())
+    client.ok("token", **vendor.request(grant_type="REFRESH_TOKEN", code=None, refresh_token=tokens["refresh_token"]))
+    assert {vendor.funds(tokens["access_token"]) for _ in range(2 * MOST)} == {"INVALID_SESSION_INFORMATION"}
 
 
 def test_an_access_token_that_was_revoked_is_known_and_not_counted(desk: Desk) -> None:

@@ -39,7 +39,11 @@ class UnauthenticatedError(WalletHooksError):
     code = "unauthenticated"
 
 
-class SessionExpiredError(UnauthenticatedError):
+class SessionEndedError(UnauthenticatedError):
+    """The caller's login is known, but was ended, or its customer may not log in any more."""
+
+
+class SessionExpiredError(SessionEndedError):
     """The caller's login ended because it was idle too long."""
 
     code = "session_expired"

@@ -14,7 +14,7 @@ from wallet_hooks.accounts_api.web_apps import find_access_token
 from wallet_hooks.customers.callers import caller_of, may_log_in, read_login
 from wallet_hooks.customers.queries import customer_of_any_brand
 from wallet_hooks.database import reading
-from wallet_hooks.errors import SessionExpiredError
+from wallet_hooks.errors import SessionEndedError
 from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.brand_engines import engine_of_login
 from wallet_hooks.identity.login_sessions import Caller
@@ -99,7 +99,7 @@ def _engine_of_login(engine: Engine, token: str) -> Engine:
 def _read_login(session: Session, token: str, *, now: datetime, idle: timedelta) -> tuple[Caller, LoginSession]:
     try:
         found = read_login(session, token, now=now, idle=idle)
-    except SessionExpiredError:
+    except SessionEndedError:
         raise AccountsError(INVALID_SESSION, "the session has ended") from None
     if found is None:
         raise _unknown_session()
@@ -107,7 +107,7 @@ def _read_login(session: Session, token: str, *, now: datetime, idle: timedelta)
 
 
 def _unknown_session() -> AccountsError:
-    return UnknownCredentialError(INVALID_SESSION, "the session is unknown or has ended")
+    return UnknownCredentialError(INVALID_SESSION, "the session is unknown")
 
 
 def _key(session: Session, key: str, access: Access, *, is_token: bool) -> KeyFacts | None:

@@ -84,7 +84,9 @@ def use_refresh_token(session: Session, application_id: int, token: str, *, now:
     if grant.revoked_at is not None:
         return None
     found.used_at = now
-    session.execute(delete(WebAppToken).where(WebAppToken.grant_id == grant.id, WebAppToken.kind == _ACCESS))
+    of_grant = (WebAppToken.grant_id == grant.id, WebAppToken.kind == _ACCESS)
+    session.execute(delete(WebAppToken).where(*of_grant, WebAppToken.expires_at <= now))
+    session.execute(update(WebAppToken).where(*of_grant).values(expires_at=now))  # who still uses it does not guess
     return grant
 
 
@@ -101,7 +103,7 @@ def create_tokens(session: Session, grant: WebAppGrant, *, now: datetime, life: 
 
 
 def find_access_token(session: Session, token: str, application_id: int, *, now: datetime) -> AccessToken | None:
-    """Return what is stored of a vendor's access token; None if it is unknown, or another one has taken its place."""
+    """Return what is stored of a vendor's access token; None if it is unknown."""
     query = (
         select(WebAppGrant.customer_id, and_(WebAppToken.expires_at > now, _IS_OPEN))
         .join(WebAppToken, WebAppToken.grant_id == WebAppGrant.id)

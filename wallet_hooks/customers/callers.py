@@ -14,7 +14,7 @@ from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.customers.refusals import AccountFacts, account_refusal
 from wallet_hooks.customers.usernames import folded, has_username, unknown_customer
 from wallet_hooks.database import locked, reading
-from wallet_hooks.errors import ForbiddenError, UnauthenticatedError
+from wallet_hooks.errors import ForbiddenError, SessionEndedError, SessionExpiredError, UnauthenticatedError
 from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.brand_engines import engine_of_login
 from wallet_hooks.identity.login_sessions import Caller
@@ -26,14 +26,19 @@ def find_login(
 ) -> tuple[Caller, LoginSession]:
     """Return the caller and the login session of a token, and record its use.
 
-    Raises UnauthenticatedError with the message `otherwise` where the session is unknown or has ended, or where its
-    customer may not log in any more; SessionExpiredError where it was idle for too long.
+    Raises UnauthenticatedError where the session is unknown, SessionEndedError where it was ended or its customer may
+    not log in any more, both with the message `otherwise`; SessionExpiredError where it was idle for too long.
     """
     own = engine_of_login(engine, token)
     if own is None:
         raise UnauthenticatedError(otherwise)
-    with reading(own) as session:
-        found = read_login(session, token, now=now, idle=idle)
+    try:
+        with reading(own) as session:
+            found = read_login(session, token, now=now, idle=idle)
+    except SessionExpiredError:
+        raise
+    except SessionEndedError:
+        raise SessionEndedError(otherwise) from None
     if found is None:
         raise UnauthenticatedError(otherwise)
     caller, login = found
@@ -42,11 +47,13 @@ def find_login(
 
 
 def read_login(session: Session, token: str, *, now: datetime, idle: timedelta) -> tuple[Caller, LoginSession] | None:
-    """As `find_login`, in a given database transaction and without recording the use; None for no such login."""
+    """As `find_login`, in a given database transaction and without recording the use; None for an unknown login."""
     login = login_sessions.find(session, token, now=now, idle=idle)
-    customer = session.get(Customer, login.customer_id) if login else None
-    if login is None or customer is None or not may_log_in(customer, now=now):
+    if login is None:
         return None
+    customer = session.get(Customer, login.customer_id)
+    if customer is None or not may_log_in(customer, now=now):
+        raise SessionEndedError("the session's customer may not log in")
     return caller_of(customer), login
 
 

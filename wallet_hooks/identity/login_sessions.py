@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from wallet_hooks.errors import SessionExpiredError
+from wallet_hooks.errors import SessionEndedError, SessionExpiredError
 from wallet_hooks.identity.models import LoginSession
 from wallet_hooks.identity.policy import MAX_SESSION_GAP
 from wallet_hooks.identity.tokens import is_idle, new_token, record_use, token_hash
@@ -33,10 +33,15 @@ def start(session: Session, *, customer_id: int, source: str, now: datetime, idl
 
 
 def find(session: Session, token: str, *, now: datetime, idle: timedelta) -> LoginSession | None:
-    """Return the session of a token, None if unknown or ended. Raises SessionExpiredError if it was idle too long."""
+    """Return the session of a token; None if it is unknown.
+
+    Raises SessionEndedError if it was ended, SessionExpiredError if it was idle too long.
+    """
     found = session.get(LoginSession, token_hash(token))
-    if found is None or found.ended:
+    if found is None:
         return None
+    if found.ended:
+        raise SessionEndedError("the session has ended")
     if is_idle(found.used_at, now=now, idle=idle):
         raise SessionExpiredError("the session has expired")
     return found

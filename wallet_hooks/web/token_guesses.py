@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wallet_hooks.errors import SessionExpiredError, UnauthenticatedError, WalletHooksError
+from wallet_hooks.errors import SessionEndedError, UnauthenticatedError, WalletHooksError
 from wallet_hooks.logs import LOG
 from wallet_hooks.web.source import Address, network_of
 from wallet_hooks.web.throttle import Throttle
@@ -31,7 +31,7 @@ def looking_up_token(token: str, address: Address | None) -> Iterator[None]:
     check_guesses(address)
     try:
         yield
-    except SessionExpiredError:  # the token is known
+    except SessionEndedError:  # the token is known
         raise
     except UnauthenticatedError:
         count_guess(address)
