@@ -49,19 +49,32 @@ _UNGUARDED = """
     ORDER BY 1
 """
 _IN_SCHEMAS = "relation.relnamespace::regnamespace::text ~ '^(public|brand_[0-9]+)$'"
+# Tables that only commands and migrations write, and those whose rows callbacks change or lock.
+_ONLY_READ = ("brand", "provider", "bookie", "database_layout", "exchange_rate", "coupon_event")
+_CHANGED = ("callback_exception", "customer", "ledger_account", "limit_usage", "wager")
 # What the connection's role may not do, and will have to. Rights on single columns are not looked at.
 _DENIED = """
     SELECT lower(right_name) || ' on ' || relation.oid::regclass
     FROM pg_class relation
-    CROSS JOIN LATERAL unnest(CASE relation.relkind WHEN 'S' THEN ARRAY['USAGE'] ELSE ARRAY['SELECT', 'INSERT'] END)
+    CROSS JOIN LATERAL unnest(CASE
+            WHEN relation.relkind = 'S' THEN ARRAY['USAGE']
+            WHEN relation.relname = ANY (:only_read) THEN ARRAY['SELECT']
+            WHEN relation.relname = ANY (:changed) THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+            ELSE ARRAY['SELECT', 'INSERT'] END)
         AS right_name
     WHERE relation.relkind IN ('r', 'p', 'S') AND relation.relnamespace::regnamespace::text = ANY (:schemas)
         AND (relation.relname = ANY (:tables)
-            OR (relation.relkind = 'S' AND relation.relname ~ ('^(' || array_to_string(:tables, '|') || ')_')))
+            OR (relation.relkind = 'S' AND relation.relname ~ :sequences))
         AND NOT CASE relation.relkind
             WHEN 'S' THEN has_sequence_privilege(relation.oid, right_name)
             ELSE has_table_privilege(relation.oid, right_name) END
     ORDER BY 1
+"""
+# Where the search path finds the tables; its first schema may be one of the role's own, without tables.
+_PLACES = """
+    SELECT coalesce(relation.relnamespace::regnamespace::text, current_schema()), name
+    FROM unnest(CAST(:names AS text[])) AS name
+    LEFT JOIN pg_class relation ON relation.oid = to_regclass(quote_ident(name))
 """
 _UNIQUE = """
     SELECT relation.relnamespace::regnamespace::text, relation.relname,
@@ -120,7 +133,14 @@ def rights_problem(connection: Connection) -> str | None:
         return None
     expected = list(_expected(connection))
     schemas, tables = ({one[part] for one in expected} for part in (0, 1))
-    denied = connection.scalars(text(_DENIED), {"schemas": sorted(schemas), "tables": sorted(tables)}).all()
+    named = {
+        "schemas": sorted(schemas),
+        "tables": sorted(tables),
+        "only_read": list(_ONLY_READ),
+        "changed": list(_CHANGED),
+    }
+    sequences = f"^({'|'.join(sorted(tables - set(_ONLY_READ)))})_"
+    denied = connection.scalars(text(_DENIED), named | {"sequences": sequences}).all()
     return f"permission denied: {_list(denied)}: grant it" if denied else None
 
 
@@ -146,8 +166,8 @@ def _expected(connection: Connection) -> Iterator[_Table]:
     """Return the tables that the database must have."""
     load_models()
     if not has_brand_schemas(connection.engine):
-        schema = str(connection.scalar(text("SELECT current_schema()")))
-        yield from ((schema, name) for name in table_names())
+        rows = connection.execute(text(_PLACES), {"names": sorted(table_names())})
+        yield from ((str(schema), str(name)) for schema, name in rows)
         return
     yield from (("public", name) for name in table_names(Shared) | table_names(SharedAndOwn))
     own = table_names() - table_names(Shared)
