@@ -139,6 +139,25 @@ def test_the_first_callback_that_fails_raises_the_alert(world: World, tmp_path: 
     run("promtool", "test", "rules", str(tmp_path / "tests.yml"))
 
 
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("8.8.8.8", "8.8.8.8"),
+        ("2a00:1450:4001:81c:dead:beef:1:2", "2a00:1450:4001:81c"),
+        ("2a00:1450:4001:81c::5", "2a00:1450:4001:81c"),
+        ("2a00:1450:4001:81c:1::5", "2a00:1450:4001:81c"),
+        ("2a00:1450:4001::5", "2a00:1450:4001:"),
+        ("2a00:1450:0:1:a::b", "2a00:1450:0:1"),
+    ],
+)
+def test_nginx_counts_logins_by_ipv6_network(address: str, network: str) -> None:
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    (body,) = re.findall(r"map \$remote_addr \$wallet_hooks_network \{(.+?)\n\}", text, re.DOTALL)
+    patterns = re.findall(r'"~(\S+)"', body)
+    found = (match["part"] for pattern in patterns if (match := re.match(pattern, address)))
+    assert next(found, address) == network
+
+
 def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
     """With a certificate of our own, and paths that a test may write."""
     text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")

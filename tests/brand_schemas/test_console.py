@@ -62,6 +62,13 @@ def test_a_form_acts_on_the_brand_that_its_page_showed(spread: World, shell: She
     assert [row["details"] for row in done] == [{"brand": "acme"}]
 
 
+def test_a_page_of_an_unknown_brand_is_not_found(spread: World) -> None:
+    browser = signed_in(spread, "operations")
+    browser.submit("/console/", "/console/brand", brand="west")
+    assert browser.get("/console/exceptions", shown_brand="gone").status_code == 404
+    assert "west" in browser.page("/console/ledger"), "it is still the chosen one"
+
+
 def test_staff_can_sign_in_before_there_is_a_brand(spread: World, shell: Shell) -> None:
     shell.ok("staff", "add", "--username", "first", "--role", "qa", "--password-stdin", stdin=f"{PASSWORD}\n")
     browser = Browser(spread)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -185,9 +185,27 @@ def test_days_are_closed_and_reopened_with_a_reason(world: World) -> None:
 def test_a_comment_that_is_sent_twice_is_stored_once(world: World) -> None:
     world.settle(result(77))
     browser, page = signed_in(world, "finance"), "/console/exceptions/1"
-    for comment in ("Asked", "Asked", "They answered", "Asked"):
-        browser.submit(page, f"{page}/comment", comment=comment)
-    assert [action for _, action, _ in actions(world)] == ["comment"] * 3
+    for comment, newest in (("Asked", ""), ("Asked", ""), ("They answered", 1), ("Asked", ""), ("Asked", 2)):
+        browser.submit(page, f"{page}/comment", comment=comment, newest=newest)
+    assert [action for _, action, _ in actions(world)] == ["comment"] * 3, "the last one is a new remark"
+    assert 'name="newest" value="3"' in browser.page(page)
+
+
+def test_a_comment_that_is_sent_twice_at_once_is_stored_once(world: World) -> None:
+    world.settle(result(77))
+    browser, page = signed_in(world, "finance"), "/console/exceptions/1"
+    form = {"csrf_token": csrf_token(browser.page(page)), "comment": "Asked", "newest": ""}
+    cookie = browser.client.get_cookie("wallet_hooks_console", path="/console")
+    assert cookie is not None
+
+    def send(_: int) -> int:
+        client = world.app.test_client()
+        client.set_cookie("wallet_hooks_console", cookie.value, path="/console")
+        return client.post(f"{page}/comment", data=form).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(send, range(8))) == {303}
+    assert [action for _, action, _ in actions(world)] == ["comment"]
 
 
 @pytest.mark.all_together
@@ -291,6 +309,24 @@ def test_an_export_that_waits_for_the_database_is_not_taken_for_lost(
     time.sleep(2)
     assert "0 rows so far" in browser.page(started.request.path)
     released.set()
+    wait_until(lambda: "Done:" in browser.page(started.request.path))
+
+
+def test_an_export_without_a_thread_takes_no_place_from_others(
+    settled: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled.configure(console_directory=str(tmp_path / "exports"))
+    browser, form = signed_in(settled, "finance"), {"from": "2026-01-01", "to": "2026-01-02", "format": "csv"}
+    page, action = "/console/reports/journal?from=2026-01-01", "/console/reports/journal/export"
+
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    form["csrf_token"] = csrf_token(browser.page(page))
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", refuse)
+        assert [browser.client.post(action, data=form).status_code for _ in range(3)] == [500] * 3
+    started = browser.submit(page, action, **form)
     wait_until(lambda: "Done:" in browser.page(started.request.path))
 
 

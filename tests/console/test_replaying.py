@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from tests.console.staff import actions, csrf_token, deliveries, links, signed_in
 from tests.test_commands import Shell
-from tests.world import World, bet
+from tests.world import World, bet, result
 from wallet_hooks.database import writing
 from wallet_hooks.deliveries.models import Delivery, DeliveryBet
 from wallet_hooks.replay.fixture import read_cases
@@ -53,6 +53,18 @@ def test_the_callback_that_was_taken_is_the_cause_of_its_posting(raced: tuple[Wo
     link = f"/console/ledger/transactions/{posted}"
     shown = {one: link in links(browser.page(one)) for one in deliveries(browser.page("/console/deliveries"))}
     assert [one for one, is_cause in shown.items() if is_cause] == [f"/console/deliveries/{ids[200]}"]
+
+
+def test_the_callback_of_a_settlement_is_found_beside_one_of_the_same_id_that_failed(world: World) -> None:
+    """An answer names the bets that failed by their ids alone, which may be those of two games."""
+    world.provider(game="other")
+    world.place(bet(9))
+    world.place(bet(9, game="other"))
+    assert world.settle(result(9), result(9, game="other", user=8)).status == 409
+    browser = signed_in(world, "operations")
+    settled = [one for one in world.wager()["transactions"] if one["kind"] == "settlement"]
+    (cause,) = deliveries(browser.page(f"/console/ledger/transactions/{settled[0]['id']}"))
+    assert cause == deliveries(browser.page("/console/deliveries"))[-1]
 
 
 @pytest.mark.all_together

@@ -285,6 +285,9 @@ def test_lint_reads_queries_and_takes_no_betslips_id_for_a_secret(tmp_path: Path
     path.write_text(json.dumps(changed("request", "path", to="/bets?token=abc&password=hunter2")))
     (case,) = read_cases(path)
     assert [one.partition(":")[0] for one in find_secrets(case)] == ["path.0.token", "path.0.password"]
+    path.write_text(json.dumps(changed("request", "path", to="//[x?token=abc")))
+    (case,) = read_cases(path)
+    assert [one.partition(":")[0] for one in find_secrets(case)] == ["path.0.token"]
     of_betslip = changed("request", "body", to={"betslip_id": "1a2b3c4d" * 4})
     path.write_text(json.dumps(of_betslip))
     (case,) = read_cases(path)

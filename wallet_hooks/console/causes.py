@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from wallet_hooks.deliveries.queries import Decision, decisions_about
+from wallet_hooks.deliveries.queries import Decision, bets_named_by, decisions_about
 from wallet_hooks.ledger.models import Transaction
 from wallet_hooks.sportsbook.messages import BETS_PATH, CANCEL_PATH, WINNERS_PATH, BetKey
 from wallet_hooks.web.strict_json import InvalidJSONError, read_json
@@ -22,22 +22,22 @@ def causes_of(session: Session, transactions: Sequence[Transaction]) -> Mapping[
         decisions.setdefault(decision.bet, []).append(decision)
     found = {}
     for one, bet in posted:
-        possible = (decision.id for decision in decisions.get(str(bet), ()) if _may_have_posted(decision, one, bet))
-        if (first := next(possible, None)) is not None:
-            found[one.id] = first
+        for decision in decisions.get(str(bet), ()):
+            if _is_of_its_time(decision, one) and _was_done(session, decision, bet):
+                found[one.id] = decision.id
+                break
     return found
 
 
-def _may_have_posted(decision: Decision, transaction: Transaction, bet: BetKey) -> bool:
+def _is_of_its_time(decision: Decision, transaction: Transaction) -> bool:
     decided = decision.received_at + timedelta(microseconds=decision.duration_us)
     return (
         transaction.kind in _POSTED_KINDS.get(decision.path, ())
         and decision.received_at <= transaction.occurred_at <= decided
-        and _was_done(decision, bet)
     )
 
 
-def _was_done(decision: Decision, bet: BetKey) -> bool:
+def _was_done(session: Session, decision: Decision, bet: BetKey) -> bool:
     """Return whether a callback's answer says that this bet was taken, settled or cancelled: now or before."""
     if decision.status == 200:
         return True
@@ -45,5 +45,10 @@ def _was_done(decision: Decision, bet: BetKey) -> bool:
         failed = read_json(decision.answer.encode()).get("bets")
     except InvalidJSONError:
         return False
-    # One that names the bets that failed has done the others; of bets to place, it has taken none.
-    return decision.path != BETS_PATH and failed is not None and bet.uid not in {one["uid"] for one in failed}
+    if decision.path == BETS_PATH or failed is None:
+        return False  # of bets to place, it has taken none
+    # It names the bets that failed by their uid alone, and has done the others.
+    count = [one["uid"] for one in failed].count(bet.uid)
+    if count == 0:
+        return True
+    return count < [BetKey.of_text(one).uid for one in bets_named_by(session, decision.id)].count(bet.uid)

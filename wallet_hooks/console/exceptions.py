@@ -1,13 +1,13 @@
 """Pages of exceptions: the list, and one with its comments and its resolution."""
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.console.paging import READ, take_page
 from wallet_hooks.console.rendering import Html, redirect
 from wallet_hooks.console.texts import number, row_of
 from wallet_hooks.console.visits import Visit
-from wallet_hooks.database import reading, writing
+from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.exceptions.models import CallbackException, ExceptionComment
 from wallet_hooks.exceptions.service import exceptions_query, resolve_exception
 from wallet_hooks.web.api import Reply
@@ -35,21 +35,23 @@ def show(visit: Visit, id_: str) -> Html:
 
 def comment(visit: Visit, id_: str) -> Reply:
     """Add a comment to an exception."""
-    text = visit.required("comment")
+    text, shown = visit.required("comment"), visit.form.get("newest")
+    newest = number(shown, "comment") if shown else 0
     with writing(visit.engine) as session:
         row = row_of(session, CallbackException, id_, "exception")
-        if not _was_sent_twice(session, row.id, text, by=visit.member.username):
+        session.execute(locked(select(CallbackException).where(CallbackException.id == row.id), CallbackException))
+        if shown is None or not _was_sent_before(session, row.id, text, newest, by=visit.member.username):
             written = {"written_at": visit.request.now, "written_by": visit.member.username}
             session.add(ExceptionComment(exception_id=row.id, text=text, **written))
             visit.record(session, "comment", f"exception {row.id}", comment=text)
     return redirect(f"/console/exceptions/{row.id}", done="commented")
 
 
-def _was_sent_twice(session: Session, exception_id: int, text: str, *, by: str) -> bool:
-    """Return whether the newest comment is the same, of the same person."""
-    own = ExceptionComment.exception_id == exception_id
-    newest = session.scalar(select(ExceptionComment).where(own).order_by(ExceptionComment.id.desc()).limit(1))
-    return newest is not None and (newest.text, newest.written_by) == (text, by)
+def _was_sent_before(session: Session, exception_id: int, text: str, newest: int, *, by: str) -> bool:
+    """Return whether one of the comments after the newest that the page showed is the same, of the same person."""
+    same = (ExceptionComment.text == text, ExceptionComment.written_by == by)
+    of_exception = (ExceptionComment.exception_id == exception_id, ExceptionComment.id > newest)
+    return bool(session.scalar(select(exists().where(*of_exception, *same))))
 
 
 def resolve(visit: Visit, id_: str) -> Reply:

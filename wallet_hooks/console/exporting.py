@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,14 +68,18 @@ class Exports:
         exports.check(report, format_, request, options)
         if not _RUNNING.acquire(blocking=False):
             raise TryAgainError("Two exports are running in this process. Try again when one is done.")
+        ended = threading.Event()
         try:
             self._prune()
             export = Export(secrets.token_hex(16), owner, _file_name(report, format_, request), format_)
             self._path(export.id).mkdir(mode=0o700)
             self._write(export)
+            writing_state = _thread(self._write_until, ended, export)
+            writing_state.start()
             work = (engine, report, format_, request, options, export)
-            threading.Thread(target=self._run, args=work, name="console-export", daemon=True).start()
+            _thread(self._run, *work, ended, writing_state).start()
         except BaseException:
+            ended.set()
             _RUNNING.release()
             raise
         return export.id
@@ -99,14 +103,19 @@ class Exports:
         return self._path(export.id) / export.file
 
     def _run(
-        self, engine: Engine, report: str, format_: str, request: ReportRequest, options: Options, export: Export
+        self,
+        engine: Engine,
+        report: str,
+        format_: str,
+        request: ReportRequest,
+        options: Options,
+        export: Export,
+        ended: threading.Event,
+        writing_state: threading.Thread,
     ) -> None:
         def progress(rows: int) -> None:
             export.rows += rows
 
-        ended = threading.Event()
-        writing_state = threading.Thread(target=self._write_until, args=(ended, export), daemon=True)
-        writing_state.start()
         try:
             export.manifest = exports.write_file(engine, report, format_, request, self.file(export), options, progress)
             export.rows = export.manifest["rows"]
@@ -142,6 +151,10 @@ class Exports:
         for path in self._directory.iterdir():
             if _ID.fullmatch(path.name) and clock.wall_clock().timestamp() - path.stat().st_mtime > _KEPT_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _thread(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    return threading.Thread(target=work, args=arguments, name="console-export", daemon=True)
 
 
 def _file_name(report: str, format_: str, request: ReportRequest) -> str:

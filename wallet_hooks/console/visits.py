@@ -18,7 +18,7 @@ from wallet_hooks.console.texts import checked, visible
 from wallet_hooks.console.uploads import Upload
 from wallet_hooks.database import brand_engine, has_brand_schemas
 from wallet_hooks.database.brands import brand_ids
-from wallet_hooks.errors import ForbiddenError, RefusedError, UnauthenticatedError
+from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError, UnauthenticatedError
 from wallet_hooks.finance.general_ledger import AccountCodes
 from wallet_hooks.settings import Settings
 from wallet_hooks.web.api import ApiRequest
@@ -121,7 +121,8 @@ class Visit:
 def visit_of(console: Console, request: ApiRequest, client: str | None = None) -> Visit:
     """Return the visit of a signed-in member of staff; `client` is the brand that the address names.
 
-    If it names none, the one that was chosen before is shown, or else the first. Raises UnauthenticatedError.
+    If it names none, the one that was chosen before is shown, or else the first. Raises UnauthenticatedError, and
+    NotFoundError where each brand has a schema and the named one has none.
     """
     token = session_token(request)
     if not token:
@@ -129,6 +130,8 @@ def visit_of(console: Console, request: ApiRequest, client: str | None = None) -
     with looking_up_token(token, request.source.address):
         member = staff.find_member(console.engine, token, now=request.now, idle=console.idle)
     brands = brand_ids(console.engine)
+    if client and brands and client not in brands:
+        raise NotFoundError(f"no brand {client}")
     chosen = client or unquote(_cookie(request, BRAND_COOKIE))
     brand = chosen if chosen in brands else next(iter(brands), None)
     return Visit(console, request, token, member, brand, brands)

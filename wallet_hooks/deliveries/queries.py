@@ -50,6 +50,11 @@ def decisions_about(session: Session, bets: Sequence[str]) -> Iterator[Decision]
     return (Decision(*row) for row in rows)
 
 
+def bets_named_by(session: Session, delivery_id: UUID) -> Sequence[str]:
+    """Return the bets that a callback names."""
+    return session.scalars(select(DeliveryBet.bet).where(DeliveryBet.delivery_id == delivery_id)).all()
+
+
 def deliveries_of(session: Session, *, bet: str) -> Sequence[Delivery]:
     """Return all callbacks that name the bet (`game:client:uid`), without bodies, in the order of their receipt."""
     naming = select(DeliveryBet.delivery_id).where(DeliveryBet.bet == bet)

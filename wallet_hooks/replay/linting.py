@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from wallet_hooks.replay.bodies import decode_body, encode_body
 from wallet_hooks.replay.fixture import Case
@@ -39,7 +39,7 @@ def find_secrets(case: Case) -> Iterator[str]:
     encoded = [(holder, name) for holder, name in holders if holder.get(f"{name}_b64") is not None]
     decoded = [encode_body(holder, name).decode(errors="replace") for holder, name in encoded]
     documents = [decode_body(holder, name) for holder, name in encoded]
-    queries = [dict(parse_qsl(urlsplit(one["path"]).query)) for one, name in holders if name == "body"]
+    queries = [dict(parse_qsl(one["path"].partition("?")[2])) for one, name in holders if name == "body"]
     for path, name, value in _strings({**case.document, "body_b64": [*decoded, *documents], "path": queries}, ()):
         where = ".".join(map(str, path))
         if name is not None and _SECRET_NAMES.search(name):
