@@ -65,7 +65,7 @@ def name_of(page: Path) -> str:
 def run(blocks: list[Block], directory: Path, environment: dict[str, str]) -> None:
     """Run blocks in one shell at the root of the checkout, and compare the output of each."""
     script = f"\nprintf '\\n%s\\n' '{_END_OF_BLOCK}'\n".join(block.script for block in blocks)
-    script = script.replace(".venv/bin/", f"{BINARIES}/").replace(" /tmp/", f" {directory}/")
+    script = script.replace(" /tmp/", f" {directory}/").replace(".venv/bin/", f"{BINARIES}/")
     completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{script}"],
         cwd=ROOT,

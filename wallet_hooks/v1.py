@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from flask import Blueprint
+from marshmallow.fields import Field
 
 from wallet_hooks.errors import ForbiddenError, NotFoundError
 from wallet_hooks.identity.api_tokens import TokenHolder, token_holder
@@ -130,16 +131,16 @@ def read_query(request: ApiRequest) -> dict[str, str]:
 def _read_form(body: bytes, schema: BaseSchema) -> dict[str, Any]:
     """Return a form's fields: text fields as sent, every other field read as JSON.
 
-    An empty text field that may be null is null.
+    An empty field that may be null is null.
     """
-    texts = {field.data_key or name: field for name, field in schema.fields.items() if isinstance(field, Text)}
-    return {key: _read_form_field(value, texts.get(key)) for key, value in read_form(body).items()}
+    fields = {field.data_key or name: field for name, field in schema.fields.items()}
+    return {key: _read_form_field(value, fields.get(key)) for key, value in read_form(body).items()}
 
 
-def _read_form_field(value: str, text: Text | None) -> Any:
-    if text is None:
-        return read_json(value.encode())
-    return None if text.allow_none and not value else value
+def _read_form_field(value: str, field: Field[Any] | None) -> Any:
+    if field is not None and field.allow_none and not value:
+        return None
+    return value if isinstance(field, Text) else read_json(value.encode())
 
 
 def _success(data: Any) -> Reply:

@@ -32,6 +32,11 @@ def funds(client: AccountClient, key: str, wallet: str | None = None) -> tuple[s
     return str(answer["availableToBetBalance"]), str(answer["exposure"])
 
 
+def test_what_is_available_is_exact_with_any_credit_limit(client: AccountClient) -> None:
+    client.desk.ok("boss", "PATCH", "/v1/customers/ann/", {"credit_limit": ["EUR", 1e18]})
+    assert funds(client, client.key("ann"))[0] == "1000000000000000100.00"
+
+
 def transfer(
     client: AccountClient, key: str, amount: Any, source: str = "UK", target: str = "AUSTRALIAN"
 ) -> str | None:

@@ -87,6 +87,13 @@ def test_numbers_are_shown_exactly_as_they_were_sent(desk: Desk) -> None:
     assert '"x":1.50,"y":[1e2,{"z":-0.0}]' in answer.text
 
 
+def test_the_best_price_of_a_stake_is_one_that_the_bounds_permit(desk: Desk) -> None:
+    prices = [{"effective": {"price": 2, "min": ["GBP", 2.0000000000000004], "max": ["GBP", 5]}}]
+    assert post(desk, [[BETSLIP, BETSLIP_BODY], pmm(price_list=prices)]) == OK
+    found = shown(desk, f"/v1/betslips/{ID}/?stake=2.00")
+    assert (found["bounds"][0]["min"], found["best_price"]) == (["GBP", 2], 2)
+
+
 def test_optional_fields_may_be_null(desk: Desk) -> None:
     prices = [{"bookie": None, "effective": {"price": 2, "min": ["GBP", 1], "max": ["GBP", 5]}}]
     assert post(desk, [[BETSLIP, BETSLIP_BODY | {"is_open": None}], pmm(price_list=prices)]) == OK

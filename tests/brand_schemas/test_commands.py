@@ -263,7 +263,7 @@ def test_the_traffic_of_a_brand_is_recorded(spread: World, shell: Shell, tmp_pat
         "ALTER TABLE brand_1008.ledger_transaction DROP CONSTRAINT uq_ledger_transaction_reference",
         "ALTER TABLE brand_1008.wager DROP CONSTRAINT pk_wager CASCADE",
         "DROP TABLE brand_1008.wager",
-        "DROP TABLE brand_1008.payment",
+        "DROP TABLE brand_1008.payment CASCADE",
         "DROP TABLE brand_1008.ledger_entry CASCADE",
         "ALTER TABLE brand_1008.delivery RENAME TO lost",
         "CREATE TABLE public.payment (brand_1008 int)",

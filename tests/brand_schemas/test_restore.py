@@ -31,8 +31,8 @@ def make_vendor_of(world: World, shell: Shell, username: str) -> str:
 def test_a_brand_is_restored_from_a_dump_of_its_schema(
     spread: World, shell: Shell, postgresql_server: postgresql.Server, tmp_path: Path
 ) -> None:
-    blocks = re.findall(r"```sh not-run\n((?:pg_dump|set -e)\b.*?)```", PAGE.read_text(), re.DOTALL)
-    dump, restore = (block.partition("systemctl")[0] for block in blocks)
+    blocks = re.findall(r"```sh not-run\n((?:pg_dump|\(\n  set -e)\b.*?)```", PAGE.read_text(), re.DOTALL)
+    dump, restore = (re.sub("  systemctl.*(?=\n\\))", "", block, flags=re.DOTALL) for block in blocks)
     url = make_url(spread.settings.database_url)
     environment = {
         "PATH": f"{postgresql_server.binaries}:/usr/bin:/bin",

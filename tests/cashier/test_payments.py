@@ -53,6 +53,30 @@ def test_a_key_with_other_facts_is_a_conflict(desk: Desk, given: dict[str, Any])
     assert (desk.world.balance(), desk.world.balance("8")) == ("125.50", "100.00")
 
 
+def test_a_key_that_a_repetition_had_makes_no_other_payment(desk: Desk) -> None:
+    first = pay(desk)
+    assert pay(desk, key="k2") == first
+    other: Any = {"reference": "P2", "amount": ["EUR", 7]}
+    assert (pay(desk, key="k2", **other).status, pay(desk, key="k2")) == (400, first)
+    assert pay(desk, key="k3", **other).status == 200
+    assert desk.world.balance() == "132.50"
+
+
+def test_a_key_is_of_one_payment_whoever_comes_first(desk: Desk) -> None:
+    """A repetition and a new payment of another customer, at once."""
+    pay(desk)
+    headers = {"Session": desk.token("boss"), "Idempotency-Key": "k2"}
+    calls = [(OF_ANN, PAY), ("/v1/customers/bob", PAY | {"reference": "P2"})]
+
+    def send(number: int) -> int:
+        customer, body = calls[number % 2]
+        return desk.world.app.test_client().post(f"{customer}/deposits/", json=body, headers=headers).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(send, range(8)))
+    assert sorted(map(set, (statuses[::2], statuses[1::2])), key=str) == [{200}, {400}]
+
+
 @pytest.mark.parametrize("engine_name", ["postgresql"])  # SQLite has no locks of rows
 def test_a_token_waits_for_no_customer_of_another_brand(desk: Desk) -> None:
     who, headers = f"token:{desk.api_token('cashier', 'acme')}", {"Idempotency-Key": "k"}

@@ -9,6 +9,7 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from tests.desk import Desk
+from tests.groups import statuses_of_group
 from tests.world import OK, World, bet, error, refund, refused, result
 from wallet_hooks import clock
 from wallet_hooks.database import writing
@@ -146,6 +147,24 @@ def test_coupons_of_one_event_count_together(world: World) -> None:
     with writing(world.engine) as session:
         map_events(session, [("betflex", "502", "semifinal")])
     assert world.place(bet(9, "30.00", user=8, pool=501)) == OK, "a map that changes is followed"
+
+
+@pytest.mark.parametrize(
+    ("first", "statuses"),
+    [
+        (("/bets/cancel", refund(1, user="8")), [200, 200]),
+        (("/winners", result(1, "10.00", user="8", outcome="void")), [200, 200]),
+        (("/winners", result(1, "0", user="8", outcome="lost")), [200, 402]),
+    ],
+)
+def test_a_group_counts_a_bet_that_it_returns_on_its_coupons_event(
+    world: World, first: tuple[str, Any], statuses: list[int]
+) -> None:
+    world.customer("8", stake_limit="15.00")
+    with writing(world.engine) as session:
+        map_events(session, [("betflex", "501", "final"), ("betflex", "502", "final")])
+    assert world.place(bet(1, user=8, pool=501)) == OK
+    assert statuses_of_group(world, first, ("/bets", bet(2, user=8, pool=502))) == statuses
 
 
 def test_commission_is_taken_of_net_winnings_at_the_rate_of_the_stake(desk: Desk) -> None:

@@ -49,6 +49,8 @@ def test_a_form_clears_what_may_be_null_with_an_empty_field(desk: Desk) -> None:
     form = {"content_type": "application/x-www-form-urlencoded"}
     assert desk.ok("boss", "PATCH", OF_ANN, "expires_at=", **form)["expires_at"] is None
     assert desk.ok("boss", "PATCH", OF_ANN, "name=", **form)["name"] == "", "a text that may not be null stays as sent"
+    desk.ok("boss", "PATCH", OF_ANN, {"max_stake_per_event": ["EUR", 5]})
+    assert desk.ok("boss", "PATCH", OF_ANN, "max_stake_per_event=", **form)["max_stake_per_event"] is None
 
 
 def test_a_customer_with_the_defaults(desk: Desk) -> None:

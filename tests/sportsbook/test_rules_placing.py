@@ -53,6 +53,15 @@ def test_1_checks_come_in_their_order(world: World) -> None:
     assert world.place(bet(number + 2, "500.00")) == error(402, "insufficient_funds")
 
 
+def test_3_a_bet_that_was_cancelled_before_it_came_stays_refused_beside_another_users(world: World) -> None:
+    world.customer("8")
+    assert world.cancel(refund(1, user="8")) == OK
+    assert world.place(bet(1, user=8)) == error(402, "bet_cancelled")
+    assert world.place(bet(1)) == OK
+    assert world.place(bet(1, user=8)) == error(402, "bet_cancelled")
+    assert world.place(bet(1)) == OK
+
+
 def test_1_stake_per_event_counts_all_stakes_on_the_coupon(world: World) -> None:
     world.change_customer(max_stake_per_event=20_00)
     assert world.place(bet(1, "15.00", pool=501), bet(2, "15.00", pool=502)) == OK
@@ -212,7 +221,8 @@ def test_5_an_early_cancel_is_the_users_own(world: World) -> None:
     assert world.cancel(refund(user="8")) == OK, "it was done before"
     world.customer("9")
     assert world.cancel(refund(user="9")) == failed(409, "conflict")
-    assert world.place(bet(user=8)) == error(409, "conflict")
+    assert world.place(bet(user=8)) == error(402, "bet_cancelled")
+    assert world.place(bet(user=9)) == error(409, "conflict")
     assert (world.balance(), world.balance("8")) == ("90.00", "100.00")
 
 

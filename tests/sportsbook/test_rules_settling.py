@@ -1,20 +1,13 @@
 """Rules 6 to 9 of the callbacks: settlements, corrections and contradictions."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from freezegun import freeze_time
 
+from tests.groups import statuses_of_group
 from tests.world import OK, World, bet, error, failed, refund, result
-from wallet_hooks import clock
-from wallet_hooks.database.writes import transaction
-from wallet_hooks.identity.directory import read_directory
-from wallet_hooks.sportsbook.messages import Callback
-from wallet_hooks.sportsbook.schemas import read_place_bets, read_settle_bets
-from wallet_hooks.sportsbook.service import process_batch
-from wallet_hooks.web.requests import new_request_id
 
 pytestmark = pytest.mark.usefixtures("ledger_invariants")
 
@@ -93,16 +86,16 @@ def test_6_a_late_copy_in_one_group_with_the_settlement_is_superseded(world: Wor
     if is_known:
         assert world.settle(late) == failed(404, "unknown_bet")
         assert world.place(bet()) == OK
-        sent = [("pools", result(payout="20.00")), ("pools", late)]
+        sent = [("/winners", result(payout="20.00")), ("/winners", late)]
     else:
-        sent = [("pools", late), ("bets", bet()), ("pools", result(payout="20.00")), ("pools", late)]
-    assert statuses_of_group(world, sent)[-2:] == [200, 409]
+        sent = [("/winners", late), ("/bets", bet()), ("/winners", result(payout="20.00")), ("/winners", late)]
+    assert statuses_of_group(world, *sent)[-2:] == [200, 409]
     assert world.balance() == "110.00"
 
 
 def test_6_settlements_of_one_group_that_came_before_their_bet_keep_their_order(world: World) -> None:
     first, second = result(payout="0"), result(payout="20.00")
-    assert statuses_of_group(world, [("pools", first), ("pools", second)]) == [404, 404]
+    assert statuses_of_group(world, ("/winners", first), ("/winners", second)) == [404, 404]
     assert world.place(bet()) == OK
     assert world.settle(second) == OK
     assert world.settle(first) == failed(409, "superseded_settlement")
@@ -124,23 +117,6 @@ def test_6_a_settlement_of_another_user_or_currency_that_came_before_the_bet_is_
 def test_a_settlement_for_an_unknown_brand_is_not_kept(world: World) -> None:
     assert world.settle(result(client="nobody")) == failed(404, "unknown_bet")
     assert world.count("early_settlement") == 0
-
-
-def statuses_of_group(world: World, sent: list[tuple[str, Any]]) -> list[int]:
-    """Send bets and settlements (`pools`) as one group, and return the statuses of their answers."""
-    requests = [(read_settle_bets if kind == "pools" else read_place_bets)(body_of(kind, item)) for kind, item in sent]
-    brands, now = read_directory(world.engine).brands, clock.now()
-    callbacks = [
-        Callback(new_request_id(now), "/winners", request, brands, "127.0.0.1", b"{}", now, clock.monotonic())
-        for request in requests
-    ]
-    with transaction(world.callbacks_engine) as connection:
-        answers = process_batch(connection, callbacks, read_clock=clock.now)
-    return [answer.status for answer in answers if answer]
-
-
-def body_of(kind: str, item: Any) -> bytes:
-    return json.dumps({kind: [item]}).encode()
 
 
 @pytest.mark.parametrize("outcome", ["void", "VOID", "refund", "cancelled", "Canceled", "push", "returned"])

@@ -11,7 +11,7 @@ from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.cashier.transfers import transfer
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.profiles import profile_of
-from wallet_hooks.customers.queries import available, balances_of_customers, lock_customer
+from wallet_hooks.customers.queries import balances_of_customers, lock_customer
 from wallet_hooks.database import reading, writing
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.ledger import chart
@@ -30,7 +30,7 @@ class Funds(NamedTuple):
 
     def available(self, wallet: str) -> int:
         """Return what can be bet from a wallet, credit included; transfers take own money only."""
-        return available(self.wallets[wallet], self.credit_limit if wallet == chart.BETTING_WALLET else 0)
+        return self.wallets[wallet] + (self.credit_limit if wallet == chart.BETTING_WALLET else 0)
 
 
 def funds_of(session: Session, customer: Customer) -> Funds:

@@ -41,9 +41,14 @@ def bounds_of_prices(price_list: Iterable[Any]) -> StakeBounds:
 
 
 def _minor(stake: Any, rounding: str) -> int:
-    """Return a stake in minor units. Errors of floating point, such as 278.64000000000004, are removed first."""
+    """Return a stake in minor units."""
     currency, amount = stake
-    return money.parse_number(f"{Decimal(amount).quantize(_NOISE, context=_EXACT):f}", currency, rounding=rounding)
+    return money.parse_number(f"{without_noise(amount):f}", currency, rounding=rounding)
+
+
+def without_noise(amount: str) -> Decimal:
+    """Return an amount without errors of floating point, such as 278.64000000000004."""
+    return Decimal(amount).quantize(_NOISE, context=_EXACT)
 
 
 def merged_bounds(of_accounts: Iterable[StakeBounds]) -> StakeBounds:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from wallet_hooks import money
+from wallet_hooks.betslips.bounds import without_noise
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, SUCCESS, Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, StakeBounds
 from wallet_hooks.betslips.state import BetslipState
@@ -122,4 +123,4 @@ def _best_price(messages: Iterable[Message], stake: Decimal | None) -> Any:
 
 
 def _smallest_stake(entry: Any) -> Decimal:
-    return Decimal(entry["effective"]["min"][1])
+    return without_noise(entry["effective"]["min"][1])

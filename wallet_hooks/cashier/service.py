@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.cashier.payments import check_own_money, post_payment
-from wallet_hooks.customers.models import Customer, Payment
+from wallet_hooks.customers.models import Customer, Payment, PaymentKey
 from wallet_hooks.customers.queries import balances_of_customers, facts_of
 from wallet_hooks.customers.refusals import account_refusal
 from wallet_hooks.customers.service import OPENING_METHOD
@@ -58,6 +58,7 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     _check_values(movement)
     earlier = _earlier_payment(session, customer, movement)
     if earlier is not None:
+        _claim_key(session, earlier, movement.key)
         return earlier, False
     taken = -movement.amount if movement.kind == ADJUSTMENT else movement.amount
     if movement.kind != DEPOSIT and taken > 0:
@@ -69,6 +70,7 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     payment = _new_payment(customer, movement, now)
     session.add(payment)
     session.flush()
+    _claim_key(session, payment, movement.key)
     if not movement.in_two_steps:
         _post(session, customer, payment, now=now)
     return payment, True
@@ -156,10 +158,19 @@ def _earlier_payment(session: Session, customer: Customer, movement: Movement) -
     is_same: ColumnElement[bool] = (Payment.kind == movement.kind) & (Payment.reference == movement.reference)
     if movement.key is not None:
         is_same |= Payment.key == movement.key
+        claimed = session.get(PaymentKey, (customer.brand_id, movement.key))
+        if claimed is not None:
+            is_same |= Payment.id == claimed.payment_id
     known = list(session.scalars(select(Payment).where(Payment.brand_id == customer.brand_id, is_same)))
     if any(payment.fingerprint != movement.fingerprint(customer) for payment in known) or len(known) > 1:
         raise ConflictError(f"reference {movement.reference!r} or its key was used before with other facts")
     return known[0] if known else None
+
+
+def _claim_key(session: Session, payment: Payment, key: str | None) -> None:
+    """Keep the key of a request for a payment, so that no other payment is made with it."""
+    if key is not None and session.get(PaymentKey, (payment.brand_id, key)) is None:
+        session.add(PaymentKey(brand_id=payment.brand_id, key=key, payment_id=payment.id))
 
 
 def _check_own_money(session: Session, customer: Customer, amount: int) -> None:

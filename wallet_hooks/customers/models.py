@@ -153,7 +153,7 @@ class Payment(Base):
 
     Status `reserved`: waits for the payment provider, nothing is posted yet; `done`: posted to the ledger; `failed`:
     will never be posted. A deposit that was reserved for RESERVE_TTL has expired, and its status stays. `key` is the
-    request's Idempotency-Key, `fingerprint` a hash of the request.
+    first request's Idempotency-Key (see PaymentKey for those of repetitions), `fingerprint` a hash of the request.
     """
 
     __tablename__ = "payment"
@@ -194,6 +194,16 @@ class Payment(Base):
 def payment_reference(client: Any, kind: Any, reference: Any) -> Any:
     """Return the ledger's reference of a payment, or its SQL expression; `client` is the brand's client name."""
     return "cashier:" + client + ":" + kind + ":" + reference
+
+
+class PaymentKey(Base):
+    """An Idempotency-Key that a payment was asked for with, by its first request or a repetition."""
+
+    __tablename__ = "payment_key"
+
+    brand_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(Key(100), primary_key=True)
+    payment_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("payment.id"))
 
 
 class NamedPayment(NamedTuple):

@@ -162,11 +162,6 @@ def group_totals(session: Session, *, manager_id: int) -> Iterator[tuple[Group, 
 MAX_BALANCE = 2**62
 
 
-def available(balance: int, credit_limit: int) -> int:
-    """Return what a customer can stake, of its own money (`balance`) and of its credit, in minor units."""
-    return balance + min(credit_limit, MAX_BALANCE)
-
-
 class CustomerBalances(NamedTuple):
     """A customer's money, in minor units of its currency. `open_stakes_abroad`: stakes in other currencies."""
 
@@ -191,6 +186,6 @@ def balances_of_customers(session: Session, customers: Sequence[Customer]) -> di
         balance = -balances.get(chart.player(customer.id, customer.currency), 0)
         staked = -balances.get(chart.open_stakes(customer.id, customer.currency), 0)
         second = -balances.get(chart.player(customer.id, customer.currency, chart.SECOND_WALLET), 0)
-        stakable = available(balance, customer.credit_limit)
-        found[customer.id] = CustomerBalances(balance, stakable, staked, abroad[customer.id], second)
+        available = balance + customer.credit_limit
+        found[customer.id] = CustomerBalances(balance, available, staked, abroad[customer.id], second)
     return found

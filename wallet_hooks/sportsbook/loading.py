@@ -111,7 +111,7 @@ def load_state(
         cancels = reads.add(EARLY_CANCELS(_of_unknown_bets(bets, locked.wagers)))
         limited = LimitReads(reads, _limited(stakes, brands), now=now)
         rates = reads.add(RATES(pairs_to_read(pairs)))
-        coupons = reads.add(STAKES_ON_EVENTS(list(_coupons(stakes))))
+        coupons = reads.add(STAKES_ON_EVENTS(list(_coupons(stakes, locked.wagers.values()))))
         lines = reads.add(POSTED_LINES(list(_current_settlements(requests, locked.wagers))))
         early = reads.add(EARLY_SETTLEMENTS(_settled_more_than_once(requests, locked.wagers)))
     return BettingState(
@@ -259,12 +259,17 @@ def _pairs_of_betslips(
     }
 
 
-def _coupons(stakes: Iterable[_StakeOfCustomer]) -> set[tuple[int, str, str]]:
-    """Return the coupons of bets whose customers have a limit per event."""
-    return {
-        (customer.id, bet.key.game, bet.pool_uid)
-        for bet, customer in stakes
-        if customer.max_stake_per_event is not None
+def _coupons(stakes: Iterable[_StakeOfCustomer], wagers: Iterable[WagerState]) -> set[tuple[int, str, str]]:
+    """Return the coupons of bets whose customers have a limit per event, and of the group's other bets of theirs.
+
+    These may be returned before a bet is placed on another coupon of the same event.
+    """
+    limited = [(bet, customer.id) for bet, customer in stakes if customer.max_stake_per_event is not None]
+    ids = {customer_id for _, customer_id in limited}
+    return {(customer_id, bet.key.game, bet.pool_uid) for bet, customer_id in limited} | {
+        (wager.customer_id, wager.game, wager.pool_uid)
+        for wager in wagers
+        if wager.customer_id in ids and wager.pool_uid is not None
     }
 
 

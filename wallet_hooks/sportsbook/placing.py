@@ -72,11 +72,11 @@ def place(request: PlaceBets, state_of: StateOf) -> Accepted | Declined:
         accepted = accepted_by_state.get(id(state))
         if accepted is None:
             accepted = accepted_by_state[id(state)] = AcceptedBets(state)
-        known = accepted.wager(bet.key)
-        if known is not None:
-            code = _known_before(bet, known)
-        elif state.early_cancels and UserBet(bet.key, bet.user_uid) in state.early_cancels:
+        known, code = accepted.wager(bet.key), None
+        if state.early_cancels and UserBet(bet.key, bet.user_uid) in state.early_cancels:
             code = "bet_cancelled"
+        elif known is not None:
+            code = _known_before(bet, known)
         elif (code := _accept_or_refuse(bet, accepted)) is not None:
             _refuse(bet, state, code)
         if code in ("conflict", "try_again"):

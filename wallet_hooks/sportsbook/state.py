@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wallet_hooks import money
 from wallet_hooks.betslips.bounds import BetslipFacts
 from wallet_hooks.customers.commission import rate_on
-from wallet_hooks.customers.queries import CustomerFacts, available
+from wallet_hooks.customers.queries import MAX_BALANCE, CustomerFacts
 from wallet_hooks.database.bulk import plain_class
 from wallet_hooks.exceptions.service import BetExceptionRow
 from wallet_hooks.identity.countries import CountryRules
@@ -142,7 +142,7 @@ class BettingState:
     def available(self, customer: CustomerFacts) -> int:
         """Return the customer's balance plus credit limit, in minor units of its currency."""
         balance = self.journal.balance(chart.player(customer.id, customer.currency))
-        return available(-balance, customer.credit_limit)
+        return -balance + min(customer.credit_limit, MAX_BALANCE)
 
     def cost(self, amount: int, currency: str, customer: CustomerFacts) -> tuple[int, str | None] | None:
         """Return a stake's cost in the customer's currency and the rate used (None for the same currency).
