@@ -16,6 +16,7 @@ _COLUMNS = {"name": "text", "at": "instant", "currency": "text", "amount": "amou
 _TEXTS = st.text(st.sampled_from("az09 é€'\"=+-@＝＋－＠;,\t\r\n\x00\x1f") | st.characters(exclude_categories=["Cs"]))
 _INSTANTS = st.datetimes(timezones=st.just(UTC))
 _AMOUNTS = st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-200, 200)
+_SIGN = "[=+\\-@＝＋－＠]"
 _CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD"])
 
 
@@ -48,6 +49,14 @@ def test_no_cell_begins_with_a_formula(names: list[str], text: str, sign: str) -
         for cell in cells([(name, datetime(2026, 11, 20, tzinfo=UTC), "EUR", 1) for name in column]):
             for part in re.split(r"[;\t\r\n]", cell["name"]):
                 assert not re.match(r'[\s"]*[=+\-@＝＋－＠]', part)
+
+
+@given(st.lists(_TEXTS | st.text("'-;\t x"), min_size=1))
+def test_a_text_can_be_read_back(names: list[str]) -> None:
+    """As docs/finance.md says."""
+    for cell, name in zip(cells([(one, None, "EUR", None) for one in names]), names, strict=True):
+        text = re.sub(rf"""([;\t\r\n][\s"]*)'('*{_SIGN})""", r"\1\2", cell["name"], flags=re.ASCII)
+        assert re.sub(rf"^'('*([\x00-\x1f]|\s*{_SIGN}))", r"\1", text, flags=re.ASCII) == name
 
 
 @given(_PLAIN)

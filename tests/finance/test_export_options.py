@@ -15,8 +15,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import openpyxl
+import pyarrow as pa
 import pytest
 from freezegun import freeze_time
+from sqlalchemy.orm import Session
 
 from tests.finance.history import LAST, exported, query, request_for, rows
 from tests.test_commands import Shell
@@ -28,7 +30,7 @@ from wallet_hooks.errors import RefusedError
 from wallet_hooks.finance import exports, reports, tables
 from wallet_hooks.finance.closing import close
 from wallet_hooks.finance.exports import Options, write_dataset
-from wallet_hooks.finance.report_request import StatementPage
+from wallet_hooks.finance.report_request import ReportRequest, StatementPage
 from wallet_hooks.identity import api_tokens
 
 
@@ -48,6 +50,26 @@ def test_a_dataset_partitioned_by_day_reads_as_one_table(history: World, tmp_pat
         write_dataset(history.engine, "journal", request_for(), directory)
     with pytest.raises(RefusedError, match="no days"):
         write_dataset(history.engine, "trial-balance", request_for(), tmp_path / "other")
+
+
+def test_a_day_that_comes_again_gets_another_file(
+    history: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a statement with postings on a day that was reopened."""
+    found = reports.report_named("journal")
+
+    def twice(session: Session, request: ReportRequest) -> Iterator[pa.RecordBatch]:
+        yield from found.batches(session, request)
+        yield from found.batches(session, request)
+
+    monkeypatch.setattr(exports, "at_a_pace", lambda _, batches: batches)  # which would put them together
+    monkeypatch.setattr(exports, "report_named", lambda _: found._replace(batches=twice))
+    manifest = write_dataset(history.engine, "journal", request_for(), tmp_path / "journal")
+    assert [one["file"] for one in manifest["files"]] == [
+        f"booked_on=2026-11-{day}/part-{part}.parquet" for part in (0, 1) for day in (18, 19, 20)
+    ]
+    table = f"read_parquet('{tmp_path}/journal/*/*.parquet', hive_partitioning = true)"
+    assert query(f"SELECT count(*) FROM {table}") == [(2 * history.count("ledger_entry"),)]
 
 
 @pytest.mark.all_together

@@ -304,6 +304,10 @@ def test_the_command_writes_a_file_and_its_manifest(history: World, tmp_path: Pa
     assert manifest["totals"]["JPY"] == {"credit": "54500", "debit": "54500"}
     assert manifest["ledger"]["newest_seal"] == {"day": "2026-11-20", "hash": sealed[-1].hash}
     assert manifest["ledger"]["period_is_closed"] is True
+    path = tmp_path / "deliveries.csv"
+    shell.ok("export", "deliveries", "--format", "csv", "--from", "2026-11-18", "--to", "2026-11-20", "-o", str(path))
+    of_deliveries = json.loads((tmp_path / "deliveries.csv.manifest.json").read_text())
+    assert of_deliveries["ledger"]["period_is_closed"] is False, "its days are UTC, and more may come"
     for wrong in (
         ["export", "nothing"],
         ["export", "journal", "--format", "pdf"],

@@ -1,6 +1,7 @@
 """Exports: write a report in a format, with a manifest of its parameters, totals, hash and ledger position."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from itertools import groupby
@@ -213,11 +214,13 @@ def _write_partitions(
     found = report_named(report)
     columns = {name: kind for name, kind in found.columns.items() if name != day}
     totals = RunningTotals(found.columns, found.credit_positive, progress)
-    files = []
+    files: list[dict[str, str]] = []
+    parts = Counter[date]()
     with reading(engine) as session:
         for value, batches in _by_day(totals.add(at_a_pace(session, found.batches(session, request))), day):
-            path = directory / f"{day}={value.isoformat()}" / "part-0.parquet"
-            path.parent.mkdir()
+            path = directory / f"{day}={value.isoformat()}" / f"part-{parts[value]}.parquet"
+            path.parent.mkdir(exist_ok=True)
+            parts[value] += 1
             with path.open("wb") as out:
                 write_parquet(columns, (batch.select(list(columns)) for batch in batches), out)
             files.append({"file": str(path.relative_to(directory)), "sha256": hash_of(path)})
@@ -225,7 +228,7 @@ def _write_partitions(
 
 
 def _by_day(batches: Iterable[pa.RecordBatch], day: str) -> Iterator[tuple[date, Iterator[pa.RecordBatch]]]:
-    """Group batches by day. The report's rows must be in the order of days."""
+    """Group batches by day. The rows are in the order of days, except where days were reopened: some may come again."""
     pieces = (
         (value, batch.filter(pc.equal(batch.column(day), value)))
         for batch in batches

@@ -96,7 +96,7 @@ def make_manifest(
             currency: {name: money.format_amount(minor, currency) for name, minor in sorted(sums.items())}
             for currency, sums in sorted(totals.by_currency.items())
         },
-        "ledger": _position(session, request.last),
+        "ledger": _position(session, report, request.last),
     }
     if request.page is not None:
         manifest["page"] = request.page._asdict()
@@ -111,12 +111,13 @@ def _next_page(last: dict[str, Any]) -> dict[str, Any] | None:
     return {"item": last["item"], "balance": money.format_amount(int(last["balance"]), last["currency"])}
 
 
-def _position(session: Session, last: date) -> dict[str, Any]:
+def _position(session: Session, report: str, last: date) -> dict[str, Any]:
     """Return the ledger's position: its last transaction and its newest seal, whose hash is then kept outside, too."""
     seal = newest_seal(session)
+    is_of_ledger = report != "deliveries"  # which are of UTC days, and may be deleted
     return {
         "last_transaction": newest_transaction_id(session),
-        "period_is_closed": bool(session.scalar(select(func.max(Period.day) >= last))),
+        "period_is_closed": is_of_ledger and bool(session.scalar(select(func.max(Period.day) >= last))),
         "newest_seal": None if seal is None else {"day": seal.day.isoformat(), "hash": seal.hash},
     }
 

@@ -19,10 +19,11 @@ SHEET_ROWS = 1_048_576  # that a sheet can have
 SHEET_DIGITS = 15  # significant digits that a spreadsheet keeps
 # Text that a spreadsheet would read as a formula, or hide. Some read full-width signs as the ASCII ones.
 _SIGN = r"[=+\-@＝＋－＠]"
-_FORMULA = rf"^([\x00-\x1f]|\s*{_SIGN})"
+# What begins with our own `'` gets another one: then the text can be read back.
+_FORMULA = rf"^'*([\x00-\x1f]|\s*{_SIGN})"
 # The same inside a text: a spreadsheet that separates cells by `;` or tab reads our commas and quotes as text, and
 # starts a new cell after its own separator or a line's end.
-_FORMULA_INSIDE = rf'([;\t\r\n][\s"]*)({_SIGN})'
+_FORMULA_INSIDE = rf"""([;\t\r\n][\s"]*)('*{_SIGN})"""
 _NEEDS_QUOTES = '[",\r\n]'
 _NEEDS_ESCAPE = f"{_FORMULA}|{_FORMULA_INSIDE}|{_NEEDS_QUOTES}"
 # A text of only these bytes of UTF-8 does not match. The full-width signs begin with EF.
