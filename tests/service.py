@@ -63,9 +63,16 @@ def command(app: str, worker_class: str | None = None) -> list[str]:
     return [GUNICORN, "-c", "python:wallet_hooks.server", app, *(["-k", chosen] if chosen else [])]
 
 
+_holding_ports: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return a port that the system gives nobody else until this process ends. A server may listen on it."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    _holding_ports.append(holder)
+    return int(holder.getsockname()[1])
 
 
 @contextmanager

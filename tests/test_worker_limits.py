@@ -19,6 +19,7 @@ from tests.service import served, workers_of
 from tests.waiting import wait_until
 from tests.wire import request, wire
 from tests.worker_classes import FRUGAL, OWN, PATIENT, PATIENT_NARROW
+from tests.worker_connections import connections_of
 from wallet_hooks.web.answer_socket import AnswerSocket
 from wallet_hooks.web.arriving import HeadParser
 from wallet_hooks.web.loop_connection import LoopConnection
@@ -63,13 +64,14 @@ def test_clients_that_do_not_read_long_answers_take_no_thread(database_url: str,
 @pytest.mark.served
 def test_long_answers_that_nobody_reads_take_a_bounded_amount_of_memory(database_url: str, tmp_path: Path) -> None:
     """The worker class holds less than two documents."""
-    with served(database_url, tmp_path, worker_class=FRUGAL) as (url, _), ExitStack() as connections:
+    with served(database_url, tmp_path, worker_class=FRUGAL) as (url, master), ExitStack() as connections:
         greedy = [connections.enter_context(wire(url, buffer=1)) for _ in range(5)]
         for client in greedy:
             client.send(DOCUMENT)
             with wire(url) as other:
                 other.send(HEALTH)
                 assert other.answer().status == 200
+        wait_until(lambda: sum(connections_of(master, url).values()) == 1)
         assert sum(client.is_cut() for client in greedy) == len(greedy) - 1
 
 

@@ -17,7 +17,7 @@ NARROW = "tests.worker_classes.NarrowWorker"
 PATIENT_NARROW = "tests.worker_classes.PatientNarrowWorker"
 FRUGAL = "tests.worker_classes.FrugalWorker"
 TARDY = "tests.worker_classes.TardyWorker"
-BRIEF_PAUSE = 1.0
+BRIEF_PAUSE = 2.0
 _ACTIVE = worker._ACTIVE
 
 

@@ -38,6 +38,7 @@ def test_a_database_that_answers_late_is_a_timeout(each: AccountClient) -> None:
     with each.desk.world.engine.begin() as connection:
         connection.execute(text("LOCK TABLE ledger_account"))
         check(each, "TIMEOUT_ERROR", key)
+    each.desk.world.configure(accounts_timeout=20.0)
     assert each.code("getAccountFunds", key=key) is None
 
 
@@ -49,6 +50,7 @@ def test_a_transfer_that_waits_for_a_lock_is_a_timeout(each: AccountClient) -> N
     with each.desk.world.engine.begin() as connection:
         connection.execute(text("UPDATE customer SET name = 'locked' WHERE uid = '7'"))
         assert each.code("transferFunds", key=key, **given) == "TIMEOUT_ERROR"
+    each.desk.world.configure(accounts_timeout=20.0)
     assert each.code("transferFunds", key=key, **given) is None
 
 

@@ -212,7 +212,7 @@ def test_a_slow_reader_is_dropped_and_costs_the_others_nothing(
 def test_silent_clients_are_closed_and_answering_ones_are_not(
     desk: Desk, open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "_IDLE_TIMEOUT", 1.0)
+    monkeypatch.setattr(stream, "_IDLE_TIMEOUT", 3.0)
     monkeypatch.setattr(stream, "_PING_INTERVAL", 0.05)
     silent, answering = open_stream("ann"), open_stream("bob")
     silent.answers_pings = False

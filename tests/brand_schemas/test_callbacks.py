@@ -155,7 +155,7 @@ def test_on_one_server_a_brand_that_is_stuck_holds_up_the_next_groups_once(
     spread: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its callbacks are refused at once for a while also where a group has no others."""
-    spread.configure(statement_timeout=0.3)
+    spread.configure(lock_timeout=0.3)
     monkeypatch.setattr(commits, "has_citus", lambda _: False)
     monkeypatch.setattr(commits, "_SLOW", 0.1)
     monkeypatch.setattr(commits, "_OPEN_SECONDS", 60.0)

@@ -109,7 +109,7 @@ def test_a_vendor_of_one_brand_has_access_to_a_customer_of_another(people: World
 
 
 def test_a_stream_goes_on_while_another_brand_is_stuck(people: World) -> None:
-    engine = open_engine(people.settings, time_outs=TimeOuts(0.2, 0.2))
+    engine = open_engine(people.settings, time_outs=TimeOuts(0.2, 20.0))
     feed = Feed(engine, timedelta(days=1), lambda *_: 0)
     ids = {client: customer_id(people, client) for client in ("acme", "nordbet")}
     streams = {client: CustomerStream(BRANDS[client], id_, "no session", None) for client, id_ in ids.items()}

@@ -141,7 +141,8 @@ def test_a_flood_of_logins_is_refused_before_the_service(tmp_path: Path) -> None
             statuses = [proxy.status("POST", path) for _ in range(60)]
             assert statuses[0] in {refused, 502}
             assert statuses.count(refused) > 20, path
-        status, body = proxy.send("POST", "/api/login")
-        assert (status, json.loads(body)["error"]) == (200, "TEMPORARY_BAN_TOO_MANY_REQUESTS"), "as clients expect it"
+        answers = (proxy.send("POST", "/api/login") for _ in range(60))  # one of them each 200 ms is let through
+        body = next(body for status, body in answers if status == 200)
+        assert json.loads(body)["error"] == "TEMPORARY_BAN_TOO_MANY_REQUESTS", "as clients expect it"
         assert proxy.status("POST", "/bets") == 502
     assert "secret-token" not in proxy.logs()

@@ -15,7 +15,7 @@ from wallet_hooks import app
 from wallet_hooks.settings import Settings, TimeOuts
 
 SHORT = TimeOuts(0.5, 0.5)
-LEEWAY = 1.0  # seconds for what is not a wait for the database
+LEEWAY = 10.0  # seconds for what is not a wait for the database: without a bound, it would last for ever
 
 
 class Request(NamedTuple):

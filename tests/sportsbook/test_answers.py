@@ -315,7 +315,7 @@ def test_full_queue_is_503_with_retry_after(world: World) -> None:
 
 
 def test_a_lock_timeout_is_503_and_writes_nothing(world: World) -> None:
-    world.configure(lock_timeout=0.05, statement_timeout=0.1)
+    world.configure(lock_timeout=0.05)
     with writing(world.engine) as session:
         customer_by_uid(session, client="acme", uid="7", lock=True)
         assert world.place(bet()) == error(503, "try_again")
