@@ -20,6 +20,11 @@ def is_whole_number(text: str, *, digits: int = 18) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= digits
 
 
+def is_row_id(text: str) -> bool:
+    """Return whether a text can be a row's id: a whole number as we write it, without zeros before it."""
+    return is_whole_number(text) and not text.startswith("0")
+
+
 def is_label(text: str) -> bool:
     """Return whether a text has printable characters only, and no white space at its ends."""
     return text.isprintable() and text == text.strip()

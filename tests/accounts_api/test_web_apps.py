@@ -168,6 +168,13 @@ def test_unknown_vendors_are_refused(each_shared: AccountClient, vendor_id: str)
         assert each_shared.code("revokeAccessToWebApp", vendorId=wrong) == "DSC-0044"
 
 
+def test_an_id_with_zeros_before_it_is_no_vendors(client: AccountClient) -> None:
+    vendor = Vendor(client)
+    assert client.code("getVendorDetails", vendorId=vendor.id) is None
+    for operation in ("getVendorDetails", "getAuthorisationCode", "isAccountSubscribedToWebApp"):
+        assert client.code(operation, vendorId=f"0{vendor.id}") == "INVALID_INPUT_DATA"
+
+
 def test_secrets_codes_and_tokens_are_stored_as_hashes(client: AccountClient) -> None:
     vendor = Vendor(client)
     code = vendor.code()

@@ -29,7 +29,7 @@ from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, Statem
 from wallet_hooks.identity.api_tokens import token_holder
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.settings import Settings
-from wallet_hooks.text_checks import is_whole_number
+from wallet_hooks.text_checks import is_row_id
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.requests import bearer_token
@@ -156,7 +156,7 @@ def _read_number(request: ApiRequest, name: str) -> int | None:
     text = request.query.get(name)
     if text is None:
         return None
-    if not is_whole_number(text, digits=18) or text.startswith("0"):
+    if not is_row_id(text):
         raise RefusedError("bad_option", f"{name}: {text!r}; a number from 1 is expected")
     return int(text)
 
