@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.url_map.converters["whole"] = WholePath
-    app.url_map.merge_slashes = False  # a path with `//` is unknown: clients of an API do not follow redirects
+    app.url_map.merge_slashes = False  # a path with `//` inside is unknown: clients of an API do not follow redirects
     engines = _open_engines(settings)
     app.extensions["wallet_hooks"] = engines
     countries = Countries(settings.geoip_file)
