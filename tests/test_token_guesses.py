@@ -1,5 +1,6 @@
 """Unknown tokens: an address of the internet may try a few a minute, then none of its tokens is looked up."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,10 @@ from freezegun import freeze_time
 from tests.accounts_api.client import JSON_RPC, REST, RPC_PATH, AccountClient, Headers
 from tests.accounts_api.test_web_apps import Vendor
 from tests.desk import Desk
+from wallet_hooks import clock
 from wallet_hooks.console.visits import COOKIE
+from wallet_hooks.database import writing
+from wallet_hooks.identity import api_tokens
 from wallet_hooks.web import token_guesses
 from wallet_hooks.web.throttle import Throttle
 
@@ -198,9 +202,23 @@ def test_a_session_that_was_ended_or_whose_customer_is_locked_is_not_counted(des
 def test_an_access_token_that_another_one_has_replaced_is_not_counted(desk: Desk) -> None:
     client = InternetClient(desk)
     vendor = Vendor(client)
-    tokens = vendor.tokens(vendor.code())
-    client.ok("token", **vendor.request(grant_type="REFRESH_TOKEN", code=None, refresh_token=tokens["refresh_token"]))
-    assert {vendor.funds(tokens["access_token"]) for _ in range(2 * MOST)} == {"INVALID_SESSION_INFORMATION"}
+    with freeze_time() as moment:
+        tokens = first = vendor.tokens(vendor.code())
+        for hours in (0, 13):  # before and after it has expired
+            moment.tick(timedelta(hours=hours))
+            given = vendor.request(grant_type="REFRESH_TOKEN", code=None, refresh_token=tokens["refresh_token"])
+            tokens = client.ok("token", **given)
+            assert {vendor.funds(first["access_token"]) for _ in range(2 * MOST)} == {"INVALID_SESSION_INFORMATION"}
+
+
+def test_a_revoked_api_token_is_known_and_not_counted(desk: Desk) -> None:
+    guesser = Guesser(desk, *GUESSED["v1-api-token"])
+    token = desk.api_token("cashier")
+    with writing(desk.world.engine) as session:
+        found = api_tokens.find(session, token)
+        assert found is not None
+        api_tokens.revoke(session, found.id, now=clock.now())
+    assert {guesser.send(token, GUESSER) for _ in range(2 * MOST)} == {401}
 
 
 def test_an_access_token_that_was_revoked_is_known_and_not_counted(desk: Desk) -> None:

@@ -40,7 +40,7 @@ class UnauthenticatedError(WalletHooksError):
 
 
 class SessionEndedError(UnauthenticatedError):
-    """The caller's login is known, but was ended, or its customer may not log in any more."""
+    """The caller's login or token is known, but was ended, or its holder may not log in any more."""
 
 
 class SessionExpiredError(SessionEndedError):

@@ -83,6 +83,15 @@ def test_failures_are_in_the_body(ann: Desk, form: dict[str, Any], error: str) -
     )  # fmt: skip
 
 
+def test_a_customer_who_has_expired_logs_out(ann: Desk) -> None:
+    """The session must not come back with the customer."""
+    headers = {"X-Authentication": ann.token("ann")}
+    ann.ok("boss", "PATCH", "/v1/customers/ann/", {"expires_at": "2020-01-01"})
+    assert ann.world.client.post("/api/logout", headers=headers).get_json()["status"] == "SUCCESS"
+    ann.ok("boss", "PATCH", "/v1/customers/ann/", {"expires_at": None})
+    assert ann.world.client.get("/api/keepAlive", headers=headers).get_json()["error"] == "NO_SESSION"
+
+
 def test_a_form_of_another_type_is_refused(ann: Desk) -> None:
     response = ann.world.client.post("/api/login", json={"username": "ann", "password": PASSWORD})
     assert (response.status_code, response.get_json()["error"]) == (200, "INPUT_VALIDATION_ERROR")

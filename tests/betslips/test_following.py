@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -38,12 +38,12 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def followed(world: World, url: str) -> Iterator[None]:
+def followed(world: World, url: str, games: Sequence[str] = ("betflex",)) -> Iterator[None]:
     """Follow a stream in a thread."""
     with reading(world.engine) as session:
         brand_id = session.scalars(select(Brand.id).where(Brand.client == "acme")).one()
     stopping = threading.Event()
-    follower = Follower(world.engine, url, [(brand_id, "betflex")], stopping, time_outs=QUICK)
+    follower = Follower(world.engine, url, [(brand_id, game) for game in games], stopping, time_outs=QUICK)
     thread = threading.Thread(target=follower.run)
     thread.start()
     try:
@@ -103,6 +103,45 @@ def test_a_silent_connection_is_opened_again(world: World) -> None:
     with silent_platform() as (url, connections), followed(world, url):
         wait_until(lambda: count(world) == 2)
         assert len(connections) >= 4
+
+
+@pytest.mark.parametrize("games", [("betflex",), ("betflex", "other")])
+def test_a_frame_of_many_messages_is_stored_in_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch, games: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(following, "_MOST_AT_ONCE", 10)
+    data = [["betslip", {"betslip_id": f"b{number}", "customer_username": "ann"}] for number in range(37)]
+    sizes: list[int] = []
+    store = intake.store_bodies
+
+    def store_and_count(engine: Any, taken: Any, scopes: Any) -> None:
+        sizes.append(sum(len(one.messages) for one in taken) * len(scopes))
+        store(engine, taken, scopes)
+
+    monkeypatch.setattr(following, "store_bodies", store_and_count)
+
+    def script(platform: Platform, connection: ServerConnection, _: int) -> None:
+        connection.send(json.dumps({"ts": 1, "data": data}))
+        platform.send(connection, 100, 102)
+        hold(platform)
+
+    with platform(script) as running, followed(world, running.url, games):
+        wait_until(lambda: count(world) == 39 * len(games))
+    assert max(sizes) == 10
+    assert world.count("betslip_message") == 39 * len(games)
+    assert world.count("delivery") == 3
+
+
+def test_what_came_before_a_frame_that_is_too_large_is_stored(world: World) -> None:
+    def script(platform: Platform, connection: ServerConnection, _: int) -> None:
+        platform.send(connection, 0, 1)
+        connection.send(["{"] + ["x"] * 5000)  # more fragments than the library takes
+        platform.send(connection, 1, 2)
+        hold(platform)
+
+    with platform(script) as running, followed(world, running.url):
+        wait_until(lambda: running.connections >= 2)
+        assert count(world) == 1
 
 
 def test_frames_wait_while_the_database_is_not_available(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def test_large_messages_are_read_a_few_at_a_time(desk: Desk) -> None:
         customer_id = session.scalars(select(Customer.id).where(Customer.username == "ann")).one()
     feed = Feed(desk.world.engine, timedelta(hours=1), cost_of_open_stakes)
     of_ann = CustomerStream(1007, customer_id, "", since=0)
-    feed.begin(of_ann)
+    feed.begin([of_ann])
     pages = []
     for _ in range(4):
         frames = feed.next_frames([of_ann], now=clock.now()).get(of_ann, [])

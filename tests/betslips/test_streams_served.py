@@ -112,6 +112,8 @@ def test_what_is_no_handshake_gets_an_error(
     address = f"/v1/stream/?{query.format(token=desk.token('ann'))}"
     response = desk.world.client.get(address, headers=headers, environ_base={"SERVER_PROTOCOL": "HTTP/1.1"})
     assert (response.status_code, response.get_json()["code"]) == (status, code)
+    if status == 426:
+        assert (response.headers["Upgrade"], response.headers["Sec-WebSocket-Version"]) == ("websocket", "13")
 
 
 def _kill_workers(master: int) -> None:

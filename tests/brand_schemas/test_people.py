@@ -113,8 +113,11 @@ def test_a_stream_goes_on_while_another_brand_is_stuck(people: World) -> None:
     feed = Feed(engine, timedelta(days=1), lambda *_: 0)
     ids = {client: customer_id(people, client) for client in ("acme", "nordbet")}
     streams = {client: CustomerStream(BRANDS[client], id_, "no session", None) for client, id_ in ids.items()}
-    for stream in streams.values():
-        feed.begin(stream)
+    with people.of("nordbet").begin() as connection:
+        connection.execute(text("LOCK TABLE betslip_sequence"))
+        feed.begin(list(streams.values()))
+    assert [client for client, stream in streams.items() if stream.seq is None] == ["nordbet"], "it begins later"
+    feed.begin([streams["nordbet"]])
     both = list(streams.values())
     assert len(feed.next_frames(both, now=clock.now())) == 2
     people.place(bet(1, "1.00"))

@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from tests.desk import Desk
 from tests.test_commands import OF_ANN as OF_UID_7
 from tests.test_commands import Shell
 from tests.world import OK, JsonReply, bet, result
 from wallet_hooks import clock
+from wallet_hooks.customers.models import PaymentKey
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
 from wallet_hooks.ledger.models import Transaction
@@ -60,6 +61,20 @@ def test_a_key_that_a_repetition_had_makes_no_other_payment(desk: Desk) -> None:
     assert (pay(desk, key="k2", **other).status, pay(desk, key="k2")) == (400, first)
     assert pay(desk, key="k3", **other).status == 200
     assert desk.world.balance() == "132.50"
+
+
+def test_a_payment_of_an_earlier_release_is_found_beside_the_key_of_a_repetition(desk: Desk) -> None:
+    """That release does not look at the keys of repetitions."""
+    first = pay(desk)
+    assert pay(desk, key="k2") == first
+    with writing(desk.world.engine) as session:
+        session.execute(delete(PaymentKey).where(PaymentKey.key == "k2"))
+    other: Any = {"reference": "P2", "amount": ["EUR", 7]}
+    second = pay(desk, key="k2", **other)
+    with writing(desk.world.engine) as session:
+        session.execute(update(PaymentKey).values(payment_id=first.body["data"]["id"]).where(PaymentKey.key == "k2"))
+    assert pay(desk, key="k2", **other) == second
+    assert second.status == 200
 
 
 def test_a_key_is_of_one_payment_whoever_comes_first(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from unicodedata import normalize
 from unittest.mock import patch
 
 import pytest
@@ -234,6 +235,16 @@ def test_a_few_logins_wait_and_further_ones_are_refused(production_hasher: Passw
     assert any(isinstance(error, TryAgainError) for error in errors)
     assert sum(error is None for error in errors) >= 8
     assert is_password(PASSWORD, hashed)
+
+
+def test_a_password_is_the_same_composed_or_not(production_hasher: PasswordHasher) -> None:
+    composed, decomposed = (normalize(form, "pässw0rd é") for form in ("NFC", "NFD"))
+    for hashed in (hash_password(composed), hash_password(decomposed)):
+        assert is_password(composed, hashed)
+        assert is_password(decomposed, hashed)
+    before = production_hasher.hash(decomposed)
+    assert is_password(decomposed, before), "earlier versions hashed what came"
+    assert not is_password("passw0rd e", before)
 
 
 def test_a_new_password_ends_the_sessions_and_the_old_one(ann: Desk) -> None:

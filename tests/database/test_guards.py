@@ -32,6 +32,14 @@ def test_a_schema_with_the_roles_name_may_be_empty(world: World, service: Shell)
     assert service.ok("db", "check") == "no problem found\n"
 
 
+def test_a_right_to_update_the_columns_that_change_is_enough(world: World, service: Shell) -> None:
+    role = f"service_{world.database}"
+    with world.engine.begin() as connection:
+        connection.execute(text(f"REVOKE UPDATE ON ledger_account FROM {role}"))
+        connection.execute(text(f"GRANT UPDATE (balance, version) ON ledger_account TO {role}"))
+    assert service.ok("db", "check") == "no problem found\n"
+
+
 @pytest.mark.parametrize(
     ("right", "problem"),
     [

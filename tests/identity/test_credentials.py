@@ -242,6 +242,13 @@ def test_malformed_webhook_headers_are_401(webhooks: World, wrong: dict[str, str
     assert webhooks.balance() == "100.00"
 
 
+@pytest.mark.parametrize("other", ["junk", "v1,A", "v1,AAAA", "v1a,AAAA", ""])
+def test_one_valid_webhook_signature_of_several_is_enough(webhooks: World, other: str) -> None:
+    headers = signed()
+    for entries in ((other, headers["webhook-signature"]), (headers["webhook-signature"], other)):
+        assert call(webhooks, headers | {"webhook-signature": " ".join(entries)}) == OK
+
+
 def test_webhook_body_that_is_not_utf8_is_401(webhooks: World) -> None:
     assert call(webhooks, signed(), b"\xff") == UNAUTHENTICATED
 

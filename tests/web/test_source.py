@@ -32,7 +32,7 @@ def test_the_address_is_the_one_that_the_outermost_trusted_proxy_saw(
     assert (source.address and str(source.address), source.is_loopback) == (address, is_loopback)
 
 
-@pytest.mark.parametrize("header", ["HTTP_FORWARDED", "HTTP_X_REAL_IP"])
+@pytest.mark.parametrize("header", ["HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_X_FORWARDED_HOST"])
 def test_a_request_with_a_proxy_header_is_not_local(header: str) -> None:
     assert not source_of({"REMOTE_ADDR": "127.0.0.1", header: "x"}, proxy_hops=0).is_loopback
 

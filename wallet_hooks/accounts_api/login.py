@@ -1,12 +1,12 @@
 """Login, keep-alive and logout as Betfair's clients call them: errors have HTTP 200 too, and a status in the body."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Engine
 
-from wallet_hooks.customers.callers import find_login
+from wallet_hooks.customers.callers import end_login, find_login
 from wallet_hooks.customers.login import log_in
-from wallet_hooks.database import writing
 from wallet_hooks.errors import TryAgainError, UnauthenticatedError
-from wallet_hooks.identity import login_sessions
 from wallet_hooks.settings import Settings
 from wallet_hooks.text_checks import is_storable
 from wallet_hooks.web.api import ApiRequest, Problem, Reply
@@ -56,25 +56,21 @@ class Login:
 
     def keep_alive(self, request: ApiRequest) -> dict[str, str]:
         """Record the use of a login, so that it does not time out."""
-        token = request.headers.get("X-Authentication", "")
-        return _succeeded(request, token) if self._is_known(request, token) else _failed(request, NO_SESSION)
+        return self._done_with(find_login, request)
 
     def log_out(self, request: ApiRequest) -> dict[str, str]:
         """End the session."""
-        token = request.headers.get("X-Authentication", "")
-        if not self._is_known(request, token):
-            return _failed(request, NO_SESSION)
-        with writing(self._engine) as session:
-            login_sessions.end(session, token, now=request.now)
-        return _succeeded(request, token)
+        return self._done_with(end_login, request)
 
-    def _is_known(self, request: ApiRequest, token: str) -> bool:
+    def _done_with(self, act: Callable[..., object], request: ApiRequest) -> dict[str, str]:
+        """Return the answer to a request after `act` has used its token."""
+        token = request.headers.get("X-Authentication", "")
         try:
             with looking_up_token(token, request.source.address):
-                find_login(self._engine, token, now=request.now, idle=self._idle, otherwise=NO_SESSION)
+                act(self._engine, token, now=request.now, idle=self._idle, otherwise=NO_SESSION)
         except UnauthenticatedError:  # or expired
-            return False
-        return True
+            return _failed(request, NO_SESSION)
+        return _succeeded(request, token)
 
 
 def success(answer: dict[str, str]) -> Reply:

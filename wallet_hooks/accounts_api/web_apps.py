@@ -16,6 +16,7 @@ from wallet_hooks.accounts_api.models import Application, AuthorisationCode, Web
 from wallet_hooks.identity.tokens import token_hash
 from wallet_hooks.text_checks import is_row_id
 
+_KEPT = timedelta(days=7)  # for which ended access tokens are kept
 _ACCESS, _REFRESH = "access", "refresh"
 _IS_OPEN = WebAppGrant.revoked_at.is_(None)
 
@@ -85,8 +86,9 @@ def use_refresh_token(session: Session, application_id: int, token: str, *, now:
         return None
     found.used_at = now
     of_grant = (WebAppToken.grant_id == grant.id, WebAppToken.kind == _ACCESS)
-    session.execute(delete(WebAppToken).where(*of_grant, WebAppToken.expires_at <= now))
-    session.execute(update(WebAppToken).where(*of_grant).values(expires_at=now))  # who still uses it does not guess
+    # Who still uses an ended one does not guess, so it stays known for a while.
+    session.execute(delete(WebAppToken).where(*of_grant, WebAppToken.expires_at <= now - _KEPT))
+    session.execute(update(WebAppToken).where(*of_grant, WebAppToken.expires_at > now).values(expires_at=now))
     return grant
 
 

@@ -138,12 +138,18 @@ class Feed:
         self._idle = idle
         self._open_stakes = open_stakes
 
-    def begin(self, stream: CustomerStream) -> None:
-        """Set where a new stream begins: after the number that its client gave, if there is a message with it."""
-        own = CustomerSequence.customer_id == stream.customer_id
-        with reading(brand_engine(self._engine, stream.brand_id)) as session:
-            newest = session.scalar(select(CustomerSequence.seq).where(own)) or 0
-        stream.seq = newest if stream.since is None else min(stream.since, newest)
+    def begin(self, streams: Sequence[CustomerStream]) -> None:
+        """Set where new streams begin: after the number that the client gave, if there is a message with it."""
+        self._of_each_brand(streams, self._begin)
+
+    def _begin(self, engine: Engine, streams: Sequence[CustomerStream]) -> None:
+        own = CustomerSequence.customer_id.in_({one.customer_id for one in streams})
+        with reading(engine) as session:
+            rows = session.execute(select(CustomerSequence.customer_id, CustomerSequence.seq).where(own))
+            newest = {row.customer_id: row.seq for row in rows}
+        for stream in streams:
+            last = newest.get(stream.customer_id, 0)
+            stream.seq = last if stream.since is None else min(stream.since, last)
 
     def next_frames(self, streams: Sequence[CustomerStream], *, now: datetime) -> dict[CustomerStream, list[str]]:
         """Return the frames that streams send next, each in order, and advance the streams past them.

@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 from wallet_hooks import clock
-from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, ParsedBody, is_stored, parse_body, store_bodies
+from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, ParsedBody, is_stored, parse_body, parts_of, store_bodies
 from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, run_with_retries
 from wallet_hooks.logs import LOG
 from wallet_hooks.telemetry import FOLLOW_CONNECTIONS, FOLLOW_LAG, FOLLOW_MESSAGES, FOLLOW_UNREADABLE
@@ -30,7 +30,9 @@ _MOST_MESSAGES = 100_000  # of a frame
 # The library would print tracebacks beside the log's lines of JSON.
 _UNLOGGED = logging.getLogger("wallet_hooks.betslips.websockets")
 _UNLOGGED.disabled = True
-_BATCH_FRAMES, _BATCH_BYTES = 100, 1024 * 1024  # that share a commit
+_BATCH_FRAMES, _BATCH_BYTES = 100, 1024 * 1024  # that are taken together
+# Messages that share a commit, each counted for each game: it takes a second or two then.
+_MOST_AT_ONCE = 10_000
 
 
 class StreamTimeOuts(NamedTuple):
@@ -106,27 +108,31 @@ class Follower:
         """Yield the frames that have arrived, at most a batch; wait for the first. Ends when the follower stops."""
         while not self._stopping.is_set():
             frames: list[Body] = []
+            lost: ConnectionClosed | None = None
             try:
                 while len(frames) < _BATCH_FRAMES and sum(len(one.content) for one in frames) < _BATCH_BYTES:
                     frames.append(_body(connection.recv(timeout=0 if frames else _WAIT)))
             except TimeoutError:
                 pass  # nothing more has arrived
-            except ConnectionClosed:
-                if not frames:
-                    raise
+            except ConnectionClosed as error:
+                lost = error
             if frames:
                 yield frames
+            if lost is not None:
+                raise lost
 
     def _take(self, bodies: list[Body]) -> bool:
         """Store frames, and count them. Return whether one that can be read was stored."""
-        stored = self._store([_read(body) for body in bodies])
+        parts = parts_of(map(_read, bodies), max(_MOST_AT_ONCE // len(self._scopes), 1))
+        stored = [one for part in parts for one in self._store(part)]
         for one in stored:
             FOLLOW_MESSAGES.labels("taken").inc(len(one.messages))
             FOLLOW_MESSAGES.labels("bad").inc(len(one.answer.get("messages", ())))
             if one.messages and (ts := one.messages[0].ts) is not None:
                 FOLLOW_LAG.observe(max(clock.now().timestamp() - float(ts), 0))
         if stored:
-            LOG.info("betslip_frames_taken", frames=len(stored), messages=sum(len(one.messages) for one in stored))
+            frames = sum(not one.is_rest for one in stored)
+            LOG.info("betslip_frames_taken", frames=frames, messages=sum(len(one.messages) for one in stored))
         return any(one.is_readable for one in stored)
 
     def _store(self, taken: list[ParsedBody]) -> list[ParsedBody]:
@@ -137,11 +143,11 @@ class Follower:
                 run_with_retries(lambda: store_bodies(self._engine, taken, self._scopes))
             except Exception as error:
                 fault = fault_of(error)
-                if fault is Fault.DUPLICATE and self._is_committed(taken):
+                if fault is Fault.DUPLICATE and not taken[0].is_rest and self._is_committed(taken):
                     return taken
                 if fault is Fault.OTHER:
                     return self._store_one_by_one(taken, error)
-                LOG.warning("betslip_frames_wait", fault=fault.value)
+                LOG.warning("betslip_frames_wait", fault=fault.value, delivery=taken[0].body.id)
             else:
                 return taken
             self._stopping.wait(pause)

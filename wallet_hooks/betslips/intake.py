@@ -1,7 +1,7 @@
 """Taking bodies of betslip messages: from a provider's requests, and from the platform's stream."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -36,13 +36,17 @@ class Body(NamedTuple):
 
 
 class ParsedBody(NamedTuple):
-    """A body with its valid messages, and the answer that it gets. An unreadable one has no messages."""
+    """A body with its valid messages, and the answer that it gets. An unreadable one has no messages.
+
+    `is_rest`: further messages of a body whose first ones are stored apart, with its delivery.
+    """
 
     body: Body
     messages: list[Message]
     status: int
     answer: dict[str, Any]
     is_readable: bool = True
+    is_rest: bool = False
 
 
 def parse_body(body: Body, *, most: int = MAX_MESSAGES) -> ParsedBody:
@@ -55,6 +59,25 @@ def parse_body(body: Body, *, most: int = MAX_MESSAGES) -> ParsedBody:
     except (InvalidJSONError, ValidationError) as error:
         return ParsedBody(body, [], 400, _reason(error), is_readable=False)
     return ParsedBody(body, messages, *((400, _refusal(bad)) if bad else (200, _OK)))
+
+
+def parts_of(taken: Iterable[ParsedBody], most: int) -> Iterator[list[ParsedBody]]:
+    """Yield bodies in their order, together as long as they have at most so many messages; a longer one is divided."""
+    part: list[ParsedBody] = []
+    for body in taken:
+        for one in _divided(body, most):
+            if part and sum(len(other.messages) for other in part) + len(one.messages) > most:
+                yield part
+                part = []
+            part.append(one)
+    if part:
+        yield part
+
+
+def _divided(body: ParsedBody, most: int) -> Iterator[ParsedBody]:
+    yield body._replace(messages=body.messages[:most])
+    for start in range(most, len(body.messages), most):
+        yield ParsedBody(body.body, body.messages[start : start + most], body.status, {}, is_rest=True)
 
 
 def store_bodies(engine: Engine, taken: Sequence[ParsedBody], scopes: Collection[tuple[int, str]]) -> None:
@@ -71,7 +94,7 @@ def store_bodies(engine: Engine, taken: Sequence[ParsedBody], scopes: Collection
                 with seeing_brand(session.connection(), brand_id):
                     store_messages(session, received, own, now=now)
         writes = Writes()
-        add_deliveries(writes, [(_delivery(one), ()) for one in taken])
+        add_deliveries(writes, [(_delivery(one), ()) for one in taken if not one.is_rest])
         writes.run(session.connection())
 
 

@@ -143,28 +143,30 @@ class Streams:
             self._polled_at = 0.0
 
     def _poll(self, now: float) -> None:
-        """Send what is new, end streams whose sessions ended, and ping the clients."""
-        try:
-            self._send_new_frames(now)
-            if now >= self._checked_at + _SESSION_CHECK_INTERVAL:
-                self._checked_at = now
-                self._end_sessions(now)
-            self._is_database_lost = False
-        except DATABASE_ERRORS as error:
-            if not self._is_database_lost:
-                LOG.warning("stream_database_lost", error=type(error).__name__)
-            self._is_database_lost = True
+        """End streams whose sessions ended, send what is new, and ping the clients."""
+        lost: Exception | None = None
+        for step in (self._end_sessions, self._begin_streams, self._send_new_frames):
+            try:
+                step(now)
+            except DATABASE_ERRORS as error:
+                lost = error
+        if lost is not None and not self._is_database_lost:
+            LOG.warning("stream_database_lost", error=type(lost).__name__)
+        self._is_database_lost = lost is not None
         if now >= self._pinged_at + _PING_INTERVAL:
             self._pinged_at = now
             for websocket in self._open():
                 websocket.ping(now=now)
 
+    def _begin_streams(self, _: float) -> None:
+        new = [stream for one in self._open() if (stream := self._served[one]).seq is None]
+        if new:
+            self._feed.begin(new)
+
     def _send_new_frames(self, now: float) -> None:
         """Send what is new to all clients that took what was sent before."""
-        ready = {self._served[one]: one for one in self._open() if one.pending < _MAX_PENDING}
-        for stream in ready:
-            if stream.seq is None:
-                self._feed.begin(stream)
+        begun = {stream: one for one in self._open() if (stream := self._served[one]).seq is not None}
+        ready = {stream: one for stream, one in begun.items() if one.pending < _MAX_PENDING}
         if ready:
             frames = self._feed.next_frames(list(ready), now=clock.now())
             for stream, texts in frames.items():
@@ -173,6 +175,9 @@ class Streams:
                     self._polled_at = 0.0
 
     def _end_sessions(self, now: float) -> None:
+        if now < self._checked_at + _SESSION_CHECK_INTERVAL:
+            return
+        self._checked_at = now
         served = {self._served[websocket]: websocket for websocket in self._open()}
         for stream in self._feed.ended(list(served), now=clock.now()):
             served[stream].close(SESSION_ENDED, "the session has ended", now=now)

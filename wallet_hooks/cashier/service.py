@@ -162,7 +162,11 @@ def _earlier_payment(session: Session, customer: Customer, movement: Movement) -
         if claimed is not None:
             is_same |= Payment.id == claimed.payment_id
     known = list(session.scalars(select(Payment).where(Payment.brand_id == customer.brand_id, is_same)))
-    if any(payment.fingerprint != movement.fingerprint(customer) for payment in known) or len(known) > 1:
+    facts = movement.fingerprint(customer)
+    for payment in known:
+        if movement.key is not None and (payment.key, payment.fingerprint) == (movement.key, facts):
+            return payment  # an earlier release does not know the keys of repetitions
+    if any(payment.fingerprint != facts for payment in known) or len(known) > 1:
         raise ConflictError(f"reference {movement.reference!r} or its key was used before with other facts")
     return known[0] if known else None
 

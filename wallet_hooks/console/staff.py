@@ -12,7 +12,7 @@ from wallet_hooks.console.models import Staff, StaffSession
 from wallet_hooks.customers.login import count_unknown
 from wallet_hooks.customers.login_lock import admit, check_password, is_login_locked
 from wallet_hooks.database import locked, reading, writing
-from wallet_hooks.errors import ConflictError, NotFoundError, UnauthenticatedError
+from wallet_hooks.errors import ConflictError, NotFoundError, SessionEndedError, UnauthenticatedError
 from wallet_hooks.identity.tokens import is_idle, new_token, record_use, token_hash
 from wallet_hooks.web.api import ApiRequest
 
@@ -110,7 +110,7 @@ def find_member(engine: Engine, token: str, *, now: datetime, idle: timedelta) -
     member, login = row
     is_over = is_idle(login.used_at, now=now, idle=idle) or now - login.created_at >= LONGEST_SESSION
     if is_over or not member.active:
-        raise UnauthenticatedError("the session has ended")
+        raise SessionEndedError("the session has ended")
     record_use(engine, StaffSession, own, login.used_at, now=now, idle=idle)
     return Member(member.id, member.username, member.role)
 

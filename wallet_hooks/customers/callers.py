@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.customers.models import Customer, Group, GroupManager
 from wallet_hooks.customers.refusals import AccountFacts, account_refusal
 from wallet_hooks.customers.usernames import folded, has_username, unknown_customer
-from wallet_hooks.database import locked, reading
+from wallet_hooks.database import locked, reading, writing
 from wallet_hooks.errors import ForbiddenError, SessionEndedError, SessionExpiredError, UnauthenticatedError
 from wallet_hooks.identity import login_sessions
 from wallet_hooks.identity.brand_engines import engine_of_login
@@ -55,6 +55,14 @@ def read_login(session: Session, token: str, *, now: datetime, idle: timedelta) 
     if customer is None or not may_log_in(customer, now=now):
         raise SessionEndedError("the session's customer may not log in")
     return caller_of(customer), login
+
+
+def end_login(engine: Engine, token: str, *, now: datetime, idle: timedelta, otherwise: str) -> None:
+    """End the login session of a token, also of a customer who may not log in any more. Raises as `find_login` does."""
+    with writing(engine) as session:
+        if login_sessions.find(session, token, now=now, idle=idle) is None:
+            raise UnauthenticatedError(otherwise)
+        login_sessions.end(session, token, now=now)
 
 
 def caller_of(customer: Customer) -> Caller:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks import money
 from wallet_hooks.customers import groups, schemas
 from wallet_hooks.customers.callers import (
+    end_login,
     find_login,
     known_customer,
     managed_customer,
@@ -25,8 +26,7 @@ from wallet_hooks.customers.refusals import betting_refusal
 from wallet_hooks.customers.service import NewCustomer, change_customer, create_customers, expiry_of, own_amount
 from wallet_hooks.database import reading, writing
 from wallet_hooks.database.bulk import run
-from wallet_hooks.errors import ForbiddenError, UnauthenticatedError
-from wallet_hooks.identity import login_sessions
+from wallet_hooks.errors import ForbiddenError
 from wallet_hooks.identity.countries import COUNTRY_RULES, country_rules, permit
 from wallet_hooks.identity.directory import BrandFacts, brand_by_id, brand_facts
 from wallet_hooks.identity.login_sessions import Caller
@@ -67,10 +67,8 @@ def show_session(context: ApiContext, call: ApiCall, token: str) -> dict[str, An
 
 def end_session(context: ApiContext, call: ApiCall, token: str) -> None:
     """Log out."""
-    with looking_up_token(token, call.source.address), writing(context.engine) as session:
-        if login_sessions.find(session, token, now=call.now, idle=context.settings.login_idle) is None:
-            raise UnauthenticatedError(_NO_SESSION)
-        login_sessions.end(session, token, now=call.now)
+    with looking_up_token(token, call.source.address):
+        end_login(context.engine, token, now=call.now, idle=context.settings.login_idle, otherwise=_NO_SESSION)
 
 
 def create_customer(context: ApiContext, call: ApiCall) -> dict[str, Any]:

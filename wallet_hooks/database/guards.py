@@ -51,8 +51,11 @@ _UNGUARDED = """
 _IN_SCHEMAS = "relation.relnamespace::regnamespace::text ~ '^(public|brand_[0-9]+)$'"
 # Tables that only commands and migrations write, and those whose rows callbacks change or lock.
 _ONLY_READ = ("brand", "provider", "bookie", "database_layout", "exchange_rate", "coupon_event")
-_CHANGED = ("callback_exception", "customer", "ledger_account", "limit_usage", "wager")
-# What the connection's role may not do, and will have to. Rights on single columns are not looked at.
+_CHANGED = (
+    "betslip", "betslip_message", "betslip_price", "betslip_sequence", "callback_exception", "customer",
+    "ledger_account", "limit_usage", "wager",
+)  # fmt: skip
+# What the connection's role may not do, and will have to. To update a column is enough.
 _DENIED = """
     SELECT lower(right_name) || ' on ' || relation.oid::regclass
     FROM pg_class relation
@@ -67,7 +70,8 @@ _DENIED = """
             OR (relation.relkind = 'S' AND relation.relname ~ :sequences))
         AND NOT CASE relation.relkind
             WHEN 'S' THEN has_sequence_privilege(relation.oid, right_name)
-            ELSE has_table_privilege(relation.oid, right_name) END
+            ELSE has_table_privilege(relation.oid, right_name)
+                OR (right_name = 'UPDATE' AND has_any_column_privilege(relation.oid, 'UPDATE')) END
     ORDER BY 1
 """
 # Where the search path finds the tables; its first schema may be one of the role's own, without tables.

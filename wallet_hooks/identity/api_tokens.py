@@ -8,7 +8,13 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import reading
-from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError, UnauthenticatedError
+from wallet_hooks.errors import (
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+    SessionEndedError,
+    UnauthenticatedError,
+)
 from wallet_hooks.identity.models import ApiToken
 from wallet_hooks.identity.tokens import new_token, record_use, token_hash
 
@@ -41,17 +47,22 @@ def create(session: Session, *, name: str, role: str, brand_id: int | None, now:
 
 
 def find(session: Session, token: str) -> ApiToken | None:
-    """Return the token's row; None if the token is unknown or revoked."""
-    query = select(ApiToken).where(ApiToken.token_hash == token_hash(token), ApiToken.revoked_at.is_(None))
-    return session.scalar(query)
+    """Return the token's row; None if the token is unknown. Raises SessionEndedError if it was revoked."""
+    found = session.scalar(select(ApiToken).where(ApiToken.token_hash == token_hash(token)))
+    if found is not None and found.revoked_at is not None:
+        raise SessionEndedError("the token was revoked")
+    return found
 
 
 def token_holder(engine: Engine, token: str, roles: Collection[str], *, now: datetime) -> TokenHolder:
-    """Authenticate a token. Raises UnauthenticatedError if invalid, ForbiddenError if its role is not in `roles`."""
+    """Authenticate a token.
+
+    Raises UnauthenticatedError if it is unknown or revoked, ForbiddenError if its role is not in `roles`.
+    """
     with reading(engine) as session:
         found = find(session, token)
     if found is None:
-        raise UnauthenticatedError("the token is unknown or was revoked")
+        raise UnauthenticatedError("the token is unknown")
     if found.role not in roles:
         raise ForbiddenError(f"an API token with role {' or '.join(roles)} is required")
     record_use(engine, ApiToken, ApiToken.id == found.id, found.used_at, now=now)

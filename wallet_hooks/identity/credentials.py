@@ -8,6 +8,7 @@
 
 import hashlib
 import hmac
+import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Collection, Iterable, Mapping
@@ -174,9 +175,16 @@ _OPTIONS: Options = {
 }
 
 
+_WEBHOOK_SIGNATURE = re.compile("v1,(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
 def _verify_webhook(call: ReceivedCall, secret: str) -> Denial | None:
+    headers = {name.lower(): value for name, value in call.headers.items()}
+    # The library fails at an entry that it cannot read, also where another one is right.
+    entries = headers.get("webhook-signature", "").split(" ")
+    headers["webhook-signature"] = " ".join(filter(_WEBHOOK_SIGNATURE.fullmatch, entries))
     try:
-        Webhook(secret).verify(call.body, dict(call.headers.items()), json_parse=False)
+        Webhook(secret).verify(call.body, headers, json_parse=False)
     # A malformed header or secret makes the library raise any of these; all mean an invalid signature.
     except (WebhookVerificationError, EmptyWebhookSecretError, ValueError, Base64Error, RuntimeError, IndexError):
         return Denial.UNAUTHENTICATED

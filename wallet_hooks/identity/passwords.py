@@ -1,6 +1,7 @@
 """Password hashing with argon2. Passwords are never stored."""
 
 from functools import cache
+from unicodedata import normalize
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,8 +21,10 @@ _new_passwords = ConcurrencyLimit("new passwords", running=1, admitted=4)
 def hash_password(password: str) -> str:
     """Return the password's hash. Raises RefusedError unless it meets the rules of docs/protocols/customers.md.
 
-    Raises TryAgainError if too many passwords are being hashed already.
+    The same letters have the same hash, composed or not (Unicode's NFC, as in RFC 8265). Raises TryAgainError if too
+    many passwords are being hashed already.
     """
+    password = normalize("NFC", password)
     has_both = any(c.isalpha() for c in password) and any(c.isdigit() for c in password)
     if not 8 <= len(password) <= MAX_PASSWORD or not has_both:
         raise RefusedError(
@@ -37,11 +40,16 @@ def is_password(password: str, hashed: str | None, *, is_staff: bool = False) ->
 
     Raises TryAgainError if too many of customers, or of staff, are being checked already.
     """
+    # Earlier versions hashed a password as it came.
     with (_staff_logins if is_staff else _logins).slot():
-        try:
-            return _hasher.verify(hashed or _dummy_hash(), password) and hashed is not None
-        except (VerificationError, InvalidHashError):
-            return False
+        return any(_matches(one, hashed) for one in dict.fromkeys((normalize("NFC", password), password)))
+
+
+def _matches(password: str, hashed: str | None) -> bool:
+    try:
+        return _hasher.verify(hashed or _dummy_hash(), password) and hashed is not None
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 @cache

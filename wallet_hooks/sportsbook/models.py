@@ -88,8 +88,8 @@ class EarlyCancel(Base):
 class EarlySettlement(Base):
     """A settlement that was refused because its bet had not arrived. `payout` is in minor units of its currency.
 
-    Its copies may arrive after the bet, and after a settlement that replaced it. `number` is the order of those that
-    were refused at the same instant, by one group.
+    Its copies may arrive after the bet, and after a settlement that replaced it. `number` orders those that one
+    group refused, at one instant.
     """
 
     __tablename__ = "early_settlement"

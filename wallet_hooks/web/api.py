@@ -24,6 +24,7 @@ from wallet_hooks.database import brand_engine, run_with_retries
 from wallet_hooks.database.deadlines import answer_within
 from wallet_hooks.logs import LOG
 from wallet_hooks.settings import Settings, TimeOuts
+from wallet_hooks.web import websocket
 from wallet_hooks.web.causes import cause_of, log_defect
 from wallet_hooks.web.concurrency import ConcurrencyLimit
 from wallet_hooks.web.countries import Countries
@@ -54,6 +55,7 @@ _calls = ConcurrencyLimit("requests", running=16, admitted=24, timeout=1.0)
 # The key in the application's `extensions` of its GroupedApi, for a server that collects requests.
 GROUPED_API = "wallet_hooks_grouped_api"
 _RETRY = {429: "1", 503: "1"}  # seconds
+_UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": websocket.VERSION}
 
 
 class Problem(NamedTuple):
@@ -300,6 +302,8 @@ def _reply(api: Api, call: Call, result: Any) -> Reply:
 def _add_headers(reply: Reply, request_id: str) -> None:
     reply.headers = _PRIVATE | reply.headers
     reply.headers["X-Request-Id"] = request_id
+    if reply.status == 426:
+        reply.headers |= _UPGRADE
     if reply.status in _RETRY:
         reply.headers["Retry-After"] = "60" if reply.code == TooManyGuessesError.code else _RETRY[reply.status]
 

@@ -43,16 +43,21 @@ def bearer_token(headers: Headers) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+_OF_PROXIES = {"HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP"} | {
+    f"HTTP_X_FORWARDED_{name}" for name in ("FOR", "HOST", "PORT", "PROTO", "SERVER")
+}
+
+
 def source_of(environ: Environ, *, proxy_hops: int) -> Source:
     """Return the caller's address as the outermost of exactly `proxy_hops` trusted proxies saw it.
 
     If X-Forwarded-For has fewer entries than there are proxies, a proxy was bypassed and the address is unknown.
-    Without trusted proxies the header's address is ignored, but its presence means that the request is not direct.
+    Without trusted proxies the header's address is ignored, but any header that proxies add means that the request is
+    not direct.
     """
-    forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     if proxy_hops == 0:
-        direct = forwarded is None and "HTTP_FORWARDED" not in environ and "HTTP_X_REAL_IP" not in environ
-        return read_source(environ.get("REMOTE_ADDR"), direct=direct)
+        return read_source(environ.get("REMOTE_ADDR"), direct=_OF_PROXIES.isdisjoint(environ))
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     hops = forwarded.split(",") if forwarded else []
     return read_source(hops[-proxy_hops] if len(hops) >= proxy_hops else None, direct=False)
 

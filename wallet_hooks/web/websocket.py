@@ -16,7 +16,7 @@ from wallet_hooks.web.answer_socket import AnswerSocket
 from wallet_hooks.web.requests import Environ
 
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008
-_VERSION = "13"
+VERSION = "13"
 _KEY = re.compile("[A-Za-z0-9+/]{22}==")
 _CHUNK = 512  # a client sends only pongs and its close
 _SEND_BUFFER = 64 * 1024  # bytes in the kernel; more would only hide that a reader is slow
@@ -43,8 +43,8 @@ def handshake_headers(environ: Environ) -> dict[str, str]:
     options = {option.strip().lower() for option in headers.get("Connection", "").split(",")}
     if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in options:
         raise UpgradeRequiredError("a WebSocket handshake is expected: Connection: Upgrade and Upgrade: websocket")
-    if headers.get("Sec-WebSocket-Version") != _VERSION:
-        raise UpgradeRequiredError(f"Sec-WebSocket-Version: {_VERSION} is expected")
+    if headers.get("Sec-WebSocket-Version") != VERSION:
+        raise UpgradeRequiredError(f"Sec-WebSocket-Version: {VERSION} is expected")
     key = headers.get("Sec-WebSocket-Key", "")
     if not _KEY.fullmatch(key):
         raise UpgradeRequiredError("Sec-WebSocket-Key: 16 bytes in base64 are expected")
