@@ -50,7 +50,13 @@ def test_an_invalid_variable_of_the_server_stops_the_start_with_one_line(variabl
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ACCOUNT_CODES_FILE", "/nowhere.json"), ("CURRENCIES", "EUR=5"), ("GEOIP_FILE", "/nowhere.mmdb")],
+    [
+        ("ACCOUNT_CODES_FILE", "/nowhere.json"),
+        ("CURRENCIES", "EUR=5"),
+        ("GEOIP_FILE", "/nowhere.mmdb"),
+        ("CONSOLE_DIRECTORY", "/etc/passwd"),
+        ("CONSOLE_DIRECTORY", "/proc/exports"),
+    ],
 )
 def test_invalid_settings_stop_the_service_without_a_traceback(name: str, value: str, tmp_path: Path) -> None:
     shell = Shell(f"sqlite:///{tmp_path / 'x.db'}")

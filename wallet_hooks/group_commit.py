@@ -19,7 +19,7 @@ from wallet_hooks import clock
 from wallet_hooks.database import Fault, fault_of, has_row_locks, shorten_lock_timeout
 from wallet_hooks.database.connecting import replace_connections
 from wallet_hooks.database.deadlines import answer_within, is_too_late, seconds_left
-from wallet_hooks.database.faults import RETRIED_FAULTS
+from wallet_hooks.database.faults import RETRIED_FAULTS, driver_error, state_of
 from wallet_hooks.database.writes import await_standby, transaction
 from wallet_hooks.errors import TryAgainError
 from wallet_hooks.logs import LOG
@@ -223,4 +223,6 @@ class GroupCommit(Generic[RequestT, AnswerT]):
         for waiter in group:
             waiter.error = error if is_defect else TryAgainError(fault.value)
         GROUP_FAULTS.labels(fault.value).inc()
-        LOG.warning("group_failed", fault=fault.value, requests=len(group), error=type(error).__name__)
+        cause = driver_error(error)
+        facts = {"error": type(cause).__name__, "state": state_of(cause)}
+        LOG.warning("group_failed", fault=fault.value, requests=len(group), **facts)

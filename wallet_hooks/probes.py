@@ -1,14 +1,14 @@
 """Probes for monitoring: liveness (`/healthz`), readiness (`/readyz`) and Prometheus metrics (`/metrics`)."""
 
 from collections import Counter
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from wallet_hooks import money
+from wallet_hooks import clock, money
 from wallet_hooks.database import first_line, read_with_retries, reading
 from wallet_hooks.database.brands import engines_of_brands
 from wallet_hooks.database.deadlines import answer_within
@@ -20,8 +20,9 @@ from wallet_hooks.logs import LOG
 from wallet_hooks.telemetry import exposition
 
 _METRICS_TIMEOUT = 5.0  # seconds
-# The databases, by their engines' dialects, whose schemas were right: they are checked until then, at the start.
-_checked: "WeakSet[Dialect]" = WeakSet()
+_CHECK_INTERVAL = 60.0  # seconds after which a database that was right is checked again
+# When databases were right, by their engines' dialects.
+_checked: "WeakKeyDictionary[Dialect, float]" = WeakKeyDictionary()
 
 
 def blueprint(engine: Engine, reports: Engine, *, timeout: float) -> Blueprint:
@@ -68,8 +69,9 @@ def _readiness_problem(engine: Engine) -> str | None:
 
 
 def _schemas_problem(engine: Engine) -> str | None:
-    """Return what is wrong with the database besides its migration; None once all was right."""
-    if engine.dialect in _checked:
+    """Return what is wrong with the database besides its migration; None if all was right within the last minute."""
+    now = clock.monotonic()
+    if now < _checked.get(engine.dialect, -_CHECK_INTERVAL) + _CHECK_INTERVAL:
         return None
     try:
         with reading(engine) as session:
@@ -77,7 +79,7 @@ def _schemas_problem(engine: Engine) -> str | None:
     except SQLAlchemyError as error:
         return _reason(error)
     if problem is None:
-        _checked.add(engine.dialect)
+        _checked[engine.dialect] = now
     return problem
 
 

@@ -33,12 +33,25 @@ def _checked_settings() -> Settings:
     """
     settings = Settings.from_env()
     Countries(settings.geoip_file)
+    _check_console_directory(settings)
     configured_codes(settings)
     check_databases(settings)
     engine = open_engine(settings)
     currencies.initialize(engine, settings)
     engine.dispose()
     return settings
+
+
+def _check_console_directory(settings: Settings) -> None:
+    """Make the directory of the console's exports, if one is set. Raises ConfigurationError."""
+    if settings.console_directory:
+        directory = Path(settings.console_directory)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"WALLET_HOOKS_CONSOLE_DIRECTORY: {error}") from None
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise ConfigurationError("WALLET_HOOKS_CONSOLE_DIRECTORY is no directory that can be written")
 
 
 def _raise_limit_of_files() -> int:

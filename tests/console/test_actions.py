@@ -330,6 +330,15 @@ def test_an_export_without_a_thread_takes_no_place_from_others(
     wait_until(lambda: "Done:" in browser.page(started.request.path))
 
 
+def test_a_directory_for_exports_that_is_gone_is_named(settled: World, tmp_path: Path) -> None:
+    (tmp_path / "exports").write_text("a file")
+    settled.configure(console_directory=str(tmp_path / "exports"))
+    form = {"from": "2026-01-01", "to": "2026-01-02", "format": "csv"}
+    browser = signed_in(settled, "finance")
+    answer = browser.submit("/console/reports/journal?from=2026-01-01", "/console/reports/journal/export", **form)
+    assert (answer.status_code, "WALLET_HOOKS_CONSOLE_DIRECTORY" in answer.text) == (400, True)
+
+
 def test_a_foreign_directory_for_exports_is_refused(settled: World, tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "exports").symlink_to(tmp_path / "theirs")

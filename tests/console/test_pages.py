@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,8 @@ from tests.console.staff import Browser, add_staff, csrf_token, deliveries, link
 from tests.test_commands import Shell
 from tests.world import World, bet, refund, result
 from wallet_hooks.customers.models import Payment
-from wallet_hooks.database import reading
+from wallet_hooks.database import reading, writing
+from wallet_hooks.finance.models import Verification
 from wallet_hooks.ledger.models import Transaction
 
 
@@ -196,6 +198,15 @@ def test_overview_shows_what_needs_a_person(busy_world: World) -> None:
     assert "Unknown bet" in page
     assert "insufficient_funds" in page
     assert "accepted: 6" in page
+    Shell(busy_world.settings.database_url).ok("verify")
+    assert "all rules hold" in browser.page("/console/")
+    with writing(busy_world.engine) as session:
+        whole = session.scalars(select(Verification)).one()
+        facts = {"run_at": whole.run_at, "last_id": whole.last_id}
+        session.add(Verification(since=None, differences=2, **facts))
+        session.flush()
+        session.add(Verification(since=date(2026, 1, 1), differences=0, **facts))
+    assert "2 differences" in browser.page("/console/"), "a later run over less does not hide them"
     Shell(busy_world.settings.database_url).ok("verify")
     assert "all rules hold" in browser.page("/console/")
     assert "accepted: 6" in browser.page("/console/", over="day")

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from tests.test_commands import Shell
 from tests.world import World
+from wallet_hooks import probes
 
 pytestmark = [pytest.mark.parametrize("engine_name", ["postgresql"]), pytest.mark.all_together]
 
@@ -23,6 +24,17 @@ def service(world: World) -> Iterator[Shell]:
     with world.engine.begin() as connection:
         connection.execute(text(f"DROP OWNED BY {role}"))
         connection.execute(text(f"DROP ROLE {role}"))
+
+
+def test_readiness_notices_what_changes_later(world: World, service: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "_CHECK_INTERVAL", 0.0)
+    served = World(service.environment["WALLET_HOOKS_DATABASE_URL"])
+    assert served.client.get("/readyz").status_code == 200
+    with world.engine.begin() as connection:
+        connection.execute(text(f"REVOKE INSERT ON delivery FROM service_{world.database}"))
+    answer = served.client.get("/readyz")
+    assert (answer.status_code, "insert on delivery" in answer.get_json()["status"]) == (503, True)
+    served.close()
 
 
 def test_a_schema_with_the_roles_name_may_be_empty(world: World, service: Shell) -> None:

@@ -350,6 +350,8 @@ def test_unauthenticated_requests_store_at_most_4_kib_of_the_body(scout: World) 
     [
         ("hmac", "x" * 16, False),
         ("hmac", "x" * 15, True),
+        ("scout-jwt", "x" * 32, False),
+        ("scout-jwt", "x" * 31, True),
         ("basic", "provider:" + "x" * 15, True),
         ("standard-webhooks", "whsec_" + "x" * 12, True),
     ],

@@ -60,6 +60,11 @@ def test_exit_status_5_for_no_cases_and_2_for_bad_usage(case: Path) -> None:
     assert run(case.parent / "empty").returncode == 5
 
 
+def test_exit_status_3_for_an_unreachable_database(case: Path) -> None:
+    ran = run(case, "--database", f"postgresql://postgres@/none?host={case.parent}")
+    assert (ran.returncode, ran.stderr.startswith("wallet-hooks: unreachable")) == (3, True), ran.stderr
+
+
 def test_exit_status_3_for_an_unreachable_target(case: Path) -> None:
     junit = case.with_name("out.xml")
     ran = run(case, "--target", "http://127.0.0.1:9", "--junit", junit)

@@ -35,6 +35,7 @@ _KEPT_SECONDS = 3600
 _LOST_SECONDS = 60  # a running export writes its state more often
 _RUNNING = threading.BoundedSemaphore(2)
 _STATE_SECONDS = 0.5
+_DIRECTORY = "The directory for exports (WALLET_HOOKS_CONSOLE_DIRECTORY)"
 
 
 @dataclass
@@ -78,9 +79,12 @@ class Exports:
             writing_state.start()
             work = (engine, report, format_, request, options, export)
             _thread(self._run, *work, ended, writing_state).start()
-        except BaseException:
+        except BaseException as error:
             ended.set()
             _RUNNING.release()
+            if isinstance(error, OSError):
+                LOG.error("export_failed", report=report, error=type(error).__name__)
+                raise RefusedError("bad_directory", f"{_DIRECTORY}: {error.strerror}.") from None
             raise
         return export.id
 
@@ -147,7 +151,7 @@ class Exports:
         """Make the directory, and delete exports that are too old. Raises RefusedError for another user's directory."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._directory.is_symlink() or self._directory.stat().st_uid != os.getuid():
-            raise RefusedError("bad_directory", "The directory for exports is not the service's own.")
+            raise RefusedError("bad_directory", f"{_DIRECTORY}: the directory is not the service's own.")
         for path in self._directory.iterdir():
             if _ID.fullmatch(path.name) and clock.wall_clock().timestamp() - path.stat().st_mtime > _KEPT_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)

@@ -50,7 +50,7 @@ def show(visit: Visit) -> Html:
             "statistics": statistics,
             "outcomes": OUTCOMES,
             "picture": _chart(statistics, span.name),
-            "verification": session.scalar(select(Verification).order_by(Verification.id.desc()).limit(1)),
+            "verification": _verification(session),
             "seal": newest_seal(session),
             "open_stakes": [
                 (currency, money.format_amount(minor, currency))
@@ -65,6 +65,14 @@ def show(visit: Visit) -> Html:
             "near_limits": limits_near_their_end(session, now=visit.request.now),
         }
     return Html("overview.html", values)
+
+
+def _verification(session: Session) -> Verification | None:
+    """Return the newest run of `verify` that found differences since the last run over all history, or the newest."""
+    newest = select(Verification).order_by(Verification.id.desc()).limit(1)
+    last_whole = select(func.max(Verification.id)).where(Verification.since.is_(None)).scalar_subquery()
+    failed = session.scalar(newest.where(Verification.differences > 0, Verification.id >= func.coalesce(last_whole, 0)))
+    return failed or session.scalar(newest)
 
 
 def _chart(statistics: Statistics, span: str) -> Any:

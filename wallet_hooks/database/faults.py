@@ -75,6 +75,16 @@ _MISCONFIGURED = re.compile(
 DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error, sqlite3.Error, adbc_driver_manager.Error)
 
 
+def driver_error(error: BaseException) -> BaseException:
+    """Return the driver's error that one of SQLAlchemy's has, or the error itself."""
+    return getattr(error, "orig", None) or error
+
+
+def state_of(error: BaseException) -> str | None:
+    """Return the code of a driver's error, which holds no data: PostgreSQL's SQLSTATE, or SQLite's name."""
+    return getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+
+
 def fault_of(error: BaseException) -> Fault:
     """Classify an error of SQLAlchemy, psycopg, ADBC or sqlite3; anything else is OTHER."""
     if isinstance(error, PoolTimeoutError):

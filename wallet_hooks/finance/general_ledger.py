@@ -105,7 +105,7 @@ def read_codes(path: Path) -> AccountCodes:
     try:
         read = _CodesSchema().load(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise RefusedError("bad_mapping", f"{path.name}: {error.strerror}") from None
+        raise RefusedError("bad_mapping", f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise RefusedError("bad_mapping", f"{path.name}: {error}") from None
     except ValidationError as error:

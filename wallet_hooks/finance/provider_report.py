@@ -91,7 +91,10 @@ def _places(head: list[str], mapping: Mapping[str, str], *, is_of_one_brand: boo
     places = {column: head.index(name) if name in head else None for column, name in names.items()}
     for column in ("bet", "currency", "stake", *(() if is_of_one_brand else ("brand",))):
         if places[column] is None:
-            raise BadReportError(f"the report has no column {names[column]!r}")
+            found = ", ".join(map(repr, head))[:200] or "none"
+            raise BadReportError(
+                f"the report has no column {names[column]!r}, but {found}; a CSV report is UTF-8, with commas"
+            )
     return places
 
 
@@ -106,8 +109,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 number = reader.line_num + 1
     except csv.Error as error:
         raise BadReportError(f"line {number}: {error}") from None
-    except UnicodeError as error:
-        raise BadReportError(f"{path.name}: {error}") from None
+    except UnicodeError:
+        raise BadReportError(f"{path.name}: not UTF-8, or not CSV") from None
 
 
 def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[object]]]:

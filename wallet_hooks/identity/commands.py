@@ -15,7 +15,7 @@ from wallet_hooks.identity.credentials import AUTHENTICATIONS
 from wallet_hooks.identity.directory import CORRECTIONS
 from wallet_hooks.identity.models import ApiToken, Brand, Provider
 from wallet_hooks.identity.policy import PRESETS, rules_in_force
-from wallet_hooks.identity.secrets import SHORTEST_SAFE, is_readable, is_short
+from wallet_hooks.identity.secrets import is_readable, is_short, shortest_safe
 from wallet_hooks.listing import echo_rows
 from wallet_hooks.options import JSON
 
@@ -176,7 +176,7 @@ def add_provider(
         click.echo(f"warning: {reference} cannot be read here; the service must be able to read it", err=True)
     for reference in row["secrets"]:
         if is_short(reference, auth=row["auth"]):
-            needed = f"at least {SHORTEST_SAFE} random characters are needed against guessing"
+            needed = f"at least {shortest_safe(row['auth'])} random characters are needed against guessing"
             click.echo(f"warning: the secret of {reference} is short; {needed}", err=True)
 
 

@@ -9,6 +9,7 @@
 import hashlib
 import hmac
 import re
+import warnings
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Collection, Iterable, Mapping
@@ -134,16 +135,15 @@ def _verify_token(call: ReceivedCall, secret: str) -> Denial | None:
     return None if allowed else Denial.FORBIDDEN
 
 
+# `provider add` warns of short secrets; PyJWT would at every token.
+warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
+
+
 @lru_cache(maxsize=1024)
 def _claims(token: str, secret: str) -> Mapping[str, Any] | None:
     """Return the claims of a token with a valid signature, None otherwise. Cached: the caller checks the times."""
     try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            secret,
-            algorithms=["HS256"],
-            options=_OPTIONS,
-        )
+        claims: dict[str, Any] = jwt.decode(token, secret, algorithms=["HS256"], options=_OPTIONS)
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         return None
     has_id = "id" in claims or "uid" in claims

@@ -6,7 +6,8 @@ from pathlib import Path
 from wallet_hooks.errors import RefusedError
 from wallet_hooks.logs import LOG
 
-SHORTEST_SAFE = 16  # characters of a secret
+_SHORTEST_SAFE = 16  # characters of a secret
+_SHORTEST_OF_TOKENS = 32  # as RFC 7518 asks for HS256
 _unreadable: set[str] = set()  # references that were logged
 
 
@@ -37,6 +38,11 @@ def is_readable(reference: str) -> bool:
     return _read(reference) is not None
 
 
+def shortest_safe(auth: str) -> int:
+    """Return how many random characters a secret needs at least, by the provider's authentication."""
+    return _SHORTEST_OF_TOKENS if auth == "scout-jwt" else _SHORTEST_SAFE
+
+
 def is_short(reference: str, *, auth: str) -> bool:
     """Return whether the secret can be read and is so short that it may be guessed.
 
@@ -46,7 +52,7 @@ def is_short(reference: str, *, auth: str) -> bool:
     if secret is None:
         return False
     guessed = secret.partition(":")[2] if auth == "basic" else secret.removeprefix("whsec_")
-    return len(guessed) < SHORTEST_SAFE
+    return len(guessed) < shortest_safe(auth)
 
 
 def _read(reference: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of, first_line, is_misconfigured
 from wallet_hooks.listing import echo_lines
 from wallet_hooks.options import JSON
 from wallet_hooks.replay import reports
@@ -40,6 +41,10 @@ class _ReplayGroup(click.Group):
             exit_with(str(error), EXIT_BAD_USAGE)
         except UnreachableError as error:
             exit_with(f"unreachable: {error}", EXIT_UNREACHABLE)
+        except DATABASE_ERRORS as error:
+            if fault_of(error) is not Fault.LOST or is_misconfigured(error):
+                raise
+            exit_with(f"unreachable: {first_line(error)}", EXIT_UNREACHABLE)
 
 
 @click.group(cls=_ReplayGroup)

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from wallet_hooks.database import DATABASE_ERRORS, Fault, fault_of
+from wallet_hooks.database.faults import driver_error, state_of
 from wallet_hooks.errors import TryAgainError, WalletHooksError
 from wallet_hooks.logs import LOG
 from wallet_hooks.money import MoneyError
@@ -49,10 +50,10 @@ def log_defect(error: BaseException, *, request_id: str, path: str) -> None:
     if of_database is None:
         LOG.error("defect", request_id=request_id, path=path, exc_info=error)
     else:
-        cause = getattr(of_database, "orig", None) or of_database  # SQLAlchemy's errors have the driver's
+        cause = driver_error(of_database)
         trace = "".join(line for one in reversed(chain) for line in traceback.format_tb(one.__traceback__))
-        state = getattr(cause, "sqlstate", None)
-        LOG.error("defect", request_id=request_id, path=path, error=type(cause).__name__, state=state, trace=trace)
+        facts = {"error": type(cause).__name__, "state": state_of(cause)}
+        LOG.error("defect", request_id=request_id, path=path, **facts, trace=trace)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
