@@ -87,6 +87,25 @@ def test_numbers_are_shown_exactly_as_they_were_sent(desk: Desk) -> None:
     assert '"x":1.50,"y":[1e2,{"z":-0.0}]' in answer.text
 
 
+@pytest.mark.parametrize("code", ["failed", "blacklist"])
+def test_an_account_that_fails_is_shown_with_its_last_prices(desk: Desk, code: str) -> None:
+    status = {"code": code, "reason": "timeout"}
+    first, last = PMM_BODY["price_list"], [{"effective": {"price": 3.10, "min": ["GBP", 1], "max": ["GBP", 2]}}]
+    assert post(desk, {"ts": 1, "data": [[BETSLIP, BETSLIP_BODY], pmm(price_list=first)]}) == OK
+    assert post(desk, {"ts": 3, "data": [pmm(price_list=last)]}) == OK
+    assert post(desk, {"ts": 2, "data": [pmm(price_list=first)]}) == OK, "an older one"
+    body = {name: value for name, value in PMM_BODY.items() if name != "price_list"} | {"status": status}
+    assert post(desk, {"ts": 4, "data": [["pmm", body]]}) == OK
+    found = shown(desk)
+    assert (found["bounds"], found["best_price"]) == ([], None)
+    (account,) = found["accounts"]
+    assert (account["status"], account["price_list"]) == (status, json.loads(json.dumps(last), parse_float=Decimal))
+    listed = desk.ok("ann", "GET", "/v1/betslips/")
+    assert listed[0]["accounts"] == [account]
+    assert post(desk, {"ts": 5, "data": [pmm(price_list=first)]}) == OK
+    assert shown(desk)["best_price"] == Decimal("2.1368")
+
+
 def test_the_best_price_of_a_stake_is_one_that_the_bounds_permit(desk: Desk) -> None:
     prices = [{"effective": {"price": 2, "min": ["GBP", 2.0000000000000004], "max": ["GBP", 5]}}]
     assert post(desk, [[BETSLIP, BETSLIP_BODY], pmm(price_list=prices)]) == OK

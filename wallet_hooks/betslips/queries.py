@@ -1,6 +1,6 @@
 """Reading betslips."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from wallet_hooks import money
 from wallet_hooks.betslips.bounds import without_noise
-from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, SUCCESS, Message
+from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, SUCCESS, BookieLogin, Message, message_of
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice, StakeBounds
 from wallet_hooks.betslips.state import BetslipState
 from wallet_hooks.database.bulk import columns_of
 from wallet_hooks.web.fields import UNWANTED
-from wallet_hooks.web.strict_json import read_json
+from wallet_hooks.web.strict_json import read_json, write_json
+
+_Account = tuple[int, BookieLogin]  # a betslip's row id, and an account on it
 
 
 class PriceRow(NamedTuple):
@@ -76,18 +78,59 @@ def instant(ts: str | None) -> Decimal | None:
     return None if ts is None else Decimal(ts)
 
 
-def betslip_data(betslip: Betslip, state: BetslipState, *, stake: Decimal | None = None) -> dict[str, Any]:
+def shown_bodies(session: Session, states: Mapping[int, BetslipState]) -> dict[_Account, str]:
+    """Return the bodies that are shown of accounts whose newest pmm has no prices, by betslip row id and account.
+
+    They are the newest ones with the `price_list` of the last success, which counts for nothing any more.
+    """
+    wanted = {
+        (id_, account): message
+        for id_, state in states.items()
+        for account, message in state.prices.items()
+        if not message.bounds and _has_lost_prices(read_json(message.body.encode()))
+    }
+    last: dict[_Account, Message] = {}
+    for row in _pmms(session, {id_ for id_, _ in wanted}):
+        message = message_of(row.type, instant(row.ts), read_json(row.body.encode()))
+        assert message.bookie_login is not None, "a pmm names its bookmaker account"
+        key = row.betslip_id, message.bookie_login
+        is_earlier = key in wanted and wanted[key].is_newer_than(message.ts)
+        if message.bounds and is_earlier and (key not in last or message.is_newer_than(last[key].ts)):
+            last[key] = message
+    return {key: _with_prices(wanted[key].body, message.body) for key, message in last.items()}
+
+
+def _pmms(session: Session, betslip_ids: Collection[int]) -> Iterable[BetslipMessage]:
+    if not betslip_ids:
+        return ()
+    own = (BetslipMessage.betslip_id.in_(betslip_ids), BetslipMessage.type == PMM)
+    return session.scalars(select(BetslipMessage).where(*own).order_by(BetslipMessage.id))
+
+
+def _has_lost_prices(body: Any) -> bool:
+    return body["status"]["code"] != SUCCESS and body.get("price_list") is None
+
+
+def _with_prices(body: str, priced: str) -> str:
+    return write_json({**read_json(body.encode()), "price_list": read_json(priced.encode())["price_list"]})
+
+
+def betslip_data(
+    betslip: Betslip, state: BetslipState, shown: Mapping[_Account, str], *, stake: Decimal | None = None
+) -> dict[str, Any]:
     """Return a betslip as answers and commands show it: its messages' fields as they were sent.
 
-    `best_price` is the highest effective price of a successful account whose smallest stake is at most `stake`.
+    `shown` are the bodies of accounts without prices (`shown_bodies`). `best_price` is the highest effective price of a
+    successful account whose smallest stake is at most `stake`.
     """
+    accounts = [shown.get((betslip.id, account), message.body) for account, message in state.prices.items()]
     return {
         "betslip_id": betslip.betslip_id,
         "game": betslip.game,
         "is_open": state.is_open,
         "close_reason": _close_reason(state),
         "betslip": None if state.announcement is None else simplejson.RawJSON(state.announcement.body),
-        "accounts": [simplejson.RawJSON(message.body) for message in state.prices.values()],
+        "accounts": [simplejson.RawJSON(body) for body in accounts],
         "best_price": _best_price(state.prices.values(), stake),
         "bounds": _bounds(state),
         "late_prices": state.late_prices,
