@@ -13,6 +13,10 @@ BRANDS = {"acme": 1007, "nordbet": 1008, "west": 1009}
 _numbers = itertools.count(1)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.brand_schemas)
+
+
 def fill(url: str) -> None:
     """Migrate a database, and add three brands with provider and customer."""
     migrate(url, brand_schemas=True)
