@@ -14,6 +14,7 @@ from tests.test_commands import OF_ANN as OF_UID_7
 from tests.test_commands import Shell
 from tests.world import OK, JsonReply, bet, result
 from wallet_hooks import clock
+from wallet_hooks.cashier import service
 from wallet_hooks.customers.models import PaymentKey
 from wallet_hooks.customers.queries import customer_by_uid
 from wallet_hooks.database import reading, writing
@@ -61,6 +62,32 @@ def test_a_key_that_a_repetition_had_makes_no_other_payment(desk: Desk) -> None:
     assert (pay(desk, key="k2", **other).status, pay(desk, key="k2")) == (400, first)
     assert pay(desk, key="k3", **other).status == 200
     assert desk.world.balance() == "132.50"
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])  # SQLite has one writer at a time
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_key_that_another_request_claims_meanwhile_is_a_conflict(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    pay(desk)
+    headers = {"Session": desk.token("boss"), "Idempotency-Key": "k2"}
+    repetition, new = (OF_ANN, PAY), ("/v1/customers/bob", PAY | {"reference": "P2"})
+    calls = [repetition, new] if is_new else [new, repetition]
+    look_up = service._earlier_payment
+
+    def send() -> int:
+        customer, body = calls.pop()
+        return desk.world.app.test_client().post(f"{customer}/deposits/", json=body, headers=headers).status_code
+
+    def look_up_before_another_request(*arguments: Any) -> Any:
+        found = look_up(*arguments)
+        if calls:
+            assert send() == 200
+        return found
+
+    monkeypatch.setattr(service, "_earlier_payment", look_up_before_another_request)
+    assert send() == 400
+    assert desk.world.balance("8") == ("100.00" if is_new else "125.50")
 
 
 def test_a_payment_of_an_earlier_release_is_found_beside_the_key_of_a_repetition(desk: Desk) -> None:

@@ -58,7 +58,7 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     _check_values(movement)
     earlier = _earlier_payment(session, customer, movement)
     if earlier is not None:
-        _claim_key(session, earlier, movement.key)
+        _claim_key(session, earlier, movement, is_new=False)
         return earlier, False
     taken = -movement.amount if movement.kind == ADJUSTMENT else movement.amount
     if movement.kind != DEPOSIT and taken > 0:
@@ -70,7 +70,7 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     payment = _new_payment(customer, movement, now)
     session.add(payment)
     session.flush()
-    _claim_key(session, payment, movement.key)
+    _claim_key(session, payment, movement, is_new=True)
     if not movement.in_two_steps:
         _post(session, customer, payment, now=now)
     return payment, True
@@ -167,14 +167,26 @@ def _earlier_payment(session: Session, customer: Customer, movement: Movement) -
         if movement.key is not None and (payment.key, payment.fingerprint) == (movement.key, facts):
             return payment  # an earlier release does not know the keys of repetitions
     if any(payment.fingerprint != facts for payment in known) or len(known) > 1:
-        raise ConflictError(f"reference {movement.reference!r} or its key was used before with other facts")
+        raise _conflict(movement)
     return known[0] if known else None
 
 
-def _claim_key(session: Session, payment: Payment, key: str | None) -> None:
-    """Keep the key of a request for a payment, so that no other payment is made with it."""
-    if key is not None and session.get(PaymentKey, (payment.brand_id, key)) is None:
-        session.add(PaymentKey(brand_id=payment.brand_id, key=key, payment_id=payment.id))
+def _claim_key(session: Session, payment: Payment, movement: Movement, *, is_new: bool) -> None:
+    """Keep the key of a request for a payment, so that no other payment is made with it.
+
+    Raises ConflictError where a request of another customer has claimed it meanwhile.
+    """
+    if movement.key is None:
+        return
+    claimed = session.get(PaymentKey, (payment.brand_id, movement.key))
+    if claimed is None:
+        session.add(PaymentKey(brand_id=payment.brand_id, key=movement.key, payment_id=payment.id))
+    elif claimed.payment_id != payment.id and (is_new or payment.key != movement.key):
+        raise _conflict(movement)
+
+
+def _conflict(movement: Movement) -> ConflictError:
+    return ConflictError(f"reference {movement.reference!r} or its key was used before with other facts")
 
 
 def _check_own_money(session: Session, customer: Customer, amount: int) -> None:
