@@ -21,7 +21,7 @@ from websockets.sync.server import ServerConnection
 from tests.betslips.platform import Platform, frame, platform, silent_platform
 from tests.test_commands import Shell
 from tests.waiting import wait_until
-from tests.world import World
+from tests.world import ACME, World
 from wallet_hooks.betslips import following, intake
 from wallet_hooks.betslips.following import Follower, StreamTimeOuts
 from wallet_hooks.betslips.models import Betslip
@@ -130,6 +130,32 @@ def test_a_frame_of_many_messages_is_stored_in_parts(
     assert max(sizes) == 10
     assert world.count("betslip_message") == 39 * len(games)
     assert world.count("delivery") == 3
+
+
+def test_a_part_whose_answer_is_lost_is_found_behind_the_rest_of_a_frame(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest has no delivery that would show that it is stored; the frame after it has one."""
+    monkeypatch.setattr(following, "_MOST_AT_ONCE", 10)
+    lost: list[bool] = []
+    store = intake.store_bodies
+
+    def lose_an_answer(engine: Any, taken: Any, scopes: Any) -> None:
+        store(engine, taken, scopes)
+        if not lost and taken[0].is_rest:
+            lost.append(True)
+            raise PoolTimeoutError
+
+    monkeypatch.setattr(following, "store_bodies", lose_an_answer)
+    data = [["betslip", {"betslip_id": f"b{number}", "customer_username": "ann"}] for number in range(12)]
+    contents = (json.dumps({"ts": 1, "data": data}), json.dumps(frame(100)))
+    follower = Follower(world.engine, "ws://unused", [(ACME, "betflex")], threading.Event())
+    ending = threading.Timer(10, follower._stopping.set)
+    ending.start()
+    follower._take([following._body(content) for content in contents])
+    ending.cancel()
+    assert (lost, follower._stopping.is_set()) == ([True], False)
+    assert world.count("betslip_message") == 13
 
 
 def test_what_came_before_a_frame_that_is_too_large_is_stored(world: World) -> None:

@@ -143,7 +143,7 @@ class Follower:
                 run_with_retries(lambda: store_bodies(self._engine, taken, self._scopes))
             except Exception as error:
                 fault = fault_of(error)
-                if fault is Fault.DUPLICATE and not taken[0].is_rest and self._is_committed(taken):
+                if fault is Fault.DUPLICATE and self._is_committed(taken):
                     return taken
                 if fault is Fault.OTHER:
                     return self._store_one_by_one(taken, error)
@@ -156,8 +156,9 @@ class Follower:
 
     def _is_committed(self, taken: list[ParsedBody]) -> bool:
         """Return whether an attempt stored the frames whose answer was lost. False while that cannot be known."""
+        delivery = next(one.body.id for one in taken if not one.is_rest)  # without one, nothing would be a duplicate
         try:
-            return is_stored(self._engine, taken[0].body.id)
+            return is_stored(self._engine, delivery)
         except DATABASE_ERRORS:
             return False
 
