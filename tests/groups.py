@@ -7,13 +7,7 @@ from tests.world import Item, World
 from wallet_hooks import clock
 from wallet_hooks.database.writes import transaction
 from wallet_hooks.identity.directory import read_directory
-from wallet_hooks.sportsbook.messages import (
-    BETS_PATH,
-    CANCEL_PATH,
-    WINNERS_PATH,
-    Callback,
-    ProviderRequest,
-)
+from wallet_hooks.sportsbook.messages import BETS_PATH, CANCEL_PATH, WINNERS_PATH, Callback, ProviderRequest
 from wallet_hooks.sportsbook.schemas import read_cancel_bets, read_place_bets, read_settle_bets
 from wallet_hooks.sportsbook.service import process_batch
 from wallet_hooks.web.requests import new_request_id

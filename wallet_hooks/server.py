@@ -50,8 +50,13 @@ def _check_console_directory(settings: Settings) -> None:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(f"WALLET_HOOKS_CONSOLE_DIRECTORY: {error}") from None
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise ConfigurationError("WALLET_HOOKS_CONSOLE_DIRECTORY is no directory that can be written")
+        _check_writable("WALLET_HOOKS_CONSOLE_DIRECTORY", directory)
+
+
+def _check_writable(name: str, directory: Path) -> None:
+    """Raise ConfigurationError unless the setting's directory is one that can be written."""
+    if not os.access(directory, os.W_OK | os.X_OK) or not directory.is_dir():
+        raise ConfigurationError(f"{name} is no directory that can be written")
 
 
 def _raise_limit_of_files() -> int:
@@ -90,8 +95,7 @@ def _directory_of_metrics() -> tuple[Path, bool]:
             return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory)), True
         except OSError as error:
             raise ConfigurationError(f"no directory for metrics, set PROMETHEUS_MULTIPROC_DIR: {error}") from None
-    if not os.access(configured, os.W_OK) or not Path(configured).is_dir():
-        raise ConfigurationError("PROMETHEUS_MULTIPROC_DIR is no directory that can be written")
+    _check_writable("PROMETHEUS_MULTIPROC_DIR", Path(configured))
     return Path(configured), False
 
 

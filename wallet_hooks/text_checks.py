@@ -20,8 +20,8 @@ def is_whole_number(text: str, *, digits: int = 18) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= digits
 
 
-def is_row_id(text: str) -> bool:
-    """Return whether a text can be a row's id: a whole number as we write it, without zeros before it."""
+def is_positive_number(text: str) -> bool:
+    """Return whether a text is a whole number from 1 on, without zeros before it."""
     return is_whole_number(text) and not text.startswith("0")
 
 

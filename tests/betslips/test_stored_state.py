@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from tests.world import World
 from wallet_hooks.betslips.messages import BETSLIP, CLOSED, PMM, Message, message_of
 from wallet_hooks.betslips.models import Betslip
-from wallet_hooks.betslips.queries import messages_of, state_of
+from wallet_hooks.betslips.queries import messages_of, states_of
 from wallet_hooks.betslips.service import store_messages
 from wallet_hooks.betslips.state import state_after
 from wallet_hooks.database import writing
@@ -62,7 +62,7 @@ def _check(session: Session, name: str) -> None:
         message_of(one.type, None if one.ts is None else Decimal(one.ts), read_json(one.body.encode()))
         for one in stored
     )
-    found = state_of(session, betslip)
+    found = states_of(session, [betslip])[betslip.id]
     assert _facts(found.prices.values()) == _facts(expected.prices.values())
     assert (found.closing and found.closing.body) == (expected.closing and expected.closing.body)
     assert (found.announcement and found.announcement.body) == (expected.announcement and expected.announcement.body)

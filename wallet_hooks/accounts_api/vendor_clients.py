@@ -11,7 +11,7 @@ from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.models import VendorClient
 from wallet_hooks.customers.models import CustomerProfile
 from wallet_hooks.database import reading, writing
-from wallet_hooks.text_checks import is_row_id
+from wallet_hooks.text_checks import is_positive_number
 
 
 def get_vendor_client_id(call: OperationCall) -> str:
@@ -23,7 +23,7 @@ def get_vendor_client_id(call: OperationCall) -> str:
 def get_affiliate_relation(call: OperationCall) -> list[dict[str, str]]:
     """Return for each vendor client id whether the application's owner referred the customer, in the given order."""
     ids: list[str] = call.given["vendor_client_ids"]
-    numbers = [int(id_) for id_ in ids if is_row_id(id_)]
+    numbers = [int(id_) for id_ in ids if is_positive_number(id_)]
     owner_id = call.key.owner_id
     with reading(call.engine) as session:
         query = (
@@ -49,7 +49,7 @@ def client_id(session: Session, *, owner_id: int, customer_id: int) -> str:
 def customer_of_client(session: Session, *, owner_id: int, client_id: str) -> int:
     """Return the customer's id behind an owner's vendor client id. Raises AccountsError."""
     found = None
-    if is_row_id(client_id):
+    if is_positive_number(client_id):
         query = select(VendorClient.customer_id).where(VendorClient.owner_id == owner_id)
         found = session.scalar(query.where(VendorClient.id == int(client_id)))
     if found is None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from wallet_hooks.accounts_api.errors import AccountsError
 from wallet_hooks.accounts_api.models import Application, AuthorisationCode, WebAppGrant, WebAppToken
 from wallet_hooks.identity.tokens import token_hash
-from wallet_hooks.text_checks import is_row_id
+from wallet_hooks.text_checks import is_positive_number
 
 _KEPT = timedelta(days=7)  # for which ended access tokens are kept
 _ACCESS, _REFRESH = "access", "refresh"
@@ -145,7 +145,7 @@ def vendors_with_access(session: Session, customer_id: int) -> list[Application]
 
 def vendor(session: Session, vendor_id: str) -> Application:
     """Return a vendor's application by its public id. Raises AccountsError."""
-    found = session.get(Application, int(vendor_id)) if is_row_id(vendor_id) else None
+    found = session.get(Application, int(vendor_id)) if is_positive_number(vendor_id) else None
     if found is None or found.secret_hash is None:
         raise AccountsError("INVALID_INPUT_DATA", "vendorId: no such vendor")
     return found

@@ -15,7 +15,7 @@ from wallet_hooks import clock
 from wallet_hooks.betslips import service
 from wallet_hooks.betslips.following import Follower, is_stream_url
 from wallet_hooks.betslips.models import Betslip, BetslipMessage
-from wallet_hooks.betslips.queries import betslip_data, find_betslips, messages_of, shown_bodies, state_of
+from wallet_hooks.betslips.queries import betslips_data, find_betslips, messages_of
 from wallet_hooks.database import brand_engine, open_engine, reading, run_in_batches
 from wallet_hooks.database.brand_commands import BrandFailures, each_brand, named_brands, pass_brand_engine
 from wallet_hooks.errors import NotFoundError, RefusedError
@@ -52,10 +52,9 @@ def show(engine: Engine, betslip_id: str) -> None:
 def _found_rows(engine: Engine, betslip_id: str) -> list[dict[str, Any]]:
     rows = []
     with reading(engine) as session:
-        for betslip in find_betslips(session, betslip_id):
-            brand = session.get_one(Brand, betslip.brand_id).client
-            state = state_of(session, betslip)
-            row = {"brand": brand, **betslip_data(betslip, state, shown_bodies(session, {betslip.id: state}))}
+        found = find_betslips(session, betslip_id)
+        for betslip, data in zip(found, betslips_data(session, found), strict=True):
+            row = {"brand": session.get_one(Brand, betslip.brand_id).client, **data}
             row["messages"] = [_message_row(stored) for stored in messages_of(session, betslip)]
             rows.append(row)
     return rows

@@ -156,9 +156,9 @@ class Follower:
 
     def _is_committed(self, taken: list[ParsedBody]) -> bool:
         """Return whether an attempt stored the frames whose answer was lost. False while that cannot be known."""
-        delivery = next(one.body.id for one in taken if not one.is_rest)  # without one, nothing would be a duplicate
+        delivery = next((one.body.id for one in taken if not one.is_rest), None)
         try:
-            return is_stored(self._engine, delivery)
+            return delivery is not None and is_stored(self._engine, delivery)
         except DATABASE_ERRORS:
             return False
 

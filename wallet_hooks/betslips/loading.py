@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from wallet_hooks.betslips.messages import Message, message_of
+from wallet_hooks.betslips.messages import Message
 from wallet_hooks.betslips.models import Betslip, BetslipMessage, BetslipPrice
-from wallet_hooks.betslips.queries import PriceRow, instant, stored_states
+from wallet_hooks.betslips.queries import PriceRow, stored_message, stored_states
 from wallet_hooks.betslips.state import BetslipState
 from wallet_hooks.customers.models import Customer
 from wallet_hooks.customers.usernames import folded
@@ -24,7 +24,6 @@ from wallet_hooks.database.bulk import (
     select_rows,
 )
 from wallet_hooks.database.writes import write
-from wallet_hooks.web.strict_json import read_json
 
 BetslipKey = tuple[int, str, str]
 
@@ -192,7 +191,7 @@ def stored_messages(connection: Connection, betslips: Iterable[LockedBetslip]) -
     """Return the stored messages of betslips by the betslips' row ids, in the order of their arrival."""
     found: dict[int, list[Message]] = {betslip.id: [] for betslip in betslips}
     for row in run(connection, _MESSAGES([(id_,) for id_ in found])):
-        found[row.betslip_id].append(message_of(row.type, instant(row.ts), read_json(row.body.encode())))
+        found[row.betslip_id].append(stored_message(row))
     return found
 
 

@@ -51,11 +51,6 @@ def states_of(session: Session, betslips: Collection[Betslip]) -> dict[int, Bets
     return stored_states(betslips, map(PriceRow._make, session.execute(query)))
 
 
-def state_of(session: Session, betslip: Betslip) -> BetslipState:
-    """Return the state of a betslip."""
-    return states_of(session, [betslip])[betslip.id]
-
-
 def stored_states(betslips: Iterable[Any], prices: Iterable[PriceRow]) -> dict[int, BetslipState]:
     """Return states by row ids, from rows with a betslip's columns and from the prices of all of them."""
     states, names = {}, {}
@@ -78,7 +73,12 @@ def instant(ts: str | None) -> Decimal | None:
     return None if ts is None else Decimal(ts)
 
 
-def shown_bodies(session: Session, states: Mapping[int, BetslipState]) -> dict[_Account, str]:
+def stored_message(row: Any) -> Message:
+    """Return a message from a row with its columns."""
+    return message_of(row.type, instant(row.ts), read_json(row.body.encode()))
+
+
+def _shown_bodies(session: Session, states: Mapping[int, BetslipState]) -> dict[_Account, str]:
     """Return the bodies that are shown of accounts whose newest pmm has no prices, by betslip row id and account.
 
     They are the newest ones with the `price_list` of the last success, which counts for nothing any more.
@@ -91,7 +91,7 @@ def shown_bodies(session: Session, states: Mapping[int, BetslipState]) -> dict[_
     }
     last: dict[_Account, Message] = {}
     for row in _pmms(session, {id_ for id_, _ in wanted}):
-        message = message_of(row.type, instant(row.ts), read_json(row.body.encode()))
+        message = stored_message(row)
         assert message.bookie_login is not None, "a pmm names its bookmaker account"
         key = row.betslip_id, message.bookie_login
         is_earlier = key in wanted and wanted[key].is_newer_than(message.ts)
@@ -115,14 +115,21 @@ def _with_prices(body: str, priced: str) -> str:
     return write_json({**read_json(body.encode()), "price_list": read_json(priced.encode())["price_list"]})
 
 
-def betslip_data(
-    betslip: Betslip, state: BetslipState, shown: Mapping[_Account, str], *, stake: Decimal | None = None
-) -> dict[str, Any]:
-    """Return a betslip as answers and commands show it: its messages' fields as they were sent.
+def betslips_data(
+    session: Session, betslips: Collection[Betslip], *, stake: Decimal | None = None
+) -> list[dict[str, Any]]:
+    """Return betslips as answers and commands show them: their messages' fields as they were sent.
 
-    `shown` are the bodies of accounts without prices (`shown_bodies`). `best_price` is the highest effective price of a
-    successful account whose smallest stake is at most `stake`.
+    `best_price` is the highest effective price of a successful account whose smallest stake is at most `stake`.
     """
+    states = states_of(session, betslips)
+    shown = _shown_bodies(session, states)
+    return [_betslip_data(betslip, states[betslip.id], shown, stake) for betslip in betslips]
+
+
+def _betslip_data(
+    betslip: Betslip, state: BetslipState, shown: Mapping[_Account, str], stake: Decimal | None
+) -> dict[str, Any]:
     accounts = [shown.get((betslip.id, account), message.body) for account, message in state.prices.items()]
     return {
         "betslip_id": betslip.betslip_id,

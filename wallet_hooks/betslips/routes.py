@@ -10,7 +10,7 @@ from wallet_hooks import clock
 from wallet_hooks.betslips.customer_feed import CustomerStream
 from wallet_hooks.betslips.intake import MESSAGES_PATH, Body, parse_body, store_bodies
 from wallet_hooks.betslips.models import Betslip
-from wallet_hooks.betslips.queries import betslip_data, shown_bodies, state_of, states_of
+from wallet_hooks.betslips.queries import betslips_data
 from wallet_hooks.betslips.schemas import BetslipListSchema, BetslipStakeSchema, StreamSchema
 from wallet_hooks.betslips.stream import Streams
 from wallet_hooks.customers.callers import find_login
@@ -92,9 +92,7 @@ def list_betslips(context: ApiContext, call: ApiCall) -> ListPage:
         if "before" in call.given:
             query = query.where(Betslip.id < call.given["before"])
         found = list(session.scalars(query.order_by(Betslip.id.desc()).limit(size)))
-        states = states_of(session, found)
-        shown = shown_bodies(session, states)
-        items = [betslip_data(betslip, states[betslip.id], shown) for betslip in found]
+        items = betslips_data(session, found)
     return ListPage(items, found[-1].id if len(found) == size else None)
 
 
@@ -106,8 +104,8 @@ def show_betslip(context: ApiContext, call: ApiCall, betslip_id: str) -> dict[st
         betslip = session.scalars(select(Betslip).where(*own).order_by(Betslip.id.desc())).first()
         if betslip is None:
             raise NotFoundError(f"no betslip {betslip_id!r}")
-        state = state_of(session, betslip)
-        return betslip_data(betslip, state, shown_bodies(session, {betslip.id: state}), stake=stake)
+        (data,) = betslips_data(session, [betslip], stake=stake)
+    return data
 
 
 ROUTES = (

@@ -56,9 +56,11 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     `insufficient_funds`, `currency_not_supported`, or the code of a bad value), ConflictError.
     """
     _check_values(movement)
-    earlier = _earlier_payment(session, customer, movement)
+    claimed = _claimed_key(session, customer, movement)
+    earlier = _earlier_payment(session, customer, movement, claimed)
     if earlier is not None:
-        _claim_key(session, earlier, movement, is_new=False)
+        if claimed is None:
+            _claim_key(session, earlier, movement)
         return earlier, False
     taken = -movement.amount if movement.kind == ADJUSTMENT else movement.amount
     if movement.kind != DEPOSIT and taken > 0:
@@ -70,7 +72,7 @@ def move(session: Session, customer: Customer, movement: Movement, *, now: datet
     payment = _new_payment(customer, movement, now)
     session.add(payment)
     session.flush()
-    _claim_key(session, payment, movement, is_new=True)
+    _claim_key(session, payment, movement)
     if not movement.in_two_steps:
         _post(session, customer, payment, now=now)
     return payment, True
@@ -153,40 +155,36 @@ def _check_id(id_: str, code: str, what: str) -> None:
         raise RefusedError(code, f"{what}: {id_!r}; printable characters without white space at the ends are accepted")
 
 
-def _earlier_payment(session: Session, customer: Customer, movement: Movement) -> Payment | None:
+def _claimed_key(session: Session, customer: Customer, movement: Movement) -> PaymentKey | None:
+    return None if movement.key is None else session.get(PaymentKey, (customer.brand_id, movement.key))
+
+
+def _claim_key(session: Session, payment: Payment, movement: Movement) -> None:
+    """Keep the key of a request for a payment, so that no other payment is made with it.
+
+    Where another request claims it meanwhile, the unique key refuses it, and the request is tried again.
+    """
+    if movement.key is not None:
+        session.add(PaymentKey(brand_id=payment.brand_id, key=movement.key, payment_id=payment.id))
+
+
+def _earlier_payment(
+    session: Session, customer: Customer, movement: Movement, claimed: PaymentKey | None
+) -> Payment | None:
     """Return the payment with this reference or key, if any. Raises ConflictError if its facts differ."""
     is_same: ColumnElement[bool] = (Payment.kind == movement.kind) & (Payment.reference == movement.reference)
     if movement.key is not None:
         is_same |= Payment.key == movement.key
-        claimed = session.get(PaymentKey, (customer.brand_id, movement.key))
-        if claimed is not None:
-            is_same |= Payment.id == claimed.payment_id
+    if claimed is not None:
+        is_same |= Payment.id == claimed.payment_id
     known = list(session.scalars(select(Payment).where(Payment.brand_id == customer.brand_id, is_same)))
     facts = movement.fingerprint(customer)
     for payment in known:
         if movement.key is not None and (payment.key, payment.fingerprint) == (movement.key, facts):
             return payment  # an earlier release does not know the keys of repetitions
     if any(payment.fingerprint != facts for payment in known) or len(known) > 1:
-        raise _conflict(movement)
+        raise ConflictError(f"reference {movement.reference!r} or its key was used before with other facts")
     return known[0] if known else None
-
-
-def _claim_key(session: Session, payment: Payment, movement: Movement, *, is_new: bool) -> None:
-    """Keep the key of a request for a payment, so that no other payment is made with it.
-
-    Raises ConflictError where a request of another customer has claimed it meanwhile.
-    """
-    if movement.key is None:
-        return
-    claimed = session.get(PaymentKey, (payment.brand_id, movement.key))
-    if claimed is None:
-        session.add(PaymentKey(brand_id=payment.brand_id, key=movement.key, payment_id=payment.id))
-    elif claimed.payment_id != payment.id and (is_new or payment.key != movement.key):
-        raise _conflict(movement)
-
-
-def _conflict(movement: Movement) -> ConflictError:
-    return ConflictError(f"reference {movement.reference!r} or its key was used before with other facts")
 
 
 def _check_own_money(session: Session, customer: Customer, amount: int) -> None:

@@ -12,8 +12,9 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from wallet_hooks.files import replace_atomically
 from wallet_hooks.finance import exports
 from wallet_hooks.finance.exports import Options
 from wallet_hooks.finance.general_ledger import LEDGERS
+from wallet_hooks.finance.manifests import RowProgress
 from wallet_hooks.finance.report_request import ReportRequest
 from wallet_hooks.logs import LOG
 from wallet_hooks.settings import Settings
@@ -69,23 +71,23 @@ class Exports:
         exports.check(report, format_, request, options)
         if not _RUNNING.acquire(blocking=False):
             raise TryAgainError("Two exports are running in this process. Try again when one is done.")
-        ended = threading.Event()
         try:
-            self._prune()
-            export = Export(secrets.token_hex(16), owner, _file_name(report, format_, request), format_)
-            self._path(export.id).mkdir(mode=0o700)
-            self._write(export)
-            writing_state = _thread(self._write_until, ended, export)
-            writing_state.start()
-            work = (engine, report, format_, request, options, export)
-            _thread(self._run, *work, ended, writing_state).start()
-        except BaseException as error:
-            ended.set()
-            _RUNNING.release()
-            if isinstance(error, OSError):
-                LOG.error("export_failed", report=report, error=type(error).__name__)
-                raise RefusedError("bad_directory", f"{_DIRECTORY}: {error.strerror}.") from None
-            raise
+            with ExitStack() as failed:
+                failed.callback(_RUNNING.release)
+                self._prune()
+                export = Export(secrets.token_hex(16), owner, _file_name(report, format_, request), format_)
+                self._path(export.id).mkdir(mode=0o700)
+                self._write(export)
+                ended = threading.Event()
+                failed.callback(ended.set)
+                writing_state = _thread(self._write_until, ended, export)
+                writing_state.start()
+                write = partial(exports.write_file, engine, report, format_, request, self.file(export), options)
+                _thread(self._run, report, write, export, ended, writing_state).start()
+                failed.pop_all()
+        except OSError as error:
+            LOG.error("export_failed", report=report, error=type(error).__name__)
+            raise RefusedError("bad_directory", f"{_DIRECTORY}: {error.strerror}.") from None
         return export.id
 
     def find(self, id_: str, *, owner: str) -> Export:
@@ -108,11 +110,8 @@ class Exports:
 
     def _run(
         self,
-        engine: Engine,
         report: str,
-        format_: str,
-        request: ReportRequest,
-        options: Options,
+        write: Callable[[RowProgress], dict[str, Any]],
         export: Export,
         ended: threading.Event,
         writing_state: threading.Thread,
@@ -121,7 +120,7 @@ class Exports:
             export.rows += rows
 
         try:
-            export.manifest = exports.write_file(engine, report, format_, request, self.file(export), options, progress)
+            export.manifest = write(progress)
             export.rows = export.manifest["rows"]
         except WalletHooksError as error:
             export.error = str(error)

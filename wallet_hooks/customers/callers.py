@@ -58,7 +58,11 @@ def read_login(session: Session, token: str, *, now: datetime, idle: timedelta) 
 
 
 def end_login(engine: Engine, token: str, *, now: datetime, idle: timedelta, otherwise: str) -> None:
-    """End the login session of a token, also of a customer who may not log in any more. Raises as `find_login` does."""
+    """End the login session of a token, also of a customer who may not log in any more.
+
+    Raises UnauthenticatedError with the message `otherwise` where the session is unknown, SessionEndedError where it
+    was ended or idle for too long.
+    """
     with writing(engine) as session:
         if login_sessions.find(session, token, now=now, idle=idle) is None:
             raise UnauthenticatedError(otherwise)

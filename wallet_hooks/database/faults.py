@@ -77,7 +77,7 @@ DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error, sqlite3.Error, adbc_driver_ma
 
 def driver_error(error: BaseException) -> BaseException:
     """Return the driver's error that one of SQLAlchemy's has, or the error itself."""
-    return getattr(error, "orig", None) or error
+    return (error.orig if isinstance(error, DBAPIError) else None) or error
 
 
 def state_of(error: BaseException) -> str | None:
@@ -168,7 +168,7 @@ def is_misconfigured(error: BaseException) -> bool:
 
     With several hosts, all must fail that way: one that is unreachable may be the right one.
     """
-    cause = _cause(error)
+    cause = driver_error(error)
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", None) in _SQLITE_MISCONFIGURED
     if not isinstance(cause, psycopg.OperationalError) or cause.sqlstate is not None:
@@ -179,7 +179,7 @@ def is_misconfigured(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of the driver's message; further lines quote statements and rows."""
-    return (str(_cause(error)).splitlines() or [type(error).__name__])[0]
+    return (str(driver_error(error)).splitlines() or [type(error).__name__])[0]
 
 
 def describe(error: BaseException) -> str:
@@ -191,7 +191,3 @@ def describe(error: BaseException) -> str:
 
 
 _MIGRATE = "; run wallet-hooks db upgrade, or db check if the database is up to date"
-
-
-def _cause(error: BaseException) -> BaseException:
-    return (error.orig if isinstance(error, DBAPIError) else None) or error

@@ -29,7 +29,7 @@ from wallet_hooks.finance.report_request import FIRST_DAY, ReportRequest, Statem
 from wallet_hooks.identity.api_tokens import token_holder
 from wallet_hooks.identity.models import Brand
 from wallet_hooks.settings import Settings
-from wallet_hooks.text_checks import is_row_id
+from wallet_hooks.text_checks import is_positive_number
 from wallet_hooks.web import api
 from wallet_hooks.web.api import Api, ApiRequest, Endpoint, Problem, Reply
 from wallet_hooks.web.requests import bearer_token
@@ -156,7 +156,7 @@ def _read_number(request: ApiRequest, name: str) -> int | None:
     text = request.query.get(name)
     if text is None:
         return None
-    if not is_row_id(text):
+    if not is_positive_number(text):
         raise RefusedError("bad_option", f"{name}: {text!r}; a number from 1 is expected")
     return int(text)
 

@@ -8,13 +8,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from wallet_hooks.database import reading
-from wallet_hooks.errors import (
-    ForbiddenError,
-    NotFoundError,
-    RefusedError,
-    SessionEndedError,
-    UnauthenticatedError,
-)
+from wallet_hooks.errors import ForbiddenError, NotFoundError, RefusedError, SessionEndedError, UnauthenticatedError
 from wallet_hooks.identity.models import ApiToken
 from wallet_hooks.identity.tokens import new_token, record_use, token_hash
 
